@@ -1,0 +1,337 @@
+//! Identities: documents, devices, actors, servers and their epochs, log sequences.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::unit::Scope;
+
+/// Length of a document id in bytes: 1 of kind, 4 of scope tag, 11 derived or random.
+pub const DOC_ID_BYTES: usize = 1 + SCOPE_TAG_BYTES + DOC_ID_UNIQUE_BYTES;
+/// Bytes of a document id that bind it to the scope it was made in.
+pub const SCOPE_TAG_BYTES: usize = 4;
+/// Bytes of a document id that tell it from the others of its scope (88 bits).
+pub const DOC_ID_UNIQUE_BYTES: usize = 11;
+
+/// What a document describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DocKind {
+    /// A commune's hamlet list and sign-off.
+    Commune,
+    /// A community digital technology team.
+    Team,
+    /// A person who is or was in a team.
+    Member,
+}
+
+impl DocKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Commune, Self::Team, Self::Member];
+
+    /// The first byte of an id of this kind, also its letter in text.
+    pub const fn letter(self) -> u8 {
+        match self {
+            Self::Commune => b'c',
+            Self::Team => b't',
+            Self::Member => b'm',
+        }
+    }
+
+    /// The kind of a first byte.
+    pub const fn from_letter(letter: u8) -> Option<Self> {
+        match letter {
+            b'c' => Some(Self::Commune),
+            b't' => Some(Self::Team),
+            b'm' => Some(Self::Member),
+            _ => None,
+        }
+    }
+}
+
+/// A document's identity: kind, scope tag, and 11 bytes that are derived (communes, teams) or random (members).
+///
+/// The scope tag lets a server see, without opening anything, that an id was made for the scope it is pushed into, so
+/// that nobody can occupy another commune's derived ids.
+///
+/// As text: the kind's letter and 24 characters of lower-case base32.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocId([u8; DOC_ID_BYTES]);
+
+impl DocId {
+    /// Joins the parts of an id.
+    pub fn new(kind: DocKind, scope: Scope, unique: [u8; DOC_ID_UNIQUE_BYTES]) -> Self {
+        let [t0, t1, t2, t3] = scope_tag(scope);
+        let [a, b, c, d, e, f, g, h, i, j, k] = unique;
+        Self([kind.letter(), t0, t1, t2, t3, a, b, c, d, e, f, g, h, i, j, k])
+    }
+
+    /// The commune document of a scope.
+    pub fn commune(scope: Scope) -> Self {
+        Self::derived(DocKind::Commune, scope, &[])
+    }
+
+    /// The team of a commune itself (level `commune`); `ordinal` is 0 for the first.
+    pub fn commune_team(scope: Scope, ordinal: u32) -> Self {
+        Self::derived(DocKind::Team, scope, &[b"commune", &ordinal.to_be_bytes()])
+    }
+
+    /// The team of a hamlet. `hamlet_key` comes from [`crate::text::hamlet_key`]; `ordinal` is 0 for the first team.
+    pub fn hamlet_team(scope: Scope, hamlet_key: &str, ordinal: u32) -> Self {
+        Self::derived(DocKind::Team, scope, &[b"hamlet", hamlet_key.as_bytes(), &ordinal.to_be_bytes()])
+    }
+
+    /// A new member; `random` must come from the system's generator.
+    pub fn member(scope: Scope, random: [u8; DOC_ID_UNIQUE_BYTES]) -> Self {
+        Self::new(DocKind::Member, scope, random)
+    }
+
+    fn derived(kind: DocKind, scope: Scope, parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("toso 2022-09-19 document id v1");
+        hasher.update(&[kind.letter()]);
+        hasher.update(&scope.to_key());
+        for part in parts {
+            // Length-prefixed, so that no two lists of parts run together into the same bytes.
+            hasher.update(&(part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        let mut unique = [0; DOC_ID_UNIQUE_BYTES];
+        hasher.finalize_xof().fill(&mut unique);
+        Self::new(kind, scope, unique)
+    }
+
+    /// The id's bytes.
+    pub const fn as_bytes(&self) -> &[u8; DOC_ID_BYTES] {
+        &self.0
+    }
+
+    /// Reads an id, checking its kind.
+    pub fn from_bytes(bytes: [u8; DOC_ID_BYTES]) -> Result<Self, IdError> {
+        let [letter, ..] = bytes;
+        DocKind::from_letter(letter).map(|_| Self(bytes)).ok_or(IdError::UnknownKind(letter))
+    }
+
+    /// What the document describes.
+    pub fn kind(&self) -> DocKind {
+        let [letter, ..] = self.0;
+        DocKind::from_letter(letter).unwrap_or(DocKind::Member)
+    }
+
+    /// True when the id was made for `scope`.
+    pub fn belongs_to(&self, scope: Scope) -> bool {
+        let [_, t0, t1, t2, t3, ..] = self.0;
+        [t0, t1, t2, t3] == scope_tag(scope)
+    }
+}
+
+fn scope_tag(scope: Scope) -> [u8; SCOPE_TAG_BYTES] {
+    let mut tag = [0; SCOPE_TAG_BYTES];
+    let mut hasher = blake3::Hasher::new_derive_key("toso 2022-09-19 scope tag v1");
+    hasher.update(&scope.to_key()).finalize_xof().fill(&mut tag);
+    tag
+}
+
+impl fmt::Display for DocId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [letter, rest @ ..] = &self.0;
+        write!(f, "{}{}", char::from(*letter), BASE32_NOPAD.encode(rest).to_ascii_lowercase())
+    }
+}
+
+impl fmt::Debug for DocId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for DocId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let malformed = || IdError::Malformed(text.chars().take(40).collect());
+        let (letter, rest) = text.as_bytes().split_first().ok_or_else(malformed)?;
+        let decoded = BASE32_NOPAD.decode(rest.to_ascii_uppercase().as_slice()).map_err(|_| malformed())?;
+        let mut bytes = vec![*letter];
+        bytes.extend(decoded);
+        Self::from_bytes(bytes.try_into().map_err(|_| malformed())?).map_err(|_| malformed())
+    }
+}
+
+impl Serialize for DocId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_bytes(&self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for DocId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        } else {
+            Self::from_bytes(deserialize_bytes(deserializer)?).map_err(serde::de::Error::custom)
+        }
+    }
+}
+
+/// Reads a MessagePack binary of exactly `N` bytes.
+fn deserialize_bytes<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
+    struct Visitor<const N: usize>;
+    impl<const N: usize> serde::de::Visitor<'_> for Visitor<N> {
+        type Value = [u8; N];
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{N} bytes")
+        }
+        fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<[u8; N], E> {
+            bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
+        }
+    }
+    deserializer.deserialize_bytes(Visitor::<N>)
+}
+
+macro_rules! byte_id {
+    ($(#[$doc:meta])* $name:ident, $len:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $len]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&HEXLOWER.encode(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+                bytes.map(Self).ok_or_else(|| IdError::Malformed(text.chars().take(80).collect()))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_bytes(&self.0) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                } else {
+                    deserialize_bytes(deserializer).map(Self)
+                }
+            }
+        }
+    };
+}
+
+byte_id!(
+    /// A device: the first 8 bytes of BLAKE3 over its Ed25519 public key. As text: 16 hexadecimal digits.
+    DeviceId,
+    8
+);
+byte_id!(
+    /// An Automerge actor: 8 bytes of device id, 8 random bytes chosen each time a store is opened.
+    Actor,
+    16
+);
+byte_id!(
+    /// A server: the first 16 bytes of BLAKE3 over its root public key.
+    ServerId,
+    16
+);
+byte_id!(
+    /// The hash of an Automerge change, SHA-256 as Automerge defines it: a chunk's identity everywhere.
+    ChangeHash,
+    32
+);
+
+impl DeviceId {
+    /// The device of an Ed25519 public key.
+    pub fn from_public_key(public_key: &[u8; 32]) -> Self {
+        let mut id = [0; 8];
+        let mut hasher = blake3::Hasher::new_derive_key("toso 2022-09-19 device id v1");
+        hasher.update(public_key).finalize_xof().fill(&mut id);
+        Self(id)
+    }
+}
+
+impl ServerId {
+    /// The server of a root public key.
+    pub fn from_public_key(public_key: &[u8]) -> Self {
+        let mut id = [0; 16];
+        let mut hasher = blake3::Hasher::new_derive_key("toso 2022-09-19 server id v1");
+        hasher.update(public_key).finalize_xof().fill(&mut id);
+        Self(id)
+    }
+}
+
+impl Actor {
+    /// The actor of one opening of a device's store; `random` must come from the system's generator, so that a phone
+    /// restored from a backup, or cloned, never repeats an (actor, sequence number) pair.
+    pub fn new(device: DeviceId, random: [u8; 8]) -> Self {
+        let ([a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]) = (device.0, random);
+        Self([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+    }
+
+    /// The device that the actor belongs to.
+    pub fn device(&self) -> DeviceId {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        DeviceId([a, b, c, d, e, f, g, h])
+    }
+}
+
+/// A position in a server's log. The first chunk has sequence 1; 0 means "before everything".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// Before the first chunk.
+    pub const ZERO: Self = Self(0);
+
+    /// The sequence `count` further on.
+    pub const fn plus(self, count: u64) -> Self {
+        Self(self.0.saturating_add(count))
+    }
+}
+
+/// One uninterrupted history of a server's log; a restore from backup starts another. Random, never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+/// Order-independent digest of a set of chunks: XOR over the first 8 bytes of each change hash.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(pub u64);
+
+impl Digest {
+    /// Adds a chunk that is not in the set, or takes one out that is.
+    pub fn toggle(&mut self, hash: &ChangeHash) {
+        let [a, b, c, d, e, f, g, h, ..] = hash.0;
+        self.0 ^= u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    }
+}
+
+/// Why a text or bytes are no id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdError {
+    /// Neither `c`, `t` nor `m`.
+    #[error("a document id begins with c (commune), t (team) or m (member), not with byte {0:#04x}")]
+    UnknownKind(u8),
+    /// Wrong length or alphabet.
+    #[error("{0:?} is not an id; copy it whole, as the list or show command prints it")]
+    Malformed(String),
+}

@@ -1,0 +1,148 @@
+//! A server's log: every accepted chunk once, in one order, with who brought it and when.
+
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DeviceId, DocId, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::Scope;
+
+use crate::StoreError;
+
+/// The most chunks in one [`LogBatch`].
+pub const LOG_BATCH_ITEMS_MAX: usize = 1024;
+/// The most change bytes in one [`LogBatch`].
+pub const LOG_BATCH_BYTES_MAX: usize = 256 * 1024;
+
+/// One chunk of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogItem {
+    /// Its document.
+    pub doc: DocId,
+    /// Its identity.
+    pub hash: ChangeHash,
+    /// The change.
+    pub bytes: Vec<u8>,
+}
+
+/// Chunks that one device pushed together. All belong to one scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogBatch {
+    /// Their scope.
+    pub scope: Scope,
+    /// The device that made them.
+    pub author: DeviceId,
+    /// The server's clock when they came.
+    pub received_at: TimestampMs,
+    /// The chunks.
+    pub items: Vec<LogItem>,
+}
+
+/// What [`ChangeLog::append`] did with one batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Sequence of the first chunk that was new; `None` when all were in the log already.
+    pub first_new: Option<Sequence>,
+    /// How many were new; they have consecutive sequences.
+    pub new: usize,
+    /// The greatest sequence among all chunks of the batch, new or known: all are in the log at or below it.
+    pub through: Sequence,
+}
+
+/// A chunk in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Its position.
+    pub sequence: Sequence,
+    /// Its scope.
+    pub scope: Scope,
+    /// The device that made it.
+    pub author: DeviceId,
+    /// When the server got it.
+    pub received_at: TimestampMs,
+    /// Document, identity, bytes.
+    pub item: LogItem,
+}
+
+/// A run of entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Entries by rising sequence.
+    pub entries: Vec<LogEntry>,
+    /// Everything at or below this has been read (it may be past the last entry, when nothing else matched).
+    pub through: Sequence,
+    /// True when more matches.
+    pub more: bool,
+}
+
+/// A server's log.
+///
+/// # Contract
+///
+/// - **Durable**: when [`Self::append`] returns `Ok`, its batches survive `kill -9` and loss of power.
+/// - **Atomic**: after a crash a batch is there whole or not at all; batches of one call may be there as a prefix.
+/// - **Ordered**: sequences rise by one from 1 without gaps; a reader never sees a sequence before all lower ones.
+/// - **Once**: a (document, hash) pair is in the log at most once, however often and in however many batches it comes.
+/// - **Visible when durable**: readers do not see entries whose append has not become durable.
+/// - **Failure**: `Err` means that the caller must not acknowledge anything; the log either has the batches or not,
+///   and a repeated append settles it.
+pub trait ChangeLog: Send + Sync {
+    /// Appends batches in order; one flush for all. Returns once all are durable, an answer for each batch.
+    fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError>;
+    /// The greatest sequence in the log; zero when empty.
+    fn last(&self) -> Sequence;
+    /// Entries of any scope after `after`, until `bytes_max` of change bytes or `items_max` (at least one entry).
+    fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError>;
+    /// Entries of the given scopes after `after`, merged by sequence, with the same limits.
+    fn read_scopes(
+        &self,
+        scopes: &[Scope],
+        after: Sequence,
+        items_max: usize,
+        bytes_max: usize,
+    ) -> Result<Page, StoreError>;
+    /// The greatest sequence among the given scopes; zero when there is none.
+    fn last_of_scopes(&self, scopes: &[Scope]) -> Result<Sequence, StoreError>;
+    /// All entries of one document, by rising sequence.
+    fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError>;
+    /// The documents of a scope, by id.
+    fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError>;
+    /// True when the chunk is in the log.
+    fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError>;
+}
+
+/// A server's small durable records beside the log (devices, invites, keys): ordered keys and values in named tables.
+///
+/// # Contract
+///
+/// As [`ChangeLog`]'s: [`Self::write`] is atomic over all its changes and durable when it returns `Ok`.
+pub trait RecordStore: Send + Sync {
+    /// Reads one record.
+    fn record(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Reads all records whose key begins with `prefix`, by key.
+    fn records(&self, table: &str, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>;
+    /// Writes (`Some`) and removes (`None`) records, together.
+    fn write(&self, changes: &[RecordChange], durability: Durability) -> Result<(), StoreError>;
+}
+
+/// One change of [`RecordStore::write`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordChange {
+    /// Table.
+    pub table: String,
+    /// Key, at most 128 bytes.
+    pub key: Vec<u8>,
+    /// New value (at most 60 KiB), or `None` to remove.
+    pub value: Option<Vec<u8>>,
+    /// When set, the whole write happens only if the record has this value now (`Some(None)`: is absent); else
+    /// nothing is written and the call returns [`StoreError::Raced`]. Makes one-time invites one-time.
+    pub expect: Option<Option<Vec<u8>>>,
+}
+
+/// Whether a write must survive a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Durable when the call returns.
+    Durable,
+    /// May be lost by a crash (never torn); for what can be computed again.
+    Disposable,
+}

@@ -1,0 +1,93 @@
+//! A phone's store: chunks by document, the outbox, one cursor per scope, and small settings.
+
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DocId, Sequence};
+use toso_core::unit::{Scope, UnitRef};
+
+use crate::StoreError;
+
+/// The longest key of a setting, in bytes.
+pub const SETTING_KEY_BYTES_MAX: usize = 64;
+/// The largest value of a setting, in bytes.
+pub const SETTING_BYTES_MAX: usize = 32 * 1024;
+
+/// A chunk and where it belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredChunk {
+    /// The scope of its document.
+    pub scope: Scope,
+    /// Its document.
+    pub doc: DocId,
+    /// Its identity.
+    pub hash: ChangeHash,
+    /// The change.
+    pub bytes: Vec<u8>,
+}
+
+/// A chunk made here that no server has acknowledged yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// Position: entries leave in the order they came. From 1, never reused.
+    pub number: u64,
+    /// The scope of its document.
+    pub scope: Scope,
+    /// Its document.
+    pub doc: DocId,
+    /// The chunk.
+    pub hash: ChangeHash,
+}
+
+/// Everything one call of [`ChunkStore::commit`] changes, together or not at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// Chunks to store; one that is stored already is left as it is.
+    pub chunks: Vec<StoredChunk>,
+    /// Chunks (stored, or in `chunks`) to put at the end of the outbox, in order.
+    pub outbox_add: Vec<ChangeHash>,
+    /// Outbox numbers to take out. Unknown numbers are ignored.
+    pub outbox_remove: Vec<u64>,
+    /// Receipts: the server sequence at or below which these chunks are in its log.
+    pub receipts: Vec<(DocId, ChangeHash, Sequence)>,
+    /// Cursors to set, by interest (a commune, or a wider unit for officers).
+    pub cursors: Vec<(UnitRef, Sequence)>,
+    /// Settings to set (`Some`) or remove (`None`).
+    pub settings: Vec<(String, Option<Vec<u8>>)>,
+    /// Documents to remove with all their chunks, receipts and outbox entries (left the scope, or erased).
+    pub remove_documents: Vec<DocId>,
+}
+
+/// A phone's store.
+///
+/// # Contract
+///
+/// - **Atomic**: after a crash at any moment either all of a transaction is there or none of it.
+/// - **Durable**: when [`Self::commit`] returns `Ok`, the transaction survives `kill -9` and loss of power.
+/// - **Ordered**: if transaction B was committed after A returned and B survives, so does A.
+/// - **Idempotent**: storing a chunk again changes nothing, and does not put it into the outbox again unless asked.
+/// - **Failure**: `Err` means that nothing of the transaction is visible, now or after reopening, except that after
+///   [`StoreError::Poisoned`] the outcome of the failed transaction is known only after reopening.
+/// - **Concurrent**: all methods may be called from several threads; reads see whole transactions.
+pub trait ChunkStore: Send + Sync {
+    /// Applies a transaction. Returns once it is durable.
+    fn commit(&self, transaction: Transaction) -> Result<(), StoreError>;
+    /// All chunks of a document, in the order they were stored; empty when there is none.
+    fn chunks(&self, doc: DocId) -> Result<Vec<StoredChunk>, StoreError>;
+    /// True when the chunk is stored.
+    fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError>;
+    /// Every document with its scope, by id.
+    fn documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError>;
+    /// The scope of one document.
+    fn scope_of(&self, doc: DocId) -> Result<Option<Scope>, StoreError>;
+    /// Outbox entries with numbers greater than `after`, oldest first, at most `limit`.
+    fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError>;
+    /// How many entries the outbox has.
+    fn outbox_len(&self) -> Result<usize, StoreError>;
+    /// The bytes of one chunk.
+    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Vec<u8>, StoreError>;
+    /// Receipts of a document's chunks.
+    fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError>;
+    /// The cursor of an interest; zero when never set.
+    fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError>;
+    /// A setting.
+    fn setting(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+}

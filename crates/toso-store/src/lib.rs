@@ -1,0 +1,107 @@
+//! Storage as the register needs it, in two traits: [`ChunkStore`] for a phone's replica, [`ChangeLog`] for a server.
+//!
+//! Both say in `# Contract` what an implementation owes: atomicity, durability, order, and what a crash may leave. The
+//! [`memory`] implementation keeps the same promises except surviving the process; [`conformance`] proves them for
+//! every implementation.
+//!
+//! Calls block. Async callers give them a thread of their own.
+
+pub mod change_log;
+pub mod chunk_store;
+
+pub use change_log::{Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, RecordChange, RecordStore};
+pub use chunk_store::{ChunkStore, OutboxEntry, StoredChunk, Transaction};
+
+use toso_core::chunk::ChangeHash;
+
+/// Why a store could not do what was asked. Nothing of the failed call has taken effect, unless the variant says so.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The disk is full or over quota. Free space; nothing already acknowledged is affected.
+    #[error(
+        "no space left while {operation} in {path}: free some space and try again; nothing stored before is affected"
+    )]
+    Full {
+        /// What was being done.
+        operation: &'static str,
+        /// Where.
+        path: String,
+    },
+    /// The operating system refused.
+    #[error("{operation} failed in {path}: {detail}")]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// Where.
+        path: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// Another process has the folder open.
+    #[error("{path} is in use by another process; stop that process or choose another folder")]
+    InUse {
+        /// The folder.
+        path: String,
+    },
+    /// The folder was written by a newer version.
+    #[error("{path} has storage format {found}, this version reads up to {supported}; use a newer version of toso")]
+    NewerFormat {
+        /// The folder.
+        path: String,
+        /// Its format.
+        found: u32,
+        /// The newest that is understood.
+        supported: u32,
+    },
+    /// The folder holds another kind of store (a phone's where a server's is expected, or the reverse).
+    #[error("{path} holds a {found} store, not a {expected} store; choose another folder")]
+    WrongKind {
+        /// The folder.
+        path: String,
+        /// What it holds.
+        found: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// A stored value does not match its checksum or cannot be read.
+    #[error("{path}: damaged value in {place}: {detail}; restore from a backup, or export what can be read")]
+    Damaged {
+        /// The folder.
+        path: String,
+        /// Tree and key, hexadecimal.
+        place: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A value is larger than a store keeps.
+    #[error("{what} has {bytes} bytes, a store keeps at most {max}")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// An earlier write failed in a way that leaves memory and disk possibly apart: the store refuses all further
+    /// writes until it is opened again.
+    #[error(
+        "{path} refuses writes since an earlier failure ({cause}); restart to recover, nothing acknowledged is lost"
+    )]
+    Poisoned {
+        /// The folder.
+        path: String,
+        /// The first failure.
+        cause: String,
+    },
+    /// A record did not have the expected value; nothing was written.
+    #[error("a record of table {table} was changed by somebody else at the same moment; read it again")]
+    Raced {
+        /// The table.
+        table: String,
+    },
+    /// Something asked for is not there.
+    #[error("no chunk {0} is stored")]
+    NotFound(ChangeHash),
+}

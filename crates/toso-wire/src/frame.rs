@@ -1,0 +1,362 @@
+//! The frames. Field order is wire order; a new field goes to the end and is optional.
+
+use serde::{Deserialize, Serialize};
+use toso_core::id::{DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitRef};
+
+/// One protocol message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Frame {
+    /// Client: who it is and what it has. Always first; rides in the upgrade request.
+    Hello(Hello),
+    /// Server: HELLO was accepted.
+    Welcome(Welcome),
+    /// Server: HELLO's proof was not accepted for its time; sign again with this nonce.
+    Challenge(Challenge),
+    /// Client: chunks for one scope.
+    Push(Push),
+    /// Server: a push is durable.
+    Ack(Ack),
+    /// Server: a push, or one item of it, was refused.
+    Nack(Nack),
+    /// Server: chunks after the cursor.
+    Delta(Delta),
+    /// Server: what has been counted.
+    Receipt(Receipt),
+    /// Server: forget these scopes or documents (left the device's unit).
+    Purge(Purge),
+    /// Server: these documents were erased by law.
+    Erased(Erased),
+    /// Server: come back later.
+    RetryAfter(RetryAfter),
+    /// Either: the session ends.
+    Goodbye(Goodbye),
+}
+
+/// HELLO.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`crate::limits::PROTOCOL_VERSION`].
+    pub protocol: u8,
+    /// Who the device is.
+    pub proof: Proof,
+    /// The server epoch that the cursors belong to; `None` on first contact.
+    pub epoch: Option<Epoch>,
+    /// What the device wants, at most [`crate::limits::INTERESTS_MAX`].
+    pub interests: Vec<Interest>,
+    /// True when the device stays connected for live changes.
+    pub live: bool,
+    /// A small push that rides along.
+    pub push: Option<Push>,
+}
+
+/// Proof of a device's identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Proof {
+    /// A session ticket from an earlier WELCOME.
+    #[serde(rename = "k")]
+    Ticket(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// The capability token, with a signature by the device's key over [`SignedHello`].
+    #[serde(rename = "t")]
+    Token {
+        /// Biscuit.
+        #[serde(with = "serde_bytes")]
+        token: Vec<u8>,
+        /// The device's clock.
+        at: TimestampMs,
+        /// The server's nonce from CHALLENGE, else 8 random bytes.
+        #[serde(with = "serde_bytes")]
+        nonce: Vec<u8>,
+        /// Ed25519 signature, 64 bytes.
+        #[serde(with = "serde_bytes")]
+        signature: Vec<u8>,
+    },
+}
+
+/// The bytes that a device signs in [`Proof::Token`]: `b"toso hello v1" ‖ server id ‖ time (u64 BE) ‖ nonce`.
+pub fn signed_hello(server: ServerId, at: TimestampMs, nonce: &[u8]) -> Vec<u8> {
+    let mut bytes = b"toso hello v1".to_vec();
+    bytes.extend(server.0);
+    bytes.extend(at.0.to_be_bytes());
+    bytes.extend(nonce);
+    bytes
+}
+
+/// A unit that a device follows, and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interest {
+    /// A commune, or a wider unit for officers.
+    pub unit: UnitRef,
+    /// Everything of the unit at or below this sequence is on the device.
+    pub cursor: Sequence,
+    /// Digest of the unit's chunks at the cursor; zero when the device keeps none.
+    pub digest: Digest,
+}
+
+/// WELCOME.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The server's history; cursors are valid within one epoch.
+    pub epoch: Epoch,
+    /// The server's clock.
+    pub at: TimestampMs,
+    /// A new session ticket, when the device should replace its own.
+    pub ticket: Option<Ticket>,
+    /// Chunks the device will get in DELTA pages before it is up to date.
+    pub pending: u64,
+}
+
+/// A session ticket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// Opaque to the device.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+    /// The server's clock at which it ends.
+    pub expires_at: TimestampMs,
+}
+
+/// CHALLENGE.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Challenge {
+    /// The server's clock.
+    pub at: TimestampMs,
+    /// To be signed; valid for this connection only.
+    #[serde(with = "serde_bytes")]
+    pub nonce: Vec<u8>,
+    /// Why (ticket expired or unknown, or the device's clock is off).
+    pub reason: ChallengeReason,
+}
+
+/// Why a device must sign (again).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ChallengeReason {
+    /// The ticket has ended or is not this server's.
+    #[serde(rename = "k")]
+    Ticket,
+    /// The device's clock is too far off.
+    #[serde(rename = "c")]
+    Clock,
+}
+
+/// PUSH.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push {
+    /// Rises by one with every push of a connection, from 1.
+    pub number: u64,
+    /// The scope of all items.
+    pub scope: Scope,
+    /// Chunks in the order they were made.
+    pub items: Vec<PushItem>,
+    /// Set when another device made the chunks and this one only carries them.
+    pub carried: Option<Carried>,
+}
+
+/// One chunk of a PUSH.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushItem {
+    /// Its document.
+    pub doc: DocId,
+    /// The change.
+    #[serde(with = "serde_bytes")]
+    pub change: Vec<u8>,
+}
+
+/// Who made carried chunks, and their signature over them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// The author device.
+    pub device: DeviceId,
+    /// Ed25519 signature over scope and change hashes, 64 bytes.
+    #[serde(with = "serde_bytes")]
+    pub signature: Vec<u8>,
+}
+
+/// ACK: every item of the push that no NACK named is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// The push.
+    pub number: u64,
+    /// All its accepted items are in the log at or below this sequence.
+    pub through: Sequence,
+    /// Set when nothing else lies between the device's cursor and `through`: the cursor may move there.
+    pub cursor: Option<Sequence>,
+}
+
+/// NACK.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nack {
+    /// The push.
+    pub number: u64,
+    /// The item, from 0; `None` when the whole push is refused.
+    pub item: Option<u32>,
+    /// Why.
+    pub code: NackCode,
+    /// For the log of the app developer, at most [`crate::limits::DETAIL_BYTES_MAX`]; no personal data.
+    pub detail: String,
+}
+
+/// Why a push or an item was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum NackCode {
+    /// The scope is outside the device's unit.
+    #[serde(rename = "s")]
+    OutOfScope,
+    /// The role may not write this.
+    #[serde(rename = "r")]
+    Forbidden,
+    /// Not an uncompressed Automerge change within limits.
+    #[serde(rename = "m")]
+    Malformed,
+    /// The change's actor is another device's.
+    #[serde(rename = "a")]
+    ForeignActor,
+    /// The document id was made for another scope.
+    #[serde(rename = "d")]
+    WrongDocument,
+    /// Too many or too large.
+    #[serde(rename = "l")]
+    TooLarge,
+    /// The server cannot store now (disk full, shutting down); try later.
+    #[serde(rename = "u")]
+    Unavailable,
+    /// Held for review by an officer.
+    #[serde(rename = "h")]
+    Held,
+    /// The document was erased.
+    #[serde(rename = "e")]
+    Erased,
+}
+
+impl NackCode {
+    /// True when sending the same again later can succeed.
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::Unavailable)
+    }
+}
+
+/// DELTA: one page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delta {
+    /// The interest.
+    pub unit: UnitRef,
+    /// Chunks, grouped by scope in log order.
+    pub groups: Vec<DeltaGroup>,
+    /// The cursor to commit together with the chunks.
+    pub next: Sequence,
+    /// True when another page follows without being asked for.
+    pub more: bool,
+}
+
+/// Consecutive chunks of one scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaGroup {
+    /// Their scope.
+    pub scope: Scope,
+    /// The chunks.
+    pub items: Vec<DeltaItem>,
+}
+
+/// A chunk, or a document folded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum DeltaItem {
+    /// One change.
+    #[serde(rename = "c")]
+    Change(DocId, #[serde(with = "serde_bytes")] Vec<u8>),
+    /// Automerge's compact form of a whole document.
+    #[serde(rename = "s")]
+    Snapshot(DocId, #[serde(with = "serde_bytes")] Vec<u8>),
+}
+
+/// RECEIPT: everything of these units at or below `as_of` is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The log position that is counted.
+    pub as_of: Sequence,
+    /// The server's clock.
+    pub at: TimestampMs,
+    /// Totals by interest.
+    pub totals: Vec<UnitTotals>,
+}
+
+/// The centre's figures for a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitTotals {
+    /// The unit.
+    pub unit: UnitRef,
+    /// Teams that count.
+    pub teams: u64,
+    /// Members that count.
+    pub members: u64,
+}
+
+/// PURGE.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purge {
+    /// Scopes that left the device's unit.
+    pub scopes: Vec<Scope>,
+    /// Single documents to forget.
+    pub docs: Vec<DocId>,
+}
+
+/// ERASED.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// The documents.
+    pub docs: Vec<DocId>,
+}
+
+/// RETRY_AFTER.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryAfter {
+    /// Wait at least this long; add jitter.
+    pub delay_ms: u64,
+}
+
+/// GOODBYE.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Goodbye {
+    /// Why.
+    pub code: GoodbyeCode,
+    /// At most [`crate::limits::DETAIL_BYTES_MAX`]; no personal data.
+    pub detail: String,
+}
+
+/// Why a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum GoodbyeCode {
+    /// Nothing more to say.
+    #[serde(rename = "d")]
+    Done,
+    /// The server is stopping; connect again soon.
+    #[serde(rename = "s")]
+    Shutdown,
+    /// The peer broke the protocol.
+    #[serde(rename = "p")]
+    Protocol,
+    /// No common protocol version.
+    #[serde(rename = "v")]
+    Version,
+    /// The token is forged, expired or not this server's: enrol again.
+    #[serde(rename = "t")]
+    Unauthorized,
+    /// The device was revoked.
+    #[serde(rename = "r")]
+    Revoked,
+    /// Asked for a unit outside the token's.
+    #[serde(rename = "o")]
+    OutOfScope,
+    /// The client reads too slowly or asks too much.
+    #[serde(rename = "l")]
+    Overload,
+    /// The server failed.
+    #[serde(rename = "i")]
+    Internal,
+}
