@@ -1,7 +1,7 @@
 //! Finding a unit by its name, however it is typed.
 //!
 //! Every name is kept under three keys: as written, without tones, without any marks. A text is turned into the same
-//! keys and compared with all names in turn, which takes a millisecond or two and leaves no structure to keep right. Ranking: a name that fits with its marks beats one that fits without tones, and that
+//! keys and compared with all names in turn, which takes 2 to 5 ms and leaves no structure to keep right. Ranking: a name that fits with its marks beats one that fits without tones, and that
 //! beats one that fits without marks; within a tier, the whole name beats its beginning, and so on.
 
 use std::collections::BTreeMap;

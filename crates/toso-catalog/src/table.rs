@@ -264,3 +264,45 @@ fn index(position: usize, line: Line) -> Result<u16, DataError> {
         _ => Err(line.error("the list is longer than 65,534 units")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(rows: &str) -> Result<ListTable, DataError> {
+        let text = format!("code,name,kind,parent_code,level\n{rows}");
+        ListTable::load(UnitList::L2022, Source { name: "x.csv", text: &text })
+    }
+
+    #[test]
+    fn a_small_list_loads() {
+        let table = load("02,Tỉnh B,tinh,,1\n01,Tỉnh Ă,tinh,,1\n001,Huyện C,huyen,01,2\n").unwrap();
+        let names =
+            |order: Vec<u16>| order.iter().map(|at| table.node(*at).unwrap().unit.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(table.vietnamese_order()), ["Việt Nam", "Tỉnh Ă", "Huyện C", "Tỉnh B"].map(Box::from));
+        assert_eq!(table.scopes().len(), 2, "a unit with none below it is a scope");
+    }
+
+    #[test]
+    fn wrong_rows_are_named() {
+        for (rows, problem) in [
+            ("x1,Tỉnh A,tinh,,1\n", "line 2: the code is malformed"),
+            ("01,Tỉnh A,state,,1\n", "line 2: the kind is unknown"),
+            ("01,Tỉnh A,tinh,,4\n", "line 2: the level is unknown"),
+            ("001,Huyện A,huyen,01,2\n", "line 2: the parent is not above this line"),
+            ("01,Tỉnh A,tinh,,1\n01,Tỉnh B,tinh,,1\n", "line 3: the code is taken or has no room"),
+            ("00,Tỉnh A,tinh,,1\n", "line 2: the code is taken or has no room"),
+            ("0001,Xã A,xa,,3\n", "line 2: the code is taken or has no room"),
+        ] {
+            assert_eq!(load(rows).unwrap_err().to_string(), format!("x.csv {problem}"));
+        }
+    }
+
+    #[test]
+    fn a_list_has_room_for_65_534_units() {
+        let rows = |count| (0..count).map(|n| format!("{n:0>5},Xã A,xa,,3\n")).collect::<Vec<_>>().concat();
+        assert!(load(&rows(65_534)).is_ok_and(|table| table.position("65533".parse().unwrap()).is_some()));
+        let full = load(&rows(65_535)).unwrap_err().to_string();
+        assert_eq!(full, "x.csv line 65536: the list is longer than 65,534 units");
+    }
+}
