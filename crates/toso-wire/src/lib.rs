@@ -11,6 +11,7 @@
 
 pub mod codec;
 pub mod error;
+pub mod enrol;
 pub mod frame;
 pub mod limits;
 pub mod pack;
