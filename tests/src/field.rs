@@ -39,11 +39,7 @@ impl FieldDevice {
     /// Runs a command that must succeed; its stdout without the line end.
     pub fn ok(&self, args: &[&str]) -> String {
         let output = self.run(args);
-        assert!(
-            output.status.success(),
-            "toso field {args:?} failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "toso field {args:?} failed: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("output is text").trim_end().to_owned()
     }
 

@@ -153,11 +153,16 @@ fn tokens_that_are_absent_forged_or_for_another_unit() {
     assert!(report(COMMUNE).status.success(), "{}", String::from_utf8_lossy(&report(COMMUNE).stderr));
     assert_eq!(report(OTHER_COMMUNE).status.code(), Some(1));
     // The token without the device's signature is worth nothing.
-    let token: serde_json::Value = serde_json::from_str(&fs::read_to_string(&token_file).expect("readable")).expect("JSON");
+    let token: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&token_file).expect("readable")).expect("JSON");
     let bare = http::get(&url("/v1/report?list=2022&unit=00001"), token["token"].as_str());
     assert_eq!(bare.status, 401);
     // A recorder does not invite.
-    let refused = http::post(&url("/v1/invites"), token["token"].as_str(), &json!({"unit": {"list": 2022, "code": COMMUNE}, "role": "officer", "expires_in_s": 60}));
+    let refused = http::post(
+        &url("/v1/invites"),
+        token["token"].as_str(),
+        &json!({"unit": {"list": 2022, "code": COMMUNE}, "role": "officer", "expires_in_s": 60}),
+    );
     assert!(matches!(refused.status, 401 | 403), "{}", refused.status);
 
     #[cfg(unix)]
@@ -186,13 +191,15 @@ fn a_viewer_reads_and_its_edits_stay_with_a_reason() {
 #[test]
 fn folders_in_use_or_of_a_newer_version() {
     let (server, data) = server();
-    let second = Server::command(data.path(), "127.0.0.1:0").stderr(std::process::Stdio::piped()).output().expect("runs");
+    let second =
+        Server::command(data.path(), "127.0.0.1:0").stderr(std::process::Stdio::piped()).output().expect("runs");
     assert_eq!(second.status.code(), Some(1));
     says(&String::from_utf8_lossy(&second.stderr), &["in use"]);
 
     let (device, folder) = home();
     device.ok(&["enrol", &server.invite(COMMUNE, "recorder")]);
-    let wrong = Server::command(folder.path(), "127.0.0.1:0").stderr(std::process::Stdio::piped()).output().expect("runs");
+    let wrong =
+        Server::command(folder.path(), "127.0.0.1:0").stderr(std::process::Stdio::piped()).output().expect("runs");
     assert_eq!(wrong.status.code(), Some(1), "a device's folder is no server's");
     let format = folder.path().join("FORMAT");
     let text = fs::read_to_string(&format).expect("the folder says its format");
@@ -298,7 +305,10 @@ async fn frames_that_are_truncated_oversized_unknown_or_no_messagepack() {
     let mut other_version = hello();
     other_version.protocol = 99;
     let frames = answer_to(&server, encode(&Frame::Hello(other_version))).await;
-    assert!(matches!(frames.as_slice(), [Frame::Goodbye(goodbye)] if goodbye.code == GoodbyeCode::Version), "{frames:?}");
+    assert!(
+        matches!(frames.as_slice(), [Frame::Goodbye(goodbye)] if goodbye.code == GoodbyeCode::Version),
+        "{frames:?}"
+    );
 
     // After all that, the server serves.
     let data = TempDir::new().expect("a temporary folder");

@@ -26,16 +26,38 @@ fn an_unchanged_device_an_edit_and_a_first_sync_stay_within_budget() {
         let name = format!("Tổ dân phố số {hamlet}");
         let decision = format!("{}/QĐ-UBND", 100 + hamlet);
         let team = device.ok(&[
-            "team", "add", "--hamlet", &name, "--hamlet-kind", "to_dan_pho", "--decision", &decision, "--decided",
-            "15/7/2022", "--established", "20/7/2022",
+            "team",
+            "add",
+            "--hamlet",
+            &name,
+            "--hamlet-kind",
+            "to_dan_pho",
+            "--decision",
+            &decision,
+            "--decided",
+            "15/7/2022",
+            "--established",
+            "20/7/2022",
         ]);
         for member in 1..=5 {
             let name = format!("Nguyễn Văn Thử {}", ["Một", "Hai", "Ba", "Bốn", "Năm"][member - 1]);
             let phone = format!("0912 00{hamlet:02} {member:02}1");
             let role = if member == 1 { "leader" } else { "member" };
             device.ok(&[
-                "member", "add", "--team", &team, "--name", &name, "--phone", &phone, "--birth-year", "1990", "--role",
-                role, "--affiliation", "youth_union",
+                "member",
+                "add",
+                "--team",
+                &team,
+                "--name",
+                &name,
+                "--phone",
+                &phone,
+                "--birth-year",
+                "1990",
+                "--role",
+                role,
+                "--affiliation",
+                "youth_union",
             ]);
         }
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use toso_client::{AutoSync, Device, Invite, Receipt, Replica, ReplicaOptions, SyncOptions, SyncState, TeamDraft, enrol};
+use toso_client::{
+    AutoSync, Device, Invite, Receipt, Replica, ReplicaOptions, SyncOptions, SyncState, TeamDraft, enrol,
+};
 use toso_core::id::DocId;
 use toso_core::text::PlaceName;
 use toso_store::memory::MemoryChunkStore;
@@ -72,11 +74,9 @@ async fn a_killed_server_keeps_every_acknowledged_edit_and_gets_the_others() {
     let counted = tokio::task::spawn_blocking(move || {
         let start = Instant::now();
         loop {
-            let report = toso_tests::http::get(
-                &format!("{url}/v1/report?list=2022&unit={COMMUNE}&format=json"),
-                Some(&admin),
-            )
-            .json();
+            let report =
+                toso_tests::http::get(&format!("{url}/v1/report?list=2022&unit={COMMUNE}&format=json"), Some(&admin))
+                    .json();
             if report["teams"] == (DEVICES * TEAMS_EACH) as u64 {
                 return report;
             }
@@ -132,7 +132,8 @@ fn a_killed_field_device_keeps_the_team_it_told_of() {
     let device = server.device(folders[1].path(), COMMUNE);
     for round in 0..5 {
         // `sync --watch` keeps the store open and busy while it is killed.
-        let mut watching = device.command(&["sync", "--watch"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("runs");
+        let mut watching =
+            device.command(&["sync", "--watch"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("runs");
         std::thread::sleep(Duration::from_millis(150 + 40 * round));
         watching.kill().expect("ours to kill");
         watching.wait().expect("it ends");
@@ -153,7 +154,8 @@ fn a_printed_id_means_a_stored_team() {
     let device: FieldDevice = server.device(folders[1].path(), COMMUNE);
     for round in 0..5 {
         let hamlet = format!("Bản {round}");
-        let mut adding = device.command(&["team", "add", "--hamlet", &hamlet]).stdout(Stdio::piped()).spawn().expect("runs");
+        let mut adding =
+            device.command(&["team", "add", "--hamlet", &hamlet]).stdout(Stdio::piped()).spawn().expect("runs");
         let mut id = String::new();
         BufReader::new(adding.stdout.take().expect("piped")).read_line(&mut id).expect("readable");
         adding.kill().expect("ours to kill");

@@ -54,22 +54,30 @@ fn meet(scene: &Scene, first: &FieldDevice, second: &FieldDevice) {
             .find(|conflict| conflict["field"] == "households_covered")
             .unwrap_or_else(|| panic!("the clash is shown: {conflicts}"));
         assert_eq!(clash["id"], Value::from(team.clone()));
-        let mut values: Vec<&str> =
-            clash["values"].as_array().expect("values").iter().map(|value| value["value"].as_str().expect("text")).collect();
+        let mut values: Vec<&str> = clash["values"]
+            .as_array()
+            .expect("values")
+            .iter()
+            .map(|value| value["value"].as_str().expect("text"))
+            .collect();
         values.sort_unstable();
         assert_eq!(values, ["120", "135"]);
         for value in clash["values"].as_array().expect("values") {
             assert!(value["device"].is_string() && value["at"].is_number(), "who and when: {value}");
         }
     }
-    assert_eq!(scene.a.json(&["team", "list"])[0]["households_covered"], scene.b.json(&["team", "list"])[0]["households_covered"]);
+    assert_eq!(
+        scene.a.json(&["team", "list"])[0]["households_covered"],
+        scene.b.json(&["team", "list"])[0]["households_covered"]
+    );
 
     scene.a.ok(&["resolve", &team, "households_covered", "--value", "135"]);
     scene.a.sync();
     scene.b.sync();
     for device in [&scene.a, &scene.b] {
         let conflicts = device.json(&["conflicts"]);
-        let open = conflicts.as_array().expect("a list").iter().any(|conflict| conflict["field"] == "households_covered");
+        let open =
+            conflicts.as_array().expect("a list").iter().any(|conflict| conflict["field"] == "households_covered");
         assert!(!open, "settled once is settled everywhere: {conflicts}");
         assert_eq!(device.json(&["team", "show", &team])["households_covered"], 135);
     }
@@ -140,7 +148,16 @@ fn counters_of_an_activity_add_up() {
     let scene = scene();
     let team = scene.a.ok(&["team", "add", "--hamlet", "Thôn 3"]);
     let activity = scene.a.ok(&[
-        "activity", "add", "--team", &team, "--date", "1/9/2022", "--kind", "group_session", "--reached", "10",
+        "activity",
+        "add",
+        "--team",
+        &team,
+        "--date",
+        "1/9/2022",
+        "--kind",
+        "group_session",
+        "--reached",
+        "10",
     ]);
     scene.a.sync();
     scene.b.sync();

@@ -135,7 +135,11 @@ impl Replica {
         let mut transaction = Transaction::default();
         for (item, code, detail) in refused {
             transaction.outbox_remove.push(item.number);
-            push_bounded(&mut held, Held { doc: item.doc, hash: item.hash, code: nack_word(code).to_owned(), detail }, HELD_MAX);
+            push_bounded(
+                &mut held,
+                Held { doc: item.doc, hash: item.hash, code: nack_word(code).to_owned(), detail },
+                HELD_MAX,
+            );
         }
         transaction.settings.push(setting(SETTING_HELD, &held));
         self.store.commit(transaction)?;
