@@ -11,6 +11,10 @@
 //! (00340 Yên Sở is nobody's default successor) could never be complete, and a complete province would stop being
 //! complete by being read under another list. The other way round, a commune of 2025 tells of a commune of 2022 only
 //! when that is its only predecessor.
+//!
+//! The five island districts of 2022 have no communes, so they never keep a province of 2022 from being complete. Under
+//! the list of 2025 they are special zones of commune rank and do: Hải Phòng without a team on Bạch Long Vĩ is complete
+//! as of then and incomplete as of now.
 
 use std::collections::HashMap;
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of a test may panic")]
 
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use toso_catalog::Catalog;
 use toso_catalog::dispatch::{self, DispatchStatus};
 use toso_core::id::{DocId, Sequence};
@@ -15,17 +17,20 @@ fn communes() -> Vec<UnitRef> {
     let catalog = Catalog::shared();
     let mut communes = Vec::new();
     for province in catalog.dispatch_provinces() {
-        let all = catalog.communes_under(province.unit).enumerate();
+        let all = catalog.communes_under(province.unit);
         match province.status {
             DispatchStatus::None => {}
             DispatchStatus::Incomplete => {
-                communes.extend(all.filter(|(place, _)| place % 7 != 0).map(|(_, unit)| unit))
+                communes.extend(all.enumerate().filter(|(place, _)| place % 7 != 0).map(|(_, unit)| unit));
             }
-            _ => communes.extend(all.map(|(_, unit)| unit)),
+            _ => communes.extend(all),
         }
     }
     communes
 }
+
+/// Built once for all tests of the file; they only ask.
+static NATIONAL: LazyLock<Mutex<Projector>> = LazyLock::new(|| Mutex::new(national()));
 
 fn national() -> Projector {
     let communes = communes();
@@ -55,7 +60,7 @@ fn ask(projector: &mut Projector, list: UnitList) -> Report {
 #[test]
 fn the_dispatch_comes_out() {
     let catalog = Catalog::shared();
-    let mut projector = national();
+    let mut projector = NATIONAL.lock().unwrap_or_else(PoisonError::into_inner);
     let report = ask(&mut projector, UnitList::L2022);
     assert_eq!((report.provinces_with_teams, report.provinces_total), (52, 63));
     assert_eq!((report.teams, report.members), (48_538, 225_417));
@@ -81,8 +86,8 @@ fn the_dispatch_comes_out() {
             "Tỉnh Bạc Liêu",
             "Tỉnh Bình Dương",
             "Tỉnh Cao Bằng",
-            "Tỉnh Hà Tĩnh",
             "Thành phố Hà Nội",
+            "Tỉnh Hà Tĩnh",
             "Tỉnh Hòa Bình",
             "Thành phố Hồ Chí Minh",
             "Tỉnh Khánh Hòa",
@@ -106,7 +111,7 @@ fn the_dispatch_comes_out() {
 
 #[test]
 fn the_same_picture_under_2025_adds_up() {
-    let mut projector = national();
+    let mut projector = NATIONAL.lock().unwrap_or_else(PoisonError::into_inner);
     let report = ask(&mut projector, UnitList::L2025);
     assert_eq!((report.rows.len(), report.communes_total), (34, 3_321));
     assert_eq!((report.teams, report.members), (48_538, 225_417));
@@ -127,7 +132,11 @@ fn the_same_picture_under_2025_adds_up() {
             row.name
         );
         if old.iter().all(|status| *status == DispatchStatus::Complete) {
-            assert_eq!(row.status, Status::Complete, "{}", row.name);
+            // Island districts had no communes, so nobody missed a team there in 2022; in 2025 they are communes.
+            let islands = catalog
+                .communes_under(province)
+                .filter(|new| catalog.predecessors(*new).all(|line| line.from.code.as_str().len() == 3));
+            assert_eq!(row.communes_total - row.communes_with_teams, islands.count() as u64, "{}", row.name);
         }
     }
 
@@ -142,7 +151,7 @@ fn the_same_picture_under_2025_adds_up() {
 
 #[test]
 fn a_rebuild_of_the_country_gives_equal_views() {
-    let mut projector = national();
+    let mut projector = NATIONAL.lock().unwrap_or_else(PoisonError::into_inner);
     let mut rebuilt = projector.rebuilt();
     assert_eq!(projector.first_difference(&mut rebuilt), None);
     assert_eq!(ask(&mut projector, UnitList::L2025), ask(&mut rebuilt, UnitList::L2025));
