@@ -5,6 +5,7 @@
 //! travels in the upgrade request, see [`hello_token`].
 
 pub mod codec;
+pub mod enrol;
 pub mod frame;
 pub mod limits;
 
