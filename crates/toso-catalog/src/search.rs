@@ -1,0 +1,386 @@
+//! Finding a unit by its name, however it is typed.
+//!
+//! Every name is kept under three keys: as written, without tones, without any marks. A text is turned into the same
+//! keys and compared with all names in turn; 15,000 short strings take well under a millisecond a thousand, and there is
+//! no structure to keep right. Ranking: a name that fits with its marks beats one that fits without tones, and that
+//! beats one that fits without marks; within a tier, the whole name beats its beginning, and so on.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use toso_core::text;
+use toso_core::unit::UnitRef;
+
+use crate::kind::UnitKind;
+use crate::table::ListTable;
+use crate::unit::Unit;
+
+/// How much of a text is read, in characters. The longest name is 40; a path of three is below 120.
+pub const QUERY_CHARS_MAX: usize = 120;
+
+/// How closely the letters fit. Best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Tier {
+    /// With all marks; where a tone stands (hòa, hoà) and case do not matter.
+    Exact,
+    /// But for the tones.
+    ToneInsensitive,
+    /// But for any marks; đ as d.
+    Folded,
+}
+
+/// Where in the name the text was found. Best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Match {
+    /// It is the name, with or without its kind word.
+    Whole,
+    /// The name begins with it.
+    Prefix,
+    /// It begins at a later word of the name.
+    Inner,
+    /// Each of its words begins a word of the name, in any order.
+    Words,
+    /// The name and those of its wider units have all its words together. Only when nothing fits better.
+    Path,
+    /// It is only (the beginning of) a kind word.
+    Kind,
+}
+
+/// How well a unit fits. The better rank is the smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[non_exhaustive]
+pub struct Rank {
+    /// How closely.
+    pub tier: Tier,
+    /// Where.
+    pub position: Match,
+}
+
+/// A unit found by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Hit {
+    /// The unit.
+    pub unit: UnitRef,
+    /// How well it fits.
+    pub rank: Rank,
+}
+
+const TIERS: [Tier; 3] = [Tier::Exact, Tier::ToneInsensitive, Tier::Folded];
+
+/// Abbreviations of kind words that may open a text.
+const KIND_SHORT: [(&str, &str); 8] = [
+    ("tp", "thành phố"),
+    ("tx", "thị xã"),
+    ("tt", "thị trấn"),
+    ("p", "phường"),
+    ("q", "quận"),
+    ("h", "huyện"),
+    ("x", "xã"),
+    ("t", "tỉnh"),
+];
+
+/// Names that everybody shortens.
+const NAME_SHORT: [(&str, &str); 2] = [("hcm", "hồ chí minh"), ("tphcm", "thành phố hồ chí minh")];
+
+/// The names of one list as search keys, in the order of its table.
+#[derive(Debug)]
+pub(crate) struct SearchIndex {
+    /// By [`TIERS`].
+    keys: [KeyColumn; TIERS.len()],
+}
+
+/// One key of every unit, end to end in one text: 15,000 small allocations fewer.
+#[derive(Debug, Default)]
+struct KeyColumn {
+    text: String,
+    /// Where each key ends, and how long its kind word and the blank after it are.
+    spans: Vec<(u32, u8)>,
+}
+
+/// A name's key.
+#[derive(Clone, Copy)]
+struct NameKey<'a> {
+    full: &'a str,
+    bare: &'a str,
+}
+
+impl SearchIndex {
+    pub(crate) fn build(table: &ListTable) -> Self {
+        let mut kind_words = BTreeMap::new();
+        for kind in UnitKind::ALL {
+            kind_words.insert(kind, TIERS.map(|tier| key(tier, kind.word())));
+        }
+        let mut keys: [KeyColumn; TIERS.len()] = Default::default();
+        for unit in table.units() {
+            for ((column, tier), kind) in
+                keys.iter_mut().zip(TIERS).zip(kind_words.get(&unit.kind).into_iter().flatten())
+            {
+                column.push(kind, &key(tier, unit.name_without_kind()));
+            }
+        }
+        Self { keys }
+    }
+
+    pub(crate) fn search(&self, table: &ListTable, text: &str, limit: usize) -> Vec<Hit> {
+        let queries = Query::readings(text);
+        let mut hits: Vec<(Rank, &Unit)> = self.ranked(table, &queries, |names, query, _| {
+            TIERS
+                .into_iter()
+                .zip(names)
+                .zip(&query.name)
+                .find_map(|((tier, name), text)| Some(Rank { tier, position: name.position(text)? }))
+        });
+        if hits.is_empty() {
+            hits = self.ranked(table, &queries, |names, query, unit| {
+                let [_, _, name] = names;
+                let [_, _, text] = &query.name;
+                let fits = name.begins_word_with(text.split(' ').next()?)
+                    && text.split(' ').all(|word| {
+                        name.begins_word_with(word)
+                            || self.names_above(table, unit).any(|above| above.begins_word_with(word))
+                    });
+                fits.then_some(Rank { tier: Tier::Folded, position: Match::Path })
+            });
+        }
+        // A stable sort keeps the order of the tree, provinces first, among equals.
+        hits.sort_by_key(|(rank, unit)| (*rank, unit.level));
+        hits.into_iter().take(limit).map(|(rank, unit)| Hit { unit: unit.unit, rank }).collect()
+    }
+
+    /// The units that fit a reading of the text, each with its best rank, in the order of the table.
+    fn ranked<'t>(
+        &self,
+        table: &'t ListTable,
+        queries: &[Query],
+        rank: impl Fn([NameKey<'_>; TIERS.len()], &Query, &Unit) -> Option<Rank>,
+    ) -> Vec<(Rank, &'t Unit)> {
+        let [exact, toneless, folded] = &self.keys;
+        let names = exact.iter().zip(toneless.iter()).zip(folded.iter());
+        names
+            .zip(table.units())
+            .filter_map(|(((exact, toneless), folded), unit)| {
+                let best = queries
+                    .iter()
+                    .filter(|query| self.lies_in(table, unit, query))
+                    .filter_map(|query| rank([exact, toneless, folded], query, unit));
+                Some((best.min()?, unit))
+            })
+            .collect()
+    }
+
+    /// Whether the units above have the names that the text gives after commas.
+    fn lies_in(&self, table: &ListTable, unit: &Unit, query: &Query) -> bool {
+        query.above.iter().all(|text| self.names_above(table, unit).any(|above| above.position(text).is_some()))
+    }
+
+    /// The folded keys of the units above one.
+    fn names_above<'a>(&'a self, table: &'a ListTable, unit: &Unit) -> impl Iterator<Item = NameKey<'a>> {
+        let [_, _, folded] = &self.keys;
+        table.ancestors(unit.unit.code).filter_map(move |above| folded.get(table.position(above.unit.code)?))
+    }
+}
+
+impl KeyColumn {
+    fn push(&mut self, kind: &str, bare: &str) {
+        let start = self.text.len();
+        if !kind.is_empty() {
+            self.text.push_str(kind);
+            self.text.push(' ');
+        }
+        let kind_len = u8::try_from(self.text.len() - start).unwrap_or_default();
+        self.text.push_str(bare);
+        // The names of a list together are a few hundred KB.
+        self.spans.push((u32::try_from(self.text.len()).unwrap_or(u32::MAX), kind_len));
+    }
+
+    fn get(&self, position: u16) -> Option<NameKey<'_>> {
+        let position = usize::from(position);
+        let start = position.checked_sub(1).and_then(|before| self.spans.get(before)).map_or(0, |(end, _)| *end);
+        self.spans.get(position).and_then(|span| self.slice(start, *span))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = NameKey<'_>> {
+        let mut start = 0;
+        self.spans.iter().filter_map(move |span| {
+            let name = self.slice(start, *span);
+            start = span.0;
+            name
+        })
+    }
+
+    fn slice(&self, start: u32, (end, kind_len): (u32, u8)) -> Option<NameKey<'_>> {
+        let full = self.text.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
+        Some(NameKey { full, bare: full.get(usize::from(kind_len)..)? })
+    }
+}
+
+impl NameKey<'_> {
+    /// Where a text stands in the name.
+    fn position(self, text: &str) -> Option<Match> {
+        if text.is_empty() {
+            None
+        } else if text == self.bare || text == self.full {
+            Some(Match::Whole)
+        } else if self.bare.starts_with(text) {
+            Some(Match::Prefix)
+        } else if self.full.starts_with(text) {
+            let beyond_kind = text.len() > self.full.len() - self.bare.len();
+            Some(if beyond_kind { Match::Prefix } else { Match::Kind })
+        } else if begins_later_word(self.bare, text) {
+            Some(Match::Inner)
+        } else if text.contains(' ') && text.split(' ').all(|word| self.begins_word_with(word)) {
+            Some(Match::Words)
+        } else {
+            None
+        }
+    }
+
+    /// Whether a word of the name or of its kind begins so.
+    fn begins_word_with(self, word: &str) -> bool {
+        self.full.split(' ').any(|own| own.starts_with(word))
+    }
+}
+
+fn begins_later_word(name: &str, text: &str) -> bool {
+    name.match_indices(' ').any(|(at, blank)| name.get(at + blank.len()..).is_some_and(|rest| rest.starts_with(text)))
+}
+
+/// One reading of what a person typed.
+#[derive(Debug, PartialEq, Eq)]
+struct Query {
+    /// The name, by [`TIERS`].
+    name: [String; TIERS.len()],
+    /// The folded names of wider units, given after commas.
+    above: Vec<String>,
+}
+
+impl Query {
+    /// The text as it stands and with abbreviations spelt out.
+    fn readings(text: &str) -> Vec<Self> {
+        let text: String = text.chars().take(QUERY_CHARS_MAX).collect();
+        let mut readings = vec![Self::new(&text)];
+        let spelt: Vec<_> = text.split(',').map(spell_out).collect();
+        if spelt.iter().any(Option::is_some) {
+            let parts: Vec<_> = text.split(',').zip(spelt).map(|(part, spelt)| spelt.unwrap_or(part.into())).collect();
+            readings.push(Self::new(&parts.join(",")));
+        }
+        readings
+    }
+
+    fn new(text: &str) -> Self {
+        let mut parts = text.split(',');
+        let name = parts.next().unwrap_or_default();
+        Self {
+            name: TIERS.map(|tier| key(tier, name)),
+            above: parts.map(|part| key(Tier::Folded, part)).filter(|part| !part.is_empty()).collect(),
+        }
+    }
+}
+
+/// The text with its abbreviations spelt out, if it has any: `p.1` → `phường 1`, `TP HCM` → `thành phố hồ chí minh`.
+fn spell_out(text: &str) -> Option<String> {
+    let text = key(Tier::Exact, text);
+    let (first, rest) = text.split_once(' ').unwrap_or((&text, ""));
+    // `q1`: letters and digits without a blank.
+    let (letters, digits) = first.split_at(first.find(|c: char| c.is_ascii_digit()).unwrap_or(first.len()));
+    let long = |table: &[(&str, &'static str)], short: &str| {
+        table.iter().find(|(abbreviation, _)| *abbreviation == short).map(|(_, long)| *long)
+    };
+    let kind = long(&KIND_SHORT, letters).filter(|_| !(digits.is_empty() && rest.is_empty()));
+    let rest_long = long(&NAME_SHORT, rest);
+    let first_long = if rest.is_empty() { long(&NAME_SHORT, first) } else { None };
+    if kind.is_none() && rest_long.is_none() && first_long.is_none() {
+        return None;
+    }
+    let first = match (kind, first_long) {
+        (Some(kind), _) => format!("{kind} {digits}"),
+        (None, Some(name)) => name.to_owned(),
+        (None, None) => first.to_owned(),
+    };
+    Some(format!("{first} {}", rest_long.unwrap_or(rest)))
+}
+
+/// A text under a tier's key: words of letters and digits, one blank between. Apostrophes join (`Cư M'gar` is found as
+/// `cu mgar`); everything else parts.
+fn key(tier: Tier, name: &str) -> String {
+    let name = text::canonical(name).replace('\'', "");
+    let key = match tier {
+        Tier::Exact => text::hamlet_key(&name),
+        Tier::ToneInsensitive => text::toneless_key(&name),
+        Tier::Folded => text::search_key(&name),
+    };
+    let mut words = String::with_capacity(key.len());
+    for word in key.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        // Not every key drops a number's zeros; here Phường 01 and Phường 1 must meet under each.
+        let digits = word.bytes().all(|byte| byte.is_ascii_digit());
+        words.push_str(if digits { strip_zeros(word) } else { word });
+    }
+    words
+}
+
+fn strip_zeros(digits: &str) -> &str {
+    let stripped = digits.trim_start_matches('0');
+    if stripped.is_empty() { "0" } else { stripped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abbreviations_are_spelt_out() {
+        assert_eq!(spell_out("P.1").unwrap().trim(), "phường 1");
+        assert_eq!(spell_out("q1").unwrap().trim(), "quận 1");
+        assert_eq!(spell_out("TP. HCM").unwrap().trim(), "thành phố hồ chí minh");
+        assert_eq!(spell_out("tphcm").unwrap().trim(), "thành phố hồ chí minh");
+        assert_eq!(spell_out("tx Sơn Tây").unwrap().trim(), "thị xã sơn tây");
+        assert_eq!(spell_out("Phường 1"), None);
+        assert_eq!(spell_out("x"), None, "a lone letter is the beginning of a name");
+        assert_eq!(spell_out(""), None);
+    }
+
+    #[test]
+    fn keys_part_words_and_drop_zeros() {
+        assert_eq!(key(Tier::Folded, "Bà Rịa - Vũng Tàu"), "ba ria vung tau");
+        assert_eq!(key(Tier::Exact, "Phường 01"), "phường 1");
+        assert_eq!(key(Tier::Folded, "Cư M’gar"), "cu mgar");
+        assert_eq!(key(Tier::Exact, "Hoà Bình"), key(Tier::Exact, "HÒA BÌNH"));
+        assert_eq!(key(Tier::ToneInsensitive, "Hòa"), key(Tier::ToneInsensitive, "Hoạ"));
+        assert_ne!(key(Tier::ToneInsensitive, "Đa"), key(Tier::ToneInsensitive, "Da"));
+    }
+
+    #[test]
+    fn a_text_is_read_up_to_its_limit() {
+        let at = "a".repeat(QUERY_CHARS_MAX);
+        assert_eq!(Query::readings(&at), Query::readings(&format!("{at}b")));
+        let below = "a".repeat(QUERY_CHARS_MAX - 1);
+        assert_ne!(Query::readings(&below), Query::readings(&format!("{below}b")));
+    }
+
+    #[test]
+    fn positions_are_told_apart() {
+        let name = NameKey { full: "xa tan an hoi", bare: "tan an hoi" };
+        for (text, position) in [
+            ("tan an hoi", Some(Match::Whole)),
+            ("xa tan an hoi", Some(Match::Whole)),
+            ("tan a", Some(Match::Prefix)),
+            ("xa tan", Some(Match::Prefix)),
+            ("an h", Some(Match::Inner)),
+            ("hoi an", Some(Match::Words)),
+            ("xa", Some(Match::Kind)),
+            ("xa ", Some(Match::Kind)),
+            ("n an", None),
+            ("", None),
+        ] {
+            assert_eq!(name.position(text), position, "{text:?}");
+        }
+    }
+}
