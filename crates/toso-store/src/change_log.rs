@@ -7,6 +7,14 @@ use toso_core::unit::Scope;
 
 use crate::StoreError;
 
+/// The longest table name of a record, in bytes.
+pub const RECORD_TABLE_BYTES_MAX: usize = 32;
+/// The longest key of a record, in bytes.
+pub const RECORD_KEY_BYTES_MAX: usize = 128;
+/// The largest value of a record, in bytes: as large as a change.
+pub const RECORD_BYTES_MAX: usize = 60 * 1024;
+/// The most changes in one [`RecordStore::write`].
+pub const RECORD_CHANGES_MAX: usize = 4096;
 /// The most chunks in one [`LogBatch`].
 pub const LOG_BATCH_ITEMS_MAX: usize = 1024;
 /// The most change bytes in one [`LogBatch`].
@@ -43,7 +51,8 @@ pub struct Appended {
     pub first_new: Option<Sequence>,
     /// How many were new; they have consecutive sequences.
     pub new: usize,
-    /// The greatest sequence among all chunks of the batch, new or known: all are in the log at or below it.
+    /// The greatest sequence among all chunks of the batch, new or known: all are in the log at or below it. Zero for
+    /// an empty batch.
     pub through: Sequence,
 }
 
@@ -67,7 +76,8 @@ pub struct LogEntry {
 pub struct Page {
     /// Entries by rising sequence.
     pub entries: Vec<LogEntry>,
-    /// Everything at or below this has been read (it may be past the last entry, when nothing else matched).
+    /// Everything at or below this has been read. The last entry's sequence when `more`; else the log's last sequence
+    /// when the page was read, which may be past the last entry.
     pub through: Sequence,
     /// True when more matches.
     pub more: bool,
@@ -113,24 +123,29 @@ pub trait ChangeLog: Send + Sync {
 ///
 /// # Contract
 ///
-/// As [`ChangeLog`]'s: [`Self::write`] is atomic over all its changes and durable when it returns `Ok`.
+/// As [`ChangeLog`]'s: [`Self::write`] is atomic over all its changes and durable when it returns `Ok` (unless it is
+/// [`Durability::Disposable`]). All expectations of a write are checked against the records before the write; changes
+/// happen in their order. Reads see whole writes.
 pub trait RecordStore: Send + Sync {
     /// Reads one record.
     fn record(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// Reads all records whose key begins with `prefix`, by key.
-    fn records(&self, table: &str, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>;
+    fn records(&self, table: &str, prefix: &[u8]) -> Result<Vec<Record>, StoreError>;
     /// Writes (`Some`) and removes (`None`) records, together.
     fn write(&self, changes: &[RecordChange], durability: Durability) -> Result<(), StoreError>;
 }
 
+/// A record as [`RecordStore::records`] gives it: its key and its value.
+pub type Record = (Vec<u8>, Vec<u8>);
+
 /// One change of [`RecordStore::write`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordChange {
-    /// Table.
+    /// Table, at most [`RECORD_TABLE_BYTES_MAX`] bytes.
     pub table: String,
-    /// Key, at most 128 bytes.
+    /// Key, at most [`RECORD_KEY_BYTES_MAX`] bytes.
     pub key: Vec<u8>,
-    /// New value (at most 60 KiB), or `None` to remove.
+    /// New value (at most [`RECORD_BYTES_MAX`] bytes), or `None` to remove.
     pub value: Option<Vec<u8>>,
     /// When set, the whole write happens only if the record has this value now (`Some(None)`: is absent); else
     /// nothing is written and the call returns [`StoreError::Raced`]. Makes one-time invites one-time.

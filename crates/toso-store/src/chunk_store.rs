@@ -38,15 +38,22 @@ pub struct OutboxEntry {
 }
 
 /// Everything one call of [`ChunkStore::commit`] changes, together or not at all.
+///
+/// The steps happen in this order: removal of documents, chunks, receipts, removal from the outbox, additions to the
+/// outbox, cursors, settings. So one transaction can replace a document whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transaction {
-    /// Chunks to store; one that is stored already is left as it is.
+    /// Chunks to store; one that is stored already is left as it is. A document keeps the scope of its first chunk.
     pub chunks: Vec<StoredChunk>,
-    /// Chunks (stored, or in `chunks`) to put at the end of the outbox, in order.
+    /// Chunks to put at the end of the outbox, in order. The n-th time a hash comes it means its n-th chunk in
+    /// `chunks`; when `chunks` has none, it means every stored chunk with this hash (two documents made from the same
+    /// words in the same second can share one; sending both is harmless, sending the wrong one would lose an edit).
+    /// A hash that is neither gives [`StoreError::NotFound`].
     pub outbox_add: Vec<ChangeHash>,
     /// Outbox numbers to take out. Unknown numbers are ignored.
     pub outbox_remove: Vec<u64>,
-    /// Receipts: the server sequence at or below which these chunks are in its log.
+    /// Receipts: the server sequence at or below which these chunks are in its log. The last one set counts; one for
+    /// a chunk that is not stored is ignored.
     pub receipts: Vec<(DocId, ChangeHash, Sequence)>,
     /// Cursors to set, by interest (a commune, or a wider unit for officers).
     pub cursors: Vec<(UnitRef, Sequence)>,
@@ -82,9 +89,9 @@ pub trait ChunkStore: Send + Sync {
     fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError>;
     /// How many entries the outbox has.
     fn outbox_len(&self) -> Result<usize, StoreError>;
-    /// The bytes of one chunk.
+    /// The bytes of one chunk; [`StoreError::NotFound`] when it is not stored.
     fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Vec<u8>, StoreError>;
-    /// Receipts of a document's chunks.
+    /// Receipts of a document's chunks, by hash.
     fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError>;
     /// The cursor of an interest; zero when never set.
     fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError>;

@@ -1,15 +1,20 @@
 //! Storage as the register needs it, in two traits: [`ChunkStore`] for a phone's replica, [`ChangeLog`] for a server.
 //!
 //! Both say in `# Contract` what an implementation owes: atomicity, durability, order, and what a crash may leave. The
-//! [`memory`] implementation keeps the same promises except surviving the process; [`conformance`] proves them for
-//! every implementation.
+//! [`memory`] implementation keeps the same promises except surviving the process; the `conformance` module (behind the
+//! feature of that name, for tests only) proves them for every implementation.
 //!
 //! Calls block. Async callers give them a thread of their own.
 
 pub mod change_log;
 pub mod chunk_store;
+pub mod limits;
+pub mod memory;
+pub mod page;
 
-pub use change_log::{Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, RecordChange, RecordStore};
+pub use change_log::{
+    Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, Record, RecordChange, RecordStore,
+};
 pub use chunk_store::{ChunkStore, OutboxEntry, StoredChunk, Transaction};
 
 use toso_core::chunk::ChangeHash;
@@ -81,6 +86,16 @@ pub enum StoreError {
         what: &'static str,
         /// Its size.
         bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// More items in one call than a store takes.
+    #[error("{what} has {items} items; at most {max} are accepted, send the rest in another")]
+    TooMany {
+        /// What.
+        what: &'static str,
+        /// How many it has.
+        items: usize,
         /// The limit.
         max: usize,
     },

@@ -1,0 +1,98 @@
+//! The checks that every implementation makes before it touches anything, so that all of them refuse the same inputs.
+
+use toso_core::chunk::CHANGE_BYTES_MAX;
+
+use crate::StoreError;
+use crate::change_log::{
+    LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, LogBatch, RECORD_BYTES_MAX, RECORD_CHANGES_MAX, RECORD_KEY_BYTES_MAX,
+    RECORD_TABLE_BYTES_MAX, RecordChange,
+};
+use crate::chunk_store::{SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, Transaction};
+
+/// The most change and setting bytes in one [`Transaction`]: 256 pages of 16 KiB, far more than one sync step brings.
+pub const TRANSACTION_BYTES_MAX: usize = 256 * 16 * 1024;
+
+impl Transaction {
+    /// Refuses what a store does not keep: changes, settings or a whole transaction over their limits.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let mut total = 0;
+        for chunk in &self.chunks {
+            within("a change", chunk.bytes.len(), CHANGE_BYTES_MAX)?;
+            total += chunk.bytes.len();
+        }
+        for (key, value) in &self.settings {
+            within("the key of a setting", key.len(), SETTING_KEY_BYTES_MAX)?;
+            let bytes = value.as_ref().map_or(0, Vec::len);
+            within("a setting", bytes, SETTING_BYTES_MAX)?;
+            total += bytes;
+        }
+        within("a transaction", total, TRANSACTION_BYTES_MAX)
+    }
+}
+
+impl LogBatch {
+    /// Refuses what a log does not keep: changes over their limit, batches of too many chunks or bytes.
+    pub fn check(&self) -> Result<(), StoreError> {
+        if self.items.len() > LOG_BATCH_ITEMS_MAX {
+            return Err(StoreError::TooMany {
+                what: "a batch of chunks",
+                items: self.items.len(),
+                max: LOG_BATCH_ITEMS_MAX,
+            });
+        }
+        for item in &self.items {
+            within("a change", item.bytes.len(), CHANGE_BYTES_MAX)?;
+        }
+        within("a batch of chunks", self.items.iter().map(|item| item.bytes.len()).sum(), LOG_BATCH_BYTES_MAX)
+    }
+}
+
+impl RecordChange {
+    /// Refuses a write of too many changes, or with a table name, key or value over its limit.
+    pub fn check_all(changes: &[Self]) -> Result<(), StoreError> {
+        if changes.len() > RECORD_CHANGES_MAX {
+            return Err(StoreError::TooMany {
+                what: "a write of records",
+                items: changes.len(),
+                max: RECORD_CHANGES_MAX,
+            });
+        }
+        for change in changes {
+            within("the table name of a record", change.table.len(), RECORD_TABLE_BYTES_MAX)?;
+            within("the key of a record", change.key.len(), RECORD_KEY_BYTES_MAX)?;
+            within("a record", change.value.as_ref().map_or(0, Vec::len), RECORD_BYTES_MAX)?;
+        }
+        Ok(())
+    }
+}
+
+fn within(what: &'static str, bytes: usize, max: usize) -> Result<(), StoreError> {
+    if bytes > max { Err(StoreError::TooLarge { what, bytes, max }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use toso_core::id::{ChangeHash, DocId};
+    use toso_core::unit::{UnitList, UnitRef};
+
+    use super::*;
+    use crate::chunk_store::StoredChunk;
+
+    #[test]
+    fn a_transaction_may_be_as_large_as_its_limit_and_no_larger() {
+        let scope = UnitRef::new(UnitList::L2022, "00001").unwrap();
+        let chunk = |bytes: usize| StoredChunk {
+            scope,
+            doc: DocId::commune(scope),
+            hash: ChangeHash([0; 32]),
+            bytes: vec![0; bytes],
+        };
+        let whole = TRANSACTION_BYTES_MAX / CHANGE_BYTES_MAX;
+        let chunks = (0..whole).map(|_| chunk(CHANGE_BYTES_MAX)).collect();
+        let mut transaction = Transaction { chunks, ..Transaction::default() };
+        transaction.chunks.push(chunk(TRANSACTION_BYTES_MAX % CHANGE_BYTES_MAX));
+        assert!(transaction.check().is_ok());
+        transaction.chunks.push(chunk(1));
+        assert!(matches!(transaction.check(), Err(StoreError::TooLarge { what: "a transaction", .. })));
+    }
+}

@@ -1,0 +1,10 @@
+//! The storage traits in memory: for simulations, tests, and whoever needs a store that ends with its process.
+//!
+//! They keep every clause of the contracts except surviving the process. A [`MemoryChunkStore`] that holds nothing
+//! costs 16 bytes, since a simulation of the whole country holds ten thousand of them at once.
+
+mod change_log;
+mod chunk_store;
+
+pub use change_log::MemoryChangeLog;
+pub use chunk_store::MemoryChunkStore;

@@ -1,0 +1,190 @@
+//! A server's log and records in memory.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+
+use parking_lot::RwLock;
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DocId, Sequence};
+use toso_core::unit::Scope;
+
+use crate::StoreError;
+use crate::change_log::{Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, Record, RecordChange, RecordStore};
+use crate::page::PageBuilder;
+
+/// A server's log and records in memory.
+#[derive(Debug, Default)]
+pub struct MemoryChangeLog {
+    log: RwLock<Log>,
+    records: RwLock<BTreeMap<Place, Vec<u8>>>,
+}
+
+/// Table and key of a record.
+type Place = (String, Vec<u8>);
+
+#[derive(Debug, Default)]
+struct Log {
+    /// The entry with sequence `n` is at `n - 1`.
+    entries: Vec<LogEntry>,
+    sequences: HashMap<(DocId, ChangeHash), Sequence>,
+    of_scope: HashMap<Scope, Vec<Sequence>>,
+    of_document: HashMap<DocId, Vec<Sequence>>,
+    documents: HashMap<Scope, BTreeSet<DocId>>,
+}
+
+impl MemoryChangeLog {
+    /// An empty log.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl ChangeLog for MemoryChangeLog {
+    fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError> {
+        batches.iter().try_for_each(LogBatch::check)?;
+        let mut log = self.log.write();
+        Ok(batches.iter().map(|batch| log.append(batch)).collect())
+    }
+
+    fn last(&self) -> Sequence {
+        self.log.read().last()
+    }
+
+    fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
+        let log = self.log.read();
+        let mut page = PageBuilder::new(items_max, bytes_max);
+        for entry in log.entries.iter().skip(usize::try_from(after.0).unwrap_or(usize::MAX)) {
+            if !page.fits(entry.item.bytes.len()) {
+                return Ok(page.full());
+            }
+            page.push(entry.clone());
+        }
+        Ok(page.complete(after, log.last()))
+    }
+
+    fn read_scopes(
+        &self,
+        scopes: &[Scope],
+        after: Sequence,
+        items_max: usize,
+        bytes_max: usize,
+    ) -> Result<Page, StoreError> {
+        let log = self.log.read();
+        let scopes: HashSet<_> = scopes.iter().copied().collect();
+        let mut heads = BinaryHeap::new();
+        for scope in scopes {
+            if let Some(first) = log.after(scope, after).first() {
+                heads.push((Reverse(*first), scope));
+            }
+        }
+        let mut page = PageBuilder::new(items_max, bytes_max);
+        while let Some((Reverse(sequence), scope)) = heads.pop() {
+            if let Some(entry) = log.entry(sequence) {
+                if !page.fits(entry.item.bytes.len()) {
+                    return Ok(page.full());
+                }
+                page.push(entry.clone());
+            }
+            if let Some(next) = log.after(scope, sequence).first() {
+                heads.push((Reverse(*next), scope));
+            }
+        }
+        Ok(page.complete(after, log.last()))
+    }
+
+    fn last_of_scopes(&self, scopes: &[Scope]) -> Result<Sequence, StoreError> {
+        let log = self.log.read();
+        let last = scopes.iter().filter_map(|scope| log.of_scope.get(scope)?.last().copied()).max();
+        Ok(last.unwrap_or_default())
+    }
+
+    fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
+        let log = self.log.read();
+        let sequences = log.of_document.get(&doc).into_iter().flatten();
+        Ok(sequences.filter_map(|sequence| log.entry(*sequence).cloned()).collect())
+    }
+
+    fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {
+        let log = self.log.read();
+        Ok(log.documents.get(&scope).into_iter().flatten().copied().collect())
+    }
+
+    fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
+        Ok(self.log.read().sequences.contains_key(&(doc, *hash)))
+    }
+}
+
+impl Log {
+    fn last(&self) -> Sequence {
+        Sequence::ZERO.plus(self.entries.len() as u64)
+    }
+
+    fn entry(&self, sequence: Sequence) -> Option<&LogEntry> {
+        self.entries.get(usize::try_from(sequence.0).ok()?.checked_sub(1)?)
+    }
+
+    /// The scope's sequences after one.
+    fn after(&self, scope: Scope, after: Sequence) -> &[Sequence] {
+        let all = self.of_scope.get(&scope).map_or(&[][..], Vec::as_slice);
+        let start = all.partition_point(|sequence| *sequence <= after);
+        all.get(start..).unwrap_or_default()
+    }
+
+    fn append(&mut self, batch: &LogBatch) -> Appended {
+        let mut appended = Appended { first_new: None, new: 0, through: Sequence::ZERO };
+        for item in &batch.items {
+            let next = self.last().plus(1);
+            let sequence = *self.sequences.entry((item.doc, item.hash)).or_insert(next);
+            appended.through = appended.through.max(sequence);
+            if sequence != next {
+                continue;
+            }
+            appended.first_new.get_or_insert(sequence);
+            appended.new += 1;
+            self.of_scope.entry(batch.scope).or_default().push(sequence);
+            self.of_document.entry(item.doc).or_default().push(sequence);
+            self.documents.entry(batch.scope).or_default().insert(item.doc);
+            self.entries.push(LogEntry {
+                sequence,
+                scope: batch.scope,
+                author: batch.author,
+                received_at: batch.received_at,
+                item: item.clone(),
+            });
+        }
+        appended
+    }
+}
+
+impl RecordStore for MemoryChangeLog {
+    fn record(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.records.read().get(&(table.to_owned(), key.to_vec())).cloned())
+    }
+
+    fn records(&self, table: &str, prefix: &[u8]) -> Result<Vec<Record>, StoreError> {
+        let records = self.records.read();
+        let from = records.range((table.to_owned(), prefix.to_vec())..);
+        let matching = from.take_while(|((of, key), _)| of == table && key.starts_with(prefix));
+        Ok(matching.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn write(&self, changes: &[RecordChange], _durability: Durability) -> Result<(), StoreError> {
+        RecordChange::check_all(changes)?;
+        let mut records = self.records.write();
+        for change in changes {
+            if let Some(expected) = &change.expect
+                && records.get(&(change.table.clone(), change.key.clone())) != expected.as_ref()
+            {
+                return Err(StoreError::Raced { table: change.table.clone() });
+            }
+        }
+        for change in changes {
+            let place = (change.table.clone(), change.key.clone());
+            match &change.value {
+                Some(value) => records.insert(place, value.clone()),
+                None => records.remove(&place),
+            };
+        }
+        Ok(())
+    }
+}

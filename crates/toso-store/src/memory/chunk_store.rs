@@ -1,0 +1,208 @@
+//! A phone's store in memory, small enough to hold one for every commune of the country.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use parking_lot::Mutex;
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DocId, Sequence};
+use toso_core::unit::{Scope, UnitRef};
+
+use crate::StoreError;
+use crate::chunk_store::{ChunkStore, OutboxEntry, StoredChunk, Transaction};
+
+/// A phone's store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryChunkStore {
+    /// Allocated by the first commit.
+    state: Mutex<Option<Box<State>>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    documents: BTreeMap<DocId, Document>,
+    /// By rising number.
+    outbox: VecDeque<OutboxEntry>,
+    outbox_last: u64,
+    cursors: BTreeMap<UnitRef, Sequence>,
+    settings: BTreeMap<Box<str>, Box<[u8]>>,
+}
+
+#[derive(Debug)]
+struct Document {
+    scope: Scope,
+    /// In the order they were stored. Documents have tens of chunks, so a scan beats an index in time and memory.
+    chunks: Vec<KeptChunk>,
+}
+
+#[derive(Debug)]
+struct KeptChunk {
+    hash: ChangeHash,
+    receipt: Option<Sequence>,
+    bytes: Box<[u8]>,
+}
+
+impl MemoryChunkStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn read<T: Default>(&self, read: impl FnOnce(&State) -> T) -> T {
+        self.state.lock().as_deref().map(read).unwrap_or_default()
+    }
+}
+
+impl ChunkStore for MemoryChunkStore {
+    fn commit(&self, transaction: Transaction) -> Result<(), StoreError> {
+        transaction.check()?;
+        let mut guard = self.state.lock();
+        let state = guard.get_or_insert_default();
+        // The only step that can fail comes before the first that changes anything.
+        let outbox_add = state.resolve(&transaction)?;
+        state.apply(transaction, outbox_add);
+        Ok(())
+    }
+
+    fn chunks(&self, doc: DocId) -> Result<Vec<StoredChunk>, StoreError> {
+        Ok(self.read(|state| {
+            state.documents.get(&doc).map_or_else(Vec::new, |document| {
+                let stored = |chunk: &KeptChunk| StoredChunk {
+                    scope: document.scope,
+                    doc,
+                    hash: chunk.hash,
+                    bytes: chunk.bytes.to_vec(),
+                };
+                document.chunks.iter().map(stored).collect()
+            })
+        }))
+    }
+
+    fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
+        Ok(self.read(|state| state.chunk(doc, hash).is_some()))
+    }
+
+    fn documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError> {
+        Ok(self.read(|state| state.documents.iter().map(|(doc, document)| (document.scope, *doc)).collect()))
+    }
+
+    fn scope_of(&self, doc: DocId) -> Result<Option<Scope>, StoreError> {
+        Ok(self.read(|state| state.documents.get(&doc).map(|document| document.scope)))
+    }
+
+    fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
+        Ok(self.read(|state| {
+            let start = state.outbox.partition_point(|entry| entry.number <= after);
+            state.outbox.iter().skip(start).take(limit).cloned().collect()
+        }))
+    }
+
+    fn outbox_len(&self) -> Result<usize, StoreError> {
+        Ok(self.read(|state| state.outbox.len()))
+    }
+
+    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Vec<u8>, StoreError> {
+        self.read(|state| state.chunk(doc, hash).map(|chunk| chunk.bytes.to_vec())).ok_or(StoreError::NotFound(*hash))
+    }
+
+    fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError> {
+        Ok(self.read(|state| {
+            let chunks = state.documents.get(&doc).into_iter().flat_map(|document| &document.chunks);
+            let mut receipts: Vec<_> =
+                chunks.filter_map(|chunk| chunk.receipt.map(|sequence| (chunk.hash, sequence))).collect();
+            receipts.sort_unstable();
+            receipts
+        }))
+    }
+
+    fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError> {
+        Ok(self.read(|state| state.cursors.get(&unit).copied().unwrap_or_default()))
+    }
+
+    fn setting(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.read(|state| state.settings.get(key).map(|value| value.to_vec())))
+    }
+}
+
+impl State {
+    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Option<&KeptChunk> {
+        self.documents.get(&doc)?.chunks.iter().find(|chunk| chunk.hash == *hash)
+    }
+
+    /// Finds the documents of the hashes that go into the outbox, as [`Transaction::outbox_add`] says.
+    fn resolve(&self, transaction: &Transaction) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError> {
+        let mut resolved = Vec::with_capacity(transaction.outbox_add.len());
+        let mut used = vec![false; transaction.chunks.len()];
+        for hash in &transaction.outbox_add {
+            let mut matching = transaction.chunks.iter().zip(&mut used).filter(|(chunk, _)| chunk.hash == *hash);
+            // Named more often than it is there: the last again.
+            let mut found = None;
+            for (chunk, used) in matching.by_ref() {
+                found = Some(chunk);
+                if !*used {
+                    *used = true;
+                    break;
+                }
+            }
+            if let Some(chunk) = found {
+                let scope = self.documents.get(&chunk.doc).map(|document| document.scope);
+                let kept = scope.filter(|_| !transaction.remove_documents.contains(&chunk.doc));
+                let first = || transaction.chunks.iter().find(|other| other.doc == chunk.doc).map(|first| first.scope);
+                resolved.push((kept.or_else(first).unwrap_or(chunk.scope), chunk.doc, *hash));
+                continue;
+            }
+            let before = resolved.len();
+            for (doc, document) in &self.documents {
+                let stays = !transaction.remove_documents.contains(doc);
+                if stays && document.chunks.iter().any(|chunk| chunk.hash == *hash) {
+                    resolved.push((document.scope, *doc, *hash));
+                }
+            }
+            if resolved.len() == before {
+                return Err(StoreError::NotFound(*hash));
+            }
+        }
+        Ok(resolved)
+    }
+
+    fn apply(&mut self, transaction: Transaction, outbox_add: Vec<(Scope, DocId, ChangeHash)>) {
+        for doc in &transaction.remove_documents {
+            self.documents.remove(doc);
+            self.outbox.retain(|entry| entry.doc != *doc);
+        }
+        for chunk in transaction.chunks {
+            let document = self
+                .documents
+                .entry(chunk.doc)
+                .or_insert_with(|| Document { scope: chunk.scope, chunks: Vec::with_capacity(1) });
+            if document.chunks.iter().all(|kept| kept.hash != chunk.hash) {
+                let bytes = chunk.bytes.into_boxed_slice();
+                document.chunks.push(KeptChunk { hash: chunk.hash, receipt: None, bytes });
+            }
+        }
+        for (doc, hash, sequence) in transaction.receipts {
+            let chunks = self.documents.get_mut(&doc).into_iter().flat_map(|document| &mut document.chunks);
+            for chunk in chunks.filter(|chunk| chunk.hash == hash) {
+                chunk.receipt = Some(sequence);
+            }
+        }
+        for number in &transaction.outbox_remove {
+            if let Ok(index) = self.outbox.binary_search_by_key(number, |entry| entry.number) {
+                self.outbox.remove(index);
+            }
+        }
+        for (scope, doc, hash) in outbox_add {
+            self.outbox_last += 1;
+            self.outbox.push_back(OutboxEntry { number: self.outbox_last, scope, doc, hash });
+        }
+        if self.outbox.is_empty() {
+            self.outbox.shrink_to_fit();
+        }
+        self.cursors.extend(transaction.cursors);
+        for (key, value) in transaction.settings {
+            match value {
+                Some(value) => self.settings.insert(key.into_boxed_str(), value.into_boxed_slice()),
+                None => self.settings.remove(key.as_str()),
+            };
+        }
+    }
+}
