@@ -16,8 +16,8 @@ mod ticket;
 mod token;
 
 pub use device::DeviceRecord;
-pub use enrol::{EnrolError, EnrolRequest, Enrolment};
-pub use hello::CLOCK_SKEW_MS_MAX;
+pub use enrol::{DEVICE_NAME_CHARS_MAX, EnrolError, EnrolRequest, Enrolment};
+pub use hello::{CLOCK_SKEW_MS_MAX, NONCE_BYTES};
 pub use invite::{INVITE_LIFE_MS_DEFAULT, INVITE_LIFE_MS_MAX, InviteError, InviteOrder};
 pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE};
 pub use rest::{Caller, RestRefusal};
@@ -59,10 +59,10 @@ impl Trust {
         let known = store.record(SERVER_TABLE, b"server_id")?;
         let keys = RootKeys::open(data, known.is_some())?;
         let server = keys.server();
-        match known {
-            Some(id) if id == server.0 => {}
-            Some(_) => return Err(KeyError::ForeignKey { path: data.join(ROOT_KEY_FILE).display().to_string() }),
-            None => put(&*store, b"server_id", &server.0)?,
+        if known.is_none() {
+            put(&*store, b"server_id", &server.0)?;
+        } else if known.is_some_and(|id| id != server.0) {
+            return Err(KeyError::ForeignKey { path: data.join(ROOT_KEY_FILE).display().to_string() });
         }
         let epoch = match store.record(SERVER_TABLE, b"epoch")?.map(<[u8; 8]>::try_from) {
             Some(Ok(bytes)) => Epoch(u64::from_be_bytes(bytes)),
