@@ -60,9 +60,9 @@ impl Catalog {
     pub fn load() -> Result<Self, DataError> {
         let text = embedded::unpack()?;
         let sources = Sources::split(&text)?;
-        let collator = Collator::new();
-        let l2022 = ListTable::load(UnitList::L2022, sources.units_2022, &collator)?;
-        let l2025 = ListTable::load(UnitList::L2025, sources.units_2025, &collator)?;
+        let collator = Collator::shared();
+        let l2022 = ListTable::load(UnitList::L2022, sources.units_2022, collator)?;
+        let l2025 = ListTable::load(UnitList::L2025, sources.units_2025, collator)?;
         let lineage = LineageTable::load(sources.lineage, sources.provinces, &l2022, &l2025)?;
         let dispatch = Dispatch::load(sources.dispatch)?;
         let renames = rename::load(sources.renames)?;

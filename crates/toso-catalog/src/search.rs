@@ -1,8 +1,7 @@
 //! Finding a unit by its name, however it is typed.
 //!
 //! Every name is kept under three keys: as written, without tones, without any marks. A text is turned into the same
-//! keys and compared with all names in turn; 15,000 short strings take well under a millisecond a thousand, and there is
-//! no structure to keep right. Ranking: a name that fits with its marks beats one that fits without tones, and that
+//! keys and compared with all names in turn, which takes a millisecond or two and leaves no structure to keep right. Ranking: a name that fits with its marks beats one that fits without tones, and that
 //! beats one that fits without marks; within a tier, the whole name beats its beginning, and so on.
 
 use std::collections::BTreeMap;
@@ -128,13 +127,7 @@ impl SearchIndex {
 
     pub(crate) fn search(&self, table: &ListTable, text: &str, limit: usize) -> Vec<Hit> {
         let queries = Query::readings(text);
-        let mut hits: Vec<(Rank, &Unit)> = self.ranked(table, &queries, |names, query, _| {
-            TIERS
-                .into_iter()
-                .zip(names)
-                .zip(&query.name)
-                .find_map(|((tier, name), text)| Some(Rank { tier, position: name.position(text)? }))
-        });
+        let mut hits = self.ranked(table, &queries, |names, query, _| query.rank(names));
         if hits.is_empty() {
             hits = self.ranked(table, &queries, |names, query, unit| {
                 let [_, _, name] = names;
@@ -263,6 +256,9 @@ impl Query {
     /// The text as it stands and with abbreviations spelt out.
     fn readings(text: &str) -> Vec<Self> {
         let text: String = text.chars().take(QUERY_CHARS_MAX).collect();
+        if key(Tier::Folded, text.split(',').next().unwrap_or_default()).is_empty() {
+            return Vec::new();
+        }
         let mut readings = vec![Self::new(&text)];
         let spelt: Vec<_> = text.split(',').map(spell_out).collect();
         if spelt.iter().any(Option::is_some) {
@@ -270,6 +266,24 @@ impl Query {
             readings.push(Self::new(&parts.join(",")));
         }
         readings
+    }
+
+    /// How well a name fits.
+    ///
+    /// A text without any marks says nothing about them, so there only a whole name is better for having none: `dong`
+    /// finds Dong, then Đông and Đồng, before names that merely contain Dong. A kind word tells least of all.
+    fn rank(&self, names: [NameKey<'_>; TIERS.len()]) -> Option<Rank> {
+        let [exact, _, folded] = &self.name;
+        let marked = exact != folded;
+        TIERS.into_iter().zip(names).zip(&self.name).find_map(|((tier, name), text)| {
+            let position = name.position(text)?;
+            let telling = match position {
+                Match::Whole => true,
+                Match::Kind => false,
+                _ => marked,
+            };
+            (telling || tier == Tier::Folded).then_some(Rank { tier, position })
+        })
     }
 
     fn new(text: &str) -> Self {
@@ -297,38 +311,18 @@ fn spell_out(text: &str) -> Option<String> {
     if kind.is_none() && rest_long.is_none() && first_long.is_none() {
         return None;
     }
-    let first = match (kind, first_long) {
-        (Some(kind), _) => format!("{kind} {digits}"),
-        (None, Some(name)) => name.to_owned(),
-        (None, None) => first.to_owned(),
-    };
-    Some(format!("{first} {}", rest_long.unwrap_or(rest)))
+    let opening = [kind.or(first_long).unwrap_or(first), if kind.is_some() { digits } else { "" }];
+    let words = opening.into_iter().chain([rest_long.unwrap_or(rest)]).filter(|words| !words.is_empty());
+    Some(words.collect::<Vec<_>>().join(" "))
 }
 
-/// A text under a tier's key: words of letters and digits, one blank between. Apostrophes join (`Cư M'gar` is found as
-/// `cu mgar`); everything else parts.
+/// A text under a tier's key. All three keys part the same words, so what fits a stricter tier fits the looser ones.
 fn key(tier: Tier, name: &str) -> String {
-    let name = text::canonical(name).replace('\'', "");
-    let key = match tier {
-        Tier::Exact => text::hamlet_key(&name),
-        Tier::ToneInsensitive => text::toneless_key(&name),
-        Tier::Folded => text::search_key(&name),
-    };
-    let mut words = String::with_capacity(key.len());
-    for word in key.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        if !words.is_empty() {
-            words.push(' ');
-        }
-        // Not every key drops a number's zeros; here Phường 01 and Phường 1 must meet under each.
-        let digits = word.bytes().all(|byte| byte.is_ascii_digit());
-        words.push_str(if digits { strip_zeros(word) } else { word });
+    match tier {
+        Tier::Exact => text::same_name_key(name),
+        Tier::ToneInsensitive => text::toneless_key(name),
+        Tier::Folded => text::search_key(name),
     }
-    words
-}
-
-fn strip_zeros(digits: &str) -> &str {
-    let stripped = digits.trim_start_matches('0');
-    if stripped.is_empty() { "0" } else { stripped }
 }
 
 #[cfg(test)]
@@ -337,11 +331,11 @@ mod tests {
 
     #[test]
     fn abbreviations_are_spelt_out() {
-        assert_eq!(spell_out("P.1").unwrap().trim(), "phường 1");
-        assert_eq!(spell_out("q1").unwrap().trim(), "quận 1");
-        assert_eq!(spell_out("TP. HCM").unwrap().trim(), "thành phố hồ chí minh");
-        assert_eq!(spell_out("tphcm").unwrap().trim(), "thành phố hồ chí minh");
-        assert_eq!(spell_out("tx Sơn Tây").unwrap().trim(), "thị xã sơn tây");
+        assert_eq!(spell_out("P.1").unwrap(), "phường 1");
+        assert_eq!(spell_out("q1").unwrap(), "quận 1");
+        assert_eq!(spell_out("TP. HCM").unwrap(), "thành phố hồ chí minh");
+        assert_eq!(spell_out("tphcm").unwrap(), "thành phố hồ chí minh");
+        assert_eq!(spell_out("tx Sơn Tây").unwrap(), "thị xã sơn tây");
         assert_eq!(spell_out("Phường 1"), None);
         assert_eq!(spell_out("x"), None, "a lone letter is the beginning of a name");
         assert_eq!(spell_out(""), None);

@@ -182,13 +182,12 @@ impl ListTable {
     }
 }
 
-/// Sorts siblings as a person reads them: numbers by value, then names the Vietnamese way, without their kind words.
+/// Sorts siblings as a person reads them: the Vietnamese way, numbers by value, kind words left aside.
 fn sort(siblings: &mut [u16], rows: &[Row<'_>], collator: &Collator) {
     siblings.sort_by_cached_key(|index| {
         rows.get(usize::from(*index)).map(|row| {
             let bare = row.name.strip_prefix(row.kind.word()).unwrap_or(row.name).trim_start();
-            let number: u32 = bare.parse().unwrap_or(u32::MAX);
-            (number, collator.sort_key(bare), row.kind, row.unit.code)
+            (collator.sort_key(bare), row.kind, row.unit.code)
         })
     });
 }

@@ -1,12 +1,14 @@
-//! The phone's side of a session.
+//! The phone's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
+
+pub mod session;
+
+pub use session::ClientSession;
 
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
-use toso_wire::{
-    Ack, Challenge, Delta, Erased, Frame, Goodbye, GoodbyeCode, Hello, Interest, Nack, NackCode, Proof, Purge, Push, Receipt, Ticket,
-};
+use toso_wire::{Challenge, Delta, Erased, Frame, GoodbyeCode, Interest, NackCode, Proof, Purge, Receipt, Ticket};
 
 /// What a session starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,23 +145,4 @@ pub enum SessionEnd {
     },
     /// The server broke the protocol.
     Protocol(&'static str),
-}
-
-/// One session.
-#[derive(Debug)]
-pub struct ClientSession {}
-
-impl ClientSession {
-    /// A session and the HELLO to dial with.
-    pub fn new(_start: ClientStart) -> (Self, Hello) {
-        todo!()
-    }
-    /// Takes one event.
-    pub fn handle(&mut self, _event: ClientEvent) -> Vec<ClientEffect> {
-        todo!()
-    }
-    /// True when everything is exchanged (see [`ClientEffect::UpToDate`]).
-    pub fn is_up_to_date(&self) -> bool {
-        todo!()
-    }
 }

@@ -1,15 +1,13 @@
-//! The server's side of a session.
+//! The server's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
 
-use toso_catalog::Catalog;
-use toso_core::chunk::{ChangeHash, Chunk};
+pub mod session;
+
+pub use session::ServerSession;
+
+use toso_core::chunk::ChangeHash;
 use toso_core::id::{DeviceId, DocId, Epoch, Sequence};
-use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
-use toso_wire::limits::{INTERESTS_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW};
-use toso_wire::{
-    Ack, Challenge, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, Receipt, RetryAfter, Ticket,
-    UnitTotals, Welcome,
-};
+use toso_wire::{Challenge, Frame, GoodbyeCode, NackCode, Proof, Ticket, UnitTotals};
 
 use crate::principal::Principal;
 
@@ -85,10 +83,19 @@ pub enum Refusal {
 pub struct Opened {
     /// The server's epoch.
     pub epoch: Epoch,
-    /// Per interest, in HELLO's order: chunks after its (valid) cursor.
-    pub pending: Vec<u64>,
-    /// Per interest: the greatest sequence of the unit.
-    pub last: Vec<Sequence>,
+    /// The units, in the order of [`ServerEffect::Open`].
+    pub interests: Vec<OpenedInterest>,
+}
+
+/// A unit as a session begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenedInterest {
+    /// The device's cursor, or zero when it was of another epoch or beyond the log's end.
+    pub cursor: Sequence,
+    /// The greatest sequence of the unit.
+    pub last: Sequence,
+    /// Chunks of the unit after the cursor; 0 only when there are none.
+    pub pending: u64,
 }
 
 /// What became of a push.
@@ -121,6 +128,8 @@ pub struct PageEntry {
     pub author: DeviceId,
     /// Its document.
     pub doc: DocId,
+    /// Its identity.
+    pub hash: ChangeHash,
     /// The change.
     pub change: Vec<u8>,
 }
@@ -203,29 +212,4 @@ pub enum RefusalKind {
     Challenge,
     /// A session was shed.
     Shed,
-}
-
-/// One session.
-#[derive(Debug)]
-pub struct ServerSession {
-    catalog: &'static Catalog,
-}
-
-impl ServerSession {
-    /// A session that waits for HELLO.
-    pub fn new(_catalog: &'static Catalog) -> Self {
-        todo!()
-    }
-    /// Takes one event.
-    pub fn handle(&mut self, _now: TimestampMs, _event: ServerEvent) -> Vec<ServerEffect> {
-        todo!()
-    }
-    /// True when no answer is outstanding and nothing is left to send: `POST /v1/sync` answers then.
-    pub fn is_quiescent(&self) -> bool {
-        todo!()
-    }
-    /// Who the session belongs to, once known.
-    pub fn principal(&self) -> Option<Principal> {
-        todo!()
-    }
 }
