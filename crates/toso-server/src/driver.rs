@@ -96,33 +96,32 @@ impl Driver {
     pub(crate) fn take(&mut self, done: Done) {
         match done {
             Done::Event(event) => {
-                if let ServerEvent::Opened(opened) = &event {
-                    let target = opened.last.iter().copied().max().unwrap_or_default();
-                    self.feed(event);
-                    // Tells where counting stands now, and again once what the session found in the log is counted.
-                    self.feed(ServerEvent::Counted(self.shared.counted.current()));
-                    self.want_counted(target);
-                } else {
-                    self.feed(event);
-                }
+                let found = match &event {
+                    ServerEvent::Opened(opened) => opened.interests.iter().map(|interest| interest.last).max(),
+                    _ => None,
+                };
+                self.feed(event);
+                self.want_counted(found.unwrap_or_default());
             }
             Done::Appended(event) => {
                 self.appends = self.appends.saturating_sub(1);
-                if let ServerEvent::Appended { outcome: Ok(outcome), .. } = &event {
-                    self.want_counted(outcome.through);
-                }
+                let through = match &event {
+                    ServerEvent::Appended { outcome: Ok(outcome), .. } => outcome.through,
+                    _ => Sequence::ZERO,
+                };
                 self.feed(event);
+                self.want_counted(through);
             }
             Done::News(HubNews::Grew(grown)) => {
                 for (unit, through) in grown {
-                    self.want_counted(through);
                     self.feed(ServerEvent::Grew { unit, through });
+                    self.want_counted(through);
                 }
             }
             Done::News(HubNews::Revoked) => self.revoke(),
             Done::Counted(Some(counted)) => {
                 self.feed(ServerEvent::Counted(counted));
-                self.want_counted(self.counted_wanted);
+                self.want_counted(Sequence::ZERO);
             }
             Done::Counted(None) => {}
             Done::Failed => self.say_goodbye(GoodbyeCode::Internal, "the server could not read its store; try later"),
@@ -280,10 +279,14 @@ impl Driver {
         self.say_goodbye(GoodbyeCode::Revoked, "the device was revoked; ask your officer");
     }
 
-    /// Remembers that the session cares about everything up to `target` being counted.
+    /// Tells the session once everything up to `target` is counted; at once when it is.
     fn want_counted(&mut self, target: Sequence) {
+        let current = self.shared.counted.current();
         self.counted_wanted = self.counted_wanted.max(target);
-        if self.counting.is_none() && self.counted_wanted > self.shared.counted.current() {
+        if target > Sequence::ZERO && target <= current {
+            self.feed(ServerEvent::Counted(current));
+        }
+        if self.counting.is_none() && self.counted_wanted > current {
             let (counted, target) = (Arc::clone(&self.shared.counted), self.counted_wanted);
             self.counting = Some(Box::pin(async move { counted.reached(target).await }));
         }

@@ -23,6 +23,12 @@ pub const GROUP_BATCHES_MAX: usize = 512;
 /// Change bytes that share an fsync at most, so that one write stays within some 100 ms on a slow disk.
 pub const GROUP_BYTES_MAX: usize = 4 << 20;
 
+enum Message {
+    Append(Job),
+    /// Empty the queue and end.
+    Stop,
+}
+
 struct Job {
     batch: LogBatch,
     reply: oneshot::Sender<Result<Appended, AppendFailure>>,
@@ -31,14 +37,14 @@ struct Job {
 /// A handle for sessions; clones share the thread.
 #[derive(Clone)]
 pub struct LogWriter {
-    queue: mpsc::Sender<Job>,
+    queue: mpsc::Sender<Message>,
 }
 
 /// Told after each durable append, on the writer's thread: must be quick.
 pub type OnGrowth = Box<dyn Fn(Sequence) + Send>;
 
 impl LogWriter {
-    /// Starts the thread. It ends when every handle is dropped and the queue is empty.
+    /// Starts the thread. It ends after [`Self::stop`], or when every handle is dropped, once the queue is empty.
     pub fn start(
         log: Arc<dyn ChangeLog>,
         hub: Arc<Hub>,
@@ -55,8 +61,14 @@ impl LogWriter {
     /// Appends a batch; returns once it is durable.
     pub async fn append(&self, batch: LogBatch) -> Result<Appended, AppendFailure> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Job { batch, reply }).await.map_err(|_| AppendFailure::Unavailable)?;
+        self.queue.send(Message::Append(Job { batch, reply })).await.map_err(|_| AppendFailure::Unavailable)?;
         answer.await.unwrap_or(Err(AppendFailure::Unavailable))
+    }
+
+    /// Takes nothing new; what has queued up is still appended and answered.
+    pub async fn stop(&self) {
+        // Err: the thread has ended already.
+        let _ = self.queue.send(Message::Stop).await;
     }
 
     /// Batches waiting now.
@@ -73,12 +85,23 @@ struct Appender {
 }
 
 impl Appender {
-    fn run(&self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(first) = jobs.blocking_recv() {
+    fn run(&self, mut jobs: mpsc::Receiver<Message>) {
+        while let Some(message) = jobs.blocking_recv() {
+            let Message::Append(first) = message else {
+                jobs.close();
+                continue;
+            };
             let mut bytes = size(&first.batch);
             let (mut batches, mut replies) = (vec![first.batch], vec![first.reply]);
             while batches.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX {
-                let Ok(job) = jobs.try_recv() else { break };
+                let job = match jobs.try_recv() {
+                    Ok(Message::Append(job)) => job,
+                    Ok(Message::Stop) => {
+                        jobs.close();
+                        continue;
+                    }
+                    Err(_) => break,
+                };
                 bytes += size(&job.batch);
                 batches.push(job.batch);
                 replies.push(job.reply);
@@ -143,3 +166,6 @@ fn is_for_all(error: &StoreError) -> bool {
 fn size(batch: &LogBatch) -> usize {
     batch.items.iter().map(|item| item.bytes.len()).sum()
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,6 +145,10 @@ impl Connection {
         let stop = self.shared.stop.clone();
         let mut stopping = false;
         loop {
+            if stopping && self.driver.appends() == 0 {
+                // What was pushed is acknowledged first.
+                self.driver.feed(ServerEvent::Shutdown);
+            }
             self.flush().await?;
             if self.driver.is_ended() {
                 return Ok(());
@@ -156,15 +160,8 @@ impl Connection {
                     Some(Err(_)) | None => return Err(Gone),
                 },
                 done = self.driver.next() => self.driver.take(done),
-                () = stop.cancelled(), if !stopping => {
-                    stopping = true;
-                    self.driver.feed(ServerEvent::Shutdown);
-                }
+                () = stop.cancelled(), if !stopping => stopping = true,
                 () = sleep_until(wake) => self.wake().await?,
-            }
-            if stopping && !self.driver.is_ended() && self.driver.appends() == 0 {
-                self.flush().await?;
-                self.driver.say_goodbye(GoodbyeCode::Shutdown, "the server is stopping; connect again soon");
             }
         }
     }

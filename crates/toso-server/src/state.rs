@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,7 +14,7 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitCode, UnitRef};
 use toso_projection::Projector;
 use toso_store::{ChangeLog, Page, RecordStore, StoreError};
-use toso_sync::{Opened, PageEntry, PageRead};
+use toso_sync::{Opened, OpenedInterest, PageEntry, PageRead};
 use toso_wire::UnitTotals;
 use toso_wire::limits::PAGE_BYTES_MAX;
 
@@ -25,12 +25,15 @@ use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
 use crate::trust::Trust;
 
-/// Change bytes read for one DELTA page. As many as a page may have encoded: compression only makes it smaller.
-const PAGE_READ_BYTES_MAX: usize = PAGE_BYTES_MAX;
-/// Chunks read for one DELTA page: small changes have about 60 bytes compressed, so 16 KiB hold at most some 270.
+/// Change bytes read for one DELTA page. A page of small chunks compresses about 4:1; what does not fit is read again.
+const PAGE_READ_BYTES_MAX: usize = 4 * PAGE_BYTES_MAX;
+/// Chunks read for one DELTA page: a change has about 40 bytes compressed at best, so 16 KiB hold at most some 400.
 const PAGE_READ_ITEMS_MAX: usize = 512;
 /// Pending chunks are counted up to here; a phone that is further behind sees at least so many to come.
 const PENDING_COUNTED_MAX: u64 = 4_096;
+
+/// Change bytes held at a time while pending chunks are counted.
+const PENDING_READ_BYTES_MAX: usize = 1 << 20;
 
 /// Everything that outlives a request.
 pub(crate) struct Shared {
@@ -42,7 +45,7 @@ pub(crate) struct Shared {
     pub(crate) writer: LogWriter,
     pub(crate) hub: Arc<Hub>,
     pub(crate) counted: Arc<Counted>,
-    pub(crate) projector: Arc<RwLock<Projector>>,
+    pub(crate) projector: Arc<Mutex<Projector>>,
     pub(crate) metrics: Arc<Metrics>,
     /// Places for sync sessions.
     pub(crate) session_places: Arc<Semaphore>,
@@ -66,7 +69,7 @@ pub(crate) struct Parts {
     pub(crate) writer: LogWriter,
     pub(crate) hub: Arc<Hub>,
     pub(crate) counted: Arc<Counted>,
-    pub(crate) projector: Arc<RwLock<Projector>>,
+    pub(crate) projector: Arc<Mutex<Projector>>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -112,6 +115,7 @@ impl Shared {
             scope: entry.scope,
             author: entry.author,
             doc: entry.item.doc,
+            hash: entry.item.hash,
             change: entry.item.bytes,
         });
         Ok(PageRead { unit, entries: entries.collect(), through: page.through, more: page.more })
@@ -141,12 +145,12 @@ impl Shared {
     ) -> Result<Opened, StoreError> {
         let ours = epoch.is_some_and(|epoch| epoch == self.trust.epoch());
         let end = self.log.last();
-        let mut opened = Opened { epoch: self.trust.epoch(), pending: Vec::new(), last: Vec::new() };
+        let mut opened = Opened { epoch: self.trust.epoch(), interests: Vec::new() };
         for (unit, cursor) in interests {
             let cursor = if ours && *cursor <= end { *cursor } else { Sequence::ZERO };
             let last = if unit.code == UnitCode::COUNTRY { end } else { self.log.last_of_scopes(&self.scopes(*unit))? };
-            opened.pending.push(if last > cursor { self.count_pending(*unit, cursor)? } else { 0 });
-            opened.last.push(last);
+            let pending = if last > cursor { self.count_pending(*unit, cursor)? } else { 0 };
+            opened.interests.push(OpenedInterest { cursor, last, pending });
         }
         Ok(opened)
     }
@@ -154,7 +158,7 @@ impl Shared {
     fn count_pending(&self, unit: UnitRef, mut after: Sequence) -> Result<u64, StoreError> {
         let mut pending = 0;
         while pending < PENDING_COUNTED_MAX {
-            let page = self.read_unit(unit, after, PAGE_READ_ITEMS_MAX, PAGE_READ_BYTES_MAX * 16)?;
+            let page = self.read_unit(unit, after, PAGE_READ_ITEMS_MAX, PENDING_READ_BYTES_MAX)?;
             pending += page.entries.len() as u64;
             if !page.more {
                 break;
@@ -166,12 +170,13 @@ impl Shared {
 
     /// The counted figures of units, all as of one position.
     pub(crate) fn totals(&self, units: &[UnitRef]) -> (Sequence, Vec<UnitTotals>) {
-        let projector = self.projector.read();
+        let mut projector = self.projector.lock();
         let totals = units.iter().map(|unit| {
             let totals = projector.totals(*unit);
             UnitTotals { unit: *unit, teams: totals.teams, members: totals.members }
         });
-        (projector.as_of(), totals.collect())
+        let totals = totals.collect();
+        (projector.as_of(), totals)
     }
 }
 
