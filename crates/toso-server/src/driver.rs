@@ -31,6 +31,7 @@ pub(crate) struct Driver {
     nonce: Option<[u8; trust::NONCE_BYTES]>,
     appends: usize,
     out: VecDeque<Vec<u8>>,
+    opened: bool,
     ended: bool,
 }
 
@@ -61,6 +62,7 @@ impl Driver {
             nonce: None,
             appends: 0,
             out: VecDeque::new(),
+            opened: false,
             ended: false,
         }
     }
@@ -100,6 +102,7 @@ impl Driver {
                     ServerEvent::Opened(opened) => opened.interests.iter().map(|interest| interest.last).max(),
                     _ => None,
                 };
+                self.opened |= matches!(event, ServerEvent::Opened(_));
                 self.feed(event);
                 self.want_counted(found.unwrap_or_default());
             }
@@ -151,6 +154,16 @@ impl Driver {
     /// True once HELLO was accepted.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.session.principal().is_some()
+    }
+
+    /// True once the session takes pushes.
+    pub(crate) fn is_open(&self) -> bool {
+        self.opened
+    }
+
+    /// True when there is nothing to wait for.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.work.is_empty()
     }
 
     /// Ends the session for a reason of the connection's owner.

@@ -36,6 +36,8 @@ pub const FOLD_PAGE_ITEMS_MAX: usize = 1024;
 pub const FOLD_PAGE_BYTES_MAX: usize = 1 << 20;
 /// Pages under way: one being merged, one being applied.
 const PIPELINE_PAGES: usize = 2;
+/// Rows applied under one lock, below a millisecond, so that no session's read waits for a page.
+const ROWS_PER_LOCK: usize = 64;
 /// The wait before reading again after the store failed.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -195,6 +197,8 @@ pub(crate) struct FoldedRow {
     pub(crate) doc: DocId,
     /// The last chunk of the page that touched it; rows are applied in this order.
     pub(crate) last: Sequence,
+    /// When the server got that chunk.
+    pub(crate) at: TimestampMs,
     /// `None` when nothing of the document can be read; the row before it stays.
     pub(crate) row: Option<Row>,
     pub(crate) quarantined: Vec<(ChangeHash, String)>,
@@ -252,17 +256,17 @@ impl Coordinator {
             tracing::warn!(chunks = quarantined, through = page.through.0, "chunks quarantined while folding");
             self.folding.metrics.quarantined_chunks.inc_by(quarantined as u64);
         }
-        {
+        for part in rows.chunks(ROWS_PER_LOCK) {
             let mut projector = self.folding.projector.lock();
-            for row in rows {
-                if let Some(content) = row.row {
-                    projector.apply(row.scope, row.doc, content);
+            for row in part {
+                if let Some(content) = &row.row {
+                    projector.apply(row.scope, row.doc, content.clone());
                 }
             }
-            projector.advance(page.through, page.newest);
             // Settled here, so that no report and no session pays for it.
             projector.refresh();
         }
+        self.folding.projector.lock().advance(page.through, page.newest);
         self.folding.counted.advance(page.through);
         self.measure(page.through);
         if self.may_store

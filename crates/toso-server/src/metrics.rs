@@ -185,6 +185,7 @@ mod tests {
         metrics.refused(RefusalKind::Nack(NackCode::OutOfScope));
         metrics.refused(RefusalKind::Nack(NackCode::OutOfScope));
         metrics.appended_chunks.inc_by(7);
+        metrics.http_requests.get_or_create(&HttpLabels { route: "/healthz".to_owned(), status: 200 }).inc();
         let text = metrics.to_text();
         assert!(text.contains(r#"toso_refusals_total{kind="nack",code="out_of_scope"} 2"#), "{text}");
         assert!(text.contains("toso_appended_chunks_total 7"), "{text}");

@@ -42,8 +42,9 @@ pub(crate) async fn exchange(
     let mut answer = Vec::new();
     for frame in frames {
         // As many pushes under way as a session allows, so that they share an fsync.
-        while !driver.is_ended() && (!driver.is_opened() || driver.appends() >= PUSH_WINDOW) && !driver.is_idle() {
+        while !driver.is_ended() && !driver.is_idle() && !(driver.is_open() && driver.appends() < PUSH_WINDOW) {
             step(&mut driver).await;
+            drain(&mut driver, &mut answer);
         }
         driver.feed(ServerEvent::Frame(once(frame)));
         drain(&mut driver, &mut answer);

@@ -29,6 +29,7 @@ use crate::config::{REQUEST_TIME_MAX, REST_BODY_BYTES_MAX};
 use crate::metrics::HttpLabels;
 use crate::state::Shared;
 use crate::{post_sync, socket};
+pub(crate) use extract::too_large;
 use problem::Problem;
 
 /// Items of a list unless the caller says otherwise.

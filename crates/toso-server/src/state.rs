@@ -172,8 +172,9 @@ impl Shared {
     pub(crate) fn totals(&self, units: &[UnitRef]) -> (Sequence, Vec<UnitTotals>) {
         let mut projector = self.projector.lock();
         let totals = units.iter().map(|unit| {
-            let totals = projector.totals(*unit);
-            UnitTotals { unit: *unit, teams: totals.teams, members: totals.members }
+            // Sessions ask for units that the catalogue has; of any other nothing is counted.
+            let (teams, members) = projector.totals(*unit).map_or((0, 0), |totals| (totals.teams, totals.members));
+            UnitTotals { unit: *unit, teams, members }
         });
         let totals = totals.collect();
         (projector.as_of(), totals)

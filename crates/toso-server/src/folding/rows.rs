@@ -2,13 +2,13 @@
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
-//! | `rows` | document id (16) | MessagePack `(scope key (8), row)`; the row begins with its version |
+//! | `rows` | document id (16) | MessagePack `(scope key (8), last sequence, when it came, row)`; the row begins with its version |
 //! | `rows_head` | `checkpoint` | row version (1) ‖ sequence (u64 BE) ‖ time the newest chunk came (u64 BE) |
 //! | `quarantine` | document id (16) ‖ change hash (32) | why, as text |
 //!
 //! Rows and checkpoint of a page are written together. All of it can be lost, or deleted, without losing anything.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use toso_core::chunk::ChangeHash;
@@ -42,7 +42,7 @@ pub struct Loaded {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredRow(#[serde(with = "serde_bytes")] [u8; 8], Row);
+struct StoredRow(#[serde(with = "serde_bytes")] [u8; 8], Sequence, TimestampMs, Row);
 
 impl Loaded {
     /// Brings stored rows into an empty projector. When they are of another version, damaged, or ahead of the log,
@@ -63,17 +63,23 @@ impl Loaded {
             return Ok(Self { quarantined, ..Self::default() });
         };
         let mut documents = HashSet::new();
+        let mut freshest: HashMap<UnitRef, (Sequence, TimestampMs)> = HashMap::new();
         // By the first two bytes of the id, so that only a 256th of the table is held twice at a time.
         for prefix in DocKind::ALL.iter().flat_map(|kind| (0..=u8::MAX).map(|tag| [kind.letter(), tag])) {
             for (key, value) in records.records(ROW_TABLE, &prefix)? {
-                let Some((scope, doc, row)) = read_row(&key, &value) else {
+                let Some((scope, doc, StoredRow(_, last, at, row))) = read_row(&key, &value) else {
                     tracing::warn!("stored views are of another version; counting again from the start of the log");
                     *projector = fresh();
                     return Ok(Self { quarantined, ..Self::default() });
                 };
                 projector.apply(scope, doc, row);
+                let fresh = freshest.entry(scope).or_default();
+                *fresh = (last, at).max(*fresh);
                 documents.insert(doc);
             }
+        }
+        for (scope, (last, at)) in freshest {
+            projector.mark(scope, last, at);
         }
         projector.advance(through, newest);
         projector.refresh();
@@ -88,10 +94,10 @@ fn read_head(value: &[u8]) -> Option<(Sequence, TimestampMs)> {
     (*version == ROW_VERSION).then(|| (Sequence(u64::from_be_bytes(*through)), TimestampMs(newest)))
 }
 
-fn read_row(key: &[u8], value: &[u8]) -> Option<(UnitRef, DocId, Row)> {
+fn read_row(key: &[u8], value: &[u8]) -> Option<(UnitRef, DocId, StoredRow)> {
     let doc = DocId::from_bytes(key.try_into().ok()?).ok()?;
-    let StoredRow(scope, row) = rmp_serde::from_slice(value).ok()?;
-    Some((UnitRef::from_key(scope).ok()?, doc, row))
+    let row: StoredRow = rmp_serde::from_slice(value).ok()?;
+    Some((UnitRef::from_key(row.0).ok()?, doc, row))
 }
 
 /// A page's writes: rows, quarantine, and the checkpoint last.
@@ -100,7 +106,7 @@ pub(super) fn changes(rows: &[FoldedRow], through: Sequence, newest: TimestampMs
     for folded in rows {
         let doc = folded.doc.as_bytes();
         if let Some(row) = &folded.row {
-            let stored = StoredRow(folded.scope.to_key(), row.clone());
+            let stored = StoredRow(folded.scope.to_key(), folded.last, folded.at, row.clone());
             let value = rmp_serde::to_vec(&stored).unwrap_or_default();
             changes.push(change(ROW_TABLE, doc.to_vec(), value));
         }

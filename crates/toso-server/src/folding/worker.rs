@@ -58,8 +58,8 @@ impl Worker {
         };
         std::thread::Builder::new().name(format!("toso-fold-{number}")).spawn(move || {
             for job in queue {
-                let rows =
-                    job.documents.into_iter().map(|(doc, entries)| merging.fold(doc, &entries, job.through)).collect();
+                let documents = job.documents.into_iter();
+                let rows = documents.filter_map(|(doc, entries)| merging.fold(doc, &entries, job.through)).collect();
                 // The coordinator waits for every batch, unless it is gone itself.
                 let _ = job.reply.send(rows);
             }
@@ -86,10 +86,16 @@ struct Merging {
 }
 
 impl Merging {
-    fn fold(&mut self, doc: DocId, entries: &[LogEntry], through: Sequence) -> FoldedRow {
-        let (scope, last) =
-            entries.last().map_or_else(|| (toso_core::unit::UnitRef::country(toso_core::unit::UnitList::L2022), through), |entry| (entry.scope, entry.sequence));
-        let mut folded = FoldedRow { scope, doc, last, row: None, quarantined: Vec::new() };
+    fn fold(&mut self, doc: DocId, entries: &[LogEntry], through: Sequence) -> Option<FoldedRow> {
+        let newest = entries.last()?;
+        let mut folded = FoldedRow {
+            scope: newest.scope,
+            doc,
+            last: newest.sequence,
+            at: newest.received_at,
+            row: None,
+            quarantined: Vec::new(),
+        };
         let cached = self.cache.pop(&doc);
         let is_new = self.known.insert(doc);
         let merged = if cached.is_some() || is_new {
@@ -110,7 +116,7 @@ impl Merging {
             }
         }
         self.skip.extend(folded.quarantined.iter().map(|(hash, _)| *hash));
-        folded
+        Some(folded)
     }
 
     /// Everything of a document up to the page's end, so that a page folds the same however often it is folded.

@@ -129,7 +129,7 @@ fn two_devices_that_race_for_one_invite_get_one_token_between_them() {
                 scope.spawn(move || trust.enrol(&request(trust.server(), invite, &key(seed)), NOW).is_ok())
             })
             .collect();
-        tries.into_iter().filter(|_| true).map(|thread| thread.join().unwrap()).filter(|won| *won).count()
+        tries.into_iter().map(|thread| thread.join().unwrap()).filter(|won| *won).count()
     });
     assert_eq!(won, 1);
 }
@@ -223,7 +223,7 @@ fn a_clock_that_is_years_off_is_challenged_and_then_accepted_once() {
 
 #[test]
 fn forged_foreign_and_borrowed_tokens_are_refused() {
-    let Place { trust, .. } = place();
+    let Place { folder: _folder, trust, .. } = place();
     let enrolment = enrolled(&trust, 1, AccessRole::Recorder);
     let refused = |proof: &Proof| matches!(trust.authenticate(proof, None, FRESH, NOW), Err(Refusal::Unauthorized(_)));
     let server = trust.server();
