@@ -12,7 +12,7 @@ use toso_catalog::Catalog;
 use toso_core::id::ServerId;
 use toso_projection::Projector;
 use toso_store::{ChangeLog, RecordStore, StoreError};
-use toso_store_sled::SledChangeLog;
+use toso_store_sled::{Options, SledChangeLog};
 
 use crate::config::{SHUTDOWN_TIME_MAX, SPARE_CONNECTIONS, ServerConfig};
 use crate::connections;
@@ -68,7 +68,7 @@ impl Rooms {
             path: config.data.display().to_string(),
             detail: error.to_string(),
         })?;
-        let store = Arc::new(SledChangeLog::open(&config.data.join(LOG_FOLDER), config.cache_bytes)?);
+        let store = Arc::new(SledChangeLog::open(config.data.join(LOG_FOLDER), Options { cache_bytes: config.cache_bytes, ..Options::server() })?);
         let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) = (Arc::clone(&store) as _, store);
         Self::build(config, log, records)
     }

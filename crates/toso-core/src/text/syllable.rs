@@ -17,11 +17,8 @@ struct Letter {
     text: String,
     shaped: bool,
     tone: Option<char>,
-<<<<<<< HEAD
     /// Two tones on one letter: no Vietnamese; both are in `text`, in their order.
     doubled: bool,
-=======
->>>>>>> w-proj
 }
 
 impl Letter {
@@ -57,7 +54,6 @@ fn letters(word: &str) -> Vec<Letter> {
     let mut letters: Vec<Letter> = Vec::with_capacity(word.len());
     for c in word.nfd() {
         match letters.last_mut() {
-<<<<<<< HEAD
             Some(letter) if TONES.contains(&c) && !letter.doubled => match letter.tone.take() {
                 None => letter.tone = Some(c),
                 Some(first) => {
@@ -65,18 +61,11 @@ fn letters(word: &str) -> Vec<Letter> {
                     letter.doubled = true;
                 }
             },
-=======
-            Some(letter) if TONES.contains(&c) && letter.tone.is_none() => letter.tone = Some(c),
->>>>>>> w-proj
             Some(letter) if unicode_normalization::char::is_combining_mark(c) => {
                 letter.shaped |= SHAPES.contains(&c);
                 letter.text.push(c);
             }
-<<<<<<< HEAD
             _ => letters.push(Letter { base: c, text: c.to_string(), shaped: false, tone: None, doubled: false }),
-=======
-            _ => letters.push(Letter { base: c, text: c.to_string(), shaped: false, tone: None }),
->>>>>>> w-proj
         }
     }
     letters
@@ -90,11 +79,7 @@ fn join(letters: &[Letter]) -> String {
 fn even_group(letters: &mut [Letter], start: usize, end: usize) {
     let place = tone_place(letters, start, end);
     let Some(group) = letters.get_mut(start..end) else { return };
-<<<<<<< HEAD
     if group.iter().any(|letter| letter.doubled) || group.iter().filter(|letter| letter.tone.is_some()).count() != 1 {
-=======
-    if group.iter().filter(|letter| letter.tone.is_some()).count() != 1 {
->>>>>>> w-proj
         return;
     }
     let tone = group.iter_mut().find_map(|letter| letter.tone.take());
@@ -166,11 +151,8 @@ mod tests {
             ("đắkrôông", "đắkrôông"),
             ("pàcò", "pàcò"),
             ("pàò", "pàò"),
-<<<<<<< HEAD
             ("ṹ", "ṹ"),
             ("ṹá", "ṹá"),
-=======
->>>>>>> w-proj
             ("hoa", "hoa"),
             ("", ""),
         ];
