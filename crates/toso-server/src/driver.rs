@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use toso_core::id::Sequence;
 use toso_store::{LogBatch, LogItem};
 use toso_sync::server::RefusalKind;
-use toso_sync::{AppendFailure, AppendOutcome, Refusal, ServerEffect, ServerEvent, ServerSession};
+use toso_sync::{AppendOutcome, Refusal, ServerEffect, ServerEvent, ServerSession};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, encode};
 
 use crate::hub::{HubNews, Subscription};
@@ -161,6 +161,11 @@ impl Driver {
         self.opened
     }
 
+    /// True while a challenge is unanswered.
+    pub(crate) fn is_challenged(&self) -> bool {
+        self.nonce.is_some()
+    }
+
     /// True when there is nothing to wait for.
     pub(crate) fn is_idle(&self) -> bool {
         self.work.is_empty()
@@ -206,15 +211,18 @@ impl Driver {
                 None
             }
             ServerEffect::Append { number, scope, author, items } => {
-                self.append(number, LogBatch {
-                    scope,
-                    author,
-                    received_at: now(),
-                    items: items
-                        .into_iter()
-                        .map(|item| LogItem { doc: item.doc, hash: item.hash, bytes: item.change })
-                        .collect(),
-                });
+                self.append(
+                    number,
+                    LogBatch {
+                        scope,
+                        author,
+                        received_at: now(),
+                        items: items
+                            .into_iter()
+                            .map(|item| LogItem { doc: item.doc, hash: item.hash, bytes: item.change })
+                            .collect(),
+                    },
+                );
                 None
             }
             ServerEffect::ReadPage { unit, after } => {
@@ -259,10 +267,7 @@ impl Driver {
         }));
     }
 
-    fn read(
-        &mut self,
-        read: impl FnOnce(&Shared) -> Result<ServerEvent, toso_store::StoreError> + Send + 'static,
-    ) {
+    fn read(&mut self, read: impl FnOnce(&Shared) -> Result<ServerEvent, toso_store::StoreError> + Send + 'static) {
         let shared = Arc::clone(&self.shared);
         self.work.push(Box::pin(async move {
             let Ok(_place) = Arc::clone(&shared.read_places).acquire_owned().await else { return Done::Failed };

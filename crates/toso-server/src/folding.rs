@@ -223,9 +223,10 @@ impl Coordinator {
     /// Deals out pages until enough are under way, or the log has no more.
     fn fill(&mut self) -> Result<(), ()> {
         while self.under_way.len() < PIPELINE_PAGES && !self.tail.stopped() {
-            let page = self.folding.log.read(self.read_to, FOLD_PAGE_ITEMS_MAX, FOLD_PAGE_BYTES_MAX).map_err(|error| {
-                tracing::error!(%error, after = self.read_to.0, "folding cannot read the log; trying again");
-            })?;
+            let page =
+                self.folding.log.read(self.read_to, FOLD_PAGE_ITEMS_MAX, FOLD_PAGE_BYTES_MAX).map_err(|error| {
+                    tracing::error!(%error, after = self.read_to.0, "folding cannot read the log; trying again");
+                })?;
             let Some(last) = page.entries.last().map(|entry| entry.sequence) else { break };
             self.read_to = last;
             let newest = page.entries.iter().map(|entry| entry.received_at).max().unwrap_or_default();

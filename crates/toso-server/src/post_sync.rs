@@ -29,7 +29,7 @@ pub(crate) async fn exchange(
     State(shared): State<Arc<Shared>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(too_large)?;
+    let body = body.map_err(|rejection| too_large(&rejection))?;
     let _place = admit(&shared)?;
     let frames = decode_stream(&body, POST_FRAMES_MAX).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, "bad-frames", "Not sync frames").detail(error.to_string())
@@ -42,12 +42,17 @@ pub(crate) async fn exchange(
     let mut answer = Vec::new();
     for frame in frames {
         // As many pushes under way as a session allows, so that they share an fsync.
-        while !driver.is_ended() && !driver.is_idle() && !(driver.is_open() && driver.appends() < PUSH_WINDOW) {
+        while !(driver.is_ended() || driver.is_idle() || driver.is_open() && driver.appends() < PUSH_WINDOW) {
             step(&mut driver).await;
             drain(&mut driver, &mut answer);
         }
         driver.feed(ServerEvent::Frame(once(frame)));
         drain(&mut driver, &mut answer);
+        if driver.is_challenged() {
+            // The pushes wait until the phone has proved itself; a nonce does not outlive its request, but the server's
+            // time in the challenge lets the phone sign with a right clock.
+            break;
+        }
     }
     while !driver.is_ended() && !driver.is_quiescent() && answer.len() < POST_ANSWER_BYTES_MAX {
         step(&mut driver).await;

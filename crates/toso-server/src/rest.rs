@@ -79,6 +79,3 @@ async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next
     shared.metrics.http_requests.get_or_create(&HttpLabels { route, status }).inc();
     response
 }
-
-#[cfg(test)]
-mod tests;

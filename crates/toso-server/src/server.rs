@@ -26,7 +26,7 @@ use crate::state::{Parts, Shared};
 use crate::trust::{KeyError, Trust};
 
 /// The database's folder within the data folder; keys lie beside it.
-pub const LOG_FOLDER: &str = "log";
+const LOG_FOLDER: &str = "log";
 
 /// Starts servers.
 #[derive(Debug)]
@@ -46,7 +46,8 @@ impl Server {
             .map_err(|_| StartError::Thread { detail: "opening the data folder panicked".to_owned() })??;
         let shared = Arc::clone(&rooms.shared);
         let app = rest::router(Arc::clone(&shared));
-        let places = Arc::new(Semaphore::new(shared.config.sessions_max.min(SPARE_CONNECTIONS * 16) + SPARE_CONNECTIONS));
+        let places =
+            Arc::new(Semaphore::new(shared.config.sessions_max.min(SPARE_CONNECTIONS * 16) + SPARE_CONNECTIONS));
         let accepting = connections::accept(listener, app, places, shared.stop.clone(), shared.tasks.clone());
         shared.tasks.spawn(accepting);
         let (server, epoch) = (shared.trust.server(), shared.trust.epoch());
@@ -68,28 +69,28 @@ impl Rooms {
             path: config.data.display().to_string(),
             detail: error.to_string(),
         })?;
-        let store = Arc::new(SledChangeLog::open(config.data.join(LOG_FOLDER), Options { cache_bytes: config.cache_bytes, ..Options::server() })?);
+        let store = Arc::new(SledChangeLog::open(
+            config.data.join(LOG_FOLDER),
+            Options { cache_bytes: config.cache_bytes, ..Options::server() },
+        )?);
         let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) = (Arc::clone(&store) as _, store);
         Self::build(config, log, records)
     }
 
-    fn build(
-        config: ServerConfig,
-        log: Arc<dyn ChangeLog>,
-        records: Arc<dyn RecordStore>,
-    ) -> Result<Self, StartError> {
+    fn build(config: ServerConfig, log: Arc<dyn ChangeLog>, records: Arc<dyn RecordStore>) -> Result<Self, StartError> {
         let catalog = Catalog::shared();
         let trust = Trust::open(&config.data, Arc::clone(&records))?;
         let mut projector = Projector::new(catalog);
         let loaded = Loaded::load(&*records, log.last(), &mut projector, || Projector::new(catalog))?;
         let projector = Arc::new(Mutex::new(projector));
-        let (hub, counted, metrics) = (Arc::new(Hub::new(catalog)), Arc::new(Counted::default()), Arc::default());
+        let (hub, counted) = (Arc::new(Hub::new(catalog)), Arc::new(Counted::default()));
+        let metrics = Arc::new(Metrics::default());
         let folding = Folding {
             log: Arc::clone(&log),
             records: Arc::clone(&records),
             projector: Arc::clone(&projector),
             counted: Arc::clone(&counted),
-            metrics: Arc::clone::<Metrics>(&metrics),
+            metrics: Arc::clone(&metrics),
             workers: config.fold_workers,
             cache_documents: config.fold_cache_documents,
         };
@@ -103,18 +104,8 @@ impl Rooms {
             Box::new(move |_through| tail.grew()),
         )
         .map_err(thread)?;
-        let shared = Arc::new(Shared::new(Parts {
-            config,
-            catalog,
-            trust,
-            log,
-            records,
-            writer,
-            hub,
-            counted,
-            projector,
-            metrics,
-        }));
+        let shared =
+            Arc::new(Shared::new(Parts { config, catalog, trust, log, writer, hub, counted, projector, metrics }));
         Ok(Self { shared, writer_thread, folding })
     }
 }

@@ -13,7 +13,7 @@ use toso_core::id::{Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitCode, UnitRef};
 use toso_projection::Projector;
-use toso_store::{ChangeLog, Page, RecordStore, StoreError};
+use toso_store::{ChangeLog, Page, StoreError};
 use toso_sync::{Opened, OpenedInterest, PageEntry, PageRead};
 use toso_wire::UnitTotals;
 use toso_wire::limits::PAGE_BYTES_MAX;
@@ -41,7 +41,6 @@ pub(crate) struct Shared {
     pub(crate) catalog: &'static Catalog,
     pub(crate) trust: Trust,
     pub(crate) log: Arc<dyn ChangeLog>,
-    pub(crate) records: Arc<dyn RecordStore>,
     pub(crate) writer: LogWriter,
     pub(crate) hub: Arc<Hub>,
     pub(crate) counted: Arc<Counted>,
@@ -65,7 +64,6 @@ pub(crate) struct Parts {
     pub(crate) catalog: &'static Catalog,
     pub(crate) trust: Trust,
     pub(crate) log: Arc<dyn ChangeLog>,
-    pub(crate) records: Arc<dyn RecordStore>,
     pub(crate) writer: LogWriter,
     pub(crate) hub: Arc<Hub>,
     pub(crate) counted: Arc<Counted>,
@@ -85,7 +83,6 @@ impl Shared {
             catalog: parts.catalog,
             trust: parts.trust,
             log: parts.log,
-            records: parts.records,
             writer: parts.writer,
             hub: parts.hub,
             counted: parts.counted,
@@ -138,17 +135,14 @@ impl Shared {
     }
 
     /// The state of the log as a session begins. Cursors of another epoch or from the future count as zero.
-    pub(crate) fn open(
-        &self,
-        epoch: Option<Epoch>,
-        interests: &[(UnitRef, Sequence)],
-    ) -> Result<Opened, StoreError> {
+    pub(crate) fn open(&self, epoch: Option<Epoch>, interests: &[(UnitRef, Sequence)]) -> Result<Opened, StoreError> {
         let ours = epoch.is_some_and(|epoch| epoch == self.trust.epoch());
         let end = self.log.last();
         let mut opened = Opened { epoch: self.trust.epoch(), interests: Vec::new() };
         for (unit, cursor) in interests {
             let cursor = if ours && *cursor <= end { *cursor } else { Sequence::ZERO };
-            let last = if unit.code == UnitCode::COUNTRY { end } else { self.log.last_of_scopes(&self.scopes(*unit))? };
+            let last =
+                if unit.code == UnitCode::COUNTRY { end } else { self.log.last_of_scopes(&self.scopes(*unit))? };
             let pending = if last > cursor { self.count_pending(*unit, cursor)? } else { 0 };
             opened.interests.push(OpenedInterest { cursor, last, pending });
         }

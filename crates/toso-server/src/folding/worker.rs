@@ -140,9 +140,9 @@ impl Merging {
         mut document: Document,
         entries: &[LogEntry],
     ) -> Result<(Document, Row, Vec<(ChangeHash, String)>), String> {
-        let wanted = entries.iter().filter(|entry| {
-            !self.skip.contains(&entry.item.hash) && !self.skip_from_before.contains(&entry.item.hash)
-        });
+        let wanted = entries
+            .iter()
+            .filter(|entry| !self.skip.contains(&entry.item.hash) && !self.skip_from_before.contains(&entry.item.hash));
         let mut quarantined = Vec::new();
         let mut chunks = Vec::new();
         for entry in wanted {

@@ -121,4 +121,3 @@ pub(super) fn position(shared: &Shared, after: Option<DocId>) -> Result<Option<C
     let scope = scope.ok_or_else(|| Problem::invalid(format!("after: there is no document {doc} here")))?;
     Ok(Some(Cursor { scope, doc }))
 }
-

@@ -64,13 +64,14 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Json<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON")
                 .detail("send Content-Type: application/json"));
         }
-        let bytes = axum::body::Bytes::from_request(request, shared).await.map_err(too_large)?;
+        let bytes =
+            axum::body::Bytes::from_request(request, shared).await.map_err(|rejection| too_large(&rejection))?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| Problem::invalid(error.to_string()))
     }
 }
 
 /// A body that could not be read: over its limit, or cut off.
-pub(crate) fn too_large(rejection: BytesRejection) -> Problem {
+pub(crate) fn too_large(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large").detail(rejection.body_text())
     } else {

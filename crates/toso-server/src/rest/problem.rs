@@ -1,8 +1,7 @@
 //! Errors as problem+json (RFC 9457): what is wrong, where, and how to mend it.
 
-use axum::extract::OriginalUri;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use toso_catalog::CatalogError;
@@ -77,7 +76,7 @@ impl IntoResponse for Problem {
         }
         let mut response = (status, Value::Object(more).to_string()).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        response.headers_mut().extend(headers.into_iter().map(|(name, value)| (Some(name), value)).collect::<axum::http::HeaderMap>());
+        response.headers_mut().extend(headers);
         response
     }
 }
@@ -86,10 +85,8 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a request failed in the store");
         match error {
-            StoreError::Full { .. } => {
-                Self::new(StatusCode::INSUFFICIENT_STORAGE, "full", "The server's disk is full")
-                    .detail("nothing was stored; try again once the operator has made space")
-            }
+            StoreError::Full { .. } => Self::new(StatusCode::INSUFFICIENT_STORAGE, "full", "The server's disk is full")
+                .detail("nothing was stored; try again once the operator has made space"),
             StoreError::Raced { .. } => Self::new(StatusCode::CONFLICT, "raced", "Somebody was faster")
                 .detail("the record changed at the same moment; try again"),
             _ => Self::internal(),
@@ -119,7 +116,7 @@ impl From<tokio::task::JoinError> for Problem {
     }
 }
 
-pub(crate) async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {
+pub(crate) async fn not_found(uri: Uri) -> Problem {
     std::future::ready(
         Problem::new(StatusCode::NOT_FOUND, "no-such-route", "No such address")
             .detail(format!("{} is no address of this server; see /v1", cut(uri.path()))),
@@ -127,7 +124,7 @@ pub(crate) async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {
     .await
 }
 
-pub(crate) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
+pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     std::future::ready(
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method")
             .detail(format!("{} does not take {method}; see the Allow header", cut(uri.path()))),

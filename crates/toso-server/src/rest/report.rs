@@ -14,6 +14,9 @@ use super::problem::Problem;
 use crate::state::{Shared, now};
 use crate::trust::Caller;
 
+/// Writes a report as text.
+type Write = fn(&Report) -> Result<String, render::RenderError>;
+
 #[derive(Deserialize)]
 pub(super) struct Query {
     list: Option<String>,
@@ -35,13 +38,12 @@ pub(super) async fn report(
         .map(|code| code.parse().map_err(|error| Problem::invalid(format!("unit: {error}"))))
         .transpose()?;
     within(&shared, &caller, code.map_or(UnitRef::country(list), |code| UnitRef { list, code }))?;
-    let (content_type, write): (_, fn(&Report) -> Result<String, render::RenderError>) =
-        match query.format.as_deref().unwrap_or("json") {
-            "json" => ("application/json", render::to_json),
-            "csv" => ("text/csv; charset=utf-8", render::to_csv),
-            "text" => ("text/plain; charset=utf-8", |report| Ok(render::to_text(report))),
-            _ => return Err(Problem::invalid("format can be json, csv or text")),
-        };
+    let (content_type, write): (_, Write) = match query.format.as_deref().unwrap_or("json") {
+        "json" => ("application/json", render::to_json),
+        "csv" => ("text/csv; charset=utf-8", render::to_csv),
+        "text" => ("text/plain; charset=utf-8", |report| Ok(render::to_text(report))),
+        _ => return Err(Problem::invalid("format can be json, csv or text")),
+    };
     let report = shared.projector.lock().report(&ReportQuery { list, unit: code }, now())?;
     let body = write(&report).map_err(|error| {
         tracing::error!(%error, "a report could not be written");

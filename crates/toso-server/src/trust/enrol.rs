@@ -8,11 +8,11 @@ use toso_store::{Durability, RecordChange, StoreError};
 use toso_sync::AccessRole;
 use toso_wire::enrol::{INVITE_SECRET_BYTES, signed_enrol};
 
+use super::Trust;
 use super::device::{self, DeviceRecord};
 use super::invite::{INVITE_TABLE, InviteRecord};
 use super::keys::KeyError;
 use super::token::TOKEN_LIFE_MS;
-use super::Trust;
 
 /// The longest device name, in characters.
 pub const DEVICE_NAME_CHARS_MAX: usize = 80;
@@ -52,8 +52,7 @@ impl Trust {
         let secret_hash = *blake3::hash(&request.secret).as_bytes();
         let key = VerifyingKey::from_bytes(&request.public_key).map_err(|_| EnrolError::BadSignature)?;
         let signed = signed_enrol(self.server(), &secret_hash, &request.public_key);
-        key.verify_strict(&signed, &Signature::from_bytes(&request.signature))
-            .map_err(|_| EnrolError::BadSignature)?;
+        key.verify_strict(&signed, &Signature::from_bytes(&request.signature)).map_err(|_| EnrolError::BadSignature)?;
         let name = request.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
         if name.is_some_and(|name| name.chars().count() > DEVICE_NAME_CHARS_MAX) {
             return Err(EnrolError::NameTooLong);

@@ -2,8 +2,8 @@
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use toso_core::time::TimestampMs;
-use toso_sync::server::Authenticated;
 use toso_sync::Refusal;
+use toso_sync::server::Authenticated;
 use toso_wire::{Challenge, ChallengeReason, Proof, signed_hello};
 
 use super::ticket::TICKET_LIFE_MS;
@@ -27,8 +27,7 @@ impl Trust {
         fresh: [u8; NONCE_BYTES],
         now: TimestampMs,
     ) -> Result<Authenticated, Refusal> {
-        let challenge =
-            |reason| Err(Refusal::Challenge(Challenge { at: now, nonce: fresh.to_vec(), reason }));
+        let challenge = |reason| Err(Refusal::Challenge(Challenge { at: now, nonce: fresh.to_vec(), reason }));
         match proof {
             Proof::Ticket(ticket) => {
                 let Some((id, ends)) = self.keys.check_ticket(ticket, now) else {

@@ -31,9 +31,7 @@ impl RootKeys {
     pub(super) fn open(data: &Path, must_exist: bool) -> Result<Self, KeyError> {
         let path = data.join(ROOT_KEY_FILE);
         match fs::read_to_string(&path) {
-            Ok(text) => {
-                Self::parse(&Zeroizing::new(text)).ok_or_else(|| KeyError::Malformed { path: show(&path) })
-            }
+            Ok(text) => Self::parse(&Zeroizing::new(text)).ok_or_else(|| KeyError::Malformed { path: show(&path) }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && must_exist => {
                 Err(KeyError::Missing { path: show(&path) })
             }

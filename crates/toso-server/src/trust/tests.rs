@@ -290,9 +290,8 @@ fn a_new_enrolment_voids_the_older_token() {
     let Place { trust, .. } = place();
     let old = enrolled(&trust, 1, AccessRole::Officer).token;
     let new = enrolled(&trust, 1, AccessRole::Viewer).token;
-    let with = |token: &[u8]| {
-        trust.authenticate(&proof(trust.server(), token, &key(1), NOW, &[1; 8]), None, FRESH, NOW)
-    };
+    let with =
+        |token: &[u8]| trust.authenticate(&proof(trust.server(), token, &key(1), NOW, &[1; 8]), None, FRESH, NOW);
     assert!(matches!(with(&old), Err(Refusal::Unauthorized(_))));
     assert_eq!(with(&new).unwrap().principal.role, AccessRole::Viewer);
 }
