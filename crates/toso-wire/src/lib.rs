@@ -10,8 +10,8 @@
 //! The client's HELLO travels in the upgrade request, see [`hello_token`].
 
 pub mod codec;
-pub mod error;
 pub mod enrol;
+pub mod error;
 pub mod frame;
 pub mod limits;
 pub mod pack;
