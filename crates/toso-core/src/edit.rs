@@ -270,3 +270,6 @@ impl DocEdit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

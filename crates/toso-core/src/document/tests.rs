@@ -93,7 +93,7 @@ fn a_save_is_one_small_change_that_others_can_merge() {
     let one_field = save(&mut a, 1, &[note("Họp thứ năm")]);
     assert!(one_field.bytes().len() <= 130, "{} bytes", one_field.bytes().len());
 
-    assert_eq!(b.apply(&[one_field.clone()]).waiting, 1);
+    assert_eq!(b.apply(std::slice::from_ref(&one_field)).waiting, 1);
     assert_eq!(b.missing(), [chunk.hash()]);
     assert_eq!(b.waiting().map(Chunk::hash).collect::<Vec<_>>(), [one_field.hash()]);
     let applied = b.apply(&[chunk.clone(), one_field, chunk]);
@@ -330,7 +330,7 @@ fn snapshots_are_whole_and_of_their_kind() {
     let chunk = save(&mut a, 1, &[note("một")]);
     let waiting = save(&mut a.clone(), 1, &[note("hai")]);
     let mut b = team();
-    b.apply(&[waiting.clone()]);
+    b.apply(std::slice::from_ref(&waiting));
     let loaded = Document::from_snapshot(b.id(), &b.snapshot().unwrap()).unwrap();
     assert_eq!(loaded.waiting().count(), 0, "what waits is not in a snapshot");
     let snapshot = a.snapshot().unwrap();
