@@ -109,7 +109,7 @@ fn unknown_fields_are_told_the_known_ones() {
         for kind in DocKind::ALL {
             match DocEdit::parse(kind, field, "1") {
                 Err(EditError::UnknownField { known, .. }) => {
-                    assert!(known.contains("status") || kind == DocKind::Member)
+                    assert!(known.contains("status") || kind == DocKind::Member);
                 }
                 other => panic!("{kind:?} {field}: {other:?}"),
             }

@@ -29,8 +29,11 @@ fn member(team: DocId, role: Role) -> MemberRecord {
     MemberRecord { team: Some(team), role, consent, ..MemberRecord::default() }
 }
 
+type Teams = Vec<(DocId, TeamRecord)>;
+type Members = Vec<(DocId, MemberRecord)>;
+
 /// One team with a leader: nothing to find.
-fn sound() -> (Vec<(DocId, TeamRecord)>, Vec<(DocId, MemberRecord)>) {
+fn sound() -> (Teams, Members) {
     (vec![(team_id(1), hamlet_team("Thôn Thử 1"))], vec![(member_id(1), member(team_id(1), Role::Leader))])
 }
 
