@@ -1,4 +1,19 @@
 //! A document: an Automerge document that always begins with the shared genesis change of its kind.
+//!
+//! Changes come from anybody. So the document keeps changes that wait for others itself and gives Automerge only those
+//! that are ready, checked, and on a copy: whatever Automerge does to the copy, the document is sound.
+
+mod apply;
+mod conflicts;
+pub(crate) mod genesis;
+mod history;
+mod read;
+mod save;
+mod snapshot;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::Automerge;
 
@@ -22,15 +37,19 @@ pub struct Author {
 pub struct Document {
     id: DocId,
     doc: Automerge,
+    /// The last sequence number of every actor in `doc`.
+    seqs: BTreeMap<Actor, u64>,
+    /// Chunks that are not ready. Automerge has a queue of its own, but what comes ready there is applied unchecked.
+    waiting: BTreeMap<ChangeHash, Chunk>,
 }
 
 /// What [`Document::apply`] did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Applied {
-    /// Chunks that are in the document now.
+    /// Chunks that came into the document by this call, formerly waiting ones among them.
     pub applied: usize,
-    /// Chunks that wait for a dependency nobody has brought yet (kept inside, applied when it comes).
+    /// Chunks that now wait for a dependency nobody has brought yet (kept inside, applied when it comes).
     pub waiting: usize,
     /// Chunks that Automerge refused or that broke it; the document goes on without them.
     pub quarantined: Vec<(ChangeHash, String)>,
@@ -73,8 +92,14 @@ pub struct HistoryEntry {
 
 impl Document {
     /// A document with only its genesis.
-    pub fn new(_id: DocId) -> Self {
-        todo!()
+    pub fn new(id: DocId) -> Self {
+        Self { id, doc: genesis::genesis(id.kind()).doc.clone(), seqs: BTreeMap::new(), waiting: BTreeMap::new() }
+    }
+    /// A document made of its chunks. Never fails and never panics: what cannot be merged is named in [`Applied`].
+    pub fn fold(id: DocId, chunks: &[Chunk]) -> (Self, Applied) {
+        let mut document = Self::new(id);
+        let applied = document.apply(chunks);
+        (document, applied)
     }
     /// Its identity.
     pub fn id(&self) -> DocId {
@@ -82,53 +107,86 @@ impl Document {
     }
     /// Merges chunks, in any order, any number of times. A chunk that Automerge refuses, or that makes it panic, is
     /// quarantined and the rest stays.
-    pub fn apply(&mut self, _chunks: &[Chunk]) -> Applied {
-        todo!()
+    ///
+    /// Of two changes with one actor and sequence number (which the actor rule keeps honest devices from making) the
+    /// first to come stays. So replicas agree when they take chunks in the order of the server's log, and nobody can
+    /// take back, by a second change, what others have built on.
+    pub fn apply(&mut self, chunks: &[Chunk]) -> Applied {
+        apply::apply(self, chunks)
     }
-    /// Makes one change out of one save. `None` when everything already has these values.
-    pub fn edit(&mut self, _author: Author, _edits: &[DocEdit]) -> Result<Option<Chunk>, EditError> {
-        todo!()
+    /// Makes one change out of one save. `None` when everything already has these values. Of several edits of one
+    /// field the last stands.
+    pub fn edit(&mut self, author: Author, edits: &[DocEdit]) -> Result<Option<Chunk>, EditError> {
+        save::save(self, author, edits, save::Same::IsNoChange)
     }
     /// Settles a conflict (or sets a field): one change whose value replaces all concurrent ones. Unlike [`Self::edit`]
-    /// it also makes a change when the chosen value is the one already shown.
-    pub fn resolve(&mut self, _author: Author, _edit: &DocEdit) -> Result<Chunk, EditError> {
-        todo!()
+    /// it also makes a change when the chosen value is the one already shown, and writes it anew: when two people
+    /// settle a conflict apart and differently, both choices must show.
+    pub fn resolve(&mut self, author: Author, edit: &DocEdit) -> Result<Chunk, EditError> {
+        let chunk = save::save(self, author, std::slice::from_ref(edit), save::Same::IsWrittenAnew)?;
+        chunk.ok_or(EditError::Broken { document: self.id })
     }
-    /// The document as plain values.
+    /// The document as plain values. Values that no edit could have made (of the wrong type, too long, unknown words)
+    /// are left out, as are fields of newer versions.
     pub fn read(&self) -> Record {
-        todo!()
+        read::read(self.id.kind(), &self.doc)
     }
-    /// Fields with more than one value.
+    /// Fields with more than one value, in the order of their paths. Devices that wrote the same value apart are not
+    /// in conflict, nor are fields that this version does not know.
     pub fn conflicts(&self) -> Vec<Conflict> {
-        todo!()
+        conflicts::conflicts(self.id.kind(), &self.doc)
     }
-    /// Every save, oldest first, genesis left out.
+    /// Every save, oldest first (a change comes after all it builds on), genesis left out.
     pub fn history(&self) -> Vec<HistoryEntry> {
-        todo!()
+        history::history(self.id.kind(), &self.doc)
     }
-    /// The heads: changes that nothing follows yet.
+    /// Every change in the document but the genesis, each after all it builds on: what is stored of a snapshot that
+    /// came by sync.
+    pub fn chunks(&self) -> Vec<Chunk> {
+        history::chunks(self.id.kind(), &self.doc)
+    }
+    /// The heads: changes that nothing follows yet, sorted.
     pub fn heads(&self) -> Vec<ChangeHash> {
-        todo!()
+        let mut heads: Vec<_> = self.doc.get_heads().into_iter().map(|hash| ChangeHash(hash.0)).collect();
+        heads.sort_unstable();
+        heads
     }
-    /// Hashes of dependencies that waiting chunks name and nobody has brought.
+    /// Hashes of dependencies that waiting chunks name and nobody has brought, sorted.
     pub fn missing(&self) -> Vec<ChangeHash> {
-        todo!()
+        let deps: BTreeSet<_> = self.waiting.values().flat_map(Chunk::deps).copied().collect();
+        deps.into_iter().filter(|dep| !self.contains(dep) && !self.waiting.contains_key(dep)).collect()
+    }
+    /// Chunks that wait for a dependency. They are not part of [`Self::snapshot`]: whoever stores one keeps these.
+    pub fn waiting(&self) -> impl Iterator<Item = &Chunk> {
+        self.waiting.values()
     }
     /// True when a change is in the document.
-    pub fn contains(&self, _hash: &ChangeHash) -> bool {
-        todo!()
+    pub fn contains(&self, hash: &ChangeHash) -> bool {
+        self.doc.get_change_meta_by_hash(&automerge::ChangeHash(hash.0)).is_some()
     }
-    /// The document in Automerge's own compact form, after proving that it loads back to equal heads.
+    /// The document in Automerge's own compact form, after proving that it loads back to equal heads. Columns are not
+    /// deflated: frames and stores compress them together with others, and what is not compressed cannot inflate.
     pub fn snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
-        todo!()
+        snapshot::make(self)
     }
     /// Loads [`Self::snapshot`]'s bytes; refuses what would inflate beyond [`SNAPSHOT_BYTES_MAX`].
-    pub fn from_snapshot(_id: DocId, _bytes: &[u8]) -> Result<Self, SnapshotError> {
-        todo!()
+    pub fn from_snapshot(id: DocId, bytes: &[u8]) -> Result<Self, SnapshotError> {
+        snapshot::load(id, bytes)
     }
 }
 
-/// The largest snapshot that is made or loaded.
+/// Runs what calls Automerge on changes made by others, which may panic. Neither the message nor the payload of a
+/// panic is passed on: both may quote the document.
+fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|_| Panicked)
+}
+
+/// Automerge panicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("Automerge panicked")]
+struct Panicked;
+
+/// The largest snapshot that is made or loaded: 70 of the largest changes. A team with 100 edits has 2.4 KB.
 pub const SNAPSHOT_BYTES_MAX: usize = 4 << 20;
 
 /// Why a snapshot is not to be trusted.
@@ -143,4 +201,15 @@ pub enum SnapshotError {
         /// What went wrong.
         detail: String,
     },
+    /// Over [`SNAPSHOT_BYTES_MAX`].
+    #[error("the snapshot of {id} has {bytes} bytes, over {SNAPSHOT_BYTES_MAX}; its chunks stay")]
+    TooLarge {
+        /// The document.
+        id: DocId,
+        /// Its size.
+        bytes: usize,
+    },
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,6 +273,28 @@ pub struct TeamRecord {
     pub activities: BTreeMap<String, ActivityRecord>,
 }
 
+impl Default for TeamRecord {
+    /// A team of which nothing is known but that somebody recorded it: a hamlet's, at work.
+    fn default() -> Self {
+        Self {
+            level: TeamLevel::Hamlet,
+            hamlet: None,
+            hamlet_kind: None,
+            local_name: None,
+            decision_number: None,
+            decision_date: None,
+            decision_body: None,
+            established_on: None,
+            status: TeamStatus::Active,
+            merged_into: None,
+            zalo_link: None,
+            households_covered: None,
+            note: None,
+            activities: BTreeMap::new(),
+        }
+    }
+}
+
 impl TeamRecord {
     /// True when reports count the team.
     pub fn counts(&self) -> bool {
@@ -324,6 +346,28 @@ pub struct MemberRecord {
     pub consent: ConsentRecord,
     /// The member that this one is a duplicate of.
     pub merged_into: Option<DocId>,
+}
+
+impl Default for MemberRecord {
+    /// A person of whom nothing is known yet: a plain member.
+    fn default() -> Self {
+        Self {
+            team: None,
+            full_name: None,
+            birth_year: None,
+            gender: None,
+            phone: None,
+            role: Role::Member,
+            affiliations: Vec::new(),
+            union_member: None,
+            joined_on: None,
+            left_on: None,
+            courses: BTreeMap::new(),
+            zalo_oa_followed: None,
+            consent: ConsentRecord::default(),
+            merged_into: None,
+        }
+    }
 }
 
 impl MemberRecord {

@@ -1,42 +1,119 @@
 //! Frames to bytes and back.
 
-use crate::frame::{Frame, Hello};
+mod body;
+mod msgpack;
+mod unit_number;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use self::msgpack::Reader;
+use crate::error::DecodeError;
+use crate::frame::{Frame, Hello, Push};
+use crate::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX};
+
+/// Header byte of a frame whose body follows as it is.
+const FORM_PLAIN: u8 = 0x00;
+/// Bytes before each frame of a stream.
+const STREAM_LENGTH_BYTES: usize = 4;
 
 /// Encodes a frame; compresses when that is shorter.
-pub fn encode(_frame: &Frame) -> Vec<u8> {
-    todo!()
-}
-/// Decodes one frame.
-pub fn decode(_bytes: &[u8]) -> Result<Frame, DecodeError> {
-    todo!()
-}
-/// Encodes frames one after the other, each behind its length (u32 big-endian), for `POST /v1/sync`.
-pub fn encode_stream(_frames: &[Frame]) -> Vec<u8> {
-    todo!()
-}
-/// Reads [`encode_stream`] back, at most `frames_max` frames.
-pub fn decode_stream(_bytes: &[u8], _frames_max: usize) -> Result<Vec<Frame>, DecodeError> {
-    todo!()
-}
-/// HELLO as the second subprotocol token: base64url without padding.
-pub fn hello_token(_hello: &Hello) -> String {
-    todo!()
-}
-/// Reads [`hello_token`] back.
-pub fn hello_from_token(_token: &str) -> Result<Hello, DecodeError> {
-    todo!()
+///
+/// A frame within the limits of [`crate::limits`] encodes to at most [`FRAME_BYTES_MAX`]; whoever fills a frame keeps
+/// to them, and the receiver refuses one that is over.
+pub fn encode(frame: &Frame) -> Vec<u8> {
+    encode_plain(frame)
 }
 
-/// Why bytes are not a frame.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// Over a limit.
-    #[error("a frame has {bytes} bytes, at most {max} are accepted")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-        /// The limit.
-        max: usize,
-    },
+/// Encodes a frame without compression.
+pub fn encode_plain(frame: &Frame) -> Vec<u8> {
+    let mut out = vec![FORM_PLAIN];
+    body::write(&mut out, frame);
+    out
+}
+
+/// Bytes of a PUSH as [`encode`] makes it.
+pub fn encoded_push_len(push: &Push) -> usize {
+    encode(&Frame::Push(push.clone())).len()
+}
+
+/// Decodes one frame.
+pub fn decode(bytes: &[u8]) -> Result<Frame, DecodeError> {
+    if bytes.len() > FRAME_BYTES_MAX {
+        return Err(DecodeError::TooLarge { what: "a frame", bytes: bytes.len(), max: FRAME_BYTES_MAX });
+    }
+    match bytes.split_first() {
+        None => Err(DecodeError::Truncated { what: "the form byte" }),
+        Some((&FORM_PLAIN, body)) => read_whole(body),
+        Some((&form, _)) => Err(DecodeError::UnknownForm { form }),
+    }
+}
+
+fn read_whole(body: &[u8]) -> Result<Frame, DecodeError> {
+    let mut reader = Reader::new(body);
+    let frame = body::read(&mut reader)?;
+    match reader.remaining() {
+        0 => Ok(frame),
+        extra => Err(DecodeError::Malformed { what: frame.name(), detail: format!("{extra} bytes after its end") }),
+    }
+}
+
+/// Encodes frames one after the other, each behind its length (u32 big-endian), for `POST /v1/sync`.
+pub fn encode_stream(frames: &[Frame]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for frame in frames {
+        let bytes = encode(frame);
+        // A frame is far below 4 GiB; if one ever were not, the receiver would refuse the length.
+        out.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+        out.extend(bytes);
+    }
+    out
+}
+
+/// Reads [`encode_stream`] back, at most `frames_max` frames.
+pub fn decode_stream(bytes: &[u8], frames_max: usize) -> Result<Vec<Frame>, DecodeError> {
+    let stream_bytes_max = frames_max.saturating_mul(STREAM_LENGTH_BYTES + FRAME_BYTES_MAX);
+    if bytes.len() > stream_bytes_max {
+        return Err(DecodeError::TooLarge { what: "a stream", bytes: bytes.len(), max: stream_bytes_max });
+    }
+    let mut frames = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        if frames.len() == frames_max {
+            return Err(DecodeError::Limit { what: "frames of a stream", count: frames_max + 1, max: frames_max });
+        }
+        let (length, after) = rest
+            .split_first_chunk::<STREAM_LENGTH_BYTES>()
+            .ok_or(DecodeError::Truncated { what: "the length of a frame" })?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        if length > FRAME_BYTES_MAX {
+            return Err(DecodeError::TooLarge { what: "a frame", bytes: length, max: FRAME_BYTES_MAX });
+        }
+        let (frame, after) = after.split_at_checked(length).ok_or(DecodeError::Truncated { what: "a frame" })?;
+        frames.push(decode(frame)?);
+        rest = after;
+    }
+    Ok(frames)
+}
+
+/// HELLO as the second subprotocol token: base64url without padding.
+///
+/// The server accepts at most [`HELLO_TOKEN_CHARS_MAX`]; a push that rides along must leave room for the rest.
+pub fn hello_token(hello: &Hello) -> String {
+    URL_SAFE_NO_PAD.encode(encode(&Frame::Hello(hello.clone())))
+}
+
+/// Reads [`hello_token`] back.
+pub fn hello_from_token(token: &str) -> Result<Hello, DecodeError> {
+    if token.len() > HELLO_TOKEN_CHARS_MAX {
+        return Err(DecodeError::TooLarge { what: "the HELLO token", bytes: token.len(), max: HELLO_TOKEN_CHARS_MAX });
+    }
+    let malformed = |detail: String| DecodeError::Malformed { what: "the HELLO token", detail };
+    let bytes = URL_SAFE_NO_PAD
+        .decode(token)
+        .map_err(|_| malformed("not base64url without padding; send it as it was made".to_owned()))?;
+    match decode(&bytes)? {
+        Frame::Hello(hello) => Ok(hello),
+        other => Err(malformed(format!("holds {}, not HELLO", other.name()))),
+    }
 }

@@ -1,6 +1,6 @@
-//! The frames. Field order is wire order; a new field goes to the end and is optional.
+//! The frames as Rust values. How each becomes bytes is said in `codec/body.rs` and `docs/wire-format.md`, field by
+//! field: the wire has its own compact forms, so these types carry no serde.
 
-use serde::{Deserialize, Serialize};
 use toso_core::id::{DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
@@ -35,8 +35,28 @@ pub enum Frame {
     Goodbye(Goodbye),
 }
 
+impl Frame {
+    /// The frame's name in documents, logs and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "HELLO",
+            Self::Welcome(_) => "WELCOME",
+            Self::Challenge(_) => "CHALLENGE",
+            Self::Push(_) => "PUSH",
+            Self::Ack(_) => "ACK",
+            Self::Nack(_) => "NACK",
+            Self::Delta(_) => "DELTA",
+            Self::Receipt(_) => "RECEIPT",
+            Self::Purge(_) => "PURGE",
+            Self::Erased(_) => "ERASED",
+            Self::RetryAfter(_) => "RETRY_AFTER",
+            Self::Goodbye(_) => "GOODBYE",
+        }
+    }
+}
+
 /// HELLO.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
     /// [`crate::limits::PROTOCOL_VERSION`].
     pub protocol: u8,
@@ -53,25 +73,20 @@ pub struct Hello {
 }
 
 /// Proof of a device's identity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Proof {
     /// A session ticket from an earlier WELCOME.
-    #[serde(rename = "k")]
-    Ticket(#[serde(with = "serde_bytes")] Vec<u8>),
+    Ticket(Vec<u8>),
     /// The capability token, with a signature by the device's key over [`SignedHello`].
-    #[serde(rename = "t")]
     Token {
         /// Biscuit.
-        #[serde(with = "serde_bytes")]
         token: Vec<u8>,
         /// The device's clock.
         at: TimestampMs,
         /// The server's nonce from CHALLENGE, else 8 random bytes.
-        #[serde(with = "serde_bytes")]
         nonce: Vec<u8>,
         /// Ed25519 signature, 64 bytes.
-        #[serde(with = "serde_bytes")]
         signature: Vec<u8>,
     },
 }
@@ -86,7 +101,7 @@ pub fn signed_hello(server: ServerId, at: TimestampMs, nonce: &[u8]) -> Vec<u8> 
 }
 
 /// A unit that a device follows, and how far it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interest {
     /// A commune, or a wider unit for officers.
     pub unit: UnitRef,
@@ -97,7 +112,7 @@ pub struct Interest {
 }
 
 /// WELCOME.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Welcome {
     /// The server's history; cursors are valid within one epoch.
     pub epoch: Epoch,
@@ -110,41 +125,42 @@ pub struct Welcome {
 }
 
 /// A session ticket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     /// Opaque to the device.
-    #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
     /// The server's clock at which it ends.
     pub expires_at: TimestampMs,
 }
 
 /// CHALLENGE.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
     /// The server's clock.
     pub at: TimestampMs,
     /// To be signed; valid for this connection only.
-    #[serde(with = "serde_bytes")]
     pub nonce: Vec<u8>,
     /// Why (ticket expired or unknown, or the device's clock is off).
     pub reason: ChallengeReason,
 }
 
 /// Why a device must sign (again).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChallengeReason {
     /// The ticket has ended or is not this server's.
-    #[serde(rename = "k")]
     Ticket,
     /// The device's clock is too far off.
-    #[serde(rename = "c")]
     Clock,
 }
 
+impl ChallengeReason {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Ticket, Self::Clock];
+}
+
 /// PUSH.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
     /// Rises by one with every push of a connection, from 1.
     pub number: u64,
@@ -157,27 +173,25 @@ pub struct Push {
 }
 
 /// One chunk of a PUSH.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushItem {
     /// Its document.
     pub doc: DocId,
     /// The change.
-    #[serde(with = "serde_bytes")]
     pub change: Vec<u8>,
 }
 
 /// Who made carried chunks, and their signature over them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carried {
     /// The author device.
     pub device: DeviceId,
     /// Ed25519 signature over scope and change hashes, 64 bytes.
-    #[serde(with = "serde_bytes")]
     pub signature: Vec<u8>,
 }
 
 /// ACK: every item of the push that no NACK named is durable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ack {
     /// The push.
     pub number: u64,
@@ -188,7 +202,7 @@ pub struct Ack {
 }
 
 /// NACK.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nack {
     /// The push.
     pub number: u64,
@@ -201,39 +215,43 @@ pub struct Nack {
 }
 
 /// Why a push or an item was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NackCode {
     /// The scope is outside the device's unit.
-    #[serde(rename = "s")]
     OutOfScope,
     /// The role may not write this.
-    #[serde(rename = "r")]
     Forbidden,
     /// Not an uncompressed Automerge change within limits.
-    #[serde(rename = "m")]
     Malformed,
     /// The change's actor is another device's.
-    #[serde(rename = "a")]
     ForeignActor,
     /// The document id was made for another scope.
-    #[serde(rename = "d")]
     WrongDocument,
     /// Too many or too large.
-    #[serde(rename = "l")]
     TooLarge,
     /// The server cannot store now (disk full, shutting down); try later.
-    #[serde(rename = "u")]
     Unavailable,
     /// Held for review by an officer.
-    #[serde(rename = "h")]
     Held,
     /// The document was erased.
-    #[serde(rename = "e")]
     Erased,
 }
 
 impl NackCode {
+    /// Every code.
+    pub const ALL: [Self; 9] = [
+        Self::OutOfScope,
+        Self::Forbidden,
+        Self::Malformed,
+        Self::ForeignActor,
+        Self::WrongDocument,
+        Self::TooLarge,
+        Self::Unavailable,
+        Self::Held,
+        Self::Erased,
+    ];
+
     /// True when sending the same again later can succeed.
     pub const fn is_temporary(self) -> bool {
         matches!(self, Self::Unavailable)
@@ -241,7 +259,7 @@ impl NackCode {
 }
 
 /// DELTA: one page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delta {
     /// The interest.
     pub unit: UnitRef,
@@ -254,7 +272,7 @@ pub struct Delta {
 }
 
 /// Consecutive chunks of one scope.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeltaGroup {
     /// Their scope.
     pub scope: Scope,
@@ -263,19 +281,17 @@ pub struct DeltaGroup {
 }
 
 /// A chunk, or a document folded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeltaItem {
     /// One change.
-    #[serde(rename = "c")]
-    Change(DocId, #[serde(with = "serde_bytes")] Vec<u8>),
+    Change(DocId, Vec<u8>),
     /// Automerge's compact form of a whole document.
-    #[serde(rename = "s")]
-    Snapshot(DocId, #[serde(with = "serde_bytes")] Vec<u8>),
+    Snapshot(DocId, Vec<u8>),
 }
 
 /// RECEIPT: everything of these units at or below `as_of` is counted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The log position that is counted.
     pub as_of: Sequence,
@@ -286,7 +302,7 @@ pub struct Receipt {
 }
 
 /// The centre's figures for a unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitTotals {
     /// The unit.
     pub unit: UnitRef,
@@ -297,7 +313,7 @@ pub struct UnitTotals {
 }
 
 /// PURGE.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purge {
     /// Scopes that left the device's unit.
     pub scopes: Vec<Scope>,
@@ -306,21 +322,21 @@ pub struct Purge {
 }
 
 /// ERASED.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Erased {
     /// The documents.
     pub docs: Vec<DocId>,
 }
 
 /// RETRY_AFTER.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryAfter {
     /// Wait at least this long; add jitter.
     pub delay_ms: u64,
 }
 
 /// GOODBYE.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Goodbye {
     /// Why.
     pub code: GoodbyeCode,
@@ -329,34 +345,40 @@ pub struct Goodbye {
 }
 
 /// Why a session ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GoodbyeCode {
     /// Nothing more to say.
-    #[serde(rename = "d")]
     Done,
     /// The server is stopping; connect again soon.
-    #[serde(rename = "s")]
     Shutdown,
     /// The peer broke the protocol.
-    #[serde(rename = "p")]
     Protocol,
     /// No common protocol version.
-    #[serde(rename = "v")]
     Version,
     /// The token is forged, expired or not this server's: enrol again.
-    #[serde(rename = "t")]
     Unauthorized,
     /// The device was revoked.
-    #[serde(rename = "r")]
     Revoked,
     /// Asked for a unit outside the token's.
-    #[serde(rename = "o")]
     OutOfScope,
     /// The client reads too slowly or asks too much.
-    #[serde(rename = "l")]
     Overload,
     /// The server failed.
-    #[serde(rename = "i")]
     Internal,
+}
+
+impl GoodbyeCode {
+    /// Every code.
+    pub const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Shutdown,
+        Self::Protocol,
+        Self::Version,
+        Self::Unauthorized,
+        Self::Revoked,
+        Self::OutOfScope,
+        Self::Overload,
+        Self::Internal,
+    ];
 }

@@ -1,12 +1,24 @@
 //! The sync protocol's frames as bytes.
 //!
-//! A frame is one binary WebSocket message: a header byte (plain or zstd with the shipped dictionary), then one
-//! MessagePack array `[type, field, …]`. Decoding checks size before inflating and before allocating. The client's HELLO
-//! travels in the upgrade request, see [`hello_token`].
+//! A frame is one binary WebSocket message: a header byte (plain or compressed with the shipped dictionary), then one
+//! MessagePack array `[type, field, …]`. Every byte of it costs a volunteer on 2G time and money, so each field has the
+//! shortest form that still says everything; `docs/wire-format.md` lists them.
+//!
+//! Decoding trusts nothing: size is checked before inflating, inflating stops at a limit, counts are checked before
+//! allocating, and bytes of any content give a [`Frame`] or a [`DecodeError`], never a panic.
+//!
+//! The client's HELLO travels in the upgrade request, see [`hello_token`].
 
 pub mod codec;
+pub mod enrol;
+pub mod error;
 pub mod frame;
 pub mod limits;
+pub mod pack;
 
-pub use codec::{DecodeError, decode, decode_stream, encode, encode_stream, hello_from_token, hello_token};
+pub use codec::{
+    decode, decode_stream, encode, encode_plain, encode_stream, encoded_push_len, hello_from_token, hello_token,
+};
+pub use error::DecodeError;
 pub use frame::*;
+pub use pack::{DeltaEntry, pack_delta};

@@ -16,7 +16,8 @@ pub const FRAME_INFLATED_BYTES_MAX: usize = 4 * PAGE_BYTES_MAX + CHANGE_BYTES_MA
 pub const PAGE_BYTES_MAX: usize = 16 * 1024;
 /// The outbox bytes (encoded) that may ride in the upgrade request; proxies accept headers of 8 KiB.
 pub const HELLO_PUSH_BYTES_MAX: usize = 2 * 1024;
-/// HELLO's token as text: token proof (~700 B), interests and push, as base64.
+/// HELLO's token as text: token proof (2 KiB and 130 B), 16 interests of 24 B and a push of 2 KiB are 4.5 KiB, as base64
+/// 6 KiB.
 pub const HELLO_TOKEN_CHARS_MAX: usize = 6 * 1024;
 /// The most chunks in a PUSH.
 pub const PUSH_ITEMS_MAX: usize = 256;
@@ -26,6 +27,22 @@ pub const PUSH_BYTES_MAX: usize = 32 * 1024;
 pub const PUSH_WINDOW: usize = 4;
 /// Units that one HELLO may ask for.
 pub const INTERESTS_MAX: usize = 16;
+/// The most chunks in one DELTA: 1,024 of the smallest real changes (about 100 B) are 100 KiB, as much as inflates.
+pub const DELTA_ITEMS_MAX: usize = 1024;
+/// The most units with totals in one RECEIPT: one for each interest.
+pub const RECEIPT_TOTALS_MAX: usize = INTERESTS_MAX;
+/// The most scopes in one PURGE; a province of 2022 has at most 600 communes.
+pub const PURGE_SCOPES_MAX: usize = 1024;
+/// The most documents in one PURGE or ERASED: 18 B each, 36 KiB; more go into further frames.
+pub const DOCS_MAX: usize = 2048;
+/// The largest capability token: 700 B as issued, and about 150 B for each officer who delegated it.
+pub const TOKEN_BYTES_MAX: usize = 2 * 1024;
+/// The largest session ticket; today's have about 48 B, and every HELLO carries one.
+pub const TICKET_BYTES_MAX: usize = 128;
+/// The longest nonce.
+pub const NONCE_BYTES_MAX: usize = 32;
+/// The longest signature: Ed25519's 64 bytes.
+pub const SIGNATURE_BYTES_MAX: usize = 64;
 /// The longest detail text in NACK and GOODBYE, in bytes.
 pub const DETAIL_BYTES_MAX: usize = 300;
 /// The most bytes in a body of `POST /v1/sync`: HELLO and 16 pushes.

@@ -1,0 +1,267 @@
+//! Walks a change's bytes before Automerge does: envelope, header, and every column, each count bounded.
+
+use super::columns::{Reader, all_false, runs, undelta};
+use super::{
+    CHANGE_ACTORS_MAX, CHANGE_BYTES_MAX, CHANGE_DEPS_MAX, CHANGE_KEY_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX,
+    CHANGE_OPS_MAX, CHANGE_PREDS_MAX, ChangeHash, ChunkError,
+};
+use crate::document::genesis::{GENESIS_ACTOR, GENESIS_OPS_MAX};
+use crate::id::Actor;
+
+const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+/// Automerge's checksum is the first bytes of the change hash.
+pub(super) const CHECKSUM_BYTES: usize = 4;
+const TYPE_CHANGE: u8 = 1;
+/// A change has at most the columns of [`Columns`]; twice as many may be listed, empty ones among them.
+const COLUMNS_MAX: usize = 26;
+/// Automerge keeps operation counters in 32 bits.
+const OP_COUNTER_MAX: u64 = u32::MAX as u64;
+
+/// What the scan learns.
+pub(super) struct Scanned {
+    pub(super) checksum: [u8; CHECKSUM_BYTES],
+    pub(super) deps: Vec<ChangeHash>,
+    pub(super) actor: Actor,
+    pub(super) seq: u64,
+    pub(super) start_op: u64,
+    pub(super) time_s: i64,
+    pub(super) ops: u64,
+}
+
+pub(super) fn scan(bytes: &[u8]) -> Result<Scanned, ChunkError> {
+    if bytes.len() > CHANGE_BYTES_MAX {
+        return Err(ChunkError::TooLarge { bytes: bytes.len() });
+    }
+    let mut reader = Reader::new(bytes, "envelope");
+    if reader.array()? != MAGIC {
+        return Err(ChunkError::Malformed { what: "magic bytes" });
+    }
+    let checksum = reader.array()?;
+    let [chunk_type] = reader.array()?;
+    if chunk_type != TYPE_CHANGE {
+        return Err(ChunkError::WrongType { found: chunk_type });
+    }
+    let length = reader.u64()?;
+    let length = usize::try_from(length).map_err(|_| reader.malformed())?;
+    let body = reader.take(length)?;
+    if !reader.is_empty() {
+        return Err(ChunkError::Malformed { what: "length: bytes follow the change" });
+    }
+    body_of(body, checksum)
+}
+
+fn body_of(body: &[u8], checksum: [u8; CHECKSUM_BYTES]) -> Result<Scanned, ChunkError> {
+    let mut reader = Reader::new(body, "dependencies");
+    let count = reader.count(CHANGE_DEPS_MAX)?;
+    if count == 0 {
+        return Err(ChunkError::Malformed { what: "dependencies: it does not build on a genesis change" });
+    }
+    let deps = (0..count).map(|_| reader.array().map(ChangeHash)).collect::<Result<Vec<_>, _>>()?;
+
+    let mut header = reader.named("header");
+    let actor = actor(&mut header)?;
+    if actor == GENESIS_ACTOR {
+        return Err(ChunkError::Foreign { what: "the actor of genesis changes" });
+    }
+    let (seq, start_op, time_s) = (header.u64()?, header.u64()?, header.i64()?);
+    if seq == 0 || seq > OP_COUNTER_MAX || start_op == 0 || start_op > OP_COUNTER_MAX {
+        return Err(header.malformed());
+    }
+    let mut message = header.named("bytes in the message");
+    let message_len = message.count(CHANGE_MESSAGE_BYTES_MAX)?;
+    message.take(message_len)?;
+
+    let mut others = message.named("other actors");
+    let count = others.count(CHANGE_ACTORS_MAX)?;
+    let mut actors = vec![actor];
+    for _ in 0..count {
+        actors.push(self::actor(&mut others)?);
+    }
+
+    let mut columns = Columns::default();
+    let mut listed = others.named("columns");
+    let mut lengths = Vec::new();
+    for _ in 0..listed.count(COLUMNS_MAX)? {
+        lengths.push((listed.u64()?, listed.u64()?));
+    }
+    for (spec, length) in lengths {
+        let length = usize::try_from(length).map_err(|_| listed.malformed())?;
+        let data = listed.take(length)?;
+        if !data.is_empty() {
+            let column = columns.of(spec).ok_or(ChunkError::Foreign { what: "an unknown or compressed column" })?;
+            if !column.is_empty() {
+                return Err(listed.malformed());
+            }
+            *column = data;
+        }
+    }
+    if !listed.is_empty() {
+        return Err(ChunkError::Foreign { what: "bytes after its operations" });
+    }
+    let ops = columns.check(&actors, start_op)?;
+    Ok(Scanned { checksum, deps, actor, seq, start_op, time_s, ops })
+}
+
+fn actor(reader: &mut Reader<'_>) -> Result<Actor, ChunkError> {
+    let length = reader.u64()?;
+    if length != 16 {
+        return Err(ChunkError::Malformed { what: "actor: it must have 16 bytes" });
+    }
+    reader.array().map(Actor)
+}
+
+/// The columns of a change's operations, each empty when absent.
+#[derive(Default)]
+struct Columns<'a> {
+    obj_actor: &'a [u8],
+    obj_counter: &'a [u8],
+    key_actor: &'a [u8],
+    key_counter: &'a [u8],
+    key: &'a [u8],
+    insert: &'a [u8],
+    action: &'a [u8],
+    value_meta: &'a [u8],
+    value: &'a [u8],
+    pred_count: &'a [u8],
+    pred_actor: &'a [u8],
+    pred_counter: &'a [u8],
+    expand: &'a [u8],
+}
+
+impl<'a> Columns<'a> {
+    /// The column of a specification: (column id << 4) | type, bit 3 set when compressed.
+    fn of(&mut self, spec: u64) -> Option<&mut &'a [u8]> {
+        Some(match spec {
+            0x01 => &mut self.obj_actor,
+            0x02 => &mut self.obj_counter,
+            0x11 => &mut self.key_actor,
+            0x13 => &mut self.key_counter,
+            0x15 => &mut self.key,
+            0x34 => &mut self.insert,
+            0x42 => &mut self.action,
+            0x56 => &mut self.value_meta,
+            0x57 => &mut self.value,
+            0x70 => &mut self.pred_count,
+            0x71 => &mut self.pred_actor,
+            0x73 => &mut self.pred_counter,
+            0x94 => &mut self.expand,
+            _ => return None,
+        })
+    }
+
+    /// Checks every operation; gives their number.
+    fn check(&self, actors: &[Actor], start_op: u64) -> Result<u64, ChunkError> {
+        let what = "operations";
+        let actions = runs(self.action, what, CHANGE_OPS_MAX, Reader::u64)?;
+        if actions.is_empty() {
+            return Err(ChunkError::Malformed { what: "operations: there are none" });
+        }
+        let ops = actions.len();
+        if start_op + ops as u64 > OP_COUNTER_MAX {
+            return Err(ChunkError::Malformed { what: "operation counter" });
+        }
+        if !all_false(self.insert, what, ops)? || !all_false(self.expand, what, ops)? {
+            return Err(ChunkError::Foreign { what: "a list or a mark" });
+        }
+        let list_keys = runs(self.key_actor, what, ops, Reader::u64)?.into_iter().any(|row| row.is_some())
+            || runs(self.key_counter, what, ops, Reader::i64)?.into_iter().any(|row| row.is_some());
+        if list_keys {
+            return Err(ChunkError::Foreign { what: "a list" });
+        }
+        self.check_keys(ops)?;
+        self.check_objects(ops, actors)?;
+        self.check_values(&actions)?;
+        self.check_preds(ops, actors, start_op)?;
+        Ok(ops as u64)
+    }
+
+    fn check_keys(&self, ops: usize) -> Result<(), ChunkError> {
+        let what = "keys";
+        let keys = runs(self.key, what, ops, |reader| {
+            let length = reader.u64()?;
+            let length = usize::try_from(length).map_err(|_| ChunkError::Malformed { what })?;
+            reader.take(length).map(|_| length)
+        })?;
+        if keys.len() != ops || keys.iter().any(Option::is_none) {
+            return Err(ChunkError::Malformed { what });
+        }
+        if keys.iter().flatten().any(|length| *length > CHANGE_KEY_BYTES_MAX) {
+            return Err(ChunkError::TooMany { what: "bytes in a key", max: CHANGE_KEY_BYTES_MAX });
+        }
+        Ok(())
+    }
+
+    /// Each operation must name the root or an object that genesis may have made.
+    fn check_objects(&self, ops: usize, actors: &[Actor]) -> Result<(), ChunkError> {
+        let what = "objects";
+        let counters = column(runs(self.obj_counter, what, ops, Reader::u64)?, ops, what)?;
+        let owners = column(runs(self.obj_actor, what, ops, Reader::u64)?, ops, what)?;
+        for (counter, owner) in counters.into_iter().zip(owners) {
+            match (counter, owner) {
+                (None, None) => {}
+                (Some(counter), Some(owner))
+                    if (1..=GENESIS_OPS_MAX).contains(&counter) && indexed(actors, owner) == Some(&GENESIS_ACTOR) => {}
+                _ => return Err(ChunkError::Foreign { what: "an object that genesis did not make" }),
+            }
+        }
+        Ok(())
+    }
+
+    fn check_values(&self, actions: &[Option<u64>]) -> Result<(), ChunkError> {
+        const SET: u64 = 1;
+        const DELETE: u64 = 3;
+        const INCREMENT: u64 = 5;
+        const TYPE_UINT: u64 = 3;
+        const TYPE_INT: u64 = 4;
+        const TYPE_LAST_KNOWN: u64 = 9;
+        let what = "values";
+        let metas = column(runs(self.value_meta, what, actions.len(), Reader::u64)?, actions.len(), what)?;
+        let mut value_bytes = 0_u64;
+        for (action, meta) in actions.iter().zip(metas) {
+            let meta = meta.unwrap_or_default();
+            let (value_type, length) = (meta & 0xf, meta >> 4);
+            value_bytes = value_bytes.checked_add(length).ok_or(ChunkError::Malformed { what })?;
+            match (action, value_type) {
+                (Some(SET), ..=TYPE_LAST_KNOWN) | (Some(DELETE), 0) | (Some(INCREMENT), TYPE_UINT | TYPE_INT) => {}
+                _ => return Err(ChunkError::Foreign { what: "an operation other than set, delete and increment" }),
+            }
+        }
+        if value_bytes == self.value.len() as u64 { Ok(()) } else { Err(ChunkError::Malformed { what }) }
+    }
+
+    /// What an operation replaces must be older than it.
+    fn check_preds(&self, ops: usize, actors: &[Actor], start_op: u64) -> Result<(), ChunkError> {
+        let what = "replaced values";
+        let counts = column(runs(self.pred_count, what, ops, Reader::u64)?, ops, what)?;
+        let mut counters = runs(self.pred_counter, what, CHANGE_PREDS_MAX, Reader::i64)?;
+        undelta(&mut counters, what)?;
+        let owners = runs(self.pred_actor, what, CHANGE_PREDS_MAX, Reader::u64)?;
+        if counters.len() != owners.len() {
+            return Err(ChunkError::Malformed { what });
+        }
+        let mut preds = counters.into_iter().zip(owners);
+        for (op, count) in (start_op..).zip(counts) {
+            for _ in 0..count.unwrap_or_default() {
+                match preds.next() {
+                    Some((Some(counter), Some(owner)))
+                        if counter > 0 && counter.unsigned_abs() < op && indexed(actors, owner).is_some() => {}
+                    _ => return Err(ChunkError::Malformed { what }),
+                }
+            }
+        }
+        if preds.next().is_none() { Ok(()) } else { Err(ChunkError::Malformed { what }) }
+    }
+}
+
+/// A column has as many rows as there are operations, or none when all are null.
+fn column<T: Copy>(rows: Vec<Option<T>>, ops: usize, what: &'static str) -> Result<Vec<Option<T>>, ChunkError> {
+    match rows.len() {
+        0 => Ok(vec![None; ops]),
+        len if len == ops => Ok(rows),
+        _ => Err(ChunkError::Malformed { what }),
+    }
+}
+
+fn indexed(actors: &[Actor], index: u64) -> Option<&Actor> {
+    actors.get(usize::try_from(index).ok()?)
+}

@@ -1,0 +1,168 @@
+//! Merging chunks, whoever made them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use automerge::{Automerge, AutomergeError};
+
+use super::{Applied, Document, Panicked, guarded, read};
+use crate::chunk::{ChangeHash, Chunk};
+use crate::id::Actor;
+
+pub(super) fn apply(document: &mut Document, chunks: &[Chunk]) -> Applied {
+    let mut report = Applied::default();
+    for chunk in chunks {
+        let hash = chunk.hash();
+        if !document.contains(&hash) {
+            document.waiting.entry(hash).or_insert_with(|| chunk.clone());
+        }
+    }
+    // A round applies all that is ready. Another follows only when a change waited not for a dependency but for its
+    // actor's previous change, which no honest device makes.
+    while !document.waiting.is_empty() {
+        let plan = plan(document);
+        let progress = !plan.ready.is_empty() || !plan.refused.is_empty();
+        for (hash, reason) in plan.refused {
+            quarantine(document, &mut report, hash, reason.to_owned());
+        }
+        apply_ready(document, &mut report, &plan.ready);
+        if !progress {
+            break;
+        }
+    }
+    report.waiting = document.waiting.len();
+    report
+}
+
+/// What can be done with the waiting chunks.
+#[derive(Default)]
+struct Plan {
+    /// Chunks that can be applied in this order.
+    ready: Vec<ChangeHash>,
+    refused: Vec<(ChangeHash, &'static str)>,
+}
+
+fn plan(document: &Document) -> Plan {
+    let mut plan = Plan::default();
+    let mut last_seq: HashMap<Actor, u64> = HashMap::new();
+    let mut max_ops: HashMap<ChangeHash, u64> = HashMap::new();
+    for hash in dependency_order(document) {
+        let Some(chunk) = document.waiting.get(&hash) else { continue };
+        // A dependency that was refused, or that itself waits for its actor's previous change, is in neither place.
+        let deps = chunk.deps().iter();
+        let ops_before = deps.map(|dep| max_ops.get(dep).copied().or_else(|| max_op(document, dep)));
+        let Some(ops_before) = ops_before.collect::<Option<Vec<_>>>() else { continue };
+
+        let actor = chunk.actor();
+        let last = last_seq.get(&actor).or_else(|| document.seqs.get(&actor)).copied().unwrap_or_default();
+        if chunk.seq() <= last {
+            plan.refused.push((hash, "another change has the same actor and sequence number"));
+        } else if chunk.seq() > last + 1 {
+            // Waits for its actor's previous change.
+        } else if Some(chunk.start_op()) != ops_before.into_iter().max().map(|max| max + 1) {
+            // A counter far ahead would use up the 32 bits that Automerge has, and nobody could edit any more.
+            plan.refused.push((hash, "its operation counter does not follow those it builds on"));
+        } else {
+            last_seq.insert(actor, chunk.seq());
+            max_ops.insert(hash, chunk.max_op());
+            plan.ready.push(hash);
+        }
+    }
+    plan
+}
+
+fn max_op(document: &Document, hash: &ChangeHash) -> Option<u64> {
+    document.doc.get_change_meta_by_hash(&automerge::ChangeHash(hash.0)).map(|change| change.max_op)
+}
+
+/// The waiting chunks whose dependencies are all in the document or waiting with theirs, each after its dependencies.
+fn dependency_order(document: &Document) -> Vec<ChangeHash> {
+    let mut open: BTreeMap<ChangeHash, usize> = BTreeMap::new();
+    let mut dependents: HashMap<ChangeHash, Vec<ChangeHash>> = HashMap::new();
+    let mut order = Vec::new();
+    for (hash, chunk) in &document.waiting {
+        let deps: HashSet<_> = chunk.deps().iter().filter(|dep| !document.contains(dep)).collect();
+        if deps.is_empty() {
+            order.push(*hash);
+        } else {
+            open.insert(*hash, deps.len());
+            for dep in deps {
+                dependents.entry(*dep).or_default().push(*hash);
+            }
+        }
+    }
+    let mut next = 0;
+    while let Some(hash) = order.get(next).copied() {
+        next += 1;
+        for dependent in dependents.remove(&hash).unwrap_or_default() {
+            if let Some(count) = open.get_mut(&dependent) {
+                *count -= 1;
+                if *count == 0 {
+                    order.push(dependent);
+                }
+            }
+        }
+    }
+    order
+}
+
+/// Applies all at once; when that fails, one by one, to find those to blame.
+fn apply_ready(document: &mut Document, report: &mut Applied, ready: &[ChangeHash]) {
+    let chunks: Vec<_> = ready.iter().filter_map(|hash| document.waiting.get(hash)).cloned().collect();
+    if chunks.is_empty() {
+        return;
+    }
+    if let Ok(doc) = try_apply(document, &chunks) {
+        accept(document, report, doc, &chunks);
+        return;
+    }
+    for chunk in chunks {
+        // What builds on a quarantined chunk goes on waiting.
+        if !chunk.deps().iter().all(|dep| document.contains(dep)) {
+            continue;
+        }
+        match try_apply(document, std::slice::from_ref(&chunk)) {
+            Ok(doc) => accept(document, report, doc, std::slice::from_ref(&chunk)),
+            Err(error) => quarantine(document, report, chunk.hash(), error.to_string()),
+        }
+    }
+}
+
+/// Applies to a copy, and reads it, so that what would break reading is found now.
+fn try_apply(document: &Document, chunks: &[Chunk]) -> Result<Automerge, ApplyError> {
+    guarded(|| {
+        let changes = chunks.iter().map(Chunk::change).collect::<Result<Vec<_>, _>>().map_err(|_| ApplyError::Parse)?;
+        let mut doc = document.doc.clone();
+        doc.apply_changes(changes)?;
+        if chunks.iter().any(|chunk| doc.get_change_meta_by_hash(&automerge::ChangeHash(chunk.hash().0)).is_none()) {
+            return Err(ApplyError::Ignored);
+        }
+        read::probe(document.id.kind(), &doc);
+        Ok(doc)
+    })?
+}
+
+fn accept(document: &mut Document, report: &mut Applied, doc: Automerge, chunks: &[Chunk]) {
+    document.doc = doc;
+    report.applied += chunks.len();
+    for chunk in chunks {
+        document.seqs.insert(chunk.actor(), chunk.seq());
+        document.waiting.remove(&chunk.hash());
+    }
+}
+
+fn quarantine(document: &mut Document, report: &mut Applied, hash: ChangeHash, reason: String) {
+    document.waiting.remove(&hash);
+    report.quarantined.push((hash, reason));
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ApplyError {
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+    #[error("Automerge refused it: {0}")]
+    Refused(#[from] AutomergeError),
+    #[error("Automerge could not parse it")]
+    Parse,
+    #[error("Automerge left it out")]
+    Ignored,
+}

@@ -1,0 +1,63 @@
+//! Fields that devices wrote apart.
+
+use automerge::{Automerge, ObjId, ReadDoc};
+
+use super::{Conflict, ConflictValue, genesis, guarded, value};
+use crate::edit::is_field;
+use crate::id::{Actor, DeviceId, DocKind};
+use crate::time::TimestampMs;
+
+pub(super) fn conflicts(kind: DocKind, doc: &Automerge) -> Vec<Conflict> {
+    guarded(|| find(kind, doc)).unwrap_or_default()
+}
+
+fn find(kind: DocKind, doc: &Automerge) -> Vec<Conflict> {
+    let mut conflicts = Vec::new();
+    for (map, id) in genesis::places(kind) {
+        for item in doc.map_range(&id, ..).filter(|item| item.conflict && is_field(kind, map, &item.key)) {
+            let Ok(values) = doc.get_all(&id, item.key.as_ref()) else { continue };
+            let all_equal = values.windows(2).all(|pair| matches!(pair, [(a, _), (b, _)] if a == b));
+            if all_equal {
+                continue;
+            }
+            // Automerge lists the value that it shows last.
+            let mut shown = true;
+            let values = values.iter().rev().map(|(value, op)| {
+                let (device, at) = written(doc, op);
+                let shown = std::mem::take(&mut shown);
+                ConflictValue { value: value::text(value), device, at, shown }
+            });
+            let field = match map {
+                Some(map) => format!("{map}/{}", item.key),
+                None => item.key.to_string(),
+            };
+            conflicts.push(Conflict { field, values: values.collect() });
+        }
+    }
+    conflicts.sort_unstable_by(|a, b| a.field.cmp(&b.field));
+    conflicts
+}
+
+/// Who made an operation, and when by their clock.
+fn written(doc: &Automerge, op: &ObjId) -> (DeviceId, TimestampMs) {
+    let time_s = doc
+        .hash_for_opid(op)
+        .and_then(|hash| doc.get_change_meta_by_hash(&hash))
+        .map(|change| change.timestamp)
+        .unwrap_or_default();
+    let device = match op {
+        ObjId::Id(_, actor, _) => device(actor.to_bytes()),
+        ObjId::Root => DeviceId([0; 8]),
+    };
+    (device, timestamp(time_s))
+}
+
+/// The device of an actor's bytes; [`crate::chunk::Chunk::parse`] lets no actor in that has not 16.
+pub(super) fn device(actor: &[u8]) -> DeviceId {
+    actor.try_into().map_or(DeviceId([0; 8]), |actor| Actor(actor).device())
+}
+
+/// A change's time; before 1970 is 1970.
+pub(super) fn timestamp(time_s: i64) -> TimestampMs {
+    TimestampMs(u64::try_from(time_s).unwrap_or_default().saturating_mul(1000))
+}

@@ -1,0 +1,59 @@
+//! Who changed what, and when.
+
+use automerge::legacy::{Key, ObjectId, OpType};
+use automerge::{Automerge, Change};
+
+use super::conflicts::{device, timestamp};
+use super::{HistoryEntry, genesis, guarded, value};
+use crate::chunk::{ChangeHash, Chunk};
+use crate::id::DocKind;
+
+pub(super) fn history(kind: DocKind, doc: &Automerge) -> Vec<HistoryEntry> {
+    guarded(|| {
+        let changes = doc.get_changes(&[]);
+        let genesis = &genesis::genesis(kind).hashes;
+        changes.iter().filter(|c| !genesis.contains(&ChangeHash(c.hash().0))).map(|c| entry(kind, c)).collect()
+    })
+    .unwrap_or_default()
+}
+
+pub(super) fn chunks(kind: DocKind, doc: &Automerge) -> Vec<Chunk> {
+    guarded(|| {
+        let genesis = &genesis::genesis(kind).hashes;
+        let changes = doc.get_changes(&[]).into_iter().filter(|c| !genesis.contains(&ChangeHash(c.hash().0)));
+        changes.filter_map(|change| Chunk::parse(change.raw_bytes()).ok()).collect()
+    })
+    .unwrap_or_default()
+}
+
+fn entry(kind: DocKind, change: &Change) -> HistoryEntry {
+    let mut changes: Vec<(String, String)> = Vec::new();
+    for op in change.decode().operations {
+        let Key::Map(key) = op.key else { continue };
+        let map = match op.obj {
+            ObjectId::Root => None,
+            ObjectId::Id(id) => match genesis::map_of_counter(kind, id.counter()) {
+                Some(map) => Some(map),
+                None => continue,
+            },
+        };
+        let text = match op.action {
+            OpType::Put(scalar) => value::scalar_text(&scalar),
+            OpType::Delete => String::new(),
+            OpType::Increment(by) => format!("{by:+}"),
+            _ => continue,
+        };
+        let path = map.map_or_else(|| key.to_string(), |map| format!("{map}/{key}"));
+        // A value written anew (see `Document::resolve`) is two operations; the last is what the person chose.
+        match changes.iter_mut().find(|(field, _)| *field == path) {
+            Some((_, last)) => *last = text,
+            None => changes.push((path, text)),
+        }
+    }
+    HistoryEntry {
+        hash: ChangeHash(change.hash().0),
+        device: device(change.actor_id().to_bytes()),
+        at: timestamp(change.timestamp()),
+        changes,
+    }
+}

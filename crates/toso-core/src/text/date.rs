@@ -1,0 +1,202 @@
+//! Days, stored as ISO 8601.
+
+use super::limits::{DATE_YEARS, check_input};
+use super::{TextError, canonical, search_key};
+
+text_value!(
+    /// A day, stored as ISO 8601 (`2022-09-19`), 1900 to 2100, so that text order is time order.
+    Date,
+    shown
+);
+
+impl Date {
+    const WHAT: &str = "the date";
+
+    /// Reads d/M/yyyy, d.M.yyyy, d-M-yyyy, yyyy-MM-dd, or `ngày 19 tháng 9 năm 2022` (`ngày` and marks may be missing).
+    /// Day and month with or without leading zero. Months and quarters (`tháng 9/2022`) are no days and refused.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        check_input(Self::WHAT, text)?;
+        let text = canonical(text);
+        if text.is_empty() {
+            return Err(TextError::Empty { what: Self::WHAT });
+        }
+        let (year, month, day) =
+            iso(&text).or_else(|| numeric(&text)).or_else(|| words(&text)).ok_or(TextError::DateFormat)?;
+        Self::new(year, month, day)
+    }
+
+    /// A day of the calendar.
+    pub fn new(year: u16, month: u8, day: u8) -> Result<Self, TextError> {
+        if !DATE_YEARS.contains(&year) {
+            return Err(TextError::DateYear);
+        }
+        time::Month::try_from(month)
+            .and_then(|month| time::Date::from_calendar_date(year.into(), month, day))
+            .map_err(|_| TextError::DateNotInCalendar)?;
+        Ok(Self(format!("{year:04}-{month:02}-{day:02}")))
+    }
+
+    /// `19/09/2022`.
+    pub fn display_vi(&self) -> String {
+        let (year, month, day) = self.parts();
+        format!("{day}/{month}/{year}")
+    }
+
+    /// As official documents write it: `ngày 19 tháng 9 năm 2022`, with a zero before days under 10 and before months 1
+    /// and 2, where a digit could be added by hand (`ngày 05 tháng 02 năm 2022`).
+    pub fn display_document(&self) -> String {
+        let (year, month, day) = self.parts();
+        let month = if matches!(month, "01" | "02") { month } else { month.trim_start_matches('0') };
+        format!("ngày {day} tháng {month} năm {year}")
+    }
+
+    /// Year, month and day as stored.
+    fn parts(&self) -> (&str, &str, &str) {
+        let (year, rest) = self.0.split_once('-').unwrap_or_default();
+        let (month, day) = rest.split_once('-').unwrap_or_default();
+        (year, month, day)
+    }
+}
+
+type Parts = (u16, u8, u8);
+
+/// `2022-09-19`
+fn iso(text: &str) -> Option<Parts> {
+    let (year, rest) = text.split_once('-')?;
+    let (month, day) = rest.split_once('-')?;
+    Some((number(year, 4, 4)?, number(month, 2, 2)?, number(day, 2, 2)?))
+}
+
+/// `19/9/2022`, `19.9.2022`, `19-9-2022`, also with blanks or dashes between.
+fn numeric(text: &str) -> Option<Parts> {
+    let text: String = text.chars().map(|c| if ('\u{2010}'..='\u{2015}').contains(&c) { '-' } else { c }).collect();
+    let separator = text.chars().find(|c| matches!(c, '/' | '.' | '-'))?;
+    let mut parts = text.split(separator).map(str::trim);
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(day), Some(month), Some(year), None) => {
+            Some((number(year, 4, 4)?, number(month, 1, 2)?, number(day, 1, 2)?))
+        }
+        _ => None,
+    }
+}
+
+/// `ngày 19 tháng 9 năm 2022`
+fn words(text: &str) -> Option<Parts> {
+    let key = search_key(text);
+    let mut words = key.strip_prefix("ngay ").unwrap_or(&key).split(' ');
+    match (words.next(), words.next(), words.next(), words.next(), words.next(), words.next()) {
+        (Some(day), Some("thang"), Some(month), Some("nam"), Some(year), None) => {
+            Some((number(year, 4, 4)?, number(month, 1, 2)?, number(day, 1, 2)?))
+        }
+        _ => None,
+    }
+}
+
+/// A number of `digits_min` to `digits_max` ASCII digits.
+fn number<T: std::str::FromStr>(text: &str, digits_min: usize, digits_max: usize) -> Option<T> {
+    let well_formed = (digits_min..=digits_max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    well_formed.then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::text::samples::nfd;
+
+    #[test]
+    fn every_way_to_write_a_day_is_stored_alike() {
+        for input in [
+            "5/9/2022",
+            "05/09/2022",
+            "5.9.2022",
+            "05.9.2022",
+            "5-9-2022",
+            "5\u{2013}9\u{2013}2022",
+            " 5 / 9 / 2022 ",
+            "2022-09-05",
+            "ngày 5 tháng 9 năm 2022",
+            "ngày 05 tháng 09 năm 2022",
+            "Ngày 05 tháng 9 năm 2022",
+            "5 tháng 9 năm 2022",
+            "ngay 5 thang 9 nam 2022",
+            "ngày 5, tháng 9, năm 2022",
+        ] {
+            assert_eq!(Date::parse(input).unwrap().as_str(), "2022-09-05", "{input}");
+            assert_eq!(Date::parse(&nfd(input)).unwrap().as_str(), "2022-09-05", "{input}");
+        }
+    }
+
+    #[test]
+    fn days_are_shown_as_people_and_documents_write_them() {
+        let date = Date::parse("2022-09-19").unwrap();
+        assert_eq!(date.display_vi(), "19/09/2022");
+        assert_eq!(date.display_document(), "ngày 19 tháng 9 năm 2022");
+        for (iso, document) in [
+            ("2022-09-05", "ngày 05 tháng 9 năm 2022"),
+            ("2022-02-01", "ngày 01 tháng 02 năm 2022"),
+            ("2022-01-10", "ngày 10 tháng 01 năm 2022"),
+            ("2022-03-10", "ngày 10 tháng 3 năm 2022"),
+            ("2022-12-31", "ngày 31 tháng 12 năm 2022"),
+        ] {
+            assert_eq!(Date::parse(iso).unwrap().display_document(), document);
+        }
+    }
+
+    #[test]
+    fn only_days_of_the_calendar_pass() {
+        for input in ["31/2/2022", "29/2/2023", "31.4.2022", "0/1/2022", "1/0/2022", "9/19/2022", "2022-13-01"] {
+            assert_eq!(Date::parse(input), Err(TextError::DateNotInCalendar), "{input}");
+        }
+        assert!(Date::parse("29/2/2024").is_ok());
+    }
+
+    #[test]
+    fn years_are_bounded() {
+        assert!(Date::parse("1/1/1900").is_ok() && Date::parse("31/12/2100").is_ok());
+        assert_eq!(Date::parse("31/12/1899"), Err(TextError::DateYear));
+        assert_eq!(Date::parse("1/1/2101"), Err(TextError::DateYear));
+    }
+
+    #[test]
+    fn what_is_no_day_is_refused() {
+        for input in [
+            "19/9/22",
+            "19.9/2022",
+            "19/9",
+            "2022",
+            "2022-9-5",
+            "2022/09/19",
+            "tháng 9/2022",
+            "quý III/2022",
+            "hôm nay",
+            "19/9/2022/1",
+            "+1/9/2022",
+            "１/9/2022",
+            "ngày tháng 9 năm 2022",
+            "ngày 19 tháng 9 năm 2022 sáng",
+        ] {
+            assert_eq!(Date::parse(input), Err(TextError::DateFormat), "{input}");
+        }
+        assert_eq!(Date::parse("  "), Err(TextError::Empty { what: "the date" }));
+    }
+
+    proptest! {
+        #[test]
+        fn every_form_reads_back(year in 1900_u16..=2100, month in 1_u8..=12, day in 1_u8..=31) {
+            if let Ok(date) = Date::new(year, month, day) {
+                for text in [date.to_string(), date.display_vi(), date.display_document()] {
+                    prop_assert_eq!(Date::parse(&text).unwrap(), date.clone());
+                }
+            } else {
+                prop_assert!(day > 28);
+            }
+        }
+
+        #[test]
+        fn no_input_panics(text in "\\PC{0,40}|[0-9/. -]{0,12}") {
+            let _ = Date::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The phone's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
+
+pub mod session;
+
+pub use session::ClientSession;
+
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DocId, Epoch, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::Scope;
+use toso_wire::{Challenge, Delta, Erased, Frame, GoodbyeCode, Interest, NackCode, Proof, Purge, Receipt, Ticket};
+
+/// What a session starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientStart {
+    /// Ticket or signed token.
+    pub proof: Proof,
+    /// The epoch that the cursors belong to.
+    pub epoch: Option<Epoch>,
+    /// Units and cursors.
+    pub interests: Vec<Interest>,
+    /// Stay connected for live changes.
+    pub live: bool,
+    /// The head of the outbox; rides along in HELLO when it is small enough, else it is pushed right after WELCOME.
+    pub first: Option<OutboxBatch>,
+}
+
+/// A run of outbox entries of one scope: the content of one PUSH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxBatch {
+    /// Their scope.
+    pub scope: Scope,
+    /// The entries, oldest first; within PUSH's limits.
+    pub items: Vec<OutboxItem>,
+}
+
+/// One outbox entry with its chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxItem {
+    /// Outbox number.
+    pub number: u64,
+    /// Its document.
+    pub doc: DocId,
+    /// Its identity.
+    pub hash: ChangeHash,
+    /// The change.
+    pub change: Vec<u8>,
+}
+
+/// What happens to a session.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// The upgrade was accepted; HELLO has arrived with it.
+    Connected,
+    /// The server sent a frame.
+    Frame(Frame),
+    /// Answer to [`ClientEffect::Prove`].
+    Proved(Proof),
+    /// Answer to [`ClientEffect::ReadOutbox`]: the next run, or `None` when nothing follows.
+    Outbox(Option<OutboxBatch>),
+    /// New entries are in the outbox.
+    LocalEdit,
+    /// The connection is gone.
+    Disconnected,
+}
+
+/// What the IO loop does for a session, in order.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ClientEffect {
+    /// Sign a challenge; answer with [`ClientEvent::Proved`].
+    Prove(Challenge),
+    /// Send a frame.
+    Send(Frame),
+    /// Read the next run of the outbox after this number; answer with [`ClientEvent::Outbox`].
+    ReadOutbox {
+        /// After this outbox number.
+        after: u64,
+    },
+    /// Keep epoch and ticket (durability is not needed: both can be had again).
+    KeepSession {
+        /// The server's epoch. When it differs from the stored one, all cursors start again from zero.
+        epoch: Epoch,
+        /// A new ticket.
+        ticket: Option<Ticket>,
+        /// The server's clock.
+        at: TimestampMs,
+    },
+    /// Commit a page together with its cursor, in one transaction, before anything later.
+    CommitDelta(Delta),
+    /// Take acknowledged entries out of the outbox and note their receipts, in one transaction.
+    CommitAck {
+        /// Accepted entries.
+        accepted: Vec<OutboxItem>,
+        /// They are in the server's log at or below it.
+        through: Sequence,
+    },
+    /// Take refused entries out of the outbox; their chunks stay on the device, marked with the reason.
+    CommitRefused {
+        /// The entries.
+        refused: Vec<(OutboxItem, NackCode, String)>,
+    },
+    /// Keep what the centre has counted.
+    KeepReceipt(Receipt),
+    /// Forget scopes and documents.
+    Purge(Purge),
+    /// Forget erased documents.
+    Erase(Erased),
+    /// Show how far it is: pushed and pulled entries so far, entries still expected.
+    Progress {
+        /// Acknowledged in this session.
+        pushed: u64,
+        /// Committed from DELTA in this session.
+        pulled: u64,
+        /// Still to come from the server, as far as known.
+        pull_pending: u64,
+    },
+    /// Everything is exchanged. `counted` when the centre has counted all that this session pushed.
+    UpToDate {
+        /// See above.
+        counted: bool,
+    },
+    /// Close the connection; the session is over.
+    End(SessionEnd),
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEnd {
+    /// The connection broke; try again.
+    Lost,
+    /// The server asks to wait.
+    RetryAfter {
+        /// At least this long.
+        delay_ms: u64,
+    },
+    /// The server ended it.
+    Refused {
+        /// Why.
+        code: GoodbyeCode,
+        /// Detail for developers.
+        detail: String,
+    },
+    /// The server broke the protocol.
+    Protocol(&'static str),
+}

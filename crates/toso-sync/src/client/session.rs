@@ -1,0 +1,312 @@
+//! The phone's session machine.
+
+use std::collections::BTreeMap;
+
+use toso_core::id::Sequence;
+use toso_core::unit::UnitRef;
+use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PROTOCOL_VERSION, PUSH_WINDOW};
+use toso_wire::{
+    Ack, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt, Welcome,
+    encoded_push_len,
+};
+
+use super::{ClientEffect, ClientEvent, ClientStart, OutboxBatch, OutboxItem, SessionEnd};
+
+/// How long to stay away after a server that stops or cannot store: a restart takes seconds.
+pub const RETRY_SOON_MS: u64 = 2_000;
+
+/// One session.
+#[derive(Debug)]
+pub struct ClientSession {
+    start: ClientStart,
+    phase: Phase,
+    /// The push inside HELLO.
+    riding: Option<Push>,
+    follows: Vec<Follow>,
+    next_push: u64,
+    under_way: BTreeMap<u64, UnderWay>,
+    outbox_read: u64,
+    reading_outbox: bool,
+    /// Entries may have come since the outbox was last found empty.
+    outbox_dirty: bool,
+    pushed: u64,
+    pulled: u64,
+    pull_pending: u64,
+    acked_through: Sequence,
+    receipt_as_of: Option<Sequence>,
+    reported: Option<bool>,
+}
+
+/// How far the session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Dialing,
+    Greeting,
+    Live,
+    Ended,
+}
+
+/// A unit being followed.
+#[derive(Debug)]
+struct Follow {
+    unit: UnitRef,
+    caught_up: bool,
+}
+
+/// A push that is not acknowledged yet.
+#[derive(Debug)]
+struct UnderWay {
+    items: Vec<OutboxItem>,
+    refused: BTreeMap<u32, (NackCode, String)>,
+}
+
+impl ClientSession {
+    /// A session and the HELLO to dial with.
+    pub fn new(mut start: ClientStart) -> (Self, Hello) {
+        let first = start.first.take();
+        let mut session = Self {
+            follows: start.interests.iter().map(|interest| Follow { unit: interest.unit, caught_up: false }).collect(),
+            start,
+            phase: Phase::Dialing,
+            riding: None,
+            next_push: 1,
+            under_way: BTreeMap::new(),
+            outbox_read: 0,
+            reading_outbox: false,
+            outbox_dirty: true,
+            pushed: 0,
+            pulled: 0,
+            pull_pending: 0,
+            acked_through: Sequence::ZERO,
+            receipt_as_of: None,
+            reported: None,
+        };
+        let riding = first.filter(|batch| encoded_push_len(&push_frame(1, batch)) <= HELLO_PUSH_BYTES_MAX);
+        session.riding = riding.map(|batch| session.register(batch));
+        let hello = session.hello();
+        (session, hello)
+    }
+
+    /// True when everything is exchanged (see [`ClientEffect::UpToDate`]).
+    pub fn is_up_to_date(&self) -> bool {
+        self.phase == Phase::Live
+            && self.under_way.is_empty()
+            && !self.reading_outbox
+            && !self.outbox_dirty
+            && self.follows.iter().all(|follow| follow.caught_up)
+    }
+
+    /// Takes one event.
+    pub fn handle(&mut self, event: ClientEvent) -> Vec<ClientEffect> {
+        let mut effects = Vec::new();
+        if self.phase == Phase::Ended {
+            return effects;
+        }
+        match event {
+            ClientEvent::Connected => self.phase = Phase::Greeting,
+            ClientEvent::Frame(frame) => self.on_frame(frame, &mut effects),
+            ClientEvent::Proved(proof) => self.on_proved(proof, &mut effects),
+            ClientEvent::Outbox(batch) => self.on_outbox(batch, &mut effects),
+            ClientEvent::LocalEdit => self.outbox_dirty = true,
+            ClientEvent::Disconnected => self.end(SessionEnd::Lost, &mut effects),
+        }
+        if self.phase == Phase::Live {
+            self.read_outbox(&mut effects);
+            self.report(&mut effects);
+        }
+        effects
+    }
+
+    fn on_frame(&mut self, frame: Frame, effects: &mut Vec<ClientEffect>) {
+        match (frame, self.phase) {
+            (Frame::Welcome(welcome), Phase::Greeting) => self.on_welcome(welcome, effects),
+            (Frame::Challenge(challenge), Phase::Greeting) => effects.push(ClientEffect::Prove(challenge)),
+            (Frame::Ack(ack), Phase::Live) => self.on_ack(&ack, effects),
+            (Frame::Nack(nack), Phase::Live) => self.on_nack(nack, effects),
+            (Frame::Delta(delta), Phase::Live) => self.on_delta(delta, effects),
+            (Frame::Receipt(receipt), Phase::Live) => self.on_receipt(receipt, effects),
+            (Frame::Purge(purge), Phase::Live) => effects.push(ClientEffect::Purge(purge)),
+            (Frame::Erased(erased), Phase::Live) => effects.push(ClientEffect::Erase(erased)),
+            (Frame::RetryAfter(retry), _) => {
+                self.end(SessionEnd::RetryAfter { delay_ms: retry.delay_ms }, effects);
+            }
+            (Frame::Goodbye(goodbye), _) => self.on_goodbye(goodbye, effects),
+            (Frame::Hello(_) | Frame::Push(_), _) => self.end(SessionEnd::Protocol("a client's frame came"), effects),
+            (_, Phase::Live) => self.end(SessionEnd::Protocol("a frame of the greeting came late"), effects),
+            _ => self.end(SessionEnd::Protocol("a frame came before WELCOME"), effects),
+        }
+    }
+
+    fn on_welcome(&mut self, welcome: Welcome, effects: &mut Vec<ClientEffect>) {
+        self.phase = Phase::Live;
+        self.pull_pending = welcome.pending;
+        for follow in &mut self.follows {
+            follow.caught_up = welcome.pending == 0;
+        }
+        let Welcome { epoch, at, ticket, .. } = welcome;
+        effects.push(ClientEffect::KeepSession { epoch, ticket, at });
+        self.progress(effects);
+    }
+
+    /// HELLO goes once more with the fresh proof and the push that rode along: the server has taken nothing yet.
+    fn on_proved(&mut self, proof: Proof, effects: &mut Vec<ClientEffect>) {
+        if self.phase == Phase::Greeting {
+            self.start.proof = proof;
+            effects.push(ClientEffect::Send(Frame::Hello(self.hello())));
+        }
+    }
+
+    fn on_ack(&mut self, ack: &Ack, effects: &mut Vec<ClientEffect>) {
+        let Some(under_way) = self.under_way.remove(&ack.number) else {
+            return self.end(SessionEnd::Protocol("an ACK names a push that is not under way"), effects);
+        };
+        let (accepted, refused) = under_way.split();
+        self.acked_through = self.acked_through.max(ack.through);
+        self.pushed += accepted.len() as u64;
+        effects.push(ClientEffect::CommitAck { accepted, through: ack.through });
+        if !refused.is_empty() {
+            effects.push(ClientEffect::CommitRefused { refused });
+        }
+        self.progress(effects);
+    }
+
+    fn on_nack(&mut self, nack: Nack, effects: &mut Vec<ClientEffect>) {
+        if nack.code.is_temporary() {
+            // The entries stay in the outbox; the next session pushes them again.
+            return self.end(SessionEnd::RetryAfter { delay_ms: RETRY_SOON_MS }, effects);
+        }
+        let Some(under_way) = self.under_way.get_mut(&nack.number) else {
+            return self.end(SessionEnd::Protocol("a NACK names a push that is not under way"), effects);
+        };
+        let count = u32::try_from(under_way.items.len()).unwrap_or(u32::MAX);
+        let named = match nack.item {
+            Some(item) if item < count => item..item + 1,
+            Some(_) => return self.end(SessionEnd::Protocol("a NACK names an item that was not pushed"), effects),
+            None => 0..count,
+        };
+        for item in named {
+            under_way.refused.insert(item, (nack.code, nack.detail.clone()));
+        }
+        // A push whose every item is refused gets no ACK.
+        if under_way.refused.len() == under_way.items.len()
+            && let Some(under_way) = self.under_way.remove(&nack.number)
+        {
+            effects.push(ClientEffect::CommitRefused { refused: under_way.split().1 });
+        }
+    }
+
+    fn on_delta(&mut self, delta: Delta, effects: &mut Vec<ClientEffect>) {
+        let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == delta.unit) else {
+            return self.end(SessionEnd::Protocol("a DELTA names a unit that was not asked for"), effects);
+        };
+        follow.caught_up = !delta.more;
+        let items: usize = delta.groups.iter().map(|group| group.items.len()).sum();
+        self.pulled += items as u64;
+        self.pull_pending = self.pull_pending.saturating_sub(items as u64);
+        if self.follows.iter().all(|follow| follow.caught_up) {
+            self.pull_pending = 0;
+        }
+        effects.push(ClientEffect::CommitDelta(delta));
+        if items > 0 {
+            self.reported = None;
+            self.progress(effects);
+        }
+    }
+
+    fn on_receipt(&mut self, receipt: Receipt, effects: &mut Vec<ClientEffect>) {
+        self.receipt_as_of = self.receipt_as_of.max(Some(receipt.as_of));
+        effects.push(ClientEffect::KeepReceipt(receipt));
+    }
+
+    fn on_goodbye(&mut self, goodbye: Goodbye, effects: &mut Vec<ClientEffect>) {
+        let end = match goodbye.code {
+            GoodbyeCode::Shutdown | GoodbyeCode::Overload => SessionEnd::RetryAfter { delay_ms: RETRY_SOON_MS },
+            code => SessionEnd::Refused { code, detail: goodbye.detail },
+        };
+        self.end(end, effects);
+    }
+
+    fn on_outbox(&mut self, batch: Option<OutboxBatch>, effects: &mut Vec<ClientEffect>) {
+        self.reading_outbox = false;
+        match batch {
+            Some(batch) => {
+                let push = self.register(batch);
+                effects.push(ClientEffect::Send(Frame::Push(push)));
+                self.outbox_dirty = true;
+            }
+            None => {}
+        }
+    }
+
+    fn read_outbox(&mut self, effects: &mut Vec<ClientEffect>) {
+        if self.outbox_dirty && !self.reading_outbox && self.under_way.len() < PUSH_WINDOW {
+            self.reading_outbox = true;
+            // Cleared before the read, so that an edit that comes while it runs sets it again.
+            self.outbox_dirty = false;
+            effects.push(ClientEffect::ReadOutbox { after: self.outbox_read });
+        }
+    }
+
+    fn report(&mut self, effects: &mut Vec<ClientEffect>) {
+        if !self.is_up_to_date() {
+            self.reported = None;
+            return;
+        }
+        let counted = self.receipt_as_of.is_some_and(|as_of| as_of >= self.acked_through);
+        if self.reported != Some(counted) {
+            self.reported = Some(counted);
+            effects.push(ClientEffect::UpToDate { counted });
+        }
+    }
+
+    fn progress(&self, effects: &mut Vec<ClientEffect>) {
+        effects.push(ClientEffect::Progress {
+            pushed: self.pushed,
+            pulled: self.pulled,
+            pull_pending: self.pull_pending,
+        });
+    }
+
+    fn hello(&self) -> Hello {
+        Hello {
+            protocol: PROTOCOL_VERSION,
+            proof: self.start.proof.clone(),
+            epoch: self.start.epoch,
+            interests: self.start.interests.clone(),
+            live: self.start.live,
+            push: self.riding.clone(),
+        }
+    }
+
+    fn register(&mut self, batch: OutboxBatch) -> Push {
+        let number = self.next_push;
+        self.next_push += 1;
+        self.outbox_read = batch.items.iter().map(|item| item.number).max().unwrap_or(self.outbox_read);
+        let push = push_frame(number, &batch);
+        self.under_way.insert(number, UnderWay { items: batch.items, refused: BTreeMap::new() });
+        push
+    }
+
+    fn end(&mut self, end: SessionEnd, effects: &mut Vec<ClientEffect>) {
+        self.phase = Phase::Ended;
+        effects.push(ClientEffect::End(end));
+    }
+}
+
+impl UnderWay {
+    fn split(mut self) -> (Vec<OutboxItem>, Vec<(OutboxItem, NackCode, String)>) {
+        let (mut accepted, mut refused) = (Vec::new(), Vec::new());
+        for (index, item) in (0..).zip(self.items) {
+            match self.refused.remove(&index) {
+                Some((code, detail)) => refused.push((item, code, detail)),
+                None => accepted.push(item),
+            }
+        }
+        (accepted, refused)
+    }
+}
+
+fn push_frame(number: u64, batch: &OutboxBatch) -> Push {
+    let items = batch.items.iter().map(|item| PushItem { doc: item.doc, change: item.change.clone() }).collect();
+    Push { number, scope: batch.scope, items, carried: None }
+}

@@ -1,0 +1,215 @@
+//! The server's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
+
+pub mod session;
+
+pub use session::ServerSession;
+
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DeviceId, DocId, Epoch, Sequence};
+use toso_core::unit::{Scope, UnitRef};
+use toso_wire::{Challenge, Frame, GoodbyeCode, NackCode, Proof, Ticket, UnitTotals};
+
+use crate::principal::Principal;
+
+/// What happens to a session.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ServerEvent {
+    /// The client sent a frame (HELLO from the upgrade request is the first).
+    Frame(Frame),
+    /// The client sent bytes that are no frame.
+    BadFrame(String),
+    /// Answer to [`ServerEffect::Authenticate`].
+    Authenticated(Result<Authenticated, Refusal>),
+    /// Answer to [`ServerEffect::Open`].
+    Opened(Opened),
+    /// Answer to [`ServerEffect::Append`].
+    Appended {
+        /// The push.
+        number: u64,
+        /// What the log said.
+        outcome: Result<AppendOutcome, AppendFailure>,
+    },
+    /// Answer to [`ServerEffect::ReadPage`].
+    Page(PageRead),
+    /// The log has durable chunks at or below `through` in a unit that this session subscribed to.
+    Grew {
+        /// The unit.
+        unit: UnitRef,
+        /// The greatest new sequence.
+        through: Sequence,
+    },
+    /// The projection has counted everything at or below this.
+    Counted(Sequence),
+    /// Answer to [`ServerEffect::ReadTotals`].
+    Totals {
+        /// What is counted.
+        as_of: Sequence,
+        /// The figures by unit.
+        totals: Vec<UnitTotals>,
+    },
+    /// The server is stopping.
+    Shutdown,
+    /// The server is too busy for this session.
+    Shed {
+        /// Ask it to wait this long.
+        delay_ms: u64,
+    },
+}
+
+/// An accepted proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authenticated {
+    /// Who it is.
+    pub principal: Principal,
+    /// A new ticket, when the device's own is absent or past half of its life.
+    pub ticket: Option<Ticket>,
+}
+
+/// Why a proof was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Sign this and say HELLO again.
+    Challenge(Challenge),
+    /// Forged, expired, or another server's.
+    Unauthorized(String),
+    /// The device was revoked.
+    Revoked,
+}
+
+/// The state of the log as a session begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The server's epoch.
+    pub epoch: Epoch,
+    /// The units, in the order of [`ServerEffect::Open`].
+    pub interests: Vec<OpenedInterest>,
+}
+
+/// A unit as a session begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenedInterest {
+    /// The device's cursor, or zero when it was of another epoch or beyond the log's end.
+    pub cursor: Sequence,
+    /// The greatest sequence of the unit.
+    pub last: Sequence,
+    /// Chunks of the unit after the cursor; 0 only when there are none.
+    pub pending: u64,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppendOutcome {
+    /// The first new sequence, when anything was new.
+    pub first_new: Option<Sequence>,
+    /// How many were new.
+    pub new: u64,
+    /// All items are in the log at or below it.
+    pub through: Sequence,
+}
+
+/// Why nothing was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AppendFailure {
+    /// Disk full, store poisoned, shutting down.
+    Unavailable,
+}
+
+/// A chunk read for a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageEntry {
+    /// Its position.
+    pub sequence: Sequence,
+    /// Its scope.
+    pub scope: Scope,
+    /// Who made it.
+    pub author: DeviceId,
+    /// Its document.
+    pub doc: DocId,
+    /// Its identity.
+    pub hash: ChangeHash,
+    /// The change.
+    pub change: Vec<u8>,
+}
+
+/// A page read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRead {
+    /// The interest.
+    pub unit: UnitRef,
+    /// Chunks by rising sequence.
+    pub entries: Vec<PageEntry>,
+    /// Everything at or below this was considered.
+    pub through: Sequence,
+    /// True when there is more.
+    pub more: bool,
+}
+
+/// An accepted item of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppendItem {
+    /// Its document.
+    pub doc: DocId,
+    /// Its identity.
+    pub hash: ChangeHash,
+    /// The change.
+    pub change: Vec<u8>,
+}
+
+/// What the IO loop does for a session, in order.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ServerEffect {
+    /// Check a proof; answer with [`ServerEvent::Authenticated`].
+    Authenticate(Proof),
+    /// Subscribe to growth of these units and to counting, and answer with [`ServerEvent::Opened`]. A cursor of another
+    /// epoch, or beyond the log's end, counts as zero.
+    Open {
+        /// The epoch the cursors belong to.
+        epoch: Option<Epoch>,
+        /// Units and cursors.
+        interests: Vec<(UnitRef, Sequence)>,
+    },
+    /// Append durably; answer with [`ServerEvent::Appended`]. May run beside other effects.
+    Append {
+        /// The push.
+        number: u64,
+        /// Scope of all items.
+        scope: Scope,
+        /// The author.
+        author: DeviceId,
+        /// The items.
+        items: Vec<AppendItem>,
+    },
+    /// Read chunks of a unit after a sequence; answer with [`ServerEvent::Page`].
+    ReadPage {
+        /// The interest.
+        unit: UnitRef,
+        /// After this.
+        after: Sequence,
+    },
+    /// Read the figures; answer with [`ServerEvent::Totals`].
+    ReadTotals(Vec<UnitRef>),
+    /// Send a frame.
+    Send(Frame),
+    /// Count a refusal in the metrics.
+    CountRefusal(RefusalKind),
+    /// Close the connection after what was sent.
+    Close,
+}
+
+/// Refusals as metrics count them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalKind {
+    /// An item or push, by NACK code.
+    Nack(NackCode),
+    /// A session, by GOODBYE code.
+    Goodbye(GoodbyeCode),
+    /// A proof had to be signed again.
+    Challenge,
+    /// A session was shed.
+    Shed,
+}

@@ -1,0 +1,443 @@
+//! The server's session machine: HELLO → prove → open → live, then pushes, pages and receipts side by side.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use toso_catalog::Catalog;
+use toso_core::chunk::{ChangeHash, Chunk, ChunkError};
+use toso_core::id::Sequence;
+use toso_core::time::TimestampMs;
+use toso_core::unit::UnitRef;
+use toso_wire::limits::{
+    DETAIL_BYTES_MAX, INTERESTS_MAX, PAGE_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW,
+};
+use toso_wire::{
+    Ack, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Push, Receipt, RetryAfter, Ticket, UnitTotals,
+    Welcome, pack_delta,
+};
+
+use super::{
+    AppendFailure, AppendItem, AppendOutcome, Authenticated, Opened, PageRead, Refusal, RefusalKind, ServerEffect,
+    ServerEvent,
+};
+use crate::principal::Principal;
+
+/// A device whose proof is challenged this often in one connection is not going to prove itself.
+pub const CHALLENGES_MAX: u32 = 2;
+/// While a unit keeps changing, its figures are sent at most this often; when it rests they are sent at once.
+pub const RECEIPT_INTERVAL_MS: u64 = 2_000;
+
+/// One session.
+#[derive(Debug)]
+pub struct ServerSession {
+    catalog: &'static Catalog,
+    phase: Phase,
+    principal: Option<Principal>,
+    challenges: u32,
+    follows: Vec<Follow>,
+    next_push: u64,
+    appending: BTreeMap<u64, Vec<ChangeHash>>,
+    own: Vec<RangeInclusive<u64>>,
+    reading_page: bool,
+    reading_totals: bool,
+    acked_through: Sequence,
+    counted: Sequence,
+    receipt_as_of: Option<Sequence>,
+    receipt_at: TimestampMs,
+}
+
+/// How far the session is.
+#[derive(Debug)]
+enum Phase {
+    AwaitHello,
+    Proving(Box<Hello>),
+    Opening { push: Option<Push>, ticket: Option<Ticket> },
+    Live,
+    Ended,
+}
+
+/// A unit the device follows.
+#[derive(Debug)]
+struct Follow {
+    unit: UnitRef,
+    /// The device has been sent everything at or below it.
+    cursor: Sequence,
+    /// The unit has chunks up to here.
+    grown: Sequence,
+    /// The device waits for a page that says "no more", even an empty one.
+    owed: bool,
+}
+
+impl Follow {
+    fn wants_page(&self) -> bool {
+        self.owed || self.grown > self.cursor
+    }
+}
+
+impl ServerSession {
+    /// A session that waits for HELLO.
+    pub fn new(catalog: &'static Catalog) -> Self {
+        Self {
+            catalog,
+            phase: Phase::AwaitHello,
+            principal: None,
+            challenges: 0,
+            follows: Vec::new(),
+            next_push: 1,
+            appending: BTreeMap::new(),
+            own: Vec::new(),
+            reading_page: false,
+            reading_totals: false,
+            acked_through: Sequence::ZERO,
+            counted: Sequence::ZERO,
+            receipt_as_of: None,
+            receipt_at: TimestampMs::default(),
+        }
+    }
+
+    /// Who the session belongs to, once known.
+    pub fn principal(&self) -> Option<Principal> {
+        self.principal
+    }
+
+    /// True when no answer is outstanding and nothing is left to send: `POST /v1/sync` answers then.
+    pub fn is_quiescent(&self) -> bool {
+        match self.phase {
+            Phase::Proving(_) | Phase::Opening { .. } => false,
+            Phase::AwaitHello | Phase::Ended => true,
+            Phase::Live => {
+                self.appending.is_empty()
+                    && !self.reading_page
+                    && !self.reading_totals
+                    && !self.follows.iter().any(Follow::wants_page)
+            }
+        }
+    }
+
+    /// Takes one event. `now` is the server's clock.
+    pub fn handle(&mut self, now: TimestampMs, event: ServerEvent) -> Vec<ServerEffect> {
+        let mut effects = Vec::new();
+        if matches!(self.phase, Phase::Ended) {
+            return effects;
+        }
+        match event {
+            ServerEvent::Frame(frame) => self.on_frame(frame, &mut effects),
+            ServerEvent::BadFrame(detail) => self.goodbye(GoodbyeCode::Protocol, &detail, &mut effects),
+            ServerEvent::Authenticated(result) => self.on_authenticated(result, &mut effects),
+            ServerEvent::Opened(opened) => self.on_opened(now, &opened, &mut effects),
+            ServerEvent::Appended { number, outcome } => self.on_appended(number, outcome, &mut effects),
+            ServerEvent::Page(page) => self.on_page(page, &mut effects),
+            ServerEvent::Grew { unit, through } => self.grow(unit, through),
+            ServerEvent::Counted(through) => self.counted = self.counted.max(through),
+            ServerEvent::Totals { as_of, totals } => self.on_totals(now, as_of, totals, &mut effects),
+            ServerEvent::Shutdown => self.goodbye(GoodbyeCode::Shutdown, "the server is stopping", &mut effects),
+            ServerEvent::Shed { delay_ms } => {
+                effects.push(ServerEffect::CountRefusal(RefusalKind::Shed));
+                effects.push(ServerEffect::Send(Frame::RetryAfter(RetryAfter { delay_ms })));
+                self.end(&mut effects);
+            }
+        }
+        if matches!(self.phase, Phase::Live) {
+            self.read_what_is_wanted(now, &mut effects);
+        }
+        effects
+    }
+
+    fn on_frame(&mut self, frame: Frame, effects: &mut Vec<ServerEffect>) {
+        match (frame, &self.phase) {
+            (Frame::Hello(hello), Phase::AwaitHello) => self.on_hello(hello, effects),
+            (Frame::Push(push), Phase::Live) => self.on_push(push, effects),
+            (Frame::Goodbye(_), _) => self.end(effects),
+            (frame, _) => {
+                let detail = format!("{} was not expected here", frame.name());
+                self.goodbye(GoodbyeCode::Protocol, &detail, effects);
+            }
+        }
+    }
+
+    fn on_hello(&mut self, hello: Hello, effects: &mut Vec<ServerEffect>) {
+        if hello.protocol != PROTOCOL_VERSION {
+            let detail = format!("this server speaks protocol {PROTOCOL_VERSION}, not {}", hello.protocol);
+            return self.goodbye(GoodbyeCode::Version, &detail, effects);
+        }
+        if hello.interests.len() > INTERESTS_MAX {
+            let detail = format!("{} units asked for, at most {INTERESTS_MAX} are followed", hello.interests.len());
+            return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
+        }
+        effects.push(ServerEffect::Authenticate(hello.proof.clone()));
+        self.phase = Phase::Proving(Box::new(hello));
+    }
+
+    fn on_authenticated(&mut self, result: Result<Authenticated, Refusal>, effects: &mut Vec<ServerEffect>) {
+        let Phase::Proving(hello) = std::mem::replace(&mut self.phase, Phase::AwaitHello) else {
+            return;
+        };
+        match result {
+            Ok(Authenticated { principal, ticket }) => {
+                self.principal = Some(principal);
+                if let Some(outside) =
+                    hello.interests.iter().find(|interest| !principal.covers(self.catalog, interest.unit))
+                {
+                    let detail = format!("{} is outside the device's unit {}", outside.unit, principal.unit);
+                    return self.goodbye(GoodbyeCode::OutOfScope, &detail, effects);
+                }
+                let interests = hello.interests.iter().map(|interest| (interest.unit, interest.cursor)).collect();
+                effects.push(ServerEffect::Open { epoch: hello.epoch, interests });
+                self.follows = hello
+                    .interests
+                    .iter()
+                    .map(|interest| Follow {
+                        unit: interest.unit,
+                        cursor: interest.cursor,
+                        grown: Sequence::ZERO,
+                        owed: false,
+                    })
+                    .collect();
+                self.phase = Phase::Opening { push: hello.push, ticket };
+            }
+            Err(Refusal::Challenge(challenge)) => {
+                self.challenges += 1;
+                if self.challenges > CHALLENGES_MAX {
+                    return self.goodbye(GoodbyeCode::Unauthorized, "the device did not prove itself", effects);
+                }
+                effects.push(ServerEffect::CountRefusal(RefusalKind::Challenge));
+                effects.push(ServerEffect::Send(Frame::Challenge(challenge)));
+            }
+            Err(Refusal::Unauthorized(detail)) => self.goodbye(GoodbyeCode::Unauthorized, &detail, effects),
+            Err(Refusal::Revoked) => self.goodbye(GoodbyeCode::Revoked, "the device was revoked", effects),
+        }
+    }
+
+    fn on_opened(&mut self, now: TimestampMs, opened: &Opened, effects: &mut Vec<ServerEffect>) {
+        let Phase::Opening { push, ticket } = std::mem::replace(&mut self.phase, Phase::Live) else {
+            return;
+        };
+        let pending = opened.interests.iter().map(|interest| interest.pending).sum();
+        for (follow, interest) in self.follows.iter_mut().zip(&opened.interests) {
+            follow.cursor = interest.cursor;
+            follow.grown = follow.grown.max(interest.last);
+            // The device waits for the last page of every unit as soon as one has something for it.
+            follow.owed = pending > 0;
+        }
+        let welcome = Welcome { epoch: opened.epoch, at: now, ticket, pending };
+        effects.push(ServerEffect::Send(Frame::Welcome(welcome)));
+        if let Some(push) = push {
+            self.on_push(push, effects);
+        }
+        if !self.follows.is_empty() && !matches!(self.phase, Phase::Ended) {
+            self.read_totals(effects);
+        }
+    }
+
+    fn on_push(&mut self, push: Push, effects: &mut Vec<ServerEffect>) {
+        let Some(principal) = self.principal else {
+            return;
+        };
+        if push.number != self.next_push || self.appending.len() >= PUSH_WINDOW {
+            let detail = format!(
+                "push {} came while {} was expected and {} of at most {PUSH_WINDOW} were under way",
+                push.number,
+                self.next_push,
+                self.appending.len()
+            );
+            return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
+        }
+        self.next_push += 1;
+        let bytes: usize = push.items.iter().map(|item| item.change.len()).sum();
+        let whole = if push.items.is_empty() || push.items.len() > PUSH_ITEMS_MAX {
+            Some((NackCode::TooLarge, format!("{} items, 1 to {PUSH_ITEMS_MAX} are accepted", push.items.len())))
+        } else if bytes > PUSH_BYTES_MAX && push.items.len() > 1 {
+            Some((NackCode::TooLarge, format!("{bytes} bytes, at most {PUSH_BYTES_MAX} in several items are accepted")))
+        } else if !principal.role.may_write() {
+            Some((NackCode::Forbidden, format!("a {} does not write", principal.role)))
+        } else if !principal.may_push(self.catalog, push.scope) {
+            let detail = format!("{} is no commune inside the device's unit {}", push.scope, principal.unit);
+            Some((NackCode::OutOfScope, detail))
+        } else if push.carried.is_some() {
+            Some((NackCode::Forbidden, "this server accepts pushes from their author only".to_owned()))
+        } else {
+            None
+        };
+        if let Some((code, detail)) = whole {
+            return nack(push.number, None, code, &detail, effects);
+        }
+        let mut items = Vec::with_capacity(push.items.len());
+        for (index, item) in (0..).zip(push.items) {
+            match check_item(&principal, push.scope, item) {
+                Ok(item) => items.push(item),
+                Err((code, detail)) => nack(push.number, Some(index), code, &detail, effects),
+            }
+        }
+        if items.is_empty() {
+            return;
+        }
+        self.appending.insert(push.number, items.iter().map(|item| item.hash).collect());
+        effects.push(ServerEffect::Append { number: push.number, scope: push.scope, author: principal.device, items });
+    }
+
+    fn on_appended(
+        &mut self,
+        number: u64,
+        outcome: Result<AppendOutcome, AppendFailure>,
+        effects: &mut Vec<ServerEffect>,
+    ) {
+        if self.appending.remove(&number).is_none() {
+            return;
+        }
+        match outcome {
+            Ok(outcome) => {
+                if let Some(first) = outcome.first_new.filter(|_| outcome.new > 0) {
+                    self.remember_own(first.0..=first.0 + (outcome.new - 1));
+                }
+                self.acked_through = self.acked_through.max(outcome.through);
+                effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through, cursor: None })));
+                // The pushed chunks lie in one of the followed units; reading on moves the device's cursor past them.
+                for follow in &mut self.follows {
+                    follow.grown = follow.grown.max(outcome.through);
+                }
+            }
+            Err(AppendFailure::Unavailable) => {
+                nack(number, None, NackCode::Unavailable, "the server cannot store at the moment", effects);
+            }
+        }
+    }
+
+    /// Consecutive pushes usually get consecutive sequences, so the list stays short.
+    fn remember_own(&mut self, range: RangeInclusive<u64>) {
+        match self.own.last_mut() {
+            Some(last) if last.end() + 1 == *range.start() => *last = *last.start()..=*range.end(),
+            _ => self.own.push(range),
+        }
+    }
+
+    fn is_own(&self, sequence: Sequence, hash: &ChangeHash) -> bool {
+        self.own.iter().any(|range| range.contains(&sequence.0))
+            || self.appending.values().any(|hashes| hashes.contains(hash))
+    }
+
+    fn on_page(&mut self, page: PageRead, effects: &mut Vec<ServerEffect>) {
+        self.reading_page = false;
+        let Some(position) = self.follows.iter().position(|follow| follow.unit == page.unit) else {
+            return;
+        };
+        let device = self.principal.map(|principal| principal.device);
+        let foreign: Vec<_> = page
+            .entries
+            .into_iter()
+            .filter(|entry| Some(entry.author) != device || !self.is_own(entry.sequence, &entry.hash))
+            .collect();
+        let count = foreign.len();
+        let entries =
+            foreign.into_iter().map(|entry| (entry.sequence, entry.scope, DeltaItem::Change(entry.doc, entry.change)));
+        let (mut delta, packed) = pack_delta(page.unit, entries, PAGE_BYTES_MAX);
+        if packed == count {
+            // All that was read went in, so the cursor passes what was left out as the device's own, too.
+            (delta.next, delta.more) = (page.through, page.more);
+        }
+        let Some(follow) = self.follows.get_mut(position) else {
+            return;
+        };
+        let news = delta.next > follow.cursor || follow.owed;
+        follow.cursor = follow.cursor.max(delta.next);
+        if !delta.more {
+            follow.owed = false;
+        }
+        if news {
+            effects.push(ServerEffect::Send(Frame::Delta(delta)));
+        }
+    }
+
+    fn grow(&mut self, unit: UnitRef, through: Sequence) {
+        for follow in self.follows.iter_mut().filter(|follow| follow.unit == unit) {
+            follow.grown = follow.grown.max(through);
+        }
+    }
+
+    fn on_totals(
+        &mut self,
+        now: TimestampMs,
+        as_of: Sequence,
+        totals: Vec<UnitTotals>,
+        effects: &mut Vec<ServerEffect>,
+    ) {
+        self.reading_totals = false;
+        self.counted = self.counted.max(as_of);
+        self.receipt_as_of = Some(as_of);
+        self.receipt_at = now;
+        effects.push(ServerEffect::Send(Frame::Receipt(Receipt { as_of, at: now, totals })));
+    }
+
+    fn read_what_is_wanted(&mut self, now: TimestampMs, effects: &mut Vec<ServerEffect>) {
+        if !self.reading_page
+            && let Some(follow) = self.follows.iter().find(|follow| follow.wants_page())
+        {
+            self.reading_page = true;
+            effects.push(ServerEffect::ReadPage { unit: follow.unit, after: follow.cursor });
+        }
+        if let Some(told) = self.receipt_as_of
+            && !self.reading_totals
+            && self.counted > told
+        {
+            let cursor = self.follows.iter().map(|follow| follow.cursor).max().unwrap_or_default();
+            let newest = cursor.max(self.acked_through);
+            let rested = now.since_ms(self.receipt_at) >= RECEIPT_INTERVAL_MS;
+            if newest > told && (self.counted >= newest || rested) {
+                self.read_totals(effects);
+            }
+        }
+    }
+
+    fn read_totals(&mut self, effects: &mut Vec<ServerEffect>) {
+        self.reading_totals = true;
+        effects.push(ServerEffect::ReadTotals(self.follows.iter().map(|follow| follow.unit).collect()));
+    }
+
+    fn goodbye(&mut self, code: GoodbyeCode, detail: &str, effects: &mut Vec<ServerEffect>) {
+        if code != GoodbyeCode::Shutdown {
+            effects.push(ServerEffect::CountRefusal(RefusalKind::Goodbye(code)));
+        }
+        effects.push(ServerEffect::Send(Frame::Goodbye(Goodbye { code, detail: shortened(detail) })));
+        self.end(effects);
+    }
+
+    fn end(&mut self, effects: &mut Vec<ServerEffect>) {
+        self.phase = Phase::Ended;
+        effects.push(ServerEffect::Close);
+    }
+}
+
+/// Envelope limits → parse (not apply) → document made for this scope → actor is the device's.
+fn check_item(
+    principal: &Principal,
+    scope: UnitRef,
+    item: toso_wire::PushItem,
+) -> Result<AppendItem, (NackCode, String)> {
+    let chunk = Chunk::parse(&item.change).map_err(|error| {
+        let code = match error {
+            ChunkError::TooLarge { .. } => NackCode::TooLarge,
+            _ => NackCode::Malformed,
+        };
+        (code, error.to_string())
+    })?;
+    if !item.doc.belongs_to(scope) {
+        return Err((NackCode::WrongDocument, format!("document {} was not made for {scope}", item.doc)));
+    }
+    if chunk.actor().device() != principal.device {
+        return Err((NackCode::ForeignActor, "the change was made by another device".to_owned()));
+    }
+    Ok(AppendItem { doc: item.doc, hash: chunk.hash(), change: item.change })
+}
+
+fn nack(number: u64, item: Option<u32>, code: NackCode, detail: &str, effects: &mut Vec<ServerEffect>) {
+    effects.push(ServerEffect::CountRefusal(RefusalKind::Nack(code)));
+    effects.push(ServerEffect::Send(Frame::Nack(Nack { number, item, code, detail: shortened(detail) })));
+}
+
+/// Cut at a character boundary to what a frame carries.
+fn shortened(detail: &str) -> String {
+    let mut end = detail.len().min(DETAIL_BYTES_MAX);
+    while !detail.is_char_boundary(end) {
+        end -= 1;
+    }
+    detail.get(..end).unwrap_or_default().to_owned()
+}

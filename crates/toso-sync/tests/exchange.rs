@@ -1,0 +1,432 @@
+//! Both session machines against each other, frames through the real codec, in any order a network allows: frames
+//! delayed, connections cut at any moment, appends and counting late. After healing, every device of the commune and the
+//! server hold the same chunks; at no moment does an acknowledged chunk lack from the log, a chunk stand in it twice, or
+//! a cursor run ahead of its data.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use proptest::prelude::*;
+use toso_catalog::Catalog;
+use toso_core::chunk::{ChangeHash, Chunk};
+use toso_core::document::{Author, Document};
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::text::{PlaceName, hamlet_key};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitRef};
+use toso_sync::{
+    AccessRole, AppendOutcome, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, Opened,
+    OpenedInterest, OutboxBatch, OutboxItem, PageEntry, PageRead, Principal, ServerEffect, ServerEvent, ServerSession,
+};
+use toso_wire::{Frame, Interest, Proof, UnitTotals, decode, encode, hello_from_token, hello_token};
+
+const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
+const EPOCH: Epoch = Epoch(7);
+/// Small, so that paging happens.
+const PAGE_ENTRIES: usize = 3;
+const PUSH_ENTRIES: usize = 2;
+
+fn commune() -> Scope {
+    "2022/00001".parse().unwrap()
+}
+
+#[derive(Clone)]
+struct Entry {
+    author: DeviceId,
+    doc: DocId,
+    hash: ChangeHash,
+    change: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Log {
+    entries: Vec<Entry>,
+    counted: usize,
+}
+
+impl Log {
+    fn position(&self, hash: &ChangeHash) -> Option<Sequence> {
+        self.entries.iter().position(|entry| entry.hash == *hash).map(|index| Sequence(index as u64 + 1))
+    }
+
+    fn last(&self) -> Sequence {
+        Sequence(self.entries.len() as u64)
+    }
+}
+
+struct Phone {
+    device: DeviceId,
+    actor: Actor,
+    documents: BTreeMap<DocId, Document>,
+    chunks: BTreeSet<ChangeHash>,
+    outbox: Vec<OutboxItem>,
+    next_number: u64,
+    cursor: Sequence,
+    acked: BTreeSet<ChangeHash>,
+    counted: bool,
+    connection: Option<Connection>,
+    echoes: usize,
+}
+
+struct Connection {
+    client: ClientSession,
+    server: ServerSession,
+    up: VecDeque<Vec<u8>>,
+    down: VecDeque<Vec<u8>>,
+    appends: VecDeque<(u64, Vec<Entry>)>,
+    /// What this session put into the log; what an earlier one did may come back once.
+    pushed: BTreeSet<ChangeHash>,
+}
+
+impl Phone {
+    fn new(index: u8) -> Self {
+        let device = DeviceId([index; 8]);
+        Self {
+            device,
+            actor: Actor::new(device, [index; 8]),
+            documents: BTreeMap::new(),
+            chunks: BTreeSet::new(),
+            outbox: Vec::new(),
+            next_number: 1,
+            cursor: Sequence::ZERO,
+            acked: BTreeSet::new(),
+            counted: false,
+            connection: None,
+            echoes: 0,
+        }
+    }
+
+    fn edit(&mut self, hamlet: u8, households: u32) {
+        let name = format!("Thôn {hamlet}");
+        let doc = DocId::hamlet_team(commune(), &hamlet_key(&name), 0);
+        let author = Author { actor: self.actor, at: NOW };
+        let edits = [
+            DocEdit::Team(TeamEdit::Hamlet(Some(PlaceName::parse(&name).unwrap()))),
+            DocEdit::Team(TeamEdit::HouseholdsCovered(Some(households))),
+        ];
+        let document = self.documents.entry(doc).or_insert_with(|| Document::new(doc));
+        if let Some(chunk) = document.edit(author, &edits).unwrap() {
+            self.chunks.insert(chunk.hash());
+            let change = chunk.bytes().to_vec();
+            self.outbox.push(OutboxItem { number: self.next_number, doc, hash: chunk.hash(), change });
+            self.next_number += 1;
+        }
+    }
+
+    fn batch(&self, after: u64) -> Option<OutboxBatch> {
+        let items: Vec<_> = self.outbox.iter().filter(|item| item.number > after).take(PUSH_ENTRIES).cloned().collect();
+        (!items.is_empty()).then(|| OutboxBatch { scope: commune(), items })
+    }
+
+    fn connect(&mut self, log: &mut Log, live: bool) {
+        let start = ClientStart {
+            proof: Proof::Ticket(vec![1; 28]),
+            epoch: Some(EPOCH),
+            interests: vec![Interest { unit: commune(), cursor: self.cursor, digest: Digest::default() }],
+            live,
+            first: self.batch(0),
+        };
+        let (client, hello) = ClientSession::new(start);
+        let hello = hello_from_token(&hello_token(&hello)).unwrap();
+        let mut connection = Connection {
+            client,
+            server: ServerSession::new(Catalog::shared()),
+            up: VecDeque::new(),
+            down: VecDeque::new(),
+            appends: VecDeque::new(),
+            pushed: BTreeSet::new(),
+        };
+        connection.serve(self.device, ServerEvent::Frame(Frame::Hello(hello)), log);
+        self.connection = Some(connection);
+        self.client_event(ClientEvent::Connected);
+    }
+
+    fn client_event(&mut self, event: ClientEvent) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let Some(mut connection) = self.connection.take() else { return };
+            let mut ended = false;
+            for effect in connection.client.handle(event) {
+                match effect {
+                    ClientEffect::Send(frame) => connection.up.push_back(encode(&frame)),
+                    ClientEffect::ReadOutbox { after } => events.push_back(ClientEvent::Outbox(self.batch(after))),
+                    ClientEffect::CommitDelta(delta) => {
+                        for group in delta.groups {
+                            assert_eq!(group.scope, commune());
+                            for item in group.items {
+                                let toso_wire::DeltaItem::Change(doc, change) = item else { panic!("a snapshot") };
+                                let chunk = Chunk::parse(&change).unwrap();
+                                if connection.pushed.contains(&chunk.hash()) {
+                                    self.echoes += 1;
+                                }
+                                self.chunks.insert(chunk.hash());
+                                self.documents.entry(doc).or_insert_with(|| Document::new(doc)).apply(&[chunk]);
+                            }
+                        }
+                        self.cursor = delta.next;
+                    }
+                    ClientEffect::CommitAck { accepted, .. } => {
+                        for item in accepted {
+                            self.acked.insert(item.hash);
+                            self.outbox.retain(|waiting| waiting.number != item.number);
+                        }
+                    }
+                    ClientEffect::UpToDate { counted } => self.counted = counted,
+                    ClientEffect::End(end) => {
+                        assert_eq!(end, toso_sync::SessionEnd::Lost, "only cuts end a session here");
+                        ended = true;
+                    }
+                    ClientEffect::KeepSession { .. } | ClientEffect::KeepReceipt(_) | ClientEffect::Progress { .. } => {
+                    }
+                    other => panic!("unexpected {other:?}"),
+                }
+            }
+            if !ended {
+                self.connection = Some(connection);
+            }
+        }
+    }
+}
+
+impl Connection {
+    fn serve(&mut self, device: DeviceId, event: ServerEvent, log: &mut Log) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for effect in self.server.handle(NOW, event) {
+                match effect {
+                    ServerEffect::Authenticate(_) => {
+                        let principal = Principal { device, role: AccessRole::Recorder, unit: commune() };
+                        events.push_back(ServerEvent::Authenticated(Ok(Authenticated { principal, ticket: None })));
+                    }
+                    ServerEffect::Open { interests, .. } => {
+                        let interests = interests
+                            .iter()
+                            .map(|(_, cursor)| OpenedInterest {
+                                cursor: *cursor,
+                                last: log.last(),
+                                pending: log.last().0 - cursor.0,
+                            })
+                            .collect();
+                        events.push_back(ServerEvent::Opened(Opened { epoch: EPOCH, interests }));
+                    }
+                    ServerEffect::Append { number, author, items, .. } => {
+                        let entries: Vec<Entry> = items
+                            .into_iter()
+                            .map(|item| Entry { author, doc: item.doc, hash: item.hash, change: item.change })
+                            .collect();
+                        self.appends.push_back((number, entries));
+                    }
+                    ServerEffect::ReadPage { unit, after } => {
+                        events.push_back(ServerEvent::Page(page(log, unit, after)));
+                    }
+                    ServerEffect::ReadTotals(units) => {
+                        let as_of = Sequence(log.counted as u64);
+                        let totals =
+                            units.iter().map(|unit| UnitTotals { unit: *unit, teams: 0, members: 0 }).collect();
+                        events.push_back(ServerEvent::Totals { as_of, totals });
+                    }
+                    ServerEffect::Send(frame) => self.down.push_back(encode(&frame)),
+                    other => panic!("unexpected {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+fn page(log: &Log, unit: UnitRef, after: Sequence) -> PageRead {
+    let from = after.0 as usize;
+    let to = log.entries.len().min(from + PAGE_ENTRIES);
+    let entries: Vec<PageEntry> = (from..to)
+        .map(|index| {
+            let entry = log.entries[index].clone();
+            PageEntry {
+                sequence: Sequence(index as u64 + 1),
+                scope: commune(),
+                author: entry.author,
+                doc: entry.doc,
+                hash: entry.hash,
+                change: entry.change,
+            }
+        })
+        .collect();
+    PageRead { unit, entries, through: Sequence(to as u64), more: to < log.entries.len() }
+}
+
+struct World {
+    log: Log,
+    phones: Vec<Phone>,
+}
+
+impl World {
+    fn append(&mut self, index: usize) {
+        let Some(connection) = &mut self.phones[index].connection else { return };
+        let Some((number, entries)) = connection.appends.pop_front() else { return };
+        let mut outcome = AppendOutcome { first_new: None, new: 0, through: Sequence::ZERO };
+        for entry in entries {
+            let sequence = self.log.position(&entry.hash).unwrap_or_else(|| {
+                connection.pushed.insert(entry.hash);
+                self.log.entries.push(entry);
+                outcome.first_new.get_or_insert(self.log.last());
+                outcome.new += 1;
+                self.log.last()
+            });
+            outcome.through = outcome.through.max(sequence);
+        }
+        self.server_event(index, ServerEvent::Appended { number, outcome: Ok(outcome) });
+        let through = self.log.last();
+        for other in 0..self.phones.len() {
+            self.server_event(other, ServerEvent::Grew { unit: commune(), through });
+        }
+    }
+
+    fn server_event(&mut self, index: usize, event: ServerEvent) {
+        let phone = &mut self.phones[index];
+        if let Some(connection) = &mut phone.connection {
+            connection.serve(phone.device, event, &mut self.log);
+        }
+    }
+
+    fn deliver_up(&mut self, index: usize) {
+        let frame = self.phones[index].connection.as_mut().and_then(|connection| connection.up.pop_front());
+        if let Some(bytes) = frame {
+            self.server_event(index, ServerEvent::Frame(decode(&bytes).unwrap()));
+        }
+    }
+
+    fn deliver_down(&mut self, index: usize) {
+        let phone = &mut self.phones[index];
+        if let Some(bytes) = phone.connection.as_mut().and_then(|connection| connection.down.pop_front()) {
+            phone.client_event(ClientEvent::Frame(decode(&bytes).unwrap()));
+        }
+    }
+
+    fn count(&mut self) {
+        self.log.counted = self.log.entries.len();
+        let through = self.log.last();
+        for index in 0..self.phones.len() {
+            self.server_event(index, ServerEvent::Counted(through));
+        }
+    }
+
+    fn step(&mut self, action: u8, index: usize, value: u8) {
+        let index = index % self.phones.len();
+        match action {
+            0 | 1 => {
+                self.phones[index].edit(value % 4, u32::from(value));
+                self.phones[index].client_event(ClientEvent::LocalEdit);
+            }
+            2 if self.phones[index].connection.is_none() => {
+                let log = &mut self.log;
+                self.phones[index].connect(log, true);
+            }
+            3 => self.phones[index].client_event(ClientEvent::Disconnected),
+            4..=6 => self.deliver_up(index),
+            7..=10 => self.deliver_down(index),
+            11 | 12 => self.append(index),
+            13 => self.count(),
+            _ => {}
+        }
+        self.check();
+    }
+
+    fn check(&self) {
+        let hashes: BTreeSet<ChangeHash> = self.log.entries.iter().map(|entry| entry.hash).collect();
+        assert_eq!(hashes.len(), self.log.entries.len(), "no chunk stands in the log twice");
+        for phone in &self.phones {
+            assert!(phone.acked.is_subset(&hashes), "an acknowledged chunk is in the log");
+            assert!(phone.acked.is_subset(&phone.chunks), "and stays on the phone");
+            let below = self.log.entries.iter().take(phone.cursor.0 as usize);
+            for entry in below {
+                assert!(phone.chunks.contains(&entry.hash), "the cursor never runs ahead of its data");
+            }
+        }
+    }
+
+    /// Everything is delivered until nothing moves.
+    fn heal(&mut self) {
+        for index in 0..self.phones.len() {
+            if self.phones[index].connection.is_none() {
+                let log = &mut self.log;
+                self.phones[index].connect(log, true);
+            }
+        }
+        for _ in 0..2_000 {
+            for index in 0..self.phones.len() {
+                self.deliver_up(index);
+                self.append(index);
+                self.deliver_down(index);
+            }
+            self.count();
+            let quiet = self.phones.iter().all(|phone| {
+                phone.connection.as_ref().is_some_and(|connection| {
+                    connection.up.is_empty()
+                        && connection.down.is_empty()
+                        && connection.appends.is_empty()
+                        && connection.server.is_quiescent()
+                        && connection.client.is_up_to_date()
+                })
+            });
+            if quiet {
+                return;
+            }
+        }
+        panic!("the system did not come to rest");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn all_converge_after_any_weather(steps in prop::collection::vec((0..14_u8, 0..3_usize, any::<u8>()), 0..120)) {
+        let mut world = World { log: Log::default(), phones: (1..=3).map(Phone::new).collect() };
+        for (action, index, value) in steps {
+            world.step(action, index, value);
+        }
+        world.heal();
+        world.check();
+        let logged: BTreeSet<ChangeHash> = world.log.entries.iter().map(|entry| entry.hash).collect();
+        for phone in &world.phones {
+            prop_assert_eq!(&phone.chunks, &logged);
+            prop_assert!(phone.outbox.is_empty());
+            prop_assert!(phone.counted, "everything pushed is counted and said so");
+            prop_assert_eq!(phone.echoes, 0, "what a session pushed does not come back to it");
+            prop_assert_eq!(phone.cursor, world.log.last());
+            for (id, document) in &phone.documents {
+                prop_assert_eq!(document.read(), world.phones[0].documents[id].read());
+                prop_assert_eq!(document.conflicts(), world.phones[0].documents[id].conflicts());
+            }
+        }
+    }
+}
+
+/// A device with nothing new: one flight there, one back, and nothing but the greeting and the receipt in it.
+#[test]
+fn nothing_new_is_one_round_trip() {
+    let mut world = World { log: Log::default(), phones: vec![Phone::new(1)] };
+    world.phones[0].edit(1, 10);
+    world.heal();
+    world.phones[0].client_event(ClientEvent::Disconnected);
+    let log = &mut world.log;
+    world.phones[0].connect(log, false);
+    let connection = world.phones[0].connection.as_ref().unwrap();
+    let names: Vec<&str> = connection.down.iter().map(|bytes| decode(bytes).unwrap().name()).collect();
+    assert_eq!(names, ["WELCOME", "RECEIPT"]);
+    assert!(connection.up.is_empty());
+}
+
+/// A small outbox rides in HELLO; its acknowledgement is in the server's first flight.
+#[test]
+fn one_edit_rides_in_hello() {
+    let mut world = World { log: Log::default(), phones: vec![Phone::new(1)] };
+    world.phones[0].edit(1, 10);
+    let log = &mut world.log;
+    world.phones[0].connect(log, false);
+    world.append(0);
+    let connection = world.phones[0].connection.as_ref().unwrap();
+    let names: Vec<&str> = connection.down.iter().map(|bytes| decode(bytes).unwrap().name()).collect();
+    assert_eq!(names, ["WELCOME", "RECEIPT", "ACK", "DELTA"]);
+    assert!(connection.up.is_empty(), "nothing further was sent");
+}

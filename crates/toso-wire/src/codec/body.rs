@@ -1,0 +1,561 @@
+//! Each frame's fields on the wire, writing and reading side by side. `docs/wire-format.md` has the same as tables, and
+//! `tests/golden.rs` pins the bytes.
+
+use toso_core::id::{DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, DeviceId, Digest, DocId, DocKind, Epoch, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitRef};
+
+use super::msgpack::{
+    FieldReader, Fields, Reader, write_bin, write_bool, write_int, write_list, write_nil, write_str, write_uint,
+};
+use super::unit_number;
+use crate::error::DecodeError;
+use crate::frame::{
+    Ack, Carried, Challenge, ChallengeReason, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye, GoodbyeCode, Hello,
+    Interest, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, RetryAfter, Ticket, UnitTotals, Welcome,
+};
+use crate::limits::{
+    DELTA_ITEMS_MAX, DETAIL_BYTES_MAX, DOCS_MAX, FRAME_INFLATED_BYTES_MAX, INTERESTS_MAX, NONCE_BYTES_MAX,
+    PURGE_SCOPES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, RECEIPT_TOTALS_MAX, SIGNATURE_BYTES_MAX, TICKET_BYTES_MAX,
+    TOKEN_BYTES_MAX,
+};
+
+type Result<T> = std::result::Result<T, DecodeError>;
+
+const HELLO: u8 = 1;
+const WELCOME: u8 = 2;
+const CHALLENGE: u8 = 3;
+const PUSH: u8 = 4;
+const ACK: u8 = 5;
+const NACK: u8 = 6;
+const DELTA: u8 = 7;
+const RECEIPT: u8 = 8;
+const PURGE: u8 = 9;
+const ERASED: u8 = 10;
+const RETRY_AFTER: u8 = 11;
+const GOODBYE: u8 = 12;
+
+/// A change needs no limit of its own here: the frame's is near, and a session can say better why it refuses one.
+const CHANGE_IN_FRAME_BYTES_MAX: usize = FRAME_INFLATED_BYTES_MAX;
+
+/// Marks a folded document in DELTA; a change has no mark.
+const SNAPSHOT: u8 = 1;
+
+/// Appends `[type, field, …]`.
+pub(super) fn write(out: &mut Vec<u8>, frame: &Frame) {
+    match frame {
+        Frame::Hello(hello) => write_hello(out, hello),
+        Frame::Welcome(welcome) => write_welcome(out, welcome),
+        Frame::Challenge(challenge) => write_challenge(out, challenge),
+        Frame::Push(push) => write_push(out, push),
+        Frame::Ack(ack) => write_ack(out, ack),
+        Frame::Nack(nack) => write_nack(out, nack),
+        Frame::Delta(delta) => write_delta(out, delta),
+        Frame::Receipt(receipt) => write_receipt(out, receipt),
+        Frame::Purge(purge) => write_purge(out, purge),
+        Frame::Erased(erased) => {
+            let mut fields = open(out, ERASED);
+            fields.required(|out| write_list(out, &erased.docs, |out, doc| write_bin(out, doc.as_bytes())));
+            fields.close();
+        }
+        Frame::RetryAfter(retry_after) => {
+            let mut fields = open(out, RETRY_AFTER);
+            fields.required(|out| write_uint(out, retry_after.delay_ms));
+            fields.close();
+        }
+        Frame::Goodbye(goodbye) => {
+            let mut fields = open(out, GOODBYE);
+            fields.required(|out| write_uint(out, goodbye_number(goodbye.code).into()));
+            fields.optional(goodbye.detail.is_empty(), |out| write_str(out, &goodbye.detail));
+            fields.close();
+        }
+    }
+}
+
+/// Reads `[type, field, …]`.
+pub(super) fn read(reader: &mut Reader<'_>) -> Result<Frame> {
+    let mut fields = reader.fields("a frame")?;
+    let tag = fields.required(|reader| reader.uint("the frame type"))?;
+    let frame = match u8::try_from(tag) {
+        Ok(HELLO) => Frame::Hello(read_hello(&mut fields)?),
+        Ok(WELCOME) => Frame::Welcome(read_welcome(&mut fields)?),
+        Ok(CHALLENGE) => Frame::Challenge(read_challenge(&mut fields)?),
+        Ok(PUSH) => Frame::Push(read_push(&mut fields)?),
+        Ok(ACK) => Frame::Ack(read_ack(&mut fields)?),
+        Ok(NACK) => Frame::Nack(read_nack(&mut fields)?),
+        Ok(DELTA) => Frame::Delta(read_delta(&mut fields)?),
+        Ok(RECEIPT) => Frame::Receipt(read_receipt(&mut fields)?),
+        Ok(PURGE) => Frame::Purge(read_purge(&mut fields)?),
+        Ok(ERASED) => Frame::Erased(Erased {
+            docs: fields.required(|reader| reader.list("ERASED documents", DOCS_MAX, read_doc))?,
+        }),
+        Ok(RETRY_AFTER) => {
+            Frame::RetryAfter(RetryAfter { delay_ms: fields.required(|reader| reader.uint("RETRY_AFTER delay"))? })
+        }
+        Ok(GOODBYE) => Frame::Goodbye(Goodbye {
+            code: fields.required(|reader| read_code(reader, "GOODBYE code", &GoodbyeCode::ALL, goodbye_number))?,
+            detail: fields.optional(|reader| reader.text("GOODBYE detail", DETAIL_BYTES_MAX))?.unwrap_or_default(),
+        }),
+        _ => return Err(DecodeError::UnknownType { tag }),
+    };
+    fields.finish()?;
+    Ok(frame)
+}
+
+fn open(out: &mut Vec<u8>, tag: u8) -> Fields<'_> {
+    let mut fields = Fields::open(out);
+    fields.required(|out| write_uint(out, tag.into()));
+    fields
+}
+
+fn write_hello(out: &mut Vec<u8>, hello: &Hello) {
+    let mut fields = open(out, HELLO);
+    fields.required(|out| write_uint(out, hello.protocol.into()));
+    fields.required(|out| match &hello.proof {
+        Proof::Ticket(ticket) => write_bin(out, ticket),
+        Proof::Token { token, at, nonce, signature } => {
+            let mut fields = Fields::open(out);
+            fields.required(|out| write_bin(out, token));
+            fields.required(|out| write_uint(out, at.0));
+            fields.required(|out| write_bin(out, nonce));
+            fields.required(|out| write_bin(out, signature));
+            fields.close();
+        }
+    });
+    fields.optional(hello.epoch.is_none(), |out| write_option(out, hello.epoch, |out, epoch| write_uint(out, epoch.0)));
+    fields.optional(hello.interests.is_empty(), |out| {
+        write_list(out, &hello.interests, |out, interest| {
+            let mut fields = Fields::open(out);
+            fields.required(|out| write_unit(out, interest.unit));
+            fields.optional(interest.cursor == Sequence::ZERO, |out| write_uint(out, interest.cursor.0));
+            fields.optional(interest.digest == Digest::default(), |out| write_uint(out, interest.digest.0));
+            fields.close();
+        });
+    });
+    fields.optional(!hello.live, |out| write_bool(out, hello.live));
+    fields.optional(hello.push.is_none(), |out| {
+        write_option(out, hello.push.as_ref(), |out, push| {
+            let mut fields = Fields::open(out);
+            write_push_fields(&mut fields, push);
+            fields.close();
+        });
+    });
+    fields.close();
+}
+
+fn read_hello(fields: &mut FieldReader<'_, '_>) -> Result<Hello> {
+    Ok(Hello {
+        protocol: fields.required(|reader| reader.small("HELLO protocol"))?,
+        proof: fields.required(read_proof)?,
+        epoch: fields.optional(|reader| reader.uint("HELLO epoch"))?.map(Epoch),
+        interests: fields
+            .optional(|reader| reader.list("HELLO interests", INTERESTS_MAX, read_interest))?
+            .unwrap_or_default(),
+        live: fields.optional(|reader| reader.bool("HELLO live"))?.unwrap_or_default(),
+        push: fields.optional(|reader| {
+            let mut fields = reader.fields("HELLO push")?;
+            let push = read_push(&mut fields)?;
+            fields.finish()?;
+            Ok(push)
+        })?,
+    })
+}
+
+fn read_proof(reader: &mut Reader<'_>) -> Result<Proof> {
+    if reader.at_bin() {
+        return Ok(Proof::Ticket(reader.bin("HELLO ticket", TICKET_BYTES_MAX)?.to_vec()));
+    }
+    let mut fields = reader.fields("HELLO proof")?;
+    let proof = Proof::Token {
+        token: fields.required(|reader| reader.bin("HELLO token", TOKEN_BYTES_MAX))?.to_vec(),
+        at: fields.required(|reader| read_time(reader, "HELLO time"))?,
+        nonce: fields.required(|reader| reader.bin("HELLO nonce", NONCE_BYTES_MAX))?.to_vec(),
+        signature: fields.required(|reader| reader.bin("HELLO signature", SIGNATURE_BYTES_MAX))?.to_vec(),
+    };
+    fields.finish()?;
+    Ok(proof)
+}
+
+fn read_interest(reader: &mut Reader<'_>) -> Result<Interest> {
+    let mut fields = reader.fields("an interest")?;
+    let interest = Interest {
+        unit: fields.required(read_unit)?,
+        cursor: fields.optional(|reader| read_sequence(reader, "an interest's cursor"))?.unwrap_or_default(),
+        digest: fields.optional(|reader| reader.uint("an interest's digest"))?.map(Digest).unwrap_or_default(),
+    };
+    fields.finish()?;
+    Ok(interest)
+}
+
+fn write_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
+    let mut fields = open(out, WELCOME);
+    fields.required(|out| write_uint(out, welcome.epoch.0));
+    fields.required(|out| write_uint(out, welcome.at.0));
+    fields.optional(welcome.pending == 0, |out| write_uint(out, welcome.pending));
+    fields.optional(welcome.ticket.is_none(), |out| {
+        write_option(out, welcome.ticket.as_ref(), |out, ticket| {
+            let mut fields = Fields::open(out);
+            fields.required(|out| write_bin(out, &ticket.bytes));
+            fields.required(|out| write_uint(out, ticket.expires_at.0));
+            fields.close();
+        });
+    });
+    fields.close();
+}
+
+fn read_welcome(fields: &mut FieldReader<'_, '_>) -> Result<Welcome> {
+    Ok(Welcome {
+        epoch: Epoch(fields.required(|reader| reader.uint("WELCOME epoch"))?),
+        at: fields.required(|reader| read_time(reader, "WELCOME time"))?,
+        pending: fields.optional(|reader| reader.uint("WELCOME pending"))?.unwrap_or_default(),
+        ticket: fields.optional(|reader| {
+            let mut fields = reader.fields("WELCOME ticket")?;
+            let ticket = Ticket {
+                bytes: fields.required(|reader| reader.bin("WELCOME ticket", TICKET_BYTES_MAX))?.to_vec(),
+                expires_at: fields.required(|reader| read_time(reader, "WELCOME ticket's end"))?,
+            };
+            fields.finish()?;
+            Ok(ticket)
+        })?,
+    })
+}
+
+fn write_challenge(out: &mut Vec<u8>, challenge: &Challenge) {
+    let mut fields = open(out, CHALLENGE);
+    fields.required(|out| write_uint(out, challenge.at.0));
+    fields.required(|out| write_bin(out, &challenge.nonce));
+    fields.required(|out| write_uint(out, reason_number(challenge.reason).into()));
+    fields.close();
+}
+
+fn read_challenge(fields: &mut FieldReader<'_, '_>) -> Result<Challenge> {
+    Ok(Challenge {
+        at: fields.required(|reader| read_time(reader, "CHALLENGE time"))?,
+        nonce: fields.required(|reader| reader.bin("CHALLENGE nonce", NONCE_BYTES_MAX))?.to_vec(),
+        reason: fields
+            .required(|reader| read_code(reader, "CHALLENGE reason", &ChallengeReason::ALL, reason_number))?,
+    })
+}
+
+fn write_push(out: &mut Vec<u8>, push: &Push) {
+    let mut fields = open(out, PUSH);
+    write_push_fields(&mut fields, push);
+    fields.close();
+}
+
+fn write_push_fields(fields: &mut Fields<'_>, push: &Push) {
+    fields.required(|out| write_uint(out, push.number));
+    fields.required(|out| write_unit(out, push.scope));
+    fields.required(|out| {
+        write_list(out, &push.items, |out, item| {
+            let mut fields = Fields::open(out);
+            fields.required(|out| write_doc_of(out, item.doc, push.scope));
+            fields.required(|out| write_bin(out, &item.change));
+            fields.close();
+        });
+    });
+    fields.optional(push.carried.is_none(), |out| {
+        write_option(out, push.carried.as_ref(), |out, carried| {
+            let mut fields = Fields::open(out);
+            fields.required(|out| write_bin(out, &carried.device.0));
+            fields.required(|out| write_bin(out, &carried.signature));
+            fields.close();
+        });
+    });
+}
+
+fn read_push(fields: &mut FieldReader<'_, '_>) -> Result<Push> {
+    let number = fields.required(|reader| reader.uint("PUSH number"))?;
+    let scope = fields.required(read_unit)?;
+    let items = fields.required(|reader| {
+        reader.list("PUSH items", PUSH_ITEMS_MAX, |reader| {
+            let mut fields = reader.fields("a PUSH item")?;
+            let doc = fields.required(|reader| read_doc_of(reader, scope))?;
+            let change = fields.required(|reader| reader.bin("a change", CHANGE_IN_FRAME_BYTES_MAX))?.to_vec();
+            fields.finish()?;
+            Ok(PushItem { doc, change })
+        })
+    })?;
+    let bytes: usize = items.iter().map(|item| item.change.len()).sum();
+    if items.len() > 1 && bytes > PUSH_BYTES_MAX {
+        return Err(DecodeError::Limit { what: "change bytes of a PUSH", count: bytes, max: PUSH_BYTES_MAX });
+    }
+    let carried = fields.optional(|reader| {
+        let mut fields = reader.fields("PUSH carried")?;
+        let carried = Carried {
+            device: fields.required(|reader| read_array(reader, "PUSH device")).map(DeviceId)?,
+            signature: fields.required(|reader| reader.bin("PUSH signature", SIGNATURE_BYTES_MAX))?.to_vec(),
+        };
+        fields.finish()?;
+        Ok(carried)
+    })?;
+    Ok(Push { number, scope, items, carried })
+}
+
+fn write_ack(out: &mut Vec<u8>, ack: &Ack) {
+    let mut fields = open(out, ACK);
+    fields.required(|out| write_uint(out, ack.number));
+    fields.required(|out| write_uint(out, ack.through.0));
+    fields.optional(ack.cursor.is_none(), |out| write_option(out, ack.cursor, |out, cursor| write_uint(out, cursor.0)));
+    fields.close();
+}
+
+fn read_ack(fields: &mut FieldReader<'_, '_>) -> Result<Ack> {
+    Ok(Ack {
+        number: fields.required(|reader| reader.uint("ACK number"))?,
+        through: fields.required(|reader| read_sequence(reader, "ACK through"))?,
+        cursor: fields.optional(|reader| read_sequence(reader, "ACK cursor"))?,
+    })
+}
+
+fn write_nack(out: &mut Vec<u8>, nack: &Nack) {
+    let mut fields = open(out, NACK);
+    fields.required(|out| write_uint(out, nack.number));
+    fields.required(|out| write_uint(out, nack_number(nack.code).into()));
+    fields.optional(nack.item.is_none(), |out| write_option(out, nack.item, |out, item| write_uint(out, item.into())));
+    fields.optional(nack.detail.is_empty(), |out| write_str(out, &nack.detail));
+    fields.close();
+}
+
+fn read_nack(fields: &mut FieldReader<'_, '_>) -> Result<Nack> {
+    Ok(Nack {
+        number: fields.required(|reader| reader.uint("NACK number"))?,
+        code: fields.required(|reader| read_code(reader, "NACK code", &NackCode::ALL, nack_number))?,
+        item: fields.optional(|reader| reader.uint32("NACK item"))?,
+        detail: fields.optional(|reader| reader.text("NACK detail", DETAIL_BYTES_MAX))?.unwrap_or_default(),
+    })
+}
+
+fn write_delta(out: &mut Vec<u8>, delta: &Delta) {
+    let mut fields = open(out, DELTA);
+    fields.required(|out| write_unit(out, delta.unit));
+    fields.required(|out| write_uint(out, delta.next.0));
+    fields.optional(delta.groups.is_empty(), |out| {
+        write_list(out, &delta.groups, |out, group| {
+            let mut fields = Fields::open(out);
+            fields.required(|out| write_unit(out, group.scope));
+            fields.required(|out| {
+                write_list(out, &group.items, |out, item| write_delta_item(out, item, group.scope));
+            });
+            fields.close();
+        });
+    });
+    fields.optional(!delta.more, |out| write_bool(out, delta.more));
+    fields.close();
+}
+
+/// Bytes of one item, for packing pages.
+pub(super) fn write_delta_item(out: &mut Vec<u8>, item: &DeltaItem, scope: Scope) {
+    let (doc, bytes, kind) = match item {
+        DeltaItem::Change(doc, change) => (doc, change, 0),
+        DeltaItem::Snapshot(doc, snapshot) => (doc, snapshot, SNAPSHOT),
+    };
+    let mut fields = Fields::open(out);
+    fields.required(|out| write_doc_of(out, *doc, scope));
+    fields.required(|out| write_bin(out, bytes));
+    fields.optional(kind == 0, |out| write_uint(out, kind.into()));
+    fields.close();
+}
+
+fn read_delta(fields: &mut FieldReader<'_, '_>) -> Result<Delta> {
+    let unit = fields.required(read_unit)?;
+    let next = fields.required(|reader| read_sequence(reader, "DELTA next"))?;
+    let mut room = DELTA_ITEMS_MAX;
+    let groups = fields
+        .optional(|reader| {
+            reader.list("DELTA groups", DELTA_ITEMS_MAX, |reader| {
+                let mut fields = reader.fields("a DELTA group")?;
+                let scope = fields.required(read_unit)?;
+                let items = fields
+                    .required(|reader| reader.list("DELTA items", room, |reader| read_delta_item(reader, scope)))?;
+                room = room.saturating_sub(items.len());
+                fields.finish()?;
+                Ok(DeltaGroup { scope, items })
+            })
+        })?
+        .unwrap_or_default();
+    let more = fields.optional(|reader| reader.bool("DELTA more"))?.unwrap_or_default();
+    Ok(Delta { unit, groups, next, more })
+}
+
+fn read_delta_item(reader: &mut Reader<'_>, scope: Scope) -> Result<DeltaItem> {
+    let mut fields = reader.fields("a DELTA item")?;
+    let doc = fields.required(|reader| read_doc_of(reader, scope))?;
+    let bytes = fields.required(|reader| reader.bin("a chunk", CHANGE_IN_FRAME_BYTES_MAX))?;
+    let kind = fields.optional(|reader| reader.small("a DELTA item's kind"))?.unwrap_or_default();
+    fields.finish()?;
+    match kind {
+        0 => Ok(DeltaItem::Change(doc, bytes.to_vec())),
+        SNAPSHOT => Ok(DeltaItem::Snapshot(doc, bytes.to_vec())),
+        other => Err(unknown_number("a DELTA item's kind", other)),
+    }
+}
+
+fn write_receipt(out: &mut Vec<u8>, receipt: &Receipt) {
+    let mut fields = open(out, RECEIPT);
+    fields.required(|out| write_uint(out, receipt.as_of.0));
+    fields.required(|out| write_uint(out, receipt.at.0));
+    fields.optional(receipt.totals.is_empty(), |out| {
+        write_list(out, &receipt.totals, |out, totals| {
+            let mut fields = Fields::open(out);
+            fields.required(|out| write_unit(out, totals.unit));
+            fields.required(|out| write_uint(out, totals.teams));
+            fields.required(|out| write_uint(out, totals.members));
+            fields.close();
+        });
+    });
+    fields.close();
+}
+
+fn read_receipt(fields: &mut FieldReader<'_, '_>) -> Result<Receipt> {
+    Ok(Receipt {
+        as_of: fields.required(|reader| read_sequence(reader, "RECEIPT as of"))?,
+        at: fields.required(|reader| read_time(reader, "RECEIPT time"))?,
+        totals: fields
+            .optional(|reader| {
+                reader.list("RECEIPT totals", RECEIPT_TOTALS_MAX, |reader| {
+                    let mut fields = reader.fields("RECEIPT totals")?;
+                    let totals = UnitTotals {
+                        unit: fields.required(read_unit)?,
+                        teams: fields.required(|reader| reader.uint("RECEIPT teams"))?,
+                        members: fields.required(|reader| reader.uint("RECEIPT members"))?,
+                    };
+                    fields.finish()?;
+                    Ok(totals)
+                })
+            })?
+            .unwrap_or_default(),
+    })
+}
+
+fn write_purge(out: &mut Vec<u8>, purge: &Purge) {
+    let mut fields = open(out, PURGE);
+    fields
+        .optional(purge.scopes.is_empty(), |out| write_list(out, &purge.scopes, |out, scope| write_unit(out, *scope)));
+    fields.optional(purge.docs.is_empty(), |out| {
+        write_list(out, &purge.docs, |out, doc| write_bin(out, doc.as_bytes()));
+    });
+    fields.close();
+}
+
+fn read_purge(fields: &mut FieldReader<'_, '_>) -> Result<Purge> {
+    Ok(Purge {
+        scopes: fields.optional(|reader| reader.list("PURGE scopes", PURGE_SCOPES_MAX, read_unit))?.unwrap_or_default(),
+        docs: fields.optional(|reader| reader.list("PURGE documents", DOCS_MAX, read_doc))?.unwrap_or_default(),
+    })
+}
+
+fn write_option<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnce(&mut Vec<u8>, T)) {
+    match value {
+        Some(value) => write(out, value),
+        None => write_nil(out),
+    }
+}
+
+fn write_unit(out: &mut Vec<u8>, unit: UnitRef) {
+    write_int(out, unit_number::number(unit));
+}
+
+fn read_unit(reader: &mut Reader<'_>) -> Result<UnitRef> {
+    unit_number::unit(reader.int("a unit")?)
+        .ok_or_else(|| DecodeError::Malformed { what: "a unit", detail: "no unit has this number".to_owned() })
+}
+
+/// A document beside its scope: 12 bytes without the 4 that the scope implies, or all 16 when it is another scope's.
+fn write_doc_of(out: &mut Vec<u8>, doc: DocId, scope: Scope) {
+    let [kind, _, _, _, _, unique @ ..] = *doc.as_bytes();
+    if doc.belongs_to(scope) {
+        let mut short = [kind; 1 + DOC_ID_UNIQUE_BYTES];
+        let [_, rest @ ..] = &mut short;
+        *rest = unique;
+        write_bin(out, &short);
+    } else {
+        write_bin(out, doc.as_bytes());
+    }
+}
+
+fn read_doc_of(reader: &mut Reader<'_>, scope: Scope) -> Result<DocId> {
+    let bytes = reader.bin("a document id", DOC_ID_BYTES)?;
+    match <[u8; 1 + DOC_ID_UNIQUE_BYTES]>::try_from(bytes) {
+        Ok([letter, unique @ ..]) => {
+            DocKind::from_letter(letter).map(|kind| DocId::new(kind, scope, unique)).ok_or_else(unknown_kind)
+        }
+        Err(_) => doc_from(bytes),
+    }
+}
+
+fn read_doc(reader: &mut Reader<'_>) -> Result<DocId> {
+    doc_from(reader.bin("a document id", DOC_ID_BYTES)?)
+}
+
+fn doc_from(bytes: &[u8]) -> Result<DocId> {
+    let bytes = bytes.try_into().map_err(|_| DecodeError::Malformed {
+        what: "a document id",
+        detail: format!("{} bytes is no length of an id", bytes.len()),
+    })?;
+    DocId::from_bytes(bytes).map_err(|_| unknown_kind())
+}
+
+fn unknown_kind() -> DecodeError {
+    DecodeError::Malformed { what: "a document id", detail: "its first byte is no kind".to_owned() }
+}
+
+fn read_array<const N: usize>(reader: &mut Reader<'_>, what: &'static str) -> Result<[u8; N]> {
+    let bytes = reader.bin(what, N)?;
+    bytes
+        .try_into()
+        .map_err(|_| DecodeError::Malformed { what, detail: format!("{} bytes instead of {N}", bytes.len()) })
+}
+
+fn read_sequence(reader: &mut Reader<'_>, what: &'static str) -> Result<Sequence> {
+    reader.uint(what).map(Sequence)
+}
+
+fn read_time(reader: &mut Reader<'_>, what: &'static str) -> Result<TimestampMs> {
+    reader.uint(what).map(TimestampMs)
+}
+
+/// Reads a number that stands for one of `all`.
+fn read_code<T: Copy>(reader: &mut Reader<'_>, what: &'static str, all: &[T], number: impl Fn(T) -> u8) -> Result<T> {
+    let found = reader.small(what)?;
+    all.iter().copied().find(|code| number(*code) == found).ok_or_else(|| unknown_number(what, found))
+}
+
+fn unknown_number(what: &'static str, number: u8) -> DecodeError {
+    DecodeError::Malformed { what, detail: format!("number {number} is unknown to this version") }
+}
+
+const fn reason_number(reason: ChallengeReason) -> u8 {
+    match reason {
+        ChallengeReason::Ticket => 0,
+        ChallengeReason::Clock => 1,
+    }
+}
+
+const fn nack_number(code: NackCode) -> u8 {
+    match code {
+        NackCode::OutOfScope => 0,
+        NackCode::Forbidden => 1,
+        NackCode::Malformed => 2,
+        NackCode::ForeignActor => 3,
+        NackCode::WrongDocument => 4,
+        NackCode::TooLarge => 5,
+        NackCode::Unavailable => 6,
+        NackCode::Held => 7,
+        NackCode::Erased => 8,
+    }
+}
+
+const fn goodbye_number(code: GoodbyeCode) -> u8 {
+    match code {
+        GoodbyeCode::Done => 0,
+        GoodbyeCode::Shutdown => 1,
+        GoodbyeCode::Protocol => 2,
+        GoodbyeCode::Version => 3,
+        GoodbyeCode::Unauthorized => 4,
+        GoodbyeCode::Revoked => 5,
+        GoodbyeCode::OutOfScope => 6,
+        GoodbyeCode::Overload => 7,
+        GoodbyeCode::Internal => 8,
+    }
+}

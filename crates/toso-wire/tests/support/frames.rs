@@ -1,0 +1,121 @@
+//! Strategies for arbitrary frames, shared by the property tests.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use toso_core::id::{DeviceId, Digest, DocId, DocKind, Epoch, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitList, UnitRef};
+use toso_wire::{
+    Ack, Carried, Challenge, ChallengeReason, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye, GoodbyeCode, Hello,
+    Interest, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, RetryAfter, Ticket, UnitTotals, Welcome,
+};
+
+/// A frame of any type.
+pub(crate) fn any_frame() -> impl Strategy<Value = Frame> {
+    prop_oneof![
+        any_hello().prop_map(Frame::Hello),
+        any_welcome().prop_map(Frame::Welcome),
+        (any::<u64>(), vec(any::<u8>(), 0..=32), select(&ChallengeReason::ALL[..]))
+            .prop_map(|(at, nonce, reason)| Frame::Challenge(Challenge { at: TimestampMs(at), nonce, reason })),
+        any_push().prop_map(Frame::Push),
+        (any::<u64>(), any::<u64>(), option::of(any::<u64>())).prop_map(|(number, through, cursor)| Frame::Ack(Ack {
+            number,
+            through: Sequence(through),
+            cursor: cursor.map(Sequence)
+        })),
+        (any::<u64>(), option::of(any::<u32>()), select(&NackCode::ALL[..]), "\\PC{0,75}")
+            .prop_map(|(number, item, code, detail)| Frame::Nack(Nack { number, item, code, detail })),
+        any_delta().prop_map(Frame::Delta),
+        any_receipt().prop_map(Frame::Receipt),
+        (vec(any_unit(), 0..6), vec(any_doc(), 0..6)).prop_map(|(scopes, docs)| Frame::Purge(Purge { scopes, docs })),
+        vec(any_doc(), 0..6).prop_map(|docs| Frame::Erased(Erased { docs })),
+        any::<u64>().prop_map(|delay_ms| Frame::RetryAfter(RetryAfter { delay_ms })),
+        (select(&GoodbyeCode::ALL[..]), "\\PC{0,75}")
+            .prop_map(|(code, detail)| Frame::Goodbye(Goodbye { code, detail })),
+    ]
+}
+
+/// A HELLO whose token keeps within the limit.
+pub(crate) fn any_hello() -> impl Strategy<Value = Hello> {
+    let proof = prop_oneof![
+        vec(any::<u8>(), 0..=128).prop_map(Proof::Ticket),
+        (vec(any::<u8>(), 0..=900), any::<u64>(), vec(any::<u8>(), 0..=32), vec(any::<u8>(), 0..=64))
+            .prop_map(|(token, at, nonce, signature)| Proof::Token { token, at: TimestampMs(at), nonce, signature }),
+    ];
+    let interest = (any_unit(), any::<u64>(), any::<u64>()).prop_map(|(unit, cursor, digest)| Interest {
+        unit,
+        cursor: Sequence(cursor),
+        digest: Digest(digest),
+    });
+    (any::<u8>(), proof, option::of(any::<u64>()), vec(interest, 0..=16), any::<bool>(), option::of(any_push()))
+        .prop_map(|(protocol, proof, epoch, interests, live, push)| Hello {
+            protocol,
+            proof,
+            epoch: epoch.map(Epoch),
+            interests,
+            live,
+            push,
+        })
+}
+
+fn any_welcome() -> impl Strategy<Value = Welcome> {
+    let ticket = (vec(any::<u8>(), 0..=128), any::<u64>())
+        .prop_map(|(bytes, expires_at)| Ticket { bytes, expires_at: TimestampMs(expires_at) });
+    (any::<u64>(), any::<u64>(), option::of(ticket), any::<u64>()).prop_map(|(epoch, at, ticket, pending)| Welcome {
+        epoch: Epoch(epoch),
+        at: TimestampMs(at),
+        ticket,
+        pending,
+    })
+}
+
+fn any_push() -> impl Strategy<Value = Push> {
+    let carried = (any::<[u8; 8]>(), vec(any::<u8>(), 0..=64))
+        .prop_map(|(device, signature)| Carried { device: DeviceId(device), signature });
+    (any::<u64>(), any_unit(), option::of(carried)).prop_flat_map(|(number, scope, carried)| {
+        let item = (any_doc_near(scope), vec(any::<u8>(), 0..200)).prop_map(|(doc, change)| PushItem { doc, change });
+        vec(item, 0..6).prop_map(move |items| Push { number, scope, items, carried: carried.clone() })
+    })
+}
+
+fn any_delta() -> impl Strategy<Value = Delta> {
+    let group = any_unit().prop_flat_map(|scope| {
+        let item = (any_doc_near(scope), vec(any::<u8>(), 0..200), any::<bool>()).prop_map(|(doc, bytes, folded)| {
+            if folded { DeltaItem::Snapshot(doc, bytes) } else { DeltaItem::Change(doc, bytes) }
+        });
+        vec(item, 0..6).prop_map(move |items| DeltaGroup { scope, items })
+    });
+    (any_unit(), vec(group, 0..4), any::<u64>(), any::<bool>()).prop_map(|(unit, groups, next, more)| Delta {
+        unit,
+        groups,
+        next: Sequence(next),
+        more,
+    })
+}
+
+fn any_receipt() -> impl Strategy<Value = Receipt> {
+    let totals =
+        (any_unit(), any::<u64>(), any::<u64>()).prop_map(|(unit, teams, members)| UnitTotals { unit, teams, members });
+    (any::<u64>(), any::<u64>(), vec(totals, 0..=16)).prop_map(|(as_of, at, totals)| Receipt {
+        as_of: Sequence(as_of),
+        at: TimestampMs(at),
+        totals,
+    })
+}
+
+fn any_unit() -> impl Strategy<Value = UnitRef> {
+    (select(&UnitList::ALL[..]), "[0-9]{2,5}").prop_map(|(list, code)| UnitRef::new(list, &code).expect("a code"))
+}
+
+fn any_doc() -> impl Strategy<Value = DocId> {
+    any_unit().prop_flat_map(any_doc_near)
+}
+
+/// A document of the scope, or now and then of another.
+fn any_doc_near(scope: Scope) -> impl Strategy<Value = DocId> {
+    let scope = prop_oneof![4 => Just(scope), 1 => any_unit()];
+    (select(&DocKind::ALL[..]), scope, any::<[u8; 11]>())
+        .prop_map(|(kind, scope, unique)| DocId::new(kind, scope, unique))
+}
