@@ -10,8 +10,9 @@
 //! The client's HELLO travels in the upgrade request, see [`hello_token`].
 
 pub mod codec;
-pub mod error;
+mod compress;
 pub mod enrol;
+pub mod error;
 pub mod frame;
 pub mod limits;
 pub mod pack;
