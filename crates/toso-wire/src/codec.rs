@@ -8,12 +8,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use self::msgpack::Reader;
+use crate::compress;
 use crate::error::DecodeError;
 use crate::frame::{Frame, Hello, Push};
 use crate::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX};
 
 /// Header byte of a frame whose body follows as it is.
 const FORM_PLAIN: u8 = 0x00;
+/// Header byte of a frame whose body was compressed with dictionary 1.
+const FORM_DICTIONARY_1: u8 = 0x01;
 /// Bytes before each frame of a stream.
 const STREAM_LENGTH_BYTES: usize = 4;
 
@@ -22,13 +25,21 @@ const STREAM_LENGTH_BYTES: usize = 4;
 /// A frame within the limits of [`crate::limits`] encodes to at most [`FRAME_BYTES_MAX`]; whoever fills a frame keeps
 /// to them, and the receiver refuses one that is over.
 pub fn encode(frame: &Frame) -> Vec<u8> {
-    encode_plain(frame)
+    shorter_form(encode_plain(frame))
 }
 
-/// Encodes a frame without compression.
+/// Encodes a frame without compression, as tests and tools want it.
 pub fn encode_plain(frame: &Frame) -> Vec<u8> {
     let mut out = vec![FORM_PLAIN];
     body::write(&mut out, frame);
+    out
+}
+
+fn shorter_form(plain: Vec<u8>) -> Vec<u8> {
+    let Some(block) = plain.split_first().and_then(|(_, body)| compress::deflate(body)) else { return plain };
+    let mut out = Vec::with_capacity(1 + block.len());
+    out.push(FORM_DICTIONARY_1);
+    out.extend(block);
     out
 }
 
@@ -45,6 +56,7 @@ pub fn decode(bytes: &[u8]) -> Result<Frame, DecodeError> {
     match bytes.split_first() {
         None => Err(DecodeError::Truncated { what: "the form byte" }),
         Some((&FORM_PLAIN, body)) => read_whole(body),
+        Some((&FORM_DICTIONARY_1, block)) => compress::inflate(block, read_whole),
         Some((&form, _)) => Err(DecodeError::UnknownForm { form }),
     }
 }

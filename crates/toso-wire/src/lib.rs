@@ -10,6 +10,7 @@
 //! The client's HELLO travels in the upgrade request, see [`hello_token`].
 
 pub mod codec;
+mod compress;
 pub mod enrol;
 pub mod error;
 pub mod frame;

@@ -1,0 +1,217 @@
+//! The exact bytes of every frame type. These, not the tables in `docs/wire-format.md`, are the wire format.
+//!
+//! A difference here means that phones in the field no longer understand the server. If a change is meant (a new
+//! optional field at the end), run `cargo test -p toso-wire --test golden`: each failing assertion prints the new bytes
+//! on its left; copy them only after making sure that the old bytes still decode (keep them as a further case).
+
+use data_encoding::HEXLOWER;
+use toso_core::id::{DeviceId, Digest, DocId, DocKind, Epoch, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::UnitRef;
+use toso_wire::{
+    Ack, Carried, Challenge, ChallengeReason, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye, GoodbyeCode, Hello,
+    Interest, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, RetryAfter, Ticket, UnitTotals, Welcome, decode,
+    decode_stream, encode_plain, encode_stream, hello_from_token, hello_token,
+};
+
+const AT: TimestampMs = TimestampMs(1_663_549_200_000);
+
+/// Compares and decodes.
+#[track_caller]
+fn pin(frame: &Frame, hex: &str) {
+    let hex: String = hex.split_whitespace().collect();
+    assert_eq!(HEXLOWER.encode(&encode_plain(frame)), hex);
+    assert_eq!(decode(&HEXLOWER.decode(hex.as_bytes()).expect("hex")).expect("decodes"), *frame);
+}
+
+fn unit(text: &str) -> UnitRef {
+    text.parse().expect("a unit")
+}
+
+fn team() -> DocId {
+    DocId::new(DocKind::Team, unit("2022/00001"), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+}
+
+fn push() -> Push {
+    let items = vec![PushItem { doc: team(), change: vec![0x85, 0x6f, 0x4a, 0x83] }];
+    Push { number: 1, scope: unit("2022/00001"), items, carried: None }
+}
+
+fn hello() -> Hello {
+    Hello {
+        protocol: 1,
+        proof: Proof::Ticket(vec![0xaa; 4]),
+        epoch: Some(Epoch(0x0102_0304_0506_0708)),
+        interests: vec![Interest {
+            unit: unit("2022/00001"),
+            cursor: Sequence(300),
+            digest: Digest(0x1112_1314_1516_1718),
+        }],
+        live: true,
+        push: None,
+    }
+}
+
+#[test]
+fn hello_with_a_ticket() {
+    pin(&Frame::Hello(hello()), "00960101c404aaaaaaaacf0102030405060708919301cd012ccf1112131415161718c3");
+}
+
+#[test]
+fn hello_on_first_contact() {
+    let proof = Proof::Token { token: vec![1, 2], at: AT, nonce: vec![3; 8], signature: vec![4; 64] };
+    let interests = vec![Interest { unit: unit("2025/01"), cursor: Sequence::ZERO, digest: Digest::default() }];
+    pin(
+        &Frame::Hello(Hello { proof, epoch: None, interests, live: false, ..hello() }),
+        "0095010194c4020102cf0000018353425680c4080303030303030303c44004040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404c09191d2fffe4e66",
+    );
+}
+
+#[test]
+fn hello_with_a_push() {
+    pin(
+        &Frame::Hello(Hello { interests: Vec::new(), push: Some(push()), ..hello() }),
+        "00970101c404aaaaaaaacf010203040506070890c39301019192c40c740102030405060708090a0bc404856f4a83",
+    );
+}
+
+#[test]
+fn welcome() {
+    let welcome = Welcome { epoch: Epoch(9), at: AT, ticket: None, pending: 0 };
+    pin(&Frame::Welcome(welcome.clone()), "00930209cf0000018353425680");
+    let ticket = Some(Ticket { bytes: vec![0xbb; 4], expires_at: AT });
+    pin(
+        &Frame::Welcome(Welcome { ticket, pending: 61, ..welcome }),
+        "00950209cf00000183534256803d92c404bbbbbbbbcf0000018353425680",
+    );
+}
+
+#[test]
+fn challenge() {
+    let challenge = |reason| Frame::Challenge(Challenge { at: AT, nonce: vec![7; 8], reason });
+    pin(&challenge(ChallengeReason::Ticket), "009403cf0000018353425680c408070707070707070700");
+    pin(&challenge(ChallengeReason::Clock), "009403cf0000018353425680c408070707070707070701");
+}
+
+#[test]
+fn push_of_an_own_and_of_a_carried_change() {
+    pin(&Frame::Push(push()), "00940401019192c40c740102030405060708090a0bc404856f4a83");
+    let carried = Some(Carried { device: DeviceId([0xdd; 8]), signature: vec![4; 64] });
+    // The document was made for another commune: its id travels whole.
+    pin(
+        &Frame::Push(Push { scope: unit("2025/00004"), carried, ..push() }),
+        "00950401fb9192c4107427b1e7110102030405060708090a0bc404856f4a8392c408ddddddddddddddddc44004040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404040404",
+    );
+}
+
+#[test]
+fn ack() {
+    pin(&Frame::Ack(Ack { number: 2, through: Sequence(70_000), cursor: None }), "00930502ce00011170");
+    pin(
+        &Frame::Ack(Ack { number: 2, through: Sequence(70_000), cursor: Some(Sequence(70_000)) }),
+        "00940502ce00011170ce00011170",
+    );
+}
+
+#[test]
+fn nack() {
+    pin(&Frame::Nack(Nack { number: 3, item: None, code: NackCode::Unavailable, detail: String::new() }), "0093060306");
+    pin(
+        &Frame::Nack(Nack { number: 3, item: Some(0), code: NackCode::OutOfScope, detail: "x".to_owned() }),
+        "009506030000a178",
+    );
+    let numbers: Vec<u8> = NackCode::ALL
+        .iter()
+        .map(|code| encode_plain(&Frame::Nack(Nack { number: 3, item: None, code: *code, detail: String::new() }))[4])
+        .collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn delta() {
+    let items = vec![DeltaItem::Change(team(), vec![1, 2, 3]), DeltaItem::Snapshot(team(), vec![4, 5])];
+    let groups = vec![DeltaGroup { scope: unit("2022/00001"), items }];
+    pin(
+        &Frame::Delta(Delta { unit: unit("2022/01"), groups, next: Sequence(5), more: true }),
+        "009507ce0001b199059192019292c40c740102030405060708090a0bc40301020393c40c740102030405060708090a0bc402040501c3",
+    );
+    pin(
+        &Frame::Delta(Delta { unit: unit("2022/001"), groups: Vec::new(), next: Sequence(5), more: false }),
+        "009307ce0001adb105",
+    );
+}
+
+#[test]
+fn receipt() {
+    let totals = vec![UnitTotals { unit: unit("2022/00001"), teams: 10, members: 50 }];
+    pin(
+        &Frame::Receipt(Receipt { as_of: Sequence(70_000), at: AT, totals }),
+        "009408ce00011170cf00000183534256809193010a32",
+    );
+}
+
+#[test]
+fn purge_and_erased() {
+    pin(
+        &Frame::Purge(Purge { scopes: vec![unit("2022/00001"), unit("2025/00")], docs: Vec::new() }),
+        "0092099201d2fffe4e67",
+    );
+    pin(
+        &Frame::Purge(Purge { scopes: Vec::new(), docs: vec![team()] }),
+        "0093099091c4107427b1e7110102030405060708090a0b",
+    );
+    pin(&Frame::Erased(Erased { docs: vec![team()] }), "00920a91c4107427b1e7110102030405060708090a0b");
+}
+
+#[test]
+fn retry_after_and_goodbye() {
+    pin(&Frame::RetryAfter(RetryAfter { delay_ms: 30_000 }), "00920bcd7530");
+    pin(&Frame::Goodbye(Goodbye { code: GoodbyeCode::Done, detail: String::new() }), "00920c00");
+    pin(&Frame::Goodbye(Goodbye { code: GoodbyeCode::Internal, detail: "x".to_owned() }), "00930c08a178");
+    let numbers: Vec<u8> = GoodbyeCode::ALL
+        .iter()
+        .map(|code| encode_plain(&Frame::Goodbye(Goodbye { code: *code, detail: String::new() }))[3])
+        .collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn token() {
+    let token = "AJYBAcQEqqqqqs8BAgMEBQYHCJGTAc0BLM8REhMUFRYXGMM";
+    assert_eq!(hello_token(&hello()), token);
+    assert_eq!(hello_from_token(token), Ok(hello()));
+}
+
+#[test]
+fn stream() {
+    let frames = [
+        Frame::Ack(Ack { number: 1, through: Sequence(2), cursor: None }),
+        Frame::Goodbye(Goodbye { code: GoodbyeCode::Done, detail: String::new() }),
+    ];
+    let bytes = encode_stream(&frames);
+    assert_eq!(HEXLOWER.encode(&bytes), "0000000500930501020000000400920c00");
+    assert_eq!(decode_stream(&bytes, 2).expect("decodes"), frames);
+}
+
+/// A peer of the next version adds fields at the end, of the frame and of what is nested in it.
+#[test]
+fn fields_of_a_later_version_are_passed_over() {
+    let ack = "00 95 05 02 03 c0 82 01 91 02 a1 78 d4 01 02";
+    let bytes = HEXLOWER.decode(ack.replace(' ', "").as_bytes()).expect("hex");
+    assert_eq!(decode(&bytes), Ok(Frame::Ack(Ack { number: 2, through: Sequence(3), cursor: None })));
+    let receipt = "00 94 08 05 06 91 94 01 0a 32 c3";
+    let bytes = HEXLOWER.decode(receipt.replace(' ', "").as_bytes()).expect("hex");
+    let totals = vec![UnitTotals { unit: unit("2022/00001"), teams: 10, members: 50 }];
+    assert_eq!(decode(&bytes), Ok(Frame::Receipt(Receipt { as_of: Sequence(5), at: TimestampMs(6), totals })));
+}
+
+/// A peer that writes defaults out (nil or the value) means the same.
+#[test]
+fn defaults_may_be_written_out() {
+    let bytes = HEXLOWER.decode(b"009405020ac0").expect("hex");
+    assert_eq!(decode(&bytes), Ok(Frame::Ack(Ack { number: 2, through: Sequence(10), cursor: None })));
+    let bytes = HEXLOWER.decode(b"00930ca00000").expect("hex");
+    assert!(decode(&bytes).is_err(), "a text where a code belongs");
+    let bytes = HEXLOWER.decode(b"00930c00a0").expect("hex");
+    assert_eq!(decode(&bytes), Ok(Frame::Goodbye(Goodbye { code: GoodbyeCode::Done, detail: String::new() })));
+}

@@ -1,0 +1,114 @@
+//! What frames cost, counted on real changes: the budgets of a phone on 2G. Arithmetic, not timing, so exact everywhere.
+//!
+//! `cargo test -p toso-wire --test sizes -- --nocapture` prints the figures.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a frame that cannot be measured is a failed test")]
+
+#[path = "support/register.rs"]
+mod register;
+#[path = "support/sample_frames.rs"]
+mod sample_frames;
+
+use register::{Random, Register};
+use toso_core::id::{Epoch, Sequence};
+use toso_core::time::TimestampMs;
+use toso_wire::limits::PAGE_BYTES_MAX;
+use toso_wire::{Frame, Receipt, UnitTotals, Welcome, encode, encode_plain, encoded_push_len, hello_token};
+
+/// Seeds that no dictionary was trained from.
+const SEEDS: std::ops::Range<u64> = 2_000_000..2_000_040;
+
+/// 19/9/2022, 08:00 in Hanoi.
+const AT: TimestampMs = TimestampMs(1_663_549_200_000);
+
+#[test]
+fn a_phone_with_nothing_new_sends_at_most_110_characters() {
+    let longest = SEEDS
+        .map(|seed| hello_token(&sample_frames::hello(&mut Random::new(seed), &Register::new(seed), None)).len())
+        .max()
+        .expect("seeds");
+    println!("HELLO with a ticket of 40 bytes: at most {longest} characters");
+    assert!(longest <= 110, "{longest} characters");
+}
+
+#[test]
+fn a_phone_with_nothing_new_receives_at_most_60_bytes() {
+    let welcome = Welcome { epoch: Epoch(u64::MAX), at: AT, ticket: None, pending: 0 };
+    let totals = vec![UnitTotals { unit: Register::new(1).scope, teams: 10, members: 300 }];
+    let receipt = Receipt { as_of: Sequence(900_000), at: AT, totals };
+    let bytes = encode(&Frame::Welcome(welcome)).len() + encode(&Frame::Receipt(receipt)).len();
+    println!("WELCOME and RECEIPT: {bytes} bytes");
+    assert!(bytes <= 60, "{bytes} bytes");
+}
+
+/// One field of a team, changed by the device that wrote it last: the everyday edit.
+#[test]
+fn an_edit_of_one_field_adds_at_most_160_characters() {
+    let (mut plain, mut packed, mut added_worst, mut added_sum, mut count) = (0, 0, 0, 0, 0);
+    for seed in SEEDS {
+        let mut register = Register::various(seed, 1, 0);
+        register.one_device();
+        // The first save of a field, and a later one.
+        for _ in 0..2 {
+            register.edit_households();
+            let push = sample_frames::push(1, &register.saved[register.saved.len() - 1..]);
+            let hello = |push| hello_token(&sample_frames::hello(&mut Random::new(seed), &register, push)).len();
+            let added = hello(Some(push.clone())) - hello(None);
+            added_worst = added_worst.max(added);
+            added_sum += added;
+            plain += encode_plain(&Frame::Push(push.clone())).len();
+            packed += encoded_push_len(&push);
+            count += 1;
+        }
+    }
+    println!(
+        "PUSH of one field: {} bytes plain, {} compressed; in HELLO {} characters more, at worst {added_worst}",
+        plain / count,
+        packed / count,
+        added_sum / count
+    );
+    assert!(added_worst <= 160, "{added_worst} characters");
+}
+
+/// Whatever field of whatever document, also over another device's value (whose actor, 16 bytes, the change names).
+#[test]
+fn any_edit_of_one_field_adds_at_most_160_characters_on_average() {
+    let (mut added_sum, mut added_worst, mut count) = (0, 0, 0);
+    for seed in SEEDS {
+        let mut register = Register::various(seed, 3, 10);
+        for turn in 0..20 {
+            let before = register.saved.len();
+            if turn % 2 == 0 {
+                register.edit_member();
+            } else {
+                register.edit_team();
+            }
+            if register.saved.len() == before {
+                continue;
+            }
+            let push = sample_frames::push(1, &register.saved[before..]);
+            let hello = |push| hello_token(&sample_frames::hello(&mut Random::new(seed), &register, push)).len();
+            let added = hello(Some(push)) - hello(None);
+            added_sum += added;
+            added_worst = added_worst.max(added);
+            count += 1;
+        }
+    }
+    println!("any edit in HELLO: {} characters more on average, at worst {added_worst}", added_sum / count);
+    assert!(added_sum / count <= 160, "{} characters", added_sum / count);
+}
+
+#[test]
+fn a_commune_of_10_teams_and_50_members_comes_in_one_page() {
+    let mut worst = 0;
+    for seed in SEEDS {
+        let mut register = Register::various(seed, 10, 50);
+        register.add_hamlets();
+        let pages = sample_frames::pages(&register, PAGE_BYTES_MAX);
+        let bytes: usize = pages.iter().map(|page| encode(&Frame::Delta(page.clone())).len()).sum();
+        assert_eq!(pages.len(), 1, "{bytes} bytes");
+        worst = worst.max(bytes);
+    }
+    println!("10 teams and 50 members: at most {worst} bytes");
+    assert!(worst <= PAGE_BYTES_MAX, "{worst} bytes");
+}

@@ -1,0 +1,46 @@
+//! Frames as phones and the server exchange them, around the changes of a [`Register`].
+
+#![allow(dead_code, reason = "each user needs a part")]
+
+use toso_core::id::{Digest, Epoch, Sequence};
+use toso_wire::limits::PROTOCOL_VERSION;
+use toso_wire::{Delta, DeltaItem, Hello, Interest, Proof, Push, PushItem, pack_delta};
+
+use crate::register::{Random, Register, Saved};
+
+/// A PUSH of some changes of one commune.
+pub(crate) fn push(number: u64, saved: &[Saved]) -> Push {
+    let scope = saved.first().expect("a change").scope;
+    let items = saved.iter().map(|saved| PushItem { doc: saved.doc, change: saved.change.clone() }).collect();
+    Push { number, scope, items, carried: None }
+}
+
+/// The HELLO of a phone that resumes with a ticket of 40 bytes.
+pub(crate) fn hello(random: &mut Random, register: &Register, push: Option<Push>) -> Hello {
+    let cursor = Sequence(100_000 + random.below(900_000));
+    Hello {
+        protocol: PROTOCOL_VERSION,
+        proof: Proof::Ticket(random.bytes::<40>().to_vec()),
+        epoch: Some(Epoch(random.next())),
+        interests: vec![Interest { unit: register.scope, cursor, digest: Digest(random.next()) }],
+        live: true,
+        push,
+    }
+}
+
+/// The pages that bring a commune to a new phone.
+pub(crate) fn pages(register: &Register, page_bytes_max: usize) -> Vec<Delta> {
+    let mut rest = register.saved.as_slice();
+    let mut pages = Vec::new();
+    while !rest.is_empty() {
+        let first = 100_000 + (register.saved.len() - rest.len()) as u64;
+        let entries = rest.iter().zip(first..).map(|(saved, sequence)| {
+            (Sequence(sequence), saved.scope, DeltaItem::Change(saved.doc, saved.change.clone()))
+        });
+        let (page, packed) = pack_delta(register.scope, entries, page_bytes_max);
+        assert!(packed > 0, "a change always fits into a frame");
+        pages.push(page);
+        rest = &rest[packed..];
+    }
+    pages
+}
