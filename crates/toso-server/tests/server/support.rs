@@ -1,5 +1,7 @@
 //! A server in a temporary folder, devices that enrol with it, and a raw WebSocket client.
 
+#![allow(clippy::indexing_slicing, reason = "JSON answers are indexed; a missing field fails the test, as it should")]
+
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

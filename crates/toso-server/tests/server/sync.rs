@@ -322,30 +322,41 @@ async fn an_officer_of_a_province_gets_every_commune_live_and_in_pages() {
     let centre = Centre::start().await;
     let officer = centre.device("01", "officer").await;
     let recorder = centre.device(COMMUNE, "recorder").await;
-    let mut wire = Wire::open(&centre, &recorder.hello()).await;
-    // About 450 changes: several pages.
-    for push in 1..=3_u64 {
+    let mut field = Wire::open(&centre, &recorder.hello()).await;
+    // 750 changes: more than one reading, so several pages.
+    for push in 1..=5_u64 {
         let items = (0..150).map(|number| recorder.team(&format!("tổ {}", push * 1000 + number)).1).collect();
-        wire.send(&recorder.push(push, items)).await;
-        wire.ack(push).await;
+        field.send(&recorder.push(push, items)).await;
+        field.ack(push).await;
     }
     let mut wide = Wire::open(&centre, &officer.hello()).await;
-    assert_eq!(wide.welcome().await.pending, 450);
+    assert_eq!(wide.welcome().await.pending, 750);
     let (mut pulled, mut pages) = (0, 0);
     loop {
         let Frame::Delta(delta) = wide.frame().await else { continue };
         pages += 1;
         pulled += delta.groups.iter().map(|group| group.items.len()).sum::<usize>();
         if !delta.more {
-            assert_eq!(delta.next, Sequence(450));
+            assert_eq!(delta.next, Sequence(750));
             break;
         }
     }
-    assert!(pulled == 450 && pages > 1, "{pulled} in {pages} pages");
-    wire.send(&recorder.push(4, vec![recorder.team("tổ mới").1])).await;
+    assert!(pulled == 750 && pages > 1, "{pulled} in {pages} pages");
+    field.send(&recorder.push(6, vec![recorder.team("tổ mới").1])).await;
     wide.until(|frame| match frame {
-        Frame::Delta(delta) if delta.next == Sequence(451) => Some(()),
+        Frame::Delta(delta) if delta.next == Sequence(751) => Some(()),
         _ => None,
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_push_gets_its_receipt_however_counting_and_acknowledging_race() {
+    let centre = Centre::start().await;
+    let device = centre.device(COMMUNE, "recorder").await;
+    let mut wire = Wire::open(&centre, &device.hello()).await;
+    for number in 1..=100 {
+        wire.send(&device.push(number, vec![device.team(&format!("tổ {number}")).1])).await;
+        assert_eq!(wire.receipt(Sequence(number)).await.totals[0].teams, number);
+    }
 }
