@@ -277,7 +277,9 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         self.work.push(Box::pin(async move {
             let Ok(_place) = Arc::clone(&shared.read_places).acquire_owned().await else { return Done::Failed };
-            let read = tokio::task::spawn_blocking(move || read(&shared)).await;
+            // Tracked, so that the server's end waits for it even when the session is gone.
+            let tasks = shared.tasks.clone();
+            let read = tasks.spawn_blocking(move || read(&shared)).await;
             match read {
                 Ok(Ok(event)) => Done::Event(event),
                 Ok(Err(error)) => {
