@@ -1,2 +1,60 @@
-//! Stub.
-fn main() {}
+//! The project's own tasks, run as `cargo xtask TASK`.
+//!
+//! They live in Rust, not in shell scripts, so that they run alike on every developer's machine and on the build
+//! server, and so that the rules of the house (which crate may use which, what stays pure, what docs may name) are
+//! tested code.
+
+mod ci;
+mod scan;
+mod tidy;
+mod tree;
+
+use std::process::ExitCode;
+
+use crate::tree::Tree;
+
+const USAGE: &str = "\
+Tasks of the Toso workspace.
+
+Usage: cargo xtask TASK
+
+Tasks:
+  ci      Everything that must hold before a change is merged: format, tidy, clippy, docs, tests.
+          Stops at the first step that fails.
+  tidy    The rules of the house that no compiler checks: arrows between crates, purity, limits on files,
+          paths named in docs, licences and uses of dependencies.
+  help    This text (also --help, -h).
+
+Exit codes: 0 all is well, 1 something failed, 2 wrong usage.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["ci"] => ci::run(),
+        ["tidy"] => run_tidy(),
+        ["help" | "--help" | "-h"] | ["ci" | "tidy", "--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        [] => return usage_error("name a task"),
+        other => return usage_error(&format!("there is no task `{}`", other.join(" "))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage_error(message: &str) -> ExitCode {
+    eprintln!("xtask: {message}\n\n{USAGE}");
+    ExitCode::from(2)
+}
+
+fn run_tidy() -> Result<(), String> {
+    tidy::run(&Tree::open()?)
+}

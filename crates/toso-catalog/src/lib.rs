@@ -15,8 +15,8 @@
 //!
 //! A *scope* is a unit that documents belong to: a commune, or one of the five island districts of 2022 that have none.
 //!
-//! The crate is pure. Everything is sorted the Vietnamese way (by name without its kind word), because every list ends
-//! before a person's eyes. Where the data come from, and how sure they are, is told in the crate's `data/README.md`.
+//! The crate is pure. What a person sees (children, provinces, hits) is sorted the Vietnamese way, by name without its
+//! kind word; what only a program walks (scopes) by code. Where the data come from, and how sure they are, is told in the crate's `data/README.md`.
 //!
 //! ```
 //! use toso_catalog::Catalog;

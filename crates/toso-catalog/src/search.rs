@@ -1,7 +1,7 @@
 //! Finding a unit by its name, however it is typed.
 //!
 //! Every name is kept under three keys: as written, without tones, without any marks. A text is turned into the same
-//! keys and compared with all names in turn, which takes a millisecond or two and leaves no structure to keep right. Ranking: a name that fits with its marks beats one that fits without tones, and that
+//! keys and compared with all names in turn, which takes 2 to 5 ms and leaves no structure to keep right. Ranking: a name that fits with its marks beats one that fits without tones, and that
 //! beats one that fits without marks; within a tier, the whole name beats its beginning, and so on.
 
 use std::collections::BTreeMap;
@@ -86,9 +86,13 @@ const KIND_SHORT: [(&str, &str); 8] = [
 /// Names that everybody shortens.
 const NAME_SHORT: [(&str, &str); 2] = [("hcm", "hồ chí minh"), ("tphcm", "thành phố hồ chí minh")];
 
-/// The names of one list as search keys, in the order of its table.
+/// The names of one list as search keys, in Vietnamese order, so that equal hits stand in it too.
 #[derive(Debug)]
 pub(crate) struct SearchIndex {
+    /// Positions in the list's table, in the order of the keys.
+    order: Vec<u16>,
+    /// The place in `order` by position.
+    places: Vec<u16>,
     /// By [`TIERS`].
     keys: [KeyColumn; TIERS.len()],
 }
@@ -115,14 +119,21 @@ impl SearchIndex {
             kind_words.insert(kind, TIERS.map(|tier| key(tier, kind.word())));
         }
         let mut keys: [KeyColumn; TIERS.len()] = Default::default();
-        for unit in table.units() {
+        let order = table.vietnamese_order();
+        let mut places = vec![0; order.len()];
+        for (position, place) in order.iter().zip(0u16..) {
+            if let Some(slot) = places.get_mut(usize::from(*position)) {
+                *slot = place;
+            }
+        }
+        for unit in order.iter().filter_map(|position| Some(&table.node(*position)?.unit)) {
             for ((column, tier), kind) in
                 keys.iter_mut().zip(TIERS).zip(kind_words.get(&unit.kind).into_iter().flatten())
             {
                 column.push(kind, &key(tier, unit.name_without_kind()));
             }
         }
-        Self { keys }
+        Self { order, places, keys }
     }
 
     pub(crate) fn search(&self, table: &ListTable, text: &str, limit: usize) -> Vec<Hit> {
@@ -140,12 +151,12 @@ impl SearchIndex {
                 fits.then_some(Rank { tier: Tier::Folded, position: Match::Path })
             });
         }
-        // A stable sort keeps the order of the tree, provinces first, among equals.
+        // Wider units first among equals; then a stable sort keeps the Vietnamese order.
         hits.sort_by_key(|(rank, unit)| (*rank, unit.level));
         hits.into_iter().take(limit).map(|(rank, unit)| Hit { unit: unit.unit, rank }).collect()
     }
 
-    /// The units that fit a reading of the text, each with its best rank, in the order of the table.
+    /// The units that fit a reading of the text, each with its best rank, in Vietnamese order.
     fn ranked<'t>(
         &self,
         table: &'t ListTable,
@@ -155,8 +166,9 @@ impl SearchIndex {
         let [exact, toneless, folded] = &self.keys;
         let names = exact.iter().zip(toneless.iter()).zip(folded.iter());
         names
-            .zip(table.units())
-            .filter_map(|(((exact, toneless), folded), unit)| {
+            .zip(&self.order)
+            .filter_map(|(((exact, toneless), folded), position)| {
+                let unit = &table.node(*position)?.unit;
                 let best = queries
                     .iter()
                     .filter(|query| self.lies_in(table, unit, query))
@@ -174,7 +186,11 @@ impl SearchIndex {
     /// The folded keys of the units above one.
     fn names_above<'a>(&'a self, table: &'a ListTable, unit: &Unit) -> impl Iterator<Item = NameKey<'a>> {
         let [_, _, folded] = &self.keys;
-        table.ancestors(unit.unit.code).filter_map(move |above| folded.get(table.position(above.unit.code)?))
+        let places = &self.places;
+        table.ancestors(unit.unit.code).filter_map(move |above| {
+            let position = table.position(above.unit.code)?;
+            folded.get(*places.get(usize::from(position))?)
+        })
     }
 }
 
@@ -191,10 +207,10 @@ impl KeyColumn {
         self.spans.push((u32::try_from(self.text.len()).unwrap_or(u32::MAX), kind_len));
     }
 
-    fn get(&self, position: u16) -> Option<NameKey<'_>> {
-        let position = usize::from(position);
-        let start = position.checked_sub(1).and_then(|before| self.spans.get(before)).map_or(0, |(end, _)| *end);
-        self.spans.get(position).and_then(|span| self.slice(start, *span))
+    fn get(&self, place: u16) -> Option<NameKey<'_>> {
+        let place = usize::from(place);
+        let start = place.checked_sub(1).and_then(|before| self.spans.get(before)).map_or(0, |(end, _)| *end);
+        self.spans.get(place).and_then(|span| self.slice(start, *span))
     }
 
     fn iter(&self) -> impl Iterator<Item = NameKey<'_>> {

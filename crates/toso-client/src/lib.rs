@@ -1,1 +1,21 @@
-//! Stub.
+//! The replica on a phone.
+//!
+//! A save goes through [`Replica`]: typed edit → one Automerge change → store and outbox in one durable transaction,
+//! and only then does the call return. Nothing here waits for a network. [`AutoSync`] keeps a session with the server
+//! alive whenever there is a network, [`sync_once`] makes one bounded exchange; both drive the same pure session
+//! machine (`toso-sync`) over one IO loop ([`sync::io_loop`]).
+
+pub mod credential;
+pub mod enrol;
+pub mod identity;
+pub mod replica;
+pub mod rest;
+pub mod sync;
+
+pub use credential::{Credential, CredentialError};
+pub use enrol::{EnrolError, Invite, InviteError, enrol};
+pub use identity::Device;
+pub use replica::{
+    ConflictView, DocView, Held, Receipt, Replica, ReplicaError, ReplicaEvent, ReplicaOptions, ReplicaStatus, TeamDraft,
+};
+pub use sync::{AutoSync, AutoSyncHandle, SyncError, SyncOptions, SyncReport, SyncState, sync_once};

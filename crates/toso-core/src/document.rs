@@ -140,6 +140,11 @@ impl Document {
     pub fn history(&self) -> Vec<HistoryEntry> {
         history::history(self.id.kind(), &self.doc)
     }
+    /// Every change in the document but the genesis, each after all it builds on: what is stored of a snapshot that
+    /// came by sync.
+    pub fn chunks(&self) -> Vec<Chunk> {
+        history::chunks(self.id.kind(), &self.doc)
+    }
     /// The heads: changes that nothing follows yet, sorted.
     pub fn heads(&self) -> Vec<ChangeHash> {
         let mut heads: Vec<_> = self.doc.get_heads().into_iter().map(|hash| ChangeHash(hash.0)).collect();

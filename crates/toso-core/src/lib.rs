@@ -8,7 +8,7 @@
 //!
 //! - [`unit`]: administrative units as (list, code), and the scope of a document
 //! - [`id`]: documents, devices, actors, the server and its epochs
-//! - [`time`]: instants
+//! - [`time`](mod@time): instants
 //! - [`chunk`]: one validated Automerge change
 //! - [`text`]: Vietnamese text rules: canonical form, keys, phones, dates, collation
 //! - [`edit`]: what a person can change, and the rules that a value must meet

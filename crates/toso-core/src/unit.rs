@@ -164,9 +164,11 @@ impl UnitRef {
 
     /// A fixed-length key for storage that sorts by list, then code: year big-endian, code padded with zero bytes.
     pub fn to_key(self) -> [u8; UNIT_KEY_BYTES] {
-        let [y0, y1] = self.list.year().to_be_bytes();
-        let [a, b, c, d, e] = self.code.digits;
-        [y0, y1, a, b, c, d, e, 0]
+        let mut key = [0; UNIT_KEY_BYTES];
+        for (slot, byte) in key.iter_mut().zip(self.list.year().to_be_bytes().into_iter().chain(self.code.digits)) {
+            *slot = byte;
+        }
+        key
     }
 
     /// Reads [`Self::to_key`] back.
@@ -211,4 +213,38 @@ pub enum UnitError {
     /// Not 2 to 5 digits.
     #[error("{0:?} is no unit code; a code has 2 (province), 3 (district) or 5 (commune) digits, leading zeros kept")]
     MalformedCode(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_survives_its_text_and_its_key() {
+        for text in ["2022/01", "2022/318", "2022/00001", "2025/32239", "2025/00"] {
+            let unit: UnitRef = text.parse().unwrap();
+            assert_eq!(unit.to_string(), text);
+            assert_eq!(UnitRef::from_key(unit.to_key()), Ok(unit));
+        }
+        assert_eq!(UnitRef::country(UnitList::L2025).to_string(), "2025/00");
+    }
+
+    #[test]
+    fn keys_sort_by_list_then_code() {
+        let keys: Vec<_> = ["2022/01", "2022/010", "2022/02", "2025/01"]
+            .map(|text| text.parse::<UnitRef>().unwrap().to_key())
+            .to_vec();
+        assert!(keys.is_sorted());
+    }
+
+    #[test]
+    fn what_is_no_code_is_said_so() {
+        assert!(UnitRef::new(UnitList::L2022, "12345").is_ok(), "at the limit");
+        for wrong in ["", "1", "123456", "12a", "１２", "-1", " 01"] {
+            assert!(UnitRef::new(UnitList::L2022, wrong).is_err(), "{wrong:?}");
+        }
+        for wrong in ["2022", "2023/01", "/01", "2022/", "x/01"] {
+            assert!(wrong.parse::<UnitRef>().is_err(), "{wrong:?}");
+        }
+    }
 }

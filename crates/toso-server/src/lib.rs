@@ -1,1 +1,36 @@
-//! Stub.
+//! The centre: one process, one data folder, one listener.
+//!
+//! What a phone pushes walks one way through this crate: socket → session → log writer → folder → projector → report.
+//!
+//! - [`socket`] and [`post_sync`] speak frames. Each connection is one IO loop that performs what the pure
+//!   [`ServerSession`](toso_sync::ServerSession) asks for ([`driver`]); it never waits for the fold.
+//! - [`log_writer`] owns the appends: whatever arrives during one fsync rides the next (group commit without a timer).
+//!   An acknowledgement follows the fsync, never the other way round.
+//! - [`folding`] tails the log behind it: workers merge changes into documents (Automerge, under `catch_unwind`), one
+//!   applier brings the rows to the [`Projector`](toso_projection::Projector) in log order, with a checkpoint, so that
+//!   a restart goes on where it was.
+//! - [`hub`] tells sessions that a unit grew, [`counted`] that the projection has come past a sequence. Both cost what
+//!   changed, never connections × documents.
+//! - [`rest`] answers questions; [`trust`] says who may ask and push.
+//!
+//! [`Server::start`] puts the rooms together; [`RunningServer::shutdown`] empties them in order: no new connections,
+//! GOODBYE to sessions, the log's queue, the fold's checkpoint, the store.
+
+pub mod config;
+mod connections;
+pub mod counted;
+mod documents;
+mod driver;
+pub mod folding;
+pub mod hub;
+pub mod log_writer;
+pub mod metrics;
+mod post_sync;
+mod rest;
+mod server;
+mod socket;
+mod state;
+pub mod trust;
+
+pub use config::ServerConfig;
+pub use server::{RunningServer, Server, StartError};

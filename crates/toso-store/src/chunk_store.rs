@@ -83,6 +83,10 @@ pub trait ChunkStore: Send + Sync {
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError>;
     /// Every document with its scope, by id.
     fn documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError>;
+    /// How many documents there are.
+    fn documents_len(&self) -> Result<usize, StoreError> {
+        Ok(self.documents()?.len())
+    }
     /// The scope of one document.
     fn scope_of(&self, doc: DocId) -> Result<Option<Scope>, StoreError>;
     /// Outbox entries with numbers greater than `after`, oldest first, at most `limit`.

@@ -8,6 +8,8 @@
 
 pub mod change_log;
 pub mod chunk_store;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod limits;
 pub mod memory;
 pub mod page;

@@ -96,7 +96,7 @@ impl Catalog {
     }
 
     /// Every scope of any list that a right over a unit covers: those of its own list, then those of the other, each in
-    /// the order of its tree. Agrees with [`Catalog::covers`].
+    /// the order of [`Catalog::scopes_under`]. Agrees with [`Catalog::covers`].
     pub fn scopes_under_all_lists(&self, unit: UnitRef) -> Vec<UnitRef> {
         let own = self.scopes_under(unit);
         let (mut other, table) = if unit.list == UnitList::L2022 {

@@ -5,7 +5,7 @@ use automerge::{Automerge, Change};
 
 use super::conflicts::{device, timestamp};
 use super::{HistoryEntry, genesis, guarded, value};
-use crate::chunk::ChangeHash;
+use crate::chunk::{ChangeHash, Chunk};
 use crate::id::DocKind;
 
 pub(super) fn history(kind: DocKind, doc: &Automerge) -> Vec<HistoryEntry> {
@@ -13,6 +13,15 @@ pub(super) fn history(kind: DocKind, doc: &Automerge) -> Vec<HistoryEntry> {
         let changes = doc.get_changes(&[]);
         let genesis = &genesis::genesis(kind).hashes;
         changes.iter().filter(|c| !genesis.contains(&ChangeHash(c.hash().0))).map(|c| entry(kind, c)).collect()
+    })
+    .unwrap_or_default()
+}
+
+pub(super) fn chunks(kind: DocKind, doc: &Automerge) -> Vec<Chunk> {
+    guarded(|| {
+        let genesis = &genesis::genesis(kind).hashes;
+        let changes = doc.get_changes(&[]).into_iter().filter(|c| !genesis.contains(&ChangeHash(c.hash().0)));
+        changes.filter_map(|change| Chunk::parse(change.raw_bytes()).ok()).collect()
     })
     .unwrap_or_default()
 }

@@ -1,0 +1,94 @@
+//! An invite for a credential: once, over HTTP.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use toso_core::id::ServerId;
+use toso_core::unit::UnitRef;
+use toso_store::{ChunkStore, StoreError};
+use toso_wire::enrol::signed_enrol;
+pub use toso_wire::enrol::{Invite, InviteError};
+
+use crate::credential::{Credential, CredentialError};
+use crate::identity::Device;
+use crate::rest::{Rest, RestError};
+
+/// Why enrolment failed. The store is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnrolError {
+    /// The invite cannot be read.
+    #[error(transparent)]
+    Invite(#[from] InviteError),
+    /// The server refused, or could not be reached.
+    #[error(transparent)]
+    Rest(#[from] RestError),
+    /// Another server answered at the invite's address.
+    #[error("the server at {url} is not the one that made the invite; check the address with your officer")]
+    OtherServer {
+        /// The address.
+        url: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The credential could not be kept.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+}
+
+/// The request of `POST /v1/enrol`.
+#[derive(Debug, Serialize)]
+struct EnrolRequest {
+    secret: String,
+    public_key: String,
+    signature: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_name: Option<String>,
+}
+
+/// Its answer.
+#[derive(Debug, Deserialize)]
+struct EnrolResponse {
+    token: String,
+    server_id: ServerId,
+    unit: UnitRef,
+    role: String,
+}
+
+/// Exchanges an invite for a credential and keeps it. Blocks. Repeating it with the same invite on the same device
+/// gives the same answer, so a lost response does no harm.
+pub fn enrol(
+    store: &dyn ChunkStore,
+    rest: &Rest,
+    invite: &Invite,
+    device_name: Option<&str>,
+) -> Result<Credential, EnrolError> {
+    let device = Device::of_store(store)?;
+    let public_key = device.public_key();
+    let secret_hash = *blake3::hash(&invite.secret).as_bytes();
+    let signature = device.sign(&signed_enrol(invite.server, &secret_hash, &public_key));
+    let request = EnrolRequest {
+        secret: URL_SAFE_NO_PAD.encode(invite.secret),
+        public_key: URL_SAFE_NO_PAD.encode(public_key),
+        signature: URL_SAFE_NO_PAD.encode(signature),
+        device_name: device_name.map(str::to_owned),
+    };
+    let response: EnrolResponse = rest.post_anonymous(&invite.url, "/v1/enrol", &request)?;
+    if response.server_id != invite.server {
+        return Err(EnrolError::OtherServer { url: invite.url.clone() });
+    }
+    let token = URL_SAFE_NO_PAD.decode(&response.token).map_err(|_| RestError::Unreadable {
+        url: invite.url.clone(),
+        detail: "the token is not base64url".to_owned(),
+    })?;
+    let credential = Credential {
+        server_url: invite.url.trim_end_matches('/').to_owned(),
+        server_id: response.server_id,
+        token,
+        unit: response.unit,
+        role: response.role,
+    };
+    credential.keep(store)?;
+    Ok(credential)
+}

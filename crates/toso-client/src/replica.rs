@@ -1,0 +1,429 @@
+//! A replica: the documents of a device's scopes, edited here, merged with what comes.
+
+mod read;
+mod receipts;
+mod session;
+mod view;
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, broadcast};
+use toso_catalog::Catalog;
+use toso_core::chunk::Chunk;
+use toso_core::document::{Author, Document};
+use toso_core::edit::{DocEdit, EditError, MemberEdit, TeamEdit};
+use toso_core::id::{Actor, DOC_ID_UNIQUE_BYTES, DocId, DocKind};
+use toso_core::record::{Record, TeamLevel};
+use toso_core::text::{PlaceName, hamlet_key};
+use toso_core::time::TimestampMs;
+use toso_core::unit::Scope;
+use toso_store::{ChunkStore, StoreError, StoredChunk, Transaction};
+
+use crate::credential::{Credential, CredentialError};
+use crate::identity::{Device, random};
+
+pub use receipts::Receipt;
+pub use view::{ConflictView, DocView, Held, ReplicaStatus};
+
+/// The most documents on a device: a large commune has about 60 teams and 400 members; a district of 30 such communes
+/// belongs on a PC with the REST interface.
+pub const DOCUMENTS_MAX: usize = 5_000;
+/// Documents kept in memory: each takes 20 to 50 KB, so at most about 3 MB.
+const DOCUMENT_CACHE: usize = 64;
+/// Events a slow observer may lag behind before it is told to read everything anew.
+const EVENTS_BUFFERED: usize = 256;
+
+/// How a replica is opened.
+#[derive(Clone)]
+pub struct ReplicaOptions {
+    /// The device's clock.
+    pub clock: Arc<dyn Fn() -> TimestampMs + Send + Sync>,
+    /// Documents kept in memory.
+    pub document_cache: usize,
+}
+
+impl Default for ReplicaOptions {
+    fn default() -> Self {
+        Self { clock: Arc::new(crate::rest::now), document_cache: DOCUMENT_CACHE }
+    }
+}
+
+/// What observers are told. The content is read from the replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplicaEvent {
+    /// These documents changed, here or by sync.
+    Documents(Vec<DocId>),
+    /// Receipts moved on, or the centre's totals did.
+    Receipts,
+    /// The server refused entries; they are kept and marked.
+    Held,
+}
+
+/// Why a replica could not do what was asked. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplicaError {
+    /// The edit breaks a rule.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The device has no usable credential.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// No such document here.
+    #[error("there is no {kind} {id} on this device; the list command shows those there are")]
+    NotFound {
+        /// What was looked for.
+        kind: &'static str,
+        /// Its id.
+        id: DocId,
+    },
+    /// The hamlet has a team.
+    #[error("this hamlet already has a team here, {id}: edit that one, or say that it is another team of the hamlet")]
+    TeamExists {
+        /// The team.
+        id: DocId,
+    },
+    /// A hamlet team needs a hamlet.
+    #[error("a team of level hamlet needs the hamlet's name; a team of the whole commune has level commune")]
+    HamletMissing,
+    /// The device's unit has several communes.
+    #[error("{unit} is not one commune; say which commune of it the record belongs to")]
+    CommuneNeeded {
+        /// The device's unit.
+        unit: String,
+    },
+    /// The commune is outside the device's unit.
+    #[error("{unit} is not a commune inside this device's unit {own}")]
+    OutsideUnit {
+        /// What was asked for.
+        unit: String,
+        /// The device's unit.
+        own: String,
+    },
+    /// The device is full.
+    #[error("this device holds {DOCUMENTS_MAX} documents, the most it keeps; ask for a device with a smaller unit")]
+    TooManyDocuments,
+    /// The field has no conflict.
+    #[error("{field} of {id} has one value only; there is nothing to settle")]
+    NoConflict {
+        /// The document.
+        id: DocId,
+        /// The field.
+        field: String,
+    },
+    /// Documents that cannot be merged with each other.
+    #[error("{from} cannot be merged into {into}: {reason}")]
+    CannotMerge {
+        /// The duplicate.
+        from: DocId,
+        /// The one to keep.
+        into: DocId,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+/// A new team.
+#[derive(Debug, Clone, Default)]
+pub struct TeamDraft {
+    /// The commune; the device's own when it has one only.
+    pub commune: Option<Scope>,
+    /// Level; hamlet by default.
+    pub level: Option<TeamLevel>,
+    /// The hamlet; required at level hamlet.
+    pub hamlet: Option<PlaceName>,
+    /// 0 for the first team of a hamlet; the next free number when `another`.
+    pub another: bool,
+    /// Further fields.
+    pub edits: Vec<TeamEdit>,
+}
+
+/// The documents of a device.
+pub struct Replica {
+    store: Arc<dyn ChunkStore>,
+    device: Device,
+    actor: Actor,
+    clock: Arc<dyn Fn() -> TimestampMs + Send + Sync>,
+    catalog: &'static Catalog,
+    /// Held while a document is read, edited and committed, so that one document has one writer.
+    documents: Mutex<LruCache<DocId, Document>>,
+    events: broadcast::Sender<ReplicaEvent>,
+    outbox_grew: Notify,
+}
+
+impl Replica {
+    /// Opens the replica of a store. Each opening gets an actor of its own.
+    pub fn open(store: Arc<dyn ChunkStore>, options: &ReplicaOptions) -> Result<Self, ReplicaError> {
+        let device = Device::of_store(store.as_ref())?;
+        let cache = NonZeroUsize::new(options.document_cache).unwrap_or(NonZeroUsize::MIN);
+        Ok(Self {
+            actor: device.new_actor(),
+            device,
+            store,
+            clock: Arc::clone(&options.clock),
+            catalog: Catalog::shared(),
+            documents: Mutex::new(LruCache::new(cache)),
+            events: broadcast::channel(EVENTS_BUFFERED).0,
+            outbox_grew: Notify::new(),
+        })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The store below.
+    pub fn store(&self) -> &dyn ChunkStore {
+        self.store.as_ref()
+    }
+
+    /// What enrolment gave.
+    pub fn credential(&self) -> Result<Credential, CredentialError> {
+        Credential::load(self.store.as_ref())
+    }
+
+    /// Changes as they happen. Dropping the receiver ends it.
+    pub fn subscribe(&self) -> broadcast::Receiver<ReplicaEvent> {
+        self.events.subscribe()
+    }
+
+    /// Records a team and returns its id, once it is durable here.
+    pub fn add_team(&self, draft: TeamDraft) -> Result<DocId, ReplicaError> {
+        let scope = self.commune(draft.commune)?;
+        let level = draft.level.unwrap_or(TeamLevel::Hamlet);
+        let mut edits = vec![DocEdit::Team(TeamEdit::Level(level))];
+        let key = match (level, draft.hamlet) {
+            (TeamLevel::Commune, hamlet) => {
+                edits.extend(hamlet.map(|hamlet| DocEdit::Team(TeamEdit::Hamlet(Some(hamlet)))));
+                None
+            }
+            (_, Some(hamlet)) => {
+                let key = hamlet_key(hamlet.as_str());
+                edits.push(DocEdit::Team(TeamEdit::Hamlet(Some(hamlet))));
+                Some(key)
+            }
+            (_, None) => return Err(ReplicaError::HamletMissing),
+        };
+        edits.extend(draft.edits.into_iter().map(DocEdit::Team));
+        let id_of = |ordinal| match &key {
+            Some(key) => DocId::hamlet_team(scope, key, ordinal),
+            None => DocId::commune_team(scope, ordinal),
+        };
+        let mut documents = self.documents.lock();
+        let mut ordinal = 0;
+        while self.store.scope_of(id_of(ordinal))?.is_some() {
+            if !draft.another {
+                return Err(ReplicaError::TeamExists { id: id_of(ordinal) });
+            }
+            ordinal += 1;
+        }
+        self.create(&mut documents, scope, id_of(ordinal), &edits)
+    }
+
+    /// Records a member of a team and returns its id, once it is durable here.
+    pub fn add_member(&self, team: DocId, edits: Vec<MemberEdit>) -> Result<DocId, ReplicaError> {
+        let scope = self.scope_of(team, DocKind::Team)?;
+        let id = DocId::member(scope, random::<DOC_ID_UNIQUE_BYTES>());
+        let mut all = vec![DocEdit::Member(MemberEdit::Team(Some(team)))];
+        all.extend(edits.into_iter().map(DocEdit::Member));
+        self.create(&mut self.documents.lock(), scope, id, &all)
+    }
+
+    /// Opens the commune's own document for edits (hamlets, sign-off) and returns its id.
+    pub fn edit_commune(&self, commune: Option<Scope>, edits: &[DocEdit]) -> Result<DocId, ReplicaError> {
+        let scope = self.commune(commune)?;
+        let id = DocId::commune(scope);
+        self.save(&mut self.documents.lock(), scope, id, edits)?;
+        Ok(id)
+    }
+
+    /// Saves edits of an existing document: one change. `false` when everything had these values already.
+    pub fn edit(&self, id: DocId, edits: &[DocEdit]) -> Result<bool, ReplicaError> {
+        let scope = self.scope_of(id, id.kind())?;
+        self.save(&mut self.documents.lock(), scope, id, edits)
+    }
+
+    /// Settles a field that has several values.
+    pub fn resolve(&self, id: DocId, field: &str, value: &str) -> Result<(), ReplicaError> {
+        let scope = self.scope_of(id, id.kind())?;
+        let edit = DocEdit::parse(id.kind(), field, value)?;
+        let mut documents = self.documents.lock();
+        let mut document = self.take(&mut documents, id)?;
+        if !document.conflicts().iter().any(|conflict| conflict.field == field) {
+            documents.put(id, document);
+            return Err(ReplicaError::NoConflict { id, field: field.to_owned() });
+        }
+        let chunk = document.resolve(self.author(), &edit)?;
+        self.commit_edit(&mut documents, scope, document, &chunk)
+    }
+
+    /// Marks `from` as a duplicate of `into`. Nothing is lost; [`Self::unmerge`] takes it back.
+    pub fn merge(&self, from: DocId, into: DocId) -> Result<(), ReplicaError> {
+        let cannot = |reason| ReplicaError::CannotMerge { from, into, reason };
+        if from == into {
+            return Err(cannot("they are the same document"));
+        }
+        if from.kind() != into.kind() {
+            return Err(cannot("they are of different kinds"));
+        }
+        self.scope_of(into, into.kind())?;
+        // Following the marks from `into` must not lead back to `from`.
+        let mut target = into;
+        for _ in 0..DOCUMENTS_MAX {
+            match merged_into(&self.record(target)?) {
+                Some(next) if next == from => return Err(cannot("that would merge them in a circle")),
+                Some(next) if self.store.scope_of(next)?.is_some() => target = next,
+                _ => break,
+            }
+        }
+        self.edit(from, &[merge_edit(from, Some(into))]).map(|_| ())
+    }
+
+    /// Takes a merge back.
+    pub fn unmerge(&self, from: DocId) -> Result<(), ReplicaError> {
+        self.edit(from, &[merge_edit(from, None)]).map(|_| ())
+    }
+
+    /// The commune a new record belongs to.
+    fn commune(&self, asked: Option<Scope>) -> Result<Scope, ReplicaError> {
+        let own = self.credential()?.unit;
+        match asked {
+            Some(scope) if self.catalog.is_scope(scope) && (scope == own || self.catalog.covers(own, scope)) => {
+                Ok(scope)
+            }
+            Some(scope) => Err(ReplicaError::OutsideUnit { unit: scope.to_string(), own: own.to_string() }),
+            None if self.catalog.is_scope(own) => Ok(own),
+            None => Err(ReplicaError::CommuneNeeded { unit: own.to_string() }),
+        }
+    }
+
+    fn create(
+        &self,
+        documents: &mut LruCache<DocId, Document>,
+        scope: Scope,
+        id: DocId,
+        edits: &[DocEdit],
+    ) -> Result<DocId, ReplicaError> {
+        if self.store.documents_len()? >= DOCUMENTS_MAX {
+            return Err(ReplicaError::TooManyDocuments);
+        }
+        self.save(documents, scope, id, edits)?;
+        Ok(id)
+    }
+
+    fn save(
+        &self,
+        documents: &mut LruCache<DocId, Document>,
+        scope: Scope,
+        id: DocId,
+        edits: &[DocEdit],
+    ) -> Result<bool, ReplicaError> {
+        let mut document = self.take(documents, id)?;
+        match document.edit(self.author(), edits) {
+            Ok(Some(chunk)) => self.commit_edit(documents, scope, document, &chunk).map(|()| true),
+            Ok(None) => {
+                documents.put(id, document);
+                Ok(false)
+            }
+            // A refused edit may have left its mark on the copy in memory: it is read anew next time.
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Durable first, then visible in memory; a document whose commit failed is not kept.
+    fn commit_edit(
+        &self,
+        documents: &mut LruCache<DocId, Document>,
+        scope: Scope,
+        document: Document,
+        chunk: &Chunk,
+    ) -> Result<(), ReplicaError> {
+        let doc = document.id();
+        let stored = StoredChunk { scope, doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() };
+        let transaction =
+            Transaction { chunks: vec![stored], outbox_add: vec![chunk.hash()], ..Transaction::default() };
+        self.store.commit(transaction)?;
+        documents.put(doc, document);
+        self.announce(ReplicaEvent::Documents(vec![doc]));
+        self.outbox_grew.notify_one();
+        Ok(())
+    }
+
+    /// The document out of the cache, or rebuilt from its chunks.
+    fn take(&self, documents: &mut LruCache<DocId, Document>, id: DocId) -> Result<Document, ReplicaError> {
+        match documents.pop(&id) {
+            Some(document) => Ok(document),
+            None => self.rebuild(id),
+        }
+    }
+
+    fn rebuild(&self, id: DocId) -> Result<Document, ReplicaError> {
+        let mut document = Document::new(id);
+        // What is stored was checked when it came; a chunk that cannot be read any more is left out, not fatal.
+        let chunks: Vec<Chunk> =
+            self.store.chunks(id)?.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect();
+        document.apply(&chunks);
+        Ok(document)
+    }
+
+    fn author(&self) -> Author {
+        Author { actor: self.actor, at: (self.clock)() }
+    }
+
+    fn scope_of(&self, id: DocId, kind: DocKind) -> Result<Scope, ReplicaError> {
+        let scope = if id.kind() == kind { self.store.scope_of(id)? } else { None };
+        scope.ok_or(ReplicaError::NotFound { kind: kind_word(kind), id })
+    }
+
+    fn announce(&self, event: ReplicaEvent) {
+        // Nobody listening is fine.
+        let _ = self.events.send(event);
+    }
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica").field("device", &self.device.id()).finish_non_exhaustive()
+    }
+}
+
+pub(crate) const fn kind_word(kind: DocKind) -> &'static str {
+    match kind {
+        DocKind::Commune => "commune",
+        DocKind::Team => "team",
+        _ => "member",
+    }
+}
+
+fn merge_edit(from: DocId, into: Option<DocId>) -> DocEdit {
+    if from.kind() == DocKind::Team {
+        DocEdit::Team(TeamEdit::MergedInto(into))
+    } else {
+        DocEdit::Member(MemberEdit::MergedInto(into))
+    }
+}
+
+fn merged_into(record: &Record) -> Option<DocId> {
+    match record {
+        Record::Team(team) => team.merged_into,
+        Record::Member(member) => member.merged_into,
+        _ => None,
+    }
+}
+
+/// Newest last, at most `max`.
+pub(crate) fn push_bounded<T>(list: &mut VecDeque<T>, item: T, max: usize) {
+    if list.len() >= max {
+        list.pop_front();
+    }
+    list.push_back(item);
+}

@@ -1,0 +1,175 @@
+//! Reading a replica: lists in Vietnamese order, single documents, conflicts, findings, history.
+
+use toso_core::document::{Document, HistoryEntry};
+use toso_core::finding::{Finding, findings};
+use toso_core::id::{DocId, DocKind};
+use toso_core::record::{CommuneRecord, MemberRecord, Record, TeamRecord};
+use toso_core::text::Collator;
+use toso_core::unit::Scope;
+
+use super::receipts::{ReceiptReader, SETTING_HELD, SETTING_TOTALS, read_setting};
+use super::view::{ConflictView, DocView, ReplicaStatus};
+use super::{Replica, ReplicaError};
+
+impl Replica {
+    /// The teams here, by hamlet.
+    pub fn teams(&self) -> Result<Vec<DocView<TeamRecord>>, ReplicaError> {
+        let mut teams = self.views(DocKind::Team, |record| match record {
+            Record::Team(team) => Some(team),
+            _ => None,
+        })?;
+        let collator = Collator::shared();
+        let name = |team: &TeamRecord| team.hamlet.clone().or_else(|| team.local_name.clone()).unwrap_or_default();
+        teams.sort_by(|a, b| {
+            let by_name = collator.compare(&name(&a.record), &name(&b.record));
+            a.commune.cmp(&b.commune).then(by_name).then(a.id.cmp(&b.id))
+        });
+        Ok(teams)
+    }
+
+    /// The members here, of one team or of all, by given name.
+    pub fn members(&self, team: Option<DocId>) -> Result<Vec<DocView<MemberRecord>>, ReplicaError> {
+        let mut members = self.views(DocKind::Member, |record| match record {
+            Record::Member(member) => Some(member),
+            _ => None,
+        })?;
+        if let Some(team) = team {
+            self.scope_of(team, DocKind::Team)?;
+            members.retain(|member| member.record.team.is_some_and(|own| self.same_team(own, team)));
+        }
+        let collator = Collator::shared();
+        let name = |member: &MemberRecord| member.full_name.clone().unwrap_or_default();
+        members.sort_by(|a, b| collator.compare_persons(&name(&a.record), &name(&b.record)).then(a.id.cmp(&b.id)));
+        Ok(members)
+    }
+
+    /// One team.
+    pub fn team(&self, id: DocId) -> Result<DocView<TeamRecord>, ReplicaError> {
+        match self.view(id, DocKind::Team)? {
+            DocView { record: Record::Team(record), id, commune, receipt } => {
+                Ok(DocView { id, commune, record, receipt })
+            }
+            _ => Err(ReplicaError::NotFound { kind: "team", id }),
+        }
+    }
+
+    /// One member.
+    pub fn member(&self, id: DocId) -> Result<DocView<MemberRecord>, ReplicaError> {
+        match self.view(id, DocKind::Member)? {
+            DocView { record: Record::Member(record), id, commune, receipt } => {
+                Ok(DocView { id, commune, record, receipt })
+            }
+            _ => Err(ReplicaError::NotFound { kind: "member", id }),
+        }
+    }
+
+    /// The commune documents here.
+    pub fn communes(&self) -> Result<Vec<DocView<CommuneRecord>>, ReplicaError> {
+        self.views(DocKind::Commune, |record| match record {
+            Record::Commune(commune) => Some(commune),
+            _ => None,
+        })
+    }
+
+    /// Every field with several values.
+    pub fn conflicts(&self) -> Result<Vec<ConflictView>, ReplicaError> {
+        let mut found = Vec::new();
+        for (_, id) in self.store.documents()? {
+            let conflicts = self.with_document(id, Document::conflicts)?;
+            found.extend(conflicts.into_iter().map(|conflict| ConflictView {
+                id,
+                field: conflict.field,
+                values: conflict.values,
+            }));
+        }
+        Ok(found)
+    }
+
+    /// What people should look at, commune by commune.
+    pub fn findings(&self) -> Result<Vec<Finding>, ReplicaError> {
+        let mut scopes: Vec<Scope> = self.store.documents()?.into_iter().map(|(scope, _)| scope).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        let mut found = Vec::new();
+        for scope in scopes {
+            let (mut commune, mut teams, mut members) = (None, Vec::new(), Vec::new());
+            for (_, id) in self.store.documents()?.into_iter().filter(|(of, _)| *of == scope) {
+                match self.record(id)? {
+                    Record::Commune(record) => commune = Some(record),
+                    Record::Team(record) => teams.push((id, record)),
+                    Record::Member(record) => members.push((id, record)),
+                    _ => {}
+                }
+            }
+            found.extend(findings(commune.as_ref(), &teams, &members));
+        }
+        Ok(found)
+    }
+
+    /// Every save of a document, oldest first.
+    pub fn history(&self, id: DocId) -> Result<Vec<HistoryEntry>, ReplicaError> {
+        self.scope_of(id, id.kind())?;
+        self.with_document(id, Document::history)
+    }
+
+    /// The replica at a glance.
+    pub fn status(&self) -> Result<ReplicaStatus, ReplicaError> {
+        let credential = self.credential().ok();
+        Ok(ReplicaStatus {
+            device: self.device.id(),
+            unit: credential.as_ref().map(|credential| credential.unit),
+            role: credential.as_ref().map(|credential| credential.role.clone()),
+            server: credential.map(|credential| credential.server_url),
+            documents: self.store.documents_len()?,
+            unsent: self.store.outbox_len()?,
+            held: read_setting(self.store.as_ref(), SETTING_HELD)?.unwrap_or_default(),
+            totals: read_setting(self.store.as_ref(), SETTING_TOTALS)?,
+        })
+    }
+
+    pub(super) fn record(&self, id: DocId) -> Result<Record, ReplicaError> {
+        self.with_document(id, Document::read)
+    }
+
+    fn view(&self, id: DocId, kind: DocKind) -> Result<DocView<Record>, ReplicaError> {
+        let commune = self.scope_of(id, kind)?;
+        let record = self.record(id)?;
+        Ok(DocView { id, commune, record, receipt: ReceiptReader::new(self)?.of(id)? })
+    }
+
+    fn views<R>(&self, kind: DocKind, narrow: impl Fn(Record) -> Option<R>) -> Result<Vec<DocView<R>>, ReplicaError> {
+        let receipts = ReceiptReader::new(self)?;
+        let mut views = Vec::new();
+        for (commune, id) in self.store.documents()? {
+            if id.kind() == kind
+                && let Some(record) = narrow(self.record(id)?)
+            {
+                views.push(DocView { id, commune, record, receipt: receipts.of(id)? });
+            }
+        }
+        Ok(views)
+    }
+
+    /// True when `own` is `team` or has been merged into it, however far.
+    fn same_team(&self, own: DocId, team: DocId) -> bool {
+        let mut current = own;
+        for _ in 0..super::DOCUMENTS_MAX {
+            if current == team {
+                return true;
+            }
+            match self.store.scope_of(current).ok().flatten().and_then(|_| self.record(current).ok()) {
+                Some(Record::Team(TeamRecord { merged_into: Some(next), .. })) => current = next,
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    fn with_document<T>(&self, id: DocId, read: impl FnOnce(&Document) -> T) -> Result<T, ReplicaError> {
+        let mut documents = self.documents.lock();
+        let document = self.take(&mut documents, id)?;
+        let value = read(&document);
+        documents.put(id, document);
+        Ok(value)
+    }
+}

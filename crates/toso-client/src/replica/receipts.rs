@@ -1,0 +1,82 @@
+//! Receipts: saved here → received by the server → counted by the centre.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use toso_core::id::{DocId, Sequence};
+use toso_store::{ChunkStore, StoreError};
+
+use super::Replica;
+use super::view::{CentreTotals, Held};
+
+pub(super) const SETTING_TOTALS: &str = "centre-totals";
+pub(super) const SETTING_HELD: &str = "held";
+/// Refusals remembered; the newest stay. 200 of about 120 bytes fit a setting.
+pub(super) const HELD_MAX: usize = 200;
+/// Outbox entries read at a time.
+const OUTBOX_PAGE: usize = 1_000;
+
+/// How far a document's changes have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Receipt {
+    /// On this device only (at least one change of it).
+    Saved,
+    /// On the server's disk.
+    Received,
+    /// In the centre's figures.
+    Counted,
+}
+
+/// What is needed to tell any document's receipt, read once for a whole list.
+pub(super) struct ReceiptReader<'a> {
+    store: &'a dyn ChunkStore,
+    unsent: HashSet<DocId>,
+    counted: Sequence,
+    cursor: Sequence,
+}
+
+impl<'a> ReceiptReader<'a> {
+    pub(super) fn new(replica: &'a Replica) -> Result<Self, StoreError> {
+        let store = replica.store.as_ref();
+        let mut unsent = HashSet::new();
+        let mut after = 0;
+        loop {
+            let page = store.outbox(after, OUTBOX_PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = last.number;
+            unsent.extend(page.iter().map(|entry| entry.doc));
+        }
+        let held: Vec<Held> = read_setting(store, SETTING_HELD)?.unwrap_or_default();
+        unsent.extend(held.iter().map(|held| held.doc));
+        let totals: Option<CentreTotals> = read_setting(store, SETTING_TOTALS)?;
+        let cursor = match replica.credential() {
+            Ok(credential) => store.cursor(credential.unit)?,
+            Err(_) => Sequence::ZERO,
+        };
+        Ok(Self { store, unsent, counted: totals.map(|totals| totals.as_of).unwrap_or_default(), cursor })
+    }
+
+    pub(super) fn of(&self, doc: DocId) -> Result<Receipt, StoreError> {
+        if self.unsent.contains(&doc) {
+            return Ok(Receipt::Saved);
+        }
+        // Changes that came from elsewhere lie at or below the cursor; own ones at or below their receipt.
+        let own = self.store.receipts(doc)?.into_iter().map(|(_, through)| through).max();
+        let through = own.unwrap_or(self.cursor);
+        Ok(if through <= self.counted { Receipt::Counted } else { Receipt::Received })
+    }
+}
+
+pub(super) fn read_setting<T: for<'de> Deserialize<'de>>(
+    store: &dyn ChunkStore,
+    key: &str,
+) -> Result<Option<T>, StoreError> {
+    // These settings repeat what the server says; an unreadable one is told again at the next sync.
+    Ok(store.setting(key)?.and_then(|bytes| rmp_serde::from_slice(&bytes).ok()))
+}
+
+pub(super) fn setting<T: Serialize>(key: &str, value: &T) -> (String, Option<Vec<u8>>) {
+    (key.to_owned(), rmp_serde::to_vec(value).ok())
+}

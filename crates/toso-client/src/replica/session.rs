@@ -1,0 +1,219 @@
+//! What a sync session reads from the replica and commits into it. Every commit is one transaction.
+
+use std::collections::VecDeque;
+
+use toso_core::chunk::Chunk;
+use toso_core::document::Document;
+use toso_core::id::{Digest, DocId, Epoch, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::Scope;
+use toso_store::{StoreError, StoredChunk, Transaction};
+use toso_sync::{ClientStart, OutboxBatch, OutboxItem};
+use toso_wire::limits::{PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
+use toso_wire::{Delta, DeltaItem, Interest, NackCode, Proof, Receipt as ReceiptFrame, Ticket};
+
+use super::receipts::{HELD_MAX, SETTING_HELD, SETTING_TOTALS, read_setting, setting};
+use super::view::{CentreTotals, Held};
+use super::{Replica, ReplicaError, ReplicaEvent, push_bounded};
+use crate::credential::{Credential, SessionMemory};
+
+impl Replica {
+    /// What a session starts from.
+    pub(crate) fn session_start(&self, credential: &Credential, live: bool) -> Result<ClientStart, ReplicaError> {
+        let memory = SessionMemory::load(self.store.as_ref())?;
+        let cursor = self.store.cursor(credential.unit)?;
+        Ok(ClientStart {
+            proof: memory.proof(credential, &self.device, (self.clock)()),
+            epoch: memory.epoch,
+            interests: vec![Interest { unit: credential.unit, cursor, digest: Digest::default() }],
+            live,
+            first: self.outbox_batch(0)?,
+        })
+    }
+
+    /// Signs a server's challenge with the server's own time.
+    pub(crate) fn prove(&self, credential: &Credential, at: TimestampMs, nonce: &[u8]) -> Proof {
+        credential.prove(&self.device, at, nonce)
+    }
+
+    /// Waits for an edit. One that came before the call counts.
+    pub(crate) async fn outbox_grew(&self) {
+        self.outbox_grew.notified().await;
+    }
+
+    /// The next entries of the outbox that fit one PUSH.
+    pub(crate) fn outbox_batch(&self, after: u64) -> Result<Option<OutboxBatch>, StoreError> {
+        let entries = self.store.outbox(after, PUSH_ITEMS_MAX)?;
+        let Some(scope) = entries.first().map(|entry| entry.scope) else {
+            return Ok(None);
+        };
+        let mut items = Vec::new();
+        let mut bytes = 0;
+        for entry in entries.into_iter().take_while(|entry| entry.scope == scope) {
+            let change = self.store.chunk(entry.doc, &entry.hash)?;
+            bytes += change.len();
+            if bytes > PUSH_BYTES_MAX && !items.is_empty() {
+                break;
+            }
+            items.push(OutboxItem { number: entry.number, doc: entry.doc, hash: entry.hash, change });
+        }
+        Ok(Some(OutboxBatch { scope, items }))
+    }
+
+    /// How many entries wait.
+    pub(crate) fn outbox_len(&self) -> Result<usize, StoreError> {
+        self.store.outbox_len()
+    }
+
+    pub(crate) fn keep_session(
+        &self,
+        epoch: Epoch,
+        ticket: Option<Ticket>,
+        server_now: TimestampMs,
+    ) -> Result<(), StoreError> {
+        let mut memory = SessionMemory::load(self.store.as_ref())?;
+        let clock_offset_ms = i64::try_from(i128::from(server_now.0) - i128::from((self.clock)().0)).unwrap_or(0);
+        let changed = memory.epoch != Some(epoch)
+            || ticket.is_some()
+            || memory.clock_offset_ms.abs_diff(clock_offset_ms) > CLOCK_OFFSET_TOLERANCE_MS;
+        if !changed {
+            return Ok(());
+        }
+        let mut transaction = Transaction::default();
+        if memory.epoch.is_some_and(|known| known != epoch) {
+            // Cursors count within one epoch. Chunks that are here already are left as they are when they come again.
+            if let Ok(credential) = self.credential() {
+                transaction.cursors.push((credential.unit, Sequence::ZERO));
+            }
+        }
+        (memory.epoch, memory.clock_offset_ms) = (Some(epoch), clock_offset_ms);
+        if let Some(ticket) = ticket {
+            memory.keep_ticket(ticket);
+        }
+        transaction.settings.push(memory.setting());
+        self.store.commit(transaction)
+    }
+
+    /// A page and its cursor, together.
+    pub(crate) fn commit_delta(&self, delta: Delta) -> Result<(), StoreError> {
+        let mut transaction = Transaction { cursors: vec![(delta.unit, delta.next)], ..Transaction::default() };
+        let mut changed: Vec<DocId> = Vec::new();
+        for group in delta.groups {
+            for item in group.items {
+                let (doc, chunks) = chunks_of(item);
+                changed.push(doc);
+                transaction.chunks.extend(chunks.into_iter().map(|chunk| stored(group.scope, doc, &chunk)));
+            }
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        // Locked over the commit, so that no edit is made on a copy that lacks what the store already has.
+        let mut documents = self.documents.lock();
+        self.store.commit(transaction)?;
+        for doc in &changed {
+            documents.pop(doc);
+        }
+        drop(documents);
+        if !changed.is_empty() {
+            self.announce(ReplicaEvent::Documents(changed));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn commit_ack(&self, accepted: &[OutboxItem], through: Sequence) -> Result<(), StoreError> {
+        self.store.commit(Transaction {
+            outbox_remove: accepted.iter().map(|item| item.number).collect(),
+            receipts: accepted.iter().map(|item| (item.doc, item.hash, through)).collect(),
+            ..Transaction::default()
+        })?;
+        self.announce(ReplicaEvent::Receipts);
+        Ok(())
+    }
+
+    pub(crate) fn commit_refused(&self, refused: Vec<(OutboxItem, NackCode, String)>) -> Result<(), StoreError> {
+        let mut held: VecDeque<Held> = read_setting(self.store.as_ref(), SETTING_HELD)?.unwrap_or_default();
+        let mut transaction = Transaction::default();
+        for (item, code, detail) in refused {
+            transaction.outbox_remove.push(item.number);
+            push_bounded(
+                &mut held,
+                Held { doc: item.doc, hash: item.hash, code: nack_word(code).to_owned(), detail },
+                HELD_MAX,
+            );
+        }
+        transaction.settings.push(setting(SETTING_HELD, &held));
+        self.store.commit(transaction)?;
+        self.announce(ReplicaEvent::Held);
+        Ok(())
+    }
+
+    pub(crate) fn keep_receipt(&self, receipt: &ReceiptFrame) -> Result<(), StoreError> {
+        let Ok(credential) = self.credential() else {
+            return Ok(());
+        };
+        let Some(totals) = receipt.totals.iter().find(|totals| totals.unit == credential.unit) else {
+            return Ok(());
+        };
+        let (teams, members) = (totals.teams, totals.members);
+        let totals = CentreTotals { teams, members, as_of: receipt.as_of, at: receipt.at };
+        if read_setting::<CentreTotals>(self.store.as_ref(), SETTING_TOTALS)?.as_ref() == Some(&totals) {
+            return Ok(());
+        }
+        let settings = vec![setting(SETTING_TOTALS, &totals)];
+        self.store.commit(Transaction { settings, ..Transaction::default() })?;
+        self.announce(ReplicaEvent::Receipts);
+        Ok(())
+    }
+
+    /// Forgets documents: of whole scopes, or single ones.
+    pub(crate) fn forget(&self, scopes: &[Scope], docs: &[DocId]) -> Result<(), StoreError> {
+        let mut remove: Vec<DocId> = docs.to_vec();
+        for (scope, doc) in self.store.documents()? {
+            if scopes.contains(&scope) {
+                remove.push(doc);
+            }
+        }
+        let mut documents = self.documents.lock();
+        self.store.commit(Transaction { remove_documents: remove.clone(), ..Transaction::default() })?;
+        for doc in &remove {
+            documents.pop(doc);
+        }
+        drop(documents);
+        self.announce(ReplicaEvent::Documents(remove));
+        Ok(())
+    }
+}
+
+/// Smaller differences between the clocks are not worth a write.
+const CLOCK_OFFSET_TOLERANCE_MS: u64 = 60_000;
+
+/// The chunks of a DELTA item. The server has checked what it sends; what cannot be read all the same (a damaged
+/// server) is left out, and the document goes on without it.
+fn chunks_of(item: DeltaItem) -> (DocId, Vec<Chunk>) {
+    match item {
+        DeltaItem::Change(doc, bytes) => (doc, Chunk::parse(&bytes).into_iter().collect()),
+        DeltaItem::Snapshot(doc, bytes) => {
+            (doc, Document::from_snapshot(doc, &bytes).map(|document| document.chunks()).unwrap_or_default())
+        }
+        _ => unreachable!("this crate and toso-wire are built together"),
+    }
+}
+
+fn stored(scope: Scope, doc: DocId, chunk: &Chunk) -> StoredChunk {
+    StoredChunk { scope, doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }
+}
+
+fn nack_word(code: NackCode) -> &'static str {
+    match code {
+        NackCode::OutOfScope => "out_of_scope",
+        NackCode::Forbidden => "forbidden",
+        NackCode::Malformed => "malformed",
+        NackCode::ForeignActor => "foreign_actor",
+        NackCode::WrongDocument => "wrong_document",
+        NackCode::TooLarge => "too_large",
+        NackCode::Unavailable => "unavailable",
+        NackCode::Held => "held_for_review",
+        NackCode::Erased => "erased",
+        _ => "refused",
+    }
+}

@@ -1,0 +1,11 @@
+//! Sync over the network: one dial, one IO loop, and the task that keeps a device in touch.
+
+pub mod auto;
+pub mod io_loop;
+pub mod once;
+pub mod report;
+pub mod transport;
+
+pub use auto::{AutoSync, AutoSyncHandle, SyncState};
+pub use once::sync_once;
+pub use report::{SyncError, SyncOptions, SyncReport};

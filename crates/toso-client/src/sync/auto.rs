@@ -1,0 +1,170 @@
+//! The task that keeps a device in touch: dials, stays for live changes, and comes back by itself.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+use toso_sync::Backoff;
+
+use super::io_loop::{IoLoop, LoopNews, Until};
+use super::report::{SyncError, SyncOptions};
+use crate::identity::random;
+use crate::replica::Replica;
+
+/// What a person sees of sync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SyncState {
+    /// No network, or waiting to try again.
+    Offline,
+    /// Dialling.
+    Connecting,
+    /// Exchanging: `done` of `total` changes.
+    Syncing {
+        /// Exchanged so far.
+        done: u64,
+        /// Known to be exchanged.
+        total: u64,
+    },
+    /// Everything is exchanged; live changes come as they happen.
+    UpToDate,
+    /// It does not work, and why.
+    Error {
+        /// In words.
+        reason: String,
+        /// True when trying again by itself is useless.
+        needs_a_person: bool,
+    },
+}
+
+/// Starts automatic sync.
+#[derive(Debug)]
+pub struct AutoSync;
+
+/// Keeps automatic sync running; dropping it stops it.
+#[derive(Debug)]
+pub struct AutoSyncHandle {
+    state: watch::Receiver<SyncState>,
+    network: Arc<Network>,
+    task: JoinHandle<()>,
+}
+
+/// What the platform says about the network.
+#[derive(Debug)]
+struct Network {
+    online: watch::Sender<bool>,
+    /// The network is back, or a person pulled to refresh: dial at once.
+    now: Notify,
+}
+
+impl AutoSync {
+    /// Starts syncing a replica, until the handle is dropped. Must be called within a tokio runtime.
+    pub fn start(replica: Arc<Replica>, options: SyncOptions) -> AutoSyncHandle {
+        let (sender, state) = watch::channel(SyncState::Offline);
+        let network = Arc::new(Network { online: watch::channel(true).0, now: Notify::new() });
+        let task = tokio::spawn(keep_in_touch(replica, options, sender, Arc::clone(&network)));
+        AutoSyncHandle { state, network, task }
+    }
+}
+
+impl AutoSyncHandle {
+    /// The state now, and as it changes.
+    pub fn state(&self) -> watch::Receiver<SyncState> {
+        self.state.clone()
+    }
+
+    /// The platform says that the network came or went. Coming back, it dials at once.
+    pub fn network_changed(&self, online: bool) {
+        self.network.online.send_replace(online);
+        if online {
+            self.network.now.notify_one();
+        }
+    }
+
+    /// A person wants it now.
+    pub fn sync_now(&self) {
+        self.network.now.notify_one();
+    }
+}
+
+impl Drop for AutoSyncHandle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn keep_in_touch(
+    replica: Arc<Replica>,
+    options: SyncOptions,
+    state: watch::Sender<SyncState>,
+    network: Arc<Network>,
+) {
+    let mut backoff = Backoff::default();
+    let mut online = network.online.subscribe();
+    loop {
+        if !*online.borrow_and_update() {
+            state.send_replace(SyncState::Offline);
+            if online.wait_for(|online| *online).await.is_err() {
+                return;
+            }
+            backoff.reset();
+        }
+        state.send_replace(SyncState::Connecting);
+        let (worked, error) = tokio::select! {
+            outcome = one_session(&replica, options, &state) => outcome,
+            _ = online.wait_for(|online| !*online) => continue,
+        };
+        if worked {
+            backoff.reset();
+        }
+        let at_least_ms = match error {
+            Some(SyncError::RetryAfter { delay_ms }) => delay_ms,
+            _ => 0,
+        };
+        state.send_replace(match error {
+            None | Some(SyncError::Unreachable { .. } | SyncError::Lost | SyncError::RetryAfter { .. }) => {
+                SyncState::Offline
+            }
+            Some(error) => SyncState::Error { reason: error.to_string(), needs_a_person: error.needs_a_person() },
+        });
+        let delay = backoff.next_delay_ms(u64::from_le_bytes(random()), at_least_ms);
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_millis(delay)) => {}
+            () = network.now.notified() => backoff.reset(),
+            changed = online.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// One live session; tells whether it got as far as being connected, and why it ended.
+async fn one_session(
+    replica: &Arc<Replica>,
+    options: SyncOptions,
+    state: &watch::Sender<SyncState>,
+) -> (bool, Option<SyncError>) {
+    let credential = match replica.credential() {
+        Ok(credential) => credential,
+        Err(error) => return (false, Some(error.into())),
+    };
+    let (news, mut listener) = mpsc::unbounded_channel();
+    let mut io_loop = IoLoop::new(Arc::clone(replica), &credential, options, Until::Stopped, Some(news));
+    let mut run = std::pin::pin!(io_loop.run());
+    let mut worked = false;
+    loop {
+        tokio::select! {
+            result = &mut run => return (worked, result.err()),
+            Some(news) = listener.recv() => {
+                state.send_replace(match news {
+                    LoopNews::Connected => SyncState::Syncing { done: 0, total: 0 },
+                    LoopNews::Progress { done, total } => SyncState::Syncing { done, total },
+                    LoopNews::UpToDate => {
+                        worked = true;
+                        SyncState::UpToDate
+                    }
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The one place where a phone's session meets socket and store: performs the machine's effects in order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_tungstenite::tungstenite::Message;
+use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
+use toso_wire::{Frame, decode, encode};
+
+use super::report::{SyncError, SyncOptions, SyncReport};
+use super::transport::{Dialled, dial, message_bytes};
+use crate::credential::Credential;
+use crate::replica::Replica;
+
+/// What the loop tells whoever runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LoopNews {
+    /// The upgrade was accepted.
+    Connected,
+    /// Some of the work is done.
+    Progress { done: u64, total: u64 },
+    /// Everything is exchanged.
+    UpToDate,
+}
+
+/// How a session ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Once everything is exchanged (and counted, or the linger is over).
+    UpToDate,
+    /// Never: it stays for live changes.
+    Stopped,
+}
+
+/// One session, from dialling to closing.
+pub(super) struct IoLoop<'a> {
+    pub(super) replica: Arc<Replica>,
+    pub(super) credential: &'a Credential,
+    pub(super) options: SyncOptions,
+    pub(super) until: Until,
+    pub(super) news: Option<mpsc::UnboundedSender<LoopNews>>,
+    pub(super) report: SyncReport,
+    /// Entries that waited when the session began; grows with new ones.
+    to_push: u64,
+    /// Something went out since the server was last heard.
+    awaiting: bool,
+    linger_until: Option<Instant>,
+    finished: bool,
+}
+
+impl<'a> IoLoop<'a> {
+    pub(super) fn new(
+        replica: Arc<Replica>,
+        credential: &'a Credential,
+        options: SyncOptions,
+        until: Until,
+        news: Option<mpsc::UnboundedSender<LoopNews>>,
+    ) -> Self {
+        Self {
+            replica,
+            credential,
+            options,
+            until,
+            news,
+            report: SyncReport::default(),
+            to_push: 0,
+            awaiting: false,
+            linger_until: None,
+            finished: false,
+        }
+    }
+
+    /// Runs the session. The report is filled in whatever the outcome.
+    pub(super) async fn run(&mut self) -> Result<(), SyncError> {
+        let live = self.until == Until::Stopped;
+        let start = self.blocking(move |replica, credential| replica.session_start(credential, live)).await?;
+        self.to_push = self.blocking(|replica, _| replica.outbox_len()).await? as u64;
+        let riding = start.first.as_ref().map_or(0, |batch| batch.items.len() as u64);
+        let (mut session, hello) = ClientSession::new(start);
+        if hello.push.is_some() {
+            self.report.pushed += riding;
+        }
+        let dialling = dial(&self.credential.server_url, &hello);
+        let Dialled { mut socket, meter, hello_bytes, http_bytes_up } =
+            tokio::time::timeout(self.options.connect_timeout, dialling).await.map_err(|_| {
+                SyncError::Unreachable {
+                    url: self.credential.server_url.clone(),
+                    detail: format!("no answer within {} s", self.options.connect_timeout.as_secs()),
+                }
+            })??;
+        // The upgrade carried HELLO up and its acceptance down.
+        self.report.round_trips = 1;
+        self.report.http_bytes_up = http_bytes_up;
+        self.tell(LoopNews::Connected);
+        let mut frames_down = 0;
+        let result = self.exchange(&mut session, &mut socket, &mut frames_down).await;
+        // Dropping the socket without a close frame would look like a cut; how the peer answers no longer matters.
+        let _ = socket.close(None).await;
+        self.report.bytes_up = hello_bytes + meter.up().saturating_sub(hello_bytes + http_bytes_up);
+        self.report.bytes_down = frames_down;
+        self.report.http_bytes_down = meter.down().saturating_sub(frames_down);
+        result
+    }
+
+    async fn exchange(
+        &mut self,
+        session: &mut ClientSession,
+        socket: &mut super::transport::Socket,
+        frames_down: &mut u64,
+    ) -> Result<(), SyncError> {
+        let mut events = VecDeque::from([ClientEvent::Connected]);
+        let mut heard = Instant::now();
+        loop {
+            while let Some(event) = events.pop_front() {
+                for effect in session.handle(event) {
+                    if let Some(answer) = self.perform(effect, socket).await? {
+                        events.push_back(answer);
+                    }
+                }
+            }
+            if self.finished {
+                return Ok(());
+            }
+            let deadline = self.linger_until.unwrap_or(heard + self.options.silence_max);
+            tokio::select! {
+                message = socket.next() => {
+                    heard = Instant::now();
+                    match message {
+                        Some(Ok(message)) => {
+                            *frames_down += message_bytes(&message);
+                            events.extend(self.on_message(message)?);
+                        }
+                        Some(Err(_)) | None => events.push_back(ClientEvent::Disconnected),
+                    }
+                }
+                () = self.replica.outbox_grew(), if self.until == Until::Stopped => {
+                    self.to_push = self.report.acked
+                        + self.blocking(|replica, _| replica.outbox_len()).await? as u64;
+                    events.push_back(ClientEvent::LocalEdit);
+                }
+                () = sleep_until(deadline) => {
+                    if self.linger_until.is_some() {
+                        return Ok(());
+                    }
+                    return Err(SyncError::Lost);
+                }
+            }
+        }
+    }
+
+    fn on_message(&mut self, message: Message) -> Result<Option<ClientEvent>, SyncError> {
+        match message {
+            Message::Binary(bytes) => {
+                if std::mem::take(&mut self.awaiting) {
+                    self.report.round_trips += 1;
+                }
+                let frame = decode(&bytes).map_err(|error| self.protocol(&error.to_string()))?;
+                Ok(Some(ClientEvent::Frame(frame)))
+            }
+            Message::Close(_) => Ok(Some(ClientEvent::Disconnected)),
+            Message::Text(_) => Err(self.protocol("a text message came")),
+            _ => Ok(None),
+        }
+    }
+
+    async fn perform(
+        &mut self,
+        effect: ClientEffect,
+        socket: &mut super::transport::Socket,
+    ) -> Result<Option<ClientEvent>, SyncError> {
+        match effect {
+            ClientEffect::Prove(challenge) => {
+                let proof = self.replica.prove(self.credential, challenge.at, &challenge.nonce);
+                return Ok(Some(ClientEvent::Proved(proof)));
+            }
+            ClientEffect::Send(frame) => {
+                if let Frame::Push(push) = &frame {
+                    self.report.pushed += push.items.len() as u64;
+                }
+                self.awaiting = true;
+                // A socket that does not take a frame in this time is as good as gone.
+                let sent = tokio::time::timeout(self.options.silence_max, socket.send(Message::binary(encode(&frame))));
+                if !matches!(sent.await, Ok(Ok(()))) {
+                    return Ok(Some(ClientEvent::Disconnected));
+                }
+            }
+            ClientEffect::ReadOutbox { after } => {
+                let batch = self.blocking(move |replica, _| replica.outbox_batch(after)).await?;
+                return Ok(Some(ClientEvent::Outbox(batch)));
+            }
+            ClientEffect::KeepSession { epoch, ticket, at } => {
+                self.blocking(move |replica, _| replica.keep_session(epoch, ticket, at)).await?;
+            }
+            ClientEffect::CommitDelta(delta) => {
+                self.blocking(move |replica, _| replica.commit_delta(delta)).await?;
+            }
+            ClientEffect::CommitAck { accepted, through } => {
+                self.report.acked += accepted.len() as u64;
+                self.blocking(move |replica, _| replica.commit_ack(&accepted, through)).await?;
+            }
+            ClientEffect::CommitRefused { refused } => {
+                self.report.refused += refused.len() as u64;
+                self.blocking(move |replica, _| replica.commit_refused(refused)).await?;
+            }
+            ClientEffect::KeepReceipt(receipt) => {
+                self.blocking(move |replica, _| replica.keep_receipt(&receipt)).await?;
+            }
+            ClientEffect::Purge(purge) => {
+                self.blocking(move |replica, _| replica.forget(&purge.scopes, &purge.docs)).await?;
+            }
+            ClientEffect::Erase(erased) => {
+                self.blocking(move |replica, _| replica.forget(&[], &erased.docs)).await?;
+            }
+            ClientEffect::Progress { pushed, pulled, pull_pending } => {
+                self.report.pulled = pulled;
+                let total = self.to_push.max(pushed) + pulled + pull_pending;
+                self.tell(LoopNews::Progress { done: pushed + pulled, total });
+            }
+            ClientEffect::UpToDate { counted } => {
+                self.report.up_to_date = true;
+                self.report.counted = counted;
+                self.tell(LoopNews::UpToDate);
+                if self.until == Until::UpToDate {
+                    self.finished = counted;
+                    self.linger_until.get_or_insert_with(|| Instant::now() + self.options.linger);
+                }
+            }
+            ClientEffect::End(end) => return Err(self.ended(end)),
+            _ => unreachable!("this crate and toso-sync are built together"),
+        }
+        Ok(None)
+    }
+
+    fn ended(&self, end: SessionEnd) -> SyncError {
+        match end {
+            SessionEnd::RetryAfter { delay_ms } => SyncError::RetryAfter { delay_ms },
+            SessionEnd::Refused { code, detail } => SyncError::Refused { code, detail },
+            SessionEnd::Protocol(detail) => self.protocol(detail),
+            _ => SyncError::Lost,
+        }
+    }
+
+    fn protocol(&self, detail: &str) -> SyncError {
+        SyncError::Protocol { url: self.credential.server_url.clone(), detail: detail.to_owned() }
+    }
+
+    fn tell(&self, news: LoopNews) {
+        if let Some(listener) = &self.news {
+            // Whoever stopped listening does not want to know.
+            let _ = listener.send(news);
+        }
+    }
+
+    /// Store calls wait for the disk; they get a thread of their own.
+    async fn blocking<T, E>(
+        &self,
+        work: impl FnOnce(&Replica, &Credential) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, SyncError>
+    where
+        T: Send + 'static,
+        E: Into<SyncError> + Send + 'static,
+    {
+        let (replica, credential) = (Arc::clone(&self.replica), self.credential.clone());
+        match tokio::task::spawn_blocking(move || work(&replica, &credential)).await {
+            Ok(result) => result.map_err(Into::into),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(SyncError::Lost),
+        }
+    }
+}

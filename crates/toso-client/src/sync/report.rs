@@ -1,0 +1,137 @@
+//! What one exchange cost and did, and why one failed.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use toso_store::StoreError;
+use toso_wire::GoodbyeCode;
+
+use crate::credential::CredentialError;
+use crate::replica::ReplicaError;
+
+/// How long a connection may take to be accepted: two lost packets on 2G.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// A server that says nothing for this long, not even a ping (it pings every 45 s), is gone.
+pub const SILENCE_MAX: Duration = Duration::from_secs(120);
+/// How long a one-shot exchange waits, once everything is exchanged, to hear that it was counted.
+pub const LINGER_FOR_RECEIPT: Duration = Duration::from_secs(2);
+
+/// Bounds of an exchange.
+#[derive(Debug, Clone, Copy)]
+pub struct SyncOptions {
+    /// See [`CONNECT_TIMEOUT`].
+    pub connect_timeout: Duration,
+    /// See [`SILENCE_MAX`].
+    pub silence_max: Duration,
+    /// See [`LINGER_FOR_RECEIPT`].
+    pub linger: Duration,
+}
+
+impl Default for SyncOptions {
+    fn default() -> Self {
+        Self { connect_timeout: CONNECT_TIMEOUT, silence_max: SILENCE_MAX, linger: LINGER_FOR_RECEIPT }
+    }
+}
+
+/// What an exchange cost and did. Bytes are those of the socket (inside TLS where there is TLS).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct SyncReport {
+    /// HELLO's token and all WebSocket frames sent, with their headers.
+    pub bytes_up: u64,
+    /// All WebSocket frames received, with their headers.
+    pub bytes_down: u64,
+    /// The rest of the upgrade request: request line and HTTP headers.
+    pub http_bytes_up: u64,
+    /// The upgrade response.
+    pub http_bytes_down: u64,
+    /// Times that something was sent and its answer awaited; the upgrade is the first. TCP's and TLS's own come on top.
+    pub round_trips: u32,
+    /// Changes sent to the server.
+    pub pushed: u64,
+    /// Of them acknowledged.
+    pub acked: u64,
+    /// Changes received.
+    pub pulled: u64,
+    /// Changes that the server refused; they are kept here, see the status command.
+    pub refused: u64,
+    /// True when everything is exchanged.
+    pub up_to_date: bool,
+    /// True when the centre has counted all that was pushed.
+    pub counted: bool,
+}
+
+/// Why an exchange failed. Nothing is lost: what is not acknowledged is sent again.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// No connection.
+    #[error("cannot reach {url}: {detail}; everything is kept here and goes out when there is a network")]
+    Unreachable {
+        /// The address.
+        url: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// The server asks to wait.
+    #[error("the server is busy and asks to come back in {} s; everything is kept here", delay_ms.div_ceil(1000))]
+    RetryAfter {
+        /// How long.
+        delay_ms: u64,
+    },
+    /// The connection broke.
+    #[error("the connection broke before everything was exchanged; the next sync goes on from there")]
+    Lost,
+    /// The server ended the session.
+    #[error("the server ended the session ({}): {detail}", goodbye_word(*code))]
+    Refused {
+        /// Why.
+        code: GoodbyeCode,
+        /// In words.
+        detail: String,
+    },
+    /// The server does not speak this protocol.
+    #[error("{url} does not speak this register's protocol: {detail}")]
+    Protocol {
+        /// The address.
+        url: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Not enrolled.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The replica failed.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+}
+
+impl SyncError {
+    /// True when dialling again by itself is useless: a person must act.
+    pub const fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => matches!(
+                code,
+                GoodbyeCode::Unauthorized | GoodbyeCode::Revoked | GoodbyeCode::OutOfScope | GoodbyeCode::Version
+            ),
+            Self::Credential(_) => true,
+            _ => false,
+        }
+    }
+}
+
+fn goodbye_word(code: GoodbyeCode) -> &'static str {
+    match code {
+        GoodbyeCode::Done => "done",
+        GoodbyeCode::Shutdown => "stopping",
+        GoodbyeCode::Protocol => "protocol error",
+        GoodbyeCode::Version => "other version: update the app",
+        GoodbyeCode::Unauthorized => "not authorised: enrol again",
+        GoodbyeCode::Revoked => "device revoked: ask your officer",
+        GoodbyeCode::OutOfScope => "outside the device's unit",
+        GoodbyeCode::Overload => "overloaded",
+        _ => "server failure",
+    }
+}

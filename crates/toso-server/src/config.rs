@@ -1,0 +1,62 @@
+//! What an operator can set, and the limits that nobody should have to.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Sync sessions at the same time. Idle ones cost at most 16 KiB each: 20,000 × 16 KiB = 320 MiB.
+pub const SESSIONS_MAX: usize = 20_000;
+/// TCP connections at the same time beyond sessions: REST callers, upgrades under way, and refusals.
+pub const SPARE_CONNECTIONS: usize = 1_024;
+/// The database's page cache: a tenth of the 1.5 GiB that a national server may use.
+pub const CACHE_BYTES: u64 = 160 << 20;
+/// Documents kept merged in memory, at 20–50 KiB each about 40 MiB.
+pub const FOLD_CACHE_DOCUMENTS: usize = 1_024;
+/// Reads of the log that may run at once; more only fight for the same disk and memory.
+pub const READS_CONCURRENT_MAX: usize = 16;
+/// The largest JSON body of a REST request; the largest real one (enrolment) has 400 bytes.
+pub const REST_BODY_BYTES_MAX: usize = 16 * 1024;
+/// The longest a REST request may take.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// The longest the head of a request may take to arrive: 6 KiB at 2G speed, twice.
+pub const HEADER_TIME_MAX: Duration = Duration::from_secs(20);
+/// The head of a request, in bytes: HELLO's token (6 KiB) with other headers.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Sessions have this long to end once the server stops; what is left after it is cut off.
+pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// What a server starts from.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// The data folder; made when missing.
+    pub data: PathBuf,
+    /// Where to listen. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The address that invites name, `https://…`; without it, invites name the host that the officer called.
+    pub public_url: Option<String>,
+    /// The database's page cache, in bytes.
+    pub cache_bytes: u64,
+    /// Sync sessions at the same time.
+    pub sessions_max: usize,
+    /// Threads that merge documents.
+    pub fold_workers: usize,
+    /// Documents kept merged in memory, over all workers.
+    pub fold_cache_documents: usize,
+}
+
+impl ServerConfig {
+    /// The defaults for a data folder and an address.
+    pub fn new(data: impl Into<PathBuf>, listen: SocketAddr) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            data: data.into(),
+            listen,
+            public_url: None,
+            cache_bytes: CACHE_BYTES,
+            sessions_max: SESSIONS_MAX,
+            fold_workers: cores,
+            fold_cache_documents: FOLD_CACHE_DOCUMENTS,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! How far the projection has counted, and who waits for it.
+//!
+//! A session waits for the one sequence that its phone wants a receipt for, so a page that is counted wakes exactly the
+//! sessions it concerns, however many are connected.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use toso_core::id::Sequence;
+
+/// The counted position.
+#[derive(Debug, Default)]
+pub struct Counted {
+    current: AtomicU64,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// By (sequence, ticket), so that those who are served stand in front.
+    queue: BTreeMap<(u64, u64), oneshot::Sender<Sequence>>,
+    next_ticket: u64,
+}
+
+impl Counted {
+    /// Everything at or below this is counted.
+    pub fn current(&self) -> Sequence {
+        Sequence(self.current.load(Ordering::Acquire))
+    }
+
+    /// Moves the position forward and wakes those it satisfies.
+    pub fn advance(&self, to: Sequence) {
+        let mut waiting = self.waiting.lock();
+        // Under the lock: a waiter either sees the new position or is in the queue.
+        self.current.fetch_max(to.0, Ordering::AcqRel);
+        while let Some(first) = waiting.queue.first_entry().filter(|first| first.key().0 <= to.0) {
+            // A waiter that is gone needs no answer.
+            let _ = first.remove().send(to);
+        }
+    }
+
+    /// Waits until everything at or below `target` is counted; `None` when the server stops first.
+    pub async fn reached(&self, target: Sequence) -> Option<Sequence> {
+        let receiver = {
+            let mut waiting = self.waiting.lock();
+            let current = self.current();
+            if current >= target {
+                return Some(current);
+            }
+            let ticket = waiting.next_ticket;
+            waiting.next_ticket += 1;
+            let (sender, receiver) = oneshot::channel();
+            waiting.queue.insert((target.0, ticket), sender);
+            receiver
+        };
+        receiver.await.ok()
+    }
+
+    /// Lets everybody who waits go.
+    pub fn close(&self) {
+        self.waiting.lock().queue.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_those_are_woken_whose_sequence_is_reached() {
+        let counted = Arc::new(Counted::default());
+        let wait = |target| {
+            let counted = Arc::clone(&counted);
+            tokio::spawn(async move { counted.reached(Sequence(target)).await })
+        };
+        let (five, nine) = (wait(5), wait(9));
+        tokio::task::yield_now().await;
+        counted.advance(Sequence(7));
+        assert_eq!(five.await.unwrap(), Some(Sequence(7)));
+        assert!(!nine.is_finished());
+        counted.advance(Sequence(3));
+        assert_eq!(counted.current(), Sequence(7), "the position never goes back");
+        counted.close();
+        assert_eq!(nine.await.unwrap(), None);
+        assert_eq!(counted.reached(Sequence(7)).await, Some(Sequence(7)));
+    }
+}

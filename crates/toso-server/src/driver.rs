@@ -1,0 +1,326 @@
+//! Performs what a [`ServerSession`] asks for. One driver per session, whether it speaks over a WebSocket or a POST.
+//!
+//! The session decides, the driver does: it checks proofs, reads the log on blocking threads, hands pushes to the log
+//! writer, and collects encoded frames for whoever owns the connection to send. It holds no clock and no socket.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use toso_core::id::Sequence;
+use toso_store::{LogBatch, LogItem};
+use toso_sync::server::RefusalKind;
+use toso_sync::{AppendOutcome, Refusal, ServerEffect, ServerEvent, ServerSession};
+use toso_wire::{Frame, Goodbye, GoodbyeCode, encode};
+
+use crate::hub::{HubNews, Subscription};
+use crate::state::{Shared, now};
+use crate::trust;
+
+/// A session with its unfinished work.
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    session: ServerSession,
+    work: FuturesUnordered<BoxFuture<'static, Done>>,
+    subscription: Option<Subscription>,
+    counting: Option<BoxFuture<'static, Option<Sequence>>>,
+    counted_wanted: Sequence,
+    /// The nonce of this connection's last challenge.
+    nonce: Option<[u8; trust::NONCE_BYTES]>,
+    appends: usize,
+    out: VecDeque<Vec<u8>>,
+    opened: bool,
+    ended: bool,
+}
+
+/// Something that the driver waited for.
+pub(crate) enum Done {
+    /// An answer to an effect.
+    Event(ServerEvent),
+    /// An answer to a push.
+    Appended(ServerEvent),
+    /// News of followed units.
+    News(HubNews),
+    /// The projection has come this far.
+    Counted(Option<Sequence>),
+    /// The store failed: the session cannot go on.
+    Failed,
+}
+
+impl Driver {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let session = ServerSession::new(shared.catalog);
+        Self {
+            shared,
+            session,
+            work: FuturesUnordered::new(),
+            subscription: None,
+            counting: None,
+            counted_wanted: Sequence::ZERO,
+            nonce: None,
+            appends: 0,
+            out: VecDeque::new(),
+            opened: false,
+            ended: false,
+        }
+    }
+
+    /// Takes one event and does everything that follows from it at once.
+    pub(crate) fn feed(&mut self, event: ServerEvent) {
+        let mut ready = VecDeque::from([event]);
+        while let Some(event) = ready.pop_front() {
+            if self.ended {
+                return;
+            }
+            for effect in self.session.handle(now(), event) {
+                if let Some(answer) = self.perform(effect) {
+                    ready.push_back(answer);
+                }
+            }
+        }
+    }
+
+    /// Waits for unfinished work or news; pending for ever when there is none. Cancelling it loses nothing.
+    pub(crate) async fn next(&mut self) -> Done {
+        tokio::select! {
+            Some(done) = self.work.next() => done,
+            news = news(self.subscription.as_ref()) => Done::News(news),
+            counted = poll(&mut self.counting) => {
+                self.counting = None;
+                Done::Counted(counted)
+            }
+        }
+    }
+
+    /// Goes on with what [`Self::next`] brought.
+    pub(crate) fn take(&mut self, done: Done) {
+        match done {
+            Done::Event(event) => {
+                let found = match &event {
+                    ServerEvent::Opened(opened) => opened.interests.iter().map(|interest| interest.last).max(),
+                    _ => None,
+                };
+                self.opened |= matches!(event, ServerEvent::Opened(_));
+                self.feed(event);
+                self.want_counted(found.unwrap_or_default());
+            }
+            Done::Appended(event) => {
+                self.appends = self.appends.saturating_sub(1);
+                let through = match &event {
+                    ServerEvent::Appended { outcome: Ok(outcome), .. } => outcome.through,
+                    _ => Sequence::ZERO,
+                };
+                self.feed(event);
+                self.want_counted(through);
+            }
+            Done::News(HubNews::Grew(grown)) => {
+                for (unit, through) in grown {
+                    self.feed(ServerEvent::Grew { unit, through });
+                    self.want_counted(through);
+                }
+            }
+            Done::News(HubNews::Revoked) => self.revoke(),
+            Done::Counted(Some(counted)) => {
+                self.feed(ServerEvent::Counted(counted));
+                self.want_counted(Sequence::ZERO);
+            }
+            Done::Counted(None) => {}
+            Done::Failed => self.say_goodbye(GoodbyeCode::Internal, "the server could not read its store; try later"),
+        }
+    }
+
+    /// Encoded frames to send, oldest first.
+    pub(crate) fn pop_out(&mut self) -> Option<Vec<u8>> {
+        self.out.pop_front()
+    }
+
+    /// True once the connection is to be closed, after what is still to be sent.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Pushes on their way to the disk.
+    pub(crate) fn appends(&self) -> usize {
+        self.appends
+    }
+
+    /// True when the session waits for nothing and has said everything.
+    pub(crate) fn is_quiescent(&self) -> bool {
+        self.work.is_empty() && self.session.is_quiescent()
+    }
+
+    /// True once HELLO was accepted.
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.session.principal().is_some()
+    }
+
+    /// True once the session takes pushes.
+    pub(crate) fn is_open(&self) -> bool {
+        self.opened
+    }
+
+    /// True while a challenge is unanswered.
+    pub(crate) fn is_challenged(&self) -> bool {
+        self.nonce.is_some()
+    }
+
+    /// True when there is nothing to wait for.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.work.is_empty()
+    }
+
+    /// Ends the session for a reason of the connection's owner.
+    pub(crate) fn say_goodbye(&mut self, code: GoodbyeCode, detail: &str) {
+        if !self.ended {
+            self.shared.metrics.refused(RefusalKind::Goodbye(code));
+            self.send(&Frame::Goodbye(Goodbye { code, detail: detail.to_owned() }));
+            self.ended = true;
+        }
+    }
+
+    fn perform(&mut self, effect: ServerEffect) -> Option<ServerEvent> {
+        match effect {
+            ServerEffect::Authenticate(proof) => {
+                let answer = match trust::random() {
+                    Ok(fresh) => {
+                        let answer = self.shared.trust.authenticate(&proof, self.nonce, fresh, now());
+                        // A nonce is good for one answer.
+                        self.nonce = matches!(answer, Err(Refusal::Challenge(_))).then_some(fresh);
+                        answer
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "cannot authenticate");
+                        Err(Refusal::Unauthorized("the server cannot check proofs now".to_owned()))
+                    }
+                };
+                Some(ServerEvent::Authenticated(answer))
+            }
+            ServerEffect::Open { epoch, interests } => {
+                if let Some(principal) = self.session.principal() {
+                    let units: Vec<_> = interests.iter().map(|(unit, _)| *unit).collect();
+                    // Before the read, so that nothing falls between the two.
+                    self.subscription = Some(self.shared.hub.subscribe(principal.device, &units));
+                    if !self.shared.trust.is_welcome(principal.device) {
+                        self.revoke();
+                        return None;
+                    }
+                }
+                self.read(move |shared| shared.open(epoch, &interests).map(ServerEvent::Opened));
+                None
+            }
+            ServerEffect::Append { number, scope, author, items } => {
+                self.append(
+                    number,
+                    LogBatch {
+                        scope,
+                        author,
+                        received_at: now(),
+                        items: items
+                            .into_iter()
+                            .map(|item| LogItem { doc: item.doc, hash: item.hash, bytes: item.change })
+                            .collect(),
+                    },
+                );
+                None
+            }
+            ServerEffect::ReadPage { unit, after } => {
+                self.read(move |shared| shared.read_page(unit, after).map(ServerEvent::Page));
+                None
+            }
+            ServerEffect::ReadTotals(units) => {
+                let (as_of, totals) = self.shared.totals(&units);
+                Some(ServerEvent::Totals { as_of, totals })
+            }
+            ServerEffect::Send(frame) => {
+                self.send(&frame);
+                None
+            }
+            ServerEffect::CountRefusal(refusal) => {
+                self.shared.metrics.refused(refusal);
+                None
+            }
+            ServerEffect::Close => {
+                self.ended = true;
+                None
+            }
+            // A newer session asks for what this driver cannot do: end it rather than let it wait for ever.
+            _ => {
+                self.say_goodbye(GoodbyeCode::Internal, "the server cannot do what the session needs");
+                None
+            }
+        }
+    }
+
+    fn append(&mut self, number: u64, batch: LogBatch) {
+        self.appends += 1;
+        self.shared.metrics.pushes.inc();
+        let writer = self.shared.writer.clone();
+        self.work.push(Box::pin(async move {
+            let outcome = writer.append(batch).await.map(|appended| AppendOutcome {
+                first_new: appended.first_new,
+                new: appended.new as u64,
+                through: appended.through,
+            });
+            Done::Appended(ServerEvent::Appended { number, outcome })
+        }));
+    }
+
+    fn read(&mut self, read: impl FnOnce(&Shared) -> Result<ServerEvent, toso_store::StoreError> + Send + 'static) {
+        let shared = Arc::clone(&self.shared);
+        self.work.push(Box::pin(async move {
+            let Ok(_place) = Arc::clone(&shared.read_places).acquire_owned().await else { return Done::Failed };
+            let read = tokio::task::spawn_blocking(move || read(&shared)).await;
+            match read {
+                Ok(Ok(event)) => Done::Event(event),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "a session's read failed");
+                    Done::Failed
+                }
+                Err(_) => Done::Failed,
+            }
+        }));
+    }
+
+    fn send(&mut self, frame: &Frame) {
+        if matches!(frame, Frame::Ack(_)) {
+            self.shared.metrics.acks.inc();
+        }
+        let bytes = encode(frame);
+        self.shared.metrics.frames_sent.inc();
+        self.shared.metrics.bytes_sent.inc_by(bytes.len() as u64);
+        self.out.push_back(bytes);
+    }
+
+    fn revoke(&mut self) {
+        self.say_goodbye(GoodbyeCode::Revoked, "the device was revoked; ask your officer");
+    }
+
+    /// Tells the session once everything up to `target` is counted; at once when it is.
+    fn want_counted(&mut self, target: Sequence) {
+        let current = self.shared.counted.current();
+        self.counted_wanted = self.counted_wanted.max(target);
+        if target > Sequence::ZERO && target <= current {
+            self.feed(ServerEvent::Counted(current));
+        }
+        if self.counting.is_none() && self.counted_wanted > current {
+            let (counted, target) = (Arc::clone(&self.shared.counted), self.counted_wanted);
+            self.counting = Some(Box::pin(async move { counted.reached(target).await }));
+        }
+    }
+}
+
+async fn news(subscription: Option<&Subscription>) -> HubNews {
+    match subscription {
+        Some(subscription) => subscription.news().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn poll<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,296 @@
+//! Tails the log: merges changes into documents, shrinks these to rows, brings the rows to the projector in log order.
+//!
+//! One coordinating thread reads pages and deals their documents out to workers, always the same worker for the same
+//! document. While the workers merge one page, the coordinator applies the page before: rows into the projector, then
+//! rows and checkpoint into the store, together. What is stored is disposable; after a crash folding goes on from the
+//! checkpoint, and without one (or with one of another version) from the beginning.
+//!
+//! Memory is bounded: two pages under way and a small cache of merged documents for each worker. A document that is not
+//! in the cache is rebuilt from its own chunks; a new one needs nothing but the page.
+
+mod rows;
+mod worker;
+
+pub use rows::{Loaded, QUARANTINE_TABLE};
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DocId, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::Scope;
+use toso_projection::{Projector, Row};
+use toso_store::{ChangeLog, LogEntry, RecordStore};
+
+use crate::counted::Counted;
+use crate::metrics::Metrics;
+use worker::{Batch, Worker};
+
+/// Chunks in a page: some 100 ms of merging on two cores, so that receipts come soon and writes are worth their while.
+pub const FOLD_PAGE_ITEMS_MAX: usize = 1024;
+/// Change bytes in a page.
+pub const FOLD_PAGE_BYTES_MAX: usize = 1 << 20;
+/// Pages under way: one being merged, one being applied.
+const PIPELINE_PAGES: usize = 2;
+/// Rows applied under one lock, below a millisecond, so that no session's read waits for a page.
+const ROWS_PER_LOCK: usize = 64;
+/// The wait before reading again after the store failed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What folding needs.
+pub struct Folding {
+    /// The log.
+    pub log: Arc<dyn ChangeLog>,
+    /// Where rows, checkpoint and quarantine are kept.
+    pub records: Arc<dyn RecordStore>,
+    /// The views.
+    pub projector: Arc<Mutex<Projector>>,
+    /// Told what is counted.
+    pub counted: Arc<Counted>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Threads that merge.
+    pub workers: usize,
+    /// Documents kept merged, over all workers.
+    pub cache_documents: usize,
+}
+
+/// Wakes the coordinator.
+#[derive(Debug, Default)]
+pub struct Tail {
+    state: Mutex<TailState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct TailState {
+    grown: bool,
+    stop: bool,
+}
+
+impl Tail {
+    /// The log has grown.
+    pub fn grew(&self) {
+        self.state.lock().grown = true;
+        self.changed.notify_one();
+    }
+
+    fn stop(&self) {
+        self.state.lock().stop = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for growth or the end; `false` at the end.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        while !state.grown && !state.stop {
+            self.changed.wait(&mut state);
+        }
+        state.grown = false;
+        !state.stop
+    }
+
+    /// Waits a while, or until the end; `false` at the end.
+    fn pause(&self, time: Duration) -> bool {
+        let mut state = self.state.lock();
+        if !state.stop {
+            self.changed.wait_for(&mut state, time);
+        }
+        !state.stop
+    }
+
+    fn stopped(&self) -> bool {
+        self.state.lock().stop
+    }
+}
+
+/// Running threads.
+pub struct RunningFolding {
+    tail: Arc<Tail>,
+    coordinator: Option<JoinHandle<()>>,
+}
+
+impl RunningFolding {
+    /// What to tell when the log has grown.
+    pub fn tail(&self) -> Arc<Tail> {
+        Arc::clone(&self.tail)
+    }
+
+    /// Finishes the pages under way with their checkpoint, and ends. Blocks.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.tail.stop();
+        if let Some(coordinator) = self.coordinator.take()
+            && coordinator.join().is_err()
+        {
+            tracing::error!("folding ended by a panic; the next start goes on from its last checkpoint");
+        }
+    }
+}
+
+impl Drop for RunningFolding {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Folding {
+    /// Starts the threads, going on after what [`rows::load`] brought into the projector.
+    pub fn start(self, loaded: Loaded) -> std::io::Result<RunningFolding> {
+        let tail = Arc::new(Tail::default());
+        // What is in the log already counts as growth.
+        tail.grew();
+        let count = self.workers.max(1);
+        let mut shares: Vec<HashSet<DocId>> = vec![HashSet::new(); count];
+        for doc in loaded.documents {
+            if let Some(share) = shares.get_mut(share_of(doc, count)) {
+                share.insert(doc);
+            }
+        }
+        let quarantined = Arc::new(loaded.quarantined);
+        let cache = self.cache_documents.div_ceil(count);
+        let workers = shares
+            .into_iter()
+            .enumerate()
+            .map(|(number, known)| Worker::start(number, &self.log, cache, known, &quarantined))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.counted.advance(loaded.through);
+        let coordinator = Coordinator {
+            read_to: loaded.through,
+            tail: Arc::clone(&tail),
+            under_way: VecDeque::new(),
+            may_store: true,
+            folding: self,
+            workers,
+        };
+        let thread = std::thread::Builder::new().name("toso-fold".to_owned()).spawn(move || coordinator.run())?;
+        Ok(RunningFolding { tail, coordinator: Some(thread) })
+    }
+}
+
+struct Coordinator {
+    folding: Folding,
+    workers: Vec<Worker>,
+    tail: Arc<Tail>,
+    read_to: Sequence,
+    under_way: VecDeque<PageUnderWay>,
+    /// False once a write failed: a later checkpoint would claim rows that are not there.
+    may_store: bool,
+}
+
+struct PageUnderWay {
+    through: Sequence,
+    newest: TimestampMs,
+    batches: Vec<Batch>,
+}
+
+/// A document's new state.
+pub(crate) struct FoldedRow {
+    pub(crate) scope: Scope,
+    pub(crate) doc: DocId,
+    /// The last chunk of the page that touched it; rows are applied in this order.
+    pub(crate) last: Sequence,
+    /// When the server got that chunk.
+    pub(crate) at: TimestampMs,
+    /// `None` when nothing of the document can be read; the row before it stays.
+    pub(crate) row: Option<Row>,
+    pub(crate) quarantined: Vec<(ChangeHash, String)>,
+}
+
+impl Coordinator {
+    fn run(mut self) {
+        loop {
+            let read = self.fill();
+            if let Some(page) = self.under_way.pop_front() {
+                self.finish(page);
+            } else if read.is_err() {
+                if !self.tail.pause(RETRY_AFTER) {
+                    return;
+                }
+            } else if !self.tail.wait() {
+                return;
+            }
+        }
+    }
+
+    /// Deals out pages until enough are under way, or the log has no more.
+    fn fill(&mut self) -> Result<(), ()> {
+        while self.under_way.len() < PIPELINE_PAGES && !self.tail.stopped() {
+            let page =
+                self.folding.log.read(self.read_to, FOLD_PAGE_ITEMS_MAX, FOLD_PAGE_BYTES_MAX).map_err(|error| {
+                    tracing::error!(%error, after = self.read_to.0, "folding cannot read the log; trying again");
+                })?;
+            let Some(last) = page.entries.last().map(|entry| entry.sequence) else { break };
+            self.read_to = last;
+            let newest = page.entries.iter().map(|entry| entry.received_at).max().unwrap_or_default();
+            let batches = self.deal(page.entries, last);
+            self.under_way.push_back(PageUnderWay { through: last, newest, batches });
+        }
+        Ok(())
+    }
+
+    fn deal(&mut self, entries: Vec<LogEntry>, through: Sequence) -> Vec<Batch> {
+        let mut shares: Vec<HashMap<DocId, Vec<LogEntry>>> = self.workers.iter().map(|_| HashMap::new()).collect();
+        let count = shares.len();
+        for entry in entries {
+            if let Some(share) = shares.get_mut(share_of(entry.item.doc, count)) {
+                share.entry(entry.item.doc).or_default().push(entry);
+            }
+        }
+        let filled = self.workers.iter().zip(shares).filter(|(_, share)| !share.is_empty());
+        filled.map(|(worker, share)| worker.fold(share, through)).collect()
+    }
+
+    fn finish(&mut self, page: PageUnderWay) {
+        let mut rows: Vec<FoldedRow> = page.batches.into_iter().flat_map(Batch::wait).collect();
+        rows.sort_by_key(|row| row.last);
+        let stored = if self.may_store { rows::changes(&rows, page.through, page.newest) } else { Vec::new() };
+        let quarantined: usize = rows.iter().map(|row| row.quarantined.len()).sum();
+        if quarantined > 0 {
+            tracing::warn!(chunks = quarantined, through = page.through.0, "chunks quarantined while folding");
+            self.folding.metrics.quarantined_chunks.inc_by(quarantined as u64);
+        }
+        for part in rows.chunks(ROWS_PER_LOCK) {
+            let mut projector = self.folding.projector.lock();
+            for row in part {
+                if let Some(content) = &row.row {
+                    projector.apply(row.scope, row.doc, content.clone());
+                }
+            }
+            // Settled here, so that no report and no session pays for it.
+            projector.refresh();
+        }
+        self.folding.projector.lock().advance(page.through, page.newest);
+        self.folding.counted.advance(page.through);
+        self.measure(page.through);
+        if self.may_store
+            && let Err(error) = rows::store(&*self.folding.records, &stored)
+        {
+            self.may_store = false;
+            tracing::error!(%error, "the views' checkpoint cannot be stored; the next start folds again from the last");
+        }
+    }
+
+    fn measure(&self, counted: Sequence) {
+        let last = self.folding.log.last();
+        self.folding.metrics.log_sequence.set(last.0);
+        self.folding.metrics.counted_sequence.set(counted.0);
+        self.folding.metrics.fold_lag_chunks.set(last.0.saturating_sub(counted.0));
+    }
+}
+
+/// The worker of a document. Ids end in derived or random bytes, which spread evenly.
+fn share_of(doc: DocId, count: usize) -> usize {
+    let [.., a, b, c, d] = *doc.as_bytes();
+    u32::from_be_bytes([a, b, c, d]) as usize % count.max(1)
+}
+
+#[cfg(test)]
+mod tests;

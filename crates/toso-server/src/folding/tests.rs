@@ -1,0 +1,210 @@
+//! Folding equals a rebuild, goes on where it was, and leaves a broken chunk behind without its document.
+
+use std::time::Instant;
+
+use toso_catalog::Catalog;
+use toso_core::chunk::Chunk;
+use toso_core::document::{Author, Document};
+use toso_core::edit::{DocEdit, MemberEdit, TeamEdit};
+use toso_core::id::{Actor, DeviceId};
+use toso_core::record::{TeamLevel, TeamStatus};
+use toso_core::text::{PersonName, PlaceName};
+use toso_core::unit::{UnitList, UnitRef};
+use toso_store::memory::MemoryChangeLog;
+use toso_store::{Durability, LogBatch, LogItem, RecordChange};
+
+use super::*;
+use crate::documents::fold;
+
+fn scope(number: usize) -> UnitRef {
+    let code = ["00001", "00004", "00006"].get(number % 3).copied().unwrap_or("00001");
+    UnitRef::new(UnitList::L2022, code).expect("a code")
+}
+
+fn author(seed: u8) -> Author {
+    Author { actor: Actor::new(DeviceId([seed; 8]), [seed; 8]), at: TimestampMs(1_662_534_000_000) }
+}
+
+fn append(log: &MemoryChangeLog, scope: UnitRef, chunks: &[(DocId, Vec<u8>, ChangeHash)]) {
+    let items = chunks.iter().map(|(doc, bytes, hash)| LogItem { doc: *doc, hash: *hash, bytes: bytes.clone() });
+    let batch = LogBatch {
+        scope,
+        author: DeviceId([1; 8]),
+        received_at: TimestampMs(1_662_534_000_000),
+        items: items.collect(),
+    };
+    log.append(&[batch]).expect("memory takes it");
+}
+
+fn item(doc: DocId, chunk: &Chunk) -> (DocId, Vec<u8>, ChangeHash) {
+    (doc, chunk.bytes().to_vec(), chunk.hash())
+}
+
+/// Teams with a member each, edited by two devices that do not know of each other; their chunks come in two rounds.
+fn write_round(log: &MemoryChangeLog, round: usize, teams: usize) {
+    for number in 0..teams {
+        let scope = scope(number);
+        let doc = DocId::hamlet_team(scope, &format!("tổ {number}"), 0);
+        let name = |text: String| DocEdit::Team(TeamEdit::LocalName(Some(PlaceName::parse(&text).expect("a name"))));
+        let (mut here, mut there) = (Document::new(doc), Document::new(doc));
+        let base =
+            [DocEdit::Team(TeamEdit::Level(TeamLevel::Hamlet)), DocEdit::Team(TeamEdit::Status(TeamStatus::Active))];
+        let first = here.edit(author(1), &base).expect("valid").expect("a change");
+        let second = here.edit(author(1), &[name(format!("Tổ {number} thử"))]).expect("valid").expect("a change");
+        let other = there.edit(author(2), &[name(format!("Tổ {number} khác"))]).expect("valid").expect("a change");
+        let mut unique = [0; 11];
+        if let Some(slot) = unique.first_mut() {
+            *slot = u8::try_from(number % 250).expect("below 250");
+        }
+        let member = DocId::member(scope, unique);
+        let person = [
+            DocEdit::Member(MemberEdit::Team(Some(doc))),
+            DocEdit::Member(MemberEdit::FullName(PersonName::parse("Nguyễn Văn Thử").expect("a name"))),
+        ];
+        let joined = Document::new(member).edit(author(1), &person).expect("valid").expect("a change");
+        match round {
+            // The dependency comes last, so its follower waits inside the document.
+            0 => append(log, scope, &[item(doc, &second), item(member, &joined)]),
+            _ => append(log, scope, &[item(doc, &other), item(doc, &first)]),
+        }
+    }
+}
+
+struct Bench {
+    log: Arc<MemoryChangeLog>,
+    projector: Arc<Mutex<Projector>>,
+    counted: Arc<Counted>,
+    metrics: Arc<Metrics>,
+    running: RunningFolding,
+    started_at: Sequence,
+}
+
+fn run(log: &Arc<MemoryChangeLog>, cache_documents: usize) -> Bench {
+    let mut projector = Projector::new(Catalog::shared());
+    let loaded = Loaded::load(&**log, log.last(), &mut projector, || Projector::new(Catalog::shared())).expect("loads");
+    let started_at = loaded.through;
+    let (projector, counted, metrics) = (Arc::new(Mutex::new(projector)), Arc::default(), Arc::default());
+    let folding = Folding {
+        log: Arc::clone(log) as _,
+        records: Arc::clone(log) as _,
+        projector: Arc::clone(&projector),
+        counted: Arc::clone(&counted),
+        metrics: Arc::clone(&metrics),
+        workers: 2,
+        cache_documents,
+    };
+    let running = folding.start(loaded).expect("threads");
+    Bench { log: Arc::clone(log), projector, counted, metrics, running, started_at }
+}
+
+impl Bench {
+    fn wait(&self) {
+        self.running.tail().grew();
+        let start = Instant::now();
+        while self.counted.current() < self.log.last() {
+            assert!(start.elapsed() < Duration::from_secs(20), "counted {:?}", self.counted.current());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// What the log says, folded document by document.
+    fn rebuilt(&self) -> Projector {
+        let mut fresh = Projector::new(Catalog::shared());
+        for scope in (0..3).map(scope) {
+            for doc in self.log.documents(scope).expect("readable") {
+                let folded = fold(&*self.log, doc).expect("readable").expect("there");
+                fresh.apply(scope, doc, Row::from_record(&folded.document.read()));
+            }
+        }
+        fresh.advance(self.log.last(), TimestampMs(1_662_534_000_000));
+        fresh
+    }
+
+    fn assert_equal_to_a_rebuild(&self, teams: u64) {
+        let mut rebuilt = self.rebuilt();
+        let mut projector = self.projector.lock();
+        assert_eq!(projector.first_difference(&mut rebuilt), None);
+        let country = projector.totals(UnitRef::country(UnitList::L2022)).expect("a unit");
+        assert_eq!((country.teams, country.members), (teams, teams));
+    }
+}
+
+#[test]
+fn folding_in_steps_equals_a_rebuild_with_a_cache_and_almost_without() {
+    for cache in [1024, 1] {
+        let log = Arc::new(MemoryChangeLog::new());
+        let bench = run(&log, cache);
+        write_round(&log, 0, 40);
+        bench.wait();
+        write_round(&log, 1, 40);
+        bench.wait();
+        bench.assert_equal_to_a_rebuild(40);
+        bench.running.stop();
+    }
+}
+
+#[test]
+fn a_restart_goes_on_from_the_checkpoint() {
+    let log = Arc::new(MemoryChangeLog::new());
+    write_round(&log, 0, 30);
+    let bench = run(&log, 64);
+    bench.wait();
+    let end = log.last();
+    bench.running.stop();
+    write_round(&log, 1, 30);
+    let again = run(&log, 64);
+    assert_eq!(again.started_at, end, "what was counted is not folded again");
+    again.wait();
+    again.assert_equal_to_a_rebuild(30);
+}
+
+#[test]
+fn a_checkpoint_of_another_version_or_of_a_longer_log_is_left_aside() {
+    let log = Arc::new(MemoryChangeLog::new());
+    write_round(&log, 0, 5);
+    write_round(&log, 1, 5);
+    let bench = run(&log, 64);
+    bench.wait();
+    bench.running.stop();
+    let head = log.record("rows_head", b"checkpoint").unwrap().unwrap();
+    for (position, value) in [(0, 0xff), (1, 0xff)] {
+        let mut bent = head.clone();
+        bent[position] = value;
+        let change = RecordChange {
+            table: "rows_head".to_owned(),
+            key: b"checkpoint".to_vec(),
+            value: Some(bent),
+            expect: None,
+        };
+        log.write(&[change], Durability::Durable).unwrap();
+        let again = run(&log, 64);
+        assert_eq!(again.started_at, Sequence::ZERO);
+        again.wait();
+        again.assert_equal_to_a_rebuild(5);
+        again.running.stop();
+    }
+}
+
+#[test]
+fn a_chunk_that_no_document_can_take_is_quarantined_alone_and_for_good() {
+    let log = Arc::new(MemoryChangeLog::new());
+    let doc = DocId::hamlet_team(scope(0), "tổ 0", 0);
+    let hash = ChangeHash([7; 32]);
+    append(&log, scope(0), &[(doc, b"no change at all".to_vec(), hash)]);
+    write_round(&log, 0, 3);
+    write_round(&log, 1, 3);
+    let bench = run(&log, 64);
+    bench.wait();
+    bench.assert_equal_to_a_rebuild(3);
+    assert_eq!(bench.metrics.quarantined_chunks.get(), 1);
+    bench.running.stop();
+    let kept = log.records(QUARANTINE_TABLE, doc.as_bytes()).unwrap();
+    assert_eq!(kept.len(), 1);
+    assert!(kept[0].0.ends_with(&hash.0));
+    let again = run(&log, 64);
+    write_round(&log, 0, 4);
+    write_round(&log, 1, 4);
+    again.wait();
+    assert_eq!(again.metrics.quarantined_chunks.get(), 0, "it is not tried again");
+    again.assert_equal_to_a_rebuild(4);
+}

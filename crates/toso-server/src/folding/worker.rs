@@ -1,0 +1,169 @@
+//! One merging thread: documents in, rows out.
+
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use lru::LruCache;
+use toso_core::chunk::{ChangeHash, Chunk};
+use toso_core::document::Document;
+use toso_core::id::{DocId, Sequence};
+use toso_projection::Row;
+use toso_store::{ChangeLog, LogEntry, StoreError};
+
+use super::{FoldedRow, RETRY_AFTER};
+
+/// A handle on the thread; it ends when the handle is dropped.
+pub(super) struct Worker {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// A page's share, being merged.
+pub(super) struct Batch(mpsc::Receiver<Vec<FoldedRow>>);
+
+impl Batch {
+    /// Waits for the rows.
+    pub(super) fn wait(self) -> Vec<FoldedRow> {
+        // A worker never drops a job; if its thread died, the page is without its rows until the next start.
+        self.0.recv().unwrap_or_else(|_| {
+            tracing::error!("a folding thread is gone; restart the server");
+            Vec::new()
+        })
+    }
+}
+
+struct Job {
+    documents: HashMap<DocId, Vec<LogEntry>>,
+    through: Sequence,
+    reply: mpsc::Sender<Vec<FoldedRow>>,
+}
+
+impl Worker {
+    pub(super) fn start(
+        number: usize,
+        log: &Arc<dyn ChangeLog>,
+        cache: usize,
+        known: HashSet<DocId>,
+        quarantined: &Arc<HashSet<ChangeHash>>,
+    ) -> std::io::Result<Self> {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let mut merging = Merging {
+            log: Arc::clone(log),
+            cache: LruCache::new(NonZeroUsize::new(cache).unwrap_or(NonZeroUsize::MIN)),
+            known,
+            skip: HashSet::new(),
+            skip_from_before: Arc::clone(quarantined),
+        };
+        std::thread::Builder::new().name(format!("toso-fold-{number}")).spawn(move || {
+            for job in queue {
+                let documents = job.documents.into_iter();
+                let rows = documents.filter_map(|(doc, entries)| merging.fold(doc, &entries, job.through)).collect();
+                // The coordinator waits for every batch, unless it is gone itself.
+                let _ = job.reply.send(rows);
+            }
+        })?;
+        Ok(Self { jobs })
+    }
+
+    pub(super) fn fold(&self, documents: HashMap<DocId, Vec<LogEntry>>, through: Sequence) -> Batch {
+        let (reply, rows) = mpsc::channel();
+        // An error shows in `Batch::wait`, since the job takes its reply with it.
+        let _ = self.jobs.send(Job { documents, through, reply });
+        Batch(rows)
+    }
+}
+
+struct Merging {
+    log: Arc<dyn ChangeLog>,
+    cache: LruCache<DocId, Document>,
+    /// Documents that have chunks before the current page.
+    known: HashSet<DocId>,
+    /// Quarantined by this run, and by earlier ones.
+    skip: HashSet<ChangeHash>,
+    skip_from_before: Arc<HashSet<ChangeHash>>,
+}
+
+impl Merging {
+    fn fold(&mut self, doc: DocId, entries: &[LogEntry], through: Sequence) -> Option<FoldedRow> {
+        let newest = entries.last()?;
+        let mut folded = FoldedRow {
+            scope: newest.scope,
+            doc,
+            last: newest.sequence,
+            at: newest.received_at,
+            row: None,
+            quarantined: Vec::new(),
+        };
+        let cached = self.cache.pop(&doc);
+        let is_new = self.known.insert(doc);
+        let merged = if cached.is_some() || is_new {
+            let document = cached.unwrap_or_else(|| Document::new(doc));
+            self.merge(document, entries)
+        } else {
+            self.merge(Document::new(doc), &self.all_entries(doc, through))
+        };
+        match merged {
+            Ok((document, row, quarantined)) => {
+                folded.row = Some(row);
+                folded.quarantined = quarantined;
+                self.cache.put(doc, document);
+            }
+            // The page's chunks broke the document in a way that names none of them: all of them stay out.
+            Err(reason) => {
+                folded.quarantined = entries.iter().map(|entry| (entry.item.hash, reason.clone())).collect();
+            }
+        }
+        self.skip.extend(folded.quarantined.iter().map(|(hash, _)| *hash));
+        Some(folded)
+    }
+
+    /// Everything of a document up to the page's end, so that a page folds the same however often it is folded.
+    fn all_entries(&self, doc: DocId, through: Sequence) -> Vec<LogEntry> {
+        loop {
+            match self.log.document(doc) {
+                Ok(mut entries) => {
+                    entries.retain(|entry| entry.sequence <= through);
+                    return entries;
+                }
+                Err(error) => {
+                    wait_for_store(&error);
+                }
+            }
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "one caller takes it apart at once")]
+    fn merge(
+        &self,
+        mut document: Document,
+        entries: &[LogEntry],
+    ) -> Result<(Document, Row, Vec<(ChangeHash, String)>), String> {
+        let wanted = entries
+            .iter()
+            .filter(|entry| !self.skip.contains(&entry.item.hash) && !self.skip_from_before.contains(&entry.item.hash));
+        let mut quarantined = Vec::new();
+        let mut chunks = Vec::new();
+        for entry in wanted {
+            match Chunk::parse(&entry.item.bytes) {
+                Ok(chunk) => chunks.push(chunk),
+                Err(error) => quarantined.push((entry.item.hash, error.to_string())),
+            }
+        }
+        // Automerge has panicked on mutated changes with good checksums; a page of others must not go down with one.
+        catch_unwind(AssertUnwindSafe(move || {
+            let applied = document.apply(&chunks);
+            quarantined.extend(applied.quarantined);
+            let row = Row::from_record(&document.read());
+            (document, row, quarantined)
+        }))
+        .map_err(|_| "merging or reading the document panicked".to_owned())
+    }
+}
+
+/// Folding cannot go on without the store, and must not leave a document out.
+fn wait_for_store(error: &StoreError) {
+    tracing::error!(%error, "folding cannot read a document's chunks; trying again");
+    std::thread::sleep(RETRY_AFTER);
+}

@@ -1,0 +1,171 @@
+//! The one thread that appends to the log.
+//!
+//! Sessions hand over batches and wait. The thread takes everything that has queued up, appends it with one fsync, and
+//! answers; what arrives meanwhile rides the next. No timer: one lonely push is as fast as the disk, and a rush shares
+//! its fsyncs. The queue is bounded, so a rush waits at the sockets and not in memory.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+use toso_core::id::Sequence;
+use toso_store::{Appended, ChangeLog, LogBatch, StoreError};
+use toso_sync::AppendFailure;
+
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+
+/// Batches that may wait: 1,024 pushes of at most 32 KiB are 32 MiB at worst, about 1 MiB in practice.
+pub const QUEUE_BATCHES_MAX: usize = 1024;
+/// Batches that share an fsync at most; one call then holds about 0.5 MiB of typical pushes.
+pub const GROUP_BATCHES_MAX: usize = 512;
+/// Change bytes that share an fsync at most, so that one write stays within some 100 ms on a slow disk.
+pub const GROUP_BYTES_MAX: usize = 4 << 20;
+
+enum Message {
+    Append(Job),
+    /// Empty the queue and end.
+    Stop,
+}
+
+struct Job {
+    batch: LogBatch,
+    reply: oneshot::Sender<Result<Appended, AppendFailure>>,
+}
+
+/// A handle for sessions; clones share the thread.
+#[derive(Clone)]
+pub struct LogWriter {
+    queue: mpsc::Sender<Message>,
+}
+
+/// Told after each durable append, on the writer's thread: must be quick.
+pub type OnGrowth = Box<dyn Fn(Sequence) + Send>;
+
+impl LogWriter {
+    /// Starts the thread. It ends after [`Self::stop`], or when every handle is dropped, once the queue is empty.
+    pub fn start(
+        log: Arc<dyn ChangeLog>,
+        hub: Arc<Hub>,
+        metrics: Arc<Metrics>,
+        on_growth: OnGrowth,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
+        let thread = std::thread::Builder::new()
+            .name("toso-log".to_owned())
+            .spawn(move || Appender { log, hub, metrics, on_growth }.run(jobs))?;
+        Ok((Self { queue }, thread))
+    }
+
+    /// Appends a batch; returns once it is durable.
+    pub async fn append(&self, batch: LogBatch) -> Result<Appended, AppendFailure> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Message::Append(Job { batch, reply })).await.map_err(|_| AppendFailure::Unavailable)?;
+        answer.await.unwrap_or(Err(AppendFailure::Unavailable))
+    }
+
+    /// Takes nothing new; what has queued up is still appended and answered.
+    pub async fn stop(&self) {
+        // Err: the thread has ended already.
+        let _ = self.queue.send(Message::Stop).await;
+    }
+
+    /// Batches waiting now.
+    pub fn queued(&self) -> usize {
+        QUEUE_BATCHES_MAX - self.queue.capacity()
+    }
+}
+
+struct Appender {
+    log: Arc<dyn ChangeLog>,
+    hub: Arc<Hub>,
+    metrics: Arc<Metrics>,
+    on_growth: OnGrowth,
+}
+
+impl Appender {
+    fn run(&self, mut jobs: mpsc::Receiver<Message>) {
+        while let Some(message) = jobs.blocking_recv() {
+            let Message::Append(first) = message else {
+                jobs.close();
+                continue;
+            };
+            let mut bytes = size(&first.batch);
+            let (mut batches, mut replies) = (vec![first.batch], vec![first.reply]);
+            while batches.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX {
+                let job = match jobs.try_recv() {
+                    Ok(Message::Append(job)) => job,
+                    Ok(Message::Stop) => {
+                        jobs.close();
+                        continue;
+                    }
+                    Err(_) => break,
+                };
+                bytes += size(&job.batch);
+                batches.push(job.batch);
+                replies.push(job.reply);
+            }
+            self.append(&batches, replies);
+        }
+    }
+
+    fn append(&self, batches: &[LogBatch], replies: Vec<oneshot::Sender<Result<Appended, AppendFailure>>>) {
+        let start = Instant::now();
+        let outcomes = match self.log.append(batches) {
+            Ok(appended) => appended.into_iter().map(Ok).collect(),
+            Err(error) if batches.len() == 1 || is_for_all(&error) => {
+                tracing::error!(batches = batches.len(), %error, "append failed");
+                vec![Err(AppendFailure::Unavailable); batches.len()]
+            }
+            // One batch of the group may be at fault; the others must not suffer for it.
+            Err(_) => batches.iter().map(|batch| self.append_alone(batch)).collect(),
+        };
+        self.metrics.append_seconds.observe(start.elapsed().as_secs_f64());
+        self.metrics.append_batches.observe(batches.len() as f64);
+        let mut through = None;
+        for (batch, outcome) in batches.iter().zip(&outcomes) {
+            match outcome {
+                Ok(Appended { first_new: Some(first), new, .. }) => {
+                    let last = Sequence(first.plus(*new as u64).0.saturating_sub(1));
+                    self.metrics.appended_chunks.inc_by(*new as u64);
+                    self.hub.grew(batch.scope, last);
+                    through = through.max(Some(last));
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    self.metrics.append_failures.inc();
+                }
+            }
+        }
+        for (reply, outcome) in replies.into_iter().zip(outcomes) {
+            // The session may be gone; its chunks are in the log all the same.
+            let _ = reply.send(outcome);
+        }
+        if let Some(through) = through {
+            (self.on_growth)(through);
+        }
+    }
+
+    fn append_alone(&self, batch: &LogBatch) -> Result<Appended, AppendFailure> {
+        match self.log.append(std::slice::from_ref(batch)) {
+            Ok(appended) => appended.first().copied().ok_or(AppendFailure::Unavailable),
+            Err(error) => {
+                tracing::error!(%error, "append of a single batch failed");
+                Err(AppendFailure::Unavailable)
+            }
+        }
+    }
+}
+
+/// Failures of the disk, not of a batch.
+fn is_for_all(error: &StoreError) -> bool {
+    matches!(error, StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Poisoned { .. })
+}
+
+fn size(batch: &LogBatch) -> usize {
+    batch.items.iter().map(|item| item.bytes.len()).sum()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Group commit: what waits during one append rides the next, everybody is answered, and failures stay with their cause.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use toso_catalog::Catalog;
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DeviceId, DocId};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitList, UnitRef};
+use toso_store::memory::MemoryChangeLog;
+use toso_store::{LogItem, Page};
+
+use super::*;
+
+/// A log whose appends take a while, and that refuses what it is told to.
+#[derive(Default)]
+struct SlowLog {
+    inner: MemoryChangeLog,
+    appends: AtomicUsize,
+    full: std::sync::atomic::AtomicBool,
+    largest_group: Mutex<usize>,
+}
+
+const POISON: u8 = 0xff;
+
+impl ChangeLog for SlowLog {
+    fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError> {
+        std::thread::sleep(Duration::from_millis(20));
+        self.appends.fetch_add(1, Ordering::SeqCst);
+        let mut largest = self.largest_group.lock();
+        *largest = batches.len().max(*largest);
+        if self.full.load(Ordering::SeqCst) {
+            return Err(StoreError::Full { operation: "appending", path: "/full".to_owned() });
+        }
+        if batches.iter().any(|batch| batch.items.iter().any(|item| item.bytes.first() == Some(&POISON))) {
+            return Err(StoreError::TooLarge { what: "a change", bytes: 1, max: 0 });
+        }
+        self.inner.append(batches)
+    }
+    fn last(&self) -> Sequence {
+        self.inner.last()
+    }
+    fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
+        self.inner.read(after, items_max, bytes_max)
+    }
+    fn read_scopes(
+        &self,
+        scopes: &[Scope],
+        after: Sequence,
+        items_max: usize,
+        bytes_max: usize,
+    ) -> Result<Page, StoreError> {
+        self.inner.read_scopes(scopes, after, items_max, bytes_max)
+    }
+    fn last_of_scopes(&self, scopes: &[Scope]) -> Result<Sequence, StoreError> {
+        self.inner.last_of_scopes(scopes)
+    }
+    fn document(&self, doc: DocId) -> Result<Vec<toso_store::LogEntry>, StoreError> {
+        self.inner.document(doc)
+    }
+    fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {
+        self.inner.documents(scope)
+    }
+    fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
+        self.inner.contains(doc, hash)
+    }
+}
+
+fn batch(number: u8, first_byte: u8) -> LogBatch {
+    let scope = UnitRef::new(UnitList::L2022, "00001").expect("a code");
+    LogBatch {
+        scope,
+        author: DeviceId([number; 8]),
+        received_at: TimestampMs(1),
+        items: vec![LogItem {
+            doc: DocId::commune(scope),
+            hash: ChangeHash([number; 32]),
+            bytes: vec![first_byte, number],
+        }],
+    }
+}
+
+fn start(log: &Arc<SlowLog>) -> (LogWriter, JoinHandle<()>, Arc<Mutex<Vec<Sequence>>>) {
+    let growth = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&growth);
+    let hub = Arc::new(Hub::new(Catalog::shared()));
+    let on_growth: OnGrowth = Box::new(move |through| seen.lock().push(through));
+    let (writer, thread) =
+        LogWriter::start(Arc::clone(log) as Arc<dyn ChangeLog>, hub, Arc::default(), on_growth).expect("a thread");
+    (writer, thread, growth)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rush_shares_its_flushes_and_everybody_is_answered() {
+    let log = Arc::new(SlowLog::default());
+    let (writer, thread, growth) = start(&log);
+    let pushes: Vec<_> = (0..100)
+        .map(|number| {
+            let writer = writer.clone();
+            tokio::spawn(async move { writer.append(batch(number, 0)).await })
+        })
+        .collect();
+    let mut sequences = Vec::new();
+    for push in pushes {
+        let appended = push.await.unwrap().unwrap();
+        assert_eq!(appended.new, 1);
+        sequences.push(appended.through.0);
+    }
+    sequences.sort_unstable();
+    assert_eq!(sequences, (1..=100).collect::<Vec<_>>());
+    assert!(log.appends.load(Ordering::SeqCst) < 20, "{} flushes for 100 pushes", log.appends.load(Ordering::SeqCst));
+    let again = writer.append(batch(7, 0)).await.unwrap();
+    assert_eq!((again.first_new, again.new), (None, 0), "a repetition is acknowledged and changes nothing");
+    writer.stop().await;
+    thread.join().unwrap();
+    assert_eq!(growth.lock().last(), Some(&Sequence(100)), "a repetition is no growth");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_batch_fails_alone_and_a_full_disk_fails_all() {
+    let log = Arc::new(SlowLog::default());
+    let (writer, thread, _) = start(&log);
+    // The first one keeps the thread busy while the others gather behind it.
+    let pushes: Vec<_> = [(0, 0), (1, 0), (2, POISON), (3, 0)]
+        .map(|(number, byte)| {
+            let writer = writer.clone();
+            tokio::spawn(async move { writer.append(batch(number, byte)).await.is_ok() })
+        })
+        .into_iter()
+        .collect();
+    let mut answers = Vec::new();
+    for push in pushes {
+        answers.push(push.await.unwrap());
+    }
+    assert_eq!(answers, [true, true, false, true]);
+    log.full.store(true, Ordering::SeqCst);
+    assert_eq!(writer.append(batch(9, 0)).await, Err(AppendFailure::Unavailable));
+    log.full.store(false, Ordering::SeqCst);
+    assert!(writer.append(batch(9, 0)).await.is_ok(), "once there is space it goes on");
+    writer.stop().await;
+    thread.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_answers_what_has_queued_and_refuses_what_comes_later() {
+    let log = Arc::new(SlowLog::default());
+    let (writer, thread, _) = start(&log);
+    let queued: Vec<_> = (0..10)
+        .map(|number| {
+            let writer = writer.clone();
+            tokio::spawn(async move { writer.append(batch(number, 0)).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    writer.stop().await;
+    thread.join().unwrap();
+    for push in queued {
+        assert!(push.await.unwrap().is_ok());
+    }
+    assert_eq!(writer.append(batch(11, 0)).await, Err(AppendFailure::Unavailable));
+    assert_eq!(log.last(), Sequence(10));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_has_at_most_its_limit() {
+    let log = Arc::new(SlowLog::default());
+    let (writer, thread, _) = start(&log);
+    let pushes: Vec<_> = (0..=GROUP_BATCHES_MAX + 1)
+        .map(|number| {
+            let writer = writer.clone();
+            let mut batch = batch(1, 0);
+            if let Some(item) = batch.items.first_mut() {
+                item.hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
+            }
+            tokio::spawn(async move { writer.append(batch).await.is_ok() })
+        })
+        .collect();
+    for push in pushes {
+        assert!(push.await.unwrap());
+    }
+    writer.stop().await;
+    thread.join().unwrap();
+    assert!(*log.largest_group.lock() <= GROUP_BATCHES_MAX);
+    assert!(log.appends.load(Ordering::SeqCst) >= 2);
+}

@@ -1,0 +1,81 @@
+//! The REST interface under `/v1`, with health and metrics beside it.
+//!
+//! Every answer that is not a success is problem+json (RFC 9457). Every route but `/healthz` and enrolment (whose
+//! invite is its proof) takes a [`Caller`](crate::trust::Caller), and every handler checks that the unit asked about
+//! lies within the caller's.
+
+mod activity;
+mod admin;
+mod documents;
+mod enrol;
+mod extract;
+mod members;
+mod ops;
+pub(crate) mod problem;
+mod report;
+mod teams;
+mod units;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+
+use crate::config::{REQUEST_TIME_MAX, REST_BODY_BYTES_MAX};
+use crate::metrics::HttpLabels;
+use crate::state::Shared;
+use crate::{post_sync, socket};
+pub(crate) use extract::too_large;
+use problem::Problem;
+
+/// Items of a list unless the caller says otherwise.
+pub(crate) const LIMIT_DEFAULT: usize = 50;
+/// The most items of a list: each is folded from its chunks for the answer, at about 0.5 ms.
+pub(crate) const LIMIT_MAX: usize = 200;
+
+/// All routes of the server.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let timed = Router::new()
+        .route("/v1/units", get(units::list))
+        .route("/v1/units/{list}/{code}", get(units::show))
+        .route("/v1/report", get(report::report))
+        .route("/v1/teams", get(teams::list))
+        .route("/v1/teams/{id}", get(teams::show))
+        .route("/v1/members", get(members::list))
+        .route("/v1/members/{id}", get(members::show))
+        .route("/v1/activity", get(activity::list))
+        .route("/v1/invites", post(admin::invite))
+        .route("/v1/devices", get(admin::devices))
+        .route("/v1/devices/{id}/revoke", post(admin::revoke))
+        .route("/v1/enrol", post(enrol::enrol))
+        .route("/healthz", get(ops::health))
+        .route("/metrics", get(ops::metrics))
+        .layer(DefaultBodyLimit::max(REST_BODY_BYTES_MAX));
+    let sync = Router::new()
+        .route("/v1/sync", get(socket::upgrade).post(post_sync::exchange))
+        .layer(DefaultBodyLimit::max(toso_wire::limits::POST_BODY_BYTES_MAX));
+    timed
+        .merge(sync)
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), measure))
+        .with_state(shared)
+}
+
+/// Ends requests that take too long, counts all of them by route and status.
+async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let answer = tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await;
+    let response = answer.unwrap_or_else(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "The request took too long")
+            .detail(format!("no answer within {} seconds; try again", REQUEST_TIME_MAX.as_secs()))
+            .into_response()
+    });
+    let status = response.status().as_u16();
+    shared.metrics.http_requests.get_or_create(&HttpLabels { route, status }).inc();
+    response
+}

@@ -1,0 +1,140 @@
+//! What handlers take from a request, with problem+json when it does not fit.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use serde::de::DeserializeOwned;
+use toso_core::id::DocId;
+use toso_core::unit::UnitRef;
+use toso_wire::enrol::REST_SIGNATURE_HEADER;
+
+use super::problem::Problem;
+use super::{LIMIT_DEFAULT, LIMIT_MAX};
+use crate::state::{Shared, now};
+use crate::trust::{Caller, RestRefusal, TokenRefusal};
+
+impl FromRequestParts<Arc<Shared>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
+        let text = |name: &HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let bearer = text(&AUTHORIZATION).and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token)
+        });
+        let signature = text(&HeaderName::from_static(REST_SIGNATURE_HEADER));
+        let path = parts.uri.path_and_query().map_or("/", axum::http::uri::PathAndQuery::as_str);
+        let now = now();
+        let checked = shared.trust.caller(bearer, signature, parts.method.as_str(), path, now);
+        std::future::ready(checked.map_err(|refusal| {
+            let kind = match refusal {
+                RestRefusal::NoToken | RestRefusal::NoSignature => "no-token",
+                RestRefusal::Clock { .. } => "clock",
+                RestRefusal::Token(TokenRefusal::Revoked) => "revoked",
+                RestRefusal::Token(_) => "bad-token",
+            };
+            Problem::new(StatusCode::UNAUTHORIZED, kind, "Not authenticated")
+                .detail(refusal.to_string())
+                // So that a device whose clock is off can sign again.
+                .with("server_time", now.0)
+                .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+        }))
+        .await
+    }
+}
+
+/// A JSON body.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
+        let is_json = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"));
+        if !is_json {
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON")
+                .detail("send Content-Type: application/json"));
+        }
+        let bytes =
+            axum::body::Bytes::from_request(request, shared).await.map_err(|rejection| too_large(&rejection))?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| Problem::invalid(error.to_string()))
+    }
+}
+
+/// A body that could not be read: over its limit, or cut off.
+pub(crate) fn too_large(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large").detail(rejection.body_text())
+    } else {
+        Problem::invalid(rejection.body_text())
+    }
+}
+
+/// The query's parameters.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<Shared>> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
+        let query: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, shared).await;
+        query.map(|Query(params)| Self(params)).map_err(|rejection| Problem::invalid(rejection.body_text()))
+    }
+}
+
+/// The path's last part as an id.
+pub(super) struct Id<T>(pub(super) T);
+
+impl<T: std::str::FromStr<Err: std::fmt::Display>> FromRequestParts<Arc<Shared>> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
+        let Path(text): Path<String> = Path::from_request_parts(parts, shared)
+            .await
+            .map_err(|rejection| Problem::invalid(rejection.body_text()))?;
+        text.parse().map(Self).map_err(|error: T::Err| Problem::invalid(error.to_string()))
+    }
+}
+
+/// A unit as `2022/00001`, checked to exist and to lie within the caller's.
+pub(super) fn unit_within(shared: &Shared, caller: &Caller, text: &str) -> Result<UnitRef, Problem> {
+    let unit: UnitRef = text.parse().map_err(|error: toso_core::unit::UnitError| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-unit", "No such unit").detail(error.to_string())
+    })?;
+    within(shared, caller, unit)
+}
+
+/// A unit, checked to exist and to lie within the caller's.
+pub(super) fn within(shared: &Shared, caller: &Caller, unit: UnitRef) -> Result<UnitRef, Problem> {
+    shared.catalog.lookup(unit)?;
+    if caller.covers(shared.catalog, unit) {
+        Ok(unit)
+    } else {
+        Err(Problem::forbidden(format!("{unit} is outside your unit {}", caller.unit)))
+    }
+}
+
+/// A list's length.
+pub(super) fn limit(asked: Option<usize>) -> Result<usize, Problem> {
+    match asked.unwrap_or(LIMIT_DEFAULT) {
+        limit @ 1..=LIMIT_MAX => Ok(limit),
+        limit => Err(Problem::invalid(format!("limit is {limit}; it can be 1 to {LIMIT_MAX}"))),
+    }
+}
+
+/// A list's starting point: the id that the page before ended with.
+pub(super) fn cursor(after: Option<&str>) -> Result<Option<DocId>, Problem> {
+    after
+        .filter(|text| !text.is_empty())
+        .map(|text| text.parse().map_err(|error: toso_core::id::IdError| Problem::invalid(format!("after: {error}"))))
+        .transpose()
+}

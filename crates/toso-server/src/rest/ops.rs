@@ -1,0 +1,43 @@
+//! `GET /healthz`, open to everybody and telling nothing but the state, and `GET /metrics`, for the admin token.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use toso_sync::AccessRole;
+
+use super::problem::Problem;
+use crate::log_writer::QUEUE_BATCHES_MAX;
+use crate::state::Shared;
+use crate::trust::Caller;
+
+/// 200 while the server takes work; 503 while it is stopping or its log's queue is full.
+pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
+    let state = if shared.stop.is_cancelled() {
+        Err("stopping")
+    } else if shared.writer.queued() >= QUEUE_BATCHES_MAX {
+        Err("overloaded")
+    } else {
+        Ok("ok")
+    };
+    let (code, word) = match state {
+        Ok(word) => (StatusCode::OK, word),
+        Err(word) => (StatusCode::SERVICE_UNAVAILABLE, word),
+    };
+    std::future::ready((code, axum::Json(serde_json::json!({ "status": word }))).into_response()).await
+}
+
+/// All metrics as Prometheus text.
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>, caller: Caller) -> Result<Response, Problem> {
+    if caller.role != AccessRole::Admin {
+        return Err(Problem::forbidden(format!("metrics are for admins; you are a {}", caller.role)));
+    }
+    let last = shared.log.last();
+    shared.metrics.log_sequence.set(last.0);
+    shared.metrics.fold_lag_chunks.set(last.0.saturating_sub(shared.counted.current().0));
+    let text = shared.metrics.to_text();
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    std::future::ready(Ok(([(CONTENT_TYPE, content_type)], text).into_response())).await
+}

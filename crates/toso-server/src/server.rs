@@ -1,0 +1,206 @@
+//! Puts the rooms together, and takes them down in order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use toso_catalog::Catalog;
+use toso_core::id::ServerId;
+use toso_projection::Projector;
+use toso_store::{ChangeLog, RecordStore, StoreError};
+use toso_store_sled::{Options, SledChangeLog};
+
+use crate::config::{SHUTDOWN_TIME_MAX, SPARE_CONNECTIONS, ServerConfig};
+use crate::connections;
+use crate::counted::Counted;
+use crate::folding::{Folding, Loaded, RunningFolding, Tail};
+use crate::hub::Hub;
+use crate::log_writer::LogWriter;
+use crate::metrics::Metrics;
+use crate::rest;
+use crate::state::{Parts, Shared};
+use crate::trust::{KeyError, Trust};
+
+/// The database's folder within the data folder; keys lie beside it.
+const LOG_FOLDER: &str = "log";
+
+/// Starts servers.
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// Opens the data folder, listens, and serves until [`RunningServer::shutdown`]. Needs a tokio runtime.
+    pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| StartError::Listen { addr: config.listen, detail: error.to_string() })?;
+        let addr = listener
+            .local_addr()
+            .map_err(|error| StartError::Listen { addr: config.listen, detail: error.to_string() })?;
+        let rooms = tokio::task::spawn_blocking(move || Rooms::open(config))
+            .await
+            .map_err(|_| StartError::Thread { detail: "opening the data folder panicked".to_owned() })??;
+        let shared = Arc::clone(&rooms.shared);
+        let app = rest::router(Arc::clone(&shared));
+        let places =
+            Arc::new(Semaphore::new(shared.config.sessions_max.min(SPARE_CONNECTIONS * 16) + SPARE_CONNECTIONS));
+        let accepting = connections::accept(listener, app, places, shared.stop.clone(), shared.tasks.clone());
+        shared.tasks.spawn(accepting);
+        let (server, epoch) = (shared.trust.server(), shared.trust.epoch());
+        tracing::info!(%addr, %server, epoch = epoch.0, counted = shared.counted.current().0, "serving");
+        Ok(RunningServer { addr, rooms: Some(rooms) })
+    }
+}
+
+/// Everything that runs beside the listener.
+struct Rooms {
+    shared: Arc<Shared>,
+    writer_thread: JoinHandle<()>,
+    folding: RunningFolding,
+}
+
+impl Rooms {
+    fn open(config: ServerConfig) -> Result<Self, StartError> {
+        std::fs::create_dir_all(&config.data).map_err(|error| StartError::Folder {
+            path: config.data.display().to_string(),
+            detail: error.to_string(),
+        })?;
+        let store = Arc::new(SledChangeLog::open(
+            config.data.join(LOG_FOLDER),
+            Options { cache_bytes: config.cache_bytes, ..Options::server() },
+        )?);
+        let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) = (Arc::clone(&store) as _, store);
+        Self::build(config, log, records)
+    }
+
+    fn build(config: ServerConfig, log: Arc<dyn ChangeLog>, records: Arc<dyn RecordStore>) -> Result<Self, StartError> {
+        let catalog = Catalog::shared();
+        let trust = Trust::open(&config.data, Arc::clone(&records))?;
+        let mut projector = Projector::new(catalog);
+        let loaded = Loaded::load(&*records, log.last(), &mut projector, || Projector::new(catalog))?;
+        let projector = Arc::new(Mutex::new(projector));
+        let (hub, counted) = (Arc::new(Hub::new(catalog)), Arc::new(Counted::default()));
+        let metrics = Arc::new(Metrics::default());
+        let folding = Folding {
+            log: Arc::clone(&log),
+            records: Arc::clone(&records),
+            projector: Arc::clone(&projector),
+            counted: Arc::clone(&counted),
+            metrics: Arc::clone(&metrics),
+            workers: config.fold_workers,
+            cache_documents: config.fold_cache_documents,
+        };
+        let thread = |error: std::io::Error| StartError::Thread { detail: error.to_string() };
+        let folding = folding.start(loaded).map_err(thread)?;
+        let tail: Arc<Tail> = folding.tail();
+        let (writer, writer_thread) = LogWriter::start(
+            Arc::clone(&log),
+            Arc::clone(&hub),
+            Arc::clone(&metrics),
+            Box::new(move |_through| tail.grew()),
+        )
+        .map_err(thread)?;
+        let shared =
+            Arc::new(Shared::new(Parts { config, catalog, trust, log, writer, hub, counted, projector, metrics }));
+        Ok(Self { shared, writer_thread, folding })
+    }
+}
+
+/// A server that runs. Dropping it without [`Self::shutdown`] stops it too, without waiting for sessions.
+pub struct RunningServer {
+    addr: SocketAddr,
+    rooms: Option<Rooms>,
+}
+
+impl RunningServer {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its identity.
+    pub fn server_id(&self) -> Option<ServerId> {
+        self.rooms.as_ref().map(|rooms| rooms.shared.trust.server())
+    }
+
+    /// Where the admin token lies.
+    pub fn admin_token_path(&self) -> Option<PathBuf> {
+        self.rooms.as_ref().map(|rooms| Path::to_path_buf(rooms.shared.trust.admin_token_path()))
+    }
+
+    /// Stops: no new connections, GOODBYE to sessions, the log's queue, the fold's checkpoint, the store. Sessions that
+    /// do not end within [`SHUTDOWN_TIME_MAX`] are cut off; nothing acknowledged is lost by that.
+    pub async fn shutdown(mut self) {
+        let Some(Rooms { shared, writer_thread, folding }) = self.rooms.take() else { return };
+        shared.stop.cancel();
+        shared.tasks.close();
+        if tokio::time::timeout(SHUTDOWN_TIME_MAX, shared.tasks.wait()).await.is_err() {
+            tracing::warn!(left = shared.tasks.len(), "sessions did not end in time and are cut off");
+        }
+        shared.writer.stop().await;
+        let counted = Arc::clone(&shared.counted);
+        let ended = tokio::task::spawn_blocking(move || {
+            if writer_thread.join().is_err() {
+                tracing::error!("the log's thread ended by a panic");
+            }
+            folding.stop();
+        });
+        if ended.await.is_err() {
+            tracing::error!("stopping panicked");
+        }
+        counted.close();
+        tracing::info!(counted = counted.current().0, "stopped");
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        if let Some(rooms) = &self.rooms {
+            rooms.shared.stop.cancel();
+        }
+    }
+}
+
+impl std::fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunningServer").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+/// Why a server did not start. The data folder is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address is taken or not this machine's.
+    #[error("cannot listen on {addr}: {detail}; choose another address with --listen")]
+    Listen {
+        /// Where.
+        addr: SocketAddr,
+        /// What the system said.
+        detail: String,
+    },
+    /// The data folder cannot be made.
+    #[error("cannot make the data folder {path}: {detail}")]
+    Folder {
+        /// Which.
+        path: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// The store: in use, of a newer version, damaged, full.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys: missing, another server's, damaged.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The system has no thread to give.
+    #[error("the server's threads did not start: {detail}")]
+    Thread {
+        /// Why.
+        detail: String,
+    },
+}

@@ -1,0 +1,244 @@
+//! `GET /v1/sync`: a sync session over a WebSocket.
+//!
+//! HELLO rides in the upgrade request as the second subprotocol token, so the server's first message is data already.
+//! Admission is decided before the upgrade. From then on one loop owns the connection: it sends what the session has to
+//! say, then waits for the peer, for the session's own work, for the end of the server, or for silence.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::http::header::{RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use futures_util::SinkExt as _;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until, timeout};
+use toso_sync::ServerEvent;
+use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, SUBPROTOCOL};
+use toso_wire::{Frame, GoodbyeCode, Hello, decode, hello_from_token};
+
+use crate::config::SHUTDOWN_TIME_MAX;
+use crate::driver::Driver;
+use crate::rest::problem::Problem;
+use crate::state::Shared;
+
+/// A peer that takes nothing for so long is gone, or wants to hold memory.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+/// A peer must have said HELLO by then: several round trips of 2G, with a challenge.
+const HELLO_TIME_MAX: Duration = Duration::from_secs(20);
+/// Silence after which the server pings, below the minute after which mobile networks forget a connection.
+const PING_AFTER: Duration = Duration::from_secs(45);
+/// Silence after which the peer is gone: it had 55 seconds to answer the ping.
+const SILENCE_MAX: Duration = Duration::from_secs(100);
+/// The wait for the peer's own close.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
+/// A WebSocket's read buffer; larger frames grow it for as long as they are read.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Frames are collected up to here before they are written.
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+/// Shed phones wait from 5 to 35 seconds, so that they do not come back together.
+const SHED_SECONDS_MIN: u64 = 5;
+const SHED_JITTER_SECONDS: u64 = 30;
+
+/// Answers the upgrade request.
+pub(crate) async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let upgrade = upgrade.map_err(|rejection| {
+        Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade-required", "This address speaks WebSocket")
+            .detail(format!("{rejection}; connect with a WebSocket, or POST frames here"))
+            .header(UPGRADE, HeaderValue::from_static("websocket"))
+    })?;
+    let hello = offered_hello(&headers)?;
+    let place = admit(&shared)?;
+    let upgrade = upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_message_size(FRAME_BYTES_MAX)
+        .max_frame_size(FRAME_BYTES_MAX);
+    let task = shared.tasks.token();
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let _task = task;
+        Connection::new(shared, socket, place).run(hello).await;
+    }))
+}
+
+/// A place for a session, or the answer that there is none.
+pub(crate) fn admit(shared: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
+    if shared.stop.is_cancelled() {
+        return Err(retry_later("The server is stopping", 0));
+    }
+    Arc::clone(&shared.session_places).try_acquire_owned().map_err(|_| {
+        shared.metrics.sessions_shed.inc();
+        let entropy = crate::trust::random().map_or(0, u64::from_be_bytes);
+        retry_later("All places are taken", entropy)
+    })
+}
+
+fn retry_later(title: &'static str, entropy: u64) -> Problem {
+    let seconds = SHED_SECONDS_MIN + entropy % (SHED_JITTER_SECONDS + 1);
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", title)
+        .detail(format!("try again in {seconds} seconds"))
+        .header(RETRY_AFTER, HeaderValue::from(seconds))
+}
+
+/// HELLO from the subprotocol tokens; `None` when only the protocol itself is offered and HELLO follows as a frame.
+fn offered_hello(headers: &HeaderMap) -> Result<Option<Hello>, Problem> {
+    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "bad-hello", "Not a sync request").detail(detail);
+    let mut tokens = Vec::new();
+    for value in headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
+        let value = value.to_str().map_err(|_| bad("Sec-WebSocket-Protocol is not plain ASCII".to_owned()))?;
+        tokens.extend(value.split(',').map(str::trim).filter(|token| !token.is_empty()));
+    }
+    match tokens.as_slice() {
+        [protocol] if *protocol == SUBPROTOCOL => Ok(None),
+        [protocol, token] if *protocol == SUBPROTOCOL => {
+            if token.len() > HELLO_TOKEN_CHARS_MAX {
+                let chars = token.len();
+                return Err(bad(format!("HELLO has {chars} characters, at most {HELLO_TOKEN_CHARS_MAX} are accepted")));
+            }
+            hello_from_token(token).map(Some).map_err(|error| bad(error.to_string()))
+        }
+        _ => Err(bad(format!("offer the subprotocols {SUBPROTOCOL} and HELLO's token, in this order"))),
+    }
+}
+
+struct Connection {
+    shared: Arc<Shared>,
+    socket: WebSocket,
+    driver: Driver,
+    started: Instant,
+    heard: Instant,
+    /// A ping is unanswered.
+    pinged: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(shared: Arc<Shared>, socket: WebSocket, place: OwnedSemaphorePermit) -> Self {
+        shared.metrics.sessions.inc();
+        shared.metrics.sessions_opened.inc();
+        let now = Instant::now();
+        let driver = Driver::new(Arc::clone(&shared));
+        Self { shared, socket, driver, started: now, heard: now, pinged: false, _place: place }
+    }
+
+    async fn run(mut self, hello: Option<Hello>) {
+        if let Some(hello) = hello {
+            self.shared.metrics.frames_received.inc();
+            self.driver.feed(ServerEvent::Frame(Frame::Hello(hello)));
+        }
+        // An error is a peer that went away or reads nothing: nobody is left to tell.
+        if self.converse().await.is_ok() {
+            let _ = timeout(CLOSE_TIME_MAX, self.close()).await;
+        }
+    }
+
+    /// Runs until the session is over (`Ok`) or the connection is (`Err`).
+    async fn converse(&mut self) -> Result<(), Gone> {
+        let stop = self.shared.stop.clone();
+        let mut stopping = false;
+        loop {
+            if stopping && self.driver.appends() == 0 {
+                // What was pushed is acknowledged first.
+                self.driver.feed(ServerEvent::Shutdown);
+            }
+            self.flush().await?;
+            if self.driver.is_ended() {
+                return Ok(());
+            }
+            let wake = self.wake_at();
+            tokio::select! {
+                message = self.socket.recv() => match message {
+                    Some(Ok(message)) => self.hear(message)?,
+                    Some(Err(_)) | None => return Err(Gone),
+                },
+                done = self.driver.next() => self.driver.take(done),
+                () = stop.cancelled(), if !stopping => stopping = true,
+                () = sleep_until(wake) => self.wake().await?,
+            }
+        }
+    }
+
+    fn hear(&mut self, message: Message) -> Result<(), Gone> {
+        self.heard = Instant::now();
+        self.pinged = false;
+        let event = match message {
+            Message::Binary(bytes) => {
+                self.shared.metrics.frames_received.inc();
+                self.shared.metrics.bytes_received.inc_by(bytes.len() as u64);
+                match decode(&bytes) {
+                    Ok(frame) => ServerEvent::Frame(frame),
+                    Err(error) => ServerEvent::BadFrame(error.to_string()),
+                }
+            }
+            Message::Text(_) => ServerEvent::BadFrame("a text message; frames are binary".to_owned()),
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(Gone),
+        };
+        self.driver.feed(event);
+        Ok(())
+    }
+
+    /// Sends everything the session has to say. Nothing else is read or done meanwhile: what a peer does not take, it
+    /// does not get more of.
+    async fn flush(&mut self) -> Result<(), Gone> {
+        let mut sent = false;
+        while let Some(bytes) = self.driver.pop_out() {
+            sent = true;
+            within(WRITE_TIME_MAX, self.socket.feed(Message::Binary(bytes.into()))).await?;
+        }
+        if sent { within(WRITE_TIME_MAX, self.socket.flush()).await } else { Ok(()) }
+    }
+
+    fn wake_at(&self) -> Instant {
+        match (self.driver.is_authenticated(), self.pinged) {
+            (false, _) => self.started + HELLO_TIME_MAX,
+            (true, false) => self.heard + PING_AFTER,
+            (true, true) => self.heard + SILENCE_MAX,
+        }
+    }
+
+    async fn wake(&mut self) -> Result<(), Gone> {
+        if !self.driver.is_authenticated() {
+            self.driver.say_goodbye(GoodbyeCode::Protocol, "no accepted HELLO came in time");
+            return Ok(());
+        }
+        if self.pinged {
+            return Err(Gone);
+        }
+        self.pinged = true;
+        within(WRITE_TIME_MAX, self.socket.send(Message::Ping(Vec::new().into()))).await
+    }
+
+    async fn close(&mut self) {
+        if self.socket.send(Message::Close(None)).await.is_ok() {
+            while let Some(Ok(_)) = self.socket.recv().await {}
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shared.metrics.sessions.dec();
+    }
+}
+
+/// The connection cannot be used any more.
+struct Gone;
+
+async fn within<E>(limit: Duration, io: impl Future<Output = Result<(), E>>) -> Result<(), Gone> {
+    match timeout(limit, io).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Gone),
+    }
+}
+
+// A session must not outlive the patience of the server's end.
+const _: () = assert!(CLOSE_TIME_MAX.as_millis() < SHUTDOWN_TIME_MAX.as_millis());

@@ -1,0 +1,164 @@
+//! Who may do what: keys, invites, enrolment, tokens, tickets, devices.
+//!
+//! A device proves itself with a capability token (a biscuit signed by the server's root key, bound to the device's
+//! Ed25519 key) or, afterwards, with a short session ticket. What a device may do is read from the server's own record
+//! of it, so a revocation or a new enrolment counts at once, whatever tokens are still about.
+//!
+//! Nothing here reads a clock or a socket: time is an argument.
+
+mod device;
+mod enrol;
+mod hello;
+mod invite;
+mod keys;
+mod rest;
+mod ticket;
+mod token;
+
+pub use device::DeviceRecord;
+pub use enrol::{DEVICE_NAME_CHARS_MAX, EnrolError, EnrolRequest, Enrolment};
+pub use hello::{CLOCK_SKEW_MS_MAX, NONCE_BYTES};
+pub use invite::{INVITE_LIFE_MS_DEFAULT, INVITE_LIFE_MS_MAX, InviteError, InviteOrder};
+pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE};
+pub use rest::{Caller, RestRefusal};
+pub use ticket::{TICKET_BYTES, TICKET_LIFE_MS};
+pub use token::{TOKEN_BYTES_MAX, TOKEN_LIFE_MS};
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toso_core::id::{Epoch, ServerId};
+use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+
+use device::Devices;
+use keys::RootKeys;
+use token::Grant;
+
+/// Table of the server's own settings: epoch, identity, admin serial.
+const SERVER_TABLE: &str = "server";
+/// Epochs stay below 2^52, so that JSON readers with floating-point numbers keep them exactly.
+const EPOCH_BITS: u32 = 52;
+
+/// The room's state.
+pub struct Trust {
+    keys: RootKeys,
+    epoch: Epoch,
+    admin_serial: Vec<u8>,
+    admin_token_path: PathBuf,
+    devices: Devices,
+    store: Arc<dyn RecordStore>,
+}
+
+impl Trust {
+    /// Opens the keys and records of a data folder; makes them on first start.
+    ///
+    /// `root.key` (mode 0600) lies beside the database, not in it, so that a backup can keep keys and data apart. The
+    /// `admin.token` file (mode 0600) is made when it is missing: delete it and restart, and every copy of the old one
+    /// is worthless.
+    pub fn open(data: &Path, store: Arc<dyn RecordStore>) -> Result<Self, KeyError> {
+        let known = store.record(SERVER_TABLE, b"server_id")?;
+        let keys = RootKeys::open(data, known.is_some())?;
+        let server = keys.server();
+        if known.is_none() {
+            put(&*store, b"server_id", &server.0)?;
+        } else if known.is_some_and(|id| id != server.0) {
+            return Err(KeyError::ForeignKey { path: data.join(ROOT_KEY_FILE).display().to_string() });
+        }
+        let epoch = match store.record(SERVER_TABLE, b"epoch")?.map(<[u8; 8]>::try_from) {
+            Some(Ok(bytes)) => Epoch(u64::from_be_bytes(bytes)),
+            _ => {
+                let epoch = (u64::from_be_bytes(random()?) >> (64 - EPOCH_BITS)).max(1);
+                put(&*store, b"epoch", &epoch.to_be_bytes())?;
+                Epoch(epoch)
+            }
+        };
+        let admin_token_path = data.join(ADMIN_TOKEN_FILE);
+        let admin_serial = match store.record(SERVER_TABLE, b"admin_serial")? {
+            Some(serial) if admin_token_path.exists() => serial,
+            _ => {
+                let serial = random::<16>()?.to_vec();
+                // Serial first: a crash in between leaves a serial without a file, and the next start makes both anew.
+                put(&*store, b"admin_serial", &serial)?;
+                keys::write_private(&admin_token_path, &token::encode_text(&keys.mint_admin(&serial)?))?;
+                serial
+            }
+        };
+        Ok(Self { devices: Devices::load(&*store)?, keys, epoch, admin_serial, admin_token_path, store })
+    }
+
+    /// The server's identity.
+    pub fn server(&self) -> ServerId {
+        self.keys.server()
+    }
+
+    /// The log's history; a restore starts another.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Where the admin token lies.
+    pub fn admin_token_path(&self) -> &Path {
+        &self.admin_token_path
+    }
+
+    /// The public key that signs tokens.
+    pub fn root_public_key(&self) -> Vec<u8> {
+        self.keys.public_bytes()
+    }
+
+    /// Who carries a grant, by the server's records: the token's claims must still be what the device's record says.
+    fn device_of(&self, grant: &Grant) -> Result<Arc<DeviceRecord>, TokenRefusal> {
+        let id = grant.device.ok_or(TokenRefusal::NotBound)?;
+        let device = self.devices.find(id).ok_or(TokenRefusal::UnknownDevice)?;
+        if device.unit != grant.unit || device.role() != grant.role {
+            return Err(TokenRefusal::Superseded);
+        }
+        if device.revoked { Err(TokenRefusal::Revoked) } else { Ok(device) }
+    }
+}
+
+impl std::fmt::Debug for Trust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trust").field("server", &self.server()).field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+/// Why a token is not accepted. Says nothing that helps a forger.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenRefusal {
+    /// Not signed by this server's root key, damaged, or past its end.
+    #[error("the token is forged, damaged, expired or another server's; enrol again with a new invite")]
+    Invalid,
+    /// An admin token where a device's is needed.
+    #[error("this token belongs to no device; a sync session needs a device's token")]
+    NotBound,
+    /// The device has no record here.
+    #[error("the server does not know this device; enrol again with a new invite")]
+    UnknownDevice,
+    /// The device has enrolled again since.
+    #[error("the device has enrolled again since this token was made; use the newer one")]
+    Superseded,
+    /// The device was revoked.
+    #[error("the device was revoked; ask your officer")]
+    Revoked,
+    /// The signature is not the device's.
+    #[error("the signature was not made by the token's device")]
+    BadSignature,
+}
+
+fn put(store: &dyn RecordStore, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    let change =
+        RecordChange { table: SERVER_TABLE.to_owned(), key: key.to_vec(), value: Some(value.to_vec()), expect: None };
+    store.write(&[change], Durability::Durable)
+}
+
+/// Bytes from the system's generator.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], KeyError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| KeyError::Random { detail: error.to_string() })?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! The devices that have enrolled. Table `devices`: device id → [`DeviceRecord`] as MessagePack.
+//!
+//! All of them are in memory too (about 250 B each without the token), since every session and request asks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use toso_core::id::DeviceId;
+use toso_core::time::TimestampMs;
+use toso_core::unit::UnitRef;
+use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+use toso_sync::{AccessRole, Principal};
+
+use super::Trust;
+
+pub(super) const DEVICE_TABLE: &str = "devices";
+
+/// An enrolled device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// Its Ed25519 public key.
+    #[serde(with = "serde_bytes")]
+    pub public_key: [u8; 32],
+    /// What it calls itself; chosen by its user, so never logged.
+    pub name: Option<String>,
+    /// Where it may work.
+    pub unit: UnitRef,
+    /// Its role's word.
+    pub role: String,
+    /// When it enrolled.
+    pub enrolled_at: TimestampMs,
+    /// When its token ends.
+    pub expires_at: TimestampMs,
+    /// Hash of the invite that it used.
+    #[serde(with = "serde_bytes")]
+    pub invite: [u8; 32],
+    /// Its token, so that a repeated exchange gets the same answer; left out in memory.
+    #[serde(with = "serde_bytes")]
+    pub token: Vec<u8>,
+    /// True once revoked.
+    pub revoked: bool,
+}
+
+impl DeviceRecord {
+    /// Its identity.
+    pub fn id(&self) -> DeviceId {
+        DeviceId::from_public_key(&self.public_key)
+    }
+
+    /// Its role; the least one should the word be unknown to this version.
+    pub fn role(&self) -> AccessRole {
+        self.role.parse().unwrap_or(AccessRole::Viewer)
+    }
+
+    pub(super) fn principal(&self) -> Principal {
+        Principal { device: self.id(), role: self.role(), unit: self.unit }
+    }
+
+    pub(super) fn to_change(&self) -> RecordChange {
+        RecordChange {
+            table: DEVICE_TABLE.to_owned(),
+            key: self.id().0.to_vec(),
+            // Plain structs of numbers, texts and bytes always encode.
+            value: Some(rmp_serde::to_vec(self).unwrap_or_default()),
+            expect: None,
+        }
+    }
+}
+
+pub(super) struct Devices {
+    by_id: RwLock<HashMap<DeviceId, Arc<DeviceRecord>>>,
+}
+
+impl Devices {
+    pub(super) fn load(store: &dyn RecordStore) -> Result<Self, StoreError> {
+        let mut by_id = HashMap::new();
+        for (key, value) in store.records(DEVICE_TABLE, &[])? {
+            let mut device = decode(&key, &value)?;
+            device.token = Vec::new();
+            by_id.insert(device.id(), Arc::new(device));
+        }
+        Ok(Self { by_id: RwLock::new(by_id) })
+    }
+
+    pub(super) fn find(&self, id: DeviceId) -> Option<Arc<DeviceRecord>> {
+        self.by_id.read().get(&id).cloned()
+    }
+
+    pub(super) fn keep(&self, mut device: DeviceRecord) {
+        device.token = Vec::new();
+        self.by_id.write().insert(device.id(), Arc::new(device));
+    }
+}
+
+pub(super) fn stored(store: &dyn RecordStore, id: DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
+    store.record(DEVICE_TABLE, &id.0)?.map(|value| decode(&id.0, &value)).transpose()
+}
+
+fn decode(key: &[u8], value: &[u8]) -> Result<DeviceRecord, StoreError> {
+    rmp_serde::from_slice(value).map_err(|error| StoreError::Damaged {
+        path: "the server's records".to_owned(),
+        place: format!("{DEVICE_TABLE}/{}", data_encoding::HEXLOWER.encode(key)),
+        detail: error.to_string(),
+    })
+}
+
+impl Trust {
+    /// An enrolled device.
+    pub fn device(&self, id: DeviceId) -> Option<Arc<DeviceRecord>> {
+        self.devices.find(id)
+    }
+
+    /// True when the device may still work.
+    pub fn is_welcome(&self, id: DeviceId) -> bool {
+        self.devices.find(id).is_some_and(|device| !device.revoked)
+    }
+
+    /// Devices that a test on their unit selects, by id.
+    pub fn devices(&self, mut select: impl FnMut(UnitRef) -> bool) -> Vec<Arc<DeviceRecord>> {
+        let mut found: Vec<_> =
+            self.devices.by_id.read().values().filter(|device| select(device.unit)).cloned().collect();
+        found.sort_by_key(|device| device.id());
+        found
+    }
+
+    /// Revokes a device for good, durably. `false` when it is unknown. Repeating it changes nothing.
+    pub fn revoke(&self, id: DeviceId) -> Result<bool, StoreError> {
+        let Some(mut device) = stored(&*self.store, id)? else { return Ok(false) };
+        device.revoked = true;
+        self.store.write(&[device.to_change()], Durability::Durable)?;
+        self.devices.keep(device);
+        Ok(true)
+    }
+}

@@ -1,0 +1,159 @@
+//! The root key: signs every token, keys every ticket. One small file, mode 0600, beside the database.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use biscuit_auth::builder::Algorithm;
+use biscuit_auth::{KeyPair, PrivateKey, PublicKey};
+use data_encoding::HEXLOWER;
+use toso_core::id::ServerId;
+use toso_store::StoreError;
+use zeroize::Zeroizing;
+
+use super::random;
+
+/// The root key's file in the data folder.
+pub const ROOT_KEY_FILE: &str = "root.key";
+/// The admin token's file in the data folder.
+pub const ADMIN_TOKEN_FILE: &str = "admin.token";
+/// First word of the key file; a later layout takes another number.
+const KEY_FILE_LABEL: &str = "toso-root-key-1";
+
+pub(super) struct RootKeys {
+    pub(super) root: KeyPair,
+    pub(super) ticket: Zeroizing<[u8; 32]>,
+    server: ServerId,
+}
+
+impl RootKeys {
+    /// Reads the key file; makes it when there is none, unless the database says that there was one.
+    pub(super) fn open(data: &Path, must_exist: bool) -> Result<Self, KeyError> {
+        let path = data.join(ROOT_KEY_FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&Zeroizing::new(text)).ok_or_else(|| KeyError::Malformed { path: show(&path) }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && must_exist => {
+                Err(KeyError::Missing { path: show(&path) })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let (root, ticket) = (KeyPair::new(), Zeroizing::new(random::<32>()?));
+                let private = Zeroizing::new(HEXLOWER.encode(&root.private().to_bytes()));
+                let text = Zeroizing::new(format!(
+                    "{KEY_FILE_LABEL} {} {}\n",
+                    private.as_str(),
+                    Zeroizing::new(HEXLOWER.encode(&*ticket)).as_str()
+                ));
+                write_private(&path, &text)?;
+                Ok(Self::new(root, ticket))
+            }
+            Err(error) => Err(io("reading", &path, &error)),
+        }
+    }
+
+    fn new(root: KeyPair, ticket: Zeroizing<[u8; 32]>) -> Self {
+        let server = ServerId::from_public_key(&root.public().to_bytes());
+        Self { root, ticket, server }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let (label, root, ticket) = (words.next()?, words.next()?, words.next()?);
+        let root = Zeroizing::new(HEXLOWER.decode(root.as_bytes()).ok()?);
+        let ticket = Zeroizing::new(HEXLOWER.decode(ticket.as_bytes()).ok()?);
+        let private = PrivateKey::from_bytes(&root, Algorithm::Ed25519).ok()?;
+        let ticket = <[u8; 32]>::try_from(ticket.as_slice()).ok()?;
+        (label == KEY_FILE_LABEL && words.next().is_none())
+            .then(|| Self::new(KeyPair::from(&private), Zeroizing::new(ticket)))
+    }
+
+    pub(super) fn server(&self) -> ServerId {
+        self.server
+    }
+
+    pub(super) fn public(&self) -> PublicKey {
+        self.root.public()
+    }
+
+    pub(super) fn public_bytes(&self) -> Vec<u8> {
+        self.root.public().to_bytes()
+    }
+}
+
+/// Writes a file that only its owner can read, whole or not at all: temporary file, fsync, rename, fsync of the folder.
+pub(super) fn write_private(path: &Path, text: &str) -> Result<(), KeyError> {
+    let mut temporary = PathBuf::from(path);
+    temporary.set_extension("new");
+    let written = (|| {
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    })();
+    written.map_err(|error| io("writing", path, &error))
+}
+
+fn show(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn io(operation: &'static str, path: &Path, error: &std::io::Error) -> KeyError {
+    KeyError::Io { operation, path: show(path), detail: error.to_string() }
+}
+
+/// Why the server has no usable keys.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// A key file could not be read or written.
+    #[error("{operation} {path} failed: {detail}")]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// Which file.
+        path: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// The database has devices enrolled under a key that is not there.
+    #[error("{path} is missing, but this data folder has been served before; restore the file from the key backup")]
+    Missing {
+        /// The file.
+        path: String,
+    },
+    /// The file is another server's.
+    #[error("{path} is the key of another server than the one that wrote this data folder; restore the right file")]
+    ForeignKey {
+        /// The file.
+        path: String,
+    },
+    /// Not a key file, or cut off.
+    #[error("{path} is damaged or of a newer version; restore the file from the key backup")]
+    Malformed {
+        /// The file.
+        path: String,
+    },
+    /// The system's generator failed.
+    #[error("the system's random generator failed: {detail}")]
+    Random {
+        /// What it said.
+        detail: String,
+    },
+    /// A token could not be built.
+    #[error("a token could not be made: {detail}")]
+    Token {
+        /// Why.
+        detail: String,
+    },
+    /// The records could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,321 @@
+//! Invites, enrolment, proofs and REST callers: what is accepted, and every way to be refused.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use biscuit_auth::{Biscuit, KeyPair};
+use ed25519_dalek::{Signer as _, SigningKey};
+use toso_core::id::{DeviceId, ServerId};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{UnitList, UnitRef};
+use toso_store::memory::MemoryChangeLog;
+use toso_sync::{AccessRole, Refusal};
+use toso_wire::enrol::{Invite, signed_enrol, signed_rest};
+use toso_wire::{ChallengeReason, Proof, signed_hello};
+
+use super::*;
+
+const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
+const FRESH: [u8; 8] = [8; 8];
+
+struct Place {
+    folder: tempfile::TempDir,
+    store: Arc<MemoryChangeLog>,
+    trust: Trust,
+}
+
+fn place() -> Place {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = Arc::new(MemoryChangeLog::new());
+    let trust = Trust::open(folder.path(), store.clone()).expect("a first start");
+    Place { folder, store, trust }
+}
+
+fn commune() -> UnitRef {
+    UnitRef::new(UnitList::L2022, "00001").expect("a code")
+}
+
+fn order(role: AccessRole) -> InviteOrder {
+    InviteOrder { url: "https://toso.example".to_owned(), unit: commune(), role, life_ms: 1000, created_by: None }
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn request(server: ServerId, invite: &Invite, key: &SigningKey) -> EnrolRequest {
+    let public_key = key.verifying_key().to_bytes();
+    let signed = signed_enrol(server, blake3::hash(&invite.secret).as_bytes(), &public_key);
+    EnrolRequest { secret: invite.secret, public_key, signature: key.sign(&signed).to_bytes(), name: None }
+}
+
+fn enrolled(trust: &Trust, seed: u8, role: AccessRole) -> Enrolment {
+    let invite = trust.invite(&order(role), NOW).expect("an invite");
+    trust.enrol(&request(trust.server(), &invite, &key(seed)), NOW).expect("enrolled")
+}
+
+fn proof(server: ServerId, token: &[u8], key: &SigningKey, at: TimestampMs, nonce: &[u8]) -> Proof {
+    let signature = key.sign(&signed_hello(server, at, nonce)).to_bytes().to_vec();
+    Proof::Token { token: token.to_vec(), at, nonce: nonce.to_vec(), signature }
+}
+
+#[test]
+fn a_restart_keeps_identity_epoch_and_admin_token() {
+    let Place { folder, store, trust } = place();
+    let (server, epoch) = (trust.server(), trust.epoch());
+    assert!(epoch.0 > 0 && epoch.0 < 1 << EPOCH_BITS);
+    let admin = std::fs::read_to_string(trust.admin_token_path()).unwrap();
+    for file in [ROOT_KEY_FILE, ADMIN_TOKEN_FILE] {
+        let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file} is for its owner only");
+    }
+    let again = Trust::open(folder.path(), store).unwrap();
+    assert_eq!((again.server(), again.epoch()), (server, epoch));
+    assert!(again.caller(Some(&admin), None, "GET", "/v1/report", NOW).is_ok());
+}
+
+#[test]
+fn a_lost_a_foreign_and_a_damaged_key_are_told_apart() {
+    let Place { folder, store, .. } = place();
+    let path = folder.path().join(ROOT_KEY_FILE);
+    let other = place();
+    std::fs::copy(other.folder.path().join(ROOT_KEY_FILE), &path).unwrap();
+    assert!(matches!(Trust::open(folder.path(), store.clone()), Err(KeyError::ForeignKey { .. })));
+    std::fs::write(&path, "toso-root-key-1 00ff").unwrap();
+    assert!(matches!(Trust::open(folder.path(), store.clone()), Err(KeyError::Malformed { .. })));
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(Trust::open(folder.path(), store), Err(KeyError::Missing { .. })));
+    assert!(!path.exists(), "a lost key is never replaced silently");
+}
+
+#[test]
+fn deleting_the_admin_token_file_voids_every_copy() {
+    let Place { folder, store, trust } = place();
+    let old = std::fs::read_to_string(trust.admin_token_path()).unwrap();
+    std::fs::remove_file(trust.admin_token_path()).unwrap();
+    let again = Trust::open(folder.path(), store).unwrap();
+    let new = std::fs::read_to_string(again.admin_token_path()).unwrap();
+    assert_eq!(
+        again.caller(Some(&old), None, "GET", "/", NOW),
+        Err(RestRefusal::Token(TokenRefusal::Invalid)),
+        "the old serial is void"
+    );
+    let caller = again.caller(Some(&new), None, "GET", "/", NOW).unwrap();
+    assert_eq!((caller.device, caller.role), (None, AccessRole::Admin));
+}
+
+#[test]
+fn an_invite_is_used_once_and_its_lost_answer_is_repeated() {
+    let Place { trust, .. } = place();
+    let invite = trust.invite(&order(AccessRole::Recorder), NOW).unwrap();
+    let first = request(trust.server(), &invite, &key(1));
+    let enrolment = trust.enrol(&first, NOW).unwrap();
+    assert_eq!(enrolment.device, DeviceId::from_public_key(&key(1).verifying_key().to_bytes()));
+    assert_eq!((enrolment.unit, enrolment.role), (commune(), AccessRole::Recorder));
+    assert_eq!(trust.enrol(&first, NOW.plus_ms(5000)).unwrap(), enrolment, "the very same answer");
+    let other = request(trust.server(), &invite, &key(2));
+    assert!(matches!(trust.enrol(&other, NOW), Err(EnrolError::UsedInvite)));
+}
+
+#[test]
+fn two_devices_that_race_for_one_invite_get_one_token_between_them() {
+    let Place { trust, .. } = place();
+    let invite = trust.invite(&order(AccessRole::Recorder), NOW).unwrap();
+    let won = std::thread::scope(|scope| {
+        let tries: Vec<_> = (1..=8)
+            .map(|seed| {
+                let (trust, invite) = (&trust, &invite);
+                scope.spawn(move || trust.enrol(&request(trust.server(), invite, &key(seed)), NOW).is_ok())
+            })
+            .collect();
+        tries.into_iter().map(|thread| thread.join().unwrap()).filter(|won| *won).count()
+    });
+    assert_eq!(won, 1);
+}
+
+#[test]
+fn expired_unknown_and_foreign_invites_are_refused() {
+    let Place { trust, .. } = place();
+    let invite = trust.invite(&order(AccessRole::Recorder), NOW).unwrap();
+    let request = request(trust.server(), &invite, &key(1));
+    let mut unknown = request.clone();
+    unknown.secret = [0; 16];
+    assert!(matches!(trust.enrol(&unknown, NOW), Err(EnrolError::BadSignature)), "the secret is signed");
+    let foreign = place().trust.invite(&order(AccessRole::Recorder), NOW).unwrap();
+    let foreign = super::tests::request(trust.server(), &foreign, &key(1));
+    assert!(matches!(trust.enrol(&foreign, NOW), Err(EnrolError::UnknownInvite)));
+    let elsewhere = super::tests::request(ServerId([9; 16]), &invite, &key(1));
+    assert!(matches!(trust.enrol(&elsewhere, NOW), Err(EnrolError::BadSignature)), "the server is signed");
+    assert!(matches!(trust.enrol(&request, NOW.plus_ms(1000)), Err(EnrolError::ExpiredInvite)));
+    assert!(trust.enrol(&request, NOW.plus_ms(999)).is_ok(), "good until its last millisecond");
+}
+
+#[test]
+fn an_invite_lives_up_to_30_days_and_a_device_name_has_up_to_80_characters() {
+    let Place { trust, .. } = place();
+    let life = |life_ms| trust.invite(&InviteOrder { life_ms, ..order(AccessRole::Viewer) }, NOW);
+    assert!(life(INVITE_LIFE_MS_MAX).is_ok());
+    assert!(matches!(life(INVITE_LIFE_MS_MAX + 1), Err(InviteError::Life { .. })));
+    assert!(matches!(life(0), Err(InviteError::Life { .. })));
+    let invite = life(1000).unwrap();
+    let mut named = request(trust.server(), &invite, &key(1));
+    named.name = Some("ạ".repeat(81));
+    assert!(matches!(trust.enrol(&named, NOW), Err(EnrolError::NameTooLong)));
+    named.name = Some("ạ".repeat(80));
+    assert!(trust.enrol(&named, NOW).is_ok());
+}
+
+#[test]
+fn a_signed_token_is_accepted_and_brings_a_ticket_that_is_accepted_too() {
+    let Place { trust, .. } = place();
+    let enrolment = enrolled(&trust, 1, AccessRole::Recorder);
+    let hello = proof(trust.server(), &enrolment.token, &key(1), NOW, &[1; 8]);
+    let answer = trust.authenticate(&hello, None, FRESH, NOW).unwrap();
+    assert_eq!(answer.principal.device, enrolment.device);
+    let ticket = answer.ticket.unwrap();
+    assert_eq!(ticket.bytes.len(), TICKET_BYTES);
+    let later = trust.authenticate(&Proof::Ticket(ticket.bytes.clone()), None, FRESH, NOW.plus_ms(1000)).unwrap();
+    assert_eq!((later.principal, later.ticket), (answer.principal, None), "a young ticket stays");
+    let old = NOW.plus_ms(TICKET_LIFE_MS / 2 + 1000);
+    let renewed = trust.authenticate(&Proof::Ticket(ticket.bytes.clone()), None, FRESH, old).unwrap();
+    assert!(renewed.ticket.unwrap().expires_at > ticket.expires_at, "past half of its life it is renewed");
+    let ended = trust.authenticate(&Proof::Ticket(ticket.bytes), None, FRESH, ticket.expires_at);
+    let Err(Refusal::Challenge(challenge)) = ended else { panic!("a challenge expected") };
+    assert_eq!((challenge.reason, challenge.nonce), (ChallengeReason::Ticket, FRESH.to_vec()));
+}
+
+#[test]
+fn no_single_changed_bit_of_a_ticket_is_accepted() {
+    let Place { trust, .. } = place();
+    enrolled(&trust, 1, AccessRole::Recorder);
+    let enrolment = enrolled(&trust, 2, AccessRole::Recorder);
+    let ticket = trust.keys.ticket(enrolment.device, NOW, enrolment.expires_at).bytes;
+    for bit in 0..ticket.len() * 8 {
+        let mut forged = ticket.clone();
+        forged[bit / 8] ^= 1 << (bit % 8);
+        let answer = trust.authenticate(&Proof::Ticket(forged), None, FRESH, NOW);
+        assert!(matches!(answer, Err(Refusal::Challenge(_))), "bit {bit}");
+    }
+    let foreign = place().trust.keys.ticket(enrolment.device, NOW, enrolment.expires_at).bytes;
+    assert!(trust.authenticate(&Proof::Ticket(foreign), None, FRESH, NOW).is_err());
+    assert!(trust.authenticate(&Proof::Ticket(Vec::new()), None, FRESH, NOW).is_err());
+}
+
+#[test]
+fn a_clock_that_is_years_off_is_challenged_and_then_accepted_once() {
+    let Place { trust, .. } = place();
+    let token = enrolled(&trust, 1, AccessRole::Recorder).token;
+    let at = TimestampMs(1);
+    let wrong = proof(trust.server(), &token, &key(1), at, &[1; 8]);
+    let Err(Refusal::Challenge(challenge)) = trust.authenticate(&wrong, None, FRESH, NOW) else {
+        panic!("a challenge expected")
+    };
+    assert_eq!((challenge.reason, challenge.at), (ChallengeReason::Clock, NOW));
+    let signed = proof(trust.server(), &token, &key(1), at, &challenge.nonce);
+    assert!(trust.authenticate(&signed, Some(FRESH), [9; 8], NOW).is_ok(), "our nonce proves freshness");
+    assert!(trust.authenticate(&signed, None, [9; 8], NOW).is_err(), "not on another connection");
+    for (off, good) in [(CLOCK_SKEW_MS_MAX, true), (CLOCK_SKEW_MS_MAX + 1, false)] {
+        let slow = proof(trust.server(), &token, &key(1), NOW, &[1; 8]);
+        assert_eq!(trust.authenticate(&slow, None, FRESH, NOW.plus_ms(off)).is_ok(), good, "{off} ms");
+    }
+}
+
+#[test]
+fn forged_foreign_and_borrowed_tokens_are_refused() {
+    let Place { folder: _folder, trust, .. } = place();
+    let enrolment = enrolled(&trust, 1, AccessRole::Recorder);
+    let refused = |proof: &Proof| matches!(trust.authenticate(proof, None, FRESH, NOW), Err(Refusal::Unauthorized(_)));
+    let server = trust.server();
+    assert!(refused(&proof(server, &enrolment.token, &key(2), NOW, &[1; 8])), "another device's key");
+    assert!(refused(&proof(ServerId([1; 16]), &enrolment.token, &key(1), NOW, &[1; 8])), "signed for another server");
+    let other = place().trust;
+    let foreign = enrolled(&other, 1, AccessRole::Recorder).token;
+    assert!(refused(&proof(server, &foreign, &key(1), NOW, &[1; 8])), "another server's token");
+    let forged = Biscuit::builder()
+        .code(format!(r#"device("{}"); unit(2022, "00"); role("admin");"#, enrolment.device))
+        .unwrap()
+        .build(&KeyPair::new())
+        .unwrap()
+        .to_vec()
+        .unwrap();
+    assert!(refused(&proof(server, &forged, &key(1), NOW, &[1; 8])), "signed by a stranger");
+    for position in (0..enrolment.token.len()).step_by(7) {
+        let mut bent = enrolment.token.clone();
+        bent[position] ^= 0x10;
+        assert!(trust.authenticate(&proof(server, &bent, &key(1), NOW, &[1; 8]), None, FRESH, NOW).is_err());
+    }
+    assert!(refused(&proof(server, &vec![0; TOKEN_BYTES_MAX + 1], &key(1), NOW, &[1; 8])), "oversized");
+    let admin = URL_SAFE_NO_PAD.decode(std::fs::read_to_string(trust.admin_token_path()).unwrap()).unwrap();
+    assert!(refused(&proof(server, &admin, &key(1), NOW, &[1; 8])), "an admin token opens no session");
+}
+
+#[test]
+fn a_token_can_be_narrowed_and_never_widened() {
+    let Place { trust, .. } = place();
+    let token = enrolled(&trust, 1, AccessRole::Recorder).token;
+    let append = |code: &str| {
+        let block = biscuit_auth::builder::BlockBuilder::new().code(code).unwrap();
+        Biscuit::from(&token, trust.keys.public()).unwrap().append(block).unwrap().to_vec().unwrap()
+    };
+    let wider = trust.keys.verify(&append(r#"unit(2022, "00"); role("admin");"#), NOW).unwrap();
+    assert_eq!((wider.unit, wider.role), (commune(), AccessRole::Recorder), "later facts are not read");
+    let narrower = append("check if time($now), $now <= 2022-09-19T01:00:00Z");
+    assert!(trust.keys.verify(&narrower, NOW).is_ok());
+    assert!(trust.keys.verify(&narrower, NOW.plus_ms(2 * 60 * 60 * 1000)).is_err(), "its check counts");
+    assert!(trust.keys.verify(&token, NOW.plus_ms(TOKEN_LIFE_MS)).is_ok());
+    assert!(trust.keys.verify(&token, NOW.plus_ms(TOKEN_LIFE_MS + 1000)).is_err(), "a year and no longer");
+}
+
+#[test]
+fn a_revoked_device_is_shut_out_at_once_and_for_good() {
+    let Place { folder, store, trust } = place();
+    let enrolment = enrolled(&trust, 1, AccessRole::Recorder);
+    let ticket = trust.keys.ticket(enrolment.device, NOW, enrolment.expires_at).bytes;
+    assert!(trust.revoke(enrolment.device).unwrap());
+    assert!(!trust.revoke(DeviceId([0; 8])).unwrap(), "nobody to revoke");
+    let invite = trust.invite(&order(AccessRole::Recorder), NOW).unwrap();
+    let again = trust.enrol(&request(trust.server(), &invite, &key(1)), NOW);
+    assert!(matches!(again, Err(EnrolError::Revoked)));
+    for trust in [trust, Trust::open(folder.path(), store).unwrap()] {
+        let hello = proof(trust.server(), &enrolment.token, &key(1), NOW, &[1; 8]);
+        assert_eq!(trust.authenticate(&hello, None, FRESH, NOW), Err(Refusal::Revoked));
+        assert_eq!(trust.authenticate(&Proof::Ticket(ticket.clone()), None, FRESH, NOW), Err(Refusal::Revoked));
+        assert!(!trust.is_welcome(enrolment.device));
+    }
+}
+
+#[test]
+fn a_new_enrolment_voids_the_older_token() {
+    let Place { trust, .. } = place();
+    let old = enrolled(&trust, 1, AccessRole::Officer).token;
+    let new = enrolled(&trust, 1, AccessRole::Viewer).token;
+    let with =
+        |token: &[u8]| trust.authenticate(&proof(trust.server(), token, &key(1), NOW, &[1; 8]), None, FRESH, NOW);
+    assert!(matches!(with(&old), Err(Refusal::Unauthorized(_))));
+    assert_eq!(with(&new).unwrap().principal.role, AccessRole::Viewer);
+}
+
+#[test]
+fn a_devices_rest_call_must_be_signed_for_this_very_request_and_time() {
+    let Place { trust, .. } = place();
+    let enrolment = enrolled(&trust, 1, AccessRole::Officer);
+    let bearer = URL_SAFE_NO_PAD.encode(&enrolment.token);
+    let sign = |method: &str, path: &str, at: TimestampMs| {
+        let signature = key(1).sign(&signed_rest(trust.server(), method, path, at)).to_bytes();
+        format!("{}.{}", at.0, URL_SAFE_NO_PAD.encode(signature))
+    };
+    let call = |signature: Option<&str>| trust.caller(Some(&bearer), signature, "GET", "/v1/report?list=2022", NOW);
+    let good = sign("GET", "/v1/report?list=2022", NOW);
+    assert_eq!(call(Some(&good)).unwrap().device, Some(enrolment.device));
+    assert_eq!(call(None), Err(RestRefusal::NoSignature));
+    assert_eq!(call(Some("now.please")), Err(RestRefusal::NoSignature));
+    for (method, path) in [("POST", "/v1/report?list=2022"), ("GET", "/v1/report?list=2025")] {
+        let other = sign(method, path, NOW);
+        assert_eq!(call(Some(&other)), Err(RestRefusal::Token(TokenRefusal::BadSignature)));
+    }
+    let late = sign("GET", "/v1/report?list=2022", NOW.plus_ms(CLOCK_SKEW_MS_MAX + 1));
+    assert_eq!(call(Some(&late)), Err(RestRefusal::Clock { off_ms: CLOCK_SKEW_MS_MAX + 1 }));
+    assert_eq!(trust.caller(None, Some(&good), "GET", "/", NOW), Err(RestRefusal::NoToken));
+    assert_eq!(trust.caller(Some("!"), Some(&good), "GET", "/", NOW), Err(RestRefusal::NoToken));
+}

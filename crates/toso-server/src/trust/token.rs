@@ -1,0 +1,120 @@
+//! Capability tokens: biscuits whose first block says device, unit, role and end.
+//!
+//! A holder can only narrow a token (biscuit attenuation): facts of later blocks are not read, their checks must hold.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use biscuit_auth::builder::{AuthorizerBuilder, Term, date, fact, int, string};
+use biscuit_auth::{AuthorizerLimits, Biscuit};
+use data_encoding::HEXLOWER;
+use toso_core::id::DeviceId;
+use toso_core::time::TimestampMs;
+use toso_core::unit::{UnitList, UnitRef};
+use toso_sync::AccessRole;
+
+use super::TokenRefusal;
+use super::keys::{KeyError, RootKeys};
+
+/// How long a device's token lives: a year, the longest a phone may be away before an officer must see it again.
+pub const TOKEN_LIFE_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+/// The largest token that is looked at, in bytes: ours have about 400, each attenuation adds about 150.
+pub const TOKEN_BYTES_MAX: usize = 2048;
+
+/// Datalog a token may make the server evaluate. Ours has 5 facts and one check; the time is generous since a loaded
+/// machine must not refuse good tokens.
+const LIMITS: AuthorizerLimits =
+    AuthorizerLimits { max_facts: 100, max_iterations: 20, max_time: Duration::from_millis(100) };
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Grant {
+    /// The device it is bound to; `None` for the admin token.
+    pub(super) device: Option<DeviceId>,
+    /// The admin token's serial.
+    pub(super) serial: Option<Vec<u8>>,
+    pub(super) unit: UnitRef,
+    pub(super) role: AccessRole,
+}
+
+impl RootKeys {
+    /// A token for a device.
+    pub(super) fn mint(
+        &self,
+        device: DeviceId,
+        unit: UnitRef,
+        role: AccessRole,
+        expires_at: TimestampMs,
+    ) -> Result<Vec<u8>, KeyError> {
+        let build = || {
+            let params: HashMap<String, Term> = [("end".to_owned(), date(&system_time(expires_at)))].into();
+            Biscuit::builder()
+                .fact(fact("device", &[string(&device.to_string())]))?
+                .fact(fact("unit", &[int(i64::from(unit.list.year())), string(unit.code.as_str())]))?
+                .fact(fact("role", &[string(role.word())]))?
+                .code_with_params("check if time($now), $now <= {end}", params, HashMap::new())?
+                .build(&self.root)?
+                .to_vec()
+        };
+        build().map_err(|error| KeyError::Token { detail: error.to_string() })
+    }
+
+    /// The admin token: everything, everywhere, bound to no device, alive while its serial is the server's.
+    pub(super) fn mint_admin(&self, serial: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let build = || {
+            Biscuit::builder()
+                .fact(fact("serial", &[string(&HEXLOWER.encode(serial))]))?
+                .fact(fact("unit", &[int(i64::from(UnitList::L2022.year())), string("00")]))?
+                .fact(fact("role", &[string(AccessRole::Admin.word())]))?
+                .build(&self.root)?
+                .to_vec()
+        };
+        build().map_err(|error| KeyError::Token { detail: error.to_string() })
+    }
+
+    /// Checks signatures and checks, and reads the first block.
+    pub(super) fn verify(&self, token: &[u8], now: TimestampMs) -> Result<Grant, TokenRefusal> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenRefusal::Invalid);
+        }
+        self.read(token, now).ok().flatten().ok_or(TokenRefusal::Invalid)
+    }
+
+    fn read(&self, token: &[u8], now: TimestampMs) -> Result<Option<Grant>, biscuit_auth::error::Token> {
+        let biscuit = Biscuit::from(token, self.public())?;
+        let mut authorizer = AuthorizerBuilder::new()
+            .fact(fact("time", &[date(&system_time(now))]))?
+            .policy("allow if true")?
+            .set_limits(LIMITS)
+            .build(&biscuit)?;
+        authorizer.authorize()?;
+        let units: Vec<(i64, String)> = authorizer.query("found($list, $code) <- unit($list, $code)")?;
+        let roles: Vec<(String,)> = authorizer.query("found($role) <- role($role)")?;
+        let devices: Vec<(String,)> = authorizer.query("found($device) <- device($device)")?;
+        let serials: Vec<(String,)> = authorizer.query("found($serial) <- serial($serial)")?;
+        let ([(year, code)], [(role,)]) = (units.as_slice(), roles.as_slice()) else { return Ok(None) };
+        let list = u16::try_from(*year).ok().and_then(UnitList::from_year);
+        let unit = list.and_then(|list| UnitRef::new(list, code).ok());
+        let (Some(unit), Ok(role)) = (unit, role.parse()) else { return Ok(None) };
+        let device = devices.first().and_then(|(device,)| device.parse().ok());
+        let serial = serials.first().and_then(|(serial,)| HEXLOWER.decode(serial.as_bytes()).ok());
+        // Bound to a device or numbered by a serial: exactly one of the two.
+        Ok((device.is_some() != serial.is_some()).then_some(Grant { device, serial, unit, role }))
+    }
+}
+
+/// A token as text.
+pub(super) fn encode_text(token: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(token)
+}
+
+/// Reads a token's text; `None` when it is none.
+pub(super) fn decode_text(text: &str) -> Option<Vec<u8>> {
+    (text.len() <= TOKEN_BYTES_MAX * 4 / 3 + 4).then(|| URL_SAFE_NO_PAD.decode(text.trim()).ok()).flatten()
+}
+
+fn system_time(at: TimestampMs) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(at.seconds())
+}

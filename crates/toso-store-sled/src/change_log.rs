@@ -1,0 +1,340 @@
+//! A server's log and records, in one sled so that one flush serves both.
+//!
+//! Key spaces, by their first byte (numbers are big-endian):
+//!
+//! | key | body |
+//! | --- | --- |
+//! | `l` first sequence (8) | a run of entries of one batch, see [`run`] |
+//! | `s` scope (8) first sequence (8) | how many entries the run has (2) |
+//! | `i` doc (16) hash (32) | sequence (8), its offset in its run (2) |
+//! | `d` scope (8) doc (16) | sequence of the document's first chunk in the scope (8) |
+//! | `t` table length (1) table key | record |
+//!
+//! One thread at a time, the leader of a group, gives out sequences, applies and syncs; only then does it publish what
+//! is new. Readers stop at what is published, so they see nothing that a crash could take back.
+
+mod read;
+mod records;
+mod run;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use parking_lot::RwLock;
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DocId, Sequence};
+use toso_core::unit::{Scope, UnitRef};
+use toso_store::{Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, RecordChange, StoreError};
+
+use crate::engine::Engine;
+use crate::folder::Kind;
+use crate::group::GroupCommit;
+use crate::options::Options;
+use crate::staged::Staged;
+use crate::value::Reader;
+use run::RunBuilder;
+
+const RUN_SPACE: u8 = b'l';
+const SCOPE_SPACE: u8 = b's';
+const CHUNK_SPACE: u8 = b'i';
+const DOCUMENT_SPACE: u8 = b'd';
+const RECORD_SPACE: u8 = b't';
+
+/// Bytes after which a group's changes go to sled, at the end of a batch: as much as one batch of the largest size
+/// takes with its index, so memory stays bounded however many batches a call has.
+const APPLY_BYTES_MAX: usize = 1024 * 1024;
+
+/// A server's log and records on sled.
+#[derive(Debug)]
+pub struct SledChangeLog {
+    engine: Engine,
+    commits: GroupCommit<Request, Result<Answer, StoreError>>,
+    published: RwLock<Published>,
+}
+
+/// What readers may see.
+#[derive(Debug, Default)]
+struct Published {
+    last: Sequence,
+    /// The last sequence of each scope: 24 bytes for each of at most 14,000 scopes of both lists.
+    of_scope: HashMap<Scope, Sequence>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Append(Vec<LogBatch>),
+    Write(Vec<RecordChange>, Durability),
+}
+
+#[derive(Debug, Clone)]
+enum Answer {
+    Appended(Vec<Appended>),
+    Written,
+}
+
+impl SledChangeLog {
+    /// Opens the log in a folder, making it when it is not there.
+    pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        let engine = Engine::open(folder.as_ref(), Kind::Server, options)?;
+        let log = Self { engine, commits: GroupCommit::default(), published: RwLock::default() };
+        let published = log.recover()?;
+        *log.published.write() = published;
+        Ok(log)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.engine.path()
+    }
+
+    /// How often this opening has synced the disk: at least once before every durable answer, unless shared.
+    pub fn syncs(&self) -> u64 {
+        self.engine.syncs()
+    }
+
+    /// Bytes that the log takes on the disk.
+    pub fn disk_bytes(&self) -> Result<u64, StoreError> {
+        self.engine.disk_bytes()
+    }
+
+    fn perform(&self, requests: Vec<Request>) -> Vec<Result<Answer, StoreError>> {
+        let count = requests.len();
+        self.engine.contain(|| self.perform_group(requests)).unwrap_or_else(|error| vec![Err(error); count])
+    }
+
+    /// Performs a group: all of it fails together, except that a raced write fails alone.
+    fn perform_group(&self, requests: Vec<Request>) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
+        self.engine.check_writable(requests.iter().map(Request::bytes).sum())?;
+        let mut group = Group::new(self);
+        let mut answers = Vec::with_capacity(requests.len());
+        let mut durable = false;
+        for request in requests {
+            answers.push(match request {
+                Request::Append(batches) => {
+                    durable = true;
+                    let appended: Result<Vec<_>, _> = batches.iter().map(|batch| group.append(batch)).collect();
+                    Ok(Answer::Appended(group.unless_torn(appended)?))
+                }
+                Request::Write(changes, durability) => {
+                    durable |= durability == Durability::Durable;
+                    match records::stage(&changes, &mut group.staged) {
+                        Ok(()) => Ok(Answer::Written),
+                        Err(raced @ StoreError::Raced { .. }) => Err(raced),
+                        Err(error) => return group.unless_torn(Err(error)),
+                    }
+                }
+            });
+        }
+        let published = group.finish()?;
+        if durable {
+            self.engine.make_durable()?;
+        }
+        let mut visible = self.published.write();
+        visible.last = published.last;
+        visible.of_scope.extend(published.of_scope);
+        Ok(answers)
+    }
+
+    /// Finds the last sequence, of all and of each scope.
+    fn recover(&self) -> Result<Published, StoreError> {
+        let mut published = Published::default();
+        let mut from = vec![SCOPE_SPACE];
+        loop {
+            let Some(entry) = self.engine.tree().range(from..vec![SCOPE_SPACE + 1]).next() else { break };
+            let (key, _) = self.engine.entry(entry)?;
+            let (scope, _) = parse_scope_key(&key).ok_or_else(|| self.engine.damaged(&key, "it is no scope key"))?;
+            let end = scope_key(scope, Sequence(u64::MAX));
+            let Some(entry) = self.engine.tree().range(key.to_vec()..=end.clone()).next_back() else { break };
+            let (first, entries) = self.scope_entry(entry)?;
+            let last = last_of_run(first, entries);
+            published.of_scope.insert(scope, last);
+            published.last = published.last.max(last);
+            from = [end.as_slice(), &[0]].concat();
+        }
+        Ok(published)
+    }
+
+    /// First sequence and length of a run, from an entry of the scope index.
+    fn scope_entry(&self, entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<(Sequence, u16), StoreError> {
+        let (key, body) = self.engine.entry(entry)?;
+        let parsed = parse_scope_key(&key).zip(Reader(&body).u16());
+        let ((_, first), entries) = parsed.ok_or_else(|| self.engine.damaged(&key, "its fields cannot be read"))?;
+        Ok((first, entries))
+    }
+}
+
+impl Request {
+    /// Bytes that the request writes, roughly.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append(batches) => {
+                batches.iter().flat_map(|batch| &batch.items).map(|item| item.bytes.len() + 150).sum()
+            }
+            Self::Write(changes, _) => {
+                changes.iter().map(|change| change.key.len() + change.value.as_ref().map_or(0, Vec::len) + 50).sum()
+            }
+        }
+    }
+}
+
+impl ChangeLog for SledChangeLog {
+    fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError> {
+        batches.iter().try_for_each(LogBatch::check)?;
+        let request = Request::Append(batches.to_vec());
+        let bytes = request.bytes();
+        match self.commits.submit(request, bytes, |requests| self.perform(requests))? {
+            Answer::Appended(appended) => Ok(appended),
+            Answer::Written => Ok(Vec::new()),
+        }
+    }
+
+    fn last(&self) -> Sequence {
+        self.published.read().last
+    }
+
+    fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
+        self.read_all(after, items_max, bytes_max)
+    }
+
+    fn read_scopes(
+        &self,
+        scopes: &[Scope],
+        after: Sequence,
+        items_max: usize,
+        bytes_max: usize,
+    ) -> Result<Page, StoreError> {
+        self.read_merged(scopes, after, items_max, bytes_max)
+    }
+
+    fn last_of_scopes(&self, scopes: &[Scope]) -> Result<Sequence, StoreError> {
+        let published = self.published.read();
+        Ok(scopes.iter().filter_map(|scope| published.of_scope.get(scope).copied()).max().unwrap_or_default())
+    }
+
+    fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
+        self.read_document(doc)
+    }
+
+    fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {
+        let last = self.last();
+        let prefix = [&[DOCUMENT_SPACE], scope.to_key().as_slice()].concat();
+        let mut documents = Vec::new();
+        for entry in self.engine.scan(&prefix) {
+            let (key, body) = entry?;
+            let doc = key.last_chunk().and_then(|bytes| DocId::from_bytes(*bytes).ok());
+            let (doc, first) =
+                doc.zip(Reader(&body).u64()).ok_or_else(|| self.engine.damaged(&key, "its fields cannot be read"))?;
+            if first <= last.0 {
+                documents.push(doc);
+            }
+        }
+        Ok(documents)
+    }
+
+    fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
+        let last = self.last();
+        let key = chunk_key(doc, hash);
+        let body = self.engine.get(&key)?;
+        Ok(body.map(|body| self.chunk_position(&key, &body)).transpose()?.is_some_and(|(sequence, _)| sequence <= last))
+    }
+}
+
+/// What a group is about to do.
+struct Group<'a> {
+    log: &'a SledChangeLog,
+    staged: Staged<'a>,
+    /// What will be visible when all is durable: the last sequence, and those of the scopes that changed.
+    published: Published,
+    /// True once a part has gone to sled: the rest must follow, or the store stop.
+    applied: bool,
+}
+
+impl<'a> Group<'a> {
+    fn new(log: &'a SledChangeLog) -> Self {
+        let published = Published { last: log.last(), of_scope: HashMap::new() };
+        Self { log, staged: Staged::new(&log.engine), published, applied: false }
+    }
+
+    fn append(&mut self, batch: &LogBatch) -> Result<Appended, StoreError> {
+        let mut appended = Appended { first_new: None, new: 0, through: Sequence::ZERO };
+        let mut run = RunBuilder::new(batch, self.published.last.plus(1));
+        for item in &batch.items {
+            let key = chunk_key(item.doc, &item.hash);
+            if let Some(body) = self.staged.get(&key)? {
+                let (known, _) = self.log.chunk_position(&key, &body)?;
+                appended.through = appended.through.max(known);
+                continue;
+            }
+            let sequence = self.published.last.plus(1);
+            if !run.fits(item) {
+                self.close(run, batch.scope);
+                run = RunBuilder::new(batch, sequence);
+            }
+            let offset = run.push(item);
+            self.staged.insert(&key, &[sequence.0.to_be_bytes().as_slice(), &offset.to_be_bytes()].concat());
+            let document = document_key(batch.scope, item.doc);
+            if !self.staged.contains(&document)? {
+                self.staged.insert(&document, &sequence.0.to_be_bytes());
+            }
+            self.published.last = sequence;
+            self.published.of_scope.insert(batch.scope, sequence);
+            appended.first_new.get_or_insert(sequence);
+            appended.new += 1;
+            appended.through = sequence;
+        }
+        self.close(run, batch.scope);
+        if self.staged.bytes() > APPLY_BYTES_MAX {
+            self.apply()?;
+        }
+        Ok(appended)
+    }
+
+    fn close(&mut self, run: RunBuilder, scope: Scope) {
+        if let Some((first, entries, body)) = run.finish() {
+            self.staged.insert(&run_key(first), &body);
+            self.staged.insert(&scope_key(scope, first), &entries.to_be_bytes());
+        }
+    }
+
+    fn apply(&mut self) -> Result<(), StoreError> {
+        let staged = std::mem::replace(&mut self.staged, Staged::new(&self.log.engine));
+        self.applied = true;
+        self.log.engine.apply(staged, || ())
+    }
+
+    /// An error after a part went to sled leaves sequences in it that nobody knows of.
+    fn unless_torn<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.map_err(|error| if self.applied { self.log.engine.fail("appending", &error) } else { error })
+    }
+
+    fn finish(mut self) -> Result<Published, StoreError> {
+        self.apply()?;
+        Ok(self.published)
+    }
+}
+
+fn run_key(first: Sequence) -> Vec<u8> {
+    [&[RUN_SPACE], first.0.to_be_bytes().as_slice()].concat()
+}
+
+fn scope_key(scope: Scope, first: Sequence) -> Vec<u8> {
+    [&[SCOPE_SPACE], scope.to_key().as_slice(), &first.0.to_be_bytes()].concat()
+}
+
+fn chunk_key(doc: DocId, hash: &ChangeHash) -> Vec<u8> {
+    [&[CHUNK_SPACE], doc.as_bytes().as_slice(), &hash.0].concat()
+}
+
+fn document_key(scope: Scope, doc: DocId) -> Vec<u8> {
+    [&[DOCUMENT_SPACE], scope.to_key().as_slice(), doc.as_bytes()].concat()
+}
+
+fn parse_scope_key(key: &[u8]) -> Option<(Scope, Sequence)> {
+    let mut key = Reader(key.get(1..)?);
+    Some((UnitRef::from_key(key.array()?).ok()?, Sequence(key.u64()?)))
+}
+
+/// The last sequence of a run.
+fn last_of_run(first: Sequence, entries: u16) -> Sequence {
+    first.plus(u64::from(entries.saturating_sub(1)))
+}

@@ -1,0 +1,367 @@
+//! A phone's store.
+//!
+//! Key spaces, by their first byte (numbers are big-endian, `unit` is [`UnitRef::to_key`]):
+//!
+//! | key | body |
+//! | --- | --- |
+//! | `m` `counters` | last outbox number (8), last chunk number (8) |
+//! | `d` doc (16) | scope (8) |
+//! | `c` doc (16) hash (32) | chunk number (8), the change |
+//! | `r` doc (16) hash (32) | receipt: sequence (8) |
+//! | `o` outbox number (8) | scope (8), doc (16), hash (32) |
+//! | `u` unit (8) | cursor: sequence (8) |
+//! | `s` key | setting |
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use parking_lot::Mutex;
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DOC_ID_BYTES, DocId, Sequence};
+use toso_core::unit::{Scope, UnitRef};
+use toso_store::{ChunkStore, OutboxEntry, StoreError, StoredChunk, Transaction};
+
+use crate::engine::Engine;
+use crate::folder::Kind;
+use crate::group::GroupCommit;
+use crate::options::Options;
+use crate::staged::Staged;
+use crate::value::Reader;
+
+const COUNTERS_KEY: &[u8] = b"mcounters";
+const DOCUMENT_SPACE: u8 = b'd';
+const CHUNK_SPACE: u8 = b'c';
+const RECEIPT_SPACE: u8 = b'r';
+const OUTBOX_SPACE: u8 = b'o';
+const CURSOR_SPACE: u8 = b'u';
+const SETTING_SPACE: u8 = b's';
+
+/// A phone's store on sled.
+#[derive(Debug)]
+pub struct SledChunkStore {
+    engine: Engine,
+    commits: GroupCommit<Transaction, Result<(), StoreError>>,
+    counters: Mutex<Counters>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counters {
+    outbox_last: u64,
+    outbox_len: usize,
+    chunk_last: u64,
+}
+
+impl SledChunkStore {
+    /// Opens the store in a folder, making it when it is not there.
+    pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        let engine = Engine::open(folder.as_ref(), Kind::Field, options)?;
+        let mut counters = Counters::default();
+        if let Some(body) = engine.get(COUNTERS_KEY)? {
+            let mut reader = Reader(&body);
+            (counters.outbox_last, counters.chunk_last) = reader
+                .u64()
+                .zip(reader.u64())
+                .ok_or_else(|| engine.damaged(COUNTERS_KEY, "it does not hold two numbers"))?;
+        }
+        counters.outbox_len = engine.tree().scan_prefix([OUTBOX_SPACE]).count();
+        Ok(Self { engine, commits: GroupCommit::default(), counters: Mutex::new(counters) })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.engine.path()
+    }
+
+    /// How often this opening has synced the disk: at least once before every commit returned, unless shared.
+    pub fn syncs(&self) -> u64 {
+        self.engine.syncs()
+    }
+
+    /// Bytes that the store takes on the disk.
+    pub fn disk_bytes(&self) -> Result<u64, StoreError> {
+        self.engine.disk_bytes()
+    }
+
+    /// Applies each transaction on its own, so that one which fails leaves the others alone; one flush for all.
+    fn commit_group(&self, transactions: Vec<Transaction>) -> Vec<Result<(), StoreError>> {
+        let mut answers: Vec<_> =
+            transactions.into_iter().map(|transaction| self.engine.contain(|| self.apply(&transaction))).collect();
+        if answers.iter().any(Result::is_ok)
+            && let Err(error) = self.engine.contain(|| self.engine.make_durable())
+        {
+            answers.fill(Err(error));
+        }
+        answers
+    }
+
+    fn apply(&self, transaction: &Transaction) -> Result<(), StoreError> {
+        self.engine.check_writable(bytes(transaction))?;
+        // Only the leader of a group is here, so nobody else changes the counters meanwhile.
+        let mut counters = *self.counters.lock();
+        let mut staged = Staged::new(&self.engine);
+        stage(transaction, &mut counters, &mut staged, &self.engine)?;
+        self.engine.apply(staged, || *self.counters.lock() = counters)
+    }
+
+    fn entries<T>(
+        &self,
+        prefix: &[u8],
+        parse: impl Fn(&[u8], &[u8]) -> Option<T>,
+    ) -> impl Iterator<Item = Result<T, StoreError>> {
+        self.engine.scan(prefix).map(move |entry| {
+            let (key, body) = entry?;
+            parse(&key, &body).ok_or_else(|| self.engine.damaged(&key, "its fields cannot be read"))
+        })
+    }
+
+    fn value<T>(&self, key: &[u8], parse: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, StoreError> {
+        let body = self.engine.get(key)?;
+        body.map(|body| parse(&body).ok_or_else(|| self.engine.damaged(key, "its fields cannot be read"))).transpose()
+    }
+}
+
+impl ChunkStore for SledChunkStore {
+    fn commit(&self, transaction: Transaction) -> Result<(), StoreError> {
+        transaction.check()?;
+        let bytes = bytes(&transaction);
+        self.commits.submit(transaction, bytes, |transactions| self.commit_group(transactions))
+    }
+
+    fn chunks(&self, doc: DocId) -> Result<Vec<StoredChunk>, StoreError> {
+        let _whole = self.engine.read_whole();
+        let Some(scope) = self.value(&document_key(doc), parse_scope)? else { return Ok(Vec::new()) };
+        let parse = |key: &[u8], body: &[u8]| {
+            let mut body = Reader(body);
+            let number = body.u64()?;
+            Some((number, StoredChunk { scope, doc, hash: hash_in(key)?, bytes: body.0.to_vec() }))
+        };
+        let mut chunks = self.entries(&of_document(CHUNK_SPACE, doc), parse).collect::<Result<Vec<_>, _>>()?;
+        chunks.sort_unstable_by_key(|(number, _)| *number);
+        Ok(chunks.into_iter().map(|(_, chunk)| chunk).collect())
+    }
+
+    fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
+        self.engine.contains(&of_chunk(CHUNK_SPACE, doc, hash))
+    }
+
+    fn documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError> {
+        let _whole = self.engine.read_whole();
+        self.entries(&[DOCUMENT_SPACE], |key, body| Some((parse_scope(body)?, doc_in(key)?))).collect()
+    }
+
+    fn scope_of(&self, doc: DocId) -> Result<Option<Scope>, StoreError> {
+        self.value(&document_key(doc), parse_scope)
+    }
+
+    fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
+        let Some(first) = after.checked_add(1) else { return Ok(Vec::new()) };
+        let _whole = self.engine.read_whole();
+        let range = outbox_key(first)..=outbox_key(u64::MAX);
+        let entries = self.engine.tree().range(range).take(limit);
+        entries
+            .map(|entry| {
+                let (key, body) = self.engine.entry(entry)?;
+                parse_outbox(&key, &body).ok_or_else(|| self.engine.damaged(&key, "its fields cannot be read"))
+            })
+            .collect()
+    }
+
+    fn outbox_len(&self) -> Result<usize, StoreError> {
+        let _whole = self.engine.read_whole();
+        Ok(self.counters.lock().outbox_len)
+    }
+
+    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Vec<u8>, StoreError> {
+        let _whole = self.engine.read_whole();
+        let bytes = self.value(&of_chunk(CHUNK_SPACE, doc, hash), |body| {
+            let mut body = Reader(body);
+            body.u64().map(|_number| body.0.to_vec())
+        })?;
+        bytes.ok_or(StoreError::NotFound(*hash))
+    }
+
+    fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError> {
+        let _whole = self.engine.read_whole();
+        let prefix = of_document(RECEIPT_SPACE, doc);
+        self.entries(&prefix, |key, body| Some((hash_in(key)?, parse_sequence(body)?))).collect()
+    }
+
+    fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError> {
+        Ok(self.value(&cursor_key(unit), parse_sequence)?.unwrap_or_default())
+    }
+
+    fn setting(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let _whole = self.engine.read_whole();
+        self.engine.get(&setting_key(key))
+    }
+}
+
+/// Turns a transaction into changes of keys, in the order that [`Transaction`] documents.
+fn stage(
+    transaction: &Transaction,
+    counters: &mut Counters,
+    staged: &mut Staged<'_>,
+    engine: &Engine,
+) -> Result<(), StoreError> {
+    let before = *counters;
+    remove_documents(&transaction.remove_documents, counters, staged, engine)?;
+    for chunk in &transaction.chunks {
+        let key = of_chunk(CHUNK_SPACE, chunk.doc, &chunk.hash);
+        if staged.contains(&key)? {
+            continue;
+        }
+        counters.chunk_last += 1;
+        staged.insert(&key, &[&counters.chunk_last.to_be_bytes(), chunk.bytes.as_slice()].concat());
+        let document = document_key(chunk.doc);
+        if !staged.contains(&document)? {
+            staged.insert(&document, &chunk.scope.to_key());
+        }
+    }
+    for (doc, hash, sequence) in &transaction.receipts {
+        if staged.contains(&of_chunk(CHUNK_SPACE, *doc, hash))? {
+            staged.put(&of_chunk(RECEIPT_SPACE, *doc, hash), &sequence.0.to_be_bytes())?;
+        }
+    }
+    for number in &transaction.outbox_remove {
+        counters.outbox_len -= usize::from(staged.remove(&outbox_key(*number))?);
+    }
+    for (doc, hash) in resolve_outbox(transaction, staged)? {
+        let document = document_key(doc);
+        let scope =
+            staged.get(&document)?.ok_or_else(|| engine.damaged(&document, "it is missing beside its chunks"))?;
+        counters.outbox_last += 1;
+        counters.outbox_len += 1;
+        let body = [scope.as_slice(), doc.as_bytes(), &hash.0].concat();
+        staged.insert(&outbox_key(counters.outbox_last), &body);
+    }
+    for (unit, sequence) in &transaction.cursors {
+        staged.put(&cursor_key(*unit), &sequence.0.to_be_bytes())?;
+    }
+    for (key, value) in &transaction.settings {
+        match value {
+            Some(value) => staged.put(&setting_key(key), value)?,
+            None => _ = staged.remove(&setting_key(key))?,
+        }
+    }
+    if (counters.outbox_last, counters.chunk_last) != (before.outbox_last, before.chunk_last) {
+        let body = [counters.outbox_last.to_be_bytes(), counters.chunk_last.to_be_bytes()].concat();
+        staged.put(COUNTERS_KEY, &body)?;
+    }
+    Ok(())
+}
+
+fn remove_documents(
+    documents: &[DocId],
+    counters: &mut Counters,
+    staged: &mut Staged<'_>,
+    engine: &Engine,
+) -> Result<(), StoreError> {
+    let removed: HashSet<_> = documents.iter().copied().collect();
+    for doc in &removed {
+        for space in [CHUNK_SPACE, RECEIPT_SPACE] {
+            for key in staged.keys(&of_document(space, *doc))? {
+                staged.remove(&key)?;
+            }
+        }
+        staged.remove(&document_key(*doc))?;
+    }
+    if removed.is_empty() || counters.outbox_len == 0 {
+        return Ok(());
+    }
+    for entry in engine.scan(&[OUTBOX_SPACE]) {
+        let (key, body) = entry?;
+        let entry = parse_outbox(&key, &body).ok_or_else(|| engine.damaged(&key, "its fields cannot be read"))?;
+        if removed.contains(&entry.doc) {
+            counters.outbox_len -= usize::from(staged.remove(&key)?);
+        }
+    }
+    Ok(())
+}
+
+/// Finds the documents of the hashes that go into the outbox, as [`Transaction::outbox_add`] says.
+fn resolve_outbox(transaction: &Transaction, staged: &Staged<'_>) -> Result<Vec<(DocId, ChangeHash)>, StoreError> {
+    let mut resolved = Vec::with_capacity(transaction.outbox_add.len());
+    let mut used = vec![false; transaction.chunks.len()];
+    // Read only when some hash is not in the transaction, which is rare: all chunks are looked through.
+    let mut stored = None;
+    for hash in &transaction.outbox_add {
+        let mut found = None;
+        for (chunk, used) in transaction.chunks.iter().zip(&mut used).filter(|(chunk, _)| chunk.hash == *hash) {
+            found = Some(chunk.doc);
+            if !*used {
+                *used = true;
+                break;
+            }
+        }
+        if let Some(doc) = found {
+            resolved.push((doc, *hash));
+            continue;
+        }
+        let keys = match &mut stored {
+            Some(keys) => keys,
+            None => stored.insert(staged.keys(&[CHUNK_SPACE])?),
+        };
+        let before = resolved.len();
+        let matching = keys.iter().filter(|key| hash_in(key) == Some(*hash));
+        resolved.extend(matching.filter_map(|key| Some((doc_in(key)?, *hash))));
+        if resolved.len() == before {
+            return Err(StoreError::NotFound(*hash));
+        }
+    }
+    Ok(resolved)
+}
+
+/// Bytes that a transaction writes, roughly.
+fn bytes(transaction: &Transaction) -> usize {
+    let chunks: usize = transaction.chunks.iter().map(|chunk| chunk.bytes.len() + 100).sum();
+    let settings: usize = transaction.settings.iter().map(|(_, value)| value.as_ref().map_or(0, Vec::len)).sum();
+    chunks + settings + 100 * (transaction.outbox_add.len() + transaction.receipts.len())
+}
+
+fn document_key(doc: DocId) -> Vec<u8> {
+    of_document(DOCUMENT_SPACE, doc)
+}
+
+fn of_document(space: u8, doc: DocId) -> Vec<u8> {
+    [&[space], doc.as_bytes().as_slice()].concat()
+}
+
+fn of_chunk(space: u8, doc: DocId, hash: &ChangeHash) -> Vec<u8> {
+    [&[space], doc.as_bytes().as_slice(), &hash.0].concat()
+}
+
+fn outbox_key(number: u64) -> Vec<u8> {
+    [&[OUTBOX_SPACE], number.to_be_bytes().as_slice()].concat()
+}
+
+fn cursor_key(unit: UnitRef) -> Vec<u8> {
+    [&[CURSOR_SPACE], unit.to_key().as_slice()].concat()
+}
+
+fn setting_key(key: &str) -> Vec<u8> {
+    [&[SETTING_SPACE], key.as_bytes()].concat()
+}
+
+fn doc_in(key: &[u8]) -> Option<DocId> {
+    DocId::from_bytes(key.get(1..=DOC_ID_BYTES)?.try_into().ok()?).ok()
+}
+
+fn hash_in(key: &[u8]) -> Option<ChangeHash> {
+    key.get(1 + DOC_ID_BYTES..)?.try_into().ok().map(ChangeHash)
+}
+
+fn parse_scope(body: &[u8]) -> Option<Scope> {
+    UnitRef::from_key(body.try_into().ok()?).ok()
+}
+
+fn parse_sequence(body: &[u8]) -> Option<Sequence> {
+    Some(Sequence(u64::from_be_bytes(body.try_into().ok()?)))
+}
+
+fn parse_outbox(key: &[u8], body: &[u8]) -> Option<OutboxEntry> {
+    let number = u64::from_be_bytes(key.get(1..)?.try_into().ok()?);
+    let mut body = Reader(body);
+    let scope = UnitRef::from_key(body.array()?).ok()?;
+    let doc = DocId::from_bytes(body.array()?).ok()?;
+    Some(OutboxEntry { number, scope, doc, hash: ChangeHash(body.array()?) })
+}

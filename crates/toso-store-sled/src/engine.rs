@@ -1,0 +1,239 @@
+//! sled, as this crate uses it: one tree, checked values, batches, and a flush that reaches the disk.
+
+use std::fmt::Write;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{RwLock, RwLockReadGuard};
+use sled::{Db, IVec, Tree};
+use toso_store::StoreError;
+
+use crate::folder::{DATA_FILE, Folder, Kind, io_error};
+use crate::options::Options;
+use crate::staged::Staged;
+use crate::value;
+
+/// How often and how long to wait for a closed sled of this process to let go of its file: its last background writes
+/// may outlive its handle by a moment. Ours is the only other lock, so nobody else can have it: 100 × 20 ms = 2 s.
+const REOPEN_TRIES: u32 = 100;
+const REOPEN_PAUSE: Duration = Duration::from_millis(20);
+/// Bytes that sled may write for each byte of a batch, pages that it rewrites included.
+const WRITE_AMPLIFICATION: u64 = 4;
+
+/// An open folder.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    // Fields drop in this order: sled flushes, then its file closes, then the folder is free.
+    db: Db,
+    data: File,
+    folder: Folder,
+    space_reserve_bytes: u64,
+    /// Held for writing while a batch is applied, for reading by whoever must see whole batches.
+    turn: RwLock<()>,
+    /// Why writes are refused, once they are.
+    poison: OnceLock<String>,
+    syncs: AtomicU64,
+}
+
+impl Engine {
+    /// Opens a folder. What it then holds is durable.
+    pub(crate) fn open(path: &Path, kind: Kind, options: Options) -> Result<Self, StoreError> {
+        let folder = Folder::open(path, kind)?;
+        // Opening writes too: without space sled could not even start, and would say so less clearly.
+        check_space(&folder, options.space_reserve_bytes)?;
+        let db = open_sled(&folder, options)?;
+        folder.secure()?;
+        // One handle for all syncs: the system reports a failed write-back once to every handle open at that time.
+        let data = File::open(path.join(DATA_FILE)).map_err(|error| io_error("opening the data", path, &error))?;
+        let engine = Self {
+            db,
+            data,
+            folder,
+            space_reserve_bytes: options.space_reserve_bytes,
+            turn: RwLock::new(()),
+            poison: OnceLock::new(),
+            syncs: AtomicU64::new(0),
+        };
+        // What a killed process had written but not synced is about to be read as if it were durable.
+        engine.make_durable()?;
+        Ok(engine)
+    }
+
+    /// sled's one tree.
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.db
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// How often this opening has synced the disk.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+
+    /// Bytes on the disk.
+    pub(crate) fn disk_bytes(&self) -> Result<u64, StoreError> {
+        self.db.size_on_disk().map_err(|error| self.read_error(&error))
+    }
+
+    /// While the guard lives, no batch is applied.
+    pub(crate) fn read_whole(&self) -> RwLockReadGuard<'_, ()> {
+        self.turn.read()
+    }
+
+    /// True when a key is there.
+    pub(crate) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
+        self.db.contains_key(key).map_err(|error| self.read_error(&error))
+    }
+
+    /// The value under a key, as sled has it.
+    pub(crate) fn raw(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        self.db.get(key).map_err(|error| self.read_error(&error))
+    }
+
+    /// The body under a key.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.raw(key)?.map(|value| self.decode(key, &value)).transpose()
+    }
+
+    /// Keys and bodies with a prefix, in order.
+    pub(crate) fn scan(&self, prefix: &[u8]) -> impl Iterator<Item = Result<(IVec, Vec<u8>), StoreError>> {
+        self.db.scan_prefix(prefix).map(|entry| self.entry(entry))
+    }
+
+    /// What an iterator of sled gave.
+    pub(crate) fn entry(&self, entry: sled::Result<(IVec, IVec)>) -> Result<(IVec, Vec<u8>), StoreError> {
+        let (key, value) = entry.map_err(|error| self.read_error(&error))?;
+        let body = self.decode(&key, &value)?;
+        Ok((key, body))
+    }
+
+    /// Checks and joins a value.
+    pub(crate) fn decode(&self, key: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.decode_with(key, value, |part| self.raw(part))
+    }
+
+    /// Checks and joins a value whose parts may be elsewhere.
+    pub(crate) fn decode_with(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        part: impl Fn(&[u8]) -> Result<Option<IVec>, StoreError>,
+    ) -> Result<Vec<u8>, StoreError> {
+        value::decode(key, value, part)?.map_err(|detail| self.damaged(key, detail))
+    }
+
+    /// A value that cannot be what was stored.
+    pub(crate) fn damaged(&self, key: &[u8], detail: &str) -> StoreError {
+        let mut place = "key ".to_owned();
+        for byte in key {
+            // Writing to a string cannot fail.
+            let _ = write!(place, "{byte:02x}");
+        }
+        StoreError::Damaged { path: self.shown_path(), place, detail: detail.to_owned() }
+    }
+
+    /// Refuses a write after a failed one, or when the disk would come too near to its end.
+    pub(crate) fn check_writable(&self, bytes: usize) -> Result<(), StoreError> {
+        if let Some(cause) = self.poison.get() {
+            return Err(self.poisoned(cause));
+        }
+        let write = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(WRITE_AMPLIFICATION);
+        check_space(&self.folder, self.space_reserve_bytes.saturating_add(write))
+    }
+
+    /// Applies changes as one batch, and `with` at the same moment for readers that see whole batches. They are not
+    /// durable yet. A failure poisons: part of the batch may be in memory.
+    pub(crate) fn apply(&self, staged: Staged<'_>, with: impl FnOnce()) -> Result<(), StoreError> {
+        let _turn = self.turn.write();
+        if !staged.is_empty() {
+            self.db.apply_batch(staged.into_batch()).map_err(|error| self.fail("writing", &error))?;
+        }
+        with();
+        Ok(())
+    }
+
+    /// Makes everything applied durable. A failure poisons: the system may have dropped the pages it could not write,
+    /// and a second sync would succeed without them.
+    pub(crate) fn make_durable(&self) -> Result<(), StoreError> {
+        self.db.flush().map_err(|error| self.fail("flushing", &error))?;
+        // sled's flush leaves file metadata and the drive's own cache behind.
+        self.data.sync_data().map_err(|error| self.fail("syncing", &error))?;
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Refuses all writes from now on.
+    pub(crate) fn fail(&self, operation: &str, error: &dyn std::fmt::Display) -> StoreError {
+        let cause = self.poison.get_or_init(|| {
+            tracing::error!(path = %self.path().display(), operation, %error, "storage refuses writes from now on");
+            format!("{operation}: {error}")
+        });
+        self.poisoned(cause)
+    }
+
+    /// Runs what calls sled for several callers. sled reports some failures by a panic: it poisons, and the callers get
+    /// an error instead of waiting for ever.
+    pub(crate) fn contain<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        catch_unwind(AssertUnwindSafe(work))
+            .unwrap_or_else(|_| Err(self.fail("writing", &"the storage engine panicked")))
+    }
+
+    /// A failed read.
+    pub(crate) fn read_error(&self, error: &sled::Error) -> StoreError {
+        sled_error("reading", self.path(), error)
+    }
+
+    fn poisoned(&self, cause: &str) -> StoreError {
+        StoreError::Poisoned { path: self.shown_path(), cause: cause.to_owned() }
+    }
+
+    fn shown_path(&self) -> String {
+        self.path().display().to_string()
+    }
+}
+
+fn open_sled(folder: &Folder, options: Options) -> Result<Db, StoreError> {
+    // No background flusher: nothing is promised before our own flush, and a phone's battery pays for wake-ups.
+    let config = sled::Config::new().path(folder.path()).cache_capacity(options.cache_bytes).flush_every_ms(None);
+    let mut tries = 1;
+    loop {
+        match config.clone().open() {
+            Ok(db) => return Ok(db),
+            Err(sled::Error::Io(error)) if tries < REOPEN_TRIES && error.to_string().contains("acquire lock") => {
+                tries += 1;
+                thread::sleep(REOPEN_PAUSE);
+            }
+            Err(error) => return Err(sled_error("opening", folder.path(), &error)),
+        }
+    }
+}
+
+fn check_space(folder: &Folder, needed_bytes: u64) -> Result<(), StoreError> {
+    let path = folder.path();
+    let available = fs4::available_space(path).map_err(|error| io_error("asking for free space", path, &error))?;
+    if available < needed_bytes {
+        return Err(StoreError::Full { operation: "writing", path: path.display().to_string() });
+    }
+    Ok(())
+}
+
+fn sled_error(operation: &'static str, path: &Path, error: &sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(error) => io_error(operation, path, error),
+        sled::Error::Corruption { .. } => StoreError::Damaged {
+            path: path.display().to_string(),
+            place: format!("file {DATA_FILE}"),
+            detail: error.to_string(),
+        },
+        other => StoreError::Io { operation, path: path.display().to_string(), detail: other.to_string() },
+    }
+}

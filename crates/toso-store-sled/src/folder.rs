@@ -1,0 +1,171 @@
+//! The folder of a store: who may read it, which process has it, and what is in it.
+//!
+//! `lock` is held while a store is open. `FORMAT` says in three lines of text what the folder holds; it is written
+//! first, whole and synced, so a folder without it holds nothing yet. Everything else is sled's.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use toso_store::StoreError;
+
+/// The version of the layout that this crate writes, and the newest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+const FORMAT_FILE: &str = "FORMAT";
+const LOCK_FILE: &str = "lock";
+/// sled's log of pages, the file that acknowledgements depend on.
+pub(crate) const DATA_FILE: &str = "db";
+
+/// Whose store a folder holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A phone's.
+    Field,
+    /// A server's.
+    Server,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Field => "field",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// A folder that this process holds.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Unlocked when dropped.
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder, making it when it is not there; refuses one that is in use, of another kind, or newer.
+    pub(crate) fn open(path: &Path, kind: Kind) -> Result<Self, StoreError> {
+        let failed = |operation| move |error: io::Error| io_error(operation, path, &error);
+        create_private_folder(path).map_err(failed("creating the folder"))?;
+        let lock = private_file().open(path.join(LOCK_FILE)).map_err(failed("opening the lock file"))?;
+        match fs4::FileExt::try_lock(&lock) {
+            Ok(()) => {}
+            Err(fs4::TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.display().to_string() }),
+            Err(fs4::TryLockError::Error(error)) => return Err(io_error("locking the folder", path, &error)),
+        }
+        let folder = Self { path: path.to_owned(), _lock: lock };
+        match fs::read_to_string(path.join(FORMAT_FILE)) {
+            Ok(text) => folder.check_format(&text, kind)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if path.join(DATA_FILE).exists() {
+                    return Err(folder.damaged_format("it is missing beside data"));
+                }
+                folder.write_format(kind).map_err(failed("writing the FORMAT file"))?;
+            }
+            Err(error) => return Err(io_error("reading the FORMAT file", path, &error)),
+        }
+        Ok(folder)
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Restricts what sled made to its owner, and makes the names of its files durable.
+    pub(crate) fn secure(&self) -> Result<(), StoreError> {
+        let failed = |error: io::Error| io_error("securing the folder", &self.path, &error);
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().map_err(failed)?.is_file() {
+                restrict(&entry.path()).map_err(failed)?;
+            }
+        }
+        sync_folder(&self.path).map_err(failed)
+    }
+
+    fn check_format(&self, text: &str, kind: Kind) -> Result<(), StoreError> {
+        let mut lines = text.lines();
+        if lines.next() != Some("toso storage") {
+            return Err(self.damaged_format("it does not begin with the line `toso storage`"));
+        }
+        let path = || self.path.display().to_string();
+        let mut field = |name| lines.next()?.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned);
+        let Some(found) = field("format").and_then(|version| version.parse().ok()) else {
+            return Err(self.damaged_format("its second line is not `format` and a number"));
+        };
+        if found > FORMAT_VERSION {
+            return Err(StoreError::NewerFormat { path: path(), found, supported: FORMAT_VERSION });
+        }
+        match field("kind") {
+            Some(found) if found == kind.name() => Ok(()),
+            Some(found) => Err(StoreError::WrongKind { path: path(), found, expected: kind.name() }),
+            None => Err(self.damaged_format("its third line is not `kind` and a word")),
+        }
+    }
+
+    /// Whole or not at all: written beside, synced, renamed, and the names synced too.
+    fn write_format(&self, kind: Kind) -> io::Result<()> {
+        let beside = self.path.join("FORMAT.new");
+        let mut file = private_file().open(&beside)?;
+        file.set_len(0)?;
+        write!(file, "toso storage\nformat {FORMAT_VERSION}\nkind {}\n", kind.name())?;
+        file.sync_all()?;
+        fs::rename(&beside, self.path.join(FORMAT_FILE))?;
+        sync_folder(&self.path)?;
+        self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
+    }
+
+    fn damaged_format(&self, detail: &str) -> StoreError {
+        StoreError::Damaged {
+            path: self.path.display().to_string(),
+            place: format!("file {FORMAT_FILE}"),
+            detail: detail.to_owned(),
+        }
+    }
+}
+
+/// Maps what the operating system says; a full disk and a used-up quota are [`StoreError::Full`].
+pub(crate) fn io_error(operation: &'static str, path: &Path, error: &io::Error) -> StoreError {
+    let path = path.display().to_string();
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { operation, path },
+        _ => StoreError::Io { operation, path, detail: error.to_string() },
+    }
+}
+
+#[cfg(unix)]
+fn create_private_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn create_private_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(unix)]
+fn restrict(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn restrict(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Makes the names in a folder durable, where the system has such a thing.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}

@@ -1,0 +1,63 @@
+//! Both sled stores pass the suite that every implementation passes, opened again from their folders.
+#![allow(clippy::expect_used, reason = "a test that cannot open its store has failed")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+use toso_store::conformance::Subject;
+use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
+
+/// Makes stores in folders of its own.
+struct Folders {
+    root: TempDir,
+    count: AtomicU32,
+}
+
+impl Folders {
+    fn new() -> Self {
+        Self { root: TempDir::new().expect("a temporary folder"), count: AtomicU32::new(0) }
+    }
+
+    fn next(&self) -> std::path::PathBuf {
+        self.root.path().join(self.count.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+}
+
+/// No page may ever become a file of its own: nothing syncs those.
+fn assert_no_blobs(folder: &std::path::Path) {
+    let blobs = std::fs::read_dir(folder.join("blobs")).expect("sled's folder").count();
+    assert_eq!(blobs, 0, "a page grew over sled's limit");
+}
+
+struct Phone(Folders);
+
+impl Subject for Phone {
+    type Store = SledChunkStore;
+    fn fresh(&self) -> SledChunkStore {
+        SledChunkStore::open(self.0.next(), Options::phone()).expect("a new store opens")
+    }
+    fn reopen(&self, store: SledChunkStore) -> SledChunkStore {
+        let folder = store.path().to_owned();
+        drop(store);
+        assert_no_blobs(&folder);
+        SledChunkStore::open(folder, Options::phone()).expect("the store opens again")
+    }
+}
+
+struct Server(Folders);
+
+impl Subject for Server {
+    type Store = SledChangeLog;
+    fn fresh(&self) -> SledChangeLog {
+        SledChangeLog::open(self.0.next(), Options::server()).expect("a new log opens")
+    }
+    fn reopen(&self, log: SledChangeLog) -> SledChangeLog {
+        let folder = log.path().to_owned();
+        drop(log);
+        assert_no_blobs(&folder);
+        SledChangeLog::open(folder, Options::server()).expect("the log opens again")
+    }
+}
+
+toso_store::chunk_store_conformance!(Phone(Folders::new()));
+toso_store::change_log_conformance!(Server(Folders::new()));

@@ -1,0 +1,118 @@
+//! The suite that every implementation of the storage traits runs, clause by clause of their contracts.
+//!
+//! An implementation's test says how to make a store and how to open it again, and takes all tests by one macro:
+//!
+//! ```ignore
+//! toso_store::chunk_store_conformance!(MySubject::new());
+//! toso_store::change_log_conformance!(MySubject::new());
+//! ```
+//!
+//! What a crash and a full disk may do is not here, since only the implementation's own tests can cause them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::needless_pass_by_value,
+    reason = "this module is test code: a panic is how it reports"
+)]
+
+pub mod change_log;
+pub mod chunk_store;
+pub mod model;
+pub mod records;
+pub mod samples;
+
+/// How to make the stores under test.
+pub trait Subject {
+    /// What is under test.
+    type Store: Send + Sync;
+    /// A new, empty store.
+    fn fresh(&self) -> Self::Store;
+    /// Closes a store and opens the same data again. A store without a disk returns itself.
+    fn reopen(&self, store: Self::Store) -> Self::Store;
+}
+
+/// Makes one `#[test]` for each named function of a module of the suite.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_tests {
+    ($subject:expr, $module:ident, [$($name:ident),* $(,)?]) => {
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[test]
+                fn $name() {
+                    $crate::conformance::$module::$name(&$subject);
+                }
+            )*
+        }
+    };
+}
+
+/// All tests of a [`crate::ChunkStore`].
+#[macro_export]
+macro_rules! chunk_store_conformance {
+    ($subject:expr) => {
+        $crate::conformance_tests!(
+            $subject,
+            chunk_store,
+            [
+                an_empty_store_answers,
+                a_transaction_is_whole_and_survives_reopening,
+                a_failed_transaction_changes_nothing,
+                chunks_keep_their_order_and_are_stored_once,
+                a_document_keeps_its_first_scope,
+                outbox_numbers_are_never_used_again,
+                the_outbox_pages_in_order,
+                a_stored_chunk_can_be_sent_again,
+                documents_with_one_hash_are_told_apart,
+                receipts_belong_to_stored_chunks,
+                cursors_are_set_and_kept,
+                settings_are_set_replaced_and_removed,
+                settings_end_at_their_limits,
+                changes_end_at_their_limit,
+                removing_a_document_removes_all_of_it,
+                a_document_can_be_replaced_in_one_transaction,
+                readers_see_whole_transactions,
+                random_transactions_match_the_model,
+            ]
+        );
+    };
+}
+
+/// All tests of a store that is a [`crate::ChangeLog`] and a [`crate::RecordStore`].
+#[macro_export]
+macro_rules! change_log_conformance {
+    ($subject:expr) => {
+        $crate::conformance_tests!(
+            $subject,
+            change_log,
+            [
+                an_empty_log_answers,
+                sequences_rise_by_one_and_survive_reopening,
+                a_chunk_is_in_the_log_once,
+                batches_end_at_their_limits,
+                pages_end_at_their_limits,
+                scopes_are_merged_by_sequence,
+                many_scopes_are_merged,
+                documents_are_found,
+                writers_and_readers_agree,
+                random_batches_match_the_model,
+            ]
+        );
+        $crate::conformance_tests!(
+            $subject,
+            records,
+            [
+                records_are_written_read_and_removed,
+                records_are_ordered_within_their_table,
+                a_raced_write_changes_nothing,
+                one_of_many_wins_a_race,
+                records_end_at_their_limits,
+                readers_see_whole_writes,
+                disposable_records_survive_closing,
+            ]
+        );
+    };
+}

@@ -1,0 +1,268 @@
+//! Models of both stores that are too simple to be wrong, and random scripts to run against them.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DocId, Sequence};
+
+use super::samples::{bytes, chunk, doc, hash, scope};
+use crate::change_log::{ChangeLog, LogBatch, LogEntry, LogItem};
+use crate::chunk_store::{ChunkStore, OutboxEntry, StoredChunk, Transaction};
+
+/// Documents, scopes and hashes of a script: few, so that they meet often.
+const DOCUMENTS: u32 = 4;
+const SCOPES: u32 = 3;
+const HASHES: u64 = 12;
+
+/// A step of a script for a chunk store.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ChunkStep {
+    /// Commit a transaction.
+    Commit(Box<Transaction>),
+    /// Close and open.
+    Reopen,
+}
+
+/// Random scripts for a chunk store.
+pub fn chunk_scripts() -> impl Strategy<Value = Vec<ChunkStep>> {
+    let any_chunk = || (0..DOCUMENTS, 0..HASHES, 1..=SCOPES);
+    let chunks = prop::collection::vec(any_chunk(), 0..5);
+    let outbox_add = prop::collection::vec(0..HASHES, 0..3);
+    let outbox_remove = prop::collection::vec(0..30_u64, 0..4);
+    let receipts = prop::collection::vec((0..DOCUMENTS, 0..HASHES, 1..100_u64), 0..3);
+    let cursors = prop::collection::vec((1..=SCOPES, 0..50_u64), 0..2);
+    let settings = prop::collection::vec((0..3_u8, prop::option::of(0..9_000_usize)), 0..2);
+    let remove = prop::collection::vec(0..DOCUMENTS * 4, 0..2);
+    let transaction = (chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove).prop_map(
+        |(chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove)| {
+            let stored = |(of, number, within)| StoredChunk { scope: scope(within), ..chunk(of, number) };
+            Transaction {
+                chunks: chunks.into_iter().map(stored).collect(),
+                outbox_add: outbox_add.into_iter().map(hash).collect(),
+                outbox_remove,
+                receipts: receipts.into_iter().map(|(of, n, at)| (chunk(of, 0).doc, hash(n), Sequence(at))).collect(),
+                cursors: cursors.into_iter().map(|(unit, at)| (scope(unit), Sequence(at))).collect(),
+                settings: settings.into_iter().map(|(key, n)| (format!("s{key}"), n.map(|n| vec![key; n]))).collect(),
+                remove_documents: remove.into_iter().map(|of| chunk(of, 0).doc).collect(),
+            }
+        },
+    );
+    let step = prop_oneof![
+        9 => transaction.prop_map(|transaction| ChunkStep::Commit(Box::new(transaction))),
+        1 => Just(ChunkStep::Reopen),
+    ];
+    prop::collection::vec(step, 1..25)
+}
+
+/// A chunk store as lists.
+#[derive(Debug, Default, Clone)]
+pub struct ChunkModel {
+    chunks: Vec<StoredChunk>,
+    receipts: BTreeMap<(DocId, ChangeHash), Sequence>,
+    outbox: Vec<OutboxEntry>,
+    outbox_last: u64,
+    cursors: BTreeMap<u32, Sequence>,
+    settings: BTreeMap<String, Vec<u8>>,
+}
+
+impl ChunkModel {
+    /// Does what the documentation of [`Transaction`] says, step by step; false, and nothing done, when it is refused.
+    pub fn commit(&mut self, transaction: &Transaction) -> bool {
+        let mut next = self.clone();
+        let accepted = next.try_commit(transaction);
+        if accepted {
+            *self = next;
+        }
+        accepted
+    }
+
+    fn try_commit(&mut self, transaction: &Transaction) -> bool {
+        for removed in &transaction.remove_documents {
+            self.chunks.retain(|chunk| chunk.doc != *removed);
+            self.receipts.retain(|(of, _), _| of != removed);
+            self.outbox.retain(|entry| entry.doc != *removed);
+        }
+        for new in &transaction.chunks {
+            if !self.has(new.doc, &new.hash) {
+                let within = self.scope_of(new.doc).unwrap_or(new.scope);
+                self.chunks.push(StoredChunk { scope: within, ..new.clone() });
+            }
+        }
+        for (of, hash, sequence) in &transaction.receipts {
+            if self.has(*of, hash) {
+                self.receipts.insert((*of, *hash), *sequence);
+            }
+        }
+        self.outbox.retain(|entry| !transaction.outbox_remove.contains(&entry.number));
+        for (index, hash) in transaction.outbox_add.iter().enumerate() {
+            let nth = transaction.outbox_add[..index].iter().filter(|earlier| *earlier == hash).count();
+            let named: Vec<_> = transaction.chunks.iter().filter(|chunk| chunk.hash == *hash).collect();
+            let stored = self.chunks.iter().filter(|chunk| chunk.hash == *hash).map(|chunk| chunk.doc);
+            let mut docs: Vec<DocId> = named.get(nth).or(named.last()).map(|chunk| chunk.doc).into_iter().collect();
+            if docs.is_empty() {
+                docs.extend(stored);
+                docs.sort_unstable();
+            }
+            if docs.is_empty() {
+                return false;
+            }
+            for doc in docs {
+                self.outbox_last += 1;
+                let (number, scope) = (self.outbox_last, self.scope_of(doc).unwrap());
+                self.outbox.push(OutboxEntry { number, scope, doc, hash: *hash });
+            }
+        }
+        for (unit, sequence) in &transaction.cursors {
+            self.cursors.insert(unit.code.as_str().parse().unwrap(), *sequence);
+        }
+        for (key, value) in &transaction.settings {
+            self.settings.remove(key);
+            if let Some(value) = value {
+                self.settings.insert(key.clone(), value.clone());
+            }
+        }
+        true
+    }
+
+    fn has(&self, doc: DocId, hash: &ChangeHash) -> bool {
+        self.chunks.iter().any(|chunk| chunk.doc == doc && chunk.hash == *hash)
+    }
+
+    fn scope_of(&self, doc: DocId) -> Option<toso_core::unit::Scope> {
+        self.chunks.iter().find(|chunk| chunk.doc == doc).map(|chunk| chunk.scope)
+    }
+
+    /// Panics unless the store answers every question as the model does.
+    pub fn assert_equal(&self, store: &impl ChunkStore) {
+        let mut documents = Vec::new();
+        for number in 0..DOCUMENTS {
+            let of = chunk(number, 0).doc;
+            let expected: Vec<_> = self.chunks.iter().filter(|chunk| chunk.doc == of).cloned().collect();
+            documents.extend(self.scope_of(of).map(|scope| (scope, of)));
+            assert_eq!(store.chunks(of).unwrap(), expected);
+            assert_eq!(store.scope_of(of).unwrap(), self.scope_of(of));
+            let receipts = self.receipts.iter().filter(|((doc, _), _)| *doc == of);
+            assert_eq!(store.receipts(of).unwrap(), receipts.map(|((_, hash), at)| (*hash, *at)).collect::<Vec<_>>());
+            for number in 0..HASHES {
+                let hash = hash(number);
+                assert_eq!(store.contains(of, &hash).unwrap(), self.has(of, &hash));
+                assert_eq!(store.chunk(of, &hash).is_ok(), self.has(of, &hash));
+            }
+        }
+        documents.sort_unstable_by_key(|(_, doc)| *doc);
+        assert_eq!(store.documents().unwrap(), documents);
+        assert_eq!(store.outbox(0, usize::MAX).unwrap(), self.outbox);
+        assert_eq!(store.outbox_len().unwrap(), self.outbox.len());
+        for unit in 1..=SCOPES {
+            assert_eq!(store.cursor(scope(unit)).unwrap(), self.cursors.get(&unit).copied().unwrap_or_default());
+        }
+        for key in 0..3 {
+            let key = format!("s{key}");
+            assert_eq!(store.setting(&key).unwrap().as_ref(), self.settings.get(&key));
+        }
+    }
+}
+
+/// A step of a script for a log.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum LogStep {
+    /// Append batches in one call.
+    Append(Vec<LogBatch>),
+    /// Close and open.
+    Reopen,
+}
+
+/// Random scripts for a log: many small chunks, a few of several kilobytes, many repetitions.
+pub fn log_scripts() -> impl Strategy<Value = Vec<LogStep>> {
+    let size = prop_oneof![20 => 0..300_usize, 1 => 3_000..20_000_usize];
+    let items = prop::collection::vec((0..DOCUMENTS, 0..60_u64, size), 0..40);
+    let batch = (1..=SCOPES, 0..3_u8, items).prop_map(|(within, device, items)| LogBatch {
+        author: toso_core::id::DeviceId([device; 8]),
+        items: items
+            .into_iter()
+            .map(|(of, number, size)| {
+                let mut bytes = bytes(number);
+                bytes.resize(size, 5);
+                LogItem { doc: doc(scope(within), of), hash: hash(number), bytes }
+            })
+            .collect(),
+        ..super::samples::batch(scope(within), [])
+    });
+    let step = prop_oneof![
+        9 => prop::collection::vec(batch, 0..4).prop_map(LogStep::Append),
+        1 => Just(LogStep::Reopen),
+    ];
+    prop::collection::vec(step, 1..15)
+}
+
+/// A log as one list.
+#[derive(Debug, Default)]
+pub struct LogModel {
+    entries: Vec<LogEntry>,
+}
+
+impl LogModel {
+    /// Appends what is new.
+    pub fn append(&mut self, batches: &[LogBatch]) {
+        for batch in batches {
+            for item in &batch.items {
+                if self.entries.iter().all(|entry| (entry.item.doc, entry.item.hash) != (item.doc, item.hash)) {
+                    self.entries.push(LogEntry {
+                        sequence: Sequence(self.entries.len() as u64 + 1),
+                        scope: batch.scope,
+                        author: batch.author,
+                        received_at: batch.received_at,
+                        item: item.clone(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Panics unless the log answers every question as the model does.
+    pub fn assert_equal(&self, log: &impl ChangeLog) {
+        let last = Sequence(self.entries.len() as u64);
+        assert_eq!(log.last(), last);
+        for (items_max, bytes_max) in [(7, usize::MAX), (usize::MAX, 4_000), (1, 0), (usize::MAX, usize::MAX)] {
+            let mut after = Sequence::ZERO;
+            let mut read = Vec::new();
+            loop {
+                let page = log.read(after, items_max, bytes_max).unwrap();
+                assert!(page.entries.len() <= items_max);
+                let bytes: usize = page.entries.iter().map(|entry| entry.item.bytes.len()).sum();
+                assert!(bytes <= bytes_max || page.entries.len() == 1);
+                read.extend(page.entries);
+                after = page.through;
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(after, last);
+            assert_eq!(read, self.entries);
+        }
+        for within in 1..=SCOPES {
+            let scopes = [scope(within), scope(1)];
+            let expected: Vec<_> = self.entries.iter().filter(|entry| scopes.contains(&entry.scope)).cloned().collect();
+            assert_eq!(log.read_scopes(&scopes, Sequence::ZERO, usize::MAX, usize::MAX).unwrap().entries, expected);
+            let middle = Sequence(last.0 / 2);
+            let page = log.read_scopes(&scopes, middle, 5, usize::MAX).unwrap();
+            let rest: Vec<_> = expected.iter().filter(|entry| entry.sequence > middle).cloned().collect();
+            assert_eq!(page.entries, rest[..rest.len().min(5)]);
+            assert_eq!(page.more, rest.len() > 5);
+            let of_scopes = expected.last().map_or(Sequence::ZERO, |entry| entry.sequence);
+            assert_eq!(log.last_of_scopes(&scopes).unwrap(), of_scopes);
+            let mut documents = Vec::new();
+            for number in 0..DOCUMENTS {
+                let of = doc(scope(within), number);
+                let expected: Vec<_> = self.entries.iter().filter(|entry| entry.item.doc == of).cloned().collect();
+                documents.extend(expected.first().map(|_| of));
+                assert_eq!(log.document(of).unwrap(), expected);
+            }
+            documents.sort_unstable();
+            assert_eq!(log.documents(scope(within)).unwrap(), documents);
+        }
+    }
+}

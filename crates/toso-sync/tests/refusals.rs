@@ -1,0 +1,203 @@
+//! What a server session refuses, and how it says so: each rule of acceptance by itself.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
+
+use toso_catalog::Catalog;
+use toso_core::document::{Author, Document};
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitList, UnitRef};
+use toso_sync::server::session::CHALLENGES_MAX;
+use toso_sync::{
+    AccessRole, Authenticated, Opened, OpenedInterest, Principal, Refusal, RefusalKind, ServerEffect, ServerEvent,
+    ServerSession,
+};
+use toso_wire::limits::{INTERESTS_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW};
+use toso_wire::{
+    Carried, Challenge, ChallengeReason, Frame, GoodbyeCode, Hello, Interest, NackCode, Proof, Push, PushItem,
+};
+
+const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
+const DEVICE: DeviceId = DeviceId([1; 8]);
+
+fn unit(text: &str) -> UnitRef {
+    text.parse().unwrap()
+}
+
+fn commune() -> Scope {
+    unit("2022/00001")
+}
+
+fn hello(interests: &[UnitRef]) -> Hello {
+    let interest = |unit: &UnitRef| Interest { unit: *unit, cursor: Sequence::ZERO, digest: Digest::default() };
+    Hello {
+        protocol: 1,
+        proof: Proof::Ticket(vec![1; 28]),
+        epoch: None,
+        interests: interests.iter().map(interest).collect(),
+        live: true,
+        push: None,
+    }
+}
+
+fn principal(role: AccessRole) -> Principal {
+    Principal { device: DEVICE, role, unit: commune() }
+}
+
+fn greeted(role: AccessRole) -> ServerSession {
+    let mut session = ServerSession::new(Catalog::shared());
+    session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune()]))));
+    let authenticated = Authenticated { principal: principal(role), ticket: None };
+    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    let interests = vec![OpenedInterest { cursor: Sequence::ZERO, last: Sequence::ZERO, pending: 0 }];
+    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), interests }));
+    session
+}
+
+/// One valid change of a team of the commune, by the given device.
+fn item(device: DeviceId, scope: Scope) -> PushItem {
+    let doc = DocId::hamlet_team(scope, "thôn 1", 0);
+    let author = Author { actor: Actor::new(device, [2; 8]), at: NOW };
+    let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
+    let change = Document::new(doc).edit(author, &[edit]).unwrap().unwrap().bytes().to_vec();
+    PushItem { doc, change }
+}
+
+fn push(scope: Scope, items: Vec<PushItem>) -> Push {
+    Push { number: 1, scope, items, carried: None }
+}
+
+/// The NACKs that a push gets, and how many items went on to the log.
+fn answer(role: AccessRole, push: Push) -> (Vec<(Option<u32>, NackCode)>, usize) {
+    let effects = greeted(role).handle(NOW, ServerEvent::Frame(Frame::Push(push)));
+    let mut nacks = Vec::new();
+    let mut appended = 0;
+    for effect in effects {
+        match effect {
+            ServerEffect::Send(Frame::Nack(nack)) => nacks.push((nack.item, nack.code)),
+            ServerEffect::Append { items, .. } => appended += items.len(),
+            ServerEffect::CountRefusal(RefusalKind::Nack(_)) => {}
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    (nacks, appended)
+}
+
+fn goodbye(effects: &[ServerEffect]) -> Option<GoodbyeCode> {
+    effects.iter().find_map(|effect| match effect {
+        ServerEffect::Send(Frame::Goodbye(goodbye)) => Some(goodbye.code),
+        _ => None,
+    })
+}
+
+#[test]
+fn good_items_go_on_and_bad_ones_are_named() {
+    let mut mutated = item(DEVICE, commune());
+    mutated.change[12] ^= 0x40;
+    let items = vec![
+        item(DEVICE, commune()),
+        item(DeviceId([9; 8]), commune()),
+        mutated,
+        item(DEVICE, unit("2022/00004")),
+        PushItem { doc: DocId::commune(commune()), change: Vec::new() },
+    ];
+    let (nacks, appended) = answer(AccessRole::Recorder, push(commune(), items));
+    assert_eq!(appended, 1);
+    assert_eq!(
+        nacks,
+        [
+            (Some(1), NackCode::ForeignActor),
+            (Some(2), NackCode::Malformed),
+            (Some(3), NackCode::WrongDocument),
+            (Some(4), NackCode::Malformed),
+        ]
+    );
+}
+
+#[test]
+fn whole_pushes_are_refused_for_role_scope_size_and_carriage() {
+    let good = || vec![item(DEVICE, commune())];
+    assert_eq!(answer(AccessRole::Recorder, push(commune(), good())), (vec![], 1));
+    assert_eq!(answer(AccessRole::Officer, push(commune(), good())), (vec![], 1));
+    assert_eq!(answer(AccessRole::Viewer, push(commune(), good())), (vec![(None, NackCode::Forbidden)], 0));
+    for outside in ["2022/00004", "2022/001", "2022/99999", "2025/00004"] {
+        let refused = answer(AccessRole::Recorder, push(unit(outside), good()));
+        assert_eq!(refused, (vec![(None, NackCode::OutOfScope)], 0), "{outside}");
+    }
+    assert_eq!(answer(AccessRole::Recorder, push(commune(), vec![])), (vec![(None, NackCode::TooLarge)], 0));
+    let carried =
+        Push { carried: Some(Carried { device: DeviceId([9; 8]), signature: vec![0; 64] }), ..push(commune(), good()) };
+    assert_eq!(answer(AccessRole::Recorder, carried), (vec![(None, NackCode::Forbidden)], 0));
+}
+
+#[test]
+fn a_push_at_its_limits_is_taken_and_one_past_is_not() {
+    let many = |count| (0..count).map(|_| item(DEVICE, commune())).collect::<Vec<_>>();
+    assert_eq!(answer(AccessRole::Recorder, push(commune(), many(PUSH_ITEMS_MAX))), (vec![], PUSH_ITEMS_MAX));
+    let refused = answer(AccessRole::Recorder, push(commune(), many(PUSH_ITEMS_MAX + 1)));
+    assert_eq!(refused, (vec![(None, NackCode::TooLarge)], 0));
+
+    let filler =
+        |bytes| vec![item(DEVICE, commune()), PushItem { doc: DocId::commune(commune()), change: vec![0; bytes] }];
+    let room = PUSH_BYTES_MAX - item(DEVICE, commune()).change.len();
+    assert_eq!(answer(AccessRole::Recorder, push(commune(), filler(room))).1, 1, "the filler alone is refused");
+    assert_eq!(answer(AccessRole::Recorder, push(commune(), filler(room + 1))), (vec![(None, NackCode::TooLarge)], 0));
+}
+
+#[test]
+fn the_window_and_the_numbers_of_pushes_are_kept() {
+    let numbered = |number| Push { number, ..push(commune(), vec![item(DEVICE, commune())]) };
+    let mut session = greeted(AccessRole::Recorder);
+    for number in 1..=PUSH_WINDOW as u64 {
+        assert_eq!(goodbye(&session.handle(NOW, ServerEvent::Frame(Frame::Push(numbered(number))))), None);
+    }
+    let over = session.handle(NOW, ServerEvent::Frame(Frame::Push(numbered(PUSH_WINDOW as u64 + 1))));
+    assert_eq!(goodbye(&over), Some(GoodbyeCode::Protocol));
+    let after = session.handle(NOW, ServerEvent::Frame(Frame::Push(numbered(PUSH_WINDOW as u64 + 2))));
+    assert!(after.is_empty(), "an ended session does nothing more");
+
+    for wrong in [0, 2, u64::MAX] {
+        let effects = greeted(AccessRole::Recorder).handle(NOW, ServerEvent::Frame(Frame::Push(numbered(wrong))));
+        assert_eq!(goodbye(&effects), Some(GoodbyeCode::Protocol), "push number {wrong}");
+    }
+}
+
+#[test]
+fn a_hello_of_another_version_or_for_too_many_or_foreign_units_ends_the_session() {
+    let say = |hello| ServerSession::new(Catalog::shared()).handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
+    assert_eq!(goodbye(&say(Hello { protocol: 2, ..hello(&[]) })), Some(GoodbyeCode::Version));
+    assert_eq!(goodbye(&say(hello(&[commune(); INTERESTS_MAX]))), None);
+    assert_eq!(goodbye(&say(hello(&vec![commune(); INTERESTS_MAX + 1]))), Some(GoodbyeCode::Protocol));
+    for outside in [unit("2022/00004"), unit("2022/001"), UnitRef::country(UnitList::L2022), unit("2025/00004")] {
+        let mut session = ServerSession::new(Catalog::shared());
+        session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune(), outside]))));
+        let accepted = Authenticated { principal: principal(AccessRole::Recorder), ticket: None };
+        let effects = session.handle(NOW, ServerEvent::Authenticated(Ok(accepted)));
+        assert_eq!(goodbye(&effects), Some(GoodbyeCode::OutOfScope), "{outside}");
+    }
+}
+
+#[test]
+fn frames_out_of_place_end_the_session() {
+    let mut fresh = ServerSession::new(Catalog::shared());
+    let early = fresh.handle(NOW, ServerEvent::Frame(Frame::Push(push(commune(), vec![]))));
+    assert_eq!(goodbye(&early), Some(GoodbyeCode::Protocol));
+    let again = greeted(AccessRole::Recorder).handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[]))));
+    assert_eq!(goodbye(&again), Some(GoodbyeCode::Protocol));
+    let garbage = greeted(AccessRole::Recorder).handle(NOW, ServerEvent::BadFrame("no frame".repeat(100)));
+    assert_eq!(goodbye(&garbage), Some(GoodbyeCode::Protocol));
+}
+
+#[test]
+fn a_device_that_never_proves_itself_is_let_go() {
+    let challenge = || Challenge { at: NOW, nonce: vec![3; 8], reason: ChallengeReason::Clock };
+    let mut session = ServerSession::new(Catalog::shared());
+    for round in 0..=CHALLENGES_MAX {
+        session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune()]))));
+        let effects = session.handle(NOW, ServerEvent::Authenticated(Err(Refusal::Challenge(challenge()))));
+        let challenged = effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Challenge(_))));
+        assert_eq!(challenged, round < CHALLENGES_MAX, "round {round}");
+        assert_eq!(goodbye(&effects).is_some(), round == CHALLENGES_MAX, "round {round}");
+    }
+}

@@ -1,0 +1,190 @@
+//! `cargo xtask ci`: the steps that every change must pass, in order of cost, stopping at the first that fails.
+//!
+//! All steps share one target folder and one set of flags. `RUSTFLAGS` is never set, since that would build every
+//! dependency again: clippy takes `-D warnings` after `--`, rustdoc has a variable of its own.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::tidy;
+use crate::tree::Tree;
+
+/// A command that cargo runs.
+struct CargoStep {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    variables: &'static [(&'static str, &'static str)],
+}
+
+const FORMAT: CargoStep = CargoStep { name: "format", arguments: &["fmt", "--all", "--check"], variables: &[] };
+
+const AFTER_TIDY: [CargoStep; 3] = [
+    CargoStep {
+        name: "clippy",
+        arguments: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        variables: &[],
+    },
+    CargoStep {
+        name: "docs",
+        arguments: &["doc", "--workspace", "--no-deps"],
+        variables: &[("RUSTDOCFLAGS", "-D warnings")],
+    },
+    CargoStep { name: "tests", arguments: &["test", "--workspace"], variables: &[] },
+];
+
+/// Something the steps need from the system, the command that proves it is there, and how to get it.
+struct Need {
+    program: String,
+    arguments: &'static [&'static str],
+    why: &'static str,
+    remedy: &'static str,
+}
+
+fn needs() -> Vec<Need> {
+    let cargo = cargo();
+    vec![
+        Need {
+            program: std::env::var("CC").unwrap_or_else(|_| "cc".into()),
+            arguments: &["--version"],
+            why: "a C compiler builds zstd and ring, and links",
+            remedy: "install gcc or clang (Debian, Ubuntu: apt install build-essential; macOS: xcode-select --install)",
+        },
+        Need {
+            program: "git".into(),
+            arguments: &["--version"],
+            why: "tidy asks it which files belong to the project",
+            remedy: "install git",
+        },
+        Need {
+            program: cargo.clone(),
+            arguments: &["fmt", "--version"],
+            why: "the format step",
+            remedy: "rustup component add rustfmt",
+        },
+        Need {
+            program: cargo,
+            arguments: &["clippy", "--version"],
+            why: "the clippy step",
+            remedy: "rustup component add clippy",
+        },
+    ]
+}
+
+/// Runs everything.
+pub(crate) fn run() -> Result<(), String> {
+    let begun = Instant::now();
+    check_needs(&needs())?;
+    let tree = Tree::open()?;
+    let mut done = Vec::new();
+    done.push(cargo_step(&tree, &FORMAT)?);
+    done.push(timed("tidy", "cargo xtask tidy", || tidy::run(&tree))?);
+    for step in &AFTER_TIDY {
+        done.push(cargo_step(&tree, step)?);
+    }
+    println!("\nxtask ci: what was run");
+    for Done { name, command, took } in &done {
+        println!("  {name:<7} {:>7}  {command}", seconds(*took));
+    }
+    println!("xtask ci: all {} steps passed in {}", done.len(), seconds(begun.elapsed()));
+    Ok(())
+}
+
+fn check_needs(needs: &[Need]) -> Result<(), String> {
+    let missing: Vec<String> = needs
+        .iter()
+        .filter(|need| !answers(need))
+        .map(|need| format!("  `{} {}` fails ({}): {}", need.program, need.arguments.join(" "), need.why, need.remedy))
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("the system lacks:\n{}", missing.join("\n"))) }
+}
+
+fn answers(need: &Need) -> bool {
+    let mut command = Command::new(&need.program);
+    command.args(need.arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// A step that passed.
+struct Done {
+    name: &'static str,
+    command: String,
+    took: Duration,
+}
+
+fn cargo_step(tree: &Tree, step: &CargoStep) -> Result<Done, String> {
+    let mut shown: Vec<String> = step.variables.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    shown.push(format!("cargo {}", step.arguments.join(" ")));
+    timed(step.name, &shown.join(" "), || {
+        let mut command = Command::new(cargo());
+        command.current_dir(&tree.root).args(step.arguments).envs(step.variables.iter().copied());
+        forget_outer_cargo(&mut command);
+        let status = command.status().map_err(|error| format!("cannot start cargo: {error}"))?;
+        if status.success() { Ok(()) } else { Err(format!("cargo ended with {status}; what is wrong stands above")) }
+    })
+}
+
+fn timed(name: &'static str, command: &str, step: impl FnOnce() -> Result<(), String>) -> Result<Done, String> {
+    println!("\nxtask ci: {name}: {command}");
+    let begun = Instant::now();
+    let outcome = step();
+    let took = begun.elapsed();
+    match outcome {
+        Ok(()) => {
+            println!("xtask ci: {name}: passed in {}", seconds(took));
+            Ok(Done { name, command: command.to_owned(), took })
+        }
+        Err(message) => Err(format!(
+            "ci: step {name} FAILED after {}: {message}\nlater steps were not run; run this one alone with: {command}",
+            seconds(took)
+        )),
+    }
+}
+
+/// Removes what `cargo run` sets for the program it runs. Build scripts that watch these variables would otherwise see
+/// other values than in a plain `cargo test`, and build again.
+fn forget_outer_cargo(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "CARGO" {
+            command.env_remove(&name);
+        }
+    }
+}
+
+fn cargo() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".into())
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn need(program: &str, arguments: &'static [&'static str]) -> Need {
+        Need { program: program.into(), arguments, why: "the test", remedy: "install it like so" }
+    }
+
+    #[test]
+    fn a_missing_program_is_named_with_its_remedy() {
+        let present = need(&cargo(), &["--version"]);
+        let error = check_needs(&[present, need("no-such-compiler", &["--version"])]).unwrap_err();
+        assert!(error.contains("no-such-compiler --version") && error.contains("install it like so"), "{error}");
+        assert!(!error.contains("cargo"), "what is there is not named: {error}");
+    }
+
+    #[test]
+    fn a_program_that_answers_with_failure_is_missing() {
+        assert!(check_needs(&[need(&cargo(), &["no-such-subcommand-of-cargo"])]).is_err());
+        assert!(check_needs(&[need(&cargo(), &["--version"])]).is_ok());
+    }
+
+    #[test]
+    fn a_failing_step_says_which_and_how_to_run_it_alone() {
+        let error = timed("tests", "cargo test", || Err("2 failed".into())).map(|done| done.name).unwrap_err();
+        assert!(error.contains("step tests FAILED") && error.contains("2 failed"), "{error}");
+        assert!(error.ends_with("cargo test"), "{error}");
+    }
+}
