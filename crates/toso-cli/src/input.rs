@@ -3,8 +3,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use toso_catalog::Catalog;
-use toso_core::edit::DocEdit;
+use toso_core::edit::{ActivityId, DocEdit};
 use toso_core::id::{DocId, DocKind};
 use toso_core::unit::{UnitList, UnitRef};
 
@@ -22,6 +23,14 @@ pub(crate) fn doc_id(text: &str, kind: DocKind) -> Result<DocId, Fail> {
         _ => "a commune's id; those begin with c",
     };
     Err(Fail::new(format!("{id} is not {expected}")))
+}
+
+/// An activity's id within its team.
+pub(crate) fn activity_id(text: &str) -> Result<ActivityId, Fail> {
+    let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes
+        .map(ActivityId)
+        .ok_or_else(|| Fail::new(format!("{text:?} is no activity's id; one has 16 hexadecimal digits")))
 }
 
 /// A list's year.
@@ -72,6 +81,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Fail> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_activity_is_named_as_it_is_shown() {
+        let id = ActivityId([0, 1, 2, 3, 4, 5, 0xfe, 0xff]);
+        assert_eq!(activity_id(&id.to_string()).unwrap(), id);
+        for wrong in ["", "0001020304050607ff", "00010203040506", "000102030405FEFF", "zz"] {
+            assert!(activity_id(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn lengths_of_time() {

@@ -1,5 +1,6 @@
 //! What commands print: one JSON value, or readable lines.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use serde::Serialize;
@@ -41,14 +42,16 @@ fn walk(value: &serde_json::Value, depth: usize, text: &mut String) {
             Value::Array(list) if list.is_empty() => {}
             Value::Object(inner) if inner.values().all(Value::is_null) => {}
             Value::Object(_) => {
-                text.push_str(&format!("{indent}{key}:\n"));
+                let _ = writeln!(text, "{indent}{key}:");
                 walk(value, depth + 1, text);
             }
             Value::Array(list) => {
                 let items: Vec<String> = list.iter().map(plain).collect();
-                text.push_str(&format!("{indent}{key}: {}\n", items.join(", ")));
+                let _ = writeln!(text, "{indent}{key}: {}", items.join(", "));
             }
-            _ => text.push_str(&format!("{indent}{key}: {}\n", plain(value))),
+            _ => {
+                let _ = writeln!(text, "{indent}{key}: {}", plain(value));
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Fail> {
     };
     let mut path = format!("/v1/report?list={list}&format={format}");
     if let Some(code) = &args.unit {
-        path.push_str(&format!("&unit={}", input::unit(list, code)?.code));
+        path = format!("{path}&unit={}", input::unit(list, code)?.code);
     }
     output::print(&Rest::default().get_text(&args.server, &path, &caller)?)
 }

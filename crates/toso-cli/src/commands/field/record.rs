@@ -96,7 +96,7 @@ pub(super) fn activity(replica: &Replica, command: &ActivityCommand) -> Result<(
         }
         ActivityCommand::Reach { team, activity, more } => {
             let team = input::doc_id(team, DocKind::Team)?;
-            let id: ActivityId = activity.parse()?;
+            let id = input::activity_id(activity)?;
             if !replica.team(team)?.record.activities.contains_key(&id.to_string()) {
                 return Err(Fail::new(format!("team {team} has no activity {id}; `team show` lists them")));
             }
