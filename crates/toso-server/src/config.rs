@@ -6,8 +6,9 @@ use std::time::Duration;
 
 /// Sync sessions at the same time. Idle ones cost at most 16 KiB each: 20,000 × 16 KiB = 320 MiB.
 pub const SESSIONS_MAX: usize = 20_000;
-/// TCP connections at the same time beyond sessions: REST callers, upgrades under way, and refusals.
-pub const SPARE_CONNECTIONS: usize = 1_024;
+/// TCP connections that speak HTTP at the same time: REST callers, upgrades under way, refusals. One that becomes a
+/// session gives its place back. 4,096 × 16 KiB of head are 64 MiB at worst; more wait in the system's queue.
+pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
 /// The database's page cache: a tenth of the 1.5 GiB that a national server may use.
 pub const CACHE_BYTES: u64 = 160 << 20;
 /// Documents kept merged in memory, at 20–50 KiB each about 40 MiB.
@@ -18,6 +19,9 @@ pub const READS_CONCURRENT_MAX: usize = 16;
 pub const REST_BODY_BYTES_MAX: usize = 16 * 1024;
 /// The longest a REST request may take.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// The longest `POST /v1/sync` may take: 256 KiB in 2 minutes are 2G at its best, and a phone that has more to say uses
+/// the socket.
+pub const POST_SYNC_TIME_MAX: Duration = Duration::from_secs(120);
 /// The longest the head of a request may take to arrive: 6 KiB at 2G speed, twice.
 pub const HEADER_TIME_MAX: Duration = Duration::from_secs(20);
 /// The head of a request, in bytes: HELLO's token (6 KiB) with other headers.

@@ -142,7 +142,7 @@ impl Drop for RunningFolding {
 }
 
 impl Folding {
-    /// Starts the threads, going on after what [`rows::load`] brought into the projector.
+    /// Starts the threads, going on after what [`Loaded::load`] brought into the projector.
     pub fn start(self, loaded: Loaded) -> std::io::Result<RunningFolding> {
         let tail = Arc::new(Tail::default());
         // What is in the log already counts as growth.

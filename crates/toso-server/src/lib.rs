@@ -2,8 +2,8 @@
 //!
 //! What a phone pushes walks one way through this crate: socket → session → log writer → folder → projector → report.
 //!
-//! - [`socket`] and [`post_sync`] speak frames. Each connection is one IO loop that performs what the pure
-//!   [`ServerSession`](toso_sync::ServerSession) asks for ([`driver`]); it never waits for the fold.
+//! - `socket` and `post_sync` speak frames. Each connection is one IO loop that performs what the pure
+//!   [`ServerSession`](toso_sync::ServerSession) asks for (`driver`); it never waits for the fold.
 //! - [`log_writer`] owns the appends: whatever arrives during one fsync rides the next (group commit without a timer).
 //!   An acknowledgement follows the fsync, never the other way round.
 //! - [`folding`] tails the log behind it: workers merge changes into documents (Automerge, under `catch_unwind`), one
@@ -11,7 +11,7 @@
 //!   a restart goes on where it was.
 //! - [`hub`] tells sessions that a unit grew, [`counted`] that the projection has come past a sequence. Both cost what
 //!   changed, never connections × documents.
-//! - [`rest`] answers questions; [`trust`] says who may ask and push.
+//! - `rest` answers questions; [`trust`] says who may ask and push.
 //!
 //! [`Server::start`] puts the rooms together; [`RunningServer::shutdown`] empties them in order: no new connections,
 //! GOODBYE to sessions, the log's queue, the fold's checkpoint, the store.

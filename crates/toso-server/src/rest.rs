@@ -25,7 +25,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
-use crate::config::{REQUEST_TIME_MAX, REST_BODY_BYTES_MAX};
+use crate::config::{POST_SYNC_TIME_MAX, REQUEST_TIME_MAX, REST_BODY_BYTES_MAX};
 use crate::metrics::HttpLabels;
 use crate::state::Shared;
 use crate::{post_sync, socket};
@@ -36,6 +36,9 @@ use problem::Problem;
 pub(crate) const LIMIT_DEFAULT: usize = 50;
 /// The most items of a list: each is folded from its chunks for the answer, at about 0.5 ms.
 pub(crate) const LIMIT_MAX: usize = 200;
+
+/// Both ways to sync.
+const SYNC_ROUTE: &str = "/v1/sync";
 
 /// All routes of the server.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -56,7 +59,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(ops::metrics))
         .layer(DefaultBodyLimit::max(REST_BODY_BYTES_MAX));
     let sync = Router::new()
-        .route("/v1/sync", get(socket::upgrade).post(post_sync::exchange))
+        .route(SYNC_ROUTE, get(socket::upgrade).post(post_sync::exchange))
         .layer(DefaultBodyLimit::max(toso_wire::limits::POST_BODY_BYTES_MAX));
     timed
         .merge(sync)
@@ -69,10 +72,11 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 /// Ends requests that take too long, counts all of them by route and status.
 async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let answer = tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await;
+    let limit = if route == SYNC_ROUTE { POST_SYNC_TIME_MAX } else { REQUEST_TIME_MAX };
+    let answer = tokio::time::timeout(limit, next.run(request)).await;
     let response = answer.unwrap_or_else(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "The request took too long")
-            .detail(format!("no answer within {} seconds; try again", REQUEST_TIME_MAX.as_secs()))
+            .detail(format!("no answer within {} seconds; try again", limit.as_secs()))
             .into_response()
     });
     let status = response.status().as_u16();

@@ -14,7 +14,7 @@ use toso_projection::Projector;
 use toso_store::{ChangeLog, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 
-use crate::config::{SHUTDOWN_TIME_MAX, SPARE_CONNECTIONS, ServerConfig};
+use crate::config::{HTTP_CONNECTIONS_MAX, SHUTDOWN_TIME_MAX, ServerConfig};
 use crate::connections;
 use crate::counted::Counted;
 use crate::folding::{Folding, Loaded, RunningFolding, Tail};
@@ -46,8 +46,7 @@ impl Server {
             .map_err(|_| StartError::Thread { detail: "opening the data folder panicked".to_owned() })??;
         let shared = Arc::clone(&rooms.shared);
         let app = rest::router(Arc::clone(&shared));
-        let places =
-            Arc::new(Semaphore::new(shared.config.sessions_max.min(SPARE_CONNECTIONS * 16) + SPARE_CONNECTIONS));
+        let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
         let accepting = connections::accept(listener, app, places, shared.stop.clone(), shared.tasks.clone());
         shared.tasks.spawn(accepting);
         let (server, epoch) = (shared.trust.server(), shared.trust.epoch());
