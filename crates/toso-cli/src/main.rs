@@ -1,2 +1,49 @@
-//! Stub.
-fn main() {}
+//! The `toso` command: the centre's server, a field device, reports, and the national simulation.
+//!
+//! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 it could not be done, 2 the command line is
+//! wrong.
+
+mod args;
+mod commands;
+mod demo;
+mod fail;
+mod input;
+mod output;
+mod simulate;
+mod token_file;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::fail::Fail;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are answers, not errors; clap knows which stream and code each takes.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fail) => {
+            eprintln!("toso: {fail}");
+            fail.exit_code()
+        }
+    }
+}
+
+fn run(args: Args) -> Result<(), Fail> {
+    match args.command {
+        Command::Serve(serve) => commands::serve::run(serve),
+        Command::Invite(invite) => commands::invite::run(&invite),
+        Command::Field(field) => commands::field::run(field),
+        Command::Report(report) => commands::report::run(&report),
+        Command::Simulate(simulate) => commands::simulate::run(simulate),
+        Command::Demo(demo) => demo::run(&demo),
+    }
+}

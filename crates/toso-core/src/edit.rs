@@ -34,6 +34,15 @@ impl std::fmt::Display for ActivityId {
     }
 }
 
+impl std::str::FromStr for ActivityId {
+    type Err = crate::id::IdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or_else(|| crate::id::IdError::Malformed(text.chars().take(40).collect()))
+    }
+}
+
 /// A change to a commune's document. Hamlets are named by [`crate::text::hamlet_key`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -270,3 +279,6 @@ impl DocEdit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

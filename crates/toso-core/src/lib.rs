@@ -6,7 +6,7 @@
 //!
 //! This crate is pure: no clock, no files, no sockets, no global randomness. Time and random bytes are arguments.
 //!
-//! - [`unit`]: administrative units as (list, code), and the scope of a document
+//! - [`unit`](mod@unit): administrative units as (list, code), and the scope of a document
 //! - [`id`]: documents, devices, actors, the server and its epochs
 //! - [`time`](mod@time): instants
 //! - [`chunk`]: one validated Automerge change

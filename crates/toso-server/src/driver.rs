@@ -26,7 +26,10 @@ pub(crate) struct Driver {
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     subscription: Option<Subscription>,
     counting: Option<BoxFuture<'static, Option<Sequence>>>,
+    /// The session cares about everything up to here being counted.
     counted_wanted: Sequence,
+    /// What it has been told.
+    counted_told: Sequence,
     /// The nonce of this connection's last challenge.
     nonce: Option<[u8; trust::NONCE_BYTES]>,
     appends: usize,
@@ -59,6 +62,7 @@ impl Driver {
             subscription: None,
             counting: None,
             counted_wanted: Sequence::ZERO,
+            counted_told: Sequence::ZERO,
             nonce: None,
             appends: 0,
             out: VecDeque::new(),
@@ -122,10 +126,7 @@ impl Driver {
                 }
             }
             Done::News(HubNews::Revoked) => self.revoke(),
-            Done::Counted(Some(counted)) => {
-                self.feed(ServerEvent::Counted(counted));
-                self.want_counted(Sequence::ZERO);
-            }
+            Done::Counted(Some(_)) => self.want_counted(Sequence::ZERO),
             Done::Counted(None) => {}
             Done::Failed => self.say_goodbye(GoodbyeCode::Internal, "the server could not read its store; try later"),
         }
@@ -159,6 +160,11 @@ impl Driver {
     /// True once the session takes pushes.
     pub(crate) fn is_open(&self) -> bool {
         self.opened
+    }
+
+    /// True between the accepted HELLO and the session's first read of the log.
+    pub(crate) fn is_opening(&self) -> bool {
+        self.is_authenticated() && !self.opened
     }
 
     /// True while a challenge is unanswered.
@@ -271,7 +277,9 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         self.work.push(Box::pin(async move {
             let Ok(_place) = Arc::clone(&shared.read_places).acquire_owned().await else { return Done::Failed };
-            let read = tokio::task::spawn_blocking(move || read(&shared)).await;
+            // Tracked, so that the server's end waits for it even when the session is gone.
+            let tasks = shared.tasks.clone();
+            let read = tasks.spawn_blocking(move || read(&shared)).await;
             match read {
                 Ok(Ok(event)) => Done::Event(event),
                 Ok(Err(error)) => {
@@ -299,9 +307,11 @@ impl Driver {
 
     /// Tells the session once everything up to `target` is counted; at once when it is.
     fn want_counted(&mut self, target: Sequence) {
-        let current = self.shared.counted.current();
         self.counted_wanted = self.counted_wanted.max(target);
-        if target > Sequence::ZERO && target <= current {
+        // One reading decides both what is told and whether to wait, so that no progress falls between the two.
+        let current = self.shared.counted.current();
+        if self.counted_told < self.counted_wanted && self.counted_told < current {
+            self.counted_told = current;
             self.feed(ServerEvent::Counted(current));
         }
         if self.counting.is_none() && self.counted_wanted > current {

@@ -74,20 +74,24 @@ impl Rooms {
             Options { cache_bytes: config.cache_bytes, ..Options::server() },
         )?);
         let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) = (Arc::clone(&store) as _, store);
-        Self::build(config, log, records)
+        Self::build(config, log, &records)
     }
 
-    fn build(config: ServerConfig, log: Arc<dyn ChangeLog>, records: Arc<dyn RecordStore>) -> Result<Self, StartError> {
+    fn build(
+        config: ServerConfig,
+        log: Arc<dyn ChangeLog>,
+        records: &Arc<dyn RecordStore>,
+    ) -> Result<Self, StartError> {
         let catalog = Catalog::shared();
-        let trust = Trust::open(&config.data, Arc::clone(&records))?;
+        let trust = Trust::open(&config.data, Arc::clone(records))?;
         let mut projector = Projector::new(catalog);
-        let loaded = Loaded::load(&*records, log.last(), &mut projector, || Projector::new(catalog))?;
+        let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog))?;
         let projector = Arc::new(Mutex::new(projector));
         let (hub, counted) = (Arc::new(Hub::new(catalog)), Arc::new(Counted::default()));
         let metrics = Arc::new(Metrics::default());
         let folding = Folding {
             log: Arc::clone(&log),
-            records: Arc::clone(&records),
+            records: Arc::clone(records),
             projector: Arc::clone(&projector),
             counted: Arc::clone(&counted),
             metrics: Arc::clone(&metrics),

@@ -155,7 +155,8 @@ impl Connection {
             }
             let wake = self.wake_at();
             tokio::select! {
-                message = self.socket.recv() => match message {
+                // A push that follows HELLO at once waits until the session takes pushes.
+                message = self.socket.recv(), if !self.driver.is_opening() => match message {
                     Some(Ok(message)) => self.hear(message)?,
                     Some(Err(_)) | None => return Err(Gone),
                 },

@@ -64,13 +64,13 @@ impl Trust {
         } else if known.is_some_and(|id| id != server.0) {
             return Err(KeyError::ForeignKey { path: data.join(ROOT_KEY_FILE).display().to_string() });
         }
-        let epoch = match store.record(SERVER_TABLE, b"epoch")?.map(<[u8; 8]>::try_from) {
-            Some(Ok(bytes)) => Epoch(u64::from_be_bytes(bytes)),
-            _ => {
-                let epoch = (u64::from_be_bytes(random()?) >> (64 - EPOCH_BITS)).max(1);
-                put(&*store, b"epoch", &epoch.to_be_bytes())?;
-                Epoch(epoch)
-            }
+        let epoch = store.record(SERVER_TABLE, b"epoch")?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+        let epoch = if let Some(bytes) = epoch {
+            Epoch(u64::from_be_bytes(bytes))
+        } else {
+            let epoch = (u64::from_be_bytes(random()?) >> (64 - EPOCH_BITS)).max(1);
+            put(&*store, b"epoch", &epoch.to_be_bytes())?;
+            Epoch(epoch)
         };
         let admin_token_path = data.join(ADMIN_TOKEN_FILE);
         let admin_serial = match store.record(SERVER_TABLE, b"admin_serial")? {

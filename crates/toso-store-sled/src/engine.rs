@@ -44,9 +44,12 @@ impl Engine {
     /// Opens a folder. What it then holds is durable.
     pub(crate) fn open(path: &Path, kind: Kind, options: Options) -> Result<Self, StoreError> {
         let folder = Folder::open(path, kind)?;
-        // Opening writes too: without space sled could not even start, and would say so less clearly.
-        check_space(&folder, options.space_reserve_bytes)?;
-        let db = open_sled(&folder, options)?;
+        // The reserve is not asked for here: on a full phone a volunteer must still see what is recorded. Opening
+        // writes a little, and says so when it cannot.
+        let db = catch_unwind(|| open_sled(&folder, options)).unwrap_or_else(|_| {
+            let detail = "the storage engine panicked; restore from a backup, or export what can be read".to_owned();
+            Err(StoreError::Io { operation: "opening", path: path.display().to_string(), detail })
+        })?;
         folder.secure()?;
         // One handle for all syncs: the system reports a failed write-back once to every handle open at that time.
         let data = File::open(path.join(DATA_FILE)).map_err(|error| io_error("opening the data", path, &error))?;

@@ -65,6 +65,7 @@ impl Folder {
             }
             Err(error) => return Err(io_error("reading the FORMAT file", path, &error)),
         }
+        folder.remove_unfinished().map_err(failed("removing unfinished files"))?;
         Ok(folder)
     }
 
@@ -73,13 +74,35 @@ impl Folder {
         &self.path
     }
 
-    /// Restricts what sled made to its owner, and makes the names of its files durable.
+    /// Removes what sled had begun and not finished when it was stopped, and would now take for damage.
+    ///
+    /// - A snapshot of its page table, which it writes beside the older one when it opens. sled 0.34 means to ignore an
+    ///   unfinished one, but looks for another ending than it writes; a kill or a full disk during opening would make
+    ///   the store unreadable for ever. Without it sled uses the older snapshot and its log, as it was meant to.
+    /// - Its configuration, when there is no data yet.
+    fn remove_unfinished(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("snap.") && name.ends_with(".generating") {
+                fs::remove_file(&path)?;
+            }
+        }
+        let configuration = self.path.join("conf");
+        if configuration.exists() && !self.path.join(DATA_FILE).exists() {
+            fs::remove_file(configuration)?;
+        }
+        Ok(())
+    }
+
+    /// Restricts what sled made to its owner, and makes its files and their names durable.
     pub(crate) fn secure(&self) -> Result<(), StoreError> {
         let failed = |error: io::Error| io_error("securing the folder", &self.path, &error);
         for entry in fs::read_dir(&self.path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if entry.file_type().map_err(failed)?.is_file() {
                 restrict(&entry.path()).map_err(failed)?;
+                File::open(entry.path()).and_then(|file| file.sync_all()).map_err(failed)?;
             }
         }
         sync_folder(&self.path).map_err(failed)

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use parking_lot::{Condvar, Mutex};
 
-/// The most requests in a group: as many as connections were seen to push at once, doubled.
+/// The most requests in a group: twice the 64 connections that the national load pushes from at once.
 const GROUP_REQUESTS_MAX: usize = 128;
 /// The most bytes in a group, unless one request alone has more: at disks of 50 MB/s a group of 1 MiB takes 20 ms.
 const GROUP_BYTES_MAX: usize = 1024 * 1024;

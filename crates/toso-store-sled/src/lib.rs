@@ -1,8 +1,8 @@
 //! The storage traits on sled 0.34, for the phone ([`SledChunkStore`]) and for the single server ([`SledChangeLog`]).
 //!
-//! A call becomes a set of keys and values ([`staged`]), the set becomes one sled batch, which sled recovers whole or
-//! not at all, and the call returns after sled's flush *and* a `sync_data` of sled's file ([`engine`]). Calls that come
-//! while another is at the disk wait, and ride together on the next flush ([`group`]); there is no timer.
+//! A call becomes a set of keys and values (`staged.rs`), the set becomes one sled batch, which sled recovers whole or
+//! not at all, and the call returns after sled's flush *and* a `sync_data` of sled's file (`engine.rs`). Calls that come
+//! while another is at the disk wait, and ride together on the next flush (`group.rs`); there is no timer.
 //!
 //! sled calls itself beta. What this crate does about its measured weaknesses:
 //!
@@ -11,6 +11,8 @@
 //!   (larger ones are cut into parts), so no page ever reaches that size.
 //! - It can lose its way when the disk is full. A reserve of free space is checked before each write, and a write that
 //!   fails all the same stops all further writes until the folder is opened again.
+//! - It takes a snapshot that it had not finished, when it was stopped while opening, for damage: such files are removed
+//!   before it looks.
 //! - It frees space only by and by. `docs/storage-format.md` has the figures.
 //!
 //! The layout of folder, keys and values is in `docs/storage-format.md`, and changes only with [`FORMAT_VERSION`].

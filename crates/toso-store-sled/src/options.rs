@@ -2,12 +2,13 @@
 
 /// A phone's page cache: what a cheap phone can spare for an app in the background.
 const PHONE_CACHE_BYTES: u64 = 8 * 1024 * 1024;
-/// Free space that a phone keeps: four of sled's 512 KiB segments, the most that one commit and the page moves that it
-/// causes were seen to take.
+/// Free space that a phone keeps: four of sled's 512 KiB segments, so that a commit and the pages it makes sled rewrite
+/// still find room. What the commit itself brings is counted on top.
 const PHONE_RESERVE_BYTES: u64 = 4 * 512 * 1024;
 /// A server's page cache: the indexes of a national log (about 300,000 chunks) with room to spare.
 const SERVER_CACHE_BYTES: u64 = 256 * 1024 * 1024;
-/// Free space that a server keeps: thirty-two segments, since a group commit may carry a mebibyte of changes.
+/// Free space that a server keeps: thirty-two segments, since a group carries more and rewrites more. What the group
+/// itself brings is counted on top.
 const SERVER_RESERVE_BYTES: u64 = 32 * 512 * 1024;
 
 /// How much memory and disk a store may take.

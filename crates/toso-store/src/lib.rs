@@ -8,7 +8,7 @@
 
 pub mod change_log;
 pub mod chunk_store;
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod limits;
 pub mod memory;

@@ -5,6 +5,8 @@
 
 mod change_log;
 mod chunk_store;
+#[cfg(test)]
+mod tests;
 
 pub use change_log::MemoryChangeLog;
 pub use chunk_store::MemoryChunkStore;

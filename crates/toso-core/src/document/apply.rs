@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use automerge::{Automerge, AutomergeError};
+use automerge::{Automerge, AutomergeError, ReadDoc};
 
 use super::{Applied, Document, Panicked, guarded, read};
 use crate::chunk::{ChangeHash, Chunk};
@@ -133,8 +133,13 @@ fn try_apply(document: &Document, chunks: &[Chunk]) -> Result<Automerge, ApplyEr
         let changes = chunks.iter().map(Chunk::change).collect::<Result<Vec<_>, _>>().map_err(|_| ApplyError::Parse)?;
         let mut doc = document.doc.clone();
         doc.apply_changes(changes)?;
-        if chunks.iter().any(|chunk| doc.get_change_meta_by_hash(&automerge::ChangeHash(chunk.hash().0)).is_none()) {
-            return Err(ApplyError::Ignored);
+        // A change that replaces what does not exist, or what stands elsewhere, is merged without an error; Automerge
+        // can then no longer rebuild it, and so neither save the document nor tell its history.
+        for chunk in chunks {
+            let rebuilt = doc.get_change_by_hash(&automerge::ChangeHash(chunk.hash().0));
+            if rebuilt.is_none_or(|rebuilt| rebuilt.raw_bytes() != chunk.bytes()) {
+                return Err(ApplyError::NotKept);
+            }
         }
         read::probe(document.id.kind(), &doc);
         Ok(doc)
@@ -163,6 +168,6 @@ enum ApplyError {
     Refused(#[from] AutomergeError),
     #[error("Automerge could not parse it")]
     Parse,
-    #[error("Automerge left it out")]
-    Ignored,
+    #[error("Automerge does not keep it as it came")]
+    NotKept,
 }

@@ -29,8 +29,11 @@ fn member(team: DocId, role: Role) -> MemberRecord {
     MemberRecord { team: Some(team), role, consent, ..MemberRecord::default() }
 }
 
+type Teams = Vec<(DocId, TeamRecord)>;
+type Members = Vec<(DocId, MemberRecord)>;
+
 /// One team with a leader: nothing to find.
-fn sound() -> (Vec<(DocId, TeamRecord)>, Vec<(DocId, MemberRecord)>) {
+fn sound() -> (Teams, Members) {
     (vec![(team_id(1), hamlet_team("Thôn Thử 1"))], vec![(member_id(1), member(team_id(1), Role::Leader))])
 }
 
@@ -108,11 +111,13 @@ fn merges_must_lead_somewhere() {
 
 #[test]
 fn a_chain_is_followed_to_its_limit_and_no_further() {
-    let chain =
-        |length: u8| move |id: DocId| (1..=length).find(|n| member_id(*n) == id).map(|n| Some(member_id(n + 1)));
+    // Documents 1 to `length` are merged into the next; the one after them is not.
     let ends = |length: u8| {
-        let chain = chain(length);
-        resolve_merge(member_id(1), |id| if id == member_id(length + 1) { Some(None) } else { chain(id) })
+        let merged_into = |id: DocId| {
+            let n = (1..=length).find(|n| member_id(*n) == id);
+            n.map(|n| Some(member_id(n + 1))).or_else(|| (id == member_id(length + 1)).then_some(None))
+        };
+        resolve_merge(member_id(1), merged_into)
     };
     let max = u8::try_from(MERGE_CHAIN_MAX).unwrap();
     assert_eq!(ends(max), Some(member_id(max + 1)));

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use lru::LruCache;
 use toso_core::chunk::{ChangeHash, Chunk};
@@ -15,9 +16,20 @@ use toso_store::{ChangeLog, LogEntry, StoreError};
 
 use super::{FoldedRow, RETRY_AFTER};
 
-/// A handle on the thread; it ends when the handle is dropped.
+/// A handle on the thread. Dropping it waits for the thread's end, so that nothing holds the log any more.
 pub(super) struct Worker {
-    jobs: mpsc::Sender<Job>,
+    /// `None` only while dropping.
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("a folding thread ended by a panic");
+        }
+    }
 }
 
 /// A page's share, being merged.
@@ -56,7 +68,7 @@ impl Worker {
             skip: HashSet::new(),
             skip_from_before: Arc::clone(quarantined),
         };
-        std::thread::Builder::new().name(format!("toso-fold-{number}")).spawn(move || {
+        let thread = std::thread::Builder::new().name(format!("toso-fold-{number}")).spawn(move || {
             for job in queue {
                 let documents = job.documents.into_iter();
                 let rows = documents.filter_map(|(doc, entries)| merging.fold(doc, &entries, job.through)).collect();
@@ -64,13 +76,13 @@ impl Worker {
                 let _ = job.reply.send(rows);
             }
         })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     pub(super) fn fold(&self, documents: HashMap<DocId, Vec<LogEntry>>, through: Sequence) -> Batch {
         let (reply, rows) = mpsc::channel();
         // An error shows in `Batch::wait`, since the job takes its reply with it.
-        let _ = self.jobs.send(Job { documents, through, reply });
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(Job { documents, through, reply }));
         Batch(rows)
     }
 }

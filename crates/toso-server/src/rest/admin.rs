@@ -153,5 +153,6 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Shared) -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let shared = Arc::clone(shared);
-    Ok(tokio::task::spawn_blocking(move || work(&shared)).await?)
+    let tasks = shared.tasks.clone();
+    Ok(tasks.spawn_blocking(move || work(&shared)).await?)
 }

@@ -111,7 +111,8 @@ pub(super) async fn read<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let _place = Arc::clone(&shared.read_places).acquire_owned().await.map_err(|_| Problem::internal())?;
     let shared = Arc::clone(shared);
-    Ok(tokio::task::spawn_blocking(move || work(&shared)).await??)
+    let tasks = shared.tasks.clone();
+    Ok(tasks.spawn_blocking(move || work(&shared)).await??)
 }
 
 /// A list's starting point in the projector.

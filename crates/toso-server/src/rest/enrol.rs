@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use toso_core::id::{DeviceId, Epoch, ServerId};
 use toso_core::time::TimestampMs;
+use toso_core::unit::UnitRef;
 
 use super::admin::blocking;
 use super::extract::Json;
@@ -22,7 +23,7 @@ pub(super) struct Body {
     secret: String,
     public_key: String,
     signature: String,
-    name: Option<String>,
+    device_name: Option<String>,
 }
 
 /// What a device gets.
@@ -30,10 +31,10 @@ pub(super) struct Body {
 pub(super) struct Answer {
     token: String,
     device: DeviceId,
-    server: ServerId,
+    server_id: ServerId,
     root_public_key: String,
     epoch: Epoch,
-    unit: String,
+    unit: UnitRef,
     role: &'static str,
     expires_at: TimestampMs,
 }
@@ -47,7 +48,7 @@ pub(super) async fn enrol(
         secret: bytes(&body.secret, "secret")?,
         public_key: bytes(&body.public_key, "public_key")?,
         signature: bytes(&body.signature, "signature")?,
-        name: body.name,
+        name: body.device_name,
     };
     let enrolment = blocking(&shared, move |shared| shared.trust.enrol(&request, now())).await?;
     let enrolment = enrolment.map_err(|error| {
@@ -70,10 +71,10 @@ pub(super) async fn enrol(
     Ok(axum::Json(Answer {
         token: URL_SAFE_NO_PAD.encode(&enrolment.token),
         device: enrolment.device,
-        server: shared.trust.server(),
+        server_id: shared.trust.server(),
         root_public_key: URL_SAFE_NO_PAD.encode(shared.trust.root_public_key()),
         epoch: shared.trust.epoch(),
-        unit: enrolment.unit.to_string(),
+        unit: enrolment.unit,
         role: enrolment.role.word(),
         expires_at: enrolment.expires_at,
     }))

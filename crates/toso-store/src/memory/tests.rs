@@ -1,7 +1,7 @@
 //! The in-memory stores pass the suite.
 
-use toso_store::conformance::Subject;
-use toso_store::memory::{MemoryChangeLog, MemoryChunkStore};
+use super::{MemoryChangeLog, MemoryChunkStore};
+use crate::conformance::Subject;
 
 struct Phone;
 
@@ -27,8 +27,8 @@ impl Subject for Server {
     }
 }
 
-toso_store::chunk_store_conformance!(Phone);
-toso_store::change_log_conformance!(Server);
+crate::chunk_store_conformance!(Phone);
+crate::change_log_conformance!(Server);
 
 /// The national simulation holds ten thousand stores: an empty one must stay two words.
 #[test]

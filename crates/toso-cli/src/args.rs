@@ -1,0 +1,447 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// The register of community digital technology teams.
+#[derive(Debug, Parser)]
+#[command(name = "toso", version, about, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the centre's server.
+    Serve(ServeArgs),
+    /// Make a one-time invite for a device; prints it alone on stdout.
+    Invite(InviteArgs),
+    /// Work on this device: record, look, settle, sync.
+    #[command(subcommand_required = true)]
+    Field(FieldArgs),
+    /// Print the centre's report.
+    Report(ReportArgs),
+    /// Simulate field devices against a server.
+    Simulate(SimulateArgs),
+    /// Show the whole way once: server, national simulation, report.
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ServeArgs {
+    /// The server's data folder; made when absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Address and port to listen on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7878")]
+    pub(crate) listen: String,
+    /// The address that devices reach the server at, for invites; `http://` and the listening address by default.
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+    /// How logs look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    /// Also stop when standard input ends, so that a server started by another program never outlives it.
+    #[arg(long, hide = true)]
+    pub(crate) stop_with_stdin: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One readable line an event.
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+/// A server and who asks it.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AdminArgs {
+    /// The server's address, `http://127.0.0.1:7878`.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: String,
+    /// The admin token file that the server made in its data folder (or an officer's own token file).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InviteArgs {
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+    /// The unit list that the code belongs to: 2022 or 2025.
+    #[arg(long, value_name = "YEAR")]
+    pub(crate) list: String,
+    /// The unit's code, leading zeros kept.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) unit: String,
+    /// What the device may do in the unit.
+    #[arg(long, value_enum)]
+    pub(crate) role: InviteRole,
+    /// How long the invite is good: a number and s, m, h or d.
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    pub(crate) expires: String,
+    /// Also draw it as a QR code, on stderr.
+    #[arg(long)]
+    pub(crate) qr: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InviteRole {
+    /// Records teams and members.
+    Recorder,
+    /// Records, corrects, signs off, invites.
+    Officer,
+    /// Reads.
+    Viewer,
+}
+
+impl InviteRole {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Recorder => "recorder",
+            Self::Officer => "officer",
+            Self::Viewer => "viewer",
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FieldArgs {
+    /// The device's own folder; made when absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) home: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: FieldCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FieldCommand {
+    /// Exchange an invite for this device's credential (needs the network).
+    Enrol {
+        /// The invite, as the officer's QR code or message has it.
+        invite: String,
+        /// A name for the device in the officer's list.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Teams.
+    Team {
+        #[command(subcommand)]
+        command: TeamCommand,
+    },
+    /// Members.
+    Member {
+        #[command(subcommand)]
+        command: MemberCommand,
+    },
+    /// What teams do.
+    Activity {
+        #[command(subcommand)]
+        command: ActivityCommand,
+    },
+    /// The commune's hamlets.
+    Hamlet {
+        #[command(subcommand)]
+        command: HamletCommand,
+    },
+    /// Fields that devices wrote apart, with all values.
+    Conflicts(JsonFlag),
+    /// Settle a field.
+    Resolve {
+        /// The document.
+        id: String,
+        /// The field, as `conflicts` names it.
+        field: String,
+        /// The value to keep.
+        #[arg(long)]
+        value: String,
+    },
+    /// What somebody should look at: suspected duplicates, teams without a leader, …
+    Findings(JsonFlag),
+    /// Every save of a document.
+    History {
+        /// The document.
+        id: String,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// Exchange everything with the server.
+    Sync {
+        /// Stay connected and report changes until interrupted.
+        #[arg(long)]
+        watch: bool,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// The device at a glance.
+    Status(JsonFlag),
+    /// Write this device's token file, for `report` and `invite`; it holds the device's key, so keep it private.
+    Token {
+        /// Where to write it (mode 0600); an existing file is not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(crate) struct JsonFlag {
+    /// One JSON value on stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TeamCommand {
+    /// Record a team; prints its id.
+    Add {
+        /// The hamlet it serves.
+        #[arg(long)]
+        hamlet: Option<String>,
+        /// thon, ban, ap, khom, buon, lang, xom, to_dan_pho, khu_pho, khu_dan_cu.
+        #[arg(long)]
+        hamlet_kind: Option<String>,
+        /// hamlet or commune.
+        #[arg(long, default_value = "hamlet")]
+        level: String,
+        /// Number of the founding decision, `103/QĐ-UBND`.
+        #[arg(long, value_name = "NO")]
+        decision: Option<String>,
+        /// Date of the decision.
+        #[arg(long, value_name = "DATE")]
+        decided: Option<String>,
+        /// Date the team was set up.
+        #[arg(long, value_name = "DATE")]
+        established: Option<String>,
+        /// The commune's code, where the device's unit has several.
+        #[arg(long, value_name = "CODE")]
+        commune: Option<String>,
+        /// This is one more team of a hamlet that has one.
+        #[arg(long)]
+        another: bool,
+        /// Further fields, `FIELD=VALUE`.
+        #[arg(long = "set", value_name = "FIELD=VALUE")]
+        set: Vec<String>,
+    },
+    /// Change fields: `FIELD=VALUE…`; an empty value clears.
+    Edit {
+        /// The team.
+        id: String,
+        /// What to change.
+        #[arg(required = true, value_name = "FIELD=VALUE")]
+        changes: Vec<String>,
+    },
+    /// All teams here.
+    List(JsonFlag),
+    /// One team.
+    Show {
+        /// The team.
+        id: String,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// Mark FROM as a duplicate of INTO; `unmerge` takes it back.
+    Merge {
+        /// The duplicate.
+        from: String,
+        /// The team to keep.
+        into: String,
+    },
+    /// Take a merge back.
+    Unmerge {
+        /// The former duplicate.
+        from: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MemberCommand {
+    /// Record a member; prints the id.
+    Add {
+        /// The team.
+        #[arg(long, value_name = "ID")]
+        team: String,
+        /// Full name.
+        #[arg(long)]
+        name: String,
+        /// Phone.
+        #[arg(long)]
+        phone: Option<String>,
+        /// Year of birth.
+        #[arg(long, value_name = "Y")]
+        birth_year: Option<String>,
+        /// leader, deputy, secretary or member.
+        #[arg(long, default_value = "member")]
+        role: String,
+        /// female, male or other.
+        #[arg(long)]
+        gender: Option<String>,
+        /// Organisations, each once.
+        #[arg(long, value_name = "ORGANISATION")]
+        affiliation: Vec<String>,
+        /// Joined on.
+        #[arg(long, value_name = "DATE")]
+        joined: Option<String>,
+        /// Further fields, `FIELD=VALUE`.
+        #[arg(long = "set", value_name = "FIELD=VALUE")]
+        set: Vec<String>,
+    },
+    /// Change fields: `FIELD=VALUE…`; an empty value clears.
+    Edit {
+        /// The member.
+        id: String,
+        /// What to change.
+        #[arg(required = true, value_name = "FIELD=VALUE")]
+        changes: Vec<String>,
+    },
+    /// All members here.
+    List {
+        /// Of one team only.
+        #[arg(long, value_name = "ID")]
+        team: Option<String>,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// One member.
+    Show {
+        /// The member.
+        id: String,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// Mark A as a duplicate of B; `unmerge` takes it back.
+    Merge {
+        /// The duplicate.
+        from: String,
+        /// The member to keep.
+        into: String,
+    },
+    /// Take a merge back.
+    Unmerge {
+        /// The former duplicate.
+        from: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ActivityCommand {
+    /// Record what a team did; prints the activity's id.
+    Add {
+        /// The team.
+        #[arg(long, value_name = "ID")]
+        team: String,
+        /// The day.
+        #[arg(long, value_name = "DATE")]
+        date: String,
+        /// household_visit, group_session, campaign, training, meeting or other.
+        #[arg(long)]
+        kind: String,
+        /// People reached; numbers only, never names.
+        #[arg(long, value_name = "N")]
+        reached: u32,
+        /// Skills covered: public_services, shopping, payment, safety, local_platforms.
+        #[arg(long)]
+        skill: Vec<String>,
+    },
+    /// Add people reached to an activity.
+    Reach {
+        /// The team.
+        #[arg(long, value_name = "ID")]
+        team: String,
+        /// The activity.
+        #[arg(long, value_name = "ID")]
+        activity: String,
+        /// How many more.
+        #[arg(long, value_name = "N")]
+        more: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HamletCommand {
+    /// Put a hamlet on the commune's list.
+    Add {
+        /// Its name.
+        #[arg(long)]
+        name: String,
+        /// Its kind.
+        #[arg(long)]
+        kind: Option<String>,
+        /// Households.
+        #[arg(long, value_name = "N")]
+        households: Option<u32>,
+        /// The commune's code, where the device's unit has several.
+        #[arg(long, value_name = "CODE")]
+        commune: Option<String>,
+    },
+    /// The hamlets here.
+    List(JsonFlag),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportArgs {
+    /// The server's address.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: String,
+    /// The admin token file, or a device's own (`toso field token`).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: PathBuf,
+    /// Read under the unit list of this year: 2022 or 2025.
+    #[arg(long, value_name = "YEAR", default_value = "2022")]
+    pub(crate) list: String,
+    /// Only this unit of the list.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) unit: Option<String>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// In Vietnamese, for people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// A table for spreadsheets.
+    Csv,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SimulateArgs {
+    #[command(subcommand)]
+    pub(crate) command: SimulateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimulateCommand {
+    /// The country as of 7/9/2022: every commune with teams has a device that records offline and then syncs.
+    National(NationalArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NationalArgs {
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+    /// Field devices; at least one for every commune with teams.
+    #[arg(long)]
+    pub(crate) devices: Option<usize>,
+    /// Everything that is made up is made from this number.
+    #[arg(long, default_value_t = 20_220_919)]
+    pub(crate) seed: u64,
+    /// Devices that are online at the same time.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) online: usize,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DemoArgs {
+    /// Leave the server and its data folder in place until interrupted.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Everything that is made up is made from this number.
+    #[arg(long, default_value_t = 20_220_919)]
+    pub(crate) seed: u64,
+}

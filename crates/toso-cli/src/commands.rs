@@ -1,0 +1,7 @@
+//! The commands, one file each.
+
+pub(crate) mod field;
+pub(crate) mod invite;
+pub(crate) mod report;
+pub(crate) mod serve;
+pub(crate) mod simulate;

@@ -1,0 +1,180 @@
+//! Recording: teams, members, activities, hamlets. What is printed is the new record's id, alone on stdout.
+
+use toso_client::{Replica, TeamDraft};
+use toso_core::edit::{ActivityId, CommuneEdit, DocEdit, MemberEdit, Reached, TeamEdit};
+use toso_core::id::DocKind;
+use toso_core::record::{ActivityKind, HamletKind, Skill, TeamLevel};
+use toso_core::text::{Date, PlaceName, hamlet_key};
+use toso_core::unit::{Scope, UnitRef};
+
+use super::show;
+use crate::args::{ActivityCommand, HamletCommand, MemberCommand, TeamCommand};
+use crate::fail::Fail;
+use crate::{input, output};
+
+pub(super) fn team(replica: &Replica, command: TeamCommand) -> Result<(), Fail> {
+    match command {
+        TeamCommand::Add { hamlet, hamlet_kind, level, decision, decided, established, commune, another, set } => {
+            let level = word("level", &level, TeamLevel::from_word, TeamLevel::ALL)?;
+            let named = [
+                ("hamlet_kind", hamlet_kind),
+                ("decision_number", decision),
+                ("decision_date", decided),
+                ("established_on", established),
+            ];
+            let draft = TeamDraft {
+                commune: commune.map(|code| scope(replica, &code)).transpose()?,
+                level: Some(level),
+                hamlet: hamlet.as_deref().map(PlaceName::parse).transpose()?,
+                another,
+                edits: edits(DocKind::Team, named, &set, |edit| match edit {
+                    DocEdit::Team(edit) => Some(edit),
+                    _ => None,
+                })?,
+            };
+            output::print(&replica.add_team(draft)?.to_string())
+        }
+        TeamCommand::Edit { id, changes } => edit(replica, &id, DocKind::Team, &changes),
+        TeamCommand::List(flag) => show::teams(replica, flag.json),
+        TeamCommand::Show { id, json } => show::one(&replica.team(input::doc_id(&id, DocKind::Team)?)?, json.json),
+        TeamCommand::Merge { from, into } => merge(replica, &from, Some(&into), DocKind::Team),
+        TeamCommand::Unmerge { from } => merge(replica, &from, None, DocKind::Team),
+    }
+}
+
+pub(super) fn member(replica: &Replica, command: MemberCommand) -> Result<(), Fail> {
+    match command {
+        MemberCommand::Add { team, name, phone, birth_year, role, gender, affiliation, joined, set } => {
+            let team = input::doc_id(&team, DocKind::Team)?;
+            let named = [
+                ("full_name", Some(name)),
+                ("phone", phone),
+                ("birth_year", birth_year),
+                ("role", Some(role)),
+                ("gender", gender),
+                ("joined_on", joined),
+            ];
+            let affiliations = affiliation.iter().map(|organisation| format!("affiliations/{organisation}=yes"));
+            let set: Vec<String> = affiliations.chain(set).collect();
+            let edits: Vec<MemberEdit> = edits(DocKind::Member, named, &set, |edit| match edit {
+                DocEdit::Member(edit) => Some(edit),
+                _ => None,
+            })?;
+            output::print(&replica.add_member(team, edits)?.to_string())
+        }
+        MemberCommand::Edit { id, changes } => edit(replica, &id, DocKind::Member, &changes),
+        MemberCommand::List { team, json } => {
+            let team = team.map(|id| input::doc_id(&id, DocKind::Team)).transpose()?;
+            show::members(replica, team, json.json)
+        }
+        MemberCommand::Show { id, json } => {
+            show::one(&replica.member(input::doc_id(&id, DocKind::Member)?)?, json.json)
+        }
+        MemberCommand::Merge { from, into } => merge(replica, &from, Some(&into), DocKind::Member),
+        MemberCommand::Unmerge { from } => merge(replica, &from, None, DocKind::Member),
+    }
+}
+
+pub(super) fn activity(replica: &Replica, command: &ActivityCommand) -> Result<(), Fail> {
+    let reached = |n: u32| Reached { total: i64::from(n), ..Reached::default() };
+    match command {
+        ActivityCommand::Add { team, date, kind, reached: people, skill } => {
+            let mut id = [0; 8];
+            getrandom::fill(&mut id).map_err(Fail::new)?;
+            let edit = TeamEdit::AddActivity {
+                id: ActivityId(id),
+                date: Date::parse(date)?,
+                kind: word("kind", kind, ActivityKind::from_word, ActivityKind::ALL)?,
+                skills: skill
+                    .iter()
+                    .map(|skill| word("skill", skill, Skill::from_word, Skill::ALL))
+                    .collect::<Result<_, _>>()?,
+                reached: reached(*people),
+            };
+            replica.edit(input::doc_id(team, DocKind::Team)?, &[DocEdit::Team(edit)])?;
+            output::print(&ActivityId(id).to_string())
+        }
+        ActivityCommand::Reach { team, activity, more } => {
+            let team = input::doc_id(team, DocKind::Team)?;
+            let id: ActivityId = activity.parse()?;
+            if !replica.team(team)?.record.activities.contains_key(&id.to_string()) {
+                return Err(Fail::new(format!("team {team} has no activity {id}; `team show` lists them")));
+            }
+            replica.edit(team, &[DocEdit::Team(TeamEdit::AddReached { id, more: reached(*more) })])?;
+            Ok(())
+        }
+    }
+}
+
+pub(super) fn hamlet(replica: &Replica, command: HamletCommand) -> Result<(), Fail> {
+    match command {
+        HamletCommand::Add { name, kind, households, commune } => {
+            let commune = commune.map(|code| scope(replica, &code)).transpose()?;
+            let name = PlaceName::parse(&name)?;
+            let key = hamlet_key(name.as_str());
+            let mut edits = vec![CommuneEdit::HamletName { key: key.clone(), name }];
+            if let Some(kind) = kind {
+                let kind = Some(word("kind", &kind, HamletKind::from_word, HamletKind::ALL)?);
+                edits.push(CommuneEdit::HamletKind { key: key.clone(), kind });
+            }
+            if households.is_some() {
+                edits.push(CommuneEdit::HamletHouseholds { key, households });
+            }
+            let edits: Vec<DocEdit> = edits.into_iter().map(DocEdit::Commune).collect();
+            output::print(&replica.edit_commune(commune, &edits)?.to_string())
+        }
+        HamletCommand::List(flag) => show::communes(replica, flag.json),
+    }
+}
+
+fn edit(replica: &Replica, id: &str, kind: DocKind, changes: &[String]) -> Result<(), Fail> {
+    let id = input::doc_id(id, kind)?;
+    if !replica.edit(id, &input::changes(kind, changes)?)? {
+        eprintln!("nothing to change: these are its values already");
+    }
+    Ok(())
+}
+
+fn merge(replica: &Replica, from: &str, into: Option<&str>, kind: DocKind) -> Result<(), Fail> {
+    let from = input::doc_id(from, kind)?;
+    match into {
+        Some(into) => replica.merge(from, input::doc_id(into, kind)?)?,
+        None => replica.unmerge(from)?,
+    }
+    Ok(())
+}
+
+/// Options and `--set` texts as edits of one kind.
+fn edits<E, const N: usize>(
+    kind: DocKind,
+    named: [(&str, Option<String>); N],
+    set: &[String],
+    narrow: impl Fn(DocEdit) -> Option<E>,
+) -> Result<Vec<E>, Fail> {
+    let mut edits = Vec::new();
+    for (field, value) in named {
+        if let Some(value) = value {
+            edits.push(input::field_value(kind, field, &value)?);
+        }
+    }
+    edits.extend(input::changes(kind, set)?);
+    Ok(edits.into_iter().filter_map(narrow).collect())
+}
+
+/// A commune's code, in the list of the device's unit.
+fn scope(replica: &Replica, code: &str) -> Result<Scope, Fail> {
+    let list = replica.credential()?.unit.list;
+    Ok(UnitRef::new(list, code)?)
+}
+
+fn word<T: Copy + std::fmt::Display>(
+    what: &str,
+    text: &str,
+    from_word: impl Fn(&str) -> Option<T>,
+    all: &[T],
+) -> Result<T, Fail> {
+    from_word(text).ok_or_else(|| {
+        let known: Vec<String> = all.iter().map(ToString::to_string).collect();
+        Fail::new(format!("{what} is one of {}", known.join(", ")))
+    })
+}

@@ -1,0 +1,64 @@
+//! `toso field sync`: one exchange, or staying in touch.
+
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use toso_client::{AutoSync, Replica, SyncOptions, SyncState, sync_once};
+
+use crate::fail::Fail;
+use crate::output;
+
+pub(super) fn run(replica: &Arc<Replica>, watch: bool, json: bool) -> Result<(), Fail> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    if watch { runtime.block_on(keep_watching(replica, json)) } else { runtime.block_on(once(replica, json)) }
+}
+
+async fn once(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
+    // Hidden by itself when stderr is no terminal.
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len}") {
+        bar.set_style(style);
+    }
+    let (report, result) = sync_once(replica, SyncOptions::default(), |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })
+    .await;
+    bar.finish_and_clear();
+    if json {
+        output::json(&report)?;
+    } else {
+        eprintln!(
+            "sent {} of {}, received {}; {} B up, {} B down, {} round trip(s)",
+            report.acked, report.pushed, report.pulled, report.bytes_up, report.bytes_down, report.round_trips
+        );
+        if report.refused > 0 {
+            eprintln!("{} change(s) were refused and are kept here; see `status`", report.refused);
+        }
+    }
+    Ok(result?)
+}
+
+async fn keep_watching(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
+    let sync = AutoSync::start(Arc::clone(replica), SyncOptions::default());
+    let mut state = sync.state();
+    loop {
+        let now = state.borrow_and_update().clone();
+        if json {
+            output::print(&serde_json::to_string(&now)?)?;
+        } else {
+            match now {
+                SyncState::Offline => eprintln!("offline"),
+                SyncState::Connecting => eprintln!("connecting"),
+                SyncState::Syncing { done, total } => eprintln!("syncing {done}/{total}"),
+                SyncState::UpToDate => eprintln!("up to date"),
+                SyncState::Error { reason, .. } => eprintln!("error: {reason}"),
+                _ => {}
+            }
+        }
+        tokio::select! {
+            changed = state.changed() => if changed.is_err() { return Ok(()) },
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! `toso report`: the centre's figures, as the server computed them.
+
+use toso_client::rest::Rest;
+
+use crate::args::{ReportArgs, ReportFormat};
+use crate::fail::Fail;
+use crate::{input, output, token_file};
+
+/// Fetches a report and prints it as it came.
+pub(crate) fn run(args: &ReportArgs) -> Result<(), Fail> {
+    let list = input::list(&args.list)?;
+    let caller = token_file::read(&args.token_file)?;
+    let format = match args.format {
+        ReportFormat::Text => "text",
+        ReportFormat::Json => "json",
+        ReportFormat::Csv => "csv",
+    };
+    let mut path = format!("/v1/report?list={list}&format={format}");
+    if let Some(code) = &args.unit {
+        path.push_str(&format!("&unit={}", input::unit(list, code)?.code));
+    }
+    output::print(&Rest::default().get_text(&args.server, &path, &caller)?)
+}

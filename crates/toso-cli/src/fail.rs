@@ -1,0 +1,39 @@
+//! How a command fails: one line on stderr that says what to do, and the exit code.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) struct Fail {
+    message: String,
+    code: u8,
+}
+
+impl Fail {
+    /// It could not be done.
+    pub(crate) fn new(message: impl Display) -> Self {
+        Self { message: message.to_string(), code: 1 }
+    }
+
+    /// The command line is wrong.
+    pub(crate) fn usage(message: impl Display) -> Self {
+        Self { message: message.to_string(), code: 2 }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code)
+    }
+}
+
+impl Display for Fail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Fail {
+    fn from(error: E) -> Self {
+        Self::new(error)
+    }
+}

@@ -1,0 +1,84 @@
+//! What people type, read into types.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use toso_catalog::Catalog;
+use toso_core::edit::DocEdit;
+use toso_core::id::{DocId, DocKind};
+use toso_core::unit::{UnitList, UnitRef};
+
+use crate::fail::Fail;
+
+/// A document's id of the expected kind.
+pub(crate) fn doc_id(text: &str, kind: DocKind) -> Result<DocId, Fail> {
+    let id = DocId::from_str(text).map_err(Fail::new)?;
+    if id.kind() == kind {
+        return Ok(id);
+    }
+    let expected = match kind {
+        DocKind::Team => "a team's id; those begin with t",
+        DocKind::Member => "a member's id; those begin with m",
+        _ => "a commune's id; those begin with c",
+    };
+    Err(Fail::new(format!("{id} is not {expected}")))
+}
+
+/// A list's year.
+pub(crate) fn list(text: &str) -> Result<UnitList, Fail> {
+    text.parse().map_err(Fail::new)
+}
+
+/// A unit that the catalogue knows.
+pub(crate) fn unit(list: UnitList, code: &str) -> Result<UnitRef, Fail> {
+    let unit = UnitRef::new(list, code)?;
+    Catalog::shared().lookup(unit)?;
+    Ok(unit)
+}
+
+/// `FIELD=VALUE` texts.
+pub(crate) fn changes(kind: DocKind, texts: &[String]) -> Result<Vec<DocEdit>, Fail> {
+    texts.iter().map(|text| change(kind, text)).collect()
+}
+
+fn change(kind: DocKind, text: &str) -> Result<DocEdit, Fail> {
+    let (field, value) = text.split_once('=').ok_or_else(|| {
+        // The text may hold personal data, so it is not repeated.
+        Fail::new("a change is written FIELD=VALUE, without blanks around the equals sign; one given here has none")
+    })?;
+    field_value(kind, field, value)
+}
+
+/// One field's value.
+pub(crate) fn field_value(kind: DocKind, field: &str, value: &str) -> Result<DocEdit, Fail> {
+    Ok(DocEdit::parse(kind, field.trim(), value)?)
+}
+
+/// `90s`, `15m`, `12h`, `7d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, Fail> {
+    let wrong = || Fail::usage(format!("{text:?} is no length of time; write a number and s, m, h or d, such as 7d"));
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+    number.checked_mul(seconds).filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time() {
+        assert_eq!(duration("7d").unwrap(), Duration::from_secs(604_800));
+        assert_eq!(duration("90s").unwrap(), Duration::from_secs(90));
+        for wrong in ["", "7", "d", "0d", "-1d", "1w", "99999999999999999999d", "18446744073709551615d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! One simulated field device: a replica on a store in memory, with its own key.
+//!
+//! The replica is opened for each thing it does and closed after it, as an app on a phone is; only the store lasts. So
+//! ten thousand devices take the memory of their records and not of their caches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use toso_catalog::Catalog;
+use toso_client::rest::{Caller, Rest, RestError};
+use toso_client::{
+    ConflictView, EnrolError, Invite, Replica, ReplicaError, ReplicaOptions, SyncError, SyncOptions, SyncReport, enrol,
+    sync_once,
+};
+use toso_core::chunk::ChangeHash;
+use toso_core::edit::DocEdit;
+use toso_core::id::{DocId, Sequence};
+use toso_store::memory::MemoryChunkStore;
+use toso_store::{ChunkStore, StoreError};
+
+use super::patience::Patience;
+use super::plan::CommunePlan;
+use super::script;
+use crate::commands::invite::{InviteRequest, InviteResponse};
+use crate::fail::Fail;
+
+/// Merged documents that a simulated device keeps in memory: the team at hand and the member.
+const DOCUMENT_CACHE: usize = 2;
+/// How long an invite is good: the devices use it at once.
+const INVITE_LIFE: Duration = Duration::from_secs(60 * 60);
+
+/// One device.
+pub(crate) struct FieldDevice {
+    /// Its commune's place in the plan.
+    pub(crate) commune: usize,
+    /// Its number within the commune.
+    pub(crate) number: u16,
+    store: Arc<MemoryChunkStore>,
+}
+
+/// What a device holds: the changes of every document.
+pub(crate) type Holdings = BTreeMap<DocId, BTreeSet<ChangeHash>>;
+
+/// What one coming online cost, over all its tries.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Exchange {
+    /// The bytes and changes of all tries together.
+    pub(crate) report: SyncReport,
+    /// Tries that failed.
+    pub(crate) failures: u32,
+}
+
+impl FieldDevice {
+    /// A device that knows nothing yet.
+    pub(crate) fn new(commune: usize, number: u16) -> Self {
+        Self { commune, number, store: Arc::new(MemoryChunkStore::new()) }
+    }
+
+    /// Has an invite made for the commune and joins with it. Blocks.
+    pub(crate) fn enrol(&self, rest: &Rest, server: &str, admin: &Caller, commune: &CommunePlan) -> Result<(), Fail> {
+        let request =
+            InviteRequest { unit: commune.scope.to_string(), role: "recorder", expires_in_s: INVITE_LIFE.as_secs() };
+        let mut patience = self.patience();
+        let invite: InviteResponse =
+            persist(&mut patience, || rest.post(server, "/v1/invites", admin, &request), worth_a_retry)?;
+        let invite = Invite::parse(&invite.invite)?;
+        let enrol = || enrol(self.store.as_ref(), rest, &invite, None);
+        persist(&mut patience, enrol, |error| matches!(error, EnrolError::Rest(error) if worth_a_retry(error)))?;
+        Ok(())
+    }
+
+    /// Records the device's share of its commune, offline. Returns the number of saves.
+    pub(crate) fn record(&self, commune: &CommunePlan) -> Result<u64, Fail> {
+        let replica = self.open()?;
+        let mut saves = 0;
+        for team in script::of_device(Catalog::shared(), commune, self.number)? {
+            let id = replica.add_team(team.draft)?;
+            saves += 1 + team.members.len() as u64;
+            for member in team.members {
+                replica.add_member(id, member)?;
+            }
+            saves += u64::from(correct(&replica, id, &team.correction)?);
+        }
+        Ok(saves)
+    }
+
+    /// Comes online until everything is exchanged.
+    pub(crate) async fn come_online(&self, options: SyncOptions) -> Result<Exchange, Fail> {
+        let replica = Arc::new(self.open()?);
+        let mut exchange = Exchange::default();
+        let mut patience = self.patience();
+        loop {
+            let (report, result) = sync_once(&replica, options, |_, _| {}).await;
+            add(&mut exchange.report, &report);
+            if report.refused > 0 {
+                return Err(refused(&replica)?);
+            }
+            let error = match result {
+                Ok(()) if report.up_to_date => return Ok(exchange),
+                // The session ended before everything was through; the rest goes with the next one.
+                Ok(()) => SyncError::Lost,
+                Err(error) if error.needs_a_person() => return Err(error.into()),
+                Err(error) => error,
+            };
+            let at_least = match &error {
+                SyncError::RetryAfter { delay_ms } => Duration::from_millis(*delay_ms),
+                _ => Duration::ZERO,
+            };
+            let Some(wait) = patience.next_wait(at_least, Instant::now()) else {
+                return Err(Fail::new(format!("a device failed {} times to sync; last: {error}", patience.failures())));
+            };
+            exchange.failures = patience.failures();
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// The server sequence up to which everything recorded here is in its log.
+    pub(crate) fn through(&self) -> Result<Sequence, StoreError> {
+        let mut through = Sequence::default();
+        for (_, doc) in self.store.documents()? {
+            let receipts = self.store.receipts(doc)?;
+            through = receipts.into_iter().map(|(_, sequence)| sequence).fold(through, Sequence::max);
+        }
+        Ok(through)
+    }
+
+    /// All changes here, by document.
+    pub(crate) fn holdings(&self) -> Result<Holdings, StoreError> {
+        let mut holdings = Holdings::new();
+        for (_, doc) in self.store.documents()? {
+            holdings.insert(doc, self.store.chunks(doc)?.into_iter().map(|chunk| chunk.hash).collect());
+        }
+        Ok(holdings)
+    }
+
+    /// Fields with several values, as this device shows them.
+    pub(crate) fn conflicts(&self) -> Result<Vec<ConflictView>, ReplicaError> {
+        let mut conflicts = self.open()?.conflicts()?;
+        conflicts.sort_by(|a, b| (a.id, &a.field).cmp(&(b.id, &b.field)));
+        Ok(conflicts)
+    }
+
+    fn open(&self) -> Result<Replica, ReplicaError> {
+        let options = ReplicaOptions { document_cache: DOCUMENT_CACHE, ..ReplicaOptions::default() };
+        Replica::open(Arc::clone(&self.store) as Arc<dyn ChunkStore>, &options)
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::new((self.commune as u64) << 16 | u64::from(self.number))
+    }
+}
+
+/// Nothing that a simulated device records may be refused.
+fn refused(replica: &Replica) -> Result<Fail, Fail> {
+    let held = replica.status()?.held;
+    let why = held.first().map_or_else(String::new, |held| format!(": {:?}, {}", held.code, held.detail));
+    Ok(Fail::new(format!("the server refused {} changes of a device{why}", held.len())))
+}
+
+fn correct(replica: &Replica, id: DocId, correction: &[DocEdit]) -> Result<bool, ReplicaError> {
+    if correction.is_empty() { Ok(false) } else { replica.edit(id, correction) }
+}
+
+/// A server that is away, busy or broken for a moment is asked again; one that says no is believed.
+fn worth_a_retry(error: &RestError) -> bool {
+    match error {
+        RestError::Unreachable { .. } => true,
+        RestError::Refused { status, .. } => *status == 429 || *status >= 500,
+        _ => false,
+    }
+}
+
+fn persist<T, E: std::error::Error>(
+    patience: &mut Patience,
+    mut ask: impl FnMut() -> Result<T, E>,
+    again: impl Fn(&E) -> bool,
+) -> Result<T, Fail> {
+    loop {
+        match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(error) if !again(&error) => return Err(error.into()),
+            Err(error) => match patience.next_wait(Duration::ZERO, Instant::now()) {
+                Some(wait) => std::thread::sleep(wait),
+                None => return Err(error.into()),
+            },
+        }
+    }
+}
+
+fn add(sum: &mut SyncReport, one: &SyncReport) {
+    sum.bytes_up += one.bytes_up;
+    sum.bytes_down += one.bytes_down;
+    sum.http_bytes_up += one.http_bytes_up;
+    sum.http_bytes_down += one.http_bytes_down;
+    sum.round_trips += one.round_trips;
+    sum.pushed += one.pushed;
+    sum.acked += one.acked;
+    sum.pulled += one.pulled;
+}

@@ -1,0 +1,150 @@
+//! Kills a writing process at random moments and looks at what is left.
+//!
+//! The victim is this test binary run again. It says on its output what the store acknowledged, so whatever arrived in
+//! the pipe before the kill must be there after it: each whole, in order, without a gap. Loss of power cannot be shown
+//! this way (the system keeps what a killed process wrote); `folder.rs` shows that syncs come before answers.
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "test processes that cannot go on have failed")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use toso_core::id::{ChangeHash, Sequence};
+use toso_store::conformance::samples::{batch, chunk, doc, hash, saved, scope};
+use toso_store::{ChangeLog, ChunkStore};
+use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
+
+const KILLS: u64 = 12;
+/// Where the victims find their folder.
+const FOLDER_VARIABLE: &str = "TOSO_STORE_CRASH_FOLDER";
+const WRITERS: u64 = 4;
+
+/// Runs a victim for a while; returns the numbers that it acknowledged.
+fn run_and_kill(victim: &str, folder: &Path, lifetime: Duration) -> Vec<u64> {
+    let mut child = Command::new(std::env::current_exe().expect("this binary"))
+        .args([victim, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .env(FOLDER_VARIABLE, folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("the victim starts");
+    let output = child.stdout.take().expect("the pipe");
+    let reader = thread::spawn(move || {
+        let lines = BufReader::new(output).lines().map_while(Result::ok);
+        // A line cut by the kill was not acknowledged.
+        lines.filter_map(|line| line.strip_prefix("ack ")?.strip_suffix('.')?.parse().ok()).collect::<Vec<u64>>()
+    });
+    thread::sleep(lifetime);
+    child.kill().expect("the victim is killed");
+    child.wait().expect("the victim is gone");
+    reader.join().expect("the pipe is read to its end")
+}
+
+fn victims_folder() -> PathBuf {
+    std::env::var_os(FOLDER_VARIABLE)
+        .map(PathBuf::from)
+        .expect("this test is only run by the crash tests, as their victim")
+}
+
+fn acknowledge(number: u64) {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "ack {number}.").and_then(|()| output.flush()).expect("the parent listens");
+}
+
+/// Lifetimes from just after the opening to well into the work, never twice the same.
+fn lifetime(kill: u64) -> Duration {
+    Duration::from_millis(60 + kill * 37 % 300)
+}
+
+#[test]
+#[ignore = "the victim of a_killed_server_keeps_what_it_acknowledged"]
+fn server_victim() {
+    let log = SledChangeLog::open(victims_folder(), Options::server()).unwrap();
+    let start = log.last().0 + 1_000_000;
+    thread::scope(|threads| {
+        for writer in 0..WRITERS {
+            let log = &log;
+            threads.spawn(move || {
+                for round in 0.. {
+                    let number = start + (round * WRITERS + writer) * 10;
+                    let within = scope(u32::try_from(number / 10 % 7).unwrap());
+                    log.append(&[batch(within, number..number + 1 + number / 10 % 9)]).unwrap();
+                    acknowledge(number);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_killed_server_keeps_what_it_acknowledged() {
+    let root = TempDir::new().unwrap();
+    let folder = root.path().join("log");
+    let mut acknowledged = Vec::new();
+    let mut last = Sequence::ZERO;
+    for kill in 0..KILLS {
+        acknowledged.extend(run_and_kill("server_victim", &folder, lifetime(kill)));
+        let log = SledChangeLog::open(&folder, Options::server()).unwrap();
+        assert!(log.last() >= last, "the log only grows");
+        last = log.last();
+        let entries = log.read(Sequence::ZERO, usize::MAX, usize::MAX).unwrap().entries;
+        assert!(entries.iter().zip(1..).all(|(entry, number)| entry.sequence.0 == number), "no gap");
+        assert_eq!(entries.len() as u64, last.0);
+        let hashes: std::collections::HashSet<ChangeHash> = entries.iter().map(|entry| entry.item.hash).collect();
+        for number in &acknowledged {
+            let of = doc(scope(u32::try_from(number / 10 % 7).unwrap()), 1);
+            for part in *number..number + 1 + number / 10 % 9 {
+                assert!(hashes.contains(&hash(part)), "chunk {part} was acknowledged and is gone");
+                assert!(log.contains(of, &hash(part)).unwrap(), "the index has lost chunk {part}");
+            }
+        }
+        for within in (0..7).map(scope) {
+            let of_scope = log.read_scopes(&[within], Sequence::ZERO, usize::MAX, usize::MAX).unwrap().entries;
+            assert!(of_scope.iter().eq(entries.iter().filter(|entry| entry.scope == within)), "the index is whole");
+            let expected = of_scope.last().map_or(Sequence::ZERO, |entry| entry.sequence);
+            assert_eq!(log.last_of_scopes(&[within]).unwrap(), expected);
+        }
+    }
+    assert!(acknowledged.len() > 50, "the victims did only {} batches; the test shows nothing", acknowledged.len());
+}
+
+#[test]
+#[ignore = "the victim of a_killed_phone_keeps_what_it_acknowledged"]
+fn phone_victim() {
+    let store = SledChunkStore::open(victims_folder(), Options::phone()).unwrap();
+    let start = store.outbox(0, usize::MAX).unwrap().last().map_or(0, |entry| entry.number / 3);
+    for number in start.. {
+        let chunks = (0..3).map(|part| chunk(u32::try_from(number % 5).unwrap(), number * 3 + part));
+        let mut transaction = saved(chunks);
+        transaction.cursors.push((scope(1), Sequence(number)));
+        store.commit(transaction).unwrap();
+        acknowledge(number);
+    }
+}
+
+#[test]
+fn a_killed_phone_keeps_what_it_acknowledged() {
+    let root = TempDir::new().unwrap();
+    let folder = root.path().join("phone");
+    let mut acknowledged = Vec::new();
+    for kill in 0..KILLS {
+        acknowledged.extend(run_and_kill("phone_victim", &folder, lifetime(kill)));
+        let store = SledChunkStore::open(&folder, Options::phone()).unwrap();
+        let outbox = store.outbox(0, usize::MAX).unwrap();
+        assert_eq!(outbox.len() % 3, 0, "a transaction is there whole or not at all");
+        assert_eq!(outbox.len(), store.outbox_len().unwrap());
+        assert!(outbox.iter().zip(1..).all(|(entry, number)| entry.number == number));
+        let expected = (outbox.len() as u64 / 3).saturating_sub(1);
+        assert_eq!(store.cursor(scope(1)).unwrap(), Sequence(expected), "the cursor moved with its chunks");
+        for number in &acknowledged {
+            for part in 0..3 {
+                let of = chunk(u32::try_from(number % 5).unwrap(), number * 3 + part);
+                assert_eq!(store.chunk(of.doc, &of.hash).unwrap(), of.bytes);
+            }
+        }
+    }
+    assert!(acknowledged.len() > 50, "the victims did only {} saves; the test shows nothing", acknowledged.len());
+}
