@@ -78,7 +78,7 @@ pub struct Hello {
 pub enum Proof {
     /// A session ticket from an earlier WELCOME.
     Ticket(Vec<u8>),
-    /// The capability token, with a signature by the device's key over [`SignedHello`].
+    /// The capability token, with a signature by the device's key over [`signed_hello`].
     Token {
         /// Biscuit.
         token: Vec<u8>,
