@@ -1,5 +1,7 @@
 //! Wrong input: a clear error each time, and nothing lost or broken by it.
 
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::process::Command;
 
@@ -201,6 +203,8 @@ fn folders_in_use_or_of_a_newer_version() {
     let wrong =
         Server::command(folder.path(), "127.0.0.1:0").stderr(std::process::Stdio::piped()).output().expect("runs");
     assert_eq!(wrong.status.code(), Some(1), "a device's folder is no server's");
+    says(&String::from_utf8_lossy(&wrong.stderr), &["field", "server"]);
+    says(&FieldDevice::new(data.path()).refused(&["status"]), &["no empty folder"]);
     let format = folder.path().join("FORMAT");
     let text = fs::read_to_string(&format).expect("the folder says its format");
     fs::write(&format, text.replace('1', "99")).expect("writable");

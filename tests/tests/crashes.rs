@@ -1,5 +1,7 @@
 //! `kill -9`, at the worst moments: nothing acknowledged is lost, and everything else arrives later.
 
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::collections::HashSet;
 use std::process::Stdio;
 use std::sync::Arc;

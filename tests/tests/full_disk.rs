@@ -3,6 +3,8 @@
 //! Needs a small file system of its own (`mount -t tmpfs`), so it runs where the tests run as root on Linux, and says so
 //! where it cannot.
 
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -68,6 +68,11 @@ impl Rooms {
             path: config.data.display().to_string(),
             detail: error.to_string(),
         })?;
+        // A phone's folder has its store at the top; a server's log beside it would make one folder of two owners.
+        if config.data.join("FORMAT").exists() {
+            let path = config.data.display().to_string();
+            return Err(StoreError::WrongKind { path, found: "field".to_owned(), expected: "server" }.into());
+        }
         let store = Arc::new(SledChangeLog::open(
             config.data.join(LOG_FOLDER),
             Options { cache_bytes: config.cache_bytes, ..Options::server() },

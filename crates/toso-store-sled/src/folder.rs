@@ -61,6 +61,9 @@ impl Folder {
                 if path.join(DATA_FILE).exists() {
                     return Err(folder.damaged_format("it is missing beside data"));
                 }
+                if let Some(stranger) = folder.stranger().map_err(failed("reading the folder"))? {
+                    return Err(StoreError::NotEmpty { path: path.display().to_string(), stranger });
+                }
                 folder.write_format(kind).map_err(failed("writing the FORMAT file"))?;
             }
             Err(error) => return Err(io_error("reading the FORMAT file", path, &error)),
@@ -72,6 +75,18 @@ impl Folder {
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A file that no store made, in a folder without a FORMAT: another program's, or a server's around its log.
+    fn stranger(&self) -> io::Result<Option<String>> {
+        for entry in fs::read_dir(&self.path)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            let ours = name == LOCK_FILE || name.starts_with(FORMAT_FILE) || name == "conf" || name == "blobs";
+            if !ours && name != "lost+found" {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     /// Removes what sled had begun and not finished when it was stopped, and would now take for damage.

@@ -151,3 +151,14 @@ fn damaged_data_is_never_read_as_if_it_were_whole() {
     let read = std::panic::catch_unwind(|| open(&folder).and_then(|store| store.setting("key")));
     assert!(!matches!(read, Ok(Ok(Some(_)))), "a damaged value was served");
 }
+
+/// A store is not made among another's files, such as a server's keys around its log.
+#[test]
+fn a_folder_with_strange_files_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("root.key"), "x").unwrap();
+    let error = SledChunkStore::open(folder.path(), Options::phone()).unwrap_err();
+    assert!(matches!(&error, StoreError::NotEmpty { stranger, .. } if stranger == "root.key"), "{error}");
+    std::fs::remove_file(folder.path().join("root.key")).unwrap();
+    SledChunkStore::open(folder.path(), Options::phone()).unwrap();
+}

@@ -71,6 +71,14 @@ pub enum StoreError {
         /// What was expected.
         expected: &'static str,
     },
+    /// A store would be made among files that are not its own.
+    #[error("{path} is no empty folder (it holds {stranger}); choose another folder or a new name")]
+    NotEmpty {
+        /// The folder.
+        path: String,
+        /// One of the files.
+        stranger: String,
+    },
     /// A stored value does not match its checksum or cannot be read.
     #[error("{path}: damaged value in {place}: {detail}; restore from a backup, or export what can be read")]
     Damaged {

@@ -197,8 +197,6 @@ pub struct Ack {
     pub number: u64,
     /// All its accepted items are in the log at or below this sequence.
     pub through: Sequence,
-    /// Set when nothing else lies between the device's cursor and `through`: the cursor may move there.
-    pub cursor: Option<Sequence>,
 }
 
 /// NACK.

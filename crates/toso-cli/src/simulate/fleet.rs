@@ -33,6 +33,8 @@ const COUNTING_STALLED_AFTER: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A device that has exchanged everything leaves at once; whether all is counted is looked at in the end.
 const NO_LINGER: Duration = Duration::ZERO;
+/// Every so many-th commune's devices are also asked what they show; all are asked what they hold.
+const SHOWN_ALIKE_EVERY: usize = 8;
 const MEBIBYTE: f64 = 1_048_576.0;
 
 /// The devices of the country.
@@ -156,7 +158,7 @@ impl Fleet {
         self.go_online("caught up", devices).map(|_| ())
     }
 
-    /// Devices of one commune must hold the same changes and show the same conflicts, and together hold what was
+    /// Devices of one commune must hold the same changes and so show the same conflicts, and together hold what was
     /// recorded.
     pub(crate) fn compare(&mut self) -> Result<(), Fail> {
         let mut by_commune: BTreeMap<usize, Vec<Arc<FieldDevice>>> = BTreeMap::new();
@@ -186,7 +188,9 @@ impl Fleet {
         let Some(commune) = self.plan.communes.get(first.commune) else { return Ok(0) };
         let (holdings, conflicts) = (first.holdings()?, first.conflicts()?);
         for other in others {
-            if other.holdings()? != holdings || other.conflicts()? != conflicts {
+            // Merging again what was merged is dear; that equal changes are shown alike is seen on a part.
+            let differ = first.commune.is_multiple_of(SHOWN_ALIKE_EVERY) && other.conflicts()? != conflicts;
+            if differ || other.holdings()? != holdings {
                 return Err(Fail::new(format!(
                     "devices 1 and {} of {} have exchanged everything and still differ; this is a fault of the register",
                     other.number + 1,
@@ -255,7 +259,7 @@ impl Fleet {
         );
         let _ = writeln!(
             text,
-            "{} fields hold several values, and every device of a commune shows the same ones",
+            "{} fields hold several values; the devices of each commune hold the same changes",
             self.conflicts
         );
         text

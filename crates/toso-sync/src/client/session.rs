@@ -122,7 +122,7 @@ impl ClientSession {
             (Frame::Welcome(welcome), Phase::Greeting) => self.on_welcome(welcome, effects),
             (Frame::Challenge(challenge), Phase::Greeting) => effects.push(ClientEffect::Prove(challenge)),
             (Frame::Ack(ack), Phase::Live) => self.on_ack(&ack, effects),
-            (Frame::Nack(nack), Phase::Live) => self.on_nack(nack, effects),
+            (Frame::Nack(nack), Phase::Live) => self.on_nack(&nack, effects),
             (Frame::Delta(delta), Phase::Live) => self.on_delta(delta, effects),
             (Frame::Receipt(receipt), Phase::Live) => self.on_receipt(receipt, effects),
             (Frame::Purge(purge), Phase::Live) => effects.push(ClientEffect::Purge(purge)),
@@ -170,7 +170,7 @@ impl ClientSession {
         self.progress(effects);
     }
 
-    fn on_nack(&mut self, nack: Nack, effects: &mut Vec<ClientEffect>) {
+    fn on_nack(&mut self, nack: &Nack, effects: &mut Vec<ClientEffect>) {
         if nack.code.is_temporary() {
             // The entries stay in the outbox; the next session pushes them again.
             return self.end(SessionEnd::RetryAfter { delay_ms: RETRY_SOON_MS }, effects);
@@ -228,13 +228,10 @@ impl ClientSession {
 
     fn on_outbox(&mut self, batch: Option<OutboxBatch>, effects: &mut Vec<ClientEffect>) {
         self.reading_outbox = false;
-        match batch {
-            Some(batch) => {
-                let push = self.register(batch);
-                effects.push(ClientEffect::Send(Frame::Push(push)));
-                self.outbox_dirty = true;
-            }
-            None => {}
+        if let Some(batch) = batch {
+            let push = self.register(batch);
+            effects.push(ClientEffect::Send(Frame::Push(push)));
+            self.outbox_dirty = true;
         }
     }
 

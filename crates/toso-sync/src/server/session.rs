@@ -290,7 +290,7 @@ impl ServerSession {
                     self.remember_own(first.0..=first.0 + (outcome.new - 1));
                 }
                 self.acked_through = self.acked_through.max(outcome.through);
-                effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through, cursor: None })));
+                effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through })));
                 // The pushed chunks lie in one of the followed units; reading on moves the device's cursor past them.
                 for follow in &mut self.follows {
                     follow.grown = follow.grown.max(outcome.through);

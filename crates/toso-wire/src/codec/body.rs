@@ -296,7 +296,6 @@ fn write_ack(out: &mut Vec<u8>, ack: &Ack) {
     let mut fields = open(out, ACK);
     fields.required(|out| write_uint(out, ack.number));
     fields.required(|out| write_uint(out, ack.through.0));
-    fields.optional(ack.cursor.is_none(), |out| write_option(out, ack.cursor, |out, cursor| write_uint(out, cursor.0)));
     fields.close();
 }
 
@@ -304,7 +303,6 @@ fn read_ack(fields: &mut FieldReader<'_, '_>) -> Result<Ack> {
     Ok(Ack {
         number: fields.required(|reader| reader.uint("ACK number"))?,
         through: fields.required(|reader| read_sequence(reader, "ACK through"))?,
-        cursor: fields.optional(|reader| read_sequence(reader, "ACK cursor"))?,
     })
 }
 
