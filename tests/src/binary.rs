@@ -11,7 +11,22 @@ pub fn toso() -> PathBuf {
     BINARY.get_or_init(build).clone()
 }
 
+/// Set to `built` by whoever runs `cargo test --workspace`, which has built the binary already, with the same features:
+/// building it alone would compile half of the workspace once more.
+const BUILT: &str = "TOSO_TEST_BINARY";
+
 fn build() -> PathBuf {
+    if std::env::var_os(BUILT).is_some_and(|value| value == "built") {
+        let suite = std::env::current_exe().expect("a test has a path");
+        let folder = suite.parent().and_then(std::path::Path::parent).expect("target/PROFILE/deps/SUITE");
+        let binary = folder.join(format!("toso{}", std::env::consts::EXE_SUFFIX));
+        assert!(
+            binary.is_file(),
+            "{} is not there; unset {BUILT}, or run the tests of the whole workspace",
+            binary.display()
+        );
+        return binary;
+    }
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--package", "toso-cli", "--bin", "toso", "--message-format", "json"]);
     if !cfg!(debug_assertions) {

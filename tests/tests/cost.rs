@@ -43,7 +43,7 @@ fn an_unchanged_device_an_edit_and_a_first_sync_stay_within_budget() {
         ]);
         for member in 1..=5 {
             let name = format!("Nguyễn Văn Thử {}", ["Một", "Hai", "Ba", "Bốn", "Năm"][member - 1]);
-            let phone = format!("0912 00{hamlet:02} {member:02}1");
+            let phone = format!("0912 0{hamlet:02} {member:02}1");
             let role = if member == 1 { "leader" } else { "member" };
             device.ok(&[
                 "member",

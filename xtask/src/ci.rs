@@ -1,11 +1,12 @@
 //! `cargo xtask ci`: the steps that every change must pass, in order of cost, stopping at the first that fails.
 //!
-//! All steps share one target folder and one set of flags. `RUSTFLAGS` is never set, since that would build every
+//! All steps but the main job, which is a release build, share one target folder and one set of flags. `RUSTFLAGS` is never set, since that would build every
 //! dependency again: clippy takes `-D warnings` after `--`, rustdoc has a variable of its own.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::main_job;
 use crate::tidy;
 use crate::tree::Tree;
 
@@ -29,7 +30,12 @@ const AFTER_TIDY: [CargoStep; 3] = [
         arguments: &["doc", "--workspace", "--no-deps"],
         variables: &[("RUSTDOCFLAGS", "-D warnings")],
     },
-    CargoStep { name: "tests", arguments: &["test", "--workspace"], variables: &[] },
+    CargoStep {
+        name: "tests",
+        arguments: &["test", "--workspace"],
+        // The end-to-end suites take the binary that this very command has built, instead of building one themselves.
+        variables: &[("TOSO_TEST_BINARY", "built")],
+    },
 ];
 
 /// Something the steps need from the system, the command that proves it is there, and how to get it.
@@ -81,9 +87,14 @@ pub(crate) fn run() -> Result<(), String> {
     for step in &AFTER_TIDY {
         done.push(cargo_step(&tree, step)?);
     }
+    done.push(timed("main job", &format!("cargo {}", main_job::ARGUMENTS.join(" ")), || {
+        let mut command = Command::new(cargo());
+        forget_outer_cargo(&mut command);
+        main_job::run(&tree.root, &mut command)
+    })?);
     println!("\nxtask ci: what was run");
     for Done { name, command, took } in &done {
-        println!("  {name:<7} {:>7}  {command}", seconds(*took));
+        println!("  {name:<8} {:>7}  {command}", seconds(*took));
     }
     println!("xtask ci: all {} steps passed in {}", done.len(), seconds(begun.elapsed()));
     Ok(())

@@ -5,6 +5,7 @@
 //! tested code.
 
 mod ci;
+mod main_job;
 mod scan;
 mod tidy;
 mod tree;
@@ -19,7 +20,8 @@ Tasks of the Toso workspace.
 Usage: cargo xtask TASK
 
 Tasks:
-  ci      Everything that must hold before a change is merged: format, tidy, clippy, docs, tests.
+  ci      Everything that must hold before a change is merged: format, tidy, clippy, docs, tests, and the main job
+          (the national simulation, whose report must be that of the dispatch).
           Stops at the first step that fails.
   tidy    The rules of the house that no compiler checks: arrows between crates, purity, limits on files,
           paths named in docs, licences and uses of dependencies.

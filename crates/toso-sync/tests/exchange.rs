@@ -3,7 +3,12 @@
 //! server hold the same chunks; at no moment does an acknowledged chunk lack from the log, a chunk stand in it twice, or
 //! a cursor run ahead of its data.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test panics on what must not happen"
+)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -24,7 +24,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Fail> {
     runtime.block_on(async {
         let server = Server::start(config).await?;
         output::print(&format!("{LISTENING}http://{}", server.addr()))?;
-        if let Some(path) = server.admin_token_path() {
+        // A program that started it knows the folder.
+        if let Some(path) = server.admin_token_path().filter(|_| !args.stop_with_stdin) {
             eprintln!("admin token file: {}", path.display());
         }
         told_to_stop(args.stop_with_stdin).await?;

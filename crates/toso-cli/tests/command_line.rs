@@ -1,0 +1,94 @@
+//! The command line itself: help for every command, exit codes, and which stream says what.
+
+use std::process::{Command, Output};
+
+fn toso(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_toso")).args(args).output().expect("toso runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn every_command_has_help() {
+    let commands: [&[&str]; 26] = [
+        &[],
+        &["serve"],
+        &["invite"],
+        &["field"],
+        &["field", "enrol"],
+        &["field", "team"],
+        &["field", "team", "add"],
+        &["field", "team", "edit"],
+        &["field", "team", "list"],
+        &["field", "team", "show"],
+        &["field", "team", "merge"],
+        &["field", "team", "unmerge"],
+        &["field", "member", "add"],
+        &["field", "member", "edit"],
+        &["field", "member", "list"],
+        &["field", "member", "merge"],
+        &["field", "activity", "add"],
+        &["field", "hamlet", "add"],
+        &["field", "conflicts"],
+        &["field", "resolve"],
+        &["field", "findings"],
+        &["field", "history"],
+        &["field", "sync"],
+        &["report"],
+        &["simulate", "national"],
+        &["demo"],
+    ];
+    for command in commands {
+        let output = toso(&[command, &["--help"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
+        assert!(text(&output.stdout).contains("Usage:"), "{command:?}");
+        assert!(output.stderr.is_empty(), "{command:?}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_2_and_says_so_on_stderr() {
+    let wrong: [&[&str]; 8] = [
+        &[],
+        &["frobnicate"],
+        &["serve"],
+        &["field", "team", "list"],
+        &["field", "--home", "x", "resolve", "t1", "hamlet"],
+        &["report", "--server", "http://127.0.0.1:9"],
+        &["report", "--server", "http://127.0.0.1:9", "--token-file", "x", "--format", "xml"],
+        &["invite", "--server", "x", "--admin-token-file", "x", "--list", "2022", "--unit", "01", "--role", "king"],
+    ];
+    for args in wrong {
+        let output = toso(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+        assert!(!output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_1_and_one_line_on_stderr() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let home = folder.path().join("home");
+    let home = home.to_str().expect("a path");
+    for args in [
+        &["field", "--home", home, "team", "add", "--hamlet", "Thôn 1"] as &[&str],
+        &["field", "--home", home, "enrol", "not an invite"],
+        &["field", "--home", home, "sync"],
+        &["field", "--home", home, "team", "show", "t1"],
+        &["report", "--server", "http://127.0.0.1:9", "--token-file", "/nonexistent"],
+    ] {
+        let output = toso(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+        let said = text(&output.stderr);
+        assert!(said.starts_with("toso: ") && said.trim_end().lines().count() == 1, "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn the_version_is_told() {
+    assert_eq!(text(&toso(&["--version"]).stdout).trim(), concat!("toso ", env!("CARGO_PKG_VERSION")));
+}
