@@ -26,8 +26,7 @@ use toso_store::{ChunkStore, StoreError, StoredChunk, Transaction};
 use crate::credential::{Credential, CredentialError};
 use crate::identity::{Device, random};
 
-pub use receipts::Receipt;
-pub use view::{ConflictView, DocView, Held, ReplicaStatus};
+pub use view::{ConflictView, DocView, Held, Receipt, ReplicaStatus};
 
 /// The most documents on a device: a large commune has about 60 teams and 400 members; a district of 30 such communes
 /// belongs on a PC with the REST interface.

@@ -167,8 +167,10 @@ fn the_window_and_the_numbers_of_pushes_are_kept() {
 fn a_hello_of_another_version_or_for_too_many_or_foreign_units_ends_the_session() {
     let say = |hello| ServerSession::new(Catalog::shared()).handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
     assert_eq!(goodbye(&say(Hello { protocol: 2, ..hello(&[]) })), Some(GoodbyeCode::Version));
-    assert_eq!(goodbye(&say(hello(&[commune(); INTERESTS_MAX]))), None);
-    assert_eq!(goodbye(&say(hello(&[commune(); INTERESTS_MAX + 1]))), Some(GoodbyeCode::Protocol));
+    let units: Vec<UnitRef> = Catalog::shared().communes_under(unit("2022/01")).take(INTERESTS_MAX + 1).collect();
+    assert_eq!(goodbye(&say(hello(&units[..INTERESTS_MAX]))), None);
+    assert_eq!(goodbye(&say(hello(&units))), Some(GoodbyeCode::Protocol));
+    assert_eq!(goodbye(&say(hello(&[commune(), commune()]))), Some(GoodbyeCode::Protocol), "the same unit twice");
     for outside in [unit("2022/00004"), unit("2022/001"), UnitRef::country(UnitList::L2022), unit("2025/00004")] {
         let mut session = ServerSession::new(Catalog::shared());
         session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune(), outside]))));

@@ -7,7 +7,7 @@ use toso_core::id::{DocId, Sequence};
 use toso_store::{ChunkStore, StoreError};
 
 use super::Replica;
-use super::view::{CentreTotals, Held};
+use super::view::{CentreTotals, Held, Receipt};
 
 pub(super) const SETTING_TOTALS: &str = "centre-totals";
 pub(super) const SETTING_HELD: &str = "held";
@@ -15,19 +15,6 @@ pub(super) const SETTING_HELD: &str = "held";
 pub(super) const HELD_MAX: usize = 200;
 /// Outbox entries read at a time.
 const OUTBOX_PAGE: usize = 1_000;
-
-/// How far a document's changes have come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Receipt {
-    /// On this device only (at least one change of it).
-    Saved,
-    /// On the server's disk.
-    Received,
-    /// In the centre's figures.
-    Counted,
-}
 
 /// What is needed to tell any document's receipt, read once for a whole list.
 pub(super) struct ReceiptReader<'a> {

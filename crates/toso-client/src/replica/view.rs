@@ -7,7 +7,18 @@ use toso_core::id::{DeviceId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 
-use super::receipts::Receipt;
+/// How far a document's changes have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Receipt {
+    /// On this device only (at least one change of it).
+    Saved,
+    /// On the server's disk.
+    Received,
+    /// In the centre's figures.
+    Counted,
+}
 
 /// A document with its place and its receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -164,6 +164,12 @@ impl ServerSession {
             let detail = format!("{} units asked for, at most {INTERESTS_MAX} are followed", hello.interests.len());
             return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
         }
+        let mut units: Vec<UnitRef> = hello.interests.iter().map(|interest| interest.unit).collect();
+        units.sort_unstable();
+        // Pages are told apart by their unit: of two equal interests one would ask for ever.
+        if units.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
+            return self.goodbye(GoodbyeCode::Protocol, "a unit is asked for twice", effects);
+        }
         effects.push(ServerEffect::Authenticate(hello.proof.clone()));
         self.phase = Phase::Proving(Box::new(hello));
     }
