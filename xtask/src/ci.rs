@@ -32,7 +32,7 @@ const AFTER_TIDY: [CargoStep; 3] = [
     },
     CargoStep {
         name: "tests",
-        arguments: &["test", "--workspace"],
+        arguments: &["test", "--workspace", "--no-fail-fast"],
         // The end-to-end suites take the binary that this very command has built, instead of building one themselves.
         variables: &[("TOSO_TEST_BINARY", "built")],
     },

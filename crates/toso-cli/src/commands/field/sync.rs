@@ -27,7 +27,7 @@ async fn once(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
     bar.finish_and_clear();
     if json {
         output::json(&report)?;
-    } else {
+    } else if report.round_trips > 0 {
         eprintln!(
             "sent {} of {}, received {}; {} B up, {} B down, {} round trip(s)",
             report.acked, report.pushed, report.pulled, report.bytes_up, report.bytes_down, report.round_trips
