@@ -43,26 +43,35 @@ async fn a_killed_server_keeps_every_acknowledged_edit_and_gets_the_others() {
     let syncs: Vec<_> =
         replicas.iter().map(|replica| AutoSync::start(Arc::clone(replica), SyncOptions::default())).collect();
 
+    let killed = Arc::new(tokio::sync::Semaphore::new(0));
     let editing: Vec<_> = replicas
         .iter()
         .enumerate()
         .map(|(index, replica)| {
-            let replica = Arc::clone(replica);
+            let (replica, killed) = (Arc::clone(replica), Arc::clone(&killed));
             tokio::spawn(async move {
                 for team in 0..TEAMS_EACH {
+                    if team + 1 == TEAMS_EACH {
+                        // At least one edit of every device meets a dead server.
+                        let _killed = killed.acquire().await.expect("never closed");
+                    }
                     let hamlet = PlaceName::parse(&format!("Thôn {index} {team}")).expect("a name");
                     let draft = TeamDraft { hamlet: Some(hamlet), ..TeamDraft::default() };
                     replica.add_team(draft).expect("recorded");
-                    tokio::time::sleep(Duration::from_millis(40)).await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    // In the middle of the burst: some edits are acknowledged, others are on their way.
+    while replicas.iter().map(|replica| acknowledged(replica).len()).sum::<usize>() < DEVICES {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let mut server = server;
     server.kill();
     let before: Vec<HashSet<DocId>> = replicas.iter().map(|replica| acknowledged(replica)).collect();
     let acknowledged_before: usize = before.iter().map(HashSet::len).sum();
+    killed.add_permits(DEVICES);
     for task in editing {
         task.await.expect("editing goes on without a server");
     }

@@ -45,13 +45,13 @@ fn situation() -> Projector {
     projector
 }
 
-/// The first commune of 2025 that was made of communes of several provinces of 2022.
+/// The first commune of 2025 that communes of several provinces of 2022 went into whole.
 fn mixed() -> UnitRef {
     let catalog = Catalog::shared();
     let province = |old| catalog.province_of(old).unwrap().unit;
     let mut new = catalog.communes_under(UnitRef::country(UnitList::L2025));
     new.find(|new| {
-        let mut provinces = catalog.predecessors(*new).map(|line| province(line.from));
+        let mut provinces = catalog.predecessors(*new).filter(|line| line.is_default).map(|line| province(line.from));
         let first = provinces.next();
         provinces.any(|other| Some(other) != first)
     })
