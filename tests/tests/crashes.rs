@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use toso_client::{
-    AutoSync, Device, Invite, Receipt, Replica, ReplicaOptions, SyncOptions, SyncState, TeamDraft, enrol,
-};
+use toso_client::{AutoSync, Device, Invite, Replica, ReplicaOptions, SyncOptions, SyncState, TeamDraft, enrol};
 use toso_core::id::DocId;
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::unit::{UnitList, UnitRef};
