@@ -5,6 +5,9 @@ mod receipts;
 mod session;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -11,8 +11,9 @@ use super::view::{CentreTotals, Held, Receipt};
 
 pub(super) const SETTING_TOTALS: &str = "centre-totals";
 pub(super) const SETTING_HELD: &str = "held";
-/// Refusals remembered; the newest stay. 200 of about 120 bytes fit a setting.
-pub(super) const HELD_MAX: usize = 200;
+/// Refusals remembered; the newest stay. Each takes at most 400 bytes (document 18, hash 34, code 20, detail 303), so
+/// they fit a setting (32 KiB).
+pub(super) const HELD_MAX: usize = toso_store::chunk_store::SETTING_BYTES_MAX / 400;
 /// Outbox entries read at a time.
 const OUTBOX_PAGE: usize = 1_000;
 
