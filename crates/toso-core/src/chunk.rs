@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use automerge::Change;
+use automerge::legacy::{Key, ObjectId};
 
 use crate::id::Actor;
 pub use crate::id::ChangeHash;
@@ -101,6 +102,19 @@ impl Chunk {
     /// The author's clock when it was made, in seconds since 1970; shown, never trusted.
     pub fn time_s(&self) -> i64 {
         self.time_s
+    }
+    /// True when it writes one of these fields of the document itself (not of a map in it). Also true when its
+    /// operations cannot be told apart: whoever asks wants to keep somebody from writing them.
+    pub fn writes_any(&self, fields: &[&str]) -> bool {
+        let spares = catch_unwind(AssertUnwindSafe(|| {
+            Change::from_bytes(self.bytes.to_vec()).is_ok_and(|change| {
+                !change.decode().operations.iter().any(|op| {
+                    matches!(op.obj, ObjectId::Root)
+                        && matches!(&op.key, Key::Map(key) if fields.contains(&key.as_str()))
+                })
+            })
+        }));
+        !spares.unwrap_or(false)
     }
     /// The counter of its first operation.
     pub(crate) fn start_op(&self) -> u64 {

@@ -43,6 +43,9 @@ impl std::str::FromStr for ActivityId {
     }
 }
 
+/// The fields of a commune's document that only an officer writes: the sign-off.
+pub const SIGN_OFF_FIELDS: [&str; 2] = ["signed_off_on", "signed_off_by"];
+
 /// A change to a commune's document. Hamlets are named by [`crate::text::hamlet_key`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -40,6 +40,11 @@ impl AccessRole {
         !matches!(self, Self::Viewer)
     }
 
+    /// True when the role may sign a commune's figures off.
+    pub const fn may_sign_off(self) -> bool {
+        matches!(self, Self::Officer | Self::Admin)
+    }
+
     /// True when the role may invite a device with role `other`.
     pub const fn may_invite(self, other: Self) -> bool {
         match self {

@@ -4,8 +4,9 @@
 
 use toso_catalog::Catalog;
 use toso_core::document::{Author, Document};
-use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
 use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::text::Date;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_sync::server::session::CHALLENGES_MAX;
@@ -129,6 +130,26 @@ fn whole_pushes_are_refused_for_role_scope_size_and_carriage() {
     let carried =
         Push { carried: Some(Carried { device: DeviceId([9; 8]), signature: vec![0; 64] }), ..push(commune(), good()) };
     assert_eq!(answer(AccessRole::Recorder, carried), (vec![(None, NackCode::Forbidden)], 0));
+}
+
+#[test]
+fn only_an_officer_signs_off() {
+    let doc = DocId::commune(commune());
+    let author = Author { actor: Actor::new(DEVICE, [2; 8]), at: NOW };
+    let item = |edit| {
+        let change = Document::new(doc).edit(author, &[DocEdit::Commune(edit)]).unwrap().unwrap();
+        vec![PushItem { doc, change: change.bytes().to_vec() }]
+    };
+    let sign_off = || item(CommuneEdit::SignedOffOn(Some(Date::parse("7/9/2022").unwrap())));
+    let households = || item(CommuneEdit::HamletHouseholds { key: "thôn 1".to_owned(), households: Some(90) });
+    let refused = (vec![(Some(0), NackCode::Forbidden)], 0);
+    assert_eq!(answer(AccessRole::Recorder, push(commune(), sign_off())), refused);
+    assert_eq!(answer(AccessRole::Officer, push(commune(), sign_off())), (vec![], 1));
+    assert_eq!(
+        answer(AccessRole::Recorder, push(commune(), households())),
+        (vec![], 1),
+        "hamlets are a recorder's work"
+    );
 }
 
 #[test]

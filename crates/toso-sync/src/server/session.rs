@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 
 use toso_catalog::Catalog;
 use toso_core::chunk::{ChangeHash, Chunk, ChunkError};
-use toso_core::id::Sequence;
+use toso_core::edit::SIGN_OFF_FIELDS;
+use toso_core::id::{DocKind, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_wire::limits::{
@@ -412,7 +413,7 @@ impl ServerSession {
     }
 }
 
-/// Envelope limits → parse (not apply) → document made for this scope → actor is the device's.
+/// Envelope limits → parse (not apply) → document made for this scope → actor is the device's → role may write it.
 fn check_item(
     principal: &Principal,
     scope: UnitRef,
@@ -430,6 +431,9 @@ fn check_item(
     }
     if chunk.actor().device() != principal.device {
         return Err((NackCode::ForeignActor, "the change was made by another device".to_owned()));
+    }
+    if item.doc.kind() == DocKind::Commune && !principal.role.may_sign_off() && chunk.writes_any(&SIGN_OFF_FIELDS) {
+        return Err((NackCode::Forbidden, format!("a {} does not sign off; an officer does", principal.role)));
     }
     Ok(AppendItem { doc: item.doc, hash: chunk.hash(), change: item.change })
 }
