@@ -19,8 +19,9 @@ use toso_catalog::Catalog;
 use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, EditError, MemberEdit, TeamEdit};
+use toso_core::finding::standing_for;
 use toso_core::id::{Actor, DOC_ID_UNIQUE_BYTES, DocId, DocKind};
-use toso_core::record::{Record, TeamLevel};
+use toso_core::record::TeamLevel;
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
@@ -278,14 +279,10 @@ impl Replica {
             return Err(cannot("they are of different kinds"));
         }
         self.scope_of(into, into.kind())?;
-        // Following the marks from `into` must not lead back to `from`.
-        let mut target = into;
-        for _ in 0..DOCUMENTS_MAX {
-            match merged_into(&self.record(target)?) {
-                Some(next) if next == from => return Err(cannot("that would merge them in a circle")),
-                Some(next) if self.store.scope_of(next)?.is_some() => target = next,
-                _ => break,
-            }
+        // With `from` standing for itself, `into` must not end in it.
+        let link = |id| if id == from { Ok(Some(None)) } else { self.merge_link(id) };
+        if standing_for(into, link)? == from {
+            return Err(cannot("that would merge them in a circle"));
         }
         self.edit(from, &[merge_edit(from, Some(into))]).map(|_| ())
     }
@@ -411,14 +408,6 @@ fn merge_edit(from: DocId, into: Option<DocId>) -> DocEdit {
         DocEdit::Team(TeamEdit::MergedInto(into))
     } else {
         DocEdit::Member(MemberEdit::MergedInto(into))
-    }
-}
-
-fn merged_into(record: &Record) -> Option<DocId> {
-    match record {
-        Record::Team(team) => team.merged_into,
-        Record::Member(member) => member.merged_into,
-        _ => None,
     }
 }
 
