@@ -2,7 +2,8 @@
 //!
 //! Both say in `# Contract` what an implementation owes: atomicity, durability, order, and what a crash may leave. The
 //! [`memory`] implementation keeps the same promises except surviving the process; the `conformance` module (behind the
-//! feature of that name, for tests only) proves them for every implementation.
+//! feature of that name, for tests only) proves them for every implementation. `faulty` (behind its feature) has
+//! disks that fail on demand, as far as the contracts allow it.
 //!
 //! Calls block. Async callers give them a thread of their own.
 
@@ -10,6 +11,8 @@ pub mod change_log;
 pub mod chunk_store;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+#[cfg(any(test, feature = "faulty"))]
+pub mod faulty;
 pub mod limits;
 pub mod memory;
 pub mod page;

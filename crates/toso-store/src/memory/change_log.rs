@@ -20,9 +20,9 @@ pub struct MemoryChangeLog {
 }
 
 /// Table and key of a record.
-type Place = (String, Vec<u8>);
+pub(crate) type Place = (String, Vec<u8>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Log {
     /// The entry with sequence `n` is at `n - 1`.
     entries: Vec<LogEntry>,
@@ -36,6 +36,30 @@ impl MemoryChangeLog {
     /// An empty log.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// All records, by table and key.
+    #[cfg(any(test, feature = "faulty"))]
+    pub(crate) fn all_records(&self) -> BTreeMap<Place, Vec<u8>> {
+        self.records.read().clone()
+    }
+
+    /// Puts other records in the place of all there are.
+    #[cfg(any(test, feature = "faulty"))]
+    pub(crate) fn replace_records(&self, records: BTreeMap<Place, Vec<u8>>) {
+        *self.records.write() = records;
+    }
+
+    /// Forgets which chunks the log has, as a log whose index is damaged.
+    #[cfg(any(test, feature = "faulty"))]
+    pub(crate) fn forget_identities(&self) {
+        self.log.write().sequences.clear();
+    }
+}
+
+impl Clone for MemoryChangeLog {
+    fn clone(&self) -> Self {
+        Self { log: RwLock::new(self.log.read().clone()), records: RwLock::new(self.records.read().clone()) }
     }
 }
 

@@ -17,7 +17,7 @@ pub struct MemoryChunkStore {
     state: Mutex<Option<Box<State>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct State {
     documents: BTreeMap<DocId, Document>,
     /// By rising number.
@@ -27,14 +27,14 @@ struct State {
     settings: BTreeMap<Box<str>, Box<[u8]>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Document {
     scope: Scope,
     /// In the order they were stored. Documents have tens of chunks, so a scan beats an index in time and memory.
     chunks: Vec<KeptChunk>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct KeptChunk {
     hash: ChangeHash,
     receipt: Option<Sequence>,
@@ -49,6 +49,12 @@ impl MemoryChunkStore {
 
     fn read<T: Default>(&self, read: impl FnOnce(&State) -> T) -> T {
         self.state.lock().as_deref().map(read).unwrap_or_default()
+    }
+}
+
+impl Clone for MemoryChunkStore {
+    fn clone(&self) -> Self {
+        Self { state: Mutex::new(self.state.lock().clone()) }
     }
 }
 
