@@ -24,6 +24,7 @@ use toso_store::{ChunkStore, OutboxEntry, StoreError, StoredChunk, Transaction};
 use crate::engine::Engine;
 use crate::folder::Kind;
 use crate::group::GroupCommit;
+use crate::key::StoreKey;
 use crate::options::Options;
 use crate::staged::Staged;
 use crate::value::Reader;
@@ -35,6 +36,8 @@ const RECEIPT_SPACE: u8 = b'r';
 const OUTBOX_SPACE: u8 = b'o';
 const CURSOR_SPACE: u8 = b'u';
 const SETTING_SPACE: u8 = b's';
+/// The spaces whose keys begin with a document id, which an encrypted folder hides.
+const ID_SPACES: &[u8] = &[DOCUMENT_SPACE, CHUNK_SPACE, RECEIPT_SPACE];
 
 /// A phone's store on sled.
 #[derive(Debug)]
@@ -54,7 +57,23 @@ struct Counters {
 impl SledChunkStore {
     /// Opens the store in a folder, making it when it is not there.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
-        let engine = Engine::open(folder.as_ref(), Kind::Field, options)?;
+        Self::over(Engine::open(folder.as_ref(), Kind::Field, options)?)
+    }
+
+    /// Opens the store in an encrypted folder, making it when it is not there. The key is the app's to keep: without it
+    /// nothing in the folder can be read again.
+    pub fn open_encrypted(folder: impl AsRef<Path>, options: Options, key: &StoreKey) -> Result<Self, StoreError> {
+        Self::over(Engine::open_encrypted(folder.as_ref(), Kind::Field, key, ID_SPACES, options)?)
+    }
+
+    /// Makes `new` the key that opens this encrypted folder, instead of `old`, which must be the present one. Whole or
+    /// not at all: after a crash exactly one of the two opens it. The data is not encrypted anew, so a thief who has a
+    /// copy of the folder and the old key keeps both; write everything into a new folder after such a theft.
+    pub fn rotate_key(&self, old: &StoreKey, new: &StoreKey) -> Result<(), StoreError> {
+        self.engine.rotate_key(old, new)
+    }
+
+    fn over(engine: Engine) -> Result<Self, StoreError> {
         let mut counters = Counters::default();
         if let Some(body) = engine.get(COUNTERS_KEY)? {
             let mut reader = Reader(&body);
@@ -146,7 +165,11 @@ impl ChunkStore for SledChunkStore {
 
     fn documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError> {
         let _whole = self.engine.read_whole();
-        self.entries(&[DOCUMENT_SPACE], |key, body| Some((parse_scope(body)?, doc_in(key)?))).collect()
+        let documents = self.entries(&[DOCUMENT_SPACE], |key, body| Some((parse_scope(body)?, doc_in(key)?)));
+        let mut documents = documents.collect::<Result<Vec<_>, _>>()?;
+        // The keys of an encrypted folder are in no order.
+        documents.sort_unstable_by_key(|(_, doc)| *doc);
+        Ok(documents)
     }
 
     fn scope_of(&self, doc: DocId) -> Result<Option<Scope>, StoreError> {

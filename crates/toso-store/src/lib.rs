@@ -74,6 +74,14 @@ pub enum StoreError {
         /// What was expected.
         expected: &'static str,
     },
+    /// The key given does not open the folder, or none was given where one is needed, or one where none is.
+    #[error("{path}: {mismatch}")]
+    WrongKey {
+        /// The folder.
+        path: String,
+        /// In which way key and folder do not fit.
+        mismatch: StoreKeyMismatch,
+    },
     /// A store would be made among files that are not its own.
     #[error("{path} is no empty folder (it holds {stranger}); choose another folder or a new name")]
     NotEmpty {
@@ -132,4 +140,21 @@ pub enum StoreError {
     /// Something asked for is not there.
     #[error("no chunk {0} is stored")]
     NotFound(ChangeHash),
+}
+
+/// In which way a key and a folder do not fit together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreKeyMismatch {
+    /// The folder is encrypted under another key.
+    #[error(
+        "it is encrypted under another key; open it with the key it was made or last rotated with, nothing is lost"
+    )]
+    Other,
+    /// The folder is encrypted, and no key was given.
+    #[error("it is encrypted; give the key it was made with")]
+    NoKeyGiven,
+    /// A key was given for a folder that is not encrypted.
+    #[error("it is not encrypted; open it without a key, or use a new folder for encrypted data")]
+    NotEncrypted,
 }
