@@ -18,9 +18,9 @@ pub mod memory;
 pub mod page;
 
 pub use change_log::{
-    Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, Record, RecordChange, RecordStore,
+    Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, Record, RecordChange, RecordStore, Summary,
 };
-pub use chunk_store::{ChunkStore, OutboxEntry, StoredChunk, Transaction};
+pub use chunk_store::{ChunkStore, HeldChunk, OutboxEntry, StoredChunk, Transaction};
 
 use toso_core::chunk::ChangeHash;
 

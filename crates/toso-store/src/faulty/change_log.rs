@@ -9,7 +9,9 @@ use toso_core::unit::Scope;
 
 use super::{WriteFault, failed, full, poisoned};
 use crate::StoreError;
-use crate::change_log::{Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, Record, RecordChange, RecordStore};
+use crate::change_log::{
+    Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, Record, RecordChange, RecordStore, Summary,
+};
 use crate::memory::MemoryChangeLog;
 use crate::memory::change_log::Place;
 
@@ -180,6 +182,10 @@ impl ChangeLog for FaultyChangeLog {
 
     fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {
         self.live.documents(scope)
+    }
+
+    fn summary(&self, scopes: &[Scope], at: Sequence) -> Result<Summary, StoreError> {
+        self.live.summary(scopes, at)
     }
 
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {

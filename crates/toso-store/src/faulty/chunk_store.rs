@@ -7,7 +7,7 @@ use toso_core::unit::{Scope, UnitRef};
 
 use super::{WriteFault, failed, full, poisoned};
 use crate::StoreError;
-use crate::chunk_store::{ChunkStore, OutboxEntry, StoredChunk, Transaction};
+use crate::chunk_store::{ChunkStore, HeldChunk, OutboxEntry, StoredChunk, Transaction};
 use crate::memory::MemoryChunkStore;
 
 /// A breach of the contract, to prove that a simulation would see it.
@@ -163,6 +163,18 @@ impl ChunkStore for FaultyChunkStore {
 
     fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError> {
         self.live.receipts(doc)
+    }
+
+    fn last_receipt(&self) -> Result<Sequence, StoreError> {
+        self.live.last_receipt()
+    }
+
+    fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError> {
+        self.live.keys()
+    }
+
+    fn held(&self) -> Result<Vec<HeldChunk>, StoreError> {
+        self.live.held()
     }
 
     fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError> {

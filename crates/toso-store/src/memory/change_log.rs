@@ -9,7 +9,9 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 
 use crate::StoreError;
-use crate::change_log::{Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, Record, RecordChange, RecordStore};
+use crate::change_log::{
+    Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, Record, RecordChange, RecordStore, Summary,
+};
 use crate::page::PageBuilder;
 
 /// A server's log and records in memory.
@@ -120,6 +122,18 @@ impl ChangeLog for MemoryChangeLog {
         let log = self.log.read();
         let last = scopes.iter().filter_map(|scope| log.of_scope.get(scope)?.last().copied()).max();
         Ok(last.unwrap_or_default())
+    }
+
+    fn summary(&self, scopes: &[Scope], at: Sequence) -> Result<Summary, StoreError> {
+        let log = self.log.read();
+        let scopes: HashSet<_> = scopes.iter().copied().collect();
+        let mut summary = Summary::default();
+        let sequences = scopes.iter().filter_map(|scope| log.of_scope.get(scope)).flatten();
+        for entry in sequences.filter(|sequence| **sequence <= at).filter_map(|sequence| log.entry(*sequence)) {
+            summary.count += 1;
+            summary.digest.toggle(entry.item.doc, &entry.item.hash);
+        }
+        Ok(summary)
     }
 
     fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
