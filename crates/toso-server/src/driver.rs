@@ -204,6 +204,10 @@ impl Driver {
                 self.read(effect);
                 None
             }
+            ServerEffect::VerifyCarried { number, author, signed, signature } => {
+                let author = self.shared.trust.verify_carried(author, &signed, &signature);
+                Some(ServerEvent::CarriedVerified { number, author })
+            }
             ServerEffect::Append { number, scope, author, items } => {
                 self.append(number, desk::batch(scope, author, items, now()));
                 None
