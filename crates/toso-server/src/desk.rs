@@ -83,6 +83,10 @@ impl Desk {
                 let (as_of, totals) = self.totals(units);
                 ServerEvent::Totals { as_of, totals }
             }
+            ServerEffect::VerifyCarried { number, author, signed, signature } => {
+                let author = self.trust.verify_carried(*author, signed, signature);
+                ServerEvent::CarriedVerified { number: *number, author }
+            }
             _ => return Ok(None),
         }))
     }
