@@ -103,3 +103,6 @@ pub enum CarryError {
     #[error(transparent)]
     Rest(#[from] RestError),
 }
+
+#[cfg(test)]
+mod tests;
