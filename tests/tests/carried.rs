@@ -132,8 +132,9 @@ fn two_phones_that_meet_carry_for_each_other() {
 
     scene.b.sync();
     scene.counted(2, 1);
-    let (a, _) = meet(&scene.a, &scene.b);
+    let (a, b) = meet(&scene.a, &scene.b);
     assert_eq!(a["received"], 2, "{a}");
+    assert_eq!((&a["given"], &b["given"]), (&0.into(), &0.into()), "what is delivered is not given again");
     assert_eq!(receipt(&scene.a, &team), "counted");
     scene.a.sync();
     assert_eq!(receipt(&scene.a, &other), "counted");

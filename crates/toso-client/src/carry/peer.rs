@@ -122,6 +122,8 @@ pub struct PeerSession {
     server: ServerId,
     own: UnitRef,
     cargo: Cargo,
+    /// Parcels that this side needs no more.
+    have: Vec<ParcelId>,
     phase: Phase,
     handshake_hash: Vec<u8>,
     heard: Heard,
@@ -148,7 +150,12 @@ impl PeerSession {
         card: DeviceCard,
         server: ServerId,
         cargo: Cargo,
+        mut have: Vec<ParcelId>,
     ) -> Result<(Self, Vec<PeerEffect>), PeerError> {
+        have.extend(cargo.parcels.iter().filter_map(Parcel::id));
+        have.sort_unstable();
+        have.dedup();
+        have.truncate(PARCELS_MAX);
         let noise = |_| PeerError::Protocol("the handshake cannot begin");
         let builder = Builder::new(NOISE.parse().map_err(noise)?).prologue(PROLOGUE).map_err(noise)?;
         let state = match side {
@@ -162,6 +169,7 @@ impl PeerSession {
             card,
             server,
             cargo,
+            have,
             phase: Phase::Handshake(Box::new(state.map_err(noise)?)),
             handshake_hash: Vec::new(),
             heard: Heard::Nothing,
@@ -299,8 +307,8 @@ impl PeerSession {
         }
         self.peer = Some(peer);
         effects.push(PeerEffect::Met(peer));
-        let have: Vec<ParcelId> = self.cargo.parcels.iter().filter_map(Parcel::id).take(PARCELS_MAX).collect();
-        self.say(&Message::Have(have), effects)
+        let have = Message::Have(std::mem::take(&mut self.have));
+        self.say(&have, effects)
     }
 
     fn on_have(&mut self, have: &[ParcelId], effects: &mut Vec<PeerEffect>) -> Result<(), PeerError> {

@@ -56,7 +56,8 @@ impl Replica {
         let credential = self.credential().map_err(CarryError::from)?;
         let pass = CarryPass::load(self.store())?;
         let (cargo, _) = self.cargo(&pass, &credential, credential.unit)?;
-        PeerSession::new(side, self.device.clone(), pass.card, credential.server_id, cargo)
+        let have = Index::load(self.store())?.0.iter().map(|of| of.id).collect();
+        PeerSession::new(side, self.device.clone(), pass.card, credential.server_id, cargo, have)
     }
 
     /// Asks the server for this device's card and the bundle key of a unit. Blocks.
