@@ -73,7 +73,7 @@ impl Desk {
         answer
     }
 
-    /// Answers the effects that only read. Blocks for as long as the store does. `None` for all other effects, which
+    /// Answers the effects that only read or check. Blocks for as long as the store does. `None` for all other effects, which
     /// are the driver's.
     pub fn answer(&self, effect: &ServerEffect) -> Result<Option<ServerEvent>, StoreError> {
         Ok(Some(match effect {

@@ -7,9 +7,11 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{DocId, Epoch, Sequence, ServerId};
 use toso_core::text::PlaceName;
+use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::ChunkStore;
 use toso_store::memory::MemoryChunkStore;
+use toso_sync::{ClientEffect, OutboxBatch};
 use toso_wire::DeviceCard;
 
 use super::bundle::{open, seal};
@@ -82,6 +84,18 @@ fn pass(replica: &Replica) -> CarryPass {
 fn cargo_of(replica: &Replica) -> Cargo {
     let (bytes, _) = replica.make_bundle(None).unwrap();
     open(&pass(replica), server(1), commune(), &bytes).unwrap().cargo
+}
+
+/// The server acknowledges a batch.
+fn acknowledge(replica: &Replica, batch: &OutboxBatch) {
+    let effect = ClientEffect::CommitAck { accepted: batch.items.clone(), through: Sequence(9) };
+    replica.perform(&replica.credential().unwrap(), effect).unwrap();
+}
+
+/// The replica has had a session with the server in this epoch.
+fn met_server(replica: &Replica, epoch: Epoch) {
+    let effect = ClientEffect::KeepSession { epoch, ticket: None, at: TimestampMs(1) };
+    replica.perform(&replica.credential().unwrap(), effect).unwrap();
 }
 
 #[test]
@@ -199,10 +213,10 @@ fn a_larger_parcel_takes_the_place_of_the_smaller_one_within_it() {
     assert!(taker.next_carried().unwrap().is_some(), "again in the next, until it is acknowledged");
     taker.begin_carrying();
     let (batch, _) = taker.next_carried().unwrap().unwrap();
-    taker.commit_ack(&batch.items, Sequence(9)).unwrap();
+    acknowledge(&taker, &batch);
     assert_eq!(taker.carried_len().unwrap(), 1, "without an epoch nothing counts as delivered");
-    taker.keep_session(Epoch(3), None, toso_core::time::TimestampMs(1)).unwrap();
-    taker.commit_ack(&batch.items, Sequence(9)).unwrap();
+    met_server(&taker, Epoch(3));
+    acknowledge(&taker, &batch);
     assert_eq!(taker.carried_len().unwrap(), 0);
 }
 
@@ -211,9 +225,9 @@ fn a_receipt_of_another_epoch_is_not_believed_and_none_empties_the_outbox() {
     let (author, carrier) = (phone(), phone());
     let team = record(&author, "Thôn 1");
     carrier.take_cargo(cargo_of(&author)).unwrap();
-    carrier.keep_session(Epoch(3), None, toso_core::time::TimestampMs(1)).unwrap();
+    met_server(&carrier, Epoch(3));
     let (batch, _) = carrier.next_carried().unwrap().unwrap();
-    carrier.commit_ack(&batch.items, Sequence(9)).unwrap();
+    acknowledge(&carrier, &batch);
     let back = cargo_of(&carrier);
     assert_eq!((back.parcels.len(), back.receipts.len()), (0, 1));
     let elsewhere = CargoReceipt { epoch: Epoch(4), ..back.receipts[0].clone() };
@@ -227,7 +241,7 @@ fn a_receipt_of_another_epoch_is_not_believed_and_none_empties_the_outbox() {
 
     let met = phone();
     record(&met, "Thôn 1");
-    met.keep_session(Epoch(3), None, toso_core::time::TimestampMs(1)).unwrap();
+    met_server(&met, Epoch(3));
     let changes = cargo_of(&met).parcels[0].check(server(1)).unwrap().items;
     let changes = changes.iter().map(|item| (item.doc, item.hash)).collect();
     let foreign = Cargo { receipts: vec![CargoReceipt { changes, ..elsewhere }], ..Cargo::default() };
@@ -247,9 +261,9 @@ fn the_box_takes_its_last_parcel_and_no_more_until_one_is_delivered() {
     }
     let refused = taker.take_cargo(parcel()).expect_err("the box is full");
     assert!(matches!(refused, CarryError::BoxFull), "{refused}");
-    taker.keep_session(Epoch(3), None, toso_core::time::TimestampMs(1)).unwrap();
+    met_server(&taker, Epoch(3));
     let (batch, _) = taker.next_carried().unwrap().unwrap();
-    taker.commit_ack(&batch.items, Sequence(9)).unwrap();
+    acknowledge(&taker, &batch);
     assert_eq!(taker.take_cargo(parcel()).unwrap().parcels, 1, "what was delivered makes room");
     let index = Index::load(taker.store()).unwrap();
     assert_eq!(index.0.len(), CARRY_PARCELS_MAX);
