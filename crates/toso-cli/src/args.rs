@@ -179,6 +179,13 @@ pub(crate) enum FieldCommand {
         #[command(flatten)]
         json: JsonFlag,
     },
+    /// Files that carry unsent changes by other devices: made by one, opened by any device of the unit.
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
+    /// Meet another device over TCP and give each other what waits for a server.
+    Peer(PeerArgs),
     /// The device at a glance.
     Status(JsonFlag),
     /// Write this device's token file, for `report` and `invite`; it holds the device's key, so keep it private.
@@ -194,6 +201,46 @@ pub(crate) struct JsonFlag {
     /// One JSON value on stdout.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    /// Write what waits here for a server into a file.
+    Make {
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// For this unit, `2022/00001`; the device's own by default.
+        #[arg(long, value_name = "LIST/CODE")]
+        unit: Option<String>,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// Take what is in a file, to carry it to the server.
+    Open {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// Fetch this device's card and a unit's bundle key anew (needs the network).
+    Key {
+        /// The unit, `2022/00001`; the device's own by default.
+        #[arg(long, value_name = "LIST/CODE")]
+        unit: Option<String>,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PeerArgs {
+    /// Wait for the other device here; the address is printed on stderr.
+    #[arg(long, value_name = "ADDR", conflicts_with = "connect", required_unless_present = "connect")]
+    pub(crate) listen: Option<String>,
+    /// Where the other device waits.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) connect: Option<String>,
+    #[command(flatten)]
+    pub(crate) json: JsonFlag,
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,7 +12,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn every_command_has_help() {
-    let commands: [&[&str]; 26] = [
+    let commands: [&[&str]; 30] = [
         &[],
         &["serve"],
         &["invite"],
@@ -36,6 +36,10 @@ fn every_command_has_help() {
         &["field", "findings"],
         &["field", "history"],
         &["field", "sync"],
+        &["field", "bundle", "make"],
+        &["field", "bundle", "open"],
+        &["field", "bundle", "key"],
+        &["field", "peer"],
         &["report"],
         &["simulate", "national"],
         &["demo"],

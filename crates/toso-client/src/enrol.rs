@@ -9,6 +9,7 @@ use toso_store::{ChunkStore, StoreError};
 use toso_wire::enrol::signed_enrol;
 pub use toso_wire::enrol::{Invite, InviteError};
 
+use crate::carry::pass::PassAnswer;
 use crate::credential::{Credential, CredentialError};
 use crate::identity::Device;
 use crate::rest::{Rest, RestError};
@@ -54,6 +55,8 @@ struct EnrolResponse {
     server_id: ServerId,
     unit: UnitRef,
     role: String,
+    /// Card and bundle key; absent at a server that has none.
+    carry: Option<PassAnswer>,
 }
 
 /// Exchanges an invite for a credential and keeps it. Blocks. Repeating it with the same invite on the same device
@@ -90,5 +93,9 @@ pub fn enrol(
         role: response.role,
     };
     credential.keep(store)?;
+    // Without a usable one the device works all the same, and can ask again.
+    if let Some(pass) = response.carry.and_then(|answer| answer.read(response.server_id).ok()) {
+        pass.keep(store)?;
+    }
     Ok(credential)
 }

@@ -5,6 +5,7 @@
 //! alive whenever there is a network, [`sync_once`] makes one bounded exchange; both drive the same pure session
 //! machine (`toso-sync`) over one IO loop ([`sync::io_loop`]).
 
+pub mod carry;
 pub mod credential;
 pub mod enrol;
 pub mod identity;
@@ -12,6 +13,7 @@ pub mod replica;
 pub mod rest;
 pub mod sync;
 
+pub use carry::{BundleReport, CarryError, PeerEffect, PeerError, PeerReport, PeerSession, Side, TakeReport};
 pub use credential::{Credential, CredentialError};
 pub use enrol::{EnrolError, Invite, InviteError, enrol};
 pub use identity::{Device, RandomSource};

@@ -1,5 +1,6 @@
 //! A replica: the documents of a device's scopes, edited here, merged with what comes.
 
+mod carry;
 mod performing;
 mod read;
 mod receipts;
@@ -169,6 +170,7 @@ pub struct Replica {
     documents: Mutex<LruCache<DocId, Document>>,
     events: broadcast::Sender<ReplicaEvent>,
     outbox_grew: Notify,
+    carry: Mutex<carry::CarryState>,
 }
 
 impl Replica {
@@ -187,6 +189,7 @@ impl Replica {
             documents: Mutex::new(LruCache::new(cache)),
             events: broadcast::channel(EVENTS_BUFFERED).0,
             outbox_grew: Notify::new(),
+            carry: Mutex::default(),
         })
     }
 

@@ -73,7 +73,7 @@ impl Desk {
         answer
     }
 
-    /// Answers the effects that only read. Blocks for as long as the store does. `None` for all other effects, which
+    /// Answers the effects that only read or check. Blocks for as long as the store does. `None` for all other effects, which
     /// are the driver's.
     pub fn answer(&self, effect: &ServerEffect) -> Result<Option<ServerEvent>, StoreError> {
         Ok(Some(match effect {
@@ -82,6 +82,10 @@ impl Desk {
             ServerEffect::ReadTotals(units) => {
                 let (as_of, totals) = self.totals(units);
                 ServerEvent::Totals { as_of, totals }
+            }
+            ServerEffect::VerifyCarried { number, author, signed, signature } => {
+                let author = self.trust.verify_carried(*author, signed, signature);
+                ServerEvent::CarriedVerified { number: *number, author }
             }
             _ => return Ok(None),
         }))

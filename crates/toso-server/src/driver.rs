@@ -212,7 +212,9 @@ impl Driver {
                 self.read(effect);
                 None
             }
-            ServerEffect::ReadTotals(_) => self.shared.answer(&effect).ok().flatten(),
+            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } => {
+                self.shared.answer(&effect).ok().flatten()
+            }
             ServerEffect::Send(frame) => {
                 self.send(&frame);
                 None

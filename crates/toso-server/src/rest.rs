@@ -6,6 +6,7 @@
 
 mod activity;
 mod admin;
+mod carry;
 mod documents;
 mod enrol;
 mod extract;
@@ -54,6 +55,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/invites", post(admin::invite))
         .route("/v1/devices", get(admin::devices))
         .route("/v1/devices/{id}/revoke", post(admin::revoke))
+        .route("/v1/carry", get(carry::pass))
         .route("/v1/enrol", post(enrol::enrol))
         .route("/healthz", get(ops::health))
         .route("/metrics", get(ops::metrics))

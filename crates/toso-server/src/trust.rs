@@ -6,6 +6,7 @@
 //!
 //! Nothing here reads a clock or a socket: time is an argument.
 
+mod carry;
 mod device;
 mod enrol;
 mod hello;
@@ -15,6 +16,7 @@ mod rest;
 mod ticket;
 mod token;
 
+pub use carry::BundleKey;
 pub use device::DeviceRecord;
 pub use enrol::{DEVICE_NAME_CHARS_MAX, EnrolError, EnrolRequest, Enrolment};
 pub use hello::{CLOCK_SKEW_MS_MAX, NONCE_BYTES};

@@ -8,7 +8,9 @@ use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
-use toso_wire::{Challenge, Delta, Erased, Frame, GoodbyeCode, Interest, NackCode, Proof, Purge, Receipt, Ticket};
+use toso_wire::{
+    Carried, Challenge, Delta, Erased, Frame, GoodbyeCode, Interest, NackCode, Proof, Purge, Receipt, Ticket,
+};
 
 /// What a session starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,9 @@ pub enum ClientEvent {
     Proved(Proof),
     /// Answer to [`ClientEffect::ReadOutbox`]: the next run, or `None` when nothing follows.
     Outbox(Option<OutboxBatch>),
+    /// Answer to [`ClientEffect::ReadOutbox`] when nothing of this device follows: another's batch that it carries, one
+    /// for each PUSH as its author signed it. Its items have the number 0, since they are in no outbox here.
+    Carry(OutboxBatch, Carried),
     /// New entries are in the outbox.
     LocalEdit,
     /// The connection is gone.

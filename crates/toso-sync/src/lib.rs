@@ -17,6 +17,6 @@ pub use backoff::Backoff;
 pub use client::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem, SessionEnd};
 pub use principal::{AccessRole, Principal};
 pub use server::{
-    AppendFailure, AppendItem, AppendOutcome, Authenticated, Opened, OpenedInterest, PageEntry, PageRead, Refusal,
-    RefusalKind, ServerEffect, ServerEvent, ServerSession,
+    AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, Opened, OpenedInterest, PageEntry,
+    PageRead, Refusal, RefusalKind, ServerEffect, ServerEvent, ServerSession, check_item,
 };

@@ -2,7 +2,7 @@
 
 pub mod session;
 
-pub use session::ServerSession;
+pub use session::{ServerSession, check_item};
 
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DeviceId, DocId, Epoch, Sequence};
@@ -29,6 +29,13 @@ pub enum ServerEvent {
         number: u64,
         /// What the log said.
         outcome: Result<AppendOutcome, AppendFailure>,
+    },
+    /// Answer to [`ServerEffect::VerifyCarried`]: who the author is.
+    CarriedVerified {
+        /// The push.
+        number: u64,
+        /// The author as the server knows it, or why its signature counts for nothing.
+        author: Result<Principal, CarriedRefusal>,
     },
     /// Answer to [`ServerEffect::ReadPage`].
     Page(PageRead),
@@ -76,6 +83,21 @@ pub enum Refusal {
     Unauthorized(String),
     /// The device was revoked.
     Revoked,
+}
+
+/// Why a carried push is not taken from its carrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CarriedRefusal {
+    /// Never enrolled here.
+    #[error("the author's device is not enrolled at this server")]
+    UnknownAuthor,
+    /// Shut out.
+    #[error("the author's device was revoked")]
+    RevokedAuthor,
+    /// Forged, or something in the push was changed on the way.
+    #[error("the signature is not the author's over this scope and these changes; ask the author for a new bundle")]
+    BadSignature,
 }
 
 /// The state of the log as a session begins.
@@ -171,6 +193,17 @@ pub enum ServerEffect {
         epoch: Option<Epoch>,
         /// Units and cursors.
         interests: Vec<(UnitRef, Sequence)>,
+    },
+    /// Check an author's signature; answer with [`ServerEvent::CarriedVerified`].
+    VerifyCarried {
+        /// The push.
+        number: u64,
+        /// The author device.
+        author: DeviceId,
+        /// What the author signed ([`toso_wire::signed_carried`]).
+        signed: Vec<u8>,
+        /// Its signature.
+        signature: Vec<u8>,
     },
     /// Append durably; answer with [`ServerEvent::Appended`]. May run beside other effects.
     Append {

@@ -1,5 +1,6 @@
 //! `toso field`: a field device on the command line.
 
+mod carry;
 mod record;
 mod show;
 mod sync;
@@ -43,6 +44,8 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
         FieldCommand::Findings(flag) => show::findings(&replica(store)?, flag.json),
         FieldCommand::History { id, json } => show::history(&replica(store)?, id.parse()?, json.json),
         FieldCommand::Sync { watch, json } => sync::run(&Arc::new(replica(store)?), watch, json.json),
+        FieldCommand::Bundle { command } => carry::bundle(&replica(store)?, command),
+        FieldCommand::Peer(args) => carry::peer(&replica(store)?, &args),
         FieldCommand::Status(flag) => {
             let status = replica(store)?.status()?;
             if flag.json { output::json(&status) } else { output::print(&output::fields(&status)?) }

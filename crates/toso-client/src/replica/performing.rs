@@ -18,7 +18,12 @@ impl Replica {
                 return Ok(Some(ClientEvent::Proved(self.prove(credential, challenge.at, &challenge.nonce))));
             }
             ClientEffect::ReadOutbox { after } => {
-                return Ok(Some(ClientEvent::Outbox(self.outbox_batch(after)?)));
+                if let Some(batch) = self.outbox_batch(after)? {
+                    return Ok(Some(ClientEvent::Outbox(Some(batch))));
+                }
+                // Own changes first; then, one by one, what is carried for others.
+                let carry = |(batch, carried)| ClientEvent::Carry(batch, carried);
+                return Ok(Some(self.next_carried()?.map_or(ClientEvent::Outbox(None), carry)));
             }
             ClientEffect::KeepSession { epoch, ticket, at } => self.keep_session(epoch, ticket, at)?,
             ClientEffect::CommitDelta(delta) => self.commit_delta(delta)?,

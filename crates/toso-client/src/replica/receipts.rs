@@ -10,6 +10,8 @@ use super::Replica;
 use super::view::{CentreTotals, Held, Receipt};
 
 pub(super) const SETTING_TOTALS: &str = "centre-totals";
+/// Set once another phone has said that it delivered something of this one.
+pub(super) const SETTING_HEARD: &str = "carry-heard";
 pub(super) const SETTING_HELD: &str = "held";
 /// Refusals remembered; the newest stay. Each takes at most 400 bytes (document 18, hash 34, code 20, detail 303), so
 /// they fit a setting (32 KiB).
@@ -29,12 +31,19 @@ impl<'a> ReceiptReader<'a> {
     pub(super) fn new(replica: &'a Replica) -> Result<Self, StoreError> {
         let store = replica.store.as_ref();
         let mut unsent = HashSet::new();
+        // A carrier's word is shown, while the outbox keeps its entries until the server itself has spoken.
+        let heard = store.setting(SETTING_HEARD)?.is_some();
         let mut after = 0;
         loop {
             let page = store.outbox(after, OUTBOX_PAGE)?;
             let Some(last) = page.last() else { break };
             after = last.number;
-            unsent.extend(page.iter().map(|entry| entry.doc));
+            for entry in page {
+                let delivered = heard && store.receipts(entry.doc)?.iter().any(|(hash, _)| *hash == entry.hash);
+                if !delivered {
+                    unsent.insert(entry.doc);
+                }
+            }
         }
         let held: Vec<Held> = read_setting(store, SETTING_HELD)?.unwrap_or_default();
         unsent.extend(held.iter().map(|held| held.doc));

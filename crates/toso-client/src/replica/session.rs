@@ -20,6 +20,7 @@ use crate::credential::{Credential, SessionMemory};
 impl Replica {
     /// What a session starts from: for [`toso_sync::ClientSession::new`]. `live` stays connected for live changes.
     pub fn session_start(&self, credential: &Credential, live: bool) -> Result<ClientStart, ReplicaError> {
+        self.begin_carrying();
         let memory = SessionMemory::load(self.store.as_ref())?;
         let cursor = self.store.cursor(credential.unit)?;
         Ok(ClientStart {
@@ -121,6 +122,7 @@ impl Replica {
     }
 
     pub(super) fn commit_ack(&self, accepted: &[OutboxItem], through: Sequence) -> Result<(), StoreError> {
+        self.delivered(accepted, through)?;
         self.store.commit(Transaction {
             outbox_remove: accepted.iter().map(|item| item.number).collect(),
             receipts: accepted.iter().map(|item| (item.doc, item.hash, through)).collect(),
@@ -131,6 +133,12 @@ impl Replica {
     }
 
     pub(super) fn commit_refused(&self, refused: Vec<(OutboxItem, NackCode, String)>) -> Result<(), StoreError> {
+        let (carried, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(|(item, ..)| item.number == 0);
+        // What was refused of another's is the author's to know, who asks the server itself; here it is only carried no more.
+        self.not_deliverable(&carried.into_iter().map(|(item, ..)| item).collect::<Vec<_>>())?;
+        if refused.is_empty() {
+            return Ok(());
+        }
         let mut held: VecDeque<Held> = read_setting(self.store.as_ref(), SETTING_HELD)?.unwrap_or_default();
         let mut transaction = Transaction::default();
         for (item, code, detail) in refused {

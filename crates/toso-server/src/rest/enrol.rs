@@ -12,6 +12,7 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 
 use super::admin::blocking;
+use super::carry::Pass;
 use super::extract::Json;
 use super::problem::Problem;
 use crate::state::{Shared, now};
@@ -37,6 +38,8 @@ pub(super) struct Answer {
     unit: UnitRef,
     role: &'static str,
     expires_at: TimestampMs,
+    /// What it needs to help other phones without a server.
+    carry: Option<Pass>,
 }
 
 /// Enrols a device.
@@ -77,6 +80,7 @@ pub(super) async fn enrol(
         unit: enrolment.unit,
         role: enrolment.role.word(),
         expires_at: enrolment.expires_at,
+        carry: Pass::new(&shared, enrolment.device, enrolment.unit),
     }))
 }
 

@@ -10,7 +10,7 @@ use toso_core::id::{DeviceId, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
-use toso_sync::{AccessRole, Refusal};
+use toso_sync::{AccessRole, CarriedRefusal, Refusal};
 use toso_wire::enrol::{Invite, signed_enrol, signed_rest};
 use toso_wire::{ChallengeReason, Proof, signed_hello};
 
@@ -318,4 +318,57 @@ fn a_devices_rest_call_must_be_signed_for_this_very_request_and_time() {
     assert_eq!(call(Some(&late)), Err(RestRefusal::Clock { off_ms: CLOCK_SKEW_MS_MAX + 1 }));
     assert_eq!(trust.caller(None, Some(&good), "GET", "/", NOW), Err(RestRefusal::NoToken));
     assert_eq!(trust.caller(Some("!"), Some(&good), "GET", "/", NOW), Err(RestRefusal::NoToken));
+}
+
+#[test]
+fn a_card_says_who_a_device_is_and_is_signed_by_the_servers_key() {
+    let Place { trust, .. } = place();
+    let enrolment = enrolled(&trust, 1, AccessRole::Recorder);
+    let card = trust.card(enrolment.device).unwrap();
+    assert_eq!((card.device(), card.server()), (enrolment.device, trust.server()));
+    assert_eq!((card.unit, card.role.as_str()), (commune(), "recorder"));
+    let root = ed25519_dalek::VerifyingKey::from_bytes(&card.root).unwrap();
+    let signature = ed25519_dalek::Signature::from_bytes(&card.signature);
+    root.verify_strict(&card.signed(), &signature).unwrap();
+    assert!(trust.card(DeviceId([9; 8])).is_none());
+    trust.revoke(enrolment.device).unwrap();
+    assert!(trust.card(enrolment.device).is_none(), "a revoked device gets no card");
+}
+
+#[test]
+fn a_carried_batch_counts_only_under_its_authors_own_signature_while_it_is_welcome() {
+    let Place { trust, .. } = place();
+    let author = enrolled(&trust, 1, AccessRole::Recorder).device;
+    let other = enrolled(&trust, 2, AccessRole::Recorder).device;
+    let signature = key(1).sign(b"batch").to_bytes();
+    assert_eq!(trust.verify_carried(author, b"batch", &signature).unwrap().device, author);
+    for (device, signed, signature, refusal) in [
+        (author, b"other".as_slice(), signature.as_slice(), CarriedRefusal::BadSignature),
+        (author, b"batch", &signature[1..], CarriedRefusal::BadSignature),
+        (author, b"batch", &[], CarriedRefusal::BadSignature),
+        (other, b"batch", &signature, CarriedRefusal::BadSignature),
+        (DeviceId([9; 8]), b"batch", &signature, CarriedRefusal::UnknownAuthor),
+    ] {
+        assert_eq!(trust.verify_carried(device, signed, signature), Err(refusal));
+    }
+    trust.revoke(author).unwrap();
+    assert_eq!(trust.verify_carried(author, b"batch", &signature), Err(CarriedRefusal::RevokedAuthor));
+}
+
+#[test]
+fn a_revocation_gives_the_units_that_the_device_could_read_another_bundle_key() {
+    let Place { trust, .. } = place();
+    let catalog = toso_catalog::Catalog::shared();
+    let neighbour = UnitRef::new(UnitList::L2022, "00004").unwrap();
+    let device = enrolled(&trust, 1, AccessRole::Recorder).device;
+    let before = [commune(), neighbour].map(|unit| trust.bundle_key(catalog, unit));
+    assert_ne!(before[0].key, before[1].key, "each unit has a key of its own");
+    assert_eq!(trust.bundle_key(catalog, commune()).key, before[0].key, "the same until somebody is revoked");
+    trust.revoke(device).unwrap();
+    let after = [commune(), neighbour].map(|unit| trust.bundle_key(catalog, unit));
+    assert_eq!((before[0].generation, after[0].generation), (0, 1));
+    assert_ne!(before[0].key, after[0].key);
+    assert_eq!(before[1].key, after[1].key, "a unit that it could not read keeps its key");
+    trust.revoke(device).unwrap();
+    assert_eq!(trust.bundle_key(catalog, commune()).generation, 1, "repeating it changes nothing");
 }

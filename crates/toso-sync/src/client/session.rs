@@ -6,7 +6,7 @@ use toso_core::id::Sequence;
 use toso_core::unit::UnitRef;
 use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PROTOCOL_VERSION, PUSH_WINDOW};
 use toso_wire::{
-    Ack, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt, Welcome,
+    Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt, Welcome,
     encoded_push_len,
 };
 
@@ -107,6 +107,7 @@ impl ClientSession {
             ClientEvent::Frame(frame) => self.on_frame(frame, &mut effects),
             ClientEvent::Proved(proof) => self.on_proved(proof, &mut effects),
             ClientEvent::Outbox(batch) => self.on_outbox(batch, &mut effects),
+            ClientEvent::Carry(batch, carried) => self.on_carry(batch, carried, &mut effects),
             ClientEvent::LocalEdit => self.outbox_dirty = true,
             ClientEvent::Disconnected => self.end(SessionEnd::Lost, &mut effects),
         }
@@ -235,6 +236,13 @@ impl ClientSession {
         }
     }
 
+    fn on_carry(&mut self, batch: OutboxBatch, carried: Carried, effects: &mut Vec<ClientEffect>) {
+        self.reading_outbox = false;
+        let push = Push { carried: Some(carried), ..self.register(batch) };
+        effects.push(ClientEffect::Send(Frame::Push(push)));
+        self.outbox_dirty = true;
+    }
+
     fn read_outbox(&mut self, effects: &mut Vec<ClientEffect>) {
         if self.outbox_dirty && !self.reading_outbox && self.under_way.len() < PUSH_WINDOW {
             self.reading_outbox = true;
@@ -278,7 +286,8 @@ impl ClientSession {
     fn register(&mut self, batch: OutboxBatch) -> Push {
         let number = self.next_push;
         self.next_push += 1;
-        self.outbox_read = batch.items.iter().map(|item| item.number).max().unwrap_or(self.outbox_read);
+        // Carried items have no number and leave the reading position where it is.
+        self.outbox_read = batch.items.iter().map(|item| item.number).fold(self.outbox_read, u64::max);
         let push = push_frame(number, &batch);
         self.under_way.insert(number, UnderWay { items: batch.items, refused: BTreeMap::new() });
         push

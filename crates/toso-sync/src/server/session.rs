@@ -1,6 +1,6 @@
 //! The server's session machine: HELLO → prove → open → live, then pushes, pages and receipts side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use toso_catalog::Catalog;
@@ -13,13 +13,13 @@ use toso_wire::limits::{
     DETAIL_BYTES_MAX, INTERESTS_MAX, PAGE_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW,
 };
 use toso_wire::{
-    Ack, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Push, Receipt, RetryAfter, Ticket, UnitTotals,
-    Welcome, pack_delta,
+    Ack, Carried, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Push, Receipt, RetryAfter, Ticket,
+    UnitTotals, Welcome, pack_delta, signed_carried,
 };
 
 use super::{
-    AppendFailure, AppendItem, AppendOutcome, Authenticated, Opened, PageRead, Refusal, RefusalKind, ServerEffect,
-    ServerEvent,
+    AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, Opened, PageRead, Refusal, RefusalKind,
+    ServerEffect, ServerEvent,
 };
 use crate::principal::Principal;
 
@@ -38,6 +38,10 @@ pub struct ServerSession {
     follows: Vec<Follow>,
     next_push: u64,
     appending: BTreeMap<u64, Vec<ChangeHash>>,
+    /// Carried pushes whose author's signature is being checked.
+    verifying: BTreeMap<u64, Push>,
+    /// Pushes being appended that this device only carried.
+    carried: BTreeSet<u64>,
     own: Vec<RangeInclusive<u64>>,
     reading_page: bool,
     reading_totals: bool,
@@ -86,6 +90,8 @@ impl ServerSession {
             follows: Vec::new(),
             next_push: 1,
             appending: BTreeMap::new(),
+            verifying: BTreeMap::new(),
+            carried: BTreeSet::new(),
             own: Vec::new(),
             reading_page: false,
             reading_totals: false,
@@ -108,6 +114,7 @@ impl ServerSession {
             Phase::AwaitHello | Phase::Ended => true,
             Phase::Live => {
                 self.appending.is_empty()
+                    && self.verifying.is_empty()
                     && !self.reading_page
                     && !self.reading_totals
                     && !self.follows.iter().any(Follow::wants_page)
@@ -127,6 +134,7 @@ impl ServerSession {
             ServerEvent::Authenticated(result) => self.on_authenticated(result, &mut effects),
             ServerEvent::Opened(opened) => self.on_opened(now, &opened, &mut effects),
             ServerEvent::Appended { number, outcome } => self.on_appended(number, outcome, &mut effects),
+            ServerEvent::CarriedVerified { number, author } => self.on_carried_verified(number, author, &mut effects),
             ServerEvent::Page(page) => self.on_page(page, &mut effects),
             ServerEvent::Grew { unit, through } => self.grow(unit, through),
             ServerEvent::Counted(through) => self.counted = self.counted.max(through),
@@ -240,12 +248,11 @@ impl ServerSession {
         let Some(principal) = self.principal else {
             return;
         };
-        if push.number != self.next_push || self.appending.len() >= PUSH_WINDOW {
+        let under_way = self.appending.len() + self.verifying.len();
+        if push.number != self.next_push || under_way >= PUSH_WINDOW {
             let detail = format!(
-                "push {} came while {} was expected and {} of at most {PUSH_WINDOW} were under way",
-                push.number,
-                self.next_push,
-                self.appending.len()
+                "push {} came while {} was expected and {under_way} of at most {PUSH_WINDOW} were under way",
+                push.number, self.next_push
             );
             return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
         }
@@ -260,17 +267,26 @@ impl ServerSession {
         } else if !principal.may_push(self.catalog, push.scope) {
             let detail = format!("{} is no commune inside the device's unit {}", push.scope, principal.unit);
             Some((NackCode::OutOfScope, detail))
-        } else if push.carried.is_some() {
-            Some((NackCode::Forbidden, "this server accepts pushes from their author only".to_owned()))
+        } else if push.carried.as_ref().is_some_and(|carried| carried.signature.is_empty()) {
+            Some((NackCode::Forbidden, "a carried push needs its author's signature".to_owned()))
         } else {
             None
         };
         if let Some((code, detail)) = whole {
             return nack(push.number, None, code, &detail, effects);
         }
+        if push.carried.is_some() {
+            self.on_carried(push, effects);
+        } else {
+            self.append_checked(&principal, push, effects);
+        }
+    }
+
+    /// Appends what `author` may write, and refuses the rest item by item.
+    fn append_checked(&mut self, author: &Principal, push: Push, effects: &mut Vec<ServerEffect>) {
         let mut items = Vec::with_capacity(push.items.len());
         for (index, item) in (0..).zip(push.items) {
-            match check_item(&principal, push.scope, item) {
+            match check_item(author, push.scope, item) {
                 Ok(item) => items.push(item),
                 Err((code, detail)) => nack(push.number, Some(index), code, &detail, effects),
             }
@@ -279,7 +295,47 @@ impl ServerSession {
             return;
         }
         self.appending.insert(push.number, items.iter().map(|item| item.hash).collect());
-        effects.push(ServerEffect::Append { number: push.number, scope: push.scope, author: principal.device, items });
+        effects.push(ServerEffect::Append { number: push.number, scope: push.scope, author: author.device, items });
+    }
+
+    /// The signature is over all changes, so each of them must be one before it can be checked.
+    fn on_carried(&mut self, push: Push, effects: &mut Vec<ServerEffect>) {
+        let Some(Carried { device, signature }) = push.carried.clone() else {
+            return;
+        };
+        let hashes = push.items.iter().map(|item| Chunk::parse(&item.change).map(|chunk| (item.doc, chunk.hash())));
+        match hashes.collect::<Result<Vec<_>, _>>() {
+            Ok(changes) => {
+                let (number, signed) = (push.number, signed_carried(push.scope, device, changes));
+                self.verifying.insert(number, push);
+                effects.push(ServerEffect::VerifyCarried { number, author: device, signed, signature });
+            }
+            Err(error) => nack(push.number, None, chunk_code(&error), &error.to_string(), effects),
+        }
+    }
+
+    /// What the carrier may do was checked when the push came; from here on the author's rights decide.
+    fn on_carried_verified(
+        &mut self,
+        number: u64,
+        author: Result<Principal, CarriedRefusal>,
+        effects: &mut Vec<ServerEffect>,
+    ) {
+        let Some(push) = self.verifying.remove(&number) else {
+            return;
+        };
+        match author {
+            Err(refusal) => nack(number, None, NackCode::Forbidden, &refusal.to_string(), effects),
+            Ok(author) if !author.may_push(self.catalog, push.scope) => {
+                let detail =
+                    format!("the author, a {} of {}, may not write in {}", author.role, author.unit, push.scope);
+                nack(number, None, NackCode::OutOfScope, &detail, effects);
+            }
+            Ok(author) => {
+                self.carried.insert(number);
+                self.append_checked(&author, push, effects);
+            }
+        }
     }
 
     fn on_appended(
@@ -291,9 +347,11 @@ impl ServerSession {
         if self.appending.remove(&number).is_none() {
             return;
         }
+        let carried = self.carried.remove(&number);
         match outcome {
             Ok(outcome) => {
-                if let Some(first) = outcome.first_new.filter(|_| outcome.new > 0) {
+                // What it carried for another comes back to it like anyone's: the carrier may have forgotten it since.
+                if let Some(first) = outcome.first_new.filter(|_| outcome.new > 0 && !carried) {
                     self.remember_own(first.0..=first.0 + (outcome.new - 1));
                 }
                 self.acked_through = self.acked_through.max(outcome.through);
@@ -414,18 +472,15 @@ impl ServerSession {
 }
 
 /// Envelope limits → parse (not apply) → document made for this scope → actor is the device's → role may write it.
-fn check_item(
+///
+/// The same check is made by a phone that takes another's changes to carry them, so that it takes nothing that the server
+/// would refuse.
+pub fn check_item(
     principal: &Principal,
     scope: UnitRef,
     item: toso_wire::PushItem,
 ) -> Result<AppendItem, (NackCode, String)> {
-    let chunk = Chunk::parse(&item.change).map_err(|error| {
-        let code = match error {
-            ChunkError::TooLarge { .. } => NackCode::TooLarge,
-            _ => NackCode::Malformed,
-        };
-        (code, error.to_string())
-    })?;
+    let chunk = Chunk::parse(&item.change).map_err(|error| (chunk_code(&error), error.to_string()))?;
     if !item.doc.belongs_to(scope) {
         return Err((NackCode::WrongDocument, format!("document {} was not made for {scope}", item.doc)));
     }
@@ -436,6 +491,13 @@ fn check_item(
         return Err((NackCode::Forbidden, format!("a {} does not sign off; an officer does", principal.role)));
     }
     Ok(AppendItem { doc: item.doc, hash: chunk.hash(), change: item.change })
+}
+
+fn chunk_code(error: &ChunkError) -> NackCode {
+    match error {
+        ChunkError::TooLarge { .. } => NackCode::TooLarge,
+        _ => NackCode::Malformed,
+    }
 }
 
 fn nack(number: u64, item: Option<u32>, code: NackCode, detail: &str, effects: &mut Vec<ServerEffect>) {

@@ -1,0 +1,87 @@
+//! What phones need to help each other where no server is in reach: cards, bundle keys, and the check of what one carried
+//! for another.
+//!
+//! A bundle key belongs to a unit and a generation. The generation is the number of revoked devices that could read the
+//! unit: it rises with every revocation, so a device that was shut out lacks the keys of all later bundles, and nothing has
+//! to be stored or counted beside the devices themselves.
+
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use toso_catalog::Catalog;
+use toso_core::id::DeviceId;
+use toso_core::unit::UnitRef;
+use toso_sync::{CarriedRefusal, Principal};
+use toso_wire::DeviceCard;
+use zeroize::Zeroizing;
+
+use super::Trust;
+use super::keys::RootKeys;
+
+/// What bundle keys are derived from the root key for.
+const BUNDLE_KEY_CONTEXT: &str = "toso 2022-09-19 bundle key v1";
+
+/// A unit's key for bundles.
+#[derive(Clone)]
+pub struct BundleKey {
+    /// The unit.
+    pub unit: UnitRef,
+    /// Rises when a device of the unit is revoked.
+    pub generation: u32,
+    /// The key.
+    pub key: Zeroizing<[u8; 32]>,
+}
+
+impl Trust {
+    /// The card of an enrolled device that may still work.
+    pub fn card(&self, id: DeviceId) -> Option<DeviceCard> {
+        let device = self.device(id).filter(|device| !device.revoked)?;
+        let mut card = DeviceCard {
+            root: self.keys.public_bytes().try_into().ok()?,
+            key: device.public_key,
+            unit: device.unit,
+            role: device.role.clone(),
+            signature: [0; 64],
+        };
+        card.signature = self.keys.signing_key()?.sign(&card.signed()).to_bytes();
+        Some(card)
+    }
+
+    /// A unit's present bundle key. Whether the asker may have it is for the caller to say.
+    pub fn bundle_key(&self, catalog: &Catalog, unit: UnitRef) -> BundleKey {
+        let readers = self.devices(|of| of == unit || catalog.covers(of, unit));
+        let revoked = readers.iter().filter(|device| device.revoked).count();
+        let generation = u32::try_from(revoked).unwrap_or(u32::MAX);
+        let secret = self.keys.secret();
+        let material = Zeroizing::new([&*secret, unit.to_key().as_slice(), &generation.to_be_bytes()].concat());
+        let key = Zeroizing::new(blake3::derive_key(BUNDLE_KEY_CONTEXT, &material));
+        BundleKey { unit, generation, key }
+    }
+
+    /// Who made a carried batch, when the signature is its.
+    pub fn verify_carried(
+        &self,
+        author: DeviceId,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> Result<Principal, CarriedRefusal> {
+        let device = self.device(author).ok_or(CarriedRefusal::UnknownAuthor)?;
+        if device.revoked {
+            return Err(CarriedRefusal::RevokedAuthor);
+        }
+        let signature = Signature::from_slice(signature).map_err(|_| CarriedRefusal::BadSignature)?;
+        let key = VerifyingKey::from_bytes(&device.public_key).map_err(|_| CarriedRefusal::BadSignature)?;
+        key.verify_strict(signed, &signature).map_err(|_| CarriedRefusal::BadSignature)?;
+        Ok(device.principal())
+    }
+}
+
+impl RootKeys {
+    /// The root key's secret, to derive from.
+    fn secret(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.root.private().to_bytes().to_vec())
+    }
+
+    /// The root key, to sign what is no token.
+    fn signing_key(&self) -> Option<SigningKey> {
+        Some(SigningKey::from_bytes(self.secret().as_slice().try_into().ok()?))
+    }
+}

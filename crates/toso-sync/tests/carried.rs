@@ -1,0 +1,230 @@
+//! Pushes that another device carries: whose rights count, what is checked before the log sees anything, and how each
+//! refusal is said. The signature itself is the driver's to check; here its answer is given.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
+
+use toso_catalog::Catalog;
+use toso_core::chunk::Chunk;
+use toso_core::document::{Author, Document};
+use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
+use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::text::Date;
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitRef};
+use toso_sync::{
+    AccessRole, AppendOutcome, Authenticated, CarriedRefusal, ClientEffect, ClientEvent, ClientSession, ClientStart,
+    Opened, OpenedInterest, OutboxBatch, OutboxItem, PageEntry, PageRead, Principal, ServerEffect, ServerEvent,
+    ServerSession,
+};
+use toso_wire::limits::PUSH_WINDOW;
+use toso_wire::{Carried, Frame, Hello, Interest, NackCode, Proof, Push, PushItem, Welcome, signed_carried};
+
+const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
+const CARRIER: DeviceId = DeviceId([1; 8]);
+const AUTHOR: DeviceId = DeviceId([2; 8]);
+
+fn unit(text: &str) -> UnitRef {
+    text.parse().unwrap()
+}
+
+fn commune() -> Scope {
+    unit("2022/00001")
+}
+
+fn principal(device: DeviceId, role: AccessRole, unit: UnitRef) -> Principal {
+    Principal { device, role, unit }
+}
+
+/// A live session of the carrier.
+fn session(role: AccessRole) -> ServerSession {
+    let mut session = ServerSession::new(Catalog::shared());
+    let interest = Interest { unit: commune(), cursor: Sequence::ZERO, digest: Digest::default() };
+    let hello = Hello {
+        protocol: 1,
+        proof: Proof::Ticket(vec![1; 28]),
+        epoch: None,
+        interests: vec![interest],
+        live: true,
+        push: None,
+    };
+    session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
+    let authenticated = Authenticated { principal: principal(CARRIER, role, commune()), ticket: None };
+    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    let interests = vec![OpenedInterest { cursor: Sequence::ZERO, last: Sequence::ZERO, pending: 0 }];
+    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), interests }));
+    session
+}
+
+fn item(author: DeviceId, doc: DocId, edit: DocEdit) -> PushItem {
+    let author = Author { actor: Actor::new(author, [2; 8]), at: NOW };
+    PushItem { doc, change: Document::new(doc).edit(author, &[edit]).unwrap().unwrap().bytes().to_vec() }
+}
+
+fn team(author: DeviceId, hamlet: &str) -> PushItem {
+    let doc = DocId::hamlet_team(commune(), hamlet, 0);
+    item(author, doc, DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9))))
+}
+
+fn push(number: u64, items: Vec<PushItem>) -> Frame {
+    let carried = Some(Carried { device: AUTHOR, signature: vec![7; 64] });
+    Frame::Push(Push { number, scope: commune(), items, carried })
+}
+
+/// The refusals among effects, and what goes to the log.
+fn outcome(effects: &[ServerEffect]) -> (Vec<(Option<u32>, NackCode)>, Vec<(DeviceId, usize)>) {
+    let nacks = effects.iter().filter_map(|effect| match effect {
+        ServerEffect::Send(Frame::Nack(nack)) => Some((nack.item, nack.code)),
+        _ => None,
+    });
+    let appends = effects.iter().filter_map(|effect| match effect {
+        ServerEffect::Append { author, items, .. } => Some((*author, items.len())),
+        _ => None,
+    });
+    (nacks.collect(), appends.collect())
+}
+
+fn verified(session: &mut ServerSession, author: Result<Principal, CarriedRefusal>) -> Vec<ServerEffect> {
+    session.handle(NOW, ServerEvent::CarriedVerified { number: 1, author })
+}
+
+#[test]
+fn a_carried_push_is_verified_first_and_stands_in_the_log_as_its_authors() {
+    let mut session = session(AccessRole::Recorder);
+    let items = vec![team(AUTHOR, "thôn 1"), team(AUTHOR, "thôn 2")];
+    let changes: Vec<_> = items.iter().map(|item| (item.doc, Chunk::parse(&item.change).unwrap().hash())).collect();
+    let effects = session.handle(NOW, ServerEvent::Frame(push(1, items)));
+    assert_eq!(outcome(&effects), (vec![], vec![]), "nothing goes to the log before the signature is checked");
+    assert!(!session.is_quiescent());
+    let Some(ServerEffect::VerifyCarried { number: 1, author, signed, signature }) = effects.first() else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((*author, signature.as_slice()), (AUTHOR, [7; 64].as_slice()));
+    assert_eq!(*signed, signed_carried(commune(), AUTHOR, changes));
+    let effects = verified(&mut session, Ok(principal(AUTHOR, AccessRole::Recorder, commune())));
+    assert_eq!(outcome(&effects), (vec![], vec![(AUTHOR, 2)]));
+    assert_eq!(
+        outcome(&verified(&mut session, Ok(principal(AUTHOR, AccessRole::Recorder, commune())))),
+        (vec![], vec![])
+    );
+}
+
+#[test]
+fn every_refusal_of_an_author_is_told_and_appends_nothing() {
+    for (answer, code) in [
+        (Err(CarriedRefusal::UnknownAuthor), NackCode::Forbidden),
+        (Err(CarriedRefusal::RevokedAuthor), NackCode::Forbidden),
+        (Err(CarriedRefusal::BadSignature), NackCode::Forbidden),
+        (Ok(principal(AUTHOR, AccessRole::Viewer, commune())), NackCode::OutOfScope),
+        (Ok(principal(AUTHOR, AccessRole::Recorder, unit("2022/00004"))), NackCode::OutOfScope),
+    ] {
+        let mut session = session(AccessRole::Recorder);
+        session.handle(NOW, ServerEvent::Frame(push(1, vec![team(AUTHOR, "thôn 1")])));
+        let effects = verified(&mut session, answer);
+        assert_eq!(outcome(&effects), (vec![(None, code)], vec![]), "{answer:?}");
+        assert!(session.is_quiescent() || !effects.is_empty());
+    }
+}
+
+#[test]
+fn a_carrier_without_rights_or_signature_is_refused_unverified() {
+    let unsigned = Push {
+        number: 1,
+        scope: commune(),
+        items: vec![team(AUTHOR, "thôn 1")],
+        carried: Some(Carried { device: AUTHOR, signature: Vec::new() }),
+    };
+    for (role, frame) in [
+        (AccessRole::Viewer, push(1, vec![team(AUTHOR, "thôn 1")])),
+        (AccessRole::Recorder, Frame::Push(unsigned)),
+        (AccessRole::Recorder, push(1, vec![PushItem { change: vec![0; 9], ..team(AUTHOR, "thôn 1") }])),
+    ] {
+        let effects = session(role).handle(NOW, ServerEvent::Frame(frame));
+        let (nacks, appends) = outcome(&effects);
+        assert_eq!((nacks.len(), appends.len()), (1, 0));
+        assert!(!effects.iter().any(|effect| matches!(effect, ServerEffect::VerifyCarried { .. })));
+    }
+}
+
+/// The carrier is an officer, the author is none: carrying gives nobody more rights than they have.
+#[test]
+fn actor_and_role_are_the_authors_and_not_the_carriers() {
+    let signed_off = DocEdit::Commune(CommuneEdit::SignedOffOn(Some(Date::parse("7/9/2022").unwrap())));
+    let items =
+        vec![team(CARRIER, "thôn 1"), item(AUTHOR, DocId::commune(commune()), signed_off), team(AUTHOR, "thôn 2")];
+    for (role, nacks, appended) in [
+        (AccessRole::Recorder, vec![(Some(0), NackCode::ForeignActor), (Some(1), NackCode::Forbidden)], 1),
+        (AccessRole::Officer, vec![(Some(0), NackCode::ForeignActor)], 2),
+    ] {
+        let mut session = session(AccessRole::Officer);
+        session.handle(NOW, ServerEvent::Frame(push(1, items.clone())));
+        let effects = verified(&mut session, Ok(principal(AUTHOR, role, commune())));
+        assert_eq!(outcome(&effects), (nacks, vec![(AUTHOR, appended)]));
+    }
+}
+
+#[test]
+fn pushes_being_verified_count_against_the_window() {
+    let mut session = session(AccessRole::Recorder);
+    let number = |number: usize| u64::try_from(number).unwrap();
+    for index in 1..=PUSH_WINDOW {
+        let effects = session.handle(NOW, ServerEvent::Frame(push(number(index), vec![team(AUTHOR, "thôn 1")])));
+        assert!(matches!(effects.first(), Some(ServerEffect::VerifyCarried { .. })));
+    }
+    let effects = session.handle(NOW, ServerEvent::Frame(push(number(PUSH_WINDOW + 1), vec![team(AUTHOR, "thôn 1")])));
+    assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Goodbye(_)))), "{effects:?}");
+}
+
+/// A carrier that has forgotten since what it carried must be able to get it back, so it is sent like anyone's.
+#[test]
+fn what_was_carried_comes_back_to_the_carrier() {
+    let mut session = session(AccessRole::Recorder);
+    let item = team(AUTHOR, "thôn 1");
+    session.handle(NOW, ServerEvent::Frame(push(1, vec![item.clone()])));
+    verified(&mut session, Ok(principal(AUTHOR, AccessRole::Recorder, commune())));
+    let outcome = AppendOutcome { first_new: Some(Sequence(1)), new: 1, through: Sequence(1) };
+    let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome: Ok(outcome) });
+    assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Ack(_)))), "{effects:?}");
+    let entry = PageEntry {
+        sequence: Sequence(1),
+        scope: commune(),
+        author: AUTHOR,
+        doc: item.doc,
+        hash: Chunk::parse(&item.change).unwrap().hash(),
+        change: item.change,
+    };
+    let page = PageRead { unit: commune(), entries: vec![entry], through: Sequence(1), more: false };
+    let effects = session.handle(NOW, ServerEvent::Page(page));
+    let delta = effects.iter().find_map(|effect| match effect {
+        ServerEffect::Send(Frame::Delta(delta)) => Some(delta),
+        _ => None,
+    });
+    assert_eq!(delta.unwrap().groups[0].items.len(), 1);
+}
+
+/// The phone's side: a carried batch goes out as its author signed it, and its items leave the reading position alone.
+#[test]
+fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
+    let start =
+        ClientStart { proof: Proof::Ticket(vec![1; 28]), epoch: None, interests: Vec::new(), live: true, first: None };
+    let (mut session, _) = ClientSession::new(start);
+    let batch = |number, author| {
+        let item = team(author, "thôn 1");
+        let hash = Chunk::parse(&item.change).unwrap().hash();
+        OutboxBatch { scope: commune(), items: vec![OutboxItem { number, doc: item.doc, hash, change: item.change }] }
+    };
+    let pushed = |effects: &[ClientEffect]| {
+        effects.iter().find_map(|effect| match effect {
+            ClientEffect::Send(Frame::Push(push)) => Some((push.number, push.carried.clone())),
+            _ => None,
+        })
+    };
+    session.handle(ClientEvent::Connected);
+    let welcome = Welcome { epoch: Epoch(1), at: NOW, ticket: None, pending: 0 };
+    session.handle(ClientEvent::Frame(Frame::Welcome(welcome)));
+    let effects = session.handle(ClientEvent::Outbox(Some(batch(5, CARRIER))));
+    assert_eq!(pushed(&effects), Some((1, None)));
+    let carried = Carried { device: AUTHOR, signature: vec![7; 64] };
+    let effects = session.handle(ClientEvent::Carry(batch(0, AUTHOR), carried.clone()));
+    assert_eq!(pushed(&effects), Some((2, Some(carried))));
+    assert!(effects.contains(&ClientEffect::ReadOutbox { after: 5 }), "{effects:?}");
+}
