@@ -4,13 +4,13 @@ mod carry;
 mod performing;
 mod read;
 mod receipts;
+mod reconciling;
 mod session;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, EditError, MemberEdit, TeamEdit};
 use toso_core::finding::standing_for;
-use toso_core::id::{Actor, DOC_ID_UNIQUE_BYTES, DocId, DocKind};
+use toso_core::id::{Actor, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind};
 use toso_core::record::TeamLevel;
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
@@ -171,6 +171,8 @@ pub struct Replica {
     events: broadcast::Sender<ReplicaEvent>,
     outbox_grew: Notify,
     carry: Mutex<carry::CarryState>,
+    /// Of everything here; absent until it is asked for again.
+    digest: Mutex<Option<Digest>>,
 }
 
 impl Replica {
@@ -190,6 +192,7 @@ impl Replica {
             events: broadcast::channel(EVENTS_BUFFERED).0,
             outbox_grew: Notify::new(),
             carry: Mutex::default(),
+            digest: Mutex::default(),
         })
     }
 
@@ -365,6 +368,7 @@ impl Replica {
         let transaction =
             Transaction { chunks: vec![stored], outbox_add: vec![chunk.hash()], ..Transaction::default() };
         self.store.commit(transaction)?;
+        self.chunks_changed();
         documents.put(doc, document);
         self.announce(ReplicaEvent::Documents(vec![doc]));
         self.outbox_grew.notify_one();
@@ -423,12 +427,4 @@ fn merge_edit(from: DocId, into: Option<DocId>) -> DocEdit {
     } else {
         DocEdit::Member(MemberEdit::MergedInto(into))
     }
-}
-
-/// Newest last, at most `max`.
-pub(crate) fn push_bounded<T>(list: &mut VecDeque<T>, item: T, max: usize) {
-    if list.len() >= max {
-        list.pop_front();
-    }
-    list.push_back(item);
 }

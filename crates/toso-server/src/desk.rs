@@ -3,22 +3,24 @@
 //! A desk needs nothing but the rooms it reads. It knows no runtime, no socket and no clock, so the server's driver
 //! works at it from blocking threads, and a simulation works at the same one in virtual time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use toso_catalog::Catalog;
-use toso_core::id::{DeviceId, Epoch, Sequence};
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{ChunkKey, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitCode, UnitRef};
 use toso_projection::Projector;
-use toso_store::{Appended, ChangeLog, LogBatch, LogItem, Page, StoreError};
+use toso_store::{Appended, ChangeLog, LogBatch, LogEntry, LogItem, Page, StoreError};
+use toso_sync::reconcile::RECONCILE_KEYS_MAX;
 use toso_sync::{
     AppendItem, AppendOutcome, Authenticated, Opened, OpenedInterest, PageEntry, PageRead, Refusal, ServerEffect,
-    ServerEvent,
+    ServerEvent, WantedRead,
 };
 use toso_wire::limits::PAGE_BYTES_MAX;
-use toso_wire::{Proof, UnitTotals};
+use toso_wire::{Interest, Proof, UnitTotals};
 
 use crate::trust::{NONCE_BYTES, Trust};
 
@@ -26,10 +28,9 @@ use crate::trust::{NONCE_BYTES, Trust};
 const PAGE_READ_BYTES_MAX: usize = 4 * PAGE_BYTES_MAX;
 /// Chunks read for one DELTA page: a change has about 40 bytes compressed at best, so 16 KiB hold at most some 400.
 const PAGE_READ_ITEMS_MAX: usize = 512;
-/// Pending chunks are counted up to here; a phone that is further behind sees at least so many to come.
-const PENDING_COUNTED_MAX: u64 = 4_096;
-/// Change bytes held at a time while pending chunks are counted.
-const PENDING_READ_BYTES_MAX: usize = 1 << 20;
+/// Chunks and change bytes held at a time while a unit is walked through.
+const WALK_ITEMS_MAX: usize = 4_096;
+const WALK_BYTES_MAX: usize = 1 << 20;
 
 /// The rooms that sessions ask about.
 pub struct Desk {
@@ -87,6 +88,12 @@ impl Desk {
                 let author = self.trust.verify_carried(*author, signed, signature);
                 ServerEvent::CarriedVerified { number: *number, author }
             }
+            ServerEffect::ReadElements { unit, at } => {
+                ServerEvent::Elements { unit: *unit, chunks: self.elements(*unit, *at)? }
+            }
+            ServerEffect::ReadWanted { unit, keys, after, at } => {
+                ServerEvent::Wanted(self.wanted(*unit, keys, *after, *at)?)
+            }
             _ => return Ok(None),
         }))
     }
@@ -107,15 +114,8 @@ impl Desk {
     /// Reads one page of a unit.
     pub fn read_page(&self, unit: UnitRef, after: Sequence) -> Result<PageRead, StoreError> {
         let page = self.read_unit(unit, after, PAGE_READ_ITEMS_MAX, PAGE_READ_BYTES_MAX)?;
-        let entries = page.entries.into_iter().map(|entry| PageEntry {
-            sequence: entry.sequence,
-            scope: entry.scope,
-            author: entry.author,
-            doc: entry.item.doc,
-            hash: entry.item.hash,
-            change: entry.item.bytes,
-        });
-        Ok(PageRead { unit, entries: entries.collect(), through: page.through, more: page.more })
+        let entries = page.entries.into_iter().map(page_entry).collect();
+        Ok(PageRead { unit, entries, through: page.through, more: page.more })
     }
 
     /// Entries of a unit after a sequence.
@@ -134,32 +134,84 @@ impl Desk {
         }
     }
 
-    /// The state of the log as a session begins. Cursors of another epoch or from the future count as zero.
-    pub fn open(&self, epoch: Option<Epoch>, interests: &[(UnitRef, Sequence)]) -> Result<Opened, StoreError> {
-        let ours = epoch.is_some_and(|epoch| epoch == self.trust.epoch());
+    /// The state of the log as a session begins, and whether the device's view of it is one that pages can go on from.
+    pub fn open(&self, epoch: Option<Epoch>, interests: &[Interest]) -> Result<Opened, StoreError> {
         let end = self.log.last();
         let mut opened = Opened { epoch: self.trust.epoch(), interests: Vec::new() };
-        for (unit, cursor) in interests {
-            let cursor = if ours && *cursor <= end { *cursor } else { Sequence::ZERO };
-            let last =
-                if unit.code == UnitCode::COUNTRY { end } else { self.log.last_of_scopes(&self.scopes(*unit))? };
-            let pending = if last > cursor { self.count_pending(*unit, cursor)? } else { 0 };
-            opened.interests.push(OpenedInterest { cursor, last, pending });
+        for Interest { unit, cursor, digest } in interests {
+            let scopes = self.scopes(*unit);
+            let whole = self.log.summary(&scopes, end)?;
+            let foreign = epoch.is_some_and(|epoch| epoch != self.trust.epoch()) || *cursor > end;
+            let cursor = if epoch.is_some() && !foreign { *cursor } else { Sequence::ZERO };
+            let known = if cursor == end { whole } else { self.log.summary(&scopes, cursor)? };
+            // No digest: the device knows that it holds something else (edits on their way).
+            let differs = *digest != Digest::default() && *digest != known.digest;
+            // A unit of more chunks than any device holds is sent anew instead.
+            let reconcile = (foreign || differs) && whole.count <= RECONCILE_KEYS_MAX;
+            opened.interests.push(OpenedInterest {
+                cursor,
+                reconcile: reconcile.then_some(end),
+                last: self.log.last_of_scopes(&scopes)?,
+                pending: whole.count.saturating_sub(known.count),
+            });
         }
         Ok(opened)
     }
 
-    fn count_pending(&self, unit: UnitRef, mut after: Sequence) -> Result<u64, StoreError> {
-        let mut pending = 0;
-        while pending < PENDING_COUNTED_MAX {
-            let page = self.read_unit(unit, after, PAGE_READ_ITEMS_MAX, PENDING_READ_BYTES_MAX)?;
-            pending += page.entries.len() as u64;
-            if !page.more {
-                break;
+    /// Which chunks of a unit lie at or below `at`.
+    fn elements(&self, unit: UnitRef, at: Sequence) -> Result<Vec<(DocId, ChangeHash)>, StoreError> {
+        let mut elements = Vec::new();
+        self.walk(unit, Sequence::ZERO, at, |entry| {
+            elements.push((entry.item.doc, entry.item.hash));
+            true
+        })?;
+        Ok(elements)
+    }
+
+    /// The chunks of a unit with these keys after `after` and at or below `at`, as many as a page takes.
+    fn wanted(
+        &self,
+        unit: UnitRef,
+        keys: &HashSet<ChunkKey>,
+        after: Sequence,
+        at: Sequence,
+    ) -> Result<WantedRead, StoreError> {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        let through = self.walk(unit, after, at, |entry| {
+            if keys.contains(&ChunkKey::of(entry.item.doc, &entry.item.hash)) {
+                bytes += entry.item.bytes.len();
+                entries.push(page_entry(entry));
             }
-            after = page.through;
+            bytes < PAGE_READ_BYTES_MAX && entries.len() < PAGE_READ_ITEMS_MAX
+        })?;
+        Ok(WantedRead { unit, entries, through, more: through < at })
+    }
+
+    /// Shows entries of a unit after `after` and at or below `at` until `go_on` says no. Everything at or below the
+    /// answer was shown.
+    fn walk(
+        &self,
+        unit: UnitRef,
+        mut after: Sequence,
+        at: Sequence,
+        mut go_on: impl FnMut(LogEntry) -> bool,
+    ) -> Result<Sequence, StoreError> {
+        while after < at {
+            let page = self.read_unit(unit, after, WALK_ITEMS_MAX, WALK_BYTES_MAX)?;
+            for entry in page.entries {
+                if entry.sequence > at {
+                    return Ok(at);
+                }
+                after = entry.sequence;
+                if !go_on(entry) {
+                    return Ok(after);
+                }
+            }
+            if !page.more {
+                return Ok(at);
+            }
         }
-        Ok(pending)
+        Ok(at)
     }
 
     /// The counted figures of units, all as of one position.
@@ -172,6 +224,17 @@ impl Desk {
         });
         let totals = totals.collect();
         (projector.as_of(), totals)
+    }
+}
+
+fn page_entry(entry: LogEntry) -> PageEntry {
+    PageEntry {
+        sequence: entry.sequence,
+        scope: entry.scope,
+        author: entry.author,
+        doc: entry.item.doc,
+        hash: entry.item.hash,
+        change: entry.item.bytes,
     }
 }
 

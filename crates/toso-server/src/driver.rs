@@ -193,7 +193,7 @@ impl Driver {
             }
             ServerEffect::Open { ref interests, .. } => {
                 if let Some(principal) = self.session.principal() {
-                    let units: Vec<_> = interests.iter().map(|(unit, _)| *unit).collect();
+                    let units: Vec<_> = interests.iter().map(|interest| interest.unit).collect();
                     // Before the read, so that nothing falls between the two.
                     self.subscription = Some(self.shared.hub.subscribe(principal.device, &units));
                     if !self.shared.trust.is_welcome(principal.device) {
@@ -204,11 +204,16 @@ impl Driver {
                 self.read(effect);
                 None
             }
-            ServerEffect::Append { number, scope, author, items } => {
+            ServerEffect::Append { number, scope, returned, author, items } => {
+                if returned {
+                    self.shared.metrics.returned_chunks.inc_by(items.len() as u64);
+                    let carrier = self.session.principal().map(|principal| principal.device.to_string());
+                    tracing::info!(%author, carrier, chunks = items.len(), "chunks returned that the log had lost");
+                }
                 self.append(number, desk::batch(scope, author, items, now()));
                 None
             }
-            ServerEffect::ReadPage { .. } => {
+            ServerEffect::ReadPage { .. } | ServerEffect::ReadElements { .. } | ServerEffect::ReadWanted { .. } => {
                 self.read(effect);
                 None
             }

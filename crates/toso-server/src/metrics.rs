@@ -16,6 +16,7 @@
 //! | `toso_append_batches` | histogram | batches that shared an fsync |
 //! | `toso_log_sequence`, `toso_counted_sequence` | gauge | end of the log; counted position |
 //! | `toso_fold_lag_chunks` | gauge | chunks in the log that are not counted yet |
+//! | `toso_returned_chunks_total` | counter | chunks that devices gave back after the log had lost them |
 //! | `toso_quarantined_chunks_total` | counter | chunks that a document could not take |
 //! | `toso_http_requests_total{route,status}` | counter | REST requests |
 //! | `toso_resident_bytes` | gauge | the process's resident memory |
@@ -72,6 +73,8 @@ pub struct Metrics {
     pub counted_sequence: Gauge<u64, AtomicU64>,
     pub fold_lag_chunks: Gauge<u64, AtomicU64>,
     pub quarantined_chunks: Counter,
+    /// See the table.
+    pub returned_chunks: Counter,
     pub http_requests: Family<HttpLabels, Counter>,
     pub resident_bytes: Gauge<u64, AtomicU64>,
 }
@@ -99,6 +102,7 @@ impl Default for Metrics {
             counted_sequence: Gauge::default(),
             fold_lag_chunks: Gauge::default(),
             quarantined_chunks: Counter::default(),
+            returned_chunks: Counter::default(),
             http_requests: Family::default(),
             resident_bytes: Gauge::default(),
         };
@@ -127,6 +131,7 @@ impl Metrics {
         r.register("log_sequence", "End of the log", self.log_sequence.clone());
         r.register("counted_sequence", "Counted position", self.counted_sequence.clone());
         r.register("fold_lag_chunks", "Chunks not counted yet", self.fold_lag_chunks.clone());
+        r.register("returned_chunks", "Chunks given back after the log lost them", self.returned_chunks.clone());
         r.register("quarantined_chunks", "Chunks no document could take", self.quarantined_chunks.clone());
         r.register("http_requests", "REST requests by route and status", self.http_requests.clone());
         r.register("resident_bytes", "Resident memory of the process", self.resident_bytes.clone());

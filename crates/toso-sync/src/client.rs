@@ -1,5 +1,6 @@
 //! The phone's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
 
+mod reconciling;
 pub mod session;
 
 pub use session::ClientSession;
@@ -7,7 +8,7 @@ pub use session::ClientSession;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
-use toso_core::unit::Scope;
+use toso_core::unit::{Scope, UnitRef};
 use toso_wire::{
     Carried, Challenge, Delta, Erased, Frame, GoodbyeCode, Interest, NackCode, Proof, Purge, Receipt, Ticket,
 };
@@ -64,6 +65,13 @@ pub enum ClientEvent {
     /// Answer to [`ClientEffect::ReadOutbox`] when nothing of this device follows: another's batch that it carries, one
     /// for each PUSH as its author signed it. Its items have the number 0, since they are in no outbox here.
     Carry(OutboxBatch, Carried),
+    /// Answer to [`ClientEffect::ReadElements`].
+    Elements {
+        /// The interest.
+        unit: UnitRef,
+        /// Every chunk of it here, in the order they were stored.
+        chunks: Vec<(DocId, ChangeHash)>,
+    },
     /// New entries are in the outbox.
     LocalEdit,
     /// The connection is gone.
@@ -85,8 +93,8 @@ pub enum ClientEffect {
     },
     /// Keep epoch and ticket (durability is not needed: both can be had again).
     KeepSession {
-        /// The server's epoch. When it differs from the stored one, all cursors start again from zero.
-        epoch: Epoch,
+        /// The server's epoch; absent while the cursors still belong to another, until [`Self::CommitReconciled`].
+        epoch: Option<Epoch>,
         /// A new ticket.
         ticket: Option<Ticket>,
         /// The server's clock.
@@ -94,6 +102,27 @@ pub enum ClientEffect {
     },
     /// Commit a page together with its cursor, in one transaction, before anything later.
     CommitDelta(Delta),
+    /// Read which chunks of a unit are here; answer with [`ClientEvent::Elements`].
+    ReadElements {
+        /// The interest.
+        unit: UnitRef,
+    },
+    /// Commit chunks that comparing showed to be missing; no cursor moves.
+    CommitChunks(Delta),
+    /// A comparison is complete. Commit in one transaction: the cursor, the epoch, all receipts, and the chunks that the
+    /// server lacks at the end of the outbox (those which wait in it already, or are held, aside).
+    CommitReconciled {
+        /// The interest.
+        unit: UnitRef,
+        /// Its new cursor.
+        as_of: Sequence,
+        /// The epoch it belongs to; absent while other units are still being compared.
+        epoch: Option<Epoch>,
+        /// What the server has of this device's changes is in its log at or below this.
+        acknowledged: Sequence,
+        /// Here and not there, in the order they were stored.
+        lacking: Vec<(DocId, ChangeHash)>,
+    },
     /// Take acknowledged entries out of the outbox and note their receipts, in one transaction.
     CommitAck {
         /// Accepted entries.

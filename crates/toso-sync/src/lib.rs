@@ -11,6 +11,7 @@
 pub mod backoff;
 pub mod client;
 pub mod principal;
+pub mod reconcile;
 pub mod server;
 
 pub use backoff::Backoff;
@@ -18,5 +19,5 @@ pub use client::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBa
 pub use principal::{AccessRole, Principal};
 pub use server::{
     AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, Opened, OpenedInterest, PageEntry,
-    PageRead, Refusal, RefusalKind, ServerEffect, ServerEvent, ServerSession, check_item,
+    PageRead, Refusal, RefusalKind, ServerEffect, ServerEvent, ServerSession, WantedRead, check_item,
 };

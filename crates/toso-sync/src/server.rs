@@ -1,13 +1,17 @@
 //! The server's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
 
+mod reconciling;
 pub mod session;
 
+pub use reconciling::WantedRead;
 pub use session::{ServerSession, check_item};
 
+use std::collections::HashSet;
+
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DeviceId, DocId, Epoch, Sequence};
+use toso_core::id::{ChunkKey, DeviceId, DocId, Epoch, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_wire::{Challenge, Frame, GoodbyeCode, NackCode, Proof, Ticket, UnitTotals};
+use toso_wire::{Challenge, Frame, GoodbyeCode, Interest, NackCode, Proof, Ticket, UnitTotals};
 
 use crate::principal::Principal;
 
@@ -39,6 +43,15 @@ pub enum ServerEvent {
     },
     /// Answer to [`ServerEffect::ReadPage`].
     Page(PageRead),
+    /// Answer to [`ServerEffect::ReadElements`].
+    Elements {
+        /// The interest.
+        unit: UnitRef,
+        /// Every chunk of it at or below the position asked for.
+        chunks: Vec<(DocId, ChangeHash)>,
+    },
+    /// Answer to [`ServerEffect::ReadWanted`].
+    Wanted(WantedRead),
     /// The log has durable chunks at or below `through` in a unit that this session subscribed to.
     Grew {
         /// The unit.
@@ -112,8 +125,11 @@ pub struct Opened {
 /// A unit as a session begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenedInterest {
-    /// The device's cursor, or zero when it was of another epoch or beyond the log's end.
+    /// The device's cursor; zero when there is none that means anything here.
     pub cursor: Sequence,
+    /// When set, the device and the server must compare what they hold at or below this, before anything is sent: the
+    /// cursor was of another epoch or beyond the log's end, or the digests at the cursor differ.
+    pub reconcile: Option<Sequence>,
     /// The greatest sequence of the unit.
     pub last: Sequence,
     /// Chunks of the unit after the cursor; 0 only when there are none.
@@ -186,13 +202,12 @@ pub struct AppendItem {
 pub enum ServerEffect {
     /// Check a proof; answer with [`ServerEvent::Authenticated`].
     Authenticate(Proof),
-    /// Subscribe to growth of these units and to counting, and answer with [`ServerEvent::Opened`]. A cursor of another
-    /// epoch, or beyond the log's end, counts as zero.
+    /// Subscribe to growth of these units and to counting, and answer with [`ServerEvent::Opened`].
     Open {
         /// The epoch the cursors belong to.
         epoch: Option<Epoch>,
-        /// Units and cursors.
-        interests: Vec<(UnitRef, Sequence)>,
+        /// Units with cursors and digests.
+        interests: Vec<Interest>,
     },
     /// Check an author's signature; answer with [`ServerEvent::CarriedVerified`].
     VerifyCarried {
@@ -211,6 +226,8 @@ pub enum ServerEffect {
         number: u64,
         /// Scope of all items.
         scope: Scope,
+        /// True when the device had the items from the server, which has lost them, and vouches for their author.
+        returned: bool,
         /// The author.
         author: DeviceId,
         /// The items.
@@ -222,6 +239,24 @@ pub enum ServerEffect {
         unit: UnitRef,
         /// After this.
         after: Sequence,
+    },
+    /// Read which chunks of a unit lie at or below a position; answer with [`ServerEvent::Elements`].
+    ReadElements {
+        /// The interest.
+        unit: UnitRef,
+        /// At or below this.
+        at: Sequence,
+    },
+    /// Read some chunks of a unit by their keys; answer with [`ServerEvent::Wanted`].
+    ReadWanted {
+        /// The interest.
+        unit: UnitRef,
+        /// Which.
+        keys: HashSet<ChunkKey>,
+        /// After this.
+        after: Sequence,
+        /// At or below this.
+        at: Sequence,
     },
     /// Read the figures; answer with [`ServerEvent::Totals`].
     ReadTotals(Vec<UnitRef>),

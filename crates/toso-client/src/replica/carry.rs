@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::UnitRef;
 use toso_store::{StoreError, StoredChunk, Transaction};
@@ -56,7 +57,7 @@ impl Replica {
         let credential = self.credential().map_err(CarryError::from)?;
         let pass = CarryPass::load(self.store())?;
         let (cargo, _) = self.cargo(&pass, &credential, credential.unit)?;
-        let have = Index::load(self.store())?.0.iter().map(|of| of.id).collect();
+        let have = Index::load(self.store()).map_err(CarryError::from)?.0.iter().map(|of| of.id).collect();
         PeerSession::new(side, self.device.clone(), pass.card, credential.server_id, cargo, have)
     }
 
@@ -88,7 +89,7 @@ impl Replica {
         let mut after = 0;
         while let Some(batch) = self.outbox_batch(after)? {
             after = batch.items.iter().map(|item| item.number).fold(after, u64::max);
-            if covers(unit, batch.scope) {
+            if covers(unit, batch.scope) && self.foreign_author(&batch).is_none() {
                 add(Parcel::sign(&self.device, &pass.card, &batch), &mut cargo);
             }
         }
@@ -181,6 +182,7 @@ impl Replica {
         };
         transaction.chunks = items.into_iter().map(stored).collect();
         self.store().commit(transaction)?;
+        self.chunks_changed();
         for doc in &docs {
             documents.pop(doc);
         }
@@ -210,6 +212,17 @@ impl Replica {
             }
         }
         Ok(())
+    }
+
+    /// Changes of others that are here and that no server has acknowledged to this device.
+    pub(super) fn undelivered(&self) -> Result<HashSet<(DocId, ChangeHash)>, StoreError> {
+        let mut undelivered = HashSet::new();
+        for of in Index::load(self.store())?.0 {
+            if let Some(entry) = Entry::load(self.store(), of.id)?.filter(|entry| entry.delivered.is_none()) {
+                undelivered.extend(entry.refs);
+            }
+        }
+        Ok(undelivered)
     }
 
     fn take_receipts(&self, receipts: &[CargoReceipt]) -> Result<usize, StoreError> {

@@ -3,6 +3,7 @@
 
 use toso_store::StoreError;
 use toso_sync::{ClientEffect, ClientEvent};
+use toso_wire::Carried;
 
 use super::Replica;
 use crate::credential::Credential;
@@ -19,7 +20,11 @@ impl Replica {
             }
             ClientEffect::ReadOutbox { after } => {
                 if let Some(batch) = self.outbox_batch(after)? {
-                    return Ok(Some(ClientEvent::Outbox(Some(batch))));
+                    return Ok(Some(match self.foreign_author(&batch) {
+                        // The server had another's change and lost it: it goes back in its author's name.
+                        Some(device) => ClientEvent::Carry(batch, Carried { device, signature: Vec::new() }),
+                        None => ClientEvent::Outbox(Some(batch)),
+                    }));
                 }
                 // Own changes first; then, one by one, what is carried for others.
                 let carry = |(batch, carried)| ClientEvent::Carry(batch, carried);
@@ -27,6 +32,13 @@ impl Replica {
             }
             ClientEffect::KeepSession { epoch, ticket, at } => self.keep_session(epoch, ticket, at)?,
             ClientEffect::CommitDelta(delta) => self.commit_delta(delta)?,
+            ClientEffect::ReadElements { unit } => {
+                return Ok(Some(ClientEvent::Elements { unit, chunks: self.elements(unit)? }));
+            }
+            ClientEffect::CommitChunks(delta) => self.commit_chunks(delta)?,
+            ClientEffect::CommitReconciled { unit, as_of, epoch, acknowledged, lacking } => {
+                self.commit_reconciled(unit, as_of, epoch, acknowledged, &lacking)?;
+            }
             ClientEffect::CommitAck { accepted, through } => self.commit_ack(&accepted, through)?,
             ClientEffect::CommitRefused { refused } => self.commit_refused(refused)?,
             ClientEffect::KeepReceipt(receipt) => self.keep_receipt(&receipt)?,

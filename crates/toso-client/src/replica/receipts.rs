@@ -12,10 +12,6 @@ use super::view::{CentreTotals, Held, Receipt};
 pub(super) const SETTING_TOTALS: &str = "centre-totals";
 /// Set once another phone has said that it delivered something of this one.
 pub(super) const SETTING_HEARD: &str = "carry-heard";
-pub(super) const SETTING_HELD: &str = "held";
-/// Refusals remembered; the newest stay. Each takes at most 400 bytes (document 18, hash 34, code 20, detail 303), so
-/// they fit a setting (32 KiB).
-pub(super) const HELD_MAX: usize = toso_store::chunk_store::SETTING_BYTES_MAX / 400;
 /// Outbox entries read at a time.
 const OUTBOX_PAGE: usize = 1_000;
 
@@ -45,8 +41,7 @@ impl<'a> ReceiptReader<'a> {
                 }
             }
         }
-        let held: Vec<Held> = read_setting(store, SETTING_HELD)?.unwrap_or_default();
-        unsent.extend(held.iter().map(|held| held.doc));
+        unsent.extend(store.held()?.iter().map(|held| held.doc));
         let totals: Option<CentreTotals> = read_setting(store, SETTING_TOTALS)?;
         let cursor = match replica.credential() {
             Ok(credential) => store.cursor(credential.unit)?,
@@ -64,6 +59,30 @@ impl<'a> ReceiptReader<'a> {
         let through = own.unwrap_or(self.cursor);
         Ok(if through <= self.counted { Receipt::Counted } else { Receipt::Received })
     }
+}
+
+/// Why a change is held, as it is stored: MessagePack, further fields at the end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Why {
+    pub(super) code: String,
+    pub(super) detail: String,
+}
+
+impl Why {
+    /// Always `Some`: text encodes. Within the store's limit, since a NACK's detail has at most 300 bytes.
+    pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
+        rmp_serde::to_vec(self).ok()
+    }
+}
+
+/// The changes that the server did not take.
+pub(super) fn held(store: &dyn ChunkStore) -> Result<Vec<Held>, StoreError> {
+    let unreadable = || Why { code: "refused".to_owned(), detail: String::new() };
+    let held = store.held()?.into_iter().map(|held| {
+        let why: Why = rmp_serde::from_slice(&held.why).unwrap_or_else(|_| unreadable());
+        Held { doc: held.doc, hash: held.hash, code: why.code, detail: why.detail }
+    });
+    Ok(held.collect())
 }
 
 pub(super) fn read_setting<T: for<'de> Deserialize<'de>>(

@@ -1,20 +1,19 @@
 //! What a sync session reads from the replica and commits into it. Every commit is one transaction.
 
-use std::collections::VecDeque;
-
 use toso_core::chunk::Chunk;
 use toso_core::document::Document;
-use toso_core::id::{Digest, DocId, Epoch, Sequence};
+use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
-use toso_core::unit::Scope;
+use toso_core::unit::{Scope, UnitRef};
 use toso_store::{StoreError, StoredChunk, Transaction};
 use toso_sync::{ClientStart, OutboxBatch, OutboxItem};
 use toso_wire::limits::{PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
 use toso_wire::{Delta, DeltaItem, Interest, NackCode, Proof, Receipt as ReceiptFrame, Ticket};
 
-use super::receipts::{HELD_MAX, SETTING_HELD, SETTING_TOTALS, read_setting, setting};
-use super::view::{CentreTotals, Held};
-use super::{Replica, ReplicaError, ReplicaEvent, push_bounded};
+use super::receipts::{SETTING_TOTALS, Why, read_setting, setting};
+use super::reconciling::author_of;
+use super::view::CentreTotals;
+use super::{Replica, ReplicaError, ReplicaEvent};
 use crate::credential::{Credential, SessionMemory};
 
 impl Replica {
@@ -23,12 +22,15 @@ impl Replica {
         self.begin_carrying();
         let memory = SessionMemory::load(self.store.as_ref())?;
         let cursor = self.store.cursor(credential.unit)?;
+        // Nothing pending: then the digests of both sides must be equal.
+        let digest = self.settled_digest(cursor)?;
+        let first = self.outbox_batch(0)?.filter(|batch| self.foreign_author(batch).is_none());
         Ok(ClientStart {
             proof: memory.proof(credential, &self.device, (self.clock)(), &*self.random),
             epoch: memory.epoch,
-            interests: vec![Interest { unit: credential.unit, cursor, digest: Digest::default() }],
+            interests: vec![Interest { unit: credential.unit, cursor, digest }],
             live,
-            first: self.outbox_batch(0)?,
+            first,
         })
     }
 
@@ -42,7 +44,7 @@ impl Replica {
         self.outbox_grew.notified().await;
     }
 
-    /// The next entries of the outbox that fit one PUSH.
+    /// The next entries of the outbox that fit one PUSH: of one scope and one author.
     pub(crate) fn outbox_batch(&self, after: u64) -> Result<Option<OutboxBatch>, StoreError> {
         let entries = self.store.outbox(after, PUSH_ITEMS_MAX)?;
         let Some(scope) = entries.first().map(|entry| entry.scope) else {
@@ -53,10 +55,12 @@ impl Replica {
         for entry in entries.into_iter().take_while(|entry| entry.scope == scope) {
             let change = self.store.chunk(entry.doc, &entry.hash)?;
             bytes += change.len();
-            if bytes > PUSH_BYTES_MAX && !items.is_empty() {
+            let item = OutboxItem { number: entry.number, doc: entry.doc, hash: entry.hash, change };
+            let same_author = items.last().is_none_or(|last| author_of(last) == author_of(&item));
+            if !same_author || (bytes > PUSH_BYTES_MAX && !items.is_empty()) {
                 break;
             }
-            items.push(OutboxItem { number: entry.number, doc: entry.doc, hash: entry.hash, change });
+            items.push(item);
         }
         Ok(Some(OutboxBatch { scope, items }))
     }
@@ -68,36 +72,34 @@ impl Replica {
 
     pub(super) fn keep_session(
         &self,
-        epoch: Epoch,
+        epoch: Option<Epoch>,
         ticket: Option<Ticket>,
         server_now: TimestampMs,
     ) -> Result<(), StoreError> {
         let mut memory = SessionMemory::load(self.store.as_ref())?;
         let clock_offset_ms = i64::try_from(i128::from(server_now.0) - i128::from((self.clock)().0)).unwrap_or(0);
-        let changed = memory.epoch != Some(epoch)
+        let changed = (epoch.is_some() && memory.epoch != epoch)
             || ticket.is_some()
             || memory.clock_offset_ms.abs_diff(clock_offset_ms) > CLOCK_OFFSET_TOLERANCE_MS;
         if !changed {
             return Ok(());
         }
-        let mut transaction = Transaction::default();
-        if memory.epoch.is_some_and(|known| known != epoch) {
-            // Cursors count within one epoch. Chunks that are here already are left as they are when they come again.
-            if let Ok(credential) = self.credential() {
-                transaction.cursors.push((credential.unit, Sequence::ZERO));
-            }
-        }
-        (memory.epoch, memory.clock_offset_ms) = (Some(epoch), clock_offset_ms);
+        (memory.epoch, memory.clock_offset_ms) = (epoch.or(memory.epoch), clock_offset_ms);
         if let Some(ticket) = ticket {
             memory.keep_ticket(ticket);
         }
-        transaction.settings.push(memory.setting());
-        self.store.commit(transaction)
+        self.store.commit(Transaction { settings: vec![memory.setting()], ..Transaction::default() })
     }
 
     /// A page and its cursor, together.
     pub(super) fn commit_delta(&self, delta: Delta) -> Result<(), StoreError> {
-        let mut transaction = Transaction { cursors: vec![(delta.unit, delta.next)], ..Transaction::default() };
+        let cursors = vec![(delta.unit, delta.next)];
+        self.store_page(delta, cursors)
+    }
+
+    /// Stores what came. What had been refused or held and is in the register all the same is held no more.
+    pub(super) fn store_page(&self, delta: Delta, cursors: Vec<(UnitRef, Sequence)>) -> Result<(), StoreError> {
+        let mut transaction = Transaction { cursors, ..Transaction::default() };
         let mut changed: Vec<DocId> = Vec::new();
         for group in delta.groups {
             for item in group.items {
@@ -108,6 +110,12 @@ impl Replica {
         }
         changed.sort_unstable();
         changed.dedup();
+        if !changed.is_empty() {
+            let held = self.store.held()?.into_iter();
+            let came = |doc: DocId, hash| transaction.chunks.iter().any(|chunk| chunk.doc == doc && chunk.hash == hash);
+            transaction.held =
+                held.filter(|held| came(held.doc, held.hash)).map(|held| (held.doc, held.hash, None)).collect();
+        }
         // Locked over the commit, so that no edit is made on a copy that lacks what the store already has.
         let mut documents = self.documents.lock();
         self.store.commit(transaction)?;
@@ -116,6 +124,7 @@ impl Replica {
         }
         drop(documents);
         if !changed.is_empty() {
+            self.chunks_changed();
             self.announce(ReplicaEvent::Documents(changed));
         }
         Ok(())
@@ -128,6 +137,7 @@ impl Replica {
             receipts: accepted.iter().map(|item| (item.doc, item.hash, through)).collect(),
             ..Transaction::default()
         })?;
+        self.chunks_changed();
         self.announce(ReplicaEvent::Receipts);
         Ok(())
     }
@@ -139,18 +149,17 @@ impl Replica {
         if refused.is_empty() {
             return Ok(());
         }
-        let mut held: VecDeque<Held> = read_setting(self.store.as_ref(), SETTING_HELD)?.unwrap_or_default();
         let mut transaction = Transaction::default();
         for (item, code, detail) in refused {
             transaction.outbox_remove.push(item.number);
-            push_bounded(
-                &mut held,
-                Held { doc: item.doc, hash: item.hash, code: nack_word(code).to_owned(), detail },
-                HELD_MAX,
-            );
+            // Another's change, returned to a server that had lost it: its author will bring it, nothing is held here.
+            if author_of(&item).is_none_or(|author| author == self.device.id()) {
+                let why = Why { code: nack_word(code).to_owned(), detail };
+                transaction.held.push((item.doc, item.hash, why.to_bytes()));
+            }
         }
-        transaction.settings.push(setting(SETTING_HELD, &held));
         self.store.commit(transaction)?;
+        self.chunks_changed();
         self.announce(ReplicaEvent::Held);
         Ok(())
     }
@@ -187,6 +196,7 @@ impl Replica {
             documents.pop(doc);
         }
         drop(documents);
+        self.chunks_changed();
         self.announce(ReplicaEvent::Documents(remove));
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use toso_core::id::Sequence;
+use toso_core::id::{Epoch, Sequence};
 use toso_core::unit::UnitRef;
 use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PROTOCOL_VERSION, PUSH_WINDOW};
 use toso_wire::{
@@ -10,6 +10,7 @@ use toso_wire::{
     encoded_push_len,
 };
 
+use super::reconciling::Reconciling;
 use super::{ClientEffect, ClientEvent, ClientStart, OutboxBatch, OutboxItem, SessionEnd};
 
 /// How long to stay away after a server that stops or cannot store: a restart takes seconds.
@@ -22,19 +23,21 @@ pub struct ClientSession {
     phase: Phase,
     /// The push inside HELLO.
     riding: Option<Push>,
-    follows: Vec<Follow>,
+    pub(super) follows: Vec<Follow>,
+    /// The server's, once it has greeted.
+    pub(super) epoch: Option<Epoch>,
     next_push: u64,
     under_way: BTreeMap<u64, UnderWay>,
     outbox_read: u64,
     reading_outbox: bool,
     /// Entries may have come since the outbox was last found empty.
-    outbox_dirty: bool,
+    pub(super) outbox_dirty: bool,
     pushed: u64,
-    pulled: u64,
+    pub(super) pulled: u64,
     pull_pending: u64,
-    acked_through: Sequence,
+    pub(super) acked_through: Sequence,
     receipt_as_of: Option<Sequence>,
-    reported: Option<bool>,
+    pub(super) reported: Option<bool>,
 }
 
 /// How far the session is.
@@ -48,9 +51,10 @@ enum Phase {
 
 /// A unit being followed.
 #[derive(Debug)]
-struct Follow {
-    unit: UnitRef,
-    caught_up: bool,
+pub(super) struct Follow {
+    pub(super) unit: UnitRef,
+    pub(super) caught_up: bool,
+    pub(super) reconciling: Option<Reconciling>,
 }
 
 /// A push that is not acknowledged yet.
@@ -65,7 +69,12 @@ impl ClientSession {
     pub fn new(mut start: ClientStart) -> (Self, Hello) {
         let first = start.first.take();
         let mut session = Self {
-            follows: start.interests.iter().map(|interest| Follow { unit: interest.unit, caught_up: false }).collect(),
+            follows: start
+                .interests
+                .iter()
+                .map(|interest| Follow { unit: interest.unit, caught_up: false, reconciling: None })
+                .collect(),
+            epoch: None,
             start,
             phase: Phase::Dialing,
             riding: None,
@@ -108,6 +117,7 @@ impl ClientSession {
             ClientEvent::Proved(proof) => self.on_proved(proof, &mut effects),
             ClientEvent::Outbox(batch) => self.on_outbox(batch, &mut effects),
             ClientEvent::Carry(batch, carried) => self.on_carry(batch, carried, &mut effects),
+            ClientEvent::Elements { unit, chunks } => self.on_elements(unit, chunks, &mut effects),
             ClientEvent::LocalEdit => self.outbox_dirty = true,
             ClientEvent::Disconnected => self.end(SessionEnd::Lost, &mut effects),
         }
@@ -128,11 +138,14 @@ impl ClientSession {
             (Frame::Receipt(receipt), Phase::Live) => self.on_receipt(receipt, effects),
             (Frame::Purge(purge), Phase::Live) => effects.push(ClientEffect::Purge(purge)),
             (Frame::Erased(erased), Phase::Live) => effects.push(ClientEffect::Erase(erased)),
+            (Frame::Reconcile(reconcile), Phase::Live) => self.on_reconcile(reconcile, effects),
             (Frame::RetryAfter(retry), _) => {
                 self.end(SessionEnd::RetryAfter { delay_ms: retry.delay_ms }, effects);
             }
             (Frame::Goodbye(goodbye), _) => self.on_goodbye(goodbye, effects),
-            (Frame::Hello(_) | Frame::Push(_), _) => self.end(SessionEnd::Protocol("a client's frame came"), effects),
+            (Frame::Hello(_) | Frame::Push(_) | Frame::Want(_), _) => {
+                self.end(SessionEnd::Protocol("a client's frame came"), effects)
+            }
             (_, Phase::Live) => self.end(SessionEnd::Protocol("a frame of the greeting came late"), effects),
             _ => self.end(SessionEnd::Protocol("a frame came before WELCOME"), effects),
         }
@@ -145,7 +158,10 @@ impl ClientSession {
             follow.caught_up = welcome.pending == 0;
         }
         let Welcome { epoch, at, ticket, .. } = welcome;
-        effects.push(ClientEffect::KeepSession { epoch, ticket, at });
+        self.epoch = Some(epoch);
+        // Cursors of another epoch mean nothing in this one: the server opens a comparison, and its end keeps the epoch.
+        let stays = self.start.epoch.is_none_or(|known| known == epoch);
+        effects.push(ClientEffect::KeepSession { epoch: stays.then_some(epoch), ticket, at });
         self.progress(effects);
     }
 
@@ -197,6 +213,7 @@ impl ClientSession {
     }
 
     fn on_delta(&mut self, delta: Delta, effects: &mut Vec<ClientEffect>) {
+        let Some(delta) = self.on_wanted(delta, effects) else { return };
         let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == delta.unit) else {
             return self.end(SessionEnd::Protocol("a DELTA names a unit that was not asked for"), effects);
         };
@@ -244,7 +261,8 @@ impl ClientSession {
     }
 
     fn read_outbox(&mut self, effects: &mut Vec<ClientEffect>) {
-        if self.outbox_dirty && !self.reading_outbox && self.under_way.len() < PUSH_WINDOW {
+        let free = !self.reading_outbox && !self.is_reconciling() && self.under_way.len() < PUSH_WINDOW;
+        if self.outbox_dirty && free {
             self.reading_outbox = true;
             // Cleared before the read, so that an edit that comes while it runs sets it again.
             self.outbox_dirty = false;
@@ -293,7 +311,7 @@ impl ClientSession {
         push
     }
 
-    fn end(&mut self, end: SessionEnd, effects: &mut Vec<ClientEffect>) {
+    pub(super) fn end(&mut self, end: SessionEnd, effects: &mut Vec<ClientEffect>) {
         self.phase = Phase::Ended;
         effects.push(ClientEffect::End(end));
     }

@@ -17,6 +17,7 @@ use toso_wire::{
     UnitTotals, Welcome, pack_delta, signed_carried,
 };
 
+use super::reconciling::Reconciling;
 use super::{
     AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, Opened, PageRead, Refusal, RefusalKind,
     ServerEffect, ServerEvent,
@@ -35,7 +36,7 @@ pub struct ServerSession {
     phase: Phase,
     principal: Option<Principal>,
     challenges: u32,
-    follows: Vec<Follow>,
+    pub(super) follows: Vec<Follow>,
     next_push: u64,
     appending: BTreeMap<u64, Vec<ChangeHash>>,
     /// Carried pushes whose author's signature is being checked.
@@ -63,10 +64,12 @@ enum Phase {
 
 /// A unit the device follows.
 #[derive(Debug)]
-struct Follow {
-    unit: UnitRef,
+pub(super) struct Follow {
+    pub(super) unit: UnitRef,
     /// The device has been sent everything at or below it.
-    cursor: Sequence,
+    pub(super) cursor: Sequence,
+    /// Set until both sides know what the other holds; no pages are sent meanwhile.
+    pub(super) reconciling: Option<Reconciling>,
     /// The unit has chunks up to here.
     grown: Sequence,
     /// The device waits for a page that says "no more", even an empty one.
@@ -75,7 +78,7 @@ struct Follow {
 
 impl Follow {
     fn wants_page(&self) -> bool {
-        self.owed || self.grown > self.cursor
+        self.reconciling.is_none() && (self.owed || self.grown > self.cursor)
     }
 }
 
@@ -118,6 +121,7 @@ impl ServerSession {
                     && !self.reading_page
                     && !self.reading_totals
                     && !self.follows.iter().any(Follow::wants_page)
+                    && self.follows.iter().filter_map(|follow| follow.reconciling.as_ref()).all(Reconciling::is_theirs)
             }
         }
     }
@@ -136,6 +140,8 @@ impl ServerSession {
             ServerEvent::Appended { number, outcome } => self.on_appended(number, outcome, &mut effects),
             ServerEvent::CarriedVerified { number, author } => self.on_carried_verified(number, author, &mut effects),
             ServerEvent::Page(page) => self.on_page(page, &mut effects),
+            ServerEvent::Elements { unit, chunks } => self.on_elements(unit, chunks, &mut effects),
+            ServerEvent::Wanted(read) => self.on_wanted(read, &mut effects),
             ServerEvent::Grew { unit, through } => self.grow(unit, through),
             ServerEvent::Counted(through) => self.counted = self.counted.max(through),
             ServerEvent::Totals { as_of, totals } => self.on_totals(now, as_of, totals, &mut effects),
@@ -156,6 +162,8 @@ impl ServerSession {
         match (frame, &self.phase) {
             (Frame::Hello(hello), Phase::AwaitHello) => self.on_hello(hello, effects),
             (Frame::Push(push), Phase::Live) => self.on_push(push, effects),
+            (Frame::Reconcile(reconcile), Phase::Live) => self.on_reconcile(reconcile, effects),
+            (Frame::Want(want), Phase::Live) => self.on_want(want, effects),
             (Frame::Goodbye(_), _) => self.end(effects),
             (frame, _) => {
                 let detail = format!("{} was not expected here", frame.name());
@@ -196,14 +204,14 @@ impl ServerSession {
                     let detail = format!("{} is outside the device's unit {}", outside.unit, principal.unit);
                     return self.goodbye(GoodbyeCode::OutOfScope, &detail, effects);
                 }
-                let interests = hello.interests.iter().map(|interest| (interest.unit, interest.cursor)).collect();
-                effects.push(ServerEffect::Open { epoch: hello.epoch, interests });
+                effects.push(ServerEffect::Open { epoch: hello.epoch, interests: hello.interests.clone() });
                 self.follows = hello
                     .interests
                     .iter()
                     .map(|interest| Follow {
                         unit: interest.unit,
                         cursor: interest.cursor,
+                        reconciling: None,
                         grown: Sequence::ZERO,
                         owed: false,
                     })
@@ -227,7 +235,9 @@ impl ServerSession {
         let Phase::Opening { push, ticket } = std::mem::replace(&mut self.phase, Phase::Live) else {
             return;
         };
-        let pending = opened.interests.iter().map(|interest| interest.pending).sum();
+        let comparing = opened.interests.iter().any(|interest| interest.reconcile.is_some());
+        // At least one, so that the device waits for the end of a comparison.
+        let pending = opened.interests.iter().map(|interest| interest.pending).sum::<u64>().max(u64::from(comparing));
         for (follow, interest) in self.follows.iter_mut().zip(&opened.interests) {
             follow.cursor = interest.cursor;
             follow.grown = follow.grown.max(interest.last);
@@ -236,6 +246,12 @@ impl ServerSession {
         }
         let welcome = Welcome { epoch: opened.epoch, at: now, ticket, pending };
         effects.push(ServerEffect::Send(Frame::Welcome(welcome)));
+        for (follow, interest) in self.follows.iter_mut().zip(&opened.interests) {
+            if let Some(as_of) = interest.reconcile {
+                follow.reconciling = Some(Self::open_reconciling(follow.unit, as_of, effects));
+                follow.owed = false;
+            }
+        }
         if let Some(push) = push {
             self.on_push(push, effects);
         }
@@ -267,18 +283,20 @@ impl ServerSession {
         } else if !principal.may_push(self.catalog, push.scope) {
             let detail = format!("{} is no commune inside the device's unit {}", push.scope, principal.unit);
             Some((NackCode::OutOfScope, detail))
-        } else if push.carried.as_ref().is_some_and(|carried| carried.signature.is_empty()) {
-            Some((NackCode::Forbidden, "a carried push needs its author's signature".to_owned()))
         } else {
             None
         };
         if let Some((code, detail)) = whole {
             return nack(push.number, None, code, &detail, effects);
         }
-        if push.carried.is_some() {
-            self.on_carried(push, effects);
-        } else {
-            self.append_checked(&principal, push, effects);
+        match &push.carried {
+            Some(carried) if carried.signature.is_empty() => {
+                // Returned: the author's rights are not known any more, so the returning device's own must do.
+                let author = Principal { device: carried.device, ..principal };
+                self.append_checked(&author, push, effects);
+            }
+            Some(_) => self.on_carried(push, effects),
+            None => self.append_checked(&principal, push, effects),
         }
     }
 
@@ -295,7 +313,9 @@ impl ServerSession {
             return;
         }
         self.appending.insert(push.number, items.iter().map(|item| item.hash).collect());
-        effects.push(ServerEffect::Append { number: push.number, scope: push.scope, author: author.device, items });
+        let returned = push.carried.is_some_and(|carried| carried.signature.is_empty());
+        let (number, scope, author) = (push.number, push.scope, author.device);
+        effects.push(ServerEffect::Append { number, scope, returned, author, items });
     }
 
     /// The signature is over all changes, so each of them must be one before it can be checked.
@@ -385,12 +405,8 @@ impl ServerSession {
         let Some(position) = self.follows.iter().position(|follow| follow.unit == page.unit) else {
             return;
         };
-        let device = self.principal.map(|principal| principal.device);
-        let foreign: Vec<_> = page
-            .entries
-            .into_iter()
-            .filter(|entry| Some(entry.author) != device || !self.is_own(entry.sequence, &entry.hash))
-            .collect();
+        let foreign: Vec<_> =
+            page.entries.into_iter().filter(|entry| !self.is_own(entry.sequence, &entry.hash)).collect();
         let count = foreign.len();
         let entries =
             foreign.into_iter().map(|entry| (entry.sequence, entry.scope, DeltaItem::Change(entry.doc, entry.change)));
@@ -457,7 +473,7 @@ impl ServerSession {
         effects.push(ServerEffect::ReadTotals(self.follows.iter().map(|follow| follow.unit).collect()));
     }
 
-    fn goodbye(&mut self, code: GoodbyeCode, detail: &str, effects: &mut Vec<ServerEffect>) {
+    pub(super) fn goodbye(&mut self, code: GoodbyeCode, detail: &str, effects: &mut Vec<ServerEffect>) {
         if code != GoodbyeCode::Shutdown {
             effects.push(ServerEffect::CountRefusal(RefusalKind::Goodbye(code)));
         }

@@ -1,0 +1,103 @@
+//! What comparing with a server reads here and commits: digest, chunk keys, and the end of a comparison.
+
+use std::collections::HashSet;
+
+use toso_core::chunk::{ChangeHash, Chunk};
+use toso_core::id::{DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::unit::UnitRef;
+use toso_store::{StoreError, Transaction};
+use toso_sync::{OutboxBatch, OutboxItem};
+use toso_wire::Delta;
+
+use super::{Replica, ReplicaEvent};
+use crate::credential::SessionMemory;
+
+impl Replica {
+    /// The digest for HELLO: of everything here, when the server must have just that at the cursor. While edits are on
+    /// their way, or the server's answer to some has not been read past yet, it is none.
+    pub(super) fn settled_digest(&self, cursor: Sequence) -> Result<Digest, StoreError> {
+        let store = self.store.as_ref();
+        let settled = cursor > Sequence::ZERO
+            && store.outbox_len()? == 0
+            && store.last_receipt()? <= cursor
+            && self.undelivered()?.is_empty();
+        if !settled {
+            return Ok(Digest::default());
+        }
+        let mut known = self.digest.lock();
+        if let Some(digest) = *known {
+            return Ok(digest);
+        }
+        let held: HashSet<_> = store.held()?.into_iter().map(|held| (held.doc, held.hash)).collect();
+        let mut digest = Digest::default();
+        for (_, doc, hash) in store.keys()?.into_iter().filter(|(_, doc, hash)| !held.contains(&(*doc, *hash))) {
+            digest.toggle(doc, &hash);
+        }
+        *known = Some(digest);
+        Ok(digest)
+    }
+
+    /// To be called after every commit that changes which chunks are here, in the outbox, or held.
+    pub(super) fn chunks_changed(&self) {
+        *self.digest.lock() = None;
+    }
+
+    /// Every chunk of a unit that is here.
+    pub(super) fn elements(&self, unit: UnitRef) -> Result<Vec<(DocId, ChangeHash)>, StoreError> {
+        let keys = self.store.keys()?.into_iter();
+        let within = keys.filter(|(scope, ..)| *scope == unit || self.catalog.covers(unit, *scope));
+        Ok(within.map(|(_, doc, hash)| (doc, hash)).collect())
+    }
+
+    /// Chunks without a cursor.
+    pub(super) fn commit_chunks(&self, delta: Delta) -> Result<(), StoreError> {
+        self.store_page(delta, Vec::new())
+    }
+
+    /// The end of a comparison, in one transaction.
+    pub(super) fn commit_reconciled(
+        &self,
+        unit: UnitRef,
+        as_of: Sequence,
+        epoch: Option<Epoch>,
+        acknowledged: Sequence,
+        lacking: &[(DocId, ChangeHash)],
+    ) -> Result<(), StoreError> {
+        let store = self.store.as_ref();
+        let mut transaction =
+            Transaction { cursors: vec![(unit, as_of)], receipts_reset: Some(acknowledged), ..Transaction::default() };
+        if let Some(epoch) = epoch {
+            let mut memory = SessionMemory::load(store)?;
+            if memory.epoch != Some(epoch) {
+                memory.epoch = Some(epoch);
+                transaction.settings.push(memory.setting());
+            }
+        }
+        let lacking_there: HashSet<_> = lacking.iter().copied().collect();
+        // What was held and has come into the register since is held no more.
+        for held in store.held()? {
+            if store.contains(held.doc, &held.hash)? && !lacking_there.contains(&(held.doc, held.hash)) {
+                transaction.held.push((held.doc, held.hash, None));
+            }
+        }
+        let mut waiting: HashSet<_> = store.held()?.into_iter().map(|held| (held.doc, held.hash)).collect();
+        waiting.extend(store.outbox(0, usize::MAX)?.into_iter().map(|entry| (entry.doc, entry.hash)));
+        waiting.extend(self.undelivered()?);
+        let again = lacking.iter().filter(|chunk| !waiting.contains(chunk));
+        transaction.outbox_add = again.map(|(_, hash)| *hash).collect();
+        store.commit(transaction)?;
+        self.chunks_changed();
+        self.announce(ReplicaEvent::Receipts);
+        Ok(())
+    }
+
+    /// Whose changes a batch of the outbox has, when they are not this device's: the server had them once.
+    pub(super) fn foreign_author(&self, batch: &OutboxBatch) -> Option<DeviceId> {
+        author_of(batch.items.first()?).filter(|author| *author != self.device.id())
+    }
+}
+
+/// The device that made a change.
+pub(super) fn author_of(item: &OutboxItem) -> Option<DeviceId> {
+    Chunk::parse(&item.change).ok().map(|chunk| chunk.actor().device())
+}

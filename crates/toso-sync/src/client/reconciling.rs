@@ -1,0 +1,151 @@
+//! The phone's part in comparing: it asks with fingerprints, then fetches what it lacks and pushes what the server lacks.
+//!
+//! Nothing of the new state counts before the end: epoch, cursor and the outbox's additions are committed together, so a
+//! phone killed in between compares again.
+
+use std::collections::VecDeque;
+
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{ChunkKey, DocId, Sequence};
+use toso_core::unit::UnitRef;
+use toso_wire::limits::WANT_KEYS_MAX;
+use toso_wire::{Delta, Frame, Reconcile, Want};
+
+use super::{ClientEffect, ClientSession, SessionEnd};
+use crate::reconcile::{Elements, Found, RECONCILE_ROUNDS_MAX, ReconcileError};
+
+/// A unit being compared.
+#[derive(Debug)]
+pub(super) struct Reconciling {
+    as_of: Sequence,
+    elements: Option<Elements>,
+    found: Found,
+    rounds: u32,
+    /// Keys still to be asked for.
+    wanted: VecDeque<ChunkKey>,
+    /// The last WANT is under way.
+    asked_last: bool,
+}
+
+impl ClientSession {
+    /// The server opens a comparison, or answers in one.
+    pub(super) fn on_reconcile(&mut self, reconcile: Reconcile, effects: &mut Vec<ClientEffect>) {
+        let Reconcile { unit, as_of, message } = reconcile;
+        let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == unit) else {
+            return self.end(SessionEnd::Protocol("a RECONCILE names a unit that was not asked for"), effects);
+        };
+        match &mut follow.reconciling {
+            None if message.is_empty() => {
+                follow.caught_up = false;
+                follow.reconciling = Some(Reconciling {
+                    as_of,
+                    elements: None,
+                    found: Found::default(),
+                    rounds: 0,
+                    wanted: VecDeque::new(),
+                    asked_last: false,
+                });
+                effects.push(ClientEffect::ReadElements { unit });
+            }
+            Some(reconciling) if as_of == reconciling.as_of && !message.is_empty() => {
+                match reconciling.absorb(&message) {
+                    Ok(Some(message)) => {
+                        effects.push(ClientEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message })));
+                    }
+                    Ok(None) => {
+                        let want = reconciling.next_want(unit);
+                        effects.push(ClientEffect::Send(Frame::Want(want)));
+                    }
+                    Err(_) => self.end(SessionEnd::Protocol("a RECONCILE cannot be read"), effects),
+                }
+            }
+            _ => self.end(SessionEnd::Protocol("a RECONCILE does not belong to the comparison"), effects),
+        }
+    }
+
+    /// Answer to [`ClientEffect::ReadElements`].
+    pub(super) fn on_elements(
+        &mut self,
+        unit: UnitRef,
+        chunks: Vec<(DocId, ChangeHash)>,
+        effects: &mut Vec<ClientEffect>,
+    ) {
+        let follow = self.follows.iter_mut().find(|follow| follow.unit == unit);
+        let Some(reconciling) = follow.and_then(|follow| follow.reconciling.as_mut()) else { return };
+        let elements = Elements::new(chunks);
+        let message = elements.open();
+        reconciling.elements = Some(elements);
+        let as_of = reconciling.as_of;
+        match message {
+            Ok(message) => effects.push(ClientEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message }))),
+            Err(_) => self.end(SessionEnd::Protocol("the comparison cannot begin"), effects),
+        }
+    }
+
+    /// A page that answers a WANT; gives it back when it is an ordinary one.
+    pub(super) fn on_wanted(&mut self, delta: Delta, effects: &mut Vec<ClientEffect>) -> Option<Delta> {
+        let follow = self.follows.iter_mut().find(|follow| follow.unit == delta.unit);
+        let Some(reconciling) = follow.and_then(|follow| follow.reconciling.as_mut()) else { return Some(delta) };
+        let (unit, more) = (delta.unit, delta.more);
+        self.pulled += delta.groups.iter().map(|group| group.items.len() as u64).sum::<u64>();
+        effects.push(ClientEffect::CommitChunks(delta));
+        if more {
+            return None;
+        }
+        if reconciling.asked_last {
+            self.finish_reconciling(unit, effects);
+        } else {
+            let want = reconciling.next_want(unit);
+            effects.push(ClientEffect::Send(Frame::Want(want)));
+        }
+        None
+    }
+
+    fn finish_reconciling(&mut self, unit: UnitRef, effects: &mut Vec<ClientEffect>) {
+        let follow = self.follows.iter_mut().find(|follow| follow.unit == unit);
+        let Some((follow, done)) = follow.and_then(|follow| follow.reconciling.take().map(|done| (follow, done)))
+        else {
+            return;
+        };
+        follow.caught_up = true;
+        let lacking = done.elements.map(|elements| elements.chunks(&done.found.have)).unwrap_or_default();
+        let all_done = self.follows.iter().all(|follow| follow.reconciling.is_none());
+        effects.push(ClientEffect::CommitReconciled {
+            unit,
+            as_of: done.as_of,
+            // Cursors of one epoch only: while another unit is still being compared, the old one stays.
+            epoch: self.epoch.filter(|_| all_done),
+            acknowledged: done.as_of.max(self.acked_through),
+            lacking,
+        });
+        self.outbox_dirty = true;
+        self.reported = None;
+    }
+
+    /// True while pushes wait for a comparison: sequences of the new epoch must not meet cursors of the old one.
+    pub(super) fn is_reconciling(&self) -> bool {
+        self.follows.iter().any(|follow| follow.reconciling.is_some())
+    }
+}
+
+impl Reconciling {
+    fn absorb(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, ReconcileError> {
+        self.rounds += 1;
+        let Some(elements) = &self.elements else { return Ok(None) };
+        let next = elements.absorb(message, &mut self.found)?.filter(|_| self.rounds < RECONCILE_ROUNDS_MAX);
+        if next.is_none() {
+            // A range that was compared twice names its keys twice.
+            self.found.need.sort_unstable();
+            self.found.need.dedup();
+            self.wanted = self.found.need.iter().copied().collect();
+        }
+        Ok(next)
+    }
+
+    fn next_want(&mut self, unit: UnitRef) -> Want {
+        let count = self.wanted.len().min(WANT_KEYS_MAX);
+        let keys = self.wanted.drain(..count).collect();
+        self.asked_last = self.wanted.is_empty();
+        Want { unit, as_of: self.as_of, keys, last: self.asked_last }
+    }
+}

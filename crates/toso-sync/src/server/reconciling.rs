@@ -1,0 +1,141 @@
+//! The server's part in comparing: it opens the comparison, answers each message from the log as it stood then, and
+//! sends what the device asks for. It keeps a position and no chunks.
+
+use std::collections::HashSet;
+
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{ChunkKey, DocId, Sequence};
+use toso_core::unit::UnitRef;
+use toso_wire::limits::PAGE_BYTES_MAX;
+use toso_wire::{DeltaItem, Frame, GoodbyeCode, Reconcile, Want, pack_delta};
+
+use super::{PageEntry, ServerEffect, ServerSession};
+use crate::reconcile::{Elements, RECONCILE_ROUNDS_MAX};
+
+/// A unit being compared.
+#[derive(Debug)]
+pub(super) struct Reconciling {
+    as_of: Sequence,
+    rounds: u32,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// The device's turn.
+    Theirs,
+    /// Its message waits for the log.
+    Answering(Vec<u8>),
+    /// It is being sent what it wants.
+    Sending { keys: HashSet<ChunkKey>, last: bool },
+}
+
+/// Answer to [`ServerEffect::ReadWanted`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedRead {
+    /// The interest.
+    pub unit: UnitRef,
+    /// The wanted chunks found after the position asked from, by rising sequence.
+    pub entries: Vec<PageEntry>,
+    /// Everything at or below this was looked at.
+    pub through: Sequence,
+    /// True when there may be more.
+    pub more: bool,
+}
+
+impl ServerSession {
+    /// Opens the comparison of a unit, in the first flight.
+    pub(super) fn open_reconciling(unit: UnitRef, as_of: Sequence, effects: &mut Vec<ServerEffect>) -> Reconciling {
+        effects.push(ServerEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message: Vec::new() })));
+        Reconciling { as_of, rounds: 0, step: Step::Theirs }
+    }
+
+    pub(super) fn on_reconcile(&mut self, reconcile: Reconcile, effects: &mut Vec<ServerEffect>) {
+        let Reconcile { unit, as_of, message } = reconcile;
+        let Some(reconciling) = self.reconciling(unit, as_of).filter(|_| !message.is_empty()) else {
+            return self.goodbye(GoodbyeCode::Protocol, "a RECONCILE came that belongs to no comparison", effects);
+        };
+        reconciling.rounds += 1;
+        if reconciling.rounds > RECONCILE_ROUNDS_MAX {
+            let detail = format!("a comparison has at most {RECONCILE_ROUNDS_MAX} rounds");
+            return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
+        }
+        reconciling.step = Step::Answering(message);
+        effects.push(ServerEffect::ReadElements { unit, at: as_of });
+    }
+
+    /// Answer to [`ServerEffect::ReadElements`].
+    pub(super) fn on_elements(
+        &mut self,
+        unit: UnitRef,
+        chunks: Vec<(DocId, ChangeHash)>,
+        effects: &mut Vec<ServerEffect>,
+    ) {
+        let follow = self.follows.iter_mut().find(|follow| follow.unit == unit);
+        let Some(reconciling) = follow.and_then(|follow| follow.reconciling.as_mut()) else { return };
+        let Step::Answering(message) = std::mem::replace(&mut reconciling.step, Step::Theirs) else { return };
+        let as_of = reconciling.as_of;
+        match Elements::new(chunks).answer(&message) {
+            Ok(message) => effects.push(ServerEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message }))),
+            Err(error) => self.goodbye(GoodbyeCode::Protocol, &error.to_string(), effects),
+        }
+    }
+
+    pub(super) fn on_want(&mut self, want: Want, effects: &mut Vec<ServerEffect>) {
+        let Some(reconciling) = self.reconciling(want.unit, want.as_of) else {
+            return self.goodbye(GoodbyeCode::Protocol, "a WANT came that belongs to no comparison", effects);
+        };
+        if want.keys.is_empty() && !want.last {
+            return self.goodbye(GoodbyeCode::Protocol, "a WANT wants nothing and is not the last", effects);
+        }
+        let keys: HashSet<ChunkKey> = want.keys.into_iter().collect();
+        reconciling.step = Step::Sending { keys: keys.clone(), last: want.last };
+        effects.push(ServerEffect::ReadWanted { unit: want.unit, keys, after: Sequence::ZERO, at: want.as_of });
+    }
+
+    /// Answer to [`ServerEffect::ReadWanted`].
+    pub(super) fn on_wanted(&mut self, read: WantedRead, effects: &mut Vec<ServerEffect>) {
+        let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == read.unit) else { return };
+        let Some(reconciling) = follow.reconciling.as_mut() else { return };
+        let Step::Sending { keys, last } = &mut reconciling.step else { return };
+        let (as_of, last) = (reconciling.as_of, *last);
+        let count = read.entries.len();
+        let entries = read.entries.into_iter();
+        let entries = entries.map(|entry| (entry.sequence, entry.scope, DeltaItem::Change(entry.doc, entry.change)));
+        let (mut delta, packed) = pack_delta(read.unit, entries, PAGE_BYTES_MAX);
+        let through = if packed == count { read.through } else { delta.next };
+        let more = packed < count || (read.more && through < as_of);
+        // No cursor moves before the end.
+        (delta.next, delta.more) = (Sequence::ZERO, more);
+        if more {
+            let keys = keys.clone();
+            if !delta.groups.is_empty() {
+                effects.push(ServerEffect::Send(Frame::Delta(delta)));
+            }
+            effects.push(ServerEffect::ReadWanted { unit: read.unit, keys, after: through, at: as_of });
+            return;
+        }
+        if last {
+            delta.next = as_of;
+            follow.cursor = as_of;
+            follow.reconciling = None;
+        } else {
+            reconciling.step = Step::Theirs;
+        }
+        effects.push(ServerEffect::Send(Frame::Delta(delta)));
+    }
+
+    /// The comparison of a unit, when it is the device's turn.
+    fn reconciling(&mut self, unit: UnitRef, as_of: Sequence) -> Option<&mut Reconciling> {
+        let follow = self.follows.iter_mut().find(|follow| follow.unit == unit)?;
+        let reconciling = follow.reconciling.as_mut()?;
+        (reconciling.as_of == as_of && matches!(reconciling.step, Step::Theirs)).then_some(reconciling)
+    }
+}
+
+impl Reconciling {
+    /// True while the device is to speak.
+    pub(super) fn is_theirs(&self) -> bool {
+        matches!(self.step, Step::Theirs)
+    }
+}
