@@ -56,7 +56,7 @@ impl Replica {
         let credential = self.credential().map_err(CarryError::from)?;
         let pass = CarryPass::load(self.store())?;
         let (cargo, _) = self.cargo(&pass, &credential, credential.unit)?;
-        let have = Index::load(self.store())?.0.iter().map(|of| of.id).collect();
+        let have = Index::load(self.store()).map_err(CarryError::from)?.0.iter().map(|of| of.id).collect();
         PeerSession::new(side, self.device.clone(), pass.card, credential.server_id, cargo, have)
     }
 
