@@ -95,11 +95,12 @@ fn a_bundle_reaches_the_centre_by_another_phone_and_its_receipt_comes_back() {
     assert_eq!(scene.b.json(&["team", "show", &team])["decision_number"], "7/QĐ-UBND", "the carrier has it too");
     let again = open(&scene.b, &bundle);
     assert_eq!((&again["parcels"], &again["known"]), (&Value::from(0), &Value::from(1)), "twice changes nothing");
-    assert_eq!(receipt(&scene.a, &team), "saved");
+    assert_eq!((receipt(&scene.a, &team).as_str(), receipt(&scene.b, &team).as_str()), ("saved", "saved"));
 
     let report = scene.b.sync();
     assert_eq!((&report["acked"], &report["refused"]), (&Value::from(2), &Value::from(0)), "{report}");
     scene.counted(1, 1);
+    assert_eq!(receipt(&scene.b, &team), "counted");
     assert_eq!(scene.b.sync()["pushed"], 0, "what was delivered is not pushed again");
 
     let back = scene.file("back.toso");

@@ -5,7 +5,7 @@
 //! index names the entries; both are written in the transaction that stores the changes.
 
 use serde::{Deserialize, Serialize};
-use toso_core::id::{DeviceId, Epoch, Sequence};
+use toso_core::id::{DeviceId, DocId, Epoch, Sequence};
 use toso_core::unit::Scope;
 use toso_store::{ChunkStore, StoreError, Transaction};
 use toso_wire::DeviceCard;
@@ -92,6 +92,16 @@ impl Entry {
         }
         Ok(Some(Parcel { card: self.card.clone(), scope: self.scope, items, signature: self.signature }))
     }
+}
+
+/// Documents with changes of others that wait here for the server.
+pub(crate) fn waiting_docs(store: &dyn ChunkStore) -> Result<Vec<DocId>, StoreError> {
+    let mut docs = Vec::new();
+    for of in Index::load(store)?.0.iter().filter(|of| !of.delivered) {
+        let refs = Entry::load(store, of.id)?.map(|entry| entry.refs).unwrap_or_default();
+        docs.extend(refs.into_iter().map(|(doc, _)| doc));
+    }
+    Ok(docs)
 }
 
 fn entry_key(id: ParcelId) -> String {

@@ -319,8 +319,9 @@ impl PeerSession {
         let cargo = std::mem::take(&mut self.cargo);
         for parcel in cargo.parcels.into_iter().take(PARCELS_MAX) {
             let lacks = parcel.id().is_some_and(|id| !have.contains(&id));
-            // Nothing of a unit that the other may not read.
-            if lacks && covers(peer.unit, parcel.scope) {
+            // Not what the other made itself, and nothing of a unit that it may not read.
+            let foreign = parcel.card.device() != peer.device;
+            if lacks && foreign && covers(peer.unit, parcel.scope) {
                 self.given += 1;
                 self.say(&Message::Parcel(parcel), effects)?;
             }

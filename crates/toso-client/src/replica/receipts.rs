@@ -8,6 +8,7 @@ use toso_store::{ChunkStore, StoreError};
 
 use super::Replica;
 use super::view::{CentreTotals, Held, Receipt};
+use crate::carry::keep::waiting_docs;
 
 pub(super) const SETTING_TOTALS: &str = "centre-totals";
 /// Set once another phone has said that it delivered something of this one.
@@ -41,6 +42,7 @@ impl<'a> ReceiptReader<'a> {
                 }
             }
         }
+        unsent.extend(waiting_docs(store)?);
         unsent.extend(store.held()?.iter().map(|held| held.doc));
         let totals: Option<CentreTotals> = read_setting(store, SETTING_TOTALS)?;
         let cursor = match replica.credential() {

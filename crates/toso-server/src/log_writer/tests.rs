@@ -66,6 +66,9 @@ impl ChangeLog for SlowLog {
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
         self.inner.contains(doc, hash)
     }
+    fn summary(&self, scopes: &[Scope], through: Sequence) -> Result<toso_store::Summary, StoreError> {
+        self.inner.summary(scopes, through)
+    }
 }
 
 fn batch(number: u8, first_byte: u8) -> LogBatch {
