@@ -20,6 +20,7 @@ pub use enrol::{DEVICE_NAME_CHARS_MAX, EnrolError, EnrolRequest, Enrolment};
 pub use hello::{CLOCK_SKEW_MS_MAX, NONCE_BYTES};
 pub use invite::{INVITE_LIFE_MS_DEFAULT, INVITE_LIFE_MS_MAX, InviteError, InviteOrder};
 pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE};
+pub(crate) use keys::{read_key, write_private};
 pub use rest::{Caller, RestRefusal};
 pub use ticket::{TICKET_BYTES, TICKET_LIFE_MS};
 pub use token::{TOKEN_BYTES_MAX, TOKEN_LIFE_MS};
@@ -35,7 +36,7 @@ use keys::RootKeys;
 use token::Grant;
 
 /// Table of the server's own settings: epoch, identity, admin serial.
-const SERVER_TABLE: &str = "server";
+pub(crate) const SERVER_TABLE: &str = "server";
 /// Epochs stay below 2^52, so that JSON readers with floating-point numbers keep them exactly.
 const EPOCH_BITS: u32 = 52;
 
@@ -68,9 +69,9 @@ impl Trust {
         let epoch = if let Some(bytes) = epoch {
             Epoch(u64::from_be_bytes(bytes))
         } else {
-            let epoch = (u64::from_be_bytes(random()?) >> (64 - EPOCH_BITS)).max(1);
-            put(&*store, b"epoch", &epoch.to_be_bytes())?;
-            Epoch(epoch)
+            let epoch = new_epoch()?;
+            put(&*store, b"epoch", &epoch.0.to_be_bytes())?;
+            epoch
         };
         let admin_token_path = data.join(ADMIN_TOKEN_FILE);
         let admin_serial = match store.record(SERVER_TABLE, b"admin_serial")? {
@@ -151,6 +152,11 @@ fn put(store: &dyn RecordStore, key: &[u8], value: &[u8]) -> Result<(), StoreErr
     let change =
         RecordChange { table: SERVER_TABLE.to_owned(), key: key.to_vec(), value: Some(value.to_vec()), expect: None };
     store.write(&[change], Durability::Durable)
+}
+
+/// The beginning of a history that no device has seen.
+pub(crate) fn new_epoch() -> Result<Epoch, KeyError> {
+    Ok(Epoch((u64::from_be_bytes(random()?) >> (64 - EPOCH_BITS)).max(1)))
 }
 
 /// Bytes from the system's generator.

@@ -21,7 +21,7 @@ pub(crate) const PART_BYTES_MAX: usize = 4096;
 /// The largest body that needs no overflow key.
 pub(crate) const BODY_IN_FIRST_PART_MAX: usize = PART_BYTES_MAX - HEADER_BYTES;
 /// The first byte of overflow keys; every other key space uses another letter.
-const OVERFLOW_SPACE: u8 = b'+';
+pub(crate) const OVERFLOW_SPACE: u8 = b'+';
 
 /// The entries, overflow parts last, that store a body under a key.
 pub(crate) fn encode(key: &[u8], body: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {

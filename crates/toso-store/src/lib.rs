@@ -10,6 +10,7 @@ pub mod change_log;
 pub mod chunk_store;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod export;
 pub mod limits;
 pub mod memory;
 pub mod page;

@@ -79,8 +79,15 @@ impl RootKeys {
     }
 }
 
+/// Reads a key file: whose it is, and its text, to be copied.
+pub(crate) fn read_key(path: &Path) -> Result<(ServerId, Zeroizing<String>), KeyError> {
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| io("reading", path, &error))?);
+    let keys = RootKeys::parse(&text).ok_or_else(|| KeyError::Malformed { path: show(path) })?;
+    Ok((keys.server(), text))
+}
+
 /// Writes a file that only its owner can read, whole or not at all: temporary file, fsync, rename, fsync of the folder.
-pub(super) fn write_private(path: &Path, text: &str) -> Result<(), KeyError> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), KeyError> {
     let mut temporary = PathBuf::from(path);
     temporary.set_extension("new");
     let written = (|| {
