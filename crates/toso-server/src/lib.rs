@@ -31,6 +31,7 @@ mod server;
 mod socket;
 mod state;
 pub mod trust;
+pub mod upkeep;
 
 pub use config::ServerConfig;
 pub use server::{RunningServer, Server, StartError};

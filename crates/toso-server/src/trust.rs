@@ -107,6 +107,11 @@ impl Trust {
         self.keys.public_bytes()
     }
 
+    /// The server's records.
+    pub(crate) fn records(&self) -> &dyn RecordStore {
+        &*self.store
+    }
+
     /// Who carries a grant, by the server's records: the token's claims must still be what the device's record says.
     fn device_of(&self, grant: &Grant) -> Result<Arc<DeviceRecord>, TokenRefusal> {
         let id = grant.device.ok_or(TokenRefusal::NotBound)?;

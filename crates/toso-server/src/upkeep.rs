@@ -122,7 +122,9 @@ pub enum UpkeepError {
         path: String,
     },
     /// A root key of another server.
-    #[error("{path} is the root key of server {found}, the file holds the data of server {expected}; give the right one")]
+    #[error(
+        "{path} is the root key of server {found}, the file holds the data of server {expected}; give the right one"
+    )]
     ForeignKey {
         /// The key.
         path: String,

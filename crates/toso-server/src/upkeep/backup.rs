@@ -29,7 +29,7 @@ pub fn header(log: &dyn ChangeLog, records: &dyn RecordStore, now: TimestampMs) 
 pub fn export(data: &Path, now: TimestampMs, out: &mut dyn Write) -> Result<(), UpkeepError> {
     let log = open_log(data)?;
     let header = header(&log, &log, now)?;
-    Exporter::new(&log, &log, header).write_to(out).map(drop).map_err(|error| match error {
+    Exporter::new(header).write_to(&log, &log, out).map(drop).map_err(|error| match error {
         ExportError::Store(error) => error.into(),
         error => in_file(data)(error),
     })

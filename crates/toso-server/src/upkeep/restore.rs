@@ -218,8 +218,7 @@ fn build(
             value: Some(value),
             expect: None,
         };
-        let changes =
-            [record(b"epoch", epoch.0.to_be_bytes().to_vec()), record(RESTORED_KEY, restored.to_bytes())];
+        let changes = [record(b"epoch", epoch.0.to_be_bytes().to_vec()), record(RESTORED_KEY, restored.to_bytes())];
         log.write(&changes, Durability::Durable)?;
     }
     if log.record(SERVER_TABLE, b"server_id")?.is_none() {

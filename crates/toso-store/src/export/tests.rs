@@ -56,7 +56,7 @@ fn header(log: &MemoryChangeLog) -> Header {
 
 fn text(log: &MemoryChangeLog) -> Vec<u8> {
     let mut text = Vec::new();
-    Exporter::new(log, log, header(log)).write_to(&mut text).unwrap();
+    Exporter::new(header(log)).write_to(log, log, &mut text).unwrap();
     text
 }
 
@@ -127,11 +127,11 @@ fn the_format_is_pinned() {
 #[test]
 fn the_cut_ends_where_the_header_says_while_writes_go_on() {
     let log = filled();
-    let mut exporter = Exporter::new(&log, &log, header(&log));
-    let mut text = exporter.part().unwrap().unwrap();
+    let mut exporter = Exporter::new(header(&log));
+    let mut text = exporter.part(&log, &log).unwrap().unwrap();
     log.append(&[batch(3, 20..25, 10)]).unwrap();
     put(&log, "devices", &[3; 8], b"one that came later");
-    while let Some(part) = exporter.part().unwrap() {
+    while let Some(part) = exporter.part(&log, &log).unwrap() {
         text.extend(part);
     }
     let summary = read_all(Cursor::new(text)).unwrap();
@@ -199,9 +199,8 @@ fn every_flipped_bit_is_noticed() {
                 let mut damaged = file.clone();
                 damaged[index] ^= bit;
                 let read = read_all(Cursor::new(&damaged));
-                // zstd's header has one bit that means nothing: then all of the content is as it was.
-                let harmless =
-                    index == 4 && bit == 16 && file != text && read.as_ref().is_ok_and(|read| *read == whole);
+                // zstd's header has bits that change nothing (an idle one, the window's size): all content is as it was.
+                let harmless = matches!(index, 4 | 5) && file != text && read.as_ref().is_ok_and(|read| *read == whole);
                 assert!(read.is_err() || harmless, "byte {index}, bit {bit}");
             }
         }

@@ -17,9 +17,7 @@ const PART_BYTES_MAX: usize = 256 * 1024;
 
 /// Writes a consistent cut: all entries up to the header's last sequence, then the records as they are afterwards, so
 /// that every entry's device is among them. Writes may go on meanwhile.
-pub struct Exporter<'a> {
-    log: &'a dyn ChangeLog,
-    records: &'a dyn RecordStore,
+pub struct Exporter {
     header: Header,
     stage: Stage,
     hasher: blake3::Hasher,
@@ -37,15 +35,15 @@ enum Stage {
     Done,
 }
 
-impl<'a> Exporter<'a> {
+impl Exporter {
     /// Begins; nothing is read yet.
-    pub fn new(log: &'a dyn ChangeLog, records: &'a dyn RecordStore, header: Header) -> Self {
+    pub fn new(header: Header) -> Self {
         let summary = Summary { header: header.clone(), runs: 0, entries: 0, records: 0 };
-        Self { log, records, header, stage: Stage::Header, hasher: blake3::Hasher::new(), open: None, summary }
+        Self { header, stage: Stage::Header, hasher: blake3::Hasher::new(), open: None, summary }
     }
 
-    /// The next whole lines; `None` after the end line.
-    pub fn part(&mut self) -> Result<Option<Vec<u8>>, ExportError> {
+    /// The next whole lines; `None` after the end line. Always of the same store.
+    pub fn part(&mut self, log: &dyn ChangeLog, records: &dyn RecordStore) -> Result<Option<Vec<u8>>, ExportError> {
         let mut text = Vec::new();
         while text.is_empty() {
             self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
@@ -54,8 +52,8 @@ impl<'a> Exporter<'a> {
                     self.put(&mut text, &header);
                     Stage::Log(Sequence::ZERO)
                 }
-                Stage::Log(after) => self.entries(after, &mut text)?,
-                Stage::Records(tables, after) => self.table(tables, after, &mut text)?,
+                Stage::Log(after) => self.entries(log, records, after, &mut text)?,
+                Stage::Records(tables, after) => self.table(records, tables, after, &mut text)?,
                 Stage::End => {
                     let end = Json::End(JsonEnd {
                         runs: self.summary.runs,
@@ -73,8 +71,13 @@ impl<'a> Exporter<'a> {
     }
 
     /// Writes everything that is left.
-    pub fn write_to(mut self, out: &mut dyn Write) -> Result<Summary, ExportError> {
-        while let Some(part) = self.part()? {
+    pub fn write_to(
+        mut self,
+        log: &dyn ChangeLog,
+        records: &dyn RecordStore,
+        out: &mut dyn Write,
+    ) -> Result<Summary, ExportError> {
+        while let Some(part) = self.part(log, records)? {
             out.write_all(&part).map_err(|error| self.failed(&error))?;
         }
         Ok(self.summary)
@@ -94,10 +97,16 @@ impl<'a> Exporter<'a> {
         ExportError::Io { operation: "writing the export", line, detail: error.to_string() }
     }
 
-    fn entries(&mut self, mut after: Sequence, text: &mut Vec<u8>) -> Result<Stage, ExportError> {
+    fn entries(
+        &mut self,
+        log: &dyn ChangeLog,
+        records: &dyn RecordStore,
+        mut after: Sequence,
+        text: &mut Vec<u8>,
+    ) -> Result<Stage, ExportError> {
         let end = self.header.last;
         if after < end {
-            let page = self.log.read(after, PART_ITEMS_MAX, PART_BYTES_MAX)?;
+            let page = log.read(after, PART_ITEMS_MAX, PART_BYTES_MAX)?;
             let before = after;
             for entry in page.entries.into_iter().take_while(|entry| entry.sequence <= end) {
                 after = entry.sequence;
@@ -114,7 +123,7 @@ impl<'a> Exporter<'a> {
         }
         self.close(text);
         // Taken from the end.
-        let mut tables = self.records.tables()?;
+        let mut tables = records.tables()?;
         tables.retain(|table| !DISPOSABLE_TABLES.contains(&table.as_str()));
         tables.sort_by_key(|table| (table == DEVICES_TABLE, table.clone()));
         tables.reverse();
@@ -145,12 +154,13 @@ impl<'a> Exporter<'a> {
 
     fn table(
         &mut self,
+        records: &dyn RecordStore,
         mut tables: Vec<String>,
         after: Option<Vec<u8>>,
         text: &mut Vec<u8>,
     ) -> Result<Stage, ExportError> {
         let Some(table) = tables.last().cloned() else { return Ok(Stage::End) };
-        let page = self.records.records_after(&table, after.as_deref(), PART_BYTES_MAX)?;
+        let page = records.records_after(&table, after.as_deref(), PART_BYTES_MAX)?;
         let last = page.last().map(|(key, _)| key.clone());
         for (key, value) in page {
             self.summary.records += 1;
@@ -171,7 +181,7 @@ impl<'a> Exporter<'a> {
     }
 }
 
-impl std::fmt::Debug for Exporter<'_> {
+impl std::fmt::Debug for Exporter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Exporter").field("summary", &self.summary).finish_non_exhaustive()
     }
