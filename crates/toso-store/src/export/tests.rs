@@ -192,15 +192,14 @@ fn every_flipped_bit_is_noticed() {
     log.append(&[batch(1, 0..2, 20)]).unwrap();
     put(&log, "devices", &[1; 8], b"a device");
     let text = text(&log);
-    let whole = read_all(Cursor::new(&text)).unwrap();
     for file in [text.clone(), compressed(&text)] {
         for index in 0..file.len() {
             for bit in [1, 16, 128] {
                 let mut damaged = file.clone();
                 damaged[index] ^= bit;
                 let read = read_all(Cursor::new(&damaged));
-                // zstd's header has bits that change nothing (an idle one, the window's size): all content is as it was.
-                let harmless = matches!(index, 4 | 5) && file != text && read.as_ref().is_ok_and(|read| *read == whole);
+                // Some bits of a zstd frame mean nothing; then the content is as it was, to the byte.
+                let harmless = file != text && zstd::decode_all(&damaged[..]).is_ok_and(|content| content == text);
                 assert!(read.is_err() || harmless, "byte {index}, bit {bit}");
             }
         }
