@@ -11,7 +11,6 @@ use toso_catalog::Catalog;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, ChangeHash, DeviceId, DocId};
-use toso_core::record::TeamStatus;
 use toso_core::text::PlaceName;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_projection::Projector;
@@ -104,8 +103,8 @@ fn counted(data: &Path) {
         let doc = DocId::hamlet_team(scope, &format!("thôn {number}"), 0);
         let author = Author { actor: Actor::new(DeviceId([1; 8]), [number; 8]), at: TimestampMs(1_662_534_000_000) };
         let name = PlaceName::parse(&format!("Thôn {number}")).unwrap();
-        let mut edits = vec![DocEdit::Team(TeamEdit::Hamlet(Some(name)))];
-        edits.extend((number == 0).then_some(DocEdit::Team(TeamEdit::Status(TeamStatus::Active))));
+        let households = TeamEdit::HouseholdsCovered(Some(100 + u32::from(number)));
+        let edits = [DocEdit::Team(TeamEdit::LocalName(Some(name))), DocEdit::Team(households)];
         let chunk = Document::new(doc).edit(author, &edits).unwrap().unwrap();
         let items = vec![LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }];
         let batch = LogBatch { scope, author: DeviceId([1; 8]), received_at: TimestampMs(1), items };
