@@ -125,6 +125,9 @@ pub(crate) struct FieldArgs {
     /// The device's own folder; made when absent.
     #[arg(long, value_name = "DIR")]
     pub(crate) home: PathBuf,
+    /// Encrypt the folder with the key in this file: 32 bytes, or 64 hexadecimal digits.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: FieldCommand,
 }

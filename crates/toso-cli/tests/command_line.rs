@@ -92,3 +92,35 @@ fn what_cannot_be_done_is_1_and_one_line_on_stderr() {
 fn the_version_is_told() {
     assert_eq!(text(&toso(&["--version"]).stdout).trim(), concat!("toso ", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn a_home_with_a_key_opens_with_that_key_only() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path").to_owned();
+    std::fs::write(path("key"), [7; 32]).expect("a key file");
+    std::fs::write(path("same"), format!("{}\n", "07".repeat(32))).expect("a key file");
+    std::fs::write(path("other"), [8; 32]).expect("a key file");
+    std::fs::write(path("short"), [7; 31]).expect("a key file");
+    let field = |key: Option<&str>| {
+        let (home, key) = (path("home"), key.map(path));
+        let mut args = vec!["field", "--home", &home];
+        if let Some(key) = &key {
+            args.extend(["--key-file", key]);
+        }
+        let output = toso(&[args, vec!["status"]].concat());
+        text(&output.stderr)
+    };
+    // The home is made, encrypted, and then lacks only its enrolment.
+    let unenrolled = field(Some("key"));
+    assert_eq!(field(Some("same")), unenrolled);
+    for (key, says) in [
+        (Some("other"), "another key"),
+        (None, "it is encrypted; give the key"),
+        (Some("short"), "32 bytes, or 64 hexadecimal digits"),
+        (Some("absent"), "cannot read the key file"),
+    ] {
+        let stderr = field(key);
+        assert!(stderr.contains(says), "{key:?}: {stderr}");
+        assert!(!unenrolled.contains(says), "{unenrolled}");
+    }
+}

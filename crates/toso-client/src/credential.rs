@@ -9,7 +9,7 @@ use toso_core::unit::UnitRef;
 use toso_store::{ChunkStore, StoreError, Transaction};
 use toso_wire::{Proof, Ticket, signed_hello};
 
-use crate::identity::{Device, random};
+use crate::identity::{Device, random_from};
 
 const SETTING_CREDENTIAL: &str = "credential";
 const SETTING_SESSION: &str = "session";
@@ -99,12 +99,18 @@ impl SessionMemory {
     }
 
     /// The ticket when it is good for a while yet, else a signature.
-    pub(crate) fn proof(&self, credential: &Credential, device: &Device, now: TimestampMs) -> Proof {
+    pub(crate) fn proof(
+        &self,
+        credential: &Credential,
+        device: &Device,
+        now: TimestampMs,
+        fill: &dyn Fn(&mut [u8]),
+    ) -> Proof {
         let server_now = TimestampMs(now.0.saturating_add_signed(self.clock_offset_ms));
         if !self.ticket.is_empty() && server_now < self.ticket_expires_at {
             Proof::Ticket(self.ticket.clone())
         } else {
-            credential.prove(device, server_now, &random::<8>())
+            credential.prove(device, server_now, &random_from::<8>(fill))
         }
     }
 }

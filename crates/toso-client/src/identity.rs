@@ -1,5 +1,7 @@
 //! The device's own key, made on first start and never leaving the device.
 
+use std::sync::Arc;
+
 use ed25519_dalek::{Signer, SigningKey};
 use toso_core::id::{Actor, DeviceId};
 use toso_store::{ChunkStore, StoreError, Transaction};
@@ -16,12 +18,18 @@ pub struct Device {
 impl Device {
     /// The device of a store; makes and stores a key when there is none.
     pub fn of_store(store: &dyn ChunkStore) -> Result<Self, StoreError> {
+        Self::of_store_with(store, &|bytes| system_random(bytes))
+    }
+
+    /// The same, with a key from a given random source.
+    pub fn of_store_with(store: &dyn ChunkStore, fill: &dyn Fn(&mut [u8])) -> Result<Self, StoreError> {
         if let Some(secret) = store.setting(SETTING_DEVICE_KEY)?.map(Zeroizing::new)
             && let Ok(secret) = <&[u8; 32]>::try_from(secret.as_slice())
         {
             return Ok(Self { key: SigningKey::from_bytes(secret) });
         }
-        let secret = Zeroizing::new(random::<32>());
+        let mut secret = Zeroizing::new([0; 32]);
+        fill(secret.as_mut_slice());
         let setting = (SETTING_DEVICE_KEY.to_owned(), Some(secret.to_vec()));
         store.commit(Transaction { settings: vec![setting], ..Transaction::default() })?;
         Ok(Self { key: SigningKey::from_bytes(&secret) })
@@ -54,7 +62,12 @@ impl Device {
 
     /// An actor for one opening of the store.
     pub fn new_actor(&self) -> Actor {
-        Actor::new(self.id(), random())
+        self.new_actor_with(&|bytes: &mut [u8]| system_random(bytes))
+    }
+
+    /// The same, told apart from all others by bytes of a given random source.
+    pub fn new_actor_with(&self, fill: &dyn Fn(&mut [u8])) -> Actor {
+        Actor::new(self.id(), random_from(fill))
     }
 }
 
@@ -64,9 +77,22 @@ impl std::fmt::Debug for Device {
     }
 }
 
-/// Bytes from the system's generator. A system that cannot give any cannot keep a secret either.
+/// Where a replica takes random bytes from: keys, actors, ids of members, nonces.
+pub type RandomSource = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
+/// Fills from the system's generator. A system that cannot give any cannot keep a secret either.
+pub fn system_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives random bytes");
+}
+
+/// Bytes from the system's generator.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
+    random_from(&|bytes: &mut [u8]| system_random(bytes))
+}
+
+/// Bytes from a given source.
+pub(crate) fn random_from<const N: usize>(fill: &dyn Fn(&mut [u8])) -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    fill(&mut bytes);
     bytes
 }

@@ -14,7 +14,7 @@ pub mod sync;
 
 pub use credential::{Credential, CredentialError};
 pub use enrol::{EnrolError, Invite, InviteError, enrol};
-pub use identity::Device;
+pub use identity::{Device, RandomSource};
 pub use replica::{
     ConflictView, DocView, Held, Receipt, Replica, ReplicaError, ReplicaEvent, ReplicaOptions, ReplicaStatus, TeamDraft,
 };

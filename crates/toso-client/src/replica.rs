@@ -1,5 +1,6 @@
 //! A replica: the documents of a device's scopes, edited here, merged with what comes.
 
+mod performing;
 mod read;
 mod receipts;
 mod session;
@@ -19,15 +20,16 @@ use toso_catalog::Catalog;
 use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, EditError, MemberEdit, TeamEdit};
+use toso_core::finding::standing_for;
 use toso_core::id::{Actor, DOC_ID_UNIQUE_BYTES, DocId, DocKind};
-use toso_core::record::{Record, TeamLevel};
+use toso_core::record::TeamLevel;
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_store::{ChunkStore, StoreError, StoredChunk, Transaction};
 
 use crate::credential::{Credential, CredentialError};
-use crate::identity::{Device, random};
+use crate::identity::{Device, RandomSource, random_from, system_random};
 
 pub use view::{ConflictView, DocView, Held, Receipt, ReplicaStatus};
 
@@ -46,11 +48,18 @@ pub struct ReplicaOptions {
     pub clock: Arc<dyn Fn() -> TimestampMs + Send + Sync>,
     /// Documents kept in memory.
     pub document_cache: usize,
+    /// Keys, actors, ids of members and nonces come from here. Whoever replaces the system's generator must never let
+    /// two openings of a store draw the same bytes: an actor that comes twice loses edits.
+    pub random: RandomSource,
 }
 
 impl Default for ReplicaOptions {
     fn default() -> Self {
-        Self { clock: Arc::new(crate::rest::now), document_cache: DOCUMENT_CACHE }
+        Self {
+            clock: Arc::new(crate::rest::now),
+            document_cache: DOCUMENT_CACHE,
+            random: Arc::new(|bytes: &mut [u8]| system_random(bytes)),
+        }
     }
 }
 
@@ -154,6 +163,7 @@ pub struct Replica {
     device: Device,
     actor: Actor,
     clock: Arc<dyn Fn() -> TimestampMs + Send + Sync>,
+    random: RandomSource,
     catalog: &'static Catalog,
     /// Held while a document is read, edited and committed, so that one document has one writer.
     documents: Mutex<LruCache<DocId, Document>>,
@@ -164,13 +174,15 @@ pub struct Replica {
 impl Replica {
     /// Opens the replica of a store. Each opening gets an actor of its own.
     pub fn open(store: Arc<dyn ChunkStore>, options: &ReplicaOptions) -> Result<Self, ReplicaError> {
-        let device = Device::of_store(store.as_ref())?;
+        let random = Arc::clone(&options.random);
+        let device = Device::of_store_with(store.as_ref(), &*random)?;
         let cache = NonZeroUsize::new(options.document_cache).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
-            actor: device.new_actor(),
+            actor: device.new_actor_with(&*random),
             device,
             store,
             clock: Arc::clone(&options.clock),
+            random,
             catalog: Catalog::shared(),
             documents: Mutex::new(LruCache::new(cache)),
             events: broadcast::channel(EVENTS_BUFFERED).0,
@@ -234,7 +246,7 @@ impl Replica {
     /// Records a member of a team and returns its id, once it is durable here.
     pub fn add_member(&self, team: DocId, edits: Vec<MemberEdit>) -> Result<DocId, ReplicaError> {
         let scope = self.scope_of(team, DocKind::Team)?;
-        let id = DocId::member(scope, random::<DOC_ID_UNIQUE_BYTES>());
+        let id = DocId::member(scope, random_from::<DOC_ID_UNIQUE_BYTES>(&*self.random));
         let mut all = vec![DocEdit::Member(MemberEdit::Team(Some(team)))];
         all.extend(edits.into_iter().map(DocEdit::Member));
         self.create(&mut self.documents.lock(), scope, id, &all)
@@ -278,14 +290,10 @@ impl Replica {
             return Err(cannot("they are of different kinds"));
         }
         self.scope_of(into, into.kind())?;
-        // Following the marks from `into` must not lead back to `from`.
-        let mut target = into;
-        for _ in 0..DOCUMENTS_MAX {
-            match merged_into(&self.record(target)?) {
-                Some(next) if next == from => return Err(cannot("that would merge them in a circle")),
-                Some(next) if self.store.scope_of(next)?.is_some() => target = next,
-                _ => break,
-            }
+        // With `from` standing for itself, `into` must not end in it.
+        let link = |id| if id == from { Ok(Some(None)) } else { self.merge_link(id) };
+        if standing_for(into, link)? == from {
+            return Err(cannot("that would merge them in a circle"));
         }
         self.edit(from, &[merge_edit(from, Some(into))]).map(|_| ())
     }
@@ -411,14 +419,6 @@ fn merge_edit(from: DocId, into: Option<DocId>) -> DocEdit {
         DocEdit::Team(TeamEdit::MergedInto(into))
     } else {
         DocEdit::Member(MemberEdit::MergedInto(into))
-    }
-}
-
-fn merged_into(record: &Record) -> Option<DocId> {
-    match record {
-        Record::Team(team) => team.merged_into,
-        Record::Member(member) => member.merged_into,
-        _ => None,
     }
 }
 

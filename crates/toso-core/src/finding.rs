@@ -1,22 +1,20 @@
 //! What a merge can break, and suspected duplicates: computed on read, shown to people, never a rejection.
 //!
 //! A duplicate is settled by a reversible mark, `merged_into`. The mark leads to another document, which may itself be
-//! marked; [`resolve_merge`] follows it to the document that stands for all of them, and [`effective_team`] says in
-//! which team a member counts once teams have been merged.
+//! marked; [`Merges`] follows it to the document that stands for all of them.
 
 mod duplicates;
+mod merges;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+pub use merges::{Merges, standing_for};
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::id::DocId;
 use crate::record::{CommuneRecord, HamletStatus, MemberRecord, Role, TeamLevel, TeamRecord, TeamStatus};
 use crate::text::hamlet_key;
-
-/// The longest chain of merges that is followed. Duplicates are merged by hand, one into another; a longer chain is a
-/// circle or an attack.
-pub const MERGE_CHAIN_MAX: usize = 32;
 
 /// Something a person should look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -98,27 +96,6 @@ pub enum SameMemberReason {
     NameAndBirthYear,
 }
 
-/// The document that stands for `id`: `id` itself, or where its merges lead. `None` when they lead in a circle or to a
-/// document that is not here.
-///
-/// `lookup` gives a document's `merged_into`, or `None` when the document is not here.
-pub fn resolve_merge(id: DocId, lookup: impl Fn(DocId) -> Option<Option<DocId>>) -> Option<DocId> {
-    let mut at = id;
-    for _ in 0..=MERGE_CHAIN_MAX {
-        match lookup(at)? {
-            Some(into) => at = into,
-            None => return Some(at),
-        }
-    }
-    None
-}
-
-/// The team in which a member counts: the one that the member names, or the one it was merged into. `None` without a
-/// team, or when [`resolve_merge`] finds none. `lookup` is that of [`resolve_merge`].
-pub fn effective_team(member: &MemberRecord, lookup: impl Fn(DocId) -> Option<Option<DocId>>) -> Option<DocId> {
-    resolve_merge(member.team?, lookup)
-}
-
 /// All findings of one scope: by kind of finding in the order of [`Finding`], then by id.
 pub fn findings(
     commune: Option<&CommuneRecord>,
@@ -129,8 +106,8 @@ pub fn findings(
     let mut findings = Vec::new();
     view.leaders(&mut findings);
     view.members_without_team(&mut findings);
-    findings.extend(duplicates::members(&view.members));
-    findings.extend(duplicates::teams(&view.teams));
+    findings.extend(duplicates::members(view.present()));
+    findings.extend(duplicates::teams(view.at_work()));
     view.unknown_hamlets(commune, &mut findings);
     view.broken_merges(&mut findings);
     view.without_consent(&mut findings);
@@ -141,40 +118,47 @@ pub fn findings(
 struct View<'a> {
     teams: BTreeMap<DocId, &'a TeamRecord>,
     members: BTreeMap<DocId, &'a MemberRecord>,
-    /// The team in which each present member counts.
-    team_of: HashMap<DocId, Option<DocId>>,
+    merges: Merges,
 }
 
 impl<'a> View<'a> {
     fn new(teams: &'a [(DocId, TeamRecord)], members: &'a [(DocId, MemberRecord)]) -> Self {
         let teams: BTreeMap<_, _> = teams.iter().map(|(id, team)| (*id, team)).collect();
         let members: BTreeMap<_, _> = members.iter().map(|(id, member)| (*id, member)).collect();
-        let lookup = |id| teams.get(&id).map(|team| team.merged_into);
-        let present = members.iter().filter(|(_, member)| member.counts());
-        let team_of = present.map(|(id, member)| (*id, effective_team(member, lookup))).collect();
-        Self { teams, members, team_of }
+        let marks = teams.iter().map(|(id, team)| (*id, team.merged_into));
+        let merges = Merges::of(marks.chain(members.iter().map(|(id, member)| (*id, member.merged_into))));
+        Self { teams, members, merges }
     }
 
+    /// Members that have not left and for whom no other stands.
     fn present(&self) -> impl Iterator<Item = (DocId, &'a MemberRecord)> {
-        self.members.iter().filter(|(_, member)| member.counts()).map(|(id, member)| (*id, *member))
+        let present = self.members.iter().filter(|(id, member)| !member.has_left() && !self.merges.is_merged(**id));
+        present.map(|(id, member)| (*id, *member))
     }
 
-    fn team_of(&self, member: DocId) -> Option<DocId> {
-        self.team_of.get(&member).copied().flatten()
+    /// Teams that are active and for which no other stands.
+    fn at_work(&self) -> impl Iterator<Item = (DocId, &'a TeamRecord)> {
+        let at_work = self.teams.iter().filter(|(id, team)| team.is_active() && !self.merges.is_merged(**id));
+        at_work.map(|(id, team)| (*id, *team))
+    }
+
+    /// The team in which a member counts, if that team is here.
+    fn team_of(&self, member: &MemberRecord) -> Option<DocId> {
+        member.team.map(|team| self.merges.target(team)).filter(|team| self.teams.contains_key(team))
     }
 
     fn leaders(&self, findings: &mut Vec<Finding>) {
         let mut leaders: BTreeMap<DocId, Vec<DocId>> = BTreeMap::new();
         let mut manned = BTreeSet::new();
         for (id, member) in self.present() {
-            if let Some(team) = self.team_of(id) {
+            if let Some(team) = self.team_of(member) {
                 manned.insert(team);
                 if member.role == Role::Leader {
                     leaders.entry(team).or_default().push(id);
                 }
             }
         }
-        let at_work = || self.teams.iter().filter(|(_, team)| team.counts()).map(|(id, _)| *id);
+        let at_work = || self.at_work().map(|(id, _)| id);
         let without_leader = at_work().filter(|team| manned.contains(team) && !leaders.contains_key(team));
         let without_leader: Vec<_> = without_leader.map(|team| Finding::NoLeader { team }).collect();
         let several = leaders.into_iter().filter(|(team, leaders)| leaders.len() > 1 && self.exists(*team));
@@ -190,31 +174,23 @@ impl<'a> View<'a> {
     }
 
     fn members_without_team(&self, findings: &mut Vec<Finding>) {
-        let without = self.present().filter(|(id, _)| !self.team_of(*id).is_some_and(|team| self.exists(team)));
+        let without = self.present().filter(|(_, member)| !self.team_of(member).is_some_and(|team| self.exists(team)));
         findings.extend(without.map(|(member, record)| Finding::MemberWithoutTeam { member, team: record.team }));
     }
 
     fn unknown_hamlets(&self, commune: Option<&CommuneRecord>, findings: &mut Vec<Finding>) {
         let Some(commune) = commune.filter(|commune| !commune.hamlets.is_empty()) else { return };
-        for (id, team) in self.teams.iter().filter(|(_, team)| team.counts() && team.level == TeamLevel::Hamlet) {
+        for (id, team) in self.at_work().filter(|(_, team)| team.level == TeamLevel::Hamlet) {
             let Some(hamlet) = &team.hamlet else { continue };
             let listed = commune.hamlets.get(&hamlet_key(hamlet));
             if listed.is_none_or(|listed| listed.status != HamletStatus::Active) {
-                findings.push(Finding::UnknownHamlet { team: *id, hamlet: hamlet.clone() });
+                findings.push(Finding::UnknownHamlet { team: id, hamlet: hamlet.clone() });
             }
         }
     }
 
     fn broken_merges(&self, findings: &mut Vec<Finding>) {
-        let merged_teams = self.teams.iter().filter_map(|(id, team)| Some((*id, team.merged_into?)));
-        let merged_members = self.members.iter().filter_map(|(id, member)| Some((*id, member.merged_into?)));
-        let lookup = |id: DocId| {
-            let team = self.teams.get(&id).map(|team| team.merged_into);
-            team.or_else(|| self.members.get(&id).map(|member| member.merged_into))
-        };
-        let merged: BTreeMap<_, _> = merged_teams.chain(merged_members).collect();
-        let broken = merged.into_iter().filter(|(from, _)| resolve_merge(*from, lookup).is_none());
-        findings.extend(broken.map(|(from, into)| Finding::BrokenMerge { from, into }));
+        findings.extend(self.merges.broken().map(|(from, into)| Finding::BrokenMerge { from, into }));
     }
 
     fn without_consent(&self, findings: &mut Vec<Finding>) {

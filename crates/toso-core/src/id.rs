@@ -316,15 +316,36 @@ impl Sequence {
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 
-/// Order-independent digest of a set of chunks: XOR over the first 8 bytes of each change hash.
+/// A chunk's name in set reconciliation: BLAKE3 over document and change hash. Two documents made from the same words in
+/// the same second can share a change hash, but never this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChunkKey(pub [u8; 32]);
+
+impl ChunkKey {
+    /// The key of a document's chunk.
+    pub fn of(doc: DocId, hash: &ChangeHash) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("toso chunk key v1");
+        hasher.update(doc.as_bytes());
+        hasher.update(&hash.0);
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
+/// Order-independent digest of a set of chunks: XOR over the first 8 bytes of each chunk's [`ChunkKey`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(pub u64);
 
 impl Digest {
     /// Adds a chunk that is not in the set, or takes one out that is.
-    pub fn toggle(&mut self, hash: &ChangeHash) {
-        self.0 ^= u64::from_be_bytes(collected(hash.0));
+    pub fn toggle(&mut self, doc: DocId, hash: &ChangeHash) {
+        let ChunkKey(key) = ChunkKey::of(doc, hash);
+        self.0 ^= u64::from_be_bytes(collected(key));
+    }
+
+    /// Adds the chunks of a set that shares none with this one; takes them out when they are all in it.
+    pub fn combine(&mut self, other: Self) {
+        self.0 ^= other.0;
     }
 }
 
@@ -397,14 +418,25 @@ mod tests {
     #[test]
     fn a_digest_does_not_know_order() {
         let (a, b) = (ChangeHash([1; 32]), ChangeHash([2; 32]));
+        let doc = DocId::commune(scope("2022/00001"));
         let (mut one, mut other) = (Digest::default(), Digest::default());
-        one.toggle(&a);
-        one.toggle(&b);
-        other.toggle(&b);
-        other.toggle(&a);
+        one.toggle(doc, &a);
+        one.toggle(doc, &b);
+        other.toggle(doc, &b);
+        other.toggle(doc, &a);
         assert_eq!(one, other);
-        one.toggle(&a);
-        one.toggle(&b);
+        one.toggle(doc, &a);
+        one.toggle(doc, &b);
         assert_eq!(one, Digest::default());
+        one.combine(other);
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn the_same_change_in_two_documents_does_not_cancel_out() {
+        let (hash, mut digest) = (ChangeHash([1; 32]), Digest::default());
+        digest.toggle(DocId::commune(scope("2022/00001")), &hash);
+        digest.toggle(DocId::commune(scope("2022/00004")), &hash);
+        assert_ne!(digest, Digest::default());
     }
 }

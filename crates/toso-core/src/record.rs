@@ -296,9 +296,10 @@ impl Default for TeamRecord {
 }
 
 impl TeamRecord {
-    /// True when reports count the team.
-    pub fn counts(&self) -> bool {
-        self.status == TeamStatus::Active && self.merged_into.is_none()
+    /// True when the team is at work. Reports count it unless another stands for it, see
+    /// [`Merges`](crate::finding::Merges).
+    pub fn is_active(&self) -> bool {
+        self.status == TeamStatus::Active
     }
 }
 
@@ -371,9 +372,9 @@ impl Default for MemberRecord {
 }
 
 impl MemberRecord {
-    /// True when reports count the member, given that the member's team counts.
-    pub fn counts(&self) -> bool {
-        self.left_on.is_none() && self.merged_into.is_none()
+    /// True when the member is no longer in the team.
+    pub fn has_left(&self) -> bool {
+        self.left_on.is_some()
     }
 }
 

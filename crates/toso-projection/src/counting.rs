@@ -3,11 +3,12 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use toso_core::finding::Merges;
 use toso_core::id::DocId;
 use toso_core::record::{Course, CourseStatus, Gender, Role, TeamLevel, TeamStatus};
 
 use crate::figures::Figures;
-use crate::merges::Merges;
+use crate::merges::merges_of;
 use crate::row::{CourseProgress, HamletTag, MemberRow, Row, TeamRow};
 
 /// A commune's rows with their merges settled.
@@ -20,7 +21,7 @@ pub(crate) struct Counting<'a> {
 
 impl<'a> Counting<'a> {
     pub(crate) fn new(rows: &'a BTreeMap<DocId, Row>) -> Self {
-        Self { rows, merges: Merges::of(rows), sizes: OnceCell::new() }
+        Self { rows, merges: merges_of(rows), sizes: OnceCell::new() }
     }
 
     /// The document that stands for `doc`.

@@ -10,6 +10,31 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use toso_core::id::Sequence;
 
+/// What one session wants counted, and what it has been told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish {
+    wanted: Sequence,
+    told: Sequence,
+}
+
+impl Wish {
+    /// The session cares about everything up to `target`. Returns what it is to be told now, when it cares about more
+    /// than it knows and there is something new to tell.
+    pub fn raise(&mut self, target: Sequence, current: Sequence) -> Option<Sequence> {
+        self.wanted = self.wanted.max(target);
+        if self.told < self.wanted && self.told < current {
+            self.told = current;
+            return Some(current);
+        }
+        None
+    }
+
+    /// What to wait for: everything wanted, when that is not counted yet.
+    pub fn awaited(&self, current: Sequence) -> Option<Sequence> {
+        (self.wanted > current).then_some(self.wanted)
+    }
+}
+
 /// The counted position.
 #[derive(Debug, Default)]
 pub struct Counted {

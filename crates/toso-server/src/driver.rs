@@ -10,11 +10,13 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use toso_core::id::Sequence;
-use toso_store::{LogBatch, LogItem};
+use toso_store::LogBatch;
 use toso_sync::server::RefusalKind;
-use toso_sync::{AppendOutcome, Refusal, ServerEffect, ServerEvent, ServerSession};
+use toso_sync::{ServerEffect, ServerEvent, ServerSession};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, encode};
 
+use crate::counted::Wish;
+use crate::desk;
 use crate::hub::{HubNews, Subscription};
 use crate::state::{Shared, now};
 use crate::trust;
@@ -26,10 +28,8 @@ pub(crate) struct Driver {
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     subscription: Option<Subscription>,
     counting: Option<BoxFuture<'static, Option<Sequence>>>,
-    /// The session cares about everything up to here being counted.
-    counted_wanted: Sequence,
-    /// What it has been told.
-    counted_told: Sequence,
+    /// What the session wants counted.
+    wish: Wish,
     /// The nonce of this connection's last challenge.
     nonce: Option<[u8; trust::NONCE_BYTES]>,
     appends: usize,
@@ -61,8 +61,7 @@ impl Driver {
             work: FuturesUnordered::new(),
             subscription: None,
             counting: None,
-            counted_wanted: Sequence::ZERO,
-            counted_told: Sequence::ZERO,
+            wish: Wish::default(),
             nonce: None,
             appends: 0,
             out: VecDeque::new(),
@@ -189,21 +188,10 @@ impl Driver {
     fn perform(&mut self, effect: ServerEffect) -> Option<ServerEvent> {
         match effect {
             ServerEffect::Authenticate(proof) => {
-                let answer = match trust::random() {
-                    Ok(fresh) => {
-                        let answer = self.shared.trust.authenticate(&proof, self.nonce, fresh, now());
-                        // A nonce is good for one answer.
-                        self.nonce = matches!(answer, Err(Refusal::Challenge(_))).then_some(fresh);
-                        answer
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "cannot authenticate");
-                        Err(Refusal::Unauthorized("the server cannot check proofs now".to_owned()))
-                    }
-                };
+                let answer = self.shared.desk.authenticate(&proof, &mut self.nonce, now());
                 Some(ServerEvent::Authenticated(answer))
             }
-            ServerEffect::Open { epoch, interests } => {
+            ServerEffect::Open { ref interests, .. } => {
                 if let Some(principal) = self.session.principal() {
                     let units: Vec<_> = interests.iter().map(|(unit, _)| *unit).collect();
                     // Before the read, so that nothing falls between the two.
@@ -213,32 +201,18 @@ impl Driver {
                         return None;
                     }
                 }
-                self.read(move |shared| shared.open(epoch, &interests).map(ServerEvent::Opened));
+                self.read(effect);
                 None
             }
             ServerEffect::Append { number, scope, author, items } => {
-                self.append(
-                    number,
-                    LogBatch {
-                        scope,
-                        author,
-                        received_at: now(),
-                        items: items
-                            .into_iter()
-                            .map(|item| LogItem { doc: item.doc, hash: item.hash, bytes: item.change })
-                            .collect(),
-                    },
-                );
+                self.append(number, desk::batch(scope, author, items, now()));
                 None
             }
-            ServerEffect::ReadPage { unit, after } => {
-                self.read(move |shared| shared.read_page(unit, after).map(ServerEvent::Page));
+            ServerEffect::ReadPage { .. } => {
+                self.read(effect);
                 None
             }
-            ServerEffect::ReadTotals(units) => {
-                let (as_of, totals) = self.shared.totals(&units);
-                Some(ServerEvent::Totals { as_of, totals })
-            }
+            ServerEffect::ReadTotals(_) => self.shared.answer(&effect).ok().flatten(),
             ServerEffect::Send(frame) => {
                 self.send(&frame);
                 None
@@ -264,24 +238,25 @@ impl Driver {
         self.shared.metrics.pushes.inc();
         let writer = self.shared.writer.clone();
         self.work.push(Box::pin(async move {
-            let outcome = writer.append(batch).await.map(|appended| AppendOutcome {
-                first_new: appended.first_new,
-                new: appended.new as u64,
-                through: appended.through,
-            });
+            let outcome = writer.append(batch).await.map(desk::outcome);
             Done::Appended(ServerEvent::Appended { number, outcome })
         }));
     }
 
-    fn read(&mut self, read: impl FnOnce(&Shared) -> Result<ServerEvent, toso_store::StoreError> + Send + 'static) {
+    /// What waits for the disk gets a thread of its own.
+    fn read(&mut self, effect: ServerEffect) {
         let shared = Arc::clone(&self.shared);
         self.work.push(Box::pin(async move {
             let Ok(_place) = Arc::clone(&shared.read_places).acquire_owned().await else { return Done::Failed };
             // Tracked, so that the server's end waits for it even when the session is gone.
             let tasks = shared.tasks.clone();
-            let read = tasks.spawn_blocking(move || read(&shared)).await;
+            let read = tasks.spawn_blocking(move || shared.answer(&effect)).await;
             match read {
-                Ok(Ok(event)) => Done::Event(event),
+                Ok(Ok(Some(event))) => Done::Event(event),
+                Ok(Ok(None)) => {
+                    tracing::error!("a session asked the desk for what it does not answer");
+                    Done::Failed
+                }
                 Ok(Err(error)) => {
                     tracing::error!(%error, "a session's read failed");
                     Done::Failed
@@ -307,15 +282,15 @@ impl Driver {
 
     /// Tells the session once everything up to `target` is counted; at once when it is.
     fn want_counted(&mut self, target: Sequence) {
-        self.counted_wanted = self.counted_wanted.max(target);
         // One reading decides both what is told and whether to wait, so that no progress falls between the two.
         let current = self.shared.counted.current();
-        if self.counted_told < self.counted_wanted && self.counted_told < current {
-            self.counted_told = current;
-            self.feed(ServerEvent::Counted(current));
+        if let Some(told) = self.wish.raise(target, current) {
+            self.feed(ServerEvent::Counted(told));
         }
-        if self.counting.is_none() && self.counted_wanted > current {
-            let (counted, target) = (Arc::clone(&self.shared.counted), self.counted_wanted);
+        if self.counting.is_none()
+            && let Some(target) = self.wish.awaited(current)
+        {
+            let counted = Arc::clone(&self.shared.counted);
             self.counting = Some(Box::pin(async move { counted.reached(target).await }));
         }
     }

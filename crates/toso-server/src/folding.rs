@@ -8,9 +8,12 @@
 //! Memory is bounded: two pages under way and a small cache of merged documents for each worker. A document that is not
 //! in the cache is rebuilt from its own chunks; a new one needs nothing but the page.
 
+mod applying;
+mod folder;
 mod rows;
 mod worker;
 
+pub use folder::Folder;
 pub use rows::{Loaded, QUARANTINE_TABLE};
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -28,7 +31,9 @@ use toso_store::{ChangeLog, LogEntry, RecordStore};
 
 use crate::counted::Counted;
 use crate::metrics::Metrics;
-use worker::{Batch, Worker};
+
+use self::applying::Applying;
+use self::worker::{Batch, Worker};
 
 /// Chunks in a page: some 100 ms of merging on two cores, so that receipts come soon and writes are worth their while.
 pub const FOLD_PAGE_ITEMS_MAX: usize = 1024;
@@ -36,8 +41,6 @@ pub const FOLD_PAGE_ITEMS_MAX: usize = 1024;
 pub const FOLD_PAGE_BYTES_MAX: usize = 1 << 20;
 /// Pages under way: one being merged, one being applied.
 const PIPELINE_PAGES: usize = 2;
-/// Rows applied under one lock, below a millisecond, so that no session's read waits for a page.
-const ROWS_PER_LOCK: usize = 64;
 /// The wait before reading again after the store failed.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -166,7 +169,7 @@ impl Folding {
             read_to: loaded.through,
             tail: Arc::clone(&tail),
             under_way: VecDeque::new(),
-            may_store: true,
+            applying: Applying::new(Arc::clone(&self.records), Arc::clone(&self.projector)),
             folding: self,
             workers,
         };
@@ -181,8 +184,7 @@ struct Coordinator {
     tail: Arc<Tail>,
     read_to: Sequence,
     under_way: VecDeque<PageUnderWay>,
-    /// False once a write failed: a later checkpoint would claim rows that are not there.
-    may_store: bool,
+    applying: Applying,
 }
 
 struct PageUnderWay {
@@ -249,40 +251,16 @@ impl Coordinator {
     }
 
     fn finish(&mut self, page: PageUnderWay) {
-        let mut rows: Vec<FoldedRow> = page.batches.into_iter().flat_map(Batch::wait).collect();
-        rows.sort_by_key(|row| row.last);
-        let stored = if self.may_store { rows::changes(&rows, page.through, page.newest) } else { Vec::new() };
-        let quarantined: usize = rows.iter().map(|row| row.quarantined.len()).sum();
-        if quarantined > 0 {
-            tracing::warn!(chunks = quarantined, through = page.through.0, "chunks quarantined while folding");
-            self.folding.metrics.quarantined_chunks.inc_by(quarantined as u64);
-        }
-        for part in rows.chunks(ROWS_PER_LOCK) {
-            let mut projector = self.folding.projector.lock();
-            for row in part {
-                if let Some(content) = &row.row {
-                    projector.apply(row.scope, row.doc, content.clone());
-                }
-            }
-            // Settled here, so that no report and no session pays for it.
-            projector.refresh();
-        }
-        self.folding.projector.lock().advance(page.through, page.newest);
-        self.folding.counted.advance(page.through);
-        self.measure(page.through);
-        if self.may_store
-            && let Err(error) = rows::store(&*self.folding.records, &stored)
-        {
-            self.may_store = false;
-            tracing::error!(%error, "the views' checkpoint cannot be stored; the next start folds again from the last");
-        }
-    }
-
-    fn measure(&self, counted: Sequence) {
-        let last = self.folding.log.last();
-        self.folding.metrics.log_sequence.set(last.0);
-        self.folding.metrics.counted_sequence.set(counted.0);
-        self.folding.metrics.fold_lag_chunks.set(last.0.saturating_sub(counted.0));
+        let rows: Vec<FoldedRow> = page.batches.into_iter().flat_map(Batch::wait).collect();
+        let folding = &self.folding;
+        self.applying.apply(rows, page.through, page.newest, |quarantined| {
+            folding.metrics.quarantined_chunks.inc_by(quarantined as u64);
+            folding.counted.advance(page.through);
+            let last = folding.log.last();
+            folding.metrics.log_sequence.set(last.0);
+            folding.metrics.counted_sequence.set(page.through.0);
+            folding.metrics.fold_lag_chunks.set(last.0.saturating_sub(page.through.0));
+        });
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! - `socket` and `post_sync` speak frames. Each connection is one IO loop that performs what the pure
 //!   [`ServerSession`](toso_sync::ServerSession) asks for (`driver`); it never waits for the fold.
+//! - [`desk`] is where it asks: proofs, pages, figures, without a runtime, so that a simulation asks at the same one.
 //! - [`log_writer`] owns the appends: whatever arrives during one fsync rides the next (group commit without a timer).
 //!   An acknowledgement follows the fsync, never the other way round.
 //! - [`folding`] tails the log behind it: workers merge changes into documents (Automerge, under `catch_unwind`), one
@@ -19,6 +20,7 @@
 pub mod config;
 mod connections;
 pub mod counted;
+pub mod desk;
 mod documents;
 mod driver;
 pub mod folding;
@@ -34,4 +36,5 @@ pub mod trust;
 pub mod upkeep;
 
 pub use config::ServerConfig;
+pub use desk::Desk;
 pub use server::{RunningServer, Server, StartError};

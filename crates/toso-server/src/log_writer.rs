@@ -112,15 +112,7 @@ impl Appender {
 
     fn append(&self, batches: &[LogBatch], replies: Vec<oneshot::Sender<Result<Appended, AppendFailure>>>) {
         let start = Instant::now();
-        let outcomes = match self.log.append(batches) {
-            Ok(appended) => appended.into_iter().map(Ok).collect(),
-            Err(error) if batches.len() == 1 || is_for_all(&error) => {
-                tracing::error!(batches = batches.len(), %error, "append failed");
-                vec![Err(AppendFailure::Unavailable); batches.len()]
-            }
-            // One batch of the group may be at fault; the others must not suffer for it.
-            Err(_) => batches.iter().map(|batch| self.append_alone(batch)).collect(),
-        };
+        let outcomes = append_group(&*self.log, batches);
         self.metrics.append_seconds.observe(start.elapsed().as_secs_f64());
         self.metrics.append_batches.observe(batches.len() as f64);
         let mut through = None;
@@ -146,14 +138,27 @@ impl Appender {
             (self.on_growth)(through);
         }
     }
+}
 
-    fn append_alone(&self, batch: &LogBatch) -> Result<Appended, AppendFailure> {
-        match self.log.append(std::slice::from_ref(batch)) {
-            Ok(appended) => appended.first().copied().ok_or(AppendFailure::Unavailable),
-            Err(error) => {
-                tracing::error!(%error, "append of a single batch failed");
-                Err(AppendFailure::Unavailable)
-            }
+/// Appends batches with one flush, and tells each one's outcome.
+pub fn append_group(log: &dyn ChangeLog, batches: &[LogBatch]) -> Vec<Result<Appended, AppendFailure>> {
+    match log.append(batches) {
+        Ok(appended) => appended.into_iter().map(Ok).collect(),
+        Err(error) if batches.len() == 1 || is_for_all(&error) => {
+            tracing::error!(batches = batches.len(), %error, "append failed");
+            vec![Err(AppendFailure::Unavailable); batches.len()]
+        }
+        // One batch of the group may be at fault; the others must not suffer for it.
+        Err(_) => batches.iter().map(|batch| append_alone(log, batch)).collect(),
+    }
+}
+
+fn append_alone(log: &dyn ChangeLog, batch: &LogBatch) -> Result<Appended, AppendFailure> {
+    match log.append(std::slice::from_ref(batch)) {
+        Ok(appended) => appended.first().copied().ok_or(AppendFailure::Unavailable),
+        Err(error) => {
+            tracing::error!(%error, "append of a single batch failed");
+            Err(AppendFailure::Unavailable)
         }
     }
 }

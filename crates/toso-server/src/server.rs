@@ -17,6 +17,7 @@ use toso_store_sled::{Options, SledChangeLog};
 use crate::config::{HTTP_CONNECTIONS_MAX, SHUTDOWN_TIME_MAX, ServerConfig};
 use crate::connections;
 use crate::counted::Counted;
+use crate::desk::Desk;
 use crate::folding::{Folding, Loaded, RunningFolding, Tail};
 use crate::hub::Hub;
 use crate::log_writer::LogWriter;
@@ -114,8 +115,14 @@ impl Rooms {
             Box::new(move |_through| tail.grew()),
         )
         .map_err(thread)?;
-        let shared =
-            Arc::new(Shared::new(Parts { config, catalog, trust, log, writer, hub, counted, projector, metrics }));
+        let shared = Arc::new(Shared::new(Parts {
+            config,
+            desk: Desk::new(catalog, trust, log, projector),
+            writer,
+            hub,
+            counted,
+            metrics,
+        }));
         Ok(Self { shared, writer_thread, folding })
     }
 }

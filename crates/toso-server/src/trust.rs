@@ -19,7 +19,7 @@ pub use device::DeviceRecord;
 pub use enrol::{DEVICE_NAME_CHARS_MAX, EnrolError, EnrolRequest, Enrolment};
 pub use hello::{CLOCK_SKEW_MS_MAX, NONCE_BYTES};
 pub use invite::{INVITE_LIFE_MS_DEFAULT, INVITE_LIFE_MS_MAX, InviteError, InviteOrder};
-pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE};
+pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE, RootSecrets};
 pub(crate) use keys::{read_key, write_private};
 pub use rest::{Caller, RestRefusal};
 pub use ticket::{TICKET_BYTES, TICKET_LIFE_MS};
@@ -48,7 +48,11 @@ pub struct Trust {
     admin_token_path: PathBuf,
     devices: Devices,
     store: Arc<dyn RecordStore>,
+    random: RandomSource,
 }
+
+/// Where the room takes random bytes from: epoch, invites, nonces, keys within tokens.
+pub type RandomSource = Arc<dyn Fn(&mut [u8]) -> Result<(), KeyError> + Send + Sync>;
 
 impl Trust {
     /// Opens the keys and records of a data folder; makes them on first start.
@@ -65,26 +69,41 @@ impl Trust {
         } else if known.is_some_and(|id| id != server.0) {
             return Err(KeyError::ForeignKey { path: data.join(ROOT_KEY_FILE).display().to_string() });
         }
-        let epoch = store.record(SERVER_TABLE, b"epoch")?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-        let epoch = if let Some(bytes) = epoch {
-            Epoch(u64::from_be_bytes(bytes))
-        } else {
-            let epoch = new_epoch()?;
-            put(&*store, b"epoch", &epoch.0.to_be_bytes())?;
-            epoch
-        };
+        let random: RandomSource = Arc::new(system_random);
+        let epoch = open_epoch(&*store, &random)?;
         let admin_token_path = data.join(ADMIN_TOKEN_FILE);
         let admin_serial = match store.record(SERVER_TABLE, b"admin_serial")? {
             Some(serial) if admin_token_path.exists() => serial,
             _ => {
-                let serial = random::<16>()?.to_vec();
+                let serial = bytes_of::<16>(&random)?.to_vec();
                 // Serial first: a crash in between leaves a serial without a file, and the next start makes both anew.
                 put(&*store, b"admin_serial", &serial)?;
-                keys::write_private(&admin_token_path, &token::encode_text(&keys.mint_admin(&serial)?))?;
+                keys::write_private(
+                    &admin_token_path,
+                    &token::encode_text(&keys.mint_admin(&serial, bytes_of(&random)?)?),
+                )?;
                 serial
             }
         };
-        Ok(Self { devices: Devices::load(&*store)?, keys, epoch, admin_serial, admin_token_path, store })
+        Ok(Self { devices: Devices::load(&*store)?, keys, epoch, admin_serial, admin_token_path, store, random })
+    }
+
+    /// The same over given keys and a given random source, without a folder and without an admin token: for a
+    /// simulation, whose every byte is decided by its seed.
+    pub fn with_keys(
+        secrets: &RootSecrets,
+        store: Arc<dyn RecordStore>,
+        random: RandomSource,
+    ) -> Result<Self, KeyError> {
+        let keys = RootKeys::of_secrets(secrets)?;
+        let epoch = open_epoch(&*store, &random)?;
+        let (admin_serial, admin_token_path) = (bytes_of::<16>(&random)?.to_vec(), PathBuf::new());
+        Ok(Self { devices: Devices::load(&*store)?, keys, epoch, admin_serial, admin_token_path, store, random })
+    }
+
+    /// Bytes from the room's random source.
+    pub(crate) fn random<const N: usize>(&self) -> Result<[u8; N], KeyError> {
+        bytes_of(&self.random)
     }
 
     /// The server's identity.
@@ -164,10 +183,32 @@ pub(crate) fn new_epoch() -> Result<Epoch, KeyError> {
     Ok(Epoch((u64::from_be_bytes(random()?) >> (64 - EPOCH_BITS)).max(1)))
 }
 
+/// The log's epoch; a new one on first start.
+fn open_epoch(store: &dyn RecordStore, random: &RandomSource) -> Result<Epoch, KeyError> {
+    let known = store.record(SERVER_TABLE, b"epoch")?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+    if let Some(bytes) = known {
+        return Ok(Epoch(u64::from_be_bytes(bytes)));
+    }
+    let epoch = (u64::from_be_bytes(bytes_of(random)?) >> (64 - EPOCH_BITS)).max(1);
+    put(store, b"epoch", &epoch.to_be_bytes())?;
+    Ok(Epoch(epoch))
+}
+
+/// Fills from the system's generator.
+fn system_random(bytes: &mut [u8]) -> Result<(), KeyError> {
+    getrandom::fill(bytes).map_err(|error| KeyError::Random { detail: error.to_string() })
+}
+
+fn bytes_of<const N: usize>(random: &RandomSource) -> Result<[u8; N], KeyError> {
+    let mut bytes = [0; N];
+    random(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Bytes from the system's generator.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], KeyError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| KeyError::Random { detail: error.to_string() })?;
+    system_random(&mut bytes)?;
     Ok(bytes)
 }
 

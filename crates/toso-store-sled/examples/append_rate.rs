@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use toso_core::id::{ChangeHash, DeviceId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
-use toso_store::{ChangeLog, ChunkStore, LogBatch, LogItem, StoredChunk, Transaction};
-use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
+use toso_store::{ChangeLog, ChunkStore, LogBatch, LogItem, StoreError, StoredChunk, Transaction};
+use toso_store_sled::{Options, SledChangeLog, SledChunkStore, StoreKey};
 
 const CHUNKS_PER_BATCH: u32 = 14;
 const CHUNK_BYTES: usize = 150;
@@ -31,7 +31,10 @@ fn main() {
     for threads in threads {
         measure_log(&folder.join(format!("log-{threads}")), batches, threads);
     }
-    measure_phone(&folder.join("phone"));
+    measure_phone("phone", || SledChunkStore::open(folder.join("phone"), Options::phone()));
+    let key = StoreKey::from_bytes(&[7; 32]);
+    let encrypted = folder.join("encrypted");
+    measure_phone("encrypted phone", || SledChunkStore::open_encrypted(&encrypted, Options::phone(), &key));
 }
 
 fn measure_log(folder: &Path, batches: u32, threads: u32) {
@@ -92,8 +95,8 @@ fn measure_log(folder: &Path, batches: u32, threads: u32) {
     println!("  disk: {:.0} MB, {:.0} bytes a chunk", bytes as f64 / 1e6, bytes as f64 / chunks);
 }
 
-fn measure_phone(folder: &Path) {
-    let store = SledChunkStore::open(folder, Options::phone()).expect("the store opens");
+fn measure_phone(name: &str, open: impl Fn() -> Result<SledChunkStore, StoreError>) {
+    let store = open().expect("the store opens");
     let mut latencies: Vec<Duration> = (0..1_000)
         .map(|number| {
             let item = batch(0).items.swap_remove(0);
@@ -107,15 +110,17 @@ fn measure_phone(folder: &Path) {
         .collect();
     latencies.sort_unstable();
     let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
-    println!("phone: a save takes {:?} (p50), {:?} (p99)", at(50), at(99));
+    println!("{name}: a save takes {:?} (p50), {:?} (p99)", at(50), at(99));
     drop(store);
     let opening = Instant::now();
-    let store = SledChunkStore::open(folder, Options::phone()).expect("the store opens again");
+    let store = open().expect("the store opens again");
     println!("  reopened in {:?}", opening.elapsed());
     let reading = Instant::now();
     let documents = store.documents().expect("the store reads");
     let chunks: usize = documents.iter().map(|(_, doc)| store.chunks(*doc).map_or(0, |chunks| chunks.len())).sum();
     println!("  {} documents with {chunks} chunks read in {:?}", documents.len(), reading.elapsed());
+    let bytes = store.disk_bytes().expect("the size is known");
+    println!("  disk: {bytes} bytes, {:.0} a chunk", bytes as f64 / chunks as f64);
 }
 
 fn batch(number: u32) -> LogBatch {

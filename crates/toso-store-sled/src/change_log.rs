@@ -5,7 +5,7 @@
 //! | key | body |
 //! | --- | --- |
 //! | `l` first sequence (8) | a run of entries of one batch, see [`run`] |
-//! | `s` scope (8) first sequence (8) | how many entries the run has (2) |
+//! | `s` scope (8) first sequence (8) | how many entries the run has (2), and of the scope up to the run's end: how many chunks (8), their digest (8) |
 //! | `i` doc (16) hash (32) | sequence (8), its offset in its run (2) |
 //! | `d` scope (8) doc (16) | sequence of the document's first chunk in the scope (8) |
 //! | `t` table length (1) table key | record |
@@ -17,15 +17,17 @@ mod check;
 mod read;
 mod records;
 mod run;
+mod summary;
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use parking_lot::RwLock;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, RecordChange, StoreError};
+use toso_store::{Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, RecordChange, StoreError, Summary};
 
 use crate::engine::Engine;
 use crate::folder::Kind;
@@ -34,7 +36,8 @@ use crate::options::Options;
 use crate::staged::Staged;
 use crate::value::Reader;
 pub use check::Checked;
-use run::RunBuilder;
+use run::{FinishedRun, RunBuilder};
+use summary::ScopeRun;
 
 const RUN_SPACE: u8 = b'l';
 const SCOPE_SPACE: u8 = b's';
@@ -147,8 +150,8 @@ impl SledChangeLog {
             let (scope, _) = parse_scope_key(&key).ok_or_else(|| self.engine.damaged(&key, "it is no scope key"))?;
             let end = scope_key(scope, Sequence(u64::MAX));
             let Some(entry) = self.engine.tree().range(key.to_vec()..=end.clone()).next_back() else { break };
-            let (first, entries) = self.scope_entry(entry)?;
-            let last = last_of_run(first, entries);
+            let end_of_scope = self.scope_entry(entry)?;
+            let last = end_of_scope.last();
             published.of_scope.insert(scope, last);
             published.last = published.last.max(last);
             from = [end.as_slice(), &[0]].concat();
@@ -156,12 +159,9 @@ impl SledChangeLog {
         Ok(published)
     }
 
-    /// First sequence and length of a run, from an entry of the scope index.
-    fn scope_entry(&self, entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<(Sequence, u16), StoreError> {
+    fn scope_entry(&self, entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<ScopeRun, StoreError> {
         let (key, body) = self.engine.entry(entry)?;
-        let parsed = parse_scope_key(&key).zip(Reader(&body).u16());
-        let ((_, first), entries) = parsed.ok_or_else(|| self.engine.damaged(&key, "its fields cannot be read"))?;
-        Ok((first, entries))
+        ScopeRun::parse(&key, &body).ok_or_else(|| self.engine.damaged(&key, "its fields cannot be read"))
     }
 }
 
@@ -213,6 +213,17 @@ impl ChangeLog for SledChangeLog {
         Ok(scopes.iter().filter_map(|scope| published.of_scope.get(scope).copied()).max().unwrap_or_default())
     }
 
+    fn summary(&self, scopes: &[Scope], at: Sequence) -> Result<Summary, StoreError> {
+        let scopes: HashSet<_> = scopes.iter().copied().collect();
+        let mut total = Summary::default();
+        for scope in scopes {
+            let of_scope = self.summary_of(scope, at)?;
+            total.count += of_scope.count;
+            total.digest.combine(of_scope.digest);
+        }
+        Ok(total)
+    }
+
     fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
         self.read_document(doc)
     }
@@ -247,6 +258,8 @@ struct Group<'a> {
     staged: Staged<'a>,
     /// What will be visible when all is durable: the last sequence, and those of the scopes that changed.
     published: Published,
+    /// What the scopes that changed have so far.
+    summaries: HashMap<Scope, Summary>,
     /// True once a part has gone to sled: the rest must follow, or the store stop.
     applied: bool,
 }
@@ -254,7 +267,7 @@ struct Group<'a> {
 impl<'a> Group<'a> {
     fn new(log: &'a SledChangeLog) -> Self {
         let published = Published { last: log.last(), of_scope: HashMap::new() };
-        Self { log, staged: Staged::new(&log.engine), published, applied: false }
+        Self { log, staged: Staged::new(&log.engine), published, summaries: HashMap::new(), applied: false }
     }
 
     fn append(&mut self, batch: &LogBatch) -> Result<Appended, StoreError> {
@@ -269,7 +282,7 @@ impl<'a> Group<'a> {
             }
             let sequence = self.published.last.plus(1);
             if !run.fits(item) {
-                self.close(run, batch.scope);
+                self.close(run, batch.scope)?;
                 run = RunBuilder::new(batch, sequence);
             }
             let offset = run.push(item);
@@ -284,18 +297,25 @@ impl<'a> Group<'a> {
             appended.new += 1;
             appended.through = sequence;
         }
-        self.close(run, batch.scope);
+        self.close(run, batch.scope)?;
         if self.staged.bytes() > APPLY_BYTES_MAX {
             self.apply()?;
         }
         Ok(appended)
     }
 
-    fn close(&mut self, run: RunBuilder, scope: Scope) {
-        if let Some((first, entries, body)) = run.finish() {
-            self.staged.insert(&run_key(first), &body);
-            self.staged.insert(&scope_key(scope, first), &entries.to_be_bytes());
-        }
+    fn close(&mut self, run: RunBuilder, scope: Scope) -> Result<(), StoreError> {
+        let Some(FinishedRun { first, entries, body, digest }) = run.finish() else { return Ok(()) };
+        let summary = match self.summaries.entry(scope) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(self.log.summary_of(scope, Sequence(u64::MAX))?),
+        };
+        summary.count += u64::from(entries);
+        summary.digest.combine(digest);
+        let of_scope = ScopeRun { first, entries, through: *summary };
+        self.staged.insert(&run_key(first), &body);
+        self.staged.insert(&scope_key(scope, first), &of_scope.body());
+        Ok(())
     }
 
     fn apply(&mut self) -> Result<(), StoreError> {
@@ -334,9 +354,4 @@ fn document_key(scope: Scope, doc: DocId) -> Vec<u8> {
 fn parse_scope_key(key: &[u8]) -> Option<(Scope, Sequence)> {
     let mut key = Reader(key.get(1..)?);
     Some((UnitRef::from_key(key.array()?).ok()?, Sequence(key.u64()?)))
-}
-
-/// The last sequence of a run.
-fn last_of_run(first: Sequence, entries: u16) -> Sequence {
-    first.plus(u64::from(entries.saturating_sub(1)))
 }

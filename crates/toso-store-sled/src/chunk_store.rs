@@ -9,21 +9,23 @@
 //! | `c` doc (16) hash (32) | chunk number (8), the change |
 //! | `r` doc (16) hash (32) | receipt: sequence (8) |
 //! | `o` outbox number (8) | scope (8), doc (16), hash (32) |
+//! | `h` doc (16) hash (32) | why the chunk is held |
 //! | `u` unit (8) | cursor: sequence (8) |
 //! | `s` key | setting |
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use parking_lot::Mutex;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DOC_ID_BYTES, DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{ChunkStore, OutboxEntry, StoreError, StoredChunk, Transaction};
+use toso_store::{ChunkStore, HeldChunk, OutboxEntry, StoreError, StoredChunk, Transaction};
 
 use crate::engine::Engine;
 use crate::folder::Kind;
 use crate::group::GroupCommit;
+use crate::key::StoreKey;
 use crate::options::Options;
 use crate::staged::Staged;
 use crate::value::Reader;
@@ -33,8 +35,11 @@ const DOCUMENT_SPACE: u8 = b'd';
 const CHUNK_SPACE: u8 = b'c';
 const RECEIPT_SPACE: u8 = b'r';
 const OUTBOX_SPACE: u8 = b'o';
+const HELD_SPACE: u8 = b'h';
 const CURSOR_SPACE: u8 = b'u';
 const SETTING_SPACE: u8 = b's';
+/// The spaces whose keys begin with a document id, which an encrypted folder hides.
+const ID_SPACES: &[u8] = &[DOCUMENT_SPACE, CHUNK_SPACE, RECEIPT_SPACE, HELD_SPACE];
 
 /// A phone's store on sled.
 #[derive(Debug)]
@@ -54,7 +59,23 @@ struct Counters {
 impl SledChunkStore {
     /// Opens the store in a folder, making it when it is not there.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
-        let engine = Engine::open(folder.as_ref(), Kind::Field, options)?;
+        Self::over(Engine::open(folder.as_ref(), Kind::Field, options)?)
+    }
+
+    /// Opens the store in an encrypted folder, making it when it is not there. The key is the app's to keep: without it
+    /// nothing in the folder can be read again.
+    pub fn open_encrypted(folder: impl AsRef<Path>, options: Options, key: &StoreKey) -> Result<Self, StoreError> {
+        Self::over(Engine::open_encrypted(folder.as_ref(), Kind::Field, key, ID_SPACES, options)?)
+    }
+
+    /// Makes `new` the key that opens this encrypted folder, instead of `old`, which must be the present one. Whole or
+    /// not at all: after a crash exactly one of the two opens it. The data is not encrypted anew, so a thief who has a
+    /// copy of the folder and the old key keeps both; write everything into a new folder after such a theft.
+    pub fn rotate_key(&self, old: &StoreKey, new: &StoreKey) -> Result<(), StoreError> {
+        self.engine.rotate_key(old, new)
+    }
+
+    fn over(engine: Engine) -> Result<Self, StoreError> {
         let mut counters = Counters::default();
         if let Some(body) = engine.get(COUNTERS_KEY)? {
             let mut reader = Reader(&body);
@@ -146,7 +167,11 @@ impl ChunkStore for SledChunkStore {
 
     fn documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError> {
         let _whole = self.engine.read_whole();
-        self.entries(&[DOCUMENT_SPACE], |key, body| Some((parse_scope(body)?, doc_in(key)?))).collect()
+        let documents = self.entries(&[DOCUMENT_SPACE], |key, body| Some((parse_scope(body)?, doc_in(key)?)));
+        let mut documents = documents.collect::<Result<Vec<_>, _>>()?;
+        // The keys of an encrypted folder are in no order.
+        documents.sort_unstable_by_key(|(_, doc)| *doc);
+        Ok(documents)
     }
 
     fn scope_of(&self, doc: DocId) -> Result<Option<Scope>, StoreError> {
@@ -186,6 +211,35 @@ impl ChunkStore for SledChunkStore {
         self.entries(&prefix, |key, body| Some((hash_in(key)?, parse_sequence(body)?))).collect()
     }
 
+    fn last_receipt(&self) -> Result<Sequence, StoreError> {
+        let _whole = self.engine.read_whole();
+        let receipts = self.entries(&[RECEIPT_SPACE], |_, body| parse_sequence(body));
+        receipts.fold(Ok(Sequence::ZERO), |last, receipt| Ok(last?.max(receipt?)))
+    }
+
+    fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError> {
+        let _whole = self.engine.read_whole();
+        let scopes = self.entries(&[DOCUMENT_SPACE], |key, body| Some((doc_in(key)?, parse_scope(body)?)));
+        let scopes = scopes.collect::<Result<HashMap<_, _>, _>>()?;
+        let chunks = self.entries(&[CHUNK_SPACE], |key, body| {
+            let doc = doc_in(key)?;
+            Some((Reader(body).u64()?, (*scopes.get(&doc)?, doc, hash_in(key)?)))
+        });
+        let mut chunks = chunks.collect::<Result<Vec<_>, _>>()?;
+        chunks.sort_unstable_by_key(|(number, _)| *number);
+        Ok(chunks.into_iter().map(|(_, key)| key).collect())
+    }
+
+    fn held(&self) -> Result<Vec<HeldChunk>, StoreError> {
+        let _whole = self.engine.read_whole();
+        let held = self.entries(&[HELD_SPACE], |key, body| {
+            Some(HeldChunk { doc: doc_in(key)?, hash: hash_in(key)?, why: body.to_vec() })
+        });
+        let mut held = held.collect::<Result<Vec<_>, _>>()?;
+        held.sort_unstable_by_key(|held| (held.doc, held.hash));
+        Ok(held)
+    }
+
     fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError> {
         Ok(self.value(&cursor_key(unit), parse_sequence)?.unwrap_or_default())
     }
@@ -217,6 +271,11 @@ fn stage(
             staged.insert(&document, &chunk.scope.to_key());
         }
     }
+    if let Some(reset) = transaction.receipts_reset {
+        for key in staged.keys(&[RECEIPT_SPACE])? {
+            staged.put(&key, &reset.0.to_be_bytes())?;
+        }
+    }
     for (doc, hash, sequence) in &transaction.receipts {
         if staged.contains(&of_chunk(CHUNK_SPACE, *doc, hash))? {
             staged.put(&of_chunk(RECEIPT_SPACE, *doc, hash), &sequence.0.to_be_bytes())?;
@@ -233,6 +292,13 @@ fn stage(
         counters.outbox_len += 1;
         let body = [scope.as_slice(), doc.as_bytes(), &hash.0].concat();
         staged.insert(&outbox_key(counters.outbox_last), &body);
+    }
+    for (doc, hash, why) in &transaction.held {
+        let key = of_chunk(HELD_SPACE, *doc, hash);
+        match why {
+            Some(why) => staged.put(&key, why)?,
+            None => _ = staged.remove(&key)?,
+        }
     }
     for (unit, sequence) in &transaction.cursors {
         staged.put(&cursor_key(*unit), &sequence.0.to_be_bytes())?;
@@ -315,7 +381,8 @@ fn resolve_outbox(transaction: &Transaction, staged: &Staged<'_>) -> Result<Vec<
 fn bytes(transaction: &Transaction) -> usize {
     let chunks: usize = transaction.chunks.iter().map(|chunk| chunk.bytes.len() + 100).sum();
     let settings: usize = transaction.settings.iter().map(|(_, value)| value.as_ref().map_or(0, Vec::len)).sum();
-    chunks + settings + 100 * (transaction.outbox_add.len() + transaction.receipts.len())
+    let held: usize = transaction.held.iter().map(|(_, _, why)| why.as_ref().map_or(0, Vec::len) + 100).sum();
+    chunks + settings + held + 100 * (transaction.outbox_add.len() + transaction.receipts.len())
 }
 
 fn document_key(doc: DocId) -> Vec<u8> {

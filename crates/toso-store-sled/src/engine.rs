@@ -1,5 +1,6 @@
 //! sled, as this crate uses it: one tree, checked values, batches, and a flush that reaches the disk.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +14,9 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use sled::{Db, IVec, Tree};
 use toso_store::StoreError;
 
-use crate::folder::{DATA_FILE, Folder, Kind, io_error};
+use crate::cipher::Cipher;
+use crate::folder::{DATA_FILE, Folder, Kind, io_error, no_random};
+use crate::key::StoreKey;
 use crate::options::Options;
 use crate::staged::Staged;
 use crate::value;
@@ -32,6 +35,8 @@ pub(crate) struct Engine {
     db: Db,
     data: File,
     folder: Folder,
+    /// What an encrypted folder's keys and values go through.
+    cipher: Option<Cipher>,
     space_reserve_bytes: u64,
     /// Held for writing while a batch is applied, for reading by whoever must see whole batches.
     turn: RwLock<()>,
@@ -43,7 +48,24 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens a folder. What it then holds is durable.
     pub(crate) fn open(path: &Path, kind: Kind, options: Options) -> Result<Self, StoreError> {
-        let folder = Folder::open(path, kind)?;
+        Self::open_folder(Folder::open(path, kind)?, None, options)
+    }
+
+    /// Opens an encrypted folder, where the keys of `id_spaces` begin with document ids.
+    pub(crate) fn open_encrypted(
+        path: &Path,
+        kind: Kind,
+        key: &StoreKey,
+        id_spaces: &'static [u8],
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        let (folder, data_key) = Folder::open_encrypted(path, kind, key)?;
+        let cipher = Cipher::new(&data_key, id_spaces).map_err(|error| no_random(path, error))?;
+        Self::open_folder(folder, Some(cipher), options)
+    }
+
+    fn open_folder(folder: Folder, cipher: Option<Cipher>, options: Options) -> Result<Self, StoreError> {
+        let path = folder.path();
         // The reserve is not asked for here: on a full phone a volunteer must still see what is recorded. Opening
         // writes a little, and says so when it cannot.
         let db = catch_unwind(|| open_sled(&folder, options)).unwrap_or_else(|_| {
@@ -57,6 +79,7 @@ impl Engine {
             db,
             data,
             folder,
+            cipher,
             space_reserve_bytes: options.space_reserve_bytes,
             turn: RwLock::new(()),
             poison: OnceLock::new(),
@@ -67,7 +90,12 @@ impl Engine {
         Ok(engine)
     }
 
-    /// sled's one tree.
+    /// Sets the app's key of an encrypted folder anew; see [`Folder::rotate_key`].
+    pub(crate) fn rotate_key(&self, old: &StoreKey, new: &StoreKey) -> Result<(), StoreError> {
+        self.folder.rotate_key(old, new)
+    }
+
+    /// sled's one tree, with keys as the disk has them: in an encrypted folder those of `id_spaces` are in no order.
     pub(crate) fn tree(&self) -> &Tree {
         &self.db
     }
@@ -94,12 +122,12 @@ impl Engine {
 
     /// True when a key is there.
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
-        self.db.contains_key(key).map_err(|error| self.read_error(&error))
+        self.db.contains_key(self.disk_key(key)).map_err(|error| self.read_error(&error))
     }
 
     /// The value under a key, as sled has it.
     pub(crate) fn raw(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
-        self.db.get(key).map_err(|error| self.read_error(&error))
+        self.db.get(self.disk_key(key)).map_err(|error| self.read_error(&error))
     }
 
     /// The body under a key.
@@ -107,16 +135,41 @@ impl Engine {
         self.raw(key)?.map(|value| self.decode(key, &value)).transpose()
     }
 
-    /// Keys and bodies with a prefix, in order.
+    /// Keys and bodies with a prefix, in the disk's order. A prefix ends before a document id or after it.
     pub(crate) fn scan(&self, prefix: &[u8]) -> impl Iterator<Item = Result<(IVec, Vec<u8>), StoreError>> {
-        self.db.scan_prefix(prefix).map(|entry| self.entry(entry))
+        self.db.scan_prefix(self.disk_key(prefix)).map(|entry| self.entry(entry))
+    }
+
+    /// Keys with a prefix, in the disk's order.
+    pub(crate) fn keys(&self, prefix: &[u8]) -> impl Iterator<Item = Result<IVec, StoreError>> {
+        let keys = self.db.scan_prefix(self.disk_key(prefix)).keys();
+        keys.map(|key| key.map(|key| self.key_of(key)).map_err(|error| self.read_error(&error)))
     }
 
     /// What an iterator of sled gave.
     pub(crate) fn entry(&self, entry: sled::Result<(IVec, IVec)>) -> Result<(IVec, Vec<u8>), StoreError> {
         let (key, value) = entry.map_err(|error| self.read_error(&error))?;
+        let key = self.key_of(key);
         let body = self.decode(&key, &value)?;
         Ok((key, body))
+    }
+
+    /// The entries that store a body under a key.
+    pub(crate) fn encode(&self, key: &[u8], body: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        value::encode(key, body, self.cipher.as_ref())
+    }
+
+    /// A key, or the beginning of one, as the disk has it.
+    pub(crate) fn disk_key<'a>(&self, key: &'a [u8]) -> Cow<'a, [u8]> {
+        self.cipher.as_ref().map_or(Cow::Borrowed(key), |cipher| Cow::Owned(cipher.conceal(key)))
+    }
+
+    /// The key that the disk has as this.
+    fn key_of(&self, key: IVec) -> IVec {
+        match &self.cipher {
+            None => key,
+            Some(cipher) => IVec::from(cipher.reveal(&key)),
+        }
     }
 
     /// Checks and joins a value.
@@ -131,7 +184,7 @@ impl Engine {
         value: &[u8],
         part: impl Fn(&[u8]) -> Result<Option<IVec>, StoreError>,
     ) -> Result<Vec<u8>, StoreError> {
-        value::decode(key, value, part)?.map_err(|detail| self.damaged(key, detail))
+        value::decode(key, value, self.cipher.as_ref(), part)?.map_err(|detail| self.damaged(key, detail))
     }
 
     /// A value that cannot be what was stored.

@@ -1,16 +1,27 @@
 //! The folder of a store: who may read it, which process has it, and what is in it.
 //!
-//! `lock` is held while a store is open. `FORMAT` says in three lines of text what the folder holds; it is written
-//! first, whole and synced, so a folder without it holds nothing yet. Everything else is sled's.
+//! `lock` is held while a store is open. `FORMAT` says in lines of text what the folder holds; it is written first, whole
+//! and synced, so a folder without it holds nothing yet. In an encrypted folder it also has the data key, wrapped by the
+//! app's key: one file, so that there is no moment at which one is there without the other. Everything else is sled's.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use toso_store::StoreError;
+use data_encoding::HEXLOWER;
+use toso_store::{StoreError, StoreKeyMismatch};
 
-/// The version of the layout that this crate writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+use crate::key::{DataKey, StoreKey, UnwrapError};
+
+/// The newest version of the layout that this crate reads.
+pub const FORMAT_VERSION: u32 = FORMAT_ENCRYPTED;
+
+/// The version of a plain folder.
+const FORMAT_PLAIN: u32 = 1;
+/// The version of an encrypted folder: an older reader must not take its values for damage.
+const FORMAT_ENCRYPTED: u32 = 2;
+/// The cipher, as `FORMAT` names it.
+const CIPHER_NAME: &str = "xchacha20-poly1305";
 
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "lock";
@@ -35,6 +46,16 @@ impl Kind {
     }
 }
 
+/// What FORMAT says of a folder of the expected kind.
+#[derive(Debug)]
+enum Format {
+    Plain,
+    /// With the data key, wrapped by the app's key.
+    Encrypted {
+        wrapped: Vec<u8>,
+    },
+}
+
 /// A folder that this process holds.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -44,8 +65,47 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Takes the folder, making it when it is not there; refuses one that is in use, of another kind, or newer.
+    /// Takes the folder, making it when it is not there; refuses one that is in use, of another kind, newer, or
+    /// encrypted.
     pub(crate) fn open(path: &Path, kind: Kind) -> Result<Self, StoreError> {
+        let folder = Self::take(path)?;
+        match folder.read_format(kind)? {
+            Some(Format::Plain) => {}
+            Some(Format::Encrypted { .. }) => return Err(folder.key_error(StoreKeyMismatch::NoKeyGiven)),
+            None => folder.make(&plain_format(kind))?,
+        }
+        folder.ready()
+    }
+
+    /// Takes an encrypted folder and its data key, making both when they are not there.
+    pub(crate) fn open_encrypted(path: &Path, kind: Kind, key: &StoreKey) -> Result<(Self, DataKey), StoreError> {
+        let folder = Self::take(path)?;
+        let data_key = match folder.read_format(kind)? {
+            Some(Format::Encrypted { wrapped }) => folder.unwrap(&wrapped, key)?,
+            Some(Format::Plain) => return Err(folder.key_error(StoreKeyMismatch::NotEncrypted)),
+            None => {
+                let data_key = DataKey::random().map_err(|error| no_random(path, error))?;
+                folder.make(&folder.encrypted_format(kind, &data_key, key)?)?;
+                data_key
+            }
+        };
+        Ok((folder.ready()?, data_key))
+    }
+
+    /// Wraps the data key by another key. The file is replaced whole, so exactly one of the two keys opens the folder at
+    /// any moment.
+    pub(crate) fn rotate_key(&self, old: &StoreKey, new: &StoreKey) -> Result<(), StoreError> {
+        let kind = Kind::Field;
+        let Some(Format::Encrypted { wrapped }) = self.read_format(kind)? else {
+            return Err(self.key_error(StoreKeyMismatch::NotEncrypted));
+        };
+        let data_key = self.unwrap(&wrapped, old)?;
+        self.write_format(&self.encrypted_format(kind, &data_key, new)?)
+            .map_err(|error| io_error("writing the FORMAT file", &self.path, &error))
+    }
+
+    /// Makes the folder when it is not there, and takes its lock.
+    fn take(path: &Path) -> Result<Self, StoreError> {
         let failed = |operation| move |error: io::Error| io_error(operation, path, &error);
         create_private_folder(path).map_err(failed("creating the folder"))?;
         let lock = private_file().open(path.join(LOCK_FILE)).map_err(failed("opening the lock file"))?;
@@ -54,22 +114,34 @@ impl Folder {
             Err(fs4::TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.display().to_string() }),
             Err(fs4::TryLockError::Error(error)) => return Err(io_error("locking the folder", path, &error)),
         }
-        let folder = Self { path: path.to_owned(), _lock: lock };
-        match fs::read_to_string(path.join(FORMAT_FILE)) {
-            Ok(text) => folder.check_format(&text, kind)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if path.join(DATA_FILE).exists() {
-                    return Err(folder.damaged_format("it is missing beside data"));
-                }
-                if let Some(stranger) = folder.stranger().map_err(failed("reading the folder"))? {
-                    return Err(StoreError::NotEmpty { path: path.display().to_string(), stranger });
-                }
-                folder.write_format(kind).map_err(failed("writing the FORMAT file"))?;
-            }
-            Err(error) => return Err(io_error("reading the FORMAT file", path, &error)),
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// What FORMAT says; `None` when there is none, because the folder is new.
+    fn read_format(&self, kind: Kind) -> Result<Option<Format>, StoreError> {
+        match fs::read_to_string(self.path.join(FORMAT_FILE)) {
+            Ok(text) => self.parse_format(&text, kind).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("reading the FORMAT file", &self.path, &error)),
         }
-        folder.remove_unfinished().map_err(failed("removing unfinished files"))?;
-        Ok(folder)
+    }
+
+    /// Makes a folder without a FORMAT a store, unless it is something else.
+    fn make(&self, format: &str) -> Result<(), StoreError> {
+        let failed = |operation| move |error: io::Error| io_error(operation, &self.path, &error);
+        if self.path.join(DATA_FILE).exists() {
+            return Err(self.damaged_format("it is missing beside data"));
+        }
+        if let Some(stranger) = self.stranger().map_err(failed("reading the folder"))? {
+            return Err(StoreError::NotEmpty { path: self.path.display().to_string(), stranger });
+        }
+        self.write_format(format).map_err(failed("writing the FORMAT file"))
+    }
+
+    /// The folder as sled may see it.
+    fn ready(self) -> Result<Self, StoreError> {
+        self.remove_unfinished().map_err(|error| io_error("removing unfinished files", &self.path, &error))?;
+        Ok(self)
     }
 
     /// The folder.
@@ -123,7 +195,7 @@ impl Folder {
         sync_folder(&self.path).map_err(failed)
     }
 
-    fn check_format(&self, text: &str, kind: Kind) -> Result<(), StoreError> {
+    fn parse_format(&self, text: &str, kind: Kind) -> Result<Format, StoreError> {
         let mut lines = text.lines();
         if lines.next() != Some("toso storage") {
             return Err(self.damaged_format("it does not begin with the line `toso storage`"));
@@ -137,18 +209,46 @@ impl Folder {
             return Err(StoreError::NewerFormat { path: path(), found, supported: FORMAT_VERSION });
         }
         match field("kind") {
-            Some(found) if found == kind.name() => Ok(()),
-            Some(found) => Err(StoreError::WrongKind { path: path(), found, expected: kind.name() }),
-            None => Err(self.damaged_format("its third line is not `kind` and a word")),
+            Some(found) if found == kind.name() => {}
+            Some(found) => return Err(StoreError::WrongKind { path: path(), found, expected: kind.name() }),
+            None => return Err(self.damaged_format("its third line is not `kind` and a word")),
         }
+        if found < FORMAT_ENCRYPTED {
+            return Ok(Format::Plain);
+        }
+        if field("cipher").as_deref() != Some(CIPHER_NAME) {
+            return Err(self.damaged_format("its fourth line is not `cipher` and the name of the cipher"));
+        }
+        let wrapped = field("key").and_then(|digits| HEXLOWER.decode(digits.as_bytes()).ok());
+        let wrapped =
+            wrapped.ok_or_else(|| self.damaged_format("its fifth line is not `key` and hexadecimal digits"))?;
+        Ok(Format::Encrypted { wrapped })
+    }
+
+    fn encrypted_format(&self, kind: Kind, data_key: &DataKey, key: &StoreKey) -> Result<String, StoreError> {
+        let wrapped = data_key.wrap(key).map_err(|error| no_random(&self.path, error))?;
+        let kind = kind.name();
+        let key = HEXLOWER.encode(&wrapped);
+        Ok(format!("toso storage\nformat {FORMAT_ENCRYPTED}\nkind {kind}\ncipher {CIPHER_NAME}\nkey {key}\n"))
+    }
+
+    fn unwrap(&self, wrapped: &[u8], key: &StoreKey) -> Result<DataKey, StoreError> {
+        DataKey::unwrap(wrapped, key).map_err(|error| match error {
+            UnwrapError::Damaged => self.damaged_format("the key in its fifth line is not what was written"),
+            UnwrapError::WrongKey => self.key_error(StoreKeyMismatch::Other),
+        })
+    }
+
+    fn key_error(&self, mismatch: StoreKeyMismatch) -> StoreError {
+        StoreError::WrongKey { path: self.path.display().to_string(), mismatch }
     }
 
     /// Whole or not at all: written beside, synced, renamed, and the names synced too.
-    fn write_format(&self, kind: Kind) -> io::Result<()> {
+    fn write_format(&self, format: &str) -> io::Result<()> {
         let beside = self.path.join("FORMAT.new");
         let mut file = private_file().open(&beside)?;
         file.set_len(0)?;
-        write!(file, "toso storage\nformat {FORMAT_VERSION}\nkind {}\n", kind.name())?;
+        file.write_all(format.as_bytes())?;
         file.sync_all()?;
         fs::rename(&beside, self.path.join(FORMAT_FILE))?;
         sync_folder(&self.path)?;
@@ -164,6 +264,10 @@ impl Folder {
     }
 }
 
+fn plain_format(kind: Kind) -> String {
+    format!("toso storage\nformat {FORMAT_PLAIN}\nkind {}\n", kind.name())
+}
+
 /// Maps what the operating system says; a full disk and a used-up quota are [`StoreError::Full`].
 pub(crate) fn io_error(operation: &'static str, path: &Path, error: &io::Error) -> StoreError {
     let path = path.display().to_string();
@@ -171,6 +275,11 @@ pub(crate) fn io_error(operation: &'static str, path: &Path, error: &io::Error) 
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { operation, path },
         _ => StoreError::Io { operation, path, detail: error.to_string() },
     }
+}
+
+/// The system gave no random bytes.
+pub(crate) fn no_random(path: &Path, error: getrandom::Error) -> StoreError {
+    io_error("drawing random bytes", path, &io::Error::other(error.to_string()))
 }
 
 #[cfg(unix)]

@@ -15,13 +15,18 @@
 //!   before it looks.
 //! - It frees space only by and by. `docs/storage-format.md` has the figures.
 //!
+//! A phone's folder can be encrypted ([`SledChunkStore::open_encrypted`]): `cipher.rs` seals each value on its way to
+//! sled and hides the document ids in keys, `key.rs` has the key that the app gives and the one it wraps.
+//!
 //! The layout of folder, keys and values is in `docs/storage-format.md`, and changes only with [`FORMAT_VERSION`].
 
 mod change_log;
 mod chunk_store;
+mod cipher;
 mod engine;
 mod folder;
 mod group;
+mod key;
 mod options;
 mod staged;
 mod value;
@@ -29,4 +34,5 @@ mod value;
 pub use change_log::{Checked, SledChangeLog};
 pub use chunk_store::SledChunkStore;
 pub use folder::FORMAT_VERSION;
+pub use key::StoreKey;
 pub use options::Options;

@@ -50,8 +50,8 @@ impl<'a> Staged<'a> {
     /// The keys with a prefix, in order, counting the changes.
     pub(crate) fn keys(&self, prefix: &[u8]) -> Result<BTreeSet<Vec<u8>>, StoreError> {
         let mut keys = BTreeSet::new();
-        for entry in self.engine.tree().scan_prefix(prefix).keys() {
-            keys.insert(entry.map_err(|error| self.engine.read_error(&error))?.to_vec());
+        for key in self.engine.keys(prefix) {
+            keys.insert(key?.to_vec());
         }
         for (key, change) in self.changes.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix)) {
             if change.is_some() {
@@ -65,7 +65,7 @@ impl<'a> Staged<'a> {
 
     /// Sets a key that is known to be absent.
     pub(crate) fn insert(&mut self, key: &[u8], body: &[u8]) {
-        for (key, value) in value::encode(key, body) {
+        for (key, value) in self.engine.encode(key, body) {
             self.bytes += key.len() + value.len();
             self.changes.insert(key, Some(value));
         }
@@ -92,6 +92,7 @@ impl<'a> Staged<'a> {
     pub(crate) fn into_batch(self) -> Batch {
         let mut batch = Batch::default();
         for (key, change) in self.changes {
+            let key = self.engine.disk_key(&key).into_owned();
             match change {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),

@@ -3,7 +3,13 @@
 //! The victim is this test binary run again. It says on its output what the store acknowledged, so whatever arrived in
 //! the pipe before the kill must be there after it: each whole, in order, without a gap. Loss of power cannot be shown
 //! this way (the system keeps what a killed process wrote); `folder.rs` shows that syncs come before answers.
-#![allow(clippy::expect_used, clippy::print_stdout, reason = "test processes that cannot go on have failed")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "test processes that cannot go on have failed"
+)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +21,7 @@ use tempfile::TempDir;
 use toso_core::id::{ChangeHash, Sequence};
 use toso_store::conformance::samples::{batch, chunk, doc, hash, saved, scope};
 use toso_store::{ChangeLog, ChunkStore};
-use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
+use toso_store_sled::{Options, SledChangeLog, SledChunkStore, StoreKey};
 
 const KILLS: u64 = 12;
 /// Where the victims find their folder.
@@ -114,7 +120,24 @@ fn a_killed_server_keeps_what_it_acknowledged() {
 #[test]
 #[ignore = "the victim of a_killed_phone_keeps_what_it_acknowledged"]
 fn phone_victim() {
-    let store = SledChunkStore::open(victims_folder(), Options::phone()).unwrap();
+    save_for_ever(&open_plain(&victims_folder()));
+}
+
+#[test]
+#[ignore = "the victim of a_killed_encrypted_phone_keeps_what_it_acknowledged"]
+fn encrypted_phone_victim() {
+    save_for_ever(&open_encrypted(&victims_folder()));
+}
+
+fn open_plain(folder: &Path) -> SledChunkStore {
+    SledChunkStore::open(folder, Options::phone()).expect("the store opens")
+}
+
+fn open_encrypted(folder: &Path) -> SledChunkStore {
+    SledChunkStore::open_encrypted(folder, Options::phone(), &StoreKey::from_bytes(&[7; 32])).expect("the store opens")
+}
+
+fn save_for_ever(store: &SledChunkStore) {
     let start = store.outbox(0, usize::MAX).unwrap().last().map_or(0, |entry| entry.number / 3);
     for number in start.. {
         let chunks = (0..3).map(|part| chunk(u32::try_from(number % 5).unwrap(), number * 3 + part));
@@ -127,12 +150,21 @@ fn phone_victim() {
 
 #[test]
 fn a_killed_phone_keeps_what_it_acknowledged() {
+    kill_phones("phone_victim", open_plain);
+}
+
+#[test]
+fn a_killed_encrypted_phone_keeps_what_it_acknowledged() {
+    kill_phones("encrypted_phone_victim", open_encrypted);
+}
+
+fn kill_phones(victim: &str, open: impl Fn(&Path) -> SledChunkStore) {
     let root = TempDir::new().unwrap();
     let folder = root.path().join("phone");
     let mut acknowledged = Vec::new();
     for kill in 0..KILLS {
-        acknowledged.extend(run_and_kill("phone_victim", &folder, lifetime(kill)));
-        let store = SledChunkStore::open(&folder, Options::phone()).unwrap();
+        acknowledged.extend(run_and_kill(victim, &folder, lifetime(kill)));
+        let store = open(&folder);
         let outbox = store.outbox(0, usize::MAX).unwrap();
         assert_eq!(outbox.len() % 3, 0, "a transaction is there whole or not at all");
         assert_eq!(outbox.len(), store.outbox_len().unwrap());
@@ -147,4 +179,50 @@ fn a_killed_phone_keeps_what_it_acknowledged() {
         }
     }
     assert!(acknowledged.len() > 50, "the victims did only {} saves; the test shows nothing", acknowledged.len());
+}
+
+#[test]
+#[ignore = "the victim of a_kill_while_the_key_is_rotated_leaves_one_key_that_opens"]
+fn rotation_victim() {
+    let folder = victims_folder();
+    let key = |number: u64| StoreKey::from_bytes(&[u8::try_from(number % 7).unwrap() + 1; 32]);
+    let mut number = opening_key(&folder, key);
+    let store = SledChunkStore::open_encrypted(&folder, Options::phone(), &key(number)).unwrap();
+    loop {
+        store.rotate_key(&key(number), &key(number + 1)).unwrap();
+        number += 1;
+        acknowledge(number);
+    }
+}
+
+/// The one of seven keys that opens a folder.
+fn opening_key(folder: &Path, key: impl Fn(u64) -> StoreKey) -> u64 {
+    let opens = |number: &u64| SledChunkStore::open_encrypted(folder, Options::phone(), &key(*number)).is_ok();
+    let opening: Vec<u64> = (0..7).filter(opens).collect();
+    assert_eq!(opening.len(), 1, "exactly one key opens the folder");
+    opening[0]
+}
+
+#[test]
+fn a_kill_while_the_key_is_rotated_leaves_one_key_that_opens() {
+    let root = TempDir::new().unwrap();
+    let folder = root.path().join("phone");
+    let key = |number: u64| StoreKey::from_bytes(&[u8::try_from(number % 7).unwrap() + 1; 32]);
+    let store = SledChunkStore::open_encrypted(&folder, Options::phone(), &key(0)).unwrap();
+    store.commit(saved([chunk(1, 1)])).unwrap();
+    drop(store);
+    let mut rotations = 0;
+    for kill in 0..KILLS {
+        let acknowledged = run_and_kill("rotation_victim", &folder, lifetime(kill) + Duration::from_millis(100));
+        rotations += acknowledged.len();
+        let opening = opening_key(&folder, key);
+        if let Some(last) = acknowledged.last() {
+            // The rotation after the last one answered may have happened too.
+            assert!([last % 7, (last + 1) % 7].contains(&opening), "{opening} opens, {last} was acknowledged");
+        }
+        let store = SledChunkStore::open_encrypted(&folder, Options::phone(), &key(opening)).unwrap();
+        let kept = chunk(1, 1);
+        assert_eq!(store.chunk(kept.doc, &kept.hash).unwrap(), kept.bytes);
+    }
+    assert!(rotations > 20, "the victims rotated only {rotations} times; the test shows nothing");
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 use toso_store::conformance::Subject;
-use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
+use toso_store_sled::{Options, SledChangeLog, SledChunkStore, StoreKey};
 
 /// Makes stores in folders of its own.
 struct Folders {
@@ -44,6 +44,28 @@ impl Subject for Phone {
     }
 }
 
+struct EncryptedPhone(Folders);
+
+impl EncryptedPhone {
+    fn open(folder: &std::path::Path) -> SledChunkStore {
+        SledChunkStore::open_encrypted(folder, Options::phone(), &StoreKey::from_bytes(&[7; 32]))
+            .expect("the encrypted store opens")
+    }
+}
+
+impl Subject for EncryptedPhone {
+    type Store = SledChunkStore;
+    fn fresh(&self) -> SledChunkStore {
+        Self::open(&self.0.next())
+    }
+    fn reopen(&self, store: SledChunkStore) -> SledChunkStore {
+        let folder = store.path().to_owned();
+        drop(store);
+        assert_no_blobs(&folder);
+        Self::open(&folder)
+    }
+}
+
 struct Server(Folders);
 
 impl Subject for Server {
@@ -61,3 +83,9 @@ impl Subject for Server {
 
 toso_store::chunk_store_conformance!(Phone(Folders::new()));
 toso_store::change_log_conformance!(Server(Folders::new()));
+
+mod encrypted {
+    use super::*;
+
+    toso_store::chunk_store_conformance!(EncryptedPhone(Folders::new()));
+}

@@ -1,7 +1,7 @@
 //! A server's log: every accepted chunk once, in one order, with who brought it and when.
 
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DeviceId, DocId, Sequence};
+use toso_core::id::{DeviceId, Digest, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 
@@ -83,6 +83,15 @@ pub struct Page {
     pub more: bool,
 }
 
+/// How many chunks scopes have up to a position, and which.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// How many.
+    pub count: u64,
+    /// Digest of all of them.
+    pub digest: Digest,
+}
+
 /// A server's log.
 ///
 /// # Contract
@@ -111,6 +120,9 @@ pub trait ChangeLog: Send + Sync {
     ) -> Result<Page, StoreError>;
     /// The greatest sequence among the given scopes; zero when there is none.
     fn last_of_scopes(&self, scopes: &[Scope]) -> Result<Sequence, StoreError>;
+    /// The chunks of the given scopes at or below `at`, in sum. A scope that is given twice counts once. Costs a few
+    /// look-ups for each scope, however many chunks it has.
+    fn summary(&self, scopes: &[Scope], at: Sequence) -> Result<Summary, StoreError>;
     /// All entries of one document, by rising sequence.
     fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError>;
     /// The documents of a scope, by id.

@@ -37,10 +37,24 @@ pub struct OutboxEntry {
     pub hash: ChangeHash,
 }
 
+/// The largest reason kept with a held chunk, in bytes: 300 of words, and what helps a person to recognise the record.
+pub const HELD_BYTES_MAX: usize = 1024;
+
+/// A chunk that the server did not take into the register: refused, or waiting for an officer's decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldChunk {
+    /// Its document.
+    pub doc: DocId,
+    /// The chunk.
+    pub hash: ChangeHash,
+    /// Why, as the client encodes it; at most [`HELD_BYTES_MAX`] bytes.
+    pub why: Vec<u8>,
+}
+
 /// Everything one call of [`ChunkStore::commit`] changes, together or not at all.
 ///
-/// The steps happen in this order: removal of documents, chunks, receipts, removal from the outbox, additions to the
-/// outbox, cursors, settings. So one transaction can replace a document whole.
+/// The steps happen in this order: removal of documents, chunks, the reset of receipts, receipts, removal from the
+/// outbox, additions to the outbox, held chunks, cursors, settings. So one transaction can replace a document whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transaction {
     /// Chunks to store; one that is stored already is left as it is. A document keeps the scope of its first chunk.
@@ -52,14 +66,20 @@ pub struct Transaction {
     pub outbox_add: Vec<ChangeHash>,
     /// Outbox numbers to take out. Unknown numbers are ignored.
     pub outbox_remove: Vec<u64>,
+    /// When set, all receipts that are stored become this one: sequences of a server's earlier history mean nothing.
+    pub receipts_reset: Option<Sequence>,
     /// Receipts: the server sequence at or below which these chunks are in its log. The last one set counts; one for
     /// a chunk that is not stored is ignored.
     pub receipts: Vec<(DocId, ChangeHash, Sequence)>,
+    /// Chunks to mark as held (`Some`: why) or no longer held (`None`). A mark does not need the chunk: what became of
+    /// an edit can be told after its document has left the device.
+    pub held: Vec<(DocId, ChangeHash, Option<Vec<u8>>)>,
     /// Cursors to set, by interest (a commune, or a wider unit for officers).
     pub cursors: Vec<(UnitRef, Sequence)>,
     /// Settings to set (`Some`) or remove (`None`).
     pub settings: Vec<(String, Option<Vec<u8>>)>,
-    /// Documents to remove with all their chunks, receipts and outbox entries (left the scope, or erased).
+    /// Documents to remove with all their chunks, receipts and outbox entries (left the scope, or erased). Marks of held
+    /// chunks stay.
     pub remove_documents: Vec<DocId>,
 }
 
@@ -97,6 +117,12 @@ pub trait ChunkStore: Send + Sync {
     fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Vec<u8>, StoreError>;
     /// Receipts of a document's chunks, by hash.
     fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError>;
+    /// The greatest receipt of all; zero when there is none.
+    fn last_receipt(&self) -> Result<Sequence, StoreError>;
+    /// Every chunk with its scope, in the order they were stored.
+    fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError>;
+    /// Chunks marked as held, by document and hash.
+    fn held(&self) -> Result<Vec<HeldChunk>, StoreError>;
     /// The cursor of an interest; zero when never set.
     fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError>;
     /// A setting.

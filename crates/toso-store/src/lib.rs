@@ -2,7 +2,8 @@
 //!
 //! Both say in `# Contract` what an implementation owes: atomicity, durability, order, and what a crash may leave. The
 //! [`memory`] implementation keeps the same promises except surviving the process; the `conformance` module (behind the
-//! feature of that name, for tests only) proves them for every implementation.
+//! feature of that name, for tests only) proves them for every implementation. `faulty` (behind its feature) has
+//! disks that fail on demand, as far as the contracts allow it.
 //!
 //! Calls block. Async callers give them a thread of their own.
 
@@ -11,14 +12,16 @@ pub mod chunk_store;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod export;
+#[cfg(any(test, feature = "faulty"))]
+pub mod faulty;
 pub mod limits;
 pub mod memory;
 pub mod page;
 
 pub use change_log::{
-    Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, Record, RecordChange, RecordStore,
+    Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, Record, RecordChange, RecordStore, Summary,
 };
-pub use chunk_store::{ChunkStore, OutboxEntry, StoredChunk, Transaction};
+pub use chunk_store::{ChunkStore, HeldChunk, OutboxEntry, StoredChunk, Transaction};
 
 use toso_core::chunk::ChangeHash;
 
@@ -71,6 +74,14 @@ pub enum StoreError {
         found: String,
         /// What was expected.
         expected: &'static str,
+    },
+    /// The key given does not open the folder, or none was given where one is needed, or one where none is.
+    #[error("{path}: {mismatch}")]
+    WrongKey {
+        /// The folder.
+        path: String,
+        /// In which way key and folder do not fit.
+        mismatch: StoreKeyMismatch,
     },
     /// A store would be made among files that are not its own.
     #[error("{path} is no empty folder (it holds {stranger}); choose another folder or a new name")]
@@ -130,4 +141,21 @@ pub enum StoreError {
     /// Something asked for is not there.
     #[error("no chunk {0} is stored")]
     NotFound(ChangeHash),
+}
+
+/// In which way a key and a folder do not fit together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreKeyMismatch {
+    /// The folder is encrypted under another key.
+    #[error(
+        "it is encrypted under another key; open it with the key it was made or last rotated with, nothing is lost"
+    )]
+    Other,
+    /// The folder is encrypted, and no key was given.
+    #[error("it is encrypted; give the key it was made with")]
+    NoKeyGiven,
+    /// A key was given for a folder that is not encrypted.
+    #[error("it is not encrypted; open it without a key, or use a new folder for encrypted data")]
+    NotEncrypted,
 }

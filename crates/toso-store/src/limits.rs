@@ -7,7 +7,7 @@ use crate::change_log::{
     LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, LogBatch, RECORD_BYTES_MAX, RECORD_CHANGES_MAX, RECORD_KEY_BYTES_MAX,
     RECORD_TABLE_BYTES_MAX, RecordChange,
 };
-use crate::chunk_store::{SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, Transaction};
+use crate::chunk_store::{HELD_BYTES_MAX, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, Transaction};
 
 /// The most change and setting bytes in one [`Transaction`]: 256 pages of 16 KiB, far more than one sync step brings.
 pub const TRANSACTION_BYTES_MAX: usize = 256 * 16 * 1024;
@@ -24,6 +24,11 @@ impl Transaction {
             within("the key of a setting", key.len(), SETTING_KEY_BYTES_MAX)?;
             let bytes = value.as_ref().map_or(0, Vec::len);
             within("a setting", bytes, SETTING_BYTES_MAX)?;
+            total += bytes;
+        }
+        for (_, _, why) in &self.held {
+            let bytes = why.as_ref().map_or(0, Vec::len);
+            within("the reason of a held change", bytes, HELD_BYTES_MAX)?;
             total += bytes;
         }
         within("a transaction", total, TRANSACTION_BYTES_MAX)
@@ -94,5 +99,14 @@ mod tests {
         assert!(transaction.check().is_ok());
         transaction.chunks.push(chunk(1));
         assert!(matches!(transaction.check(), Err(StoreError::TooLarge { what: "a transaction", .. })));
+    }
+
+    #[test]
+    fn the_reason_of_a_held_change_has_a_limit() {
+        let doc = DocId::commune(UnitRef::new(UnitList::L2022, "00001").unwrap());
+        let held = |bytes| vec![(doc, ChangeHash([0; 32]), Some(vec![0; bytes]))];
+        assert!(Transaction { held: held(HELD_BYTES_MAX), ..Transaction::default() }.check().is_ok());
+        let refused = Transaction { held: held(HELD_BYTES_MAX + 1), ..Transaction::default() }.check();
+        assert!(matches!(refused, Err(StoreError::TooLarge { bytes: 1025, max: HELD_BYTES_MAX, .. })));
     }
 }

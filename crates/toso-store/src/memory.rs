@@ -3,7 +3,7 @@
 //! They keep every clause of the contracts except surviving the process. A [`MemoryChunkStore`] that holds nothing
 //! costs 16 bytes, since a simulation of the whole country holds ten thousand of them at once.
 
-mod change_log;
+pub(crate) mod change_log;
 mod chunk_store;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The frames as Rust values. How each becomes bytes is said in `codec/body.rs` and `docs/wire-format.md`, field by
 //! field: the wire has its own compact forms, so these types carry no serde.
 
-use toso_core::id::{DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
+use toso_core::id::{ChangeHash, ChunkKey, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 
@@ -33,6 +33,14 @@ pub enum Frame {
     RetryAfter(RetryAfter),
     /// Either: the session ends.
     Goodbye(Goodbye),
+    /// Either: compare what both hold of a unit. Opened by the server, with an empty message.
+    Reconcile(Reconcile),
+    /// Client: chunks that comparing showed to be missing here.
+    Want(Want),
+    /// Server: what an officer decided about held changes. Client: these decisions are kept.
+    Reviewed(Reviewed),
+    /// Server: the device now belongs to another unit.
+    Moved(Moved),
 }
 
 impl Frame {
@@ -51,6 +59,10 @@ impl Frame {
             Self::Erased(_) => "ERASED",
             Self::RetryAfter(_) => "RETRY_AFTER",
             Self::Goodbye(_) => "GOODBYE",
+            Self::Reconcile(_) => "RECONCILE",
+            Self::Want(_) => "WANT",
+            Self::Reviewed(_) => "REVIEWED",
+            Self::Moved(_) => "MOVED",
         }
     }
 }
@@ -181,12 +193,15 @@ pub struct PushItem {
     pub change: Vec<u8>,
 }
 
-/// Who made carried chunks, and their signature over them.
+/// Who made chunks that another device pushes, and their signature over them.
+///
+/// Without a signature the chunks are *returned*: this device had them from the server, which has lost them since (an
+/// older backup was restored). Then the author stands in the changes, and the returning device answers for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carried {
     /// The author device.
     pub device: DeviceId,
-    /// Ed25519 signature over scope and change hashes, 64 bytes.
+    /// Ed25519 signature over scope and change hashes, 64 bytes; empty when returned.
     pub signature: Vec<u8>,
 }
 
@@ -324,6 +339,68 @@ pub struct Purge {
 pub struct Erased {
     /// The documents.
     pub docs: Vec<DocId>,
+}
+
+/// RECONCILE.
+///
+/// The server opens it in its first flight, when the device's cursor is of another epoch or from the future, or when
+/// its digest is not the server's; then the client asks and the server answers until the client knows what each side
+/// lacks. Both compare what they hold of `unit` at or below `as_of`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconcile {
+    /// The interest.
+    pub unit: UnitRef,
+    /// The server's log position that is compared; the client repeats it.
+    pub as_of: Sequence,
+    /// Range fingerprints, at most [`crate::limits::RECONCILE_BYTES_MAX`]; empty in the server's opening.
+    pub message: Vec<u8>,
+}
+
+/// WANT: answered with DELTA pages whose `next` is zero, since they move no cursor; after the last WANT, the last page
+/// has `as_of` as its `next`, and ordinary pages follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// The interest.
+    pub unit: UnitRef,
+    /// As in RECONCILE.
+    pub as_of: Sequence,
+    /// The chunks, at most [`crate::limits::WANT_KEYS_MAX`]; may be empty in the last one.
+    pub keys: Vec<ChunkKey>,
+    /// True when nothing more is wanted.
+    pub last: bool,
+}
+
+/// REVIEWED. The server repeats it until the client has answered with the same number and no decisions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reviewed {
+    /// The number of the last decision told; rises for ever for a device.
+    pub number: u64,
+    /// The decisions, at most [`crate::limits::DECISIONS_MAX`].
+    pub decisions: Vec<Decision>,
+}
+
+/// What became of a held change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Its document.
+    pub doc: DocId,
+    /// Its identity.
+    pub hash: ChangeHash,
+    /// True when it is in the register now; false when it was returned.
+    pub accepted: bool,
+    /// The officer's words, at most [`crate::limits::DETAIL_BYTES_MAX`]; may be empty.
+    pub note: String,
+}
+
+/// MOVED. PUSHes for scopes outside the new unit are held for review; PURGE names what the device forgets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The new unit.
+    pub unit: UnitRef,
+    /// The new role's word, at most [`crate::limits::ROLE_BYTES_MAX`].
+    pub role: String,
+    /// The new capability token.
+    pub token: Vec<u8>,
 }
 
 /// RETRY_AFTER.

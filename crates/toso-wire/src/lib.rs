@@ -9,6 +9,7 @@
 //!
 //! The client's HELLO travels in the upgrade request, see [`hello_token`].
 
+pub mod carry;
 pub mod codec;
 mod compress;
 pub mod enrol;
@@ -17,6 +18,7 @@ pub mod frame;
 pub mod limits;
 pub mod pack;
 
+pub use carry::{DeviceCard, signed_bundle, signed_carried, signed_peer};
 pub use codec::{
     decode, decode_stream, encode, encode_plain, encode_stream, encoded_push_len, hello_from_token, hello_token,
 };

@@ -35,6 +35,15 @@ pub const RECEIPT_TOTALS_MAX: usize = INTERESTS_MAX;
 pub const PURGE_SCOPES_MAX: usize = 1024;
 /// The most documents in one PURGE or ERASED: 18 B each, 36 KiB; more go into further frames.
 pub const DOCS_MAX: usize = 2048;
+/// The largest message of RECONCILE: 16 fingerprints of ranges (about 20 B each) or 400 chunk keys; what does not fit
+/// goes into the next round.
+pub const RECONCILE_BYTES_MAX: usize = PAGE_BYTES_MAX;
+/// The most chunk keys in one WANT: 32 B each, 8 KiB.
+pub const WANT_KEYS_MAX: usize = 256;
+/// The most decisions in one REVIEWED: at most 353 B each, 22 KiB.
+pub const DECISIONS_MAX: usize = 64;
+/// The longest word for a role.
+pub const ROLE_BYTES_MAX: usize = 32;
 /// The largest capability token: 700 B as issued, and about 150 B for each officer who delegated it.
 pub const TOKEN_BYTES_MAX: usize = 2 * 1024;
 /// The largest session ticket; today's have about 48 B, and every HELLO carries one.

@@ -5,13 +5,14 @@
 //! on its left; copy them only after making sure that the old bytes still decode (keep them as a further case).
 
 use data_encoding::HEXLOWER;
-use toso_core::id::{DeviceId, Digest, DocId, DocKind, Epoch, Sequence};
+use toso_core::id::{ChangeHash, ChunkKey, DeviceId, Digest, DocId, DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_wire::{
-    Ack, Carried, Challenge, ChallengeReason, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye, GoodbyeCode, Hello,
-    Interest, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, RetryAfter, Ticket, UnitTotals, Welcome, decode,
-    decode_stream, encode_plain, encode_stream, hello_from_token, hello_token,
+    Ack, Carried, Challenge, ChallengeReason, Decision, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
+    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, Reconcile, RetryAfter,
+    Reviewed, Ticket, UnitTotals, Want, Welcome, decode, decode_stream, encode_plain, encode_stream, hello_from_token,
+    hello_token,
 };
 
 const AT: TimestampMs = TimestampMs(1_663_549_200_000);
@@ -169,6 +170,35 @@ fn retry_after_and_goodbye() {
         .map(|code| encode_plain(&Frame::Goodbye(Goodbye { code: *code, detail: String::new() }))[3])
         .collect();
     assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn reconcile_and_want() {
+    let reconcile = |message| Frame::Reconcile(Reconcile { unit: unit("2022/00001"), as_of: Sequence(300), message });
+    pin(&reconcile(Vec::new()), "00930d01cd012c");
+    pin(&reconcile(vec![0x61, 0]), "00940d01cd012cc4026100");
+    let want = |keys, last| Frame::Want(Want { unit: unit("2022/00001"), as_of: Sequence(300), keys, last });
+    pin(
+        &want(vec![ChunkKey([7; 32])], false),
+        "00940e01cd012c91c4200707070707070707070707070707070707070707070707070707070707070707",
+    );
+    pin(&want(Vec::new(), true), "00950e01cd012c90c3");
+}
+
+#[test]
+fn reviewed_and_moved() {
+    let decision =
+        |accepted, note: &str| Decision { doc: team(), hash: ChangeHash([8; 32]), accepted, note: note.to_owned() };
+    let decisions = vec![decision(true, ""), decision(false, "x")];
+    pin(
+        &Frame::Reviewed(Reviewed { number: 2, decisions }),
+        "00930f029293c4107427b1e7110102030405060708090a0bc4200808080808080808080808080808080808080808080808080808080808080808c394c4107427b1e7110102030405060708090a0bc4200808080808080808080808080808080808080808080808080808080808080808c2a178",
+    );
+    pin(&Frame::Reviewed(Reviewed { number: 2, decisions: Vec::new() }), "00920f02");
+    pin(
+        &Frame::Moved(Moved { unit: unit("2025/00004"), role: "recorder".to_owned(), token: vec![1, 2] }),
+        "009410fba87265636f72646572c4020102",
+    );
 }
 
 #[test]

@@ -1,17 +1,19 @@
 //! Every limit of the protocol, at the limit and one past it.
 
-use toso_core::id::{Digest, DocId, DocKind, Epoch, Sequence};
+use toso_core::id::{ChangeHash, ChunkKey, Digest, DocId, DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_wire::limits::{
-    DELTA_ITEMS_MAX, DETAIL_BYTES_MAX, DOCS_MAX, FRAME_BYTES_MAX, FRAME_INFLATED_BYTES_MAX, HELLO_PUSH_BYTES_MAX,
-    HELLO_TOKEN_CHARS_MAX, INTERESTS_MAX, NONCE_BYTES_MAX, PURGE_SCOPES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX,
-    RECEIPT_TOTALS_MAX, SIGNATURE_BYTES_MAX, TICKET_BYTES_MAX, TOKEN_BYTES_MAX,
+    DECISIONS_MAX, DELTA_ITEMS_MAX, DETAIL_BYTES_MAX, DOCS_MAX, FRAME_BYTES_MAX, FRAME_INFLATED_BYTES_MAX,
+    HELLO_PUSH_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, INTERESTS_MAX, NONCE_BYTES_MAX, PURGE_SCOPES_MAX, PUSH_BYTES_MAX,
+    PUSH_ITEMS_MAX, RECEIPT_TOTALS_MAX, RECONCILE_BYTES_MAX, ROLE_BYTES_MAX, SIGNATURE_BYTES_MAX, TICKET_BYTES_MAX,
+    TOKEN_BYTES_MAX, WANT_KEYS_MAX,
 };
 use toso_wire::{
-    Carried, Challenge, ChallengeReason, DecodeError, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
-    GoodbyeCode, Hello, Interest, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, Ticket, UnitTotals, Welcome,
-    decode, decode_stream, encode, encode_plain, encode_stream, hello_from_token, hello_token,
+    Carried, Challenge, ChallengeReason, Decision, DecodeError, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
+    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, Reconcile, Reviewed,
+    Ticket, UnitTotals, Want, Welcome, decode, decode_stream, encode, encode_plain, encode_stream, hello_from_token,
+    hello_token,
 };
 
 fn unit() -> UnitRef {
@@ -129,6 +131,26 @@ fn receipt_purge_and_erased_parts() {
     limited(PURGE_SCOPES_MAX, count, |max| Frame::Purge(Purge { scopes: vec![unit(); max], docs: Vec::new() }));
     limited(DOCS_MAX, count, |max| Frame::Purge(Purge { scopes: Vec::new(), docs: (0..max).map(doc).collect() }));
     limited(DOCS_MAX, count, |max| Frame::Erased(Erased { docs: (0..max).map(doc).collect() }));
+}
+
+#[test]
+fn parts_of_the_frames_that_put_things_right() {
+    limited(RECONCILE_BYTES_MAX, size, |max| {
+        Frame::Reconcile(Reconcile { unit: unit(), as_of: Sequence(1), message: vec![1; max] })
+    });
+    limited(WANT_KEYS_MAX, count, |max| {
+        Frame::Want(Want { unit: unit(), as_of: Sequence(1), keys: vec![ChunkKey([1; 32]); max], last: true })
+    });
+    let decision =
+        |note: usize| Decision { doc: doc(1), hash: ChangeHash([1; 32]), accepted: true, note: "x".repeat(note) };
+    limited(DECISIONS_MAX, count, |max| {
+        Frame::Reviewed(Reviewed { number: 1, decisions: vec![decision(DETAIL_BYTES_MAX); max] })
+    });
+    limited(DETAIL_BYTES_MAX, size, |max| Frame::Reviewed(Reviewed { number: 1, decisions: vec![decision(max)] }));
+    limited(ROLE_BYTES_MAX, size, |max| Frame::Moved(Moved { unit: unit(), role: "x".repeat(max), token: vec![1] }));
+    limited(TOKEN_BYTES_MAX, size, |max| {
+        Frame::Moved(Moved { unit: unit(), role: String::new(), token: vec![1; max] })
+    });
 }
 
 #[test]

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use toso_client::{Invite, Replica, ReplicaOptions, enrol};
 use toso_store::ChunkStore;
-use toso_store_sled::{Options, SledChunkStore};
+use toso_store_sled::{Options, SledChunkStore, StoreKey};
+use zeroize::Zeroizing;
 
 use crate::args::{FieldArgs, FieldCommand};
 use crate::fail::Fail;
@@ -17,7 +18,7 @@ use crate::{output, token_file};
 
 /// Runs one command on the device.
 pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
-    let store = open(&args.home)?;
+    let store = open(&args.home, args.key_file.as_deref())?;
     match args.command {
         FieldCommand::Enrol { invite, name } => {
             let invite = Invite::parse(&invite)?;
@@ -49,8 +50,20 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
     }
 }
 
-fn open(home: &Path) -> Result<Arc<dyn ChunkStore>, Fail> {
-    Ok(Arc::new(SledChunkStore::open(home, Options::phone())?))
+fn open(home: &Path, key_file: Option<&Path>) -> Result<Arc<dyn ChunkStore>, Fail> {
+    let options = Options::phone();
+    Ok(match key_file {
+        Some(file) => Arc::new(SledChunkStore::open_encrypted(home, options, &store_key(file)?)?),
+        None => Arc::new(SledChunkStore::open(home, options)?),
+    })
+}
+
+fn store_key(file: &Path) -> Result<StoreKey, Fail> {
+    let shown = file.display();
+    let contents = std::fs::read(file).map(Zeroizing::new);
+    let contents = contents.map_err(|error| Fail::new(format!("cannot read the key file {shown}: {error}")))?;
+    let no_key = || Fail::new(format!("{shown} holds no key; a key file has 32 bytes, or 64 hexadecimal digits"));
+    StoreKey::parse(&contents).ok_or_else(no_key)
 }
 
 fn replica(store: Arc<dyn ChunkStore>) -> Result<Replica, Fail> {

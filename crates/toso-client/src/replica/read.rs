@@ -1,7 +1,10 @@
 //! Reading a replica: lists in Vietnamese order, single documents, conflicts, findings, history.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use toso_core::document::{Document, HistoryEntry};
-use toso_core::finding::{Finding, findings};
+use toso_core::finding::{Finding, findings, standing_for};
 use toso_core::id::{DocId, DocKind};
 use toso_core::record::{CommuneRecord, MemberRecord, Record, TeamRecord};
 use toso_core::text::Collator;
@@ -35,7 +38,17 @@ impl Replica {
         })?;
         if let Some(team) = team {
             self.scope_of(team, DocKind::Team)?;
-            members.retain(|member| member.record.team.is_some_and(|own| self.same_team(own, team)));
+            // A team and every team that it stands for, each followed once however many members name it.
+            let mut stands: HashMap<DocId, DocId> = HashMap::new();
+            for own in members.iter().filter_map(|member| member.record.team) {
+                if let Entry::Vacant(entry) = stands.entry(own) {
+                    entry.insert(standing_for(own, |id| self.merge_link(id))?);
+                }
+            }
+            members.retain(|member| {
+                let own = member.record.team;
+                own == Some(team) || own.is_some_and(|own| stands.get(&own) == Some(&team))
+            });
         }
         let collator = Collator::shared();
         let name = |member: &MemberRecord| member.full_name.clone().unwrap_or_default();
@@ -150,19 +163,17 @@ impl Replica {
         Ok(views)
     }
 
-    /// True when `own` is `team` or has been merged into it, however far.
-    fn same_team(&self, own: DocId, team: DocId) -> bool {
-        let mut current = own;
-        for _ in 0..super::DOCUMENTS_MAX {
-            if current == team {
-                return true;
-            }
-            match self.store.scope_of(current).ok().flatten().and_then(|_| self.record(current).ok()) {
-                Some(Record::Team(TeamRecord { merged_into: Some(next), .. })) => current = next,
-                _ => return false,
-            }
+    /// A document's `merged_into`; `None` when it is not here.
+    #[allow(clippy::option_option, reason = "not here, not merged, merged: the three cases that core's rule asks for")]
+    pub(super) fn merge_link(&self, id: DocId) -> Result<Option<Option<DocId>>, ReplicaError> {
+        if self.store.scope_of(id)?.is_none() {
+            return Ok(None);
         }
-        false
+        Ok(Some(match self.record(id)? {
+            Record::Team(team) => team.merged_into,
+            Record::Member(member) => member.merged_into,
+            _ => None,
+        }))
     }
 
     fn with_document<T>(&self, id: DocId, read: impl FnOnce(&Document) -> T) -> Result<T, ReplicaError> {

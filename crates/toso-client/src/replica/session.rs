@@ -18,12 +18,12 @@ use super::{Replica, ReplicaError, ReplicaEvent, push_bounded};
 use crate::credential::{Credential, SessionMemory};
 
 impl Replica {
-    /// What a session starts from.
-    pub(crate) fn session_start(&self, credential: &Credential, live: bool) -> Result<ClientStart, ReplicaError> {
+    /// What a session starts from: for [`toso_sync::ClientSession::new`]. `live` stays connected for live changes.
+    pub fn session_start(&self, credential: &Credential, live: bool) -> Result<ClientStart, ReplicaError> {
         let memory = SessionMemory::load(self.store.as_ref())?;
         let cursor = self.store.cursor(credential.unit)?;
         Ok(ClientStart {
-            proof: memory.proof(credential, &self.device, (self.clock)()),
+            proof: memory.proof(credential, &self.device, (self.clock)(), &*self.random),
             epoch: memory.epoch,
             interests: vec![Interest { unit: credential.unit, cursor, digest: Digest::default() }],
             live,
@@ -32,7 +32,7 @@ impl Replica {
     }
 
     /// Signs a server's challenge with the server's own time.
-    pub(crate) fn prove(&self, credential: &Credential, at: TimestampMs, nonce: &[u8]) -> Proof {
+    pub(super) fn prove(&self, credential: &Credential, at: TimestampMs, nonce: &[u8]) -> Proof {
         credential.prove(&self.device, at, nonce)
     }
 
@@ -60,12 +60,12 @@ impl Replica {
         Ok(Some(OutboxBatch { scope, items }))
     }
 
-    /// How many entries wait.
-    pub(crate) fn outbox_len(&self) -> Result<usize, StoreError> {
+    /// How many entries wait to be acknowledged.
+    pub fn outbox_len(&self) -> Result<usize, StoreError> {
         self.store.outbox_len()
     }
 
-    pub(crate) fn keep_session(
+    pub(super) fn keep_session(
         &self,
         epoch: Epoch,
         ticket: Option<Ticket>,
@@ -95,7 +95,7 @@ impl Replica {
     }
 
     /// A page and its cursor, together.
-    pub(crate) fn commit_delta(&self, delta: Delta) -> Result<(), StoreError> {
+    pub(super) fn commit_delta(&self, delta: Delta) -> Result<(), StoreError> {
         let mut transaction = Transaction { cursors: vec![(delta.unit, delta.next)], ..Transaction::default() };
         let mut changed: Vec<DocId> = Vec::new();
         for group in delta.groups {
@@ -120,7 +120,7 @@ impl Replica {
         Ok(())
     }
 
-    pub(crate) fn commit_ack(&self, accepted: &[OutboxItem], through: Sequence) -> Result<(), StoreError> {
+    pub(super) fn commit_ack(&self, accepted: &[OutboxItem], through: Sequence) -> Result<(), StoreError> {
         self.store.commit(Transaction {
             outbox_remove: accepted.iter().map(|item| item.number).collect(),
             receipts: accepted.iter().map(|item| (item.doc, item.hash, through)).collect(),
@@ -130,7 +130,7 @@ impl Replica {
         Ok(())
     }
 
-    pub(crate) fn commit_refused(&self, refused: Vec<(OutboxItem, NackCode, String)>) -> Result<(), StoreError> {
+    pub(super) fn commit_refused(&self, refused: Vec<(OutboxItem, NackCode, String)>) -> Result<(), StoreError> {
         let mut held: VecDeque<Held> = read_setting(self.store.as_ref(), SETTING_HELD)?.unwrap_or_default();
         let mut transaction = Transaction::default();
         for (item, code, detail) in refused {
@@ -147,7 +147,7 @@ impl Replica {
         Ok(())
     }
 
-    pub(crate) fn keep_receipt(&self, receipt: &ReceiptFrame) -> Result<(), StoreError> {
+    pub(super) fn keep_receipt(&self, receipt: &ReceiptFrame) -> Result<(), StoreError> {
         let Ok(credential) = self.credential() else {
             return Ok(());
         };
@@ -166,7 +166,7 @@ impl Replica {
     }
 
     /// Forgets documents: of whole scopes, or single ones.
-    pub(crate) fn forget(&self, scopes: &[Scope], docs: &[DocId]) -> Result<(), StoreError> {
+    pub(super) fn forget(&self, scopes: &[Scope], docs: &[DocId]) -> Result<(), StoreError> {
         let mut remove: Vec<DocId> = docs.to_vec();
         for (scope, doc) in self.store.documents()? {
             if scopes.contains(&scope) {

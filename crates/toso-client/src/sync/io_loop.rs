@@ -172,10 +172,6 @@ impl<'a> IoLoop<'a> {
         socket: &mut super::transport::Socket,
     ) -> Result<Option<ClientEvent>, SyncError> {
         match effect {
-            ClientEffect::Prove(challenge) => {
-                let proof = self.replica.prove(self.credential, challenge.at, &challenge.nonce);
-                return Ok(Some(ClientEvent::Proved(proof)));
-            }
             ClientEffect::Send(frame) => {
                 if let Frame::Push(push) = &frame {
                     self.report.pushed += push.items.len() as u64;
@@ -186,33 +182,6 @@ impl<'a> IoLoop<'a> {
                 if !matches!(sent.await, Ok(Ok(()))) {
                     return Ok(Some(ClientEvent::Disconnected));
                 }
-            }
-            ClientEffect::ReadOutbox { after } => {
-                let batch = self.blocking(move |replica, _| replica.outbox_batch(after)).await?;
-                return Ok(Some(ClientEvent::Outbox(batch)));
-            }
-            ClientEffect::KeepSession { epoch, ticket, at } => {
-                self.blocking(move |replica, _| replica.keep_session(epoch, ticket, at)).await?;
-            }
-            ClientEffect::CommitDelta(delta) => {
-                self.blocking(move |replica, _| replica.commit_delta(delta)).await?;
-            }
-            ClientEffect::CommitAck { accepted, through } => {
-                self.report.acked += accepted.len() as u64;
-                self.blocking(move |replica, _| replica.commit_ack(&accepted, through)).await?;
-            }
-            ClientEffect::CommitRefused { refused } => {
-                self.report.refused += refused.len() as u64;
-                self.blocking(move |replica, _| replica.commit_refused(refused)).await?;
-            }
-            ClientEffect::KeepReceipt(receipt) => {
-                self.blocking(move |replica, _| replica.keep_receipt(&receipt)).await?;
-            }
-            ClientEffect::Purge(purge) => {
-                self.blocking(move |replica, _| replica.forget(&purge.scopes, &purge.docs)).await?;
-            }
-            ClientEffect::Erase(erased) => {
-                self.blocking(move |replica, _| replica.forget(&[], &erased.docs)).await?;
             }
             ClientEffect::Progress { pushed, pulled, pull_pending } => {
                 self.report.pulled = pulled;
@@ -229,7 +198,14 @@ impl<'a> IoLoop<'a> {
                 }
             }
             ClientEffect::End(end) => return Err(self.ended(end)),
-            _ => unreachable!("this crate and toso-sync are built together"),
+            other => {
+                match &other {
+                    ClientEffect::CommitAck { accepted, .. } => self.report.acked += accepted.len() as u64,
+                    ClientEffect::CommitRefused { refused } => self.report.refused += refused.len() as u64,
+                    _ => {}
+                }
+                return self.blocking(move |replica, credential| replica.perform(credential, other)).await;
+            }
         }
         Ok(None)
     }

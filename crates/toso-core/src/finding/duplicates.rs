@@ -11,10 +11,10 @@ use crate::record::{MemberRecord, TeamLevel, TeamRecord};
 use crate::text::{hamlet_key, toneless_key};
 
 /// Pairs among members that are present and not merged.
-pub(super) fn members(members: &BTreeMap<DocId, &MemberRecord>) -> Vec<Finding> {
-    let present = || members.iter().filter(|(_, member)| member.counts());
-    let phones = present().filter_map(|(id, member)| Some((member.phone.clone()?, *id)));
-    let names = present().filter_map(|(id, member)| {
+pub(super) fn members<'a>(present: impl Iterator<Item = (DocId, &'a MemberRecord)>) -> Vec<Finding> {
+    let present: Vec<_> = present.collect();
+    let phones = present.iter().filter_map(|(id, member)| Some((member.phone.clone()?, *id)));
+    let names = present.iter().filter_map(|(id, member)| {
         let name = toneless_key(member.full_name.as_deref()?);
         Some(((name, member.birth_year?), *id))
     });
@@ -27,9 +27,9 @@ pub(super) fn members(members: &BTreeMap<DocId, &MemberRecord>) -> Vec<Finding> 
 
 /// Pairs among hamlet teams at work. A commune may well have two teams of its own: they are never made by mistake, for
 /// their ids do not come from a name.
-pub(super) fn teams(teams: &BTreeMap<DocId, &TeamRecord>) -> Vec<Finding> {
-    let at_work = teams.iter().filter(|(_, team)| team.counts() && team.level == TeamLevel::Hamlet);
-    let hamlets = at_work.filter_map(|(id, team)| Some((hamlet_key(team.hamlet.as_deref()?), *id)));
+pub(super) fn teams<'a>(at_work: impl Iterator<Item = (DocId, &'a TeamRecord)>) -> Vec<Finding> {
+    let of_hamlets = at_work.filter(|(_, team)| team.level == TeamLevel::Hamlet);
+    let hamlets = of_hamlets.filter_map(|(id, team)| Some((hamlet_key(team.hamlet.as_deref()?), id)));
     let mut pairs = alike(hamlets);
     pairs.sort_unstable();
     pairs.into_iter().map(|(a, b)| Finding::SameTeam { a, b }).collect()

@@ -97,6 +97,19 @@ fn run(log: &Arc<MemoryChangeLog>, cache_documents: usize) -> Bench {
     Bench { log: Arc::clone(log), projector, counted, metrics, running, started_at }
 }
 
+/// What the log says, folded document by document.
+fn rebuilt(log: &MemoryChangeLog) -> Projector {
+    let mut fresh = Projector::new(Catalog::shared());
+    for scope in (0..3).map(scope) {
+        for doc in log.documents(scope).expect("readable") {
+            let folded = fold(log, doc).expect("readable").expect("there");
+            fresh.apply(scope, doc, Row::from_record(&folded.document.read()));
+        }
+    }
+    fresh.advance(log.last(), TimestampMs(1_662_534_000_000));
+    fresh
+}
+
 impl Bench {
     fn wait(&self) {
         self.running.tail().grew();
@@ -107,21 +120,8 @@ impl Bench {
         }
     }
 
-    /// What the log says, folded document by document.
-    fn rebuilt(&self) -> Projector {
-        let mut fresh = Projector::new(Catalog::shared());
-        for scope in (0..3).map(scope) {
-            for doc in self.log.documents(scope).expect("readable") {
-                let folded = fold(&*self.log, doc).expect("readable").expect("there");
-                fresh.apply(scope, doc, Row::from_record(&folded.document.read()));
-            }
-        }
-        fresh.advance(self.log.last(), TimestampMs(1_662_534_000_000));
-        fresh
-    }
-
     fn assert_equal_to_a_rebuild(&self, teams: u64) {
-        let mut rebuilt = self.rebuilt();
+        let mut rebuilt = rebuilt(&self.log);
         let mut projector = self.projector.lock();
         assert_eq!(projector.first_difference(&mut rebuilt), None);
         let country = projector.totals(UnitRef::country(UnitList::L2022)).expect("a unit");
@@ -207,4 +207,29 @@ fn a_chunk_that_no_document_can_take_is_quarantined_alone_and_for_good() {
     again.wait();
     assert_eq!(again.metrics.quarantined_chunks.get(), 0, "it is not tried again");
     again.assert_equal_to_a_rebuild(4);
+}
+
+/// Page by page without threads, interrupted by a restart: the same figures as a rebuild.
+#[test]
+fn a_folder_without_threads_counts_the_same() {
+    let log = Arc::new(MemoryChangeLog::new());
+    write_round(&log, 0, 20);
+    let open = || {
+        let mut projector = Projector::new(Catalog::shared());
+        let fresh = || Projector::new(Catalog::shared());
+        let loaded = Loaded::load(&*log, log.last(), &mut projector, fresh).expect("loads");
+        let projector = Arc::new(Mutex::new(projector));
+        let folder = Folder::new(Arc::clone(&log) as _, Arc::clone(&log) as _, Arc::clone(&projector), loaded, 1);
+        (projector, folder)
+    };
+    let (_, mut folder) = open();
+    assert_eq!(folder.fold_page().expect("readable"), Some(log.last()));
+    write_round(&log, 1, 20);
+    let (projector, mut again) = open();
+    assert_eq!(again.counted(), folder.counted(), "it goes on from the checkpoint");
+    while again.fold_page().expect("readable").is_some() {}
+    let mut projector = projector.lock();
+    assert_eq!(projector.as_of(), log.last());
+    let mut rebuilt = rebuilt(&log);
+    assert_eq!(projector.first_difference(&mut rebuilt), None);
 }

@@ -61,17 +61,16 @@ impl Worker {
         quarantined: &Arc<HashSet<ChangeHash>>,
     ) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
-        let mut merging = Merging {
-            log: Arc::clone(log),
-            cache: LruCache::new(NonZeroUsize::new(cache).unwrap_or(NonZeroUsize::MIN)),
-            known,
-            skip: HashSet::new(),
-            skip_from_before: Arc::clone(quarantined),
-        };
+        let mut merging = Merging::new(Arc::clone(log), cache, known, Arc::clone(quarantined));
         let thread = std::thread::Builder::new().name(format!("toso-fold-{number}")).spawn(move || {
             for job in queue {
                 let documents = job.documents.into_iter();
-                let rows = documents.filter_map(|(doc, entries)| merging.fold(doc, &entries, job.through)).collect();
+                let rows = documents
+                    .filter_map(|(doc, entries)| {
+                        let history = merging.wants_history(doc).then(|| merging.history_at_last(doc, job.through));
+                        merging.fold(doc, &entries, history.as_deref())
+                    })
+                    .collect();
                 // The coordinator waits for every batch, unless it is gone itself.
                 let _ = job.reply.send(rows);
             }
@@ -87,7 +86,8 @@ impl Worker {
     }
 }
 
-struct Merging {
+/// Documents being merged.
+pub(super) struct Merging {
     log: Arc<dyn ChangeLog>,
     cache: LruCache<DocId, Document>,
     /// Documents that have chunks before the current page.
@@ -98,7 +98,48 @@ struct Merging {
 }
 
 impl Merging {
-    fn fold(&mut self, doc: DocId, entries: &[LogEntry], through: Sequence) -> Option<FoldedRow> {
+    pub(super) fn new(
+        log: Arc<dyn ChangeLog>,
+        cache: usize,
+        known: HashSet<DocId>,
+        quarantined: Arc<HashSet<ChangeHash>>,
+    ) -> Self {
+        Self {
+            log,
+            cache: LruCache::new(NonZeroUsize::new(cache).unwrap_or(NonZeroUsize::MIN)),
+            known,
+            skip: HashSet::new(),
+            skip_from_before: quarantined,
+        }
+    }
+
+    /// True when a document has chunks before the page and is not in memory: [`Self::fold`] needs all of them.
+    pub(super) fn wants_history(&self, doc: DocId) -> bool {
+        self.known.contains(&doc) && !self.cache.contains(&doc)
+    }
+
+    /// Everything of a document up to the page's end, so that a page folds the same however often it is folded.
+    pub(super) fn history(&self, doc: DocId, through: Sequence) -> Result<Vec<LogEntry>, StoreError> {
+        let mut entries = self.log.document(doc)?;
+        entries.retain(|entry| entry.sequence <= through);
+        Ok(entries)
+    }
+
+    /// The same for a thread that has nothing else to do than wait for the store: a document must not be left out.
+    fn history_at_last(&self, doc: DocId, through: Sequence) -> Vec<LogEntry> {
+        loop {
+            match self.history(doc, through) {
+                Ok(entries) => return entries,
+                Err(error) => {
+                    tracing::error!(%error, "folding cannot read a document's chunks; trying again");
+                    std::thread::sleep(RETRY_AFTER);
+                }
+            }
+        }
+    }
+
+    /// Merges a page's entries of a document; `history` as [`Self::wants_history`] says.
+    pub(super) fn fold(&mut self, doc: DocId, entries: &[LogEntry], history: Option<&[LogEntry]>) -> Option<FoldedRow> {
         let newest = entries.last()?;
         let mut folded = FoldedRow {
             scope: newest.scope,
@@ -108,13 +149,13 @@ impl Merging {
             row: None,
             quarantined: Vec::new(),
         };
-        let cached = self.cache.pop(&doc);
-        let is_new = self.known.insert(doc);
-        let merged = if cached.is_some() || is_new {
-            let document = cached.unwrap_or_else(|| Document::new(doc));
-            self.merge(document, entries)
-        } else {
-            self.merge(Document::new(doc), &self.all_entries(doc, through))
+        self.known.insert(doc);
+        let merged = match history {
+            Some(history) => self.merge(Document::new(doc), history),
+            None => {
+                let document = self.cache.pop(&doc).unwrap_or_else(|| Document::new(doc));
+                self.merge(document, entries)
+            }
         };
         match merged {
             Ok((document, row, quarantined)) => {
@@ -129,21 +170,6 @@ impl Merging {
         }
         self.skip.extend(folded.quarantined.iter().map(|(hash, _)| *hash));
         Some(folded)
-    }
-
-    /// Everything of a document up to the page's end, so that a page folds the same however often it is folded.
-    fn all_entries(&self, doc: DocId, through: Sequence) -> Vec<LogEntry> {
-        loop {
-            match self.log.document(doc) {
-                Ok(mut entries) => {
-                    entries.retain(|entry| entry.sequence <= through);
-                    return entries;
-                }
-                Err(error) => {
-                    wait_for_store(&error);
-                }
-            }
-        }
     }
 
     #[expect(clippy::type_complexity, reason = "one caller takes it apart at once")]
@@ -172,10 +198,4 @@ impl Merging {
         }))
         .map_err(|_| "merging or reading the document panicked".to_owned())
     }
-}
-
-/// Folding cannot go on without the store, and must not leave a document out.
-fn wait_for_store(error: &StoreError) {
-    tracing::error!(%error, "folding cannot read a document's chunks; trying again");
-    std::thread::sleep(RETRY_AFTER);
 }

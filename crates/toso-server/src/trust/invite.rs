@@ -9,8 +9,8 @@ use toso_store::{Durability, RecordChange, StoreError};
 use toso_sync::AccessRole;
 use toso_wire::enrol::{INVITE_URL_BYTES_MAX, Invite};
 
+use super::Trust;
 use super::keys::KeyError;
-use super::{Trust, random};
 
 pub(super) const INVITE_TABLE: &str = "invites";
 /// How long an invite can be used unless the officer says otherwise: a week, for a village without signal.
@@ -56,7 +56,7 @@ impl Trust {
         if !http || order.url.len() > INVITE_URL_BYTES_MAX {
             return Err(InviteError::Url);
         }
-        let secret = random()?;
+        let secret = self.random()?;
         let expires_at = now.plus_ms(order.life_ms);
         let record = InviteRecord {
             unit: order.unit,

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use biscuit_auth::builder::Algorithm;
 use biscuit_auth::{KeyPair, PrivateKey, PublicKey};
@@ -17,12 +18,27 @@ use super::random;
 pub const ROOT_KEY_FILE: &str = "root.key";
 /// The admin token's file in the data folder.
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";
+/// How long checking one token may take: generous, since a loaded machine must not refuse good tokens.
+const TOKEN_TIME_MAX: Duration = Duration::from_millis(100);
 /// First word of the key file; a later layout takes another number.
 const KEY_FILE_LABEL: &str = "toso-root-key-1";
+
+/// Root keys as bytes, for [`super::Trust::with_keys`].
+#[derive(Clone)]
+pub struct RootSecrets {
+    /// The Ed25519 secret that signs tokens.
+    pub root: [u8; 32],
+    /// The key of tickets.
+    pub ticket: [u8; 32],
+    /// How long checking one token may take on the machine's clock.
+    pub token_time_max: Duration,
+}
 
 pub(super) struct RootKeys {
     pub(super) root: KeyPair,
     pub(super) ticket: Zeroizing<[u8; 32]>,
+    /// How long checking one token may take.
+    pub(super) token_time_max: Duration,
     server: ServerId,
 }
 
@@ -52,7 +68,14 @@ impl RootKeys {
 
     fn new(root: KeyPair, ticket: Zeroizing<[u8; 32]>) -> Self {
         let server = ServerId::from_public_key(&root.public().to_bytes());
-        Self { root, ticket, server }
+        Self { root, ticket, token_time_max: TOKEN_TIME_MAX, server }
+    }
+
+    /// Keys that lie in no file.
+    pub(super) fn of_secrets(secrets: &RootSecrets) -> Result<Self, KeyError> {
+        let root = key_pair(&secrets.root)?;
+        let keys = Self::new(root, Zeroizing::new(secrets.ticket));
+        Ok(Self { token_time_max: secrets.token_time_max, ..keys })
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -84,6 +107,13 @@ pub(crate) fn read_key(path: &Path) -> Result<(ServerId, Zeroizing<String>), Key
     let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| io("reading", path, &error))?);
     let keys = RootKeys::parse(&text).ok_or_else(|| KeyError::Malformed { path: show(path) })?;
     Ok((keys.server(), text))
+}
+
+/// An Ed25519 key pair of its secret's bytes.
+pub(super) fn key_pair(secret: &[u8; 32]) -> Result<KeyPair, KeyError> {
+    let private = PrivateKey::from_bytes(secret, Algorithm::Ed25519);
+    let private = private.map_err(|error| KeyError::Token { detail: error.to_string() })?;
+    Ok(KeyPair::from(&private))
 }
 
 /// Writes a file that only its owner can read, whole or not at all: temporary file, fsync, rename, fsync of the folder.

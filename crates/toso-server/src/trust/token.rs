@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use biscuit_auth::builder::{AuthorizerBuilder, Term, date, fact, int, string};
+use biscuit_auth::datalog::SymbolTable;
 use biscuit_auth::{AuthorizerLimits, Biscuit};
 use data_encoding::HEXLOWER;
 use toso_core::id::DeviceId;
@@ -16,17 +17,16 @@ use toso_core::unit::{UnitList, UnitRef};
 use toso_sync::AccessRole;
 
 use super::TokenRefusal;
-use super::keys::{KeyError, RootKeys};
+use super::keys::{KeyError, RootKeys, key_pair};
 
 /// How long a device's token lives: a year, the longest a phone may be away before an officer must see it again.
 pub const TOKEN_LIFE_MS: u64 = 365 * 24 * 60 * 60 * 1000;
 /// The largest token that is looked at, in bytes: ours have about 400, each attenuation adds about 150.
 pub const TOKEN_BYTES_MAX: usize = 2048;
 
-/// Datalog a token may make the server evaluate. Ours has 5 facts and one check; the time is generous since a loaded
-/// machine must not refuse good tokens.
-const LIMITS: AuthorizerLimits =
-    AuthorizerLimits { max_facts: 100, max_iterations: 20, max_time: Duration::from_millis(100) };
+/// Datalog a token may make the server evaluate. Ours has 5 facts and one check.
+const FACTS_MAX: u64 = 100;
+const ITERATIONS_MAX: u64 = 20;
 
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,10 @@ impl RootKeys {
         unit: UnitRef,
         role: AccessRole,
         expires_at: TimestampMs,
+        fresh: [u8; 32],
     ) -> Result<Vec<u8>, KeyError> {
+        // A token ends in a key of its own, with which its holder could narrow it further.
+        let next = key_pair(&fresh)?;
         let build = || {
             let params: HashMap<String, Term> = [("end".to_owned(), date(&system_time(expires_at)))].into();
             Biscuit::builder()
@@ -55,20 +58,21 @@ impl RootKeys {
                 .fact(fact("unit", &[int(i64::from(unit.list.year())), string(unit.code.as_str())]))?
                 .fact(fact("role", &[string(role.word())]))?
                 .code_with_params("check if time($now), $now <= {end}", params, HashMap::new())?
-                .build(&self.root)?
+                .build_with_key_pair(&self.root, SymbolTable::new(), &next)?
                 .to_vec()
         };
         build().map_err(|error| KeyError::Token { detail: error.to_string() })
     }
 
     /// The admin token: everything, everywhere, bound to no device, alive while its serial is the server's.
-    pub(super) fn mint_admin(&self, serial: &[u8]) -> Result<Vec<u8>, KeyError> {
+    pub(super) fn mint_admin(&self, serial: &[u8], fresh: [u8; 32]) -> Result<Vec<u8>, KeyError> {
+        let next = key_pair(&fresh)?;
         let build = || {
             Biscuit::builder()
                 .fact(fact("serial", &[string(&HEXLOWER.encode(serial))]))?
                 .fact(fact("unit", &[int(i64::from(UnitList::L2022.year())), string("00")]))?
                 .fact(fact("role", &[string(AccessRole::Admin.word())]))?
-                .build(&self.root)?
+                .build_with_key_pair(&self.root, SymbolTable::new(), &next)?
                 .to_vec()
         };
         build().map_err(|error| KeyError::Token { detail: error.to_string() })
@@ -84,10 +88,12 @@ impl RootKeys {
 
     fn read(&self, token: &[u8], now: TimestampMs) -> Result<Option<Grant>, biscuit_auth::error::Token> {
         let biscuit = Biscuit::from(token, self.public())?;
+        let limits =
+            AuthorizerLimits { max_facts: FACTS_MAX, max_iterations: ITERATIONS_MAX, max_time: self.token_time_max };
         let mut authorizer = AuthorizerBuilder::new()
             .fact(fact("time", &[date(&system_time(now))]))?
             .policy("allow if true")?
-            .set_limits(LIMITS)
+            .set_limits(limits)
             .build(&biscuit)?;
         authorizer.authorize()?;
         let units: Vec<(i64, String)> = authorizer.query("found($list, $code) <- unit($list, $code)")?;

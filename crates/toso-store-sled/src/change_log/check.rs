@@ -4,13 +4,16 @@
 //! Everything is read in key order, and what is looked up besides is one value at a time: memory stays small, however
 //! large the log is.
 
+use std::collections::HashMap;
+
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
-use toso_store::StoreError;
+use toso_store::{StoreError, Summary};
 
 use super::records::table_of;
 use super::run::Run;
+use super::summary::ScopeRun;
 use super::{
     CHUNK_SPACE, DOCUMENT_SPACE, RECORD_SPACE, RUN_SPACE, SCOPE_SPACE, SledChangeLog, chunk_key, document_key,
     parse_scope_key, run_key, scope_key,
@@ -105,6 +108,8 @@ impl Check<'_> {
     fn runs(&mut self) -> Result<(), StoreError> {
         let log = self.log;
         let mut next = Sequence(1);
+        // Of each scope so far: some 40 bytes for each of at most 14,000.
+        let mut sums: HashMap<Scope, Summary> = HashMap::new();
         for entry in log.engine.tree().scan_prefix([RUN_SPACE]) {
             let (key, value) = entry.map_err(|error| log.engine.read_error(&error))?;
             let Some(first) = key.get(1..).and_then(|bytes| Reader(bytes).u64()).map(Sequence) else {
@@ -123,13 +128,17 @@ impl Check<'_> {
             };
             self.checked.runs += 1;
             next = run.last().plus(1);
-            self.run_has_its_scope_key(&run)?;
             let scope = run.scope();
+            let (first, last) = (run.first(), run.last());
+            let sum = sums.entry(scope).or_default();
             for (offset, entry) in (0_u16..).zip(run.after(Sequence::ZERO)) {
+                sum.count += 1;
+                sum.digest.toggle(entry.item.doc, &entry.item.hash);
                 self.checked.entries += 1;
                 self.entry_has_its_chunk_key(entry.item.doc, &entry.item.hash, entry.sequence, offset)?;
                 self.entry_has_its_document_key(scope, entry.item.doc, entry.sequence)?;
             }
+            self.run_has_its_scope_key(scope, first, last, *sum)?;
         }
         let last = Sequence(next.0.saturating_sub(1));
         if last != log.published.read().last {
@@ -149,13 +158,22 @@ impl Check<'_> {
         Ok(key.get(1..).and_then(|bytes| Reader(bytes).u64()).map_or(first, Sequence))
     }
 
-    fn run_has_its_scope_key(&mut self, run: &Run) -> Result<(), StoreError> {
-        let key = scope_key(run.scope(), run.first());
-        let entries = self.body(&key)?.and_then(|body| Reader(&body).u16());
-        match entries {
+    /// The scope key of a run says how many entries it has, and what the scope has up to its end.
+    fn run_has_its_scope_key(
+        &mut self,
+        scope: Scope,
+        first: Sequence,
+        last: Sequence,
+        sum: Summary,
+    ) -> Result<(), StoreError> {
+        let key = scope_key(scope, first);
+        match self.body(&key)?.and_then(|body| ScopeRun::parse(&key, &body)) {
             None => self.wrong(&key, "the scope key of a run is missing or cannot be read"),
-            Some(entries) if run.first().plus(u64::from(entries)) != run.last().plus(1) => {
-                self.wrong(&key, &format!("it says {entries} entries, which its run has not"));
+            Some(run) if first.plus(u64::from(run.entries)) != last.plus(1) => {
+                self.wrong(&key, &format!("it says {} entries, which its run has not", run.entries));
+            }
+            Some(run) if run.through != sum => {
+                self.wrong(&key, "its sum of the scope's chunks is not that of the entries");
             }
             Some(_) => {}
         }

@@ -151,10 +151,10 @@ impl SledChangeLog {
     fn next_run(&self, scope: Scope, after: Sequence, last: Sequence) -> Result<Option<Sequence>, StoreError> {
         let range = scope_key(scope, after.plus(1))..=scope_key(scope, last);
         let entry = if after < last { self.engine.tree().range(range).next() } else { None };
-        entry.map(|entry| self.scope_entry(entry).map(|(first, _)| first)).transpose()
+        entry.map(|entry| self.scope_entry(entry).map(|run| run.first)).transpose()
     }
 
-    fn parse(&self, first: Sequence, body: &[u8]) -> Result<Run, StoreError> {
+    pub(super) fn parse(&self, first: Sequence, body: &[u8]) -> Result<Run, StoreError> {
         Run::parse(first, body).ok_or_else(|| self.unreadable(first))
     }
 

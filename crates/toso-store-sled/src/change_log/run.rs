@@ -4,7 +4,7 @@
 //! A run ends before it needs a second part, so reading an entry costs one value; only a single large change does.
 
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DeviceId, DocId, Sequence};
+use toso_core::id::{DeviceId, Digest, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::{LogBatch, LogEntry, LogItem};
@@ -19,6 +19,17 @@ pub(super) struct RunBuilder {
     first: Sequence,
     entries: u16,
     body: Vec<u8>,
+    digest: Digest,
+}
+
+/// A run that is full, or whose batch has ended.
+#[derive(Debug)]
+pub(super) struct FinishedRun {
+    pub(super) first: Sequence,
+    pub(super) entries: u16,
+    pub(super) body: Vec<u8>,
+    /// Of its chunks.
+    pub(super) digest: Digest,
 }
 
 impl RunBuilder {
@@ -26,7 +37,7 @@ impl RunBuilder {
     pub(super) fn new(batch: &LogBatch, first: Sequence) -> Self {
         let received_at = batch.received_at.0.to_be_bytes();
         let body = [batch.scope.to_key().as_slice(), &batch.author.0, &received_at].concat();
-        Self { first, entries: 0, body }
+        Self { first, entries: 0, body, digest: Digest::default() }
     }
 
     /// True when the run can take an item.
@@ -41,14 +52,16 @@ impl RunBuilder {
         self.body.extend_from_slice(&item.hash.0);
         self.body.extend_from_slice(&length.to_be_bytes());
         self.body.extend_from_slice(&item.bytes);
+        self.digest.toggle(item.doc, &item.hash);
         let offset = self.entries;
         self.entries += 1;
         offset
     }
 
-    /// First sequence, count of entries, body; `None` when the run is empty.
-    pub(super) fn finish(self) -> Option<(Sequence, u16, Vec<u8>)> {
-        (self.entries > 0).then_some((self.first, self.entries, self.body))
+    /// The run; `None` when it is empty.
+    pub(super) fn finish(self) -> Option<FinishedRun> {
+        let Self { first, entries, body, digest } = self;
+        (entries > 0).then_some(FinishedRun { first, entries, body, digest })
     }
 }
 
@@ -155,7 +168,7 @@ mod tests {
         let mut run = RunBuilder::new(&batch, Sequence(5));
         let offsets: Vec<u16> = batch.items.iter().map(|item| run.push(item)).collect();
         assert_eq!(offsets, vec![0, 1, 2]);
-        let (first, entries, body) = run.finish().unwrap();
+        let FinishedRun { first, entries, body, .. } = run.finish().unwrap();
         assert_eq!((first, entries), (Sequence(5), 3));
         assert_eq!(Run::scope_in(&body), Some(batch.scope));
         let run = Run::parse(first, &body).unwrap();

@@ -7,7 +7,7 @@ use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
 
 use super::samples::{bytes, chunk, doc, hash, scope};
-use crate::change_log::{ChangeLog, LogBatch, LogEntry, LogItem};
+use crate::change_log::{ChangeLog, LogBatch, LogEntry, LogItem, Summary};
 use crate::chunk_store::{ChunkStore, OutboxEntry, StoredChunk, Transaction};
 
 /// Documents, scopes and hashes of a script: few, so that they meet often.
@@ -35,13 +35,20 @@ pub fn chunk_scripts() -> impl Strategy<Value = Vec<ChunkStep>> {
     let cursors = prop::collection::vec((1..=SCOPES, 0..50_u64), 0..2);
     let settings = prop::collection::vec((0..3_u8, prop::option::of(0..9_000_usize)), 0..2);
     let remove = prop::collection::vec(0..DOCUMENTS * 4, 0..2);
-    let transaction = (chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove).prop_map(
-        |(chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove)| {
+    let reset = prop::option::weighted(0.1, 1..100_u64);
+    let held = prop::collection::vec((0..DOCUMENTS, 0..HASHES, prop::option::of(0..900_usize)), 0..3);
+    let transaction = (chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove, reset, held).prop_map(
+        |(chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove, reset, held)| {
             let stored = |(of, number, within)| StoredChunk { scope: scope(within), ..chunk(of, number) };
             Transaction {
                 chunks: chunks.into_iter().map(stored).collect(),
                 outbox_add: outbox_add.into_iter().map(hash).collect(),
                 outbox_remove,
+                receipts_reset: reset.map(Sequence),
+                held: held
+                    .into_iter()
+                    .map(|(of, n, why)| (chunk(of, 0).doc, hash(n), why.map(|n| vec![7; n])))
+                    .collect(),
                 receipts: receipts.into_iter().map(|(of, n, at)| (chunk(of, 0).doc, hash(n), Sequence(at))).collect(),
                 cursors: cursors.into_iter().map(|(unit, at)| (scope(unit), Sequence(at))).collect(),
                 settings: settings.into_iter().map(|(key, n)| (format!("s{key}"), n.map(|n| vec![key; n]))).collect(),
@@ -63,6 +70,7 @@ pub struct ChunkModel {
     receipts: BTreeMap<(DocId, ChangeHash), Sequence>,
     outbox: Vec<OutboxEntry>,
     outbox_last: u64,
+    held: BTreeMap<(DocId, ChangeHash), Vec<u8>>,
     cursors: BTreeMap<u32, Sequence>,
     settings: BTreeMap<String, Vec<u8>>,
 }
@@ -90,6 +98,9 @@ impl ChunkModel {
                 self.chunks.push(StoredChunk { scope: within, ..new.clone() });
             }
         }
+        if let Some(reset) = transaction.receipts_reset {
+            self.receipts.values_mut().for_each(|receipt| *receipt = reset);
+        }
         for (of, hash, sequence) in &transaction.receipts {
             if self.has(*of, hash) {
                 self.receipts.insert((*of, *hash), *sequence);
@@ -113,6 +124,10 @@ impl ChunkModel {
                 let (number, scope) = (self.outbox_last, self.scope_of(doc).unwrap());
                 self.outbox.push(OutboxEntry { number, scope, doc, hash: *hash });
             }
+        }
+        for (of, hash, why) in &transaction.held {
+            self.held.remove(&(*of, *hash));
+            self.held.extend(why.clone().map(|why| ((*of, *hash), why)));
         }
         for (unit, sequence) in &transaction.cursors {
             self.cursors.insert(unit.code.as_str().parse().unwrap(), *sequence);
@@ -155,6 +170,11 @@ impl ChunkModel {
         assert_eq!(store.documents().unwrap(), documents);
         assert_eq!(store.outbox(0, usize::MAX).unwrap(), self.outbox);
         assert_eq!(store.outbox_len().unwrap(), self.outbox.len());
+        let keys: Vec<_> = self.chunks.iter().map(|chunk| (chunk.scope, chunk.doc, chunk.hash)).collect();
+        assert_eq!(store.keys().unwrap(), keys);
+        assert_eq!(store.last_receipt().unwrap(), self.receipts.values().copied().max().unwrap_or_default());
+        let held = store.held().unwrap().into_iter().map(|held| ((held.doc, held.hash), held.why));
+        assert_eq!(held.collect::<Vec<_>>(), self.held.clone().into_iter().collect::<Vec<_>>());
         for unit in 1..=SCOPES {
             assert_eq!(store.cursor(scope(unit)).unwrap(), self.cursors.get(&unit).copied().unwrap_or_default());
         }
@@ -252,6 +272,15 @@ impl LogModel {
             let rest: Vec<_> = expected.iter().filter(|entry| entry.sequence > middle).cloned().collect();
             assert_eq!(page.entries, rest[..rest.len().min(5)]);
             assert_eq!(page.more, rest.len() > 5);
+            // Also in the middle of runs.
+            for at in (0..=last.0.min(40)).chain([last.0 / 2, last.0]).map(Sequence) {
+                let mut summary = Summary::default();
+                for entry in expected.iter().filter(|entry| entry.sequence <= at) {
+                    summary.count += 1;
+                    summary.digest.toggle(entry.item.doc, &entry.item.hash);
+                }
+                assert_eq!(log.summary(&scopes, at).unwrap(), summary, "at {}", at.0);
+            }
             let of_scopes = expected.last().map_or(Sequence::ZERO, |entry| entry.sequence);
             assert_eq!(log.last_of_scopes(&scopes).unwrap(), of_scopes);
             let mut documents = Vec::new();

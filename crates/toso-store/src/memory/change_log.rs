@@ -10,7 +10,9 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 
 use crate::StoreError;
-use crate::change_log::{Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, Record, RecordChange, RecordStore};
+use crate::change_log::{
+    Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, Record, RecordChange, RecordStore, Summary,
+};
 use crate::page::PageBuilder;
 
 /// A server's log and records in memory.
@@ -21,9 +23,9 @@ pub struct MemoryChangeLog {
 }
 
 /// Table and key of a record.
-type Place = (String, Vec<u8>);
+pub(crate) type Place = (String, Vec<u8>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Log {
     /// The entry with sequence `n` is at `n - 1`.
     entries: Vec<LogEntry>,
@@ -37,6 +39,30 @@ impl MemoryChangeLog {
     /// An empty log.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// All records, by table and key.
+    #[cfg(any(test, feature = "faulty"))]
+    pub(crate) fn all_records(&self) -> BTreeMap<Place, Vec<u8>> {
+        self.records.read().clone()
+    }
+
+    /// Puts other records in the place of all there are.
+    #[cfg(any(test, feature = "faulty"))]
+    pub(crate) fn replace_records(&self, records: BTreeMap<Place, Vec<u8>>) {
+        *self.records.write() = records;
+    }
+
+    /// Forgets which chunks the log has, as a log whose index is damaged.
+    #[cfg(any(test, feature = "faulty"))]
+    pub(crate) fn forget_identities(&self) {
+        self.log.write().sequences.clear();
+    }
+}
+
+impl Clone for MemoryChangeLog {
+    fn clone(&self) -> Self {
+        Self { log: RwLock::new(self.log.read().clone()), records: RwLock::new(self.records.read().clone()) }
     }
 }
 
@@ -97,6 +123,18 @@ impl ChangeLog for MemoryChangeLog {
         let log = self.log.read();
         let last = scopes.iter().filter_map(|scope| log.of_scope.get(scope)?.last().copied()).max();
         Ok(last.unwrap_or_default())
+    }
+
+    fn summary(&self, scopes: &[Scope], at: Sequence) -> Result<Summary, StoreError> {
+        let log = self.log.read();
+        let scopes: HashSet<_> = scopes.iter().copied().collect();
+        let mut summary = Summary::default();
+        let sequences = scopes.iter().filter_map(|scope| log.of_scope.get(scope)).flatten();
+        for entry in sequences.filter(|sequence| **sequence <= at).filter_map(|sequence| log.entry(*sequence)) {
+            summary.count += 1;
+            summary.digest.toggle(entry.item.doc, &entry.item.hash);
+        }
+        Ok(summary)
     }
 
     fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {

@@ -8,7 +8,7 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 
 use crate::StoreError;
-use crate::chunk_store::{ChunkStore, OutboxEntry, StoredChunk, Transaction};
+use crate::chunk_store::{ChunkStore, HeldChunk, OutboxEntry, StoredChunk, Transaction};
 
 /// A phone's store in memory.
 #[derive(Debug, Default)]
@@ -17,25 +17,29 @@ pub struct MemoryChunkStore {
     state: Mutex<Option<Box<State>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct State {
     documents: BTreeMap<DocId, Document>,
     /// By rising number.
     outbox: VecDeque<OutboxEntry>,
     outbox_last: u64,
+    held: BTreeMap<(DocId, ChangeHash), Box<[u8]>>,
+    /// The number that the next chunk gets.
+    next_chunk: u64,
     cursors: BTreeMap<UnitRef, Sequence>,
     settings: BTreeMap<Box<str>, Box<[u8]>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Document {
     scope: Scope,
     /// In the order they were stored. Documents have tens of chunks, so a scan beats an index in time and memory.
     chunks: Vec<KeptChunk>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct KeptChunk {
+    number: u64,
     hash: ChangeHash,
     receipt: Option<Sequence>,
     bytes: Box<[u8]>,
@@ -49,6 +53,12 @@ impl MemoryChunkStore {
 
     fn read<T: Default>(&self, read: impl FnOnce(&State) -> T) -> T {
         self.state.lock().as_deref().map(read).unwrap_or_default()
+    }
+}
+
+impl Clone for MemoryChunkStore {
+    fn clone(&self) -> Self {
+        Self { state: Mutex::new(self.state.lock().clone()) }
     }
 }
 
@@ -114,6 +124,31 @@ impl ChunkStore for MemoryChunkStore {
         }))
     }
 
+    fn last_receipt(&self) -> Result<Sequence, StoreError> {
+        Ok(self.read(|state| {
+            let chunks = state.documents.values().flat_map(|document| &document.chunks);
+            chunks.filter_map(|chunk| chunk.receipt).max().unwrap_or_default()
+        }))
+    }
+
+    fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError> {
+        Ok(self.read(|state| {
+            let chunks = state.documents.iter().flat_map(|(doc, document)| {
+                document.chunks.iter().map(|chunk| (chunk.number, (document.scope, *doc, chunk.hash)))
+            });
+            let mut keys: Vec<_> = chunks.collect();
+            keys.sort_unstable_by_key(|(number, _)| *number);
+            keys.into_iter().map(|(_, key)| key).collect()
+        }))
+    }
+
+    fn held(&self) -> Result<Vec<HeldChunk>, StoreError> {
+        Ok(self.read(|state| {
+            let held = state.held.iter();
+            held.map(|((doc, hash), why)| HeldChunk { doc: *doc, hash: *hash, why: why.to_vec() }).collect()
+        }))
+    }
+
     fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError> {
         Ok(self.read(|state| state.cursors.get(&unit).copied().unwrap_or_default()))
     }
@@ -176,8 +211,13 @@ impl State {
                 .or_insert_with(|| Document { scope: chunk.scope, chunks: Vec::with_capacity(1) });
             if document.chunks.iter().all(|kept| kept.hash != chunk.hash) {
                 let bytes = chunk.bytes.into_boxed_slice();
-                document.chunks.push(KeptChunk { hash: chunk.hash, receipt: None, bytes });
+                document.chunks.push(KeptChunk { number: self.next_chunk, hash: chunk.hash, receipt: None, bytes });
+                self.next_chunk += 1;
             }
+        }
+        if let Some(reset) = transaction.receipts_reset {
+            let chunks = self.documents.values_mut().flat_map(|document| &mut document.chunks);
+            chunks.filter_map(|chunk| chunk.receipt.as_mut()).for_each(|receipt| *receipt = reset);
         }
         for (doc, hash, sequence) in transaction.receipts {
             let chunks = self.documents.get_mut(&doc).into_iter().flat_map(|document| &mut document.chunks);
@@ -196,6 +236,12 @@ impl State {
         }
         if self.outbox.is_empty() {
             self.outbox.shrink_to_fit();
+        }
+        for (doc, hash, why) in transaction.held {
+            match why {
+                Some(why) => self.held.insert((doc, hash), why.into_boxed_slice()),
+                None => self.held.remove(&(doc, hash)),
+            };
         }
         self.cursors.extend(transaction.cursors);
         for (key, value) in transaction.settings {

@@ -1,6 +1,8 @@
 //! Each frame's fields on the wire, writing and reading side by side. `docs/wire-format.md` has the same as tables, and
 //! `tests/golden.rs` pins the bytes.
 
+mod repair;
+
 use toso_core::id::{DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, DeviceId, Digest, DocId, DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
@@ -34,6 +36,10 @@ const PURGE: u8 = 9;
 const ERASED: u8 = 10;
 const RETRY_AFTER: u8 = 11;
 const GOODBYE: u8 = 12;
+const RECONCILE: u8 = 13;
+const WANT: u8 = 14;
+const REVIEWED: u8 = 15;
+const MOVED: u8 = 16;
 
 /// A change needs no limit of its own here: the frame's is near, and a session can say better why it refuses one.
 const CHANGE_IN_FRAME_BYTES_MAX: usize = FRAME_INFLATED_BYTES_MAX;
@@ -69,6 +75,10 @@ pub(super) fn write(out: &mut Vec<u8>, frame: &Frame) {
             fields.optional(goodbye.detail.is_empty(), |out| write_str(out, &goodbye.detail));
             fields.close();
         }
+        Frame::Reconcile(reconcile) => repair::write_reconcile(out, reconcile),
+        Frame::Want(want) => repair::write_want(out, want),
+        Frame::Reviewed(reviewed) => repair::write_reviewed(out, reviewed),
+        Frame::Moved(moved) => repair::write_moved(out, moved),
     }
 }
 
@@ -96,6 +106,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Frame> {
             code: fields.required(|reader| read_code(reader, "GOODBYE code", &GoodbyeCode::ALL, goodbye_number))?,
             detail: fields.optional(|reader| reader.text("GOODBYE detail", DETAIL_BYTES_MAX))?.unwrap_or_default(),
         }),
+        Ok(RECONCILE) => Frame::Reconcile(repair::read_reconcile(&mut fields)?),
+        Ok(WANT) => Frame::Want(repair::read_want(&mut fields)?),
+        Ok(REVIEWED) => Frame::Reviewed(repair::read_reviewed(&mut fields)?),
+        Ok(MOVED) => Frame::Moved(repair::read_moved(&mut fields)?),
         _ => return Err(DecodeError::UnknownType { tag }),
     };
     fields.finish()?;

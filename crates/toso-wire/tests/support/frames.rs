@@ -4,12 +4,13 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use toso_core::id::{DeviceId, Digest, DocId, DocKind, Epoch, Sequence};
+use toso_core::id::{ChangeHash, ChunkKey, DeviceId, Digest, DocId, DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_wire::{
-    Ack, Carried, Challenge, ChallengeReason, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye, GoodbyeCode, Hello,
-    Interest, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, RetryAfter, Ticket, UnitTotals, Welcome,
+    Ack, Carried, Challenge, ChallengeReason, Decision, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
+    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, Reconcile, RetryAfter,
+    Reviewed, Ticket, UnitTotals, Want, Welcome,
 };
 
 /// A frame of any type.
@@ -31,7 +32,27 @@ pub(crate) fn any_frame() -> impl Strategy<Value = Frame> {
         any::<u64>().prop_map(|delay_ms| Frame::RetryAfter(RetryAfter { delay_ms })),
         (select(&GoodbyeCode::ALL[..]), "\\PC{0,75}")
             .prop_map(|(code, detail)| Frame::Goodbye(Goodbye { code, detail })),
+        (any_unit(), any::<u64>(), vec(any::<u8>(), 0..300))
+            .prop_map(|(unit, as_of, message)| Frame::Reconcile(Reconcile { unit, as_of: Sequence(as_of), message })),
+        (any_unit(), any::<u64>(), vec(any::<[u8; 32]>().prop_map(ChunkKey), 0..6), any::<bool>())
+            .prop_map(|(unit, as_of, keys, last)| Frame::Want(Want { unit, as_of: Sequence(as_of), keys, last })),
+        (any::<u64>(), vec(any_decision(), 0..6))
+            .prop_map(|(number, decisions)| Frame::Reviewed(Reviewed { number, decisions })),
+        (any_unit(), "[a-z]{0,32}", vec(any::<u8>(), 0..300)).prop_map(|(unit, role, token)| Frame::Moved(Moved {
+            unit,
+            role,
+            token
+        })),
     ]
+}
+
+fn any_decision() -> impl Strategy<Value = Decision> {
+    (any_doc(), any::<[u8; 32]>(), any::<bool>(), "\\PC{0,75}").prop_map(|(doc, hash, accepted, note)| Decision {
+        doc,
+        hash: ChangeHash(hash),
+        accepted,
+        note,
+    })
 }
 
 /// A HELLO whose token keeps within the limit.

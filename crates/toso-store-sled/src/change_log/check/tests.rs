@@ -101,9 +101,11 @@ fn keys_and_bodies_that_name_nothing_are_found() {
     let doc = DocId::member(scope("00001"), [1; 11]);
     let stranger = DocId::member(scope("00001"), [9; 11]);
     let position = |sequence: u64, offset: u16| [&sequence.to_be_bytes()[..], &offset.to_be_bytes()].concat();
-    let cases: [(&str, Vec<u8>, Vec<u8>, &str); 9] = [
-        ("a scope key too many", scope_key(scope("00007"), Sequence(1)), vec![0, 3], "no run of this scope"),
-        ("a wrong count", scope_key(scope("00001"), Sequence(1)), vec![0, 2], "2 entries"),
+    let sums = |entries: u16, count: u64| [&entries.to_be_bytes()[..], &count.to_be_bytes(), &[0; 8]].concat();
+    let cases: [(&str, Vec<u8>, Vec<u8>, &str); 10] = [
+        ("a scope key too many", scope_key(scope("00007"), Sequence(1)), sums(3, 3), "no run of this scope"),
+        ("a wrong count", scope_key(scope("00001"), Sequence(1)), sums(2, 2), "2 entries"),
+        ("a wrong sum", scope_key(scope("00001"), Sequence(1)), sums(3, 3), "sum of the scope"),
         ("a chunk key too many", chunk_key(stranger, &ChangeHash([9; 32])), position(2, 1), "is not this chunk"),
         ("a wrong sequence", chunk_key(doc, &ChangeHash([1; 32])), position(2, 1), "where its entry is"),
         ("a document key too many", document_key(scope("00001"), stranger), position(2, 0), "is not of this document"),

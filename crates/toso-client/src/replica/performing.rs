@@ -1,0 +1,38 @@
+//! Performs what a session wants done on the device. Whoever owns the connection (the IO loop, or a simulation) keeps
+//! the effects of connection and display for itself and hands all others on to here, in order, one at a time.
+
+use toso_store::StoreError;
+use toso_sync::{ClientEffect, ClientEvent};
+
+use super::Replica;
+use crate::credential::Credential;
+
+impl Replica {
+    /// Performs one effect and returns what it brings back to the session. Blocks for as long as the store does.
+    ///
+    /// [`ClientEffect::Send`], [`ClientEffect::Progress`], [`ClientEffect::UpToDate`] and [`ClientEffect::End`] are the
+    /// caller's: they change nothing here.
+    pub fn perform(&self, credential: &Credential, effect: ClientEffect) -> Result<Option<ClientEvent>, StoreError> {
+        match effect {
+            ClientEffect::Prove(challenge) => {
+                return Ok(Some(ClientEvent::Proved(self.prove(credential, challenge.at, &challenge.nonce))));
+            }
+            ClientEffect::ReadOutbox { after } => {
+                return Ok(Some(ClientEvent::Outbox(self.outbox_batch(after)?)));
+            }
+            ClientEffect::KeepSession { epoch, ticket, at } => self.keep_session(epoch, ticket, at)?,
+            ClientEffect::CommitDelta(delta) => self.commit_delta(delta)?,
+            ClientEffect::CommitAck { accepted, through } => self.commit_ack(&accepted, through)?,
+            ClientEffect::CommitRefused { refused } => self.commit_refused(refused)?,
+            ClientEffect::KeepReceipt(receipt) => self.keep_receipt(&receipt)?,
+            ClientEffect::Purge(purge) => self.forget(&purge.scopes, &purge.docs)?,
+            ClientEffect::Erase(erased) => self.forget(&[], &erased.docs)?,
+            ClientEffect::Send(_)
+            | ClientEffect::Progress { .. }
+            | ClientEffect::UpToDate { .. }
+            | ClientEffect::End(_) => {}
+            _ => unreachable!("this crate and toso-sync are built together"),
+        }
+        Ok(None)
+    }
+}

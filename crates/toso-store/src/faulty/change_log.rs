@@ -1,0 +1,230 @@
+//! A server's disk that fails on demand.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DocId, Sequence};
+use toso_core::unit::Scope;
+
+use super::{WriteFault, failed, full, poisoned};
+use crate::StoreError;
+use crate::change_log::{
+    Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, Record, RecordChange, RecordStore, Summary,
+};
+use crate::memory::MemoryChangeLog;
+use crate::memory::change_log::Place;
+
+/// A breach of the contract, to prove that a simulation would see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogDefect {
+    /// The log does not know any more which chunks it has.
+    ForgetsIdentities,
+    /// Every so many batches (the number), the last chunk is not stored, and nobody is told.
+    DropsChunks(u32),
+}
+
+/// A server's disk that fails on demand. It is one disk: cloning is copying it, as a backup does.
+#[derive(Debug, Default)]
+pub struct FaultyChangeLog {
+    live: MemoryChangeLog,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct State {
+    next: Option<WriteFault>,
+    full: bool,
+    poisoned: bool,
+    /// On the disk, unknown to the process.
+    hidden: Vec<LogBatch>,
+    /// The records that a crash cannot take away.
+    durable: BTreeMap<Place, Vec<u8>>,
+    /// Disposable writes since, in their order.
+    unflushed: Vec<Vec<RecordChange>>,
+    defect: Option<LogDefect>,
+    batches: u32,
+}
+
+impl FaultyChangeLog {
+    /// An empty disk that does not fail.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next append or durable write meets this fault.
+    pub fn fail_next(&self, fault: WriteFault) {
+        self.state.lock().next = Some(fault);
+    }
+
+    /// The disk is full, or has space again.
+    pub fn set_full(&self, full: bool) {
+        self.state.lock().full = full;
+    }
+
+    /// The disk breaches its contract from now on.
+    pub fn set_defect(&self, defect: Option<LogDefect>) {
+        self.state.lock().defect = defect;
+    }
+
+    /// True once a write has failed so that only opening the store again helps.
+    pub fn is_poisoned(&self) -> bool {
+        self.state.lock().poisoned
+    }
+
+    /// Disposable writes that a crash could take away.
+    pub fn unflushed(&self) -> usize {
+        self.state.lock().unflushed.len()
+    }
+
+    /// The process ends and the store is opened again. Of the batches that were being flushed at that moment, `torn`
+    /// have come to the disk; of the disposable writes, the first `kept`.
+    pub fn crash(&self, torn: &[LogBatch], kept: usize) {
+        let mut state = self.state.lock();
+        (state.next, state.poisoned) = (None, false);
+        let hidden = std::mem::take(&mut state.hidden);
+        // Their limits were checked when they were written.
+        let _ = self.live.append(&hidden);
+        let _ = self.live.append(torn);
+        let unflushed = std::mem::take(&mut state.unflushed);
+        for changes in unflushed.iter().take(kept) {
+            put_all(&mut state.durable, changes);
+        }
+        self.live.replace_records(state.durable.clone());
+    }
+}
+
+impl State {
+    /// The error that a write meets, if any.
+    fn meet(&mut self, operation: &'static str) -> Result<Option<WriteFault>, StoreError> {
+        if self.poisoned {
+            return Err(poisoned());
+        }
+        let fault = self.next.take();
+        if self.full || fault == Some(WriteFault::Full) {
+            return Err(full(operation));
+        }
+        self.poisoned = fault.is_some();
+        Ok(fault)
+    }
+}
+
+fn put_all(records: &mut BTreeMap<Place, Vec<u8>>, changes: &[RecordChange]) {
+    for change in changes {
+        let place = (change.table.clone(), change.key.clone());
+        match &change.value {
+            Some(value) => records.insert(place, value.clone()),
+            None => records.remove(&place),
+        };
+    }
+}
+
+impl Clone for FaultyChangeLog {
+    fn clone(&self) -> Self {
+        Self { live: self.live.clone(), state: Mutex::new(self.state.lock().clone()) }
+    }
+}
+
+impl ChangeLog for FaultyChangeLog {
+    fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError> {
+        batches.iter().try_for_each(LogBatch::check)?;
+        let mut state = self.state.lock();
+        match state.meet("appending")? {
+            Some(WriteFault::Unanswered) => {
+                state.hidden = batches.to_vec();
+                return Err(failed("appending"));
+            }
+            Some(_) => return Err(failed("appending")),
+            None => {}
+        }
+        let mut batches = batches.to_vec();
+        match state.defect {
+            Some(LogDefect::ForgetsIdentities) => self.live.forget_identities(),
+            Some(LogDefect::DropsChunks(every)) => {
+                for batch in &mut batches {
+                    state.batches += 1;
+                    if state.batches.is_multiple_of(every.max(1)) {
+                        batch.items.pop();
+                    }
+                }
+            }
+            None => {}
+        }
+        self.live.append(&batches)
+    }
+
+    fn last(&self) -> Sequence {
+        self.live.last()
+    }
+
+    fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
+        self.live.read(after, items_max, bytes_max)
+    }
+
+    fn read_scopes(
+        &self,
+        scopes: &[Scope],
+        after: Sequence,
+        items_max: usize,
+        bytes_max: usize,
+    ) -> Result<Page, StoreError> {
+        self.live.read_scopes(scopes, after, items_max, bytes_max)
+    }
+
+    fn last_of_scopes(&self, scopes: &[Scope]) -> Result<Sequence, StoreError> {
+        self.live.last_of_scopes(scopes)
+    }
+
+    fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
+        self.live.document(doc)
+    }
+
+    fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {
+        self.live.documents(scope)
+    }
+
+    fn summary(&self, scopes: &[Scope], at: Sequence) -> Result<Summary, StoreError> {
+        self.live.summary(scopes, at)
+    }
+
+    fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
+        self.live.contains(doc, hash)
+    }
+}
+
+impl RecordStore for FaultyChangeLog {
+    fn record(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.live.record(table, key)
+    }
+
+    fn records(&self, table: &str, prefix: &[u8]) -> Result<Vec<Record>, StoreError> {
+        self.live.records(table, prefix)
+    }
+
+    fn tables(&self) -> Result<Vec<String>, StoreError> {
+        self.live.tables()
+    }
+
+    fn records_after(&self, table: &str, after: Option<&[u8]>, bytes_max: usize) -> Result<Vec<Record>, StoreError> {
+        self.live.records_after(table, after, bytes_max)
+    }
+
+    fn write(&self, changes: &[RecordChange], durability: Durability) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        match state.meet("writing records")? {
+            None => {}
+            // An unanswered write of records is taken as lost: nothing of it was promised.
+            Some(_) => return Err(failed("writing records")),
+        }
+        self.live.write(changes, durability)?;
+        if durability == Durability::Disposable {
+            state.unflushed.push(changes.to_vec());
+        } else {
+            // The disk is one: what is flushed takes everything before it along.
+            state.unflushed.clear();
+            state.durable = self.live.all_records();
+        }
+        Ok(())
+    }
+}
