@@ -27,6 +27,18 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Show the whole way once: server, national simulation, report.
     Demo(DemoArgs),
+    /// Write a backup of a server's data, while it runs (--server) or stopped (--data).
+    Backup(BackupArgs),
+    /// Make a data folder from a backup, after a loss: a new epoch begins.
+    Restore(RestoreArgs),
+    /// Write a stopped server's data as plain lines.
+    Export(ExportArgs),
+    /// Make a data folder from an export, to move a server: the same epoch goes on.
+    Import(RestoreArgs),
+    /// Check a stopped server's data, or a backup file; exit code 1 when something is wrong.
+    Verify(VerifyArgs),
+    /// Rewrite a stopped server's data into a fresh database, which frees space.
+    Compact(CompactArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -494,4 +506,63 @@ pub(crate) struct DemoArgs {
     /// Everything that is made up is made from this number.
     #[arg(long, default_value_t = 20_220_919)]
     pub(crate) seed: u64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BackupArgs {
+    /// The file to write; compressed, unless its name ends with `.jsonl`. It must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// The data folder of a stopped server.
+    #[arg(long, value_name = "DIR", conflicts_with = "server", required_unless_present = "server")]
+    pub(crate) data: Option<PathBuf>,
+    /// A running server's address.
+    #[arg(long, value_name = "URL", requires = "admin_token_file")]
+    pub(crate) server: Option<String>,
+    /// Its admin token file.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Also copy the root key to FILE.root.key; who has it can speak for the server, so guard it.
+    #[arg(long)]
+    pub(crate) with_keys: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExportArgs {
+    /// The data folder of a stopped server.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The file to write, or `-` for stdout; compressed when its name ends with `.zst`. It must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RestoreArgs {
+    /// The backup or export, compressed or not.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: PathBuf,
+    /// The data folder to make; new or empty, but for `root.key`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The server's root key; by default the one already in DIR, or FROM.root.key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root_key: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VerifyArgs {
+    /// The data folder of a stopped server.
+    #[arg(long, value_name = "DIR", conflicts_with = "backup", required_unless_present = "backup")]
+    pub(crate) data: Option<PathBuf>,
+    /// A backup or export.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) backup: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CompactArgs {
+    /// The data folder of a stopped server.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
 }

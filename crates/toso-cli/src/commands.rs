@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod backup;
 pub(crate) mod field;
 pub(crate) mod invite;
 pub(crate) mod report;

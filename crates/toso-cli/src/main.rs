@@ -49,5 +49,11 @@ fn run(args: Args) -> Result<(), Fail> {
         Command::Report(report) => commands::report::run(&report),
         Command::Simulate(simulate) => commands::simulate::run(simulate),
         Command::Demo(demo) => demo::run(&demo),
+        Command::Backup(args) => commands::backup::back_up(&args),
+        Command::Restore(args) => commands::backup::restore_backup(&args),
+        Command::Export(args) => commands::backup::export(&args),
+        Command::Import(args) => commands::backup::import(&args),
+        Command::Verify(args) => commands::backup::verify(&args),
+        Command::Compact(args) => commands::backup::compact(&args),
     }
 }

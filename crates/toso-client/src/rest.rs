@@ -58,6 +58,14 @@ pub enum RestError {
         /// What to do.
         detail: String,
     },
+    /// The answer came in part, or could not be kept.
+    #[error("what {url} sent could not be taken to its end: {detail}; try again")]
+    Interrupted {
+        /// The address.
+        url: String,
+        /// What the system said.
+        detail: String,
+    },
     /// The answer is not what was expected.
     #[error("{url} answered with something that is not this register's: {detail}")]
     Unreadable {
@@ -99,6 +107,33 @@ impl Rest {
         }
         let mut response = request.call().map_err(|error| unreachable(&url, &error))?;
         body(&url, &mut response)
+    }
+
+    /// `GET`, the body written out as it comes. It may take as long as it takes; only the answer's head must come within
+    /// [`REQUEST_TIMEOUT`], and a body that ends early is an error.
+    pub fn download(
+        &self,
+        server_url: &str,
+        path: &str,
+        caller: &Caller,
+        out: &mut dyn std::io::Write,
+    ) -> Result<(), RestError> {
+        let url = join(server_url, path);
+        let unhurried = ureq::Agent::config_builder()
+            .timeout_connect(Some(REQUEST_TIMEOUT))
+            .timeout_recv_response(Some(REQUEST_TIMEOUT))
+            .http_status_as_error(false)
+            .build();
+        let mut request = ureq::Agent::from(unhurried).get(&url);
+        for (name, value) in headers(caller, "GET", path) {
+            request = request.header(name, value);
+        }
+        let mut response = request.call().map_err(|error| unreachable(&url, &error))?;
+        if !response.status().is_success() {
+            return body(&url, &mut response).map(drop);
+        }
+        let copied = std::io::copy(&mut response.body_mut().as_reader(), out);
+        copied.map(drop).map_err(|error| RestError::Interrupted { url, detail: error.to_string() })
     }
 
     /// `GET`, the body read as JSON.

@@ -33,6 +33,7 @@ mod server;
 mod socket;
 mod state;
 pub mod trust;
+pub mod upkeep;
 
 pub use config::ServerConfig;
 pub use desk::Desk;

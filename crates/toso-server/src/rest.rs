@@ -6,6 +6,7 @@
 
 mod activity;
 mod admin;
+mod backup;
 mod carry;
 mod documents;
 mod enrol;
@@ -57,6 +58,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/devices/{id}/revoke", post(admin::revoke))
         .route("/v1/carry", get(carry::pass))
         .route("/v1/enrol", post(enrol::enrol))
+        .route("/v1/backup", backup::route())
         .route("/healthz", get(ops::health))
         .route("/metrics", get(ops::metrics))
         .layer(DefaultBodyLimit::max(REST_BODY_BYTES_MAX));

@@ -25,9 +25,7 @@ use crate::metrics::Metrics;
 use crate::rest;
 use crate::state::{Parts, Shared};
 use crate::trust::{KeyError, Trust};
-
-/// The database's folder within the data folder; keys lie beside it.
-const LOG_FOLDER: &str = "log";
+use crate::upkeep::{self, LOG_FOLDER, Restored, UpkeepError};
 
 /// Starts servers.
 #[derive(Debug)]
@@ -74,10 +72,14 @@ impl Rooms {
             let path = config.data.display().to_string();
             return Err(StoreError::WrongKind { path, found: "field".to_owned(), expected: "server" }.into());
         }
+        upkeep::settle(&config.data)?;
         let store = Arc::new(SledChangeLog::open(
             config.data.join(LOG_FOLDER),
             Options { cache_bytes: config.cache_bytes, ..Options::server() },
         )?);
+        if let Some(from) = Restored::load(&*store)? {
+            tracing::info!(epoch = from.epoch.0, last = from.last.0, at = from.at.0, "restored from a backup");
+        }
         let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) = (Arc::clone(&store) as _, store);
         Self::build(config, log, &records)
     }
@@ -209,6 +211,9 @@ pub enum StartError {
     /// The store: in use, of a newer version, damaged, full.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What a stopped compaction left could not be settled.
+    #[error(transparent)]
+    Upkeep(#[from] UpkeepError),
     /// The keys: missing, another server's, damaged.
     #[error(transparent)]
     Keys(#[from] KeyError),

@@ -22,6 +22,7 @@ pub use enrol::{DEVICE_NAME_CHARS_MAX, EnrolError, EnrolRequest, Enrolment};
 pub use hello::{CLOCK_SKEW_MS_MAX, NONCE_BYTES};
 pub use invite::{INVITE_LIFE_MS_DEFAULT, INVITE_LIFE_MS_MAX, InviteError, InviteOrder};
 pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE, RootSecrets};
+pub(crate) use keys::{read_key, write_private};
 pub use rest::{Caller, RestRefusal};
 pub use ticket::{TICKET_BYTES, TICKET_LIFE_MS};
 pub use token::{TOKEN_BYTES_MAX, TOKEN_LIFE_MS};
@@ -37,7 +38,7 @@ use keys::RootKeys;
 use token::Grant;
 
 /// Table of the server's own settings: epoch, identity, admin serial.
-const SERVER_TABLE: &str = "server";
+pub(crate) const SERVER_TABLE: &str = "server";
 /// Epochs stay below 2^52, so that JSON readers with floating-point numbers keep them exactly.
 const EPOCH_BITS: u32 = 52;
 
@@ -127,6 +128,11 @@ impl Trust {
         self.keys.public_bytes()
     }
 
+    /// The server's records.
+    pub(crate) fn records(&self) -> &dyn RecordStore {
+        &*self.store
+    }
+
     /// Who carries a grant, by the server's records: the token's claims must still be what the device's record says.
     fn device_of(&self, grant: &Grant) -> Result<Arc<DeviceRecord>, TokenRefusal> {
         let id = grant.device.ok_or(TokenRefusal::NotBound)?;
@@ -172,6 +178,11 @@ fn put(store: &dyn RecordStore, key: &[u8], value: &[u8]) -> Result<(), StoreErr
     let change =
         RecordChange { table: SERVER_TABLE.to_owned(), key: key.to_vec(), value: Some(value.to_vec()), expect: None };
     store.write(&[change], Durability::Durable)
+}
+
+/// The beginning of a history that no device has seen.
+pub(crate) fn new_epoch() -> Result<Epoch, KeyError> {
+    Ok(Epoch((u64::from_be_bytes(random()?) >> (64 - EPOCH_BITS)).max(1)))
 }
 
 /// The log's epoch; a new one on first start.

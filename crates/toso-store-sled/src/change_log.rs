@@ -13,6 +13,7 @@
 //! One thread at a time, the leader of a group, gives out sequences, applies and syncs; only then does it publish what
 //! is new. Readers stop at what is published, so they see nothing that a crash could take back.
 
+mod check;
 mod read;
 mod records;
 mod run;
@@ -34,6 +35,7 @@ use crate::group::GroupCommit;
 use crate::options::Options;
 use crate::staged::Staged;
 use crate::value::Reader;
+pub use check::Checked;
 use run::{FinishedRun, RunBuilder};
 use summary::ScopeRun;
 

@@ -31,7 +31,7 @@ mod options;
 mod staged;
 mod value;
 
-pub use change_log::SledChangeLog;
+pub use change_log::{Checked, SledChangeLog};
 pub use chunk_store::SledChunkStore;
 pub use folder::FORMAT_VERSION;
 pub use key::StoreKey;

@@ -143,6 +143,11 @@ pub trait RecordStore: Send + Sync {
     fn record(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// Reads all records whose key begins with `prefix`, by key.
     fn records(&self, table: &str, prefix: &[u8]) -> Result<Vec<Record>, StoreError>;
+    /// The tables that have records, by name.
+    fn tables(&self) -> Result<Vec<String>, StoreError>;
+    /// Records of a table whose keys come after one, by key, until `bytes_max` of keys and values (at least one record,
+    /// while there are any): to walk a table of any size.
+    fn records_after(&self, table: &str, after: Option<&[u8]>, bytes_max: usize) -> Result<Vec<Record>, StoreError>;
     /// Writes (`Some`) and removes (`None`) records, together.
     fn write(&self, changes: &[RecordChange], durability: Durability) -> Result<(), StoreError>;
 }

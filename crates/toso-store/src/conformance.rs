@@ -107,6 +107,7 @@ macro_rules! change_log_conformance {
             [
                 records_are_written_read_and_removed,
                 records_are_ordered_within_their_table,
+                tables_are_named_and_walked,
                 a_raced_write_changes_nothing,
                 one_of_many_wins_a_race,
                 records_end_at_their_limits,

@@ -11,6 +11,7 @@ pub mod change_log;
 pub mod chunk_store;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod export;
 #[cfg(any(test, feature = "faulty"))]
 pub mod faulty;
 pub mod limits;

@@ -102,6 +102,13 @@ impl RootKeys {
     }
 }
 
+/// Reads a key file: whose it is, and its text, to be copied.
+pub(crate) fn read_key(path: &Path) -> Result<(ServerId, Zeroizing<String>), KeyError> {
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| io("reading", path, &error))?);
+    let keys = RootKeys::parse(&text).ok_or_else(|| KeyError::Malformed { path: show(path) })?;
+    Ok((keys.server(), text))
+}
+
 /// An Ed25519 key pair of its secret's bytes.
 pub(super) fn key_pair(secret: &[u8; 32]) -> Result<KeyPair, KeyError> {
     let private = PrivateKey::from_bytes(secret, Algorithm::Ed25519);
@@ -110,7 +117,7 @@ pub(super) fn key_pair(secret: &[u8; 32]) -> Result<KeyPair, KeyError> {
 }
 
 /// Writes a file that only its owner can read, whole or not at all: temporary file, fsync, rename, fsync of the folder.
-pub(super) fn write_private(path: &Path, text: &str) -> Result<(), KeyError> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), KeyError> {
     let mut temporary = PathBuf::from(path);
     temporary.set_extension("new");
     let written = (|| {

@@ -97,6 +97,22 @@ impl Run {
         Some(Self { first, scope, author, received_at, entries })
     }
 
+    /// The sequence of the first entry.
+    pub(super) fn first(&self) -> Sequence {
+        self.first
+    }
+
+    /// The scope.
+    pub(super) fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// The entry at an offset.
+    pub(super) fn item(mut self, offset: u16) -> Option<LogItem> {
+        let offset = usize::from(offset);
+        (offset < self.entries.len()).then(|| self.entries.swap_remove(offset))
+    }
+
     /// The sequence of the last entry.
     pub(super) fn last(&self) -> Sequence {
         self.first.plus((self.entries.len() as u64).saturating_sub(1))

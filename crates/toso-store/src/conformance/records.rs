@@ -55,6 +55,37 @@ pub fn records_are_ordered_within_their_table<S: Subject<Store: RecordStore>>(su
     assert_eq!(store.records("tt", b"a").unwrap().len(), 3);
 }
 
+/// Every table with a record is named, and can be walked in steps of any size.
+pub fn tables_are_named_and_walked<S: Subject<Store: RecordStore>>(subject: &S) {
+    let store = subject.fresh();
+    assert!(store.tables().unwrap().is_empty());
+    let longest = "z".repeat(RECORD_TABLE_BYTES_MAX);
+    let names = ["", "t", "tt", "u", longest.as_str()];
+    let keys: [&[u8]; 5] = [b"", b"\0", b"a", b"a\0", &[u8::MAX; RECORD_KEY_BYTES_MAX]];
+    for name in names.iter().rev() {
+        for key in keys {
+            write(&store, &[change(name, key, Some(&[7; 10]))]);
+        }
+    }
+    write(&store, &[change("gone", b"a", Some(b"1")), change("gone", b"a", None)]);
+    assert_eq!(store.tables().unwrap(), names);
+    for name in names {
+        for (bytes_max, steps) in [(0, 5), (30, 3), (10_000, 1)] {
+            let (mut walked, mut after, mut count) = (Vec::new(), None, 0);
+            loop {
+                let page = store.records_after(name, after.as_deref(), bytes_max).unwrap();
+                let Some((last, _)) = page.last() else { break };
+                after = Some(last.clone());
+                count += 1;
+                walked.extend(page.into_iter().map(|(key, _)| key));
+            }
+            assert_eq!(walked, keys, "{name:?} in steps of {bytes_max}");
+            assert_eq!(count, steps, "{name:?} in steps of {bytes_max}");
+        }
+    }
+    assert!(store.records_after("v", None, 100).unwrap().is_empty());
+}
+
 /// Every expectation holds, or nothing is written.
 pub fn a_raced_write_changes_nothing<S: Subject<Store: RecordStore>>(subject: &S) {
     let store = subject.fresh();

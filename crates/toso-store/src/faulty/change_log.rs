@@ -202,6 +202,14 @@ impl RecordStore for FaultyChangeLog {
         self.live.records(table, prefix)
     }
 
+    fn tables(&self) -> Result<Vec<String>, StoreError> {
+        self.live.tables()
+    }
+
+    fn records_after(&self, table: &str, after: Option<&[u8]>, bytes_max: usize) -> Result<Vec<Record>, StoreError> {
+        self.live.records_after(table, after, bytes_max)
+    }
+
     fn write(&self, changes: &[RecordChange], durability: Durability) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         match state.meet("writing records")? {

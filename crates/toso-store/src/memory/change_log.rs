@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::ops::Bound;
 
 use parking_lot::RwLock;
 use toso_core::chunk::ChangeHash;
@@ -204,6 +205,25 @@ impl RecordStore for MemoryChangeLog {
         let from = records.range((table.to_owned(), prefix.to_vec())..);
         let matching = from.take_while(|((of, key), _)| of == table && key.starts_with(prefix));
         Ok(matching.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn tables(&self) -> Result<Vec<String>, StoreError> {
+        let tables: BTreeSet<_> = self.records.read().keys().map(|(table, _)| table.clone()).collect();
+        Ok(tables.into_iter().collect())
+    }
+
+    fn records_after(&self, table: &str, after: Option<&[u8]>, bytes_max: usize) -> Result<Vec<Record>, StoreError> {
+        let records = self.records.read();
+        let from = after.map_or(Bound::Included((table.to_owned(), Vec::new())), |key| {
+            Bound::Excluded((table.to_owned(), key.to_vec()))
+        });
+        let (mut bytes, mut first) = (0, true);
+        let page = records.range((from, Bound::Unbounded)).take_while(|((of, key), value)| {
+            bytes += key.len() + value.len();
+            // The first, however large.
+            of == table && (std::mem::take(&mut first) || bytes <= bytes_max)
+        });
+        Ok(page.map(|((_, key), value)| (key.clone(), value.clone())).collect())
     }
 
     fn write(&self, changes: &[RecordChange], _durability: Durability) -> Result<(), StoreError> {

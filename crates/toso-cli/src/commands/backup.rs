@@ -1,0 +1,179 @@
+//! `toso backup`, `restore`, `export`, `import`, `verify`, `compact`: looking after a server's data.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use toso_client::rest::Rest;
+use toso_core::time::TimestampMs;
+use toso_server::upkeep::restore::{Mode, restore};
+use toso_server::upkeep::{UpkeepError, backup, compact, verify, write_export};
+
+use crate::args::{BackupArgs, CompactArgs, ExportArgs, RestoreArgs, VerifyArgs};
+use crate::fail::Fail;
+use crate::{output, token_file};
+
+/// Findings that are printed; the number of the others is.
+const FINDINGS_PRINTED_MAX: usize = 100;
+/// Names that are written compressed, and the one that is not when a backup is made.
+const COMPRESSED_ENDING: &str = "zst";
+const PLAIN_ENDING: &str = "jsonl";
+
+/// Writes a backup of a running or a stopped server.
+pub(crate) fn back_up(args: &BackupArgs) -> Result<(), Fail> {
+    let compress = !has_ending(&args.to, PLAIN_ENDING);
+    let summary = match (&args.data, &args.server, &args.admin_token_file) {
+        (Some(data), None, None) => {
+            let key = args.with_keys.then(|| backup::copy_key(data, &args.to)).transpose()?;
+            let written = write_export(&args.to, compress, |out| backup::export(data, now(), out));
+            if let (Err(_), Some(key)) = (&written, &key) {
+                // A key copy without its backup is only something more to guard.
+                let _ = std::fs::remove_file(key);
+            }
+            written?
+        }
+        (None, Some(server), Some(token)) => {
+            if args.with_keys {
+                return Err(Fail::usage(
+                    "--with-keys needs --data: a root key never travels over the network; copy root.key from the \
+                     server's data folder once, it never changes",
+                ));
+            }
+            if !compress {
+                return Err(Fail::usage(format!(
+                    "a running server sends its backup compressed: choose a name that ends with .{COMPRESSED_ENDING} \
+                     (`zstd -d` unpacks it)"
+                )));
+            }
+            let caller = token_file::read(token)?;
+            // It comes compressed.
+            write_export(&args.to, false, |out| {
+                let sent = Rest::default().download(server, "/v1/backup", &caller, out);
+                sent.map_err(|error| UpkeepError::Source(error.to_string()))
+            })?
+        }
+        _ => return Err(Fail::usage("give --data DIR, or --server URL with --admin-token-file FILE")),
+    };
+    say(&format!(
+        "{}: {} entries, {} records, through sequence {}",
+        args.to.display(),
+        summary.entries,
+        summary.records,
+        summary.header.last.0
+    ));
+    if !args.with_keys {
+        say("the root key is not in it: keep a copy of root.key somewhere else, a restore needs it");
+    }
+    Ok(())
+}
+
+/// Writes everything of a stopped server as plain lines.
+pub(crate) fn export(args: &ExportArgs) -> Result<(), Fail> {
+    if args.to == Path::new("-") {
+        let mut out = std::io::stdout().lock();
+        backup::export(&args.data, now(), &mut out)?;
+        return Ok(out.flush()?);
+    }
+    let compress = has_ending(&args.to, COMPRESSED_ENDING);
+    let summary = write_export(&args.to, compress, |out| backup::export(&args.data, now(), out))?;
+    say(&format!("{}: {} entries, {} records", args.to.display(), summary.entries, summary.records));
+    Ok(())
+}
+
+/// Makes a data folder from a backup; a new epoch begins.
+pub(crate) fn restore_backup(args: &RestoreArgs) -> Result<(), Fail> {
+    make(args, Mode::Restore)?;
+    say("a new epoch begins: phones compare with this server at their next contact");
+    Ok(())
+}
+
+/// Makes a data folder from an export; everything goes on as it was.
+pub(crate) fn import(args: &RestoreArgs) -> Result<(), Fail> {
+    make(args, Mode::Import)?;
+    say("the same epoch goes on: do not serve the folder that it came from any more");
+    Ok(())
+}
+
+fn make(args: &RestoreArgs, mode: Mode) -> Result<(), Fail> {
+    let made = restore(&args.from, &args.data, args.root_key.as_deref(), mode, now())?;
+    let header = &made.summary.header;
+    say(&format!(
+        "{}: {} entries and {} records of server {}, through sequence {}",
+        args.data.display(),
+        made.summary.entries - made.left_out,
+        made.summary.records,
+        header.server,
+        header.last.0
+    ));
+    if made.left_out > 0 {
+        say(&format!("{} entries of erased documents were left out", made.left_out));
+    }
+    Ok(())
+}
+
+/// Checks a folder or a file; fails when something is wrong.
+pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Fail> {
+    let verified = match (&args.data, &args.backup) {
+        (Some(data), None) => verify::folder(data)?,
+        (None, Some(file)) => {
+            let summary = verify::export(file)?;
+            return output::print(&format!(
+                "{} is whole: {} entries in {} runs, {} records, through sequence {}",
+                file.display(),
+                summary.entries,
+                summary.runs,
+                summary.records,
+                summary.header.last.0
+            ));
+        }
+        _ => return Err(Fail::usage("give --data DIR or --backup FILE")),
+    };
+    let checked = verified.checked;
+    output::print(&format!(
+        "{} values, {} runs, {} entries, {} index keys, {} records, {} changes, {} documents checked",
+        checked.values,
+        checked.runs,
+        checked.entries,
+        checked.index_keys,
+        checked.records,
+        verified.changes,
+        verified.documents
+    ))?;
+    if let Some(from) = verified.restored {
+        output::print(&format!("restored from epoch {} at sequence {}", from.epoch.0, from.last.0))?;
+    }
+    output::print(&match verified.counted.0 {
+        0 => "there are no stored views; the next start counts from the log".to_owned(),
+        through => format!("the stored views count everything through sequence {through}"),
+    })?;
+    if verified.is_whole() {
+        return output::print("nothing is wrong");
+    }
+    for finding in verified.findings.iter().take(FINDINGS_PRINTED_MAX) {
+        output::print(&format!("WRONG: {finding}"))?;
+    }
+    let all = verified.findings.len() as u64 + verified.more_findings;
+    Err(Fail::new(format!("{all} things are wrong; restore from a backup that `toso verify --backup` finds whole")))
+}
+
+/// Rewrites the database of a stopped server.
+pub(crate) fn compact(args: &CompactArgs) -> Result<(), Fail> {
+    let compacted = compact::compact(&args.data)?;
+    output::print(&format!(
+        "{} entries, {} records: {} bytes before, {} after",
+        compacted.entries, compacted.records, compacted.before_bytes, compacted.after_bytes
+    ))
+}
+
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
+}
+
+/// For people; stdout may be the data.
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+fn now() -> TimestampMs {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    TimestampMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

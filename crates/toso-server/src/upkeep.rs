@@ -1,0 +1,224 @@
+//! Looking after a data folder: backup, restore, export and import, verify, compact.
+//!
+//! All of it works on the folder of a stopped server (opening takes its lock), except that [`backup`] is also what
+//! `GET /v1/backup` streams from a running one. Whatever makes a folder builds it under another name, syncs it, and
+//! renames it when it is whole: a process that dies at any moment leaves one complete folder. [`settle`] finishes what
+//! such a death left half-way; everything that opens a data folder calls it first.
+
+pub mod backup;
+pub mod compact;
+mod file;
+pub mod restore;
+pub mod verify;
+
+pub use file::write_export;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use toso_core::id::{Epoch, Sequence};
+use toso_core::time::TimestampMs;
+use toso_store::export::ExportError;
+use toso_store::{RecordStore, StoreError};
+use toso_store_sled::{Options, SledChangeLog};
+
+use crate::trust::{KeyError, SERVER_TABLE};
+
+/// The database's folder within the data folder; keys lie beside it.
+pub const LOG_FOLDER: &str = "log";
+/// A database being written by a compaction. One that is left over is of no use.
+const COMPACTING_FOLDER: &str = "log.compacting";
+/// The database that a compaction has replaced, until its successor has been opened and found whole.
+const OLD_FOLDER: &str = "log.old";
+/// What a restored server remembers of where it comes from: old epoch, last sequence, time, each 8 bytes big-endian.
+const RESTORED_KEY: &[u8] = b"restored_from";
+
+/// Where a restored server's data comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// The epoch of the server that was backed up.
+    pub epoch: Epoch,
+    /// The last sequence of the backup, in that epoch.
+    pub last: Sequence,
+    /// When it was restored.
+    pub at: TimestampMs,
+}
+
+impl Restored {
+    /// What the records say; `None` for a server that was never restored.
+    pub fn load(records: &dyn RecordStore) -> Result<Option<Self>, StoreError> {
+        let Some(value) = records.record(SERVER_TABLE, RESTORED_KEY)? else { return Ok(None) };
+        let mut numbers = value.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let (Some(epoch), Some(last), Some(at)) = (numbers.next(), numbers.next(), numbers.next()) else {
+            return Ok(None);
+        };
+        Ok(Some(Self { epoch: Epoch(epoch), last: Sequence(last), at: TimestampMs(at) }))
+    }
+
+    fn to_bytes(self) -> Vec<u8> {
+        [self.epoch.0, self.last.0, self.at.0].iter().flat_map(|number| number.to_be_bytes()).collect()
+    }
+}
+
+/// Opens the database of a data folder that is there already.
+pub fn open_log(data: &Path) -> Result<SledChangeLog, UpkeepError> {
+    settle(data)?;
+    let folder = data.join(LOG_FOLDER);
+    if !folder.join("FORMAT").exists() {
+        return Err(UpkeepError::NoData { path: show(data) });
+    }
+    Ok(SledChangeLog::open(folder, Options::server())?)
+}
+
+/// Puts back a database that a compaction had moved aside when it was stopped between its two renames.
+pub fn settle(data: &Path) -> Result<(), UpkeepError> {
+    let (log, old) = (data.join(LOG_FOLDER), data.join(OLD_FOLDER));
+    if log.exists() || !old.exists() {
+        return Ok(());
+    }
+    // Whoever is compacting holds its lock.
+    drop(SledChangeLog::open(&old, Options::server())?);
+    fs::rename(&old, &log).and_then(|()| sync_folder(data)).map_err(failed("putting the database back in", data))?;
+    tracing::warn!("a compaction was interrupted; the database from before it is back in place");
+    Ok(())
+}
+
+/// Why a data folder could not be looked after. Unless a variant says otherwise, everything is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpkeepError {
+    /// No database where one should be.
+    #[error("{path} holds no server's data; give the folder that `toso serve --data` uses")]
+    NoData {
+        /// The folder.
+        path: String,
+    },
+    /// Data where there should be none.
+    #[error(
+        "{path} already holds {stranger}; data is only put into a new or empty folder (which may hold {key}): choose \
+         another name, or move the old folder away first",
+        key = crate::trust::ROOT_KEY_FILE
+    )]
+    NotEmpty {
+        /// The folder.
+        path: String,
+        /// Something in it.
+        stranger: String,
+    },
+    /// A file that would be overwritten.
+    #[error("{path} exists already; choose another name, or move it away first")]
+    Exists {
+        /// The file.
+        path: String,
+    },
+    /// No root key.
+    #[error(
+        "no root key for this server was found; without it every device would have to enrol again: give its file with \
+         --root-key FILE, or put it at {path}"
+    )]
+    NoKey {
+        /// Where it may lie.
+        path: String,
+    },
+    /// A root key of another server.
+    #[error(
+        "{path} is the root key of server {found}, the file holds the data of server {expected}; give the right one"
+    )]
+    ForeignKey {
+        /// The key.
+        path: String,
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        expected: String,
+    },
+    /// Another process is restoring into the same folder.
+    #[error("{path} is being written by another restore or import; wait for it, or stop it")]
+    Busy {
+        /// The temporary folder.
+        path: String,
+    },
+    /// The server's own records are not there.
+    #[error("the {what} of the server is not among its records; start the server once, or restore from a backup")]
+    NoIdentity {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// The data came from somewhere else and that failed.
+    #[error("{0}")]
+    Source(String),
+    /// The copy that a compaction made is not equal to the original; the original stays in use.
+    #[error("the compacted copy differs from the original ({detail}); the original stays in use, run `toso verify`")]
+    Differs {
+        /// Where.
+        detail: String,
+    },
+    /// The system refused.
+    #[error("{operation} {path} failed: {detail}")]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// Where.
+        path: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// The file.
+    #[error("{path}: {error}")]
+    File {
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        error: ExportError,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+}
+
+fn show(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn failed(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> UpkeepError {
+    move |error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            StoreError::Full { operation, path: show(path) }.into()
+        }
+        _ => UpkeepError::Io { operation, path: show(path), detail: error.to_string() },
+    }
+}
+
+fn in_file(path: &Path) -> impl Fn(ExportError) -> UpkeepError {
+    move |error| match error {
+        ExportError::Store(error) => error.into(),
+        error => UpkeepError::File { path: show(path), error },
+    }
+}
+
+/// Makes the names in a folder durable, where the system has such a thing.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { fs::File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+/// The folder that a path is in.
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// A path with something appended to its name.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests;

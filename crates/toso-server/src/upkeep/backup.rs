@@ -1,0 +1,52 @@
+//! What a backup is made of: the header of a consistent cut, and the root key's copy.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use toso_core::id::{Epoch, ServerId};
+use toso_core::time::TimestampMs;
+use toso_core::unit::UnitList;
+use toso_store::export::{ExportError, Exporter, Header};
+use toso_store::{ChangeLog, RecordStore};
+
+use super::{UpkeepError, in_file, open_log, show, with_suffix};
+use crate::trust::{self, ROOT_KEY_FILE, SERVER_TABLE};
+
+/// The header of a cut that is made now: everything that is durable at this moment, and nothing after.
+pub fn header(log: &dyn ChangeLog, records: &dyn RecordStore, now: TimestampMs) -> Result<Header, UpkeepError> {
+    let server = records.record(SERVER_TABLE, b"server_id")?.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+    let epoch = records.record(SERVER_TABLE, b"epoch")?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+    Ok(Header {
+        server: ServerId(server.ok_or(UpkeepError::NoIdentity { what: "identity" })?),
+        epoch: Epoch(u64::from_be_bytes(epoch.ok_or(UpkeepError::NoIdentity { what: "epoch" })?)),
+        last: log.last(),
+        exported_at: now,
+        lists: UnitList::ALL.iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// Writes the data of a stopped server. Its root key is not among it.
+pub fn export(data: &Path, now: TimestampMs, out: &mut dyn Write) -> Result<(), UpkeepError> {
+    let log = open_log(data)?;
+    let header = header(&log, &log, now)?;
+    Exporter::new(header).write_to(&log, &log, out).map(drop).map_err(|error| match error {
+        ExportError::Store(error) => error.into(),
+        error => in_file(data)(error),
+    })
+}
+
+/// Copies the root key beside an export, readable by its owner only; where it is.
+pub fn copy_key(data: &Path, beside: &Path) -> Result<PathBuf, UpkeepError> {
+    let copy = key_beside(beside);
+    if copy.exists() {
+        return Err(UpkeepError::Exists { path: show(&copy) });
+    }
+    let (_, text) = trust::read_key(&data.join(ROOT_KEY_FILE))?;
+    trust::write_private(&copy, &text)?;
+    Ok(copy)
+}
+
+/// Where the root key lies that belongs to an export, when it was copied too.
+pub fn key_beside(export: &Path) -> PathBuf {
+    with_suffix(export, &format!(".{ROOT_KEY_FILE}"))
+}

@@ -1,0 +1,214 @@
+//! What deaths at the worst moments leave, and what no end-to-end test can arrange.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tempfile::TempDir;
+use toso_catalog::Catalog;
+use toso_core::document::{Author, Document};
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::id::{Actor, ChangeHash, DeviceId, DocId};
+use toso_core::text::PlaceName;
+use toso_core::unit::{UnitList, UnitRef};
+use toso_projection::Projector;
+use toso_store::{ChangeLog, Durability, LogBatch, LogItem, RecordChange};
+
+use super::*;
+use crate::folding::{Folding, Loaded};
+use crate::trust::Trust;
+
+fn log_at(data: &Path) -> SledChangeLog {
+    SledChangeLog::open(data.join(LOG_FOLDER), Options::phone()).unwrap()
+}
+
+fn filled(data: &Path) {
+    let log = log_at(data);
+    let scope = UnitRef::new(UnitList::L2022, "00001").unwrap();
+    for number in 0..50_u8 {
+        let item =
+            LogItem { doc: DocId::member(scope, [number; 11]), hash: ChangeHash([number; 32]), bytes: vec![7; 700] };
+        let batch = LogBatch {
+            scope,
+            author: DeviceId([1; 8]),
+            received_at: TimestampMs(u64::from(number)),
+            items: vec![item],
+        };
+        log.append(&[batch]).unwrap();
+        let change = RecordChange { table: "rows".into(), key: vec![1], value: Some(vec![number; 900]), expect: None };
+        log.write(&[change], Durability::Durable).unwrap();
+    }
+}
+
+fn last(data: &Path) -> Sequence {
+    open_log(data).unwrap().last()
+}
+
+#[test]
+fn compacting_keeps_everything_and_leaves_one_folder() {
+    let data = TempDir::new().unwrap();
+    filled(data.path());
+    let compacted = compact::compact(data.path()).unwrap();
+    assert_eq!((compacted.entries, compacted.records), (50, 1));
+    assert!(compacted.after_bytes > 0 && compacted.before_bytes > 0);
+    let left: Vec<_> = fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [LOG_FOLDER]);
+    let log = open_log(data.path()).unwrap();
+    assert_eq!(log.last(), Sequence(50));
+    assert_eq!(log.record("rows", &[1]).unwrap(), Some(vec![49; 900]));
+    log.check(&mut |finding| panic!("{finding}")).unwrap();
+}
+
+/// The moments of a compaction: while it copies, between its renames, and before the old database is removed.
+#[test]
+fn a_compaction_that_dies_leaves_a_whole_folder_and_can_be_done_again() {
+    let data = TempDir::new().unwrap();
+    filled(data.path());
+    let path = |name: &str| data.path().join(name);
+    fs::create_dir(path(COMPACTING_FOLDER)).unwrap();
+    fs::write(path(COMPACTING_FOLDER).join("db"), "half").unwrap();
+    assert_eq!(last(data.path()), Sequence(50), "while it copies");
+    fs::rename(path(LOG_FOLDER), path(OLD_FOLDER)).unwrap();
+    assert_eq!(last(data.path()), Sequence(50), "between the renames");
+    assert!(!path(OLD_FOLDER).exists());
+    fs::create_dir(path(OLD_FOLDER)).unwrap();
+    assert_eq!(last(data.path()), Sequence(50), "before the old one is removed");
+    compact::compact(data.path()).unwrap();
+    assert!(!path(OLD_FOLDER).exists() && !path(COMPACTING_FOLDER).exists());
+    assert_eq!(last(data.path()), Sequence(50));
+}
+
+/// Between the two renames of a compaction that runs, nobody else may take the old database for a left-over.
+#[test]
+fn a_compaction_under_way_is_not_settled_by_another_process() {
+    let data = TempDir::new().unwrap();
+    filled(data.path());
+    let log = open_log(data.path()).unwrap();
+    fs::rename(data.path().join(LOG_FOLDER), data.path().join(OLD_FOLDER)).unwrap();
+    let refused = settle(data.path());
+    assert!(matches!(refused, Err(UpkeepError::Store(StoreError::InUse { .. }))), "{refused:?}");
+    drop(log);
+    settle(data.path()).unwrap();
+    assert_eq!(last(data.path()), Sequence(50));
+}
+
+/// A served folder: keys, three teams in the log, their rows.
+fn counted(data: &Path) {
+    let log = Arc::new(log_at(data));
+    Trust::open(data, Arc::clone(&log) as _).unwrap();
+    let scope = UnitRef::new(UnitList::L2022, "00001").unwrap();
+    for number in 0..3_u8 {
+        let doc = DocId::hamlet_team(scope, &format!("thôn {number}"), 0);
+        let author = Author { actor: Actor::new(DeviceId([1; 8]), [number; 8]), at: TimestampMs(1_662_534_000_000) };
+        let name = PlaceName::parse(&format!("Thôn {number}")).unwrap();
+        let households = TeamEdit::HouseholdsCovered(Some(100 + u32::from(number)));
+        let edits = [DocEdit::Team(TeamEdit::LocalName(Some(name))), DocEdit::Team(households)];
+        let chunk = Document::new(doc).edit(author, &edits).unwrap().unwrap();
+        let items = vec![LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }];
+        let batch = LogBatch { scope, author: DeviceId([1; 8]), received_at: TimestampMs(1), items };
+        log.append(&[batch]).unwrap();
+    }
+    let folding = Folding {
+        log: Arc::clone(&log) as _,
+        records: Arc::clone(&log) as _,
+        projector: Arc::new(Mutex::new(Projector::new(Catalog::shared()))),
+        counted: Arc::default(),
+        metrics: Arc::default(),
+        workers: 1,
+        cache_documents: 10,
+    };
+    let counted = Arc::clone(&folding.counted);
+    let running = folding.start(Loaded::default()).unwrap();
+    let start = Instant::now();
+    while counted.current() < log.last() {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    running.stop();
+}
+
+fn findings(data: &Path) -> Vec<String> {
+    verify::folder(data).unwrap().findings
+}
+
+#[test]
+fn a_counted_folder_is_whole_and_each_wrong_thing_in_it_is_told() {
+    let data = TempDir::new().unwrap();
+    counted(data.path());
+    let verified = verify::folder(data.path()).unwrap();
+    assert!(verified.is_whole(), "{:?}", verified.findings);
+    assert_eq!((verified.changes, verified.documents, verified.counted), (3, 3, Sequence(3)));
+
+    let key = fs::read(data.path().join("root.key")).unwrap();
+    fs::remove_file(data.path().join("root.key")).unwrap();
+    assert!(findings(data.path()).iter().any(|text| text.contains("root.key")));
+    fs::write(data.path().join("root.key"), key).unwrap();
+
+    let log = open_log(data.path()).unwrap();
+    let rows = log.records("rows", &[]).unwrap();
+    let put = |key: &[u8], value: Option<Vec<u8>>| {
+        let change = RecordChange { table: "rows".into(), key: key.to_vec(), value, expect: None };
+        log.write(&[change], Durability::Durable).unwrap();
+    };
+    // One team's row in another's place: a good checksum over wrong content.
+    put(&rows[0].0, Some(rows[1].1.clone()));
+    put(&rows[1].0, Some(rows[0].1.clone()));
+    drop(log);
+    let found = findings(data.path());
+    assert!(found.iter().any(|text| text.contains("the stored row of document")), "{found:?}");
+
+    let log = open_log(data.path()).unwrap();
+    for (key, value) in [(&rows[0].0, None), (&rows[1].0, Some(rows[1].1.clone()))] {
+        let change = RecordChange { table: "rows".into(), key: key.clone(), value, expect: None };
+        log.write(&[change], Durability::Durable).unwrap();
+    }
+    drop(log);
+    let found = findings(data.path());
+    assert!(found.iter().any(|text| text.contains("the documents of scope")), "a row is missing: {found:?}");
+
+    let log = open_log(data.path()).unwrap();
+    let entry = log.read(Sequence::ZERO, 1, 1).unwrap().entries.remove(0);
+    let item = LogItem { hash: ChangeHash([9; 32]), ..entry.item };
+    let elsewhere = UnitRef::new(UnitList::L2022, "00004").unwrap();
+    let doc = DocId::member(entry.scope, [1; 11]);
+    let stray = LogItem { doc, hash: ChangeHash([8; 32]), bytes: item.bytes.clone() };
+    let batch =
+        |scope, item| LogBatch { scope, author: entry.author, received_at: entry.received_at, items: vec![item] };
+    let junk = LogItem { doc, hash: ChangeHash([7; 32]), bytes: vec![1, 2, 3] };
+    log.append(&[batch(entry.scope, item), batch(elsewhere, stray), batch(entry.scope, junk)]).unwrap();
+    drop(log);
+    let found = findings(data.path());
+    for (sequence, detail) in [(4, "has the hash"), (5, "has the hash"), (6, "cannot be read")] {
+        let entry = format!("entry {sequence}:");
+        assert!(found.iter().any(|text| text.starts_with(&entry) && text.contains(detail)), "{sequence}: {found:?}");
+    }
+}
+
+#[test]
+fn a_folder_without_data_is_not_made_into_one() {
+    let data = TempDir::new().unwrap();
+    assert!(matches!(open_log(data.path()), Err(UpkeepError::NoData { .. })));
+    assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_failed_export_leaves_no_file() {
+    let folder = TempDir::new().unwrap();
+    let to = folder.path().join("backup.zst");
+    let failed = write_export(&to, true, |out| {
+        out.write_all(b"{\"kind\":\"header\"").unwrap();
+        Err(UpkeepError::Source("the line was cut".to_owned()))
+    });
+    assert!(matches!(failed, Err(UpkeepError::Source(_))));
+    let cut = write_export(&to, true, |out| {
+        out.write_all(b"{\"kind\":\"header\"").unwrap();
+        Ok(())
+    });
+    assert!(matches!(cut, Err(UpkeepError::File { error: ExportError::Truncated { line: 1 }, .. })), "{cut:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    fs::write(&to, "an older backup").unwrap();
+    assert!(matches!(write_export(&to, true, |_| Ok(())), Err(UpkeepError::Exists { .. })));
+    assert_eq!(fs::read_to_string(&to).unwrap(), "an older backup");
+}

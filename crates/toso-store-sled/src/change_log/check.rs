@@ -1,0 +1,310 @@
+//! Checks a server's folder against the invariants of `docs/storage-format.md`: one function for each, so that a new
+//! kind of key gets a new function and a line in [`SledChangeLog::check`].
+//!
+//! Everything is read in key order, and what is looked up besides is one value at a time: memory stays small, however
+//! large the log is.
+
+use std::collections::HashMap;
+
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DocId, Sequence};
+use toso_core::unit::Scope;
+use toso_store::{StoreError, Summary};
+
+use super::records::table_of;
+use super::run::Run;
+use super::summary::ScopeRun;
+use super::{
+    CHUNK_SPACE, DOCUMENT_SPACE, RECORD_SPACE, RUN_SPACE, SCOPE_SPACE, SledChangeLog, chunk_key, document_key,
+    parse_scope_key, run_key, scope_key,
+};
+use crate::value::{self, OVERFLOW_SPACE, Reader};
+
+/// The spaces of keys that have a value with a header.
+const SPACES: [u8; 5] = [RUN_SPACE, SCOPE_SPACE, CHUNK_SPACE, DOCUMENT_SPACE, RECORD_SPACE];
+
+/// What a check went through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Values whose checksum was computed.
+    pub values: u64,
+    /// Runs of the log.
+    pub runs: u64,
+    /// Entries of the log.
+    pub entries: u64,
+    /// Keys of the three indexes.
+    pub index_keys: u64,
+    /// Records.
+    pub records: u64,
+}
+
+impl SledChangeLog {
+    /// Checks every value and every invariant, and tells each thing that is wrong. An `Err` is a disk that cannot be
+    /// read, not a finding.
+    pub fn check(&self, found: &mut dyn FnMut(StoreError)) -> Result<Checked, StoreError> {
+        let mut check = Check { log: self, found, checked: Checked::default() };
+        check.values()?;
+        check.runs()?;
+        check.scope_index()?;
+        check.chunk_index()?;
+        check.document_index()?;
+        check.records()?;
+        Ok(check.checked)
+    }
+}
+
+struct Check<'a> {
+    log: &'a SledChangeLog,
+    found: &'a mut dyn FnMut(StoreError),
+    checked: Checked,
+}
+
+impl Check<'_> {
+    fn wrong(&mut self, key: &[u8], detail: &str) {
+        (self.found)(self.log.engine.damaged(key, detail));
+    }
+
+    /// Every value matches its checksum, every key is of a known space, every further part belongs to a value.
+    fn values(&mut self) -> Result<(), StoreError> {
+        let engine = &self.log.engine;
+        for entry in engine.tree().iter() {
+            let (key, value) = entry.map_err(|error| engine.read_error(&error))?;
+            match key.first() {
+                Some(&OVERFLOW_SPACE) => {
+                    if !self.part_has_a_value(&key)? {
+                        self.wrong(&key, "it is a further part of a value that is not there");
+                    }
+                }
+                Some(space) if SPACES.contains(space) => {
+                    self.checked.values += 1;
+                    if let Err(error) = unless_damaged(engine.decode(&key, &value))? {
+                        (self.found)(error);
+                    }
+                }
+                _ => self.wrong(&key, "it is of no known space"),
+            }
+        }
+        Ok(())
+    }
+
+    fn part_has_a_value(&self, key: &[u8]) -> Result<bool, StoreError> {
+        let Some((part, of)) = key.get(1..).and_then(<[u8]>::split_last) else { return Ok(false) };
+        let value = self.log.engine.raw(of)?;
+        Ok(*part > 0 && value.is_some_and(|value| *part < value::parts(&value)))
+    }
+
+    /// The body under a key; `None` when it is missing or damaged.
+    fn body(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(unless_damaged(self.log.engine.get(key))?.ok().flatten())
+    }
+
+    /// The run that begins with a sequence.
+    fn run(&self, first: Sequence) -> Result<Option<Run>, StoreError> {
+        Ok(self.body(&run_key(first))?.and_then(|body| Run::parse(first, &body)))
+    }
+
+    /// Sequences are 1, 2, 3, … without a gap; each run has its scope key, each entry its chunk key and a document key
+    /// that does not begin after it.
+    fn runs(&mut self) -> Result<(), StoreError> {
+        let log = self.log;
+        let mut next = Sequence(1);
+        // Of each scope so far: some 40 bytes for each of at most 14,000.
+        let mut sums: HashMap<Scope, Summary> = HashMap::new();
+        for entry in log.engine.tree().scan_prefix([RUN_SPACE]) {
+            let (key, value) = entry.map_err(|error| log.engine.read_error(&error))?;
+            let Some(first) = key.get(1..).and_then(|bytes| Reader(bytes).u64()).map(Sequence) else {
+                self.wrong(&key, "it is no run key");
+                continue;
+            };
+            if first != next {
+                self.wrong(&key, &format!("the run begins at sequence {}, expected {}", first.0, next.0));
+            }
+            let body = unless_damaged(log.engine.decode(&key, &value))?;
+            let Some(run) = body.ok().and_then(|body| Run::parse(first, &body)) else {
+                self.wrong(&key, "the run's fields cannot be read");
+                // Where it should end nobody knows; the next run says by itself.
+                next = self.following(&key, first)?;
+                continue;
+            };
+            self.checked.runs += 1;
+            next = run.last().plus(1);
+            let scope = run.scope();
+            let (first, last) = (run.first(), run.last());
+            let sum = sums.entry(scope).or_default();
+            for (offset, entry) in (0_u16..).zip(run.after(Sequence::ZERO)) {
+                sum.count += 1;
+                sum.digest.toggle(entry.item.doc, &entry.item.hash);
+                self.checked.entries += 1;
+                self.entry_has_its_chunk_key(entry.item.doc, &entry.item.hash, entry.sequence, offset)?;
+                self.entry_has_its_document_key(scope, entry.item.doc, entry.sequence)?;
+            }
+            self.run_has_its_scope_key(scope, first, last, *sum)?;
+        }
+        let last = Sequence(next.0.saturating_sub(1));
+        if last != log.published.read().last {
+            let detail = format!("the log ends at sequence {}, its index says {}", last.0, log.published.read().last.0);
+            self.wrong(&run_key(last), &detail);
+        }
+        Ok(())
+    }
+
+    /// The first sequence of the run after one.
+    fn following(&self, key: &[u8], first: Sequence) -> Result<Sequence, StoreError> {
+        let engine = &self.log.engine;
+        let after = [key, &[0]].concat();
+        let entry = engine.tree().range(after..vec![RUN_SPACE + 1]).keys().next();
+        let Some(entry) = entry else { return Ok(self.log.published.read().last.plus(1)) };
+        let key = entry.map_err(|error| engine.read_error(&error))?;
+        Ok(key.get(1..).and_then(|bytes| Reader(bytes).u64()).map_or(first, Sequence))
+    }
+
+    /// The scope key of a run says how many entries it has, and what the scope has up to its end.
+    fn run_has_its_scope_key(
+        &mut self,
+        scope: Scope,
+        first: Sequence,
+        last: Sequence,
+        sum: Summary,
+    ) -> Result<(), StoreError> {
+        let key = scope_key(scope, first);
+        match self.body(&key)?.and_then(|body| ScopeRun::parse(&key, &body)) {
+            None => self.wrong(&key, "the scope key of a run is missing or cannot be read"),
+            Some(run) if first.plus(u64::from(run.entries)) != last.plus(1) => {
+                self.wrong(&key, &format!("it says {} entries, which its run has not", run.entries));
+            }
+            Some(run) if run.through != sum => {
+                self.wrong(&key, "its sum of the scope's chunks is not that of the entries");
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    fn entry_has_its_chunk_key(
+        &mut self,
+        doc: DocId,
+        hash: &ChangeHash,
+        sequence: Sequence,
+        offset: u16,
+    ) -> Result<(), StoreError> {
+        let key = chunk_key(doc, hash);
+        match self.body(&key)?.map(|body| chunk_body(&body)) {
+            None => self.wrong(&key, "the chunk key of an entry is missing or damaged"),
+            Some(position) if position != Some((sequence, offset)) => {
+                let detail = format!("it does not say sequence {}, offset {offset}, where its entry is", sequence.0);
+                self.wrong(&key, &detail);
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    fn entry_has_its_document_key(&mut self, scope: Scope, doc: DocId, sequence: Sequence) -> Result<(), StoreError> {
+        let key = document_key(scope, doc);
+        match self.body(&key)?.and_then(|body| Reader(&body).u64()) {
+            None => self.wrong(&key, "the document key of an entry is missing or cannot be read"),
+            Some(first) if first > sequence.0 => {
+                self.wrong(
+                    &key,
+                    &format!("it says that the document begins at {first}, after an entry at {}", sequence.0),
+                );
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Each scope key belongs to a run of its scope. That its length is right, [`Self::runs`] has checked.
+    fn scope_index(&mut self) -> Result<(), StoreError> {
+        let log = self.log;
+        for entry in log.engine.tree().scan_prefix([SCOPE_SPACE]).keys() {
+            let key = entry.map_err(|error| log.engine.read_error(&error))?;
+            self.checked.index_keys += 1;
+            let Some((scope, first)) = parse_scope_key(&key) else {
+                self.wrong(&key, "it is no scope key");
+                continue;
+            };
+            if self.run(first)?.is_none_or(|run| run.scope() != scope) {
+                self.wrong(&key, "there is no run of this scope at its sequence");
+            }
+        }
+        Ok(())
+    }
+
+    /// Each chunk key names an entry that is its chunk.
+    fn chunk_index(&mut self) -> Result<(), StoreError> {
+        for entry in bodies(self.log, CHUNK_SPACE) {
+            let (key, body) = entry?;
+            self.checked.index_keys += 1;
+            let Some(body) = body else { continue };
+            let Some((sequence, offset)) = chunk_body(&body) else {
+                self.wrong(&key, "its fields cannot be read");
+                continue;
+            };
+            let first = Sequence(sequence.0.saturating_sub(u64::from(offset)));
+            let entry = self.run(first)?.and_then(|run| run.item(offset));
+            if entry.is_none_or(|item| chunk_key(item.doc, &item.hash) != key) {
+                self.wrong(&key, &format!("the entry at sequence {}, offset {offset} is not this chunk", sequence.0));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each document key names an entry of its document and scope. That it is the first, [`Self::runs`] has checked:
+    /// none of the document's entries comes before it.
+    fn document_index(&mut self) -> Result<(), StoreError> {
+        for entry in bodies(self.log, DOCUMENT_SPACE) {
+            let (key, body) = entry?;
+            self.checked.index_keys += 1;
+            let Some(body) = body else { continue };
+            let Some(first) = Reader(&body).u64().map(Sequence) else {
+                self.wrong(&key, "its fields cannot be read");
+                continue;
+            };
+            let page = unless_damaged(self.log.read_all(Sequence(first.0.saturating_sub(1)), 1, 1))?;
+            let entry = page.ok().and_then(|page| page.entries.into_iter().next());
+            if entry.is_none_or(|entry| entry.sequence != first || document_key(entry.scope, entry.item.doc) != key) {
+                self.wrong(&key, &format!("the entry at sequence {} is not of this document", first.0));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each record's key has a table.
+    fn records(&mut self) -> Result<(), StoreError> {
+        for entry in bodies(self.log, RECORD_SPACE) {
+            let (key, _) = entry?;
+            self.checked.records += 1;
+            if table_of(&key).is_none() {
+                self.wrong(&key, "it is no record key");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys and bodies of a space, without those that are damaged: they have been told of by [`Check::values`].
+fn bodies(log: &SledChangeLog, space: u8) -> impl Iterator<Item = Result<(Vec<u8>, Option<Vec<u8>>), StoreError>> + '_ {
+    log.engine.tree().scan_prefix([space]).map(|entry| {
+        let (key, value) = entry.map_err(|error| log.engine.read_error(&error))?;
+        let body = unless_damaged(log.engine.decode(&key, &value))?.ok();
+        Ok((key.to_vec(), body))
+    })
+}
+
+/// Sequence and offset in a chunk key's body.
+fn chunk_body(body: &[u8]) -> Option<(Sequence, u16)> {
+    let mut body = Reader(body);
+    Some((Sequence(body.u64()?), body.u16()?))
+}
+
+/// Damage is a finding; everything else ends the check.
+fn unless_damaged<T>(result: Result<T, StoreError>) -> Result<Result<T, StoreError>, StoreError> {
+    match result {
+        Err(error) if !matches!(error, StoreError::Damaged { .. }) => Err(error),
+        other => Ok(other),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! The lines of the file, as Rust has them and as JSON has them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash};
+use toso_core::id::{DeviceId, DocId, Epoch, Sequence, ServerId};
+use toso_core::time::TimestampMs;
+use toso_core::unit::Scope;
+
+use super::EXPORT_FORMAT;
+use crate::change_log::{
+    LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, LogItem, RECORD_BYTES_MAX, RECORD_KEY_BYTES_MAX, RECORD_TABLE_BYTES_MAX,
+};
+
+/// Whose data a file holds, and up to where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The server's identity.
+    pub server: ServerId,
+    /// The log's history.
+    pub epoch: Epoch,
+    /// Every entry at or below this is in the file, none above.
+    pub last: Sequence,
+    /// When the file was begun.
+    pub exported_at: TimestampMs,
+    /// The unit lists that the server knew.
+    pub lists: Vec<String>,
+}
+
+/// Entries of one device, commune and moment, with consecutive sequences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Sequence of the first.
+    pub first: Sequence,
+    /// Their scope.
+    pub scope: Scope,
+    /// The device that made them.
+    pub author: DeviceId,
+    /// When the server got them.
+    pub received_at: TimestampMs,
+    /// The entries.
+    pub items: Vec<LogItem>,
+}
+
+/// A record with its table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableRecord {
+    /// Its table.
+    pub table: String,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+/// What a file held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Its first line.
+    pub header: Header,
+    /// Lines with entries.
+    pub runs: u64,
+    /// Entries.
+    pub entries: u64,
+    /// Records.
+    pub records: u64,
+}
+
+/// One line of content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Line {
+    /// Entries of the log.
+    Run(Run),
+    /// A record.
+    Record(TableRecord),
+    /// The end; everything before it was whole.
+    End,
+}
+
+/// A line as JSON. A later format with other kinds has another number, so a kind that is not here is damage.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Json {
+    Header(JsonHeader),
+    Run(JsonRun),
+    Record(JsonRecord),
+    End(JsonEnd),
+}
+
+/// What the first line must be before anything else is believed of it.
+#[derive(Debug, Deserialize)]
+pub(super) struct JsonOpening {
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) format: u32,
+}
+
+/// The name in the header.
+pub(super) const EXPORT_NAME: &str = "toso export";
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct JsonHeader {
+    name: String,
+    format: u32,
+    server: String,
+    epoch: u64,
+    last: u64,
+    exported_at: u64,
+    #[serde(default)]
+    lists: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct JsonRun {
+    first: u64,
+    scope: String,
+    author: String,
+    received_at: u64,
+    items: Vec<JsonItem>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct JsonItem {
+    doc: String,
+    hash: String,
+    change: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct JsonRecord {
+    table: String,
+    key: String,
+    value: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct JsonEnd {
+    pub(super) runs: u64,
+    pub(super) entries: u64,
+    pub(super) records: u64,
+    pub(super) blake3: String,
+}
+
+impl Header {
+    pub(super) fn to_json(&self) -> Json {
+        Json::Header(JsonHeader {
+            name: EXPORT_NAME.to_owned(),
+            format: EXPORT_FORMAT,
+            server: self.server.to_string(),
+            epoch: self.epoch.0,
+            last: self.last.0,
+            exported_at: self.exported_at.0,
+            lists: self.lists.clone(),
+        })
+    }
+
+    pub(super) fn from_json(json: JsonHeader) -> Result<Self, String> {
+        Ok(Self {
+            server: json.server.parse().map_err(|_| wrong("server"))?,
+            epoch: Epoch(json.epoch),
+            last: Sequence(json.last),
+            exported_at: TimestampMs(json.exported_at),
+            lists: json.lists,
+        })
+    }
+}
+
+impl Run {
+    pub(super) fn to_json(&self) -> Json {
+        let items = self.items.iter().map(|item| JsonItem {
+            doc: item.doc.to_string(),
+            hash: HEXLOWER.encode(&item.hash.0),
+            change: BASE64.encode(&item.bytes),
+        });
+        Json::Run(JsonRun {
+            first: self.first.0,
+            scope: self.scope.to_string(),
+            author: self.author.to_string(),
+            received_at: self.received_at.0,
+            items: items.collect(),
+        })
+    }
+
+    pub(super) fn from_json(json: JsonRun) -> Result<Self, String> {
+        if json.items.is_empty() || json.items.len() > LOG_BATCH_ITEMS_MAX {
+            return Err(format!("a run has 1 to {LOG_BATCH_ITEMS_MAX} items"));
+        }
+        let items: Vec<LogItem> = json.items.into_iter().map(item).collect::<Result<_, String>>()?;
+        if items.iter().map(|item| item.bytes.len()).sum::<usize>() > LOG_BATCH_BYTES_MAX {
+            return Err(format!("a run has at most {LOG_BATCH_BYTES_MAX} bytes of changes"));
+        }
+        Ok(Self {
+            first: Sequence(json.first),
+            scope: json.scope.parse().map_err(|_| wrong("scope"))?,
+            author: json.author.parse().map_err(|_| wrong("author"))?,
+            received_at: TimestampMs(json.received_at),
+            items,
+        })
+    }
+}
+
+fn item(json: JsonItem) -> Result<LogItem, String> {
+    let hash = HEXLOWER.decode(json.hash.as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let bytes = BASE64.decode(json.change).map_err(|_| wrong("change"))?;
+    if bytes.len() > CHANGE_BYTES_MAX {
+        return Err(format!("a change has at most {CHANGE_BYTES_MAX} bytes"));
+    }
+    let doc: DocId = json.doc.parse().map_err(|_| wrong("doc"))?;
+    Ok(LogItem { doc, hash: ChangeHash(hash.ok_or_else(|| wrong("hash"))?), bytes })
+}
+
+impl TableRecord {
+    pub(super) fn to_json(&self) -> Json {
+        Json::Record(JsonRecord {
+            table: self.table.clone(),
+            key: BASE64.encode(&self.key),
+            value: BASE64.encode(&self.value),
+        })
+    }
+
+    pub(super) fn from_json(json: JsonRecord) -> Result<Self, String> {
+        let key = BASE64.decode(json.key).map_err(|_| wrong("key"))?;
+        let value = BASE64.decode(json.value).map_err(|_| wrong("value"))?;
+        let fits = json.table.len() <= RECORD_TABLE_BYTES_MAX
+            && key.len() <= RECORD_KEY_BYTES_MAX
+            && value.len() <= RECORD_BYTES_MAX;
+        if fits { Ok(Self { table: json.table, key, value }) } else { Err("a record is too large".to_owned()) }
+    }
+
+    /// The erased document that the record names, when it is one of that table.
+    pub fn erased(&self) -> Option<[u8; 16]> {
+        (self.table == super::ERASURES_TABLE).then(|| self.key.first_chunk().copied()).flatten()
+    }
+}
+
+/// A field's name and nothing of its content, which may be somebody's data.
+fn wrong(field: &str) -> String {
+    format!("`{field}` cannot be read")
+}
