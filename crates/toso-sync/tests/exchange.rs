@@ -208,10 +208,11 @@ impl Connection {
                     ServerEffect::Open { interests, .. } => {
                         let interests = interests
                             .iter()
-                            .map(|(_, cursor)| OpenedInterest {
-                                cursor: *cursor,
+                            .map(|interest| OpenedInterest {
+                                cursor: interest.cursor,
+                                reconcile: None,
                                 last: log.last(),
-                                pending: log.last().0 - cursor.0,
+                                pending: log.last().0 - interest.cursor.0,
                             })
                             .collect();
                         events.push_back(ServerEvent::Opened(Opened { epoch: EPOCH, interests }));

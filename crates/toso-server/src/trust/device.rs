@@ -14,6 +14,7 @@ use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 use toso_sync::{AccessRole, Principal};
 
 use super::Trust;
+use super::token::Grant;
 
 pub(super) const DEVICE_TABLE: &str = "devices";
 
@@ -110,6 +111,32 @@ impl Trust {
     /// An enrolled device.
     pub fn device(&self, id: DeviceId) -> Option<Arc<DeviceRecord>> {
         self.devices.find(id)
+    }
+
+    /// The record of a device that this server has lost, as its token tells it: the token bears this server's signature.
+    /// Its name is gone, and so is a revocation, if there was one.
+    pub(super) fn told_by(&self, grant: &Grant, now: TimestampMs) -> Option<DeviceRecord> {
+        let (public_key, expires_at) =
+            grant.key.filter(|(key, _)| Some(DeviceId::from_public_key(key)) == grant.device)?;
+        Some(DeviceRecord {
+            public_key,
+            name: None,
+            unit: grant.unit,
+            role: grant.role.word().to_owned(),
+            enrolled_at: now,
+            expires_at,
+            invite: [0; 32],
+            token: Vec::new(),
+            revoked: false,
+        })
+    }
+
+    /// Keeps the record of a device that has proved itself, durably.
+    pub(super) fn learn(&self, device: &DeviceRecord) -> Result<(), StoreError> {
+        tracing::warn!(device = %device.id(), unit = %device.unit, "a device known by its token only; its record is made anew");
+        self.store.write(&[device.to_change()], Durability::Durable)?;
+        self.devices.keep(device.clone());
+        Ok(())
     }
 
     /// True when the device may still work.

@@ -87,7 +87,7 @@ impl Trust {
             enrolled_at: now,
             expires_at,
             invite: secret_hash,
-            token: self.keys.mint(device, invite.unit, role, expires_at, self.random()?)?,
+            token: self.keys.mint(&request.public_key, invite.unit, role, expires_at, self.random()?)?,
             revoked: false,
         };
         invite.used_by = Some(device);

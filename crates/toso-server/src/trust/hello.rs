@@ -1,5 +1,7 @@
 //! HELLO's proof: token and signature on first contact, a ticket afterwards.
 
+use std::sync::Arc;
+
 use ed25519_dalek::{Signature, VerifyingKey};
 use toso_core::time::TimestampMs;
 use toso_sync::Refusal;
@@ -47,11 +49,23 @@ impl Trust {
                 let device = self
                     .keys
                     .verify(token, now)
-                    .and_then(|grant| self.device_of(&grant))
-                    .and_then(|device| {
+                    .and_then(|grant| match self.device_of(&grant) {
+                        Err(TokenRefusal::UnknownDevice) => {
+                            let learned = self.told_by(&grant, now).ok_or(TokenRefusal::UnknownDevice)?;
+                            Ok((Arc::new(learned), true))
+                        }
+                        known => known.map(|device| (device, false)),
+                    })
+                    .and_then(|(device, learned)| {
                         let signed = signed_hello(self.server(), *at, nonce);
                         let fits = nonce.len() <= NONCE_BYTES_MAX && verify(&device.public_key, &signed, signature);
-                        if fits { Ok(device) } else { Err(TokenRefusal::BadSignature) }
+                        if !fits {
+                            return Err(TokenRefusal::BadSignature);
+                        }
+                        if learned {
+                            self.learn(&device).map_err(|_| TokenRefusal::UnknownDevice)?;
+                        }
+                        Ok(device)
                     })
                     .map_err(|refusal| match refusal {
                         TokenRefusal::Revoked => Refusal::Revoked,

@@ -1,4 +1,5 @@
-//! Capability tokens: biscuits whose first block says device, unit, role and end.
+//! Capability tokens: biscuits whose first block says device, its key, unit, role and end. So a token alone is enough for
+//! a server that has lost its records to know the device again.
 //!
 //! A holder can only narrow a token (biscuit attenuation): facts of later blocks are not read, their checks must hold.
 
@@ -7,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use biscuit_auth::builder::{AuthorizerBuilder, Term, date, fact, int, string};
+use biscuit_auth::builder::{AuthorizerBuilder, Term, bytes, date, fact, int, string};
 use biscuit_auth::datalog::SymbolTable;
 use biscuit_auth::{AuthorizerLimits, Biscuit};
 use data_encoding::HEXLOWER;
@@ -24,7 +25,7 @@ pub const TOKEN_LIFE_MS: u64 = 365 * 24 * 60 * 60 * 1000;
 /// The largest token that is looked at, in bytes: ours have about 400, each attenuation adds about 150.
 pub const TOKEN_BYTES_MAX: usize = 2048;
 
-/// Datalog a token may make the server evaluate. Ours has 5 facts and one check.
+/// Datalog a token may make the server evaluate. Ours has 6 facts and one check.
 const FACTS_MAX: u64 = 100;
 const ITERATIONS_MAX: u64 = 20;
 
@@ -35,6 +36,8 @@ pub(super) struct Grant {
     pub(super) device: Option<DeviceId>,
     /// The admin token's serial.
     pub(super) serial: Option<Vec<u8>>,
+    /// The device's public key, and when the token ends.
+    pub(super) key: Option<([u8; 32], TimestampMs)>,
     pub(super) unit: UnitRef,
     pub(super) role: AccessRole,
 }
@@ -43,7 +46,7 @@ impl RootKeys {
     /// A token for a device.
     pub(super) fn mint(
         &self,
-        device: DeviceId,
+        public_key: &[u8; 32],
         unit: UnitRef,
         role: AccessRole,
         expires_at: TimestampMs,
@@ -53,8 +56,11 @@ impl RootKeys {
         let next = key_pair(&fresh)?;
         let build = || {
             let params: HashMap<String, Term> = [("end".to_owned(), date(&system_time(expires_at)))].into();
+            let device = DeviceId::from_public_key(public_key).to_string();
+            let ends = i64::try_from(expires_at.0).unwrap_or(i64::MAX);
             Biscuit::builder()
-                .fact(fact("device", &[string(&device.to_string())]))?
+                .fact(fact("device", &[string(&device)]))?
+                .fact(fact("key", &[bytes(public_key), int(ends)]))?
                 .fact(fact("unit", &[int(i64::from(unit.list.year())), string(unit.code.as_str())]))?
                 .fact(fact("role", &[string(role.word())]))?
                 .code_with_params("check if time($now), $now <= {end}", params, HashMap::new())?
@@ -99,15 +105,19 @@ impl RootKeys {
         let units: Vec<(i64, String)> = authorizer.query("found($list, $code) <- unit($list, $code)")?;
         let roles: Vec<(String,)> = authorizer.query("found($role) <- role($role)")?;
         let devices: Vec<(String,)> = authorizer.query("found($device) <- device($device)")?;
+        let keys: Vec<(Vec<u8>, i64)> = authorizer.query("found($key, $ends) <- key($key, $ends)")?;
         let serials: Vec<(String,)> = authorizer.query("found($serial) <- serial($serial)")?;
         let ([(year, code)], [(role,)]) = (units.as_slice(), roles.as_slice()) else { return Ok(None) };
         let list = u16::try_from(*year).ok().and_then(UnitList::from_year);
         let unit = list.and_then(|list| UnitRef::new(list, code).ok());
         let (Some(unit), Ok(role)) = (unit, role.parse()) else { return Ok(None) };
+        let key = keys
+            .first()
+            .and_then(|(key, ends)| Some((key.as_slice().try_into().ok()?, TimestampMs(u64::try_from(*ends).ok()?))));
         let device = devices.first().and_then(|(device,)| device.parse().ok());
         let serial = serials.first().and_then(|(serial,)| HEXLOWER.decode(serial.as_bytes()).ok());
         // Bound to a device or numbered by a serial: exactly one of the two.
-        Ok((device.is_some() != serial.is_some()).then_some(Grant { device, serial, unit, role }))
+        Ok((device.is_some() != serial.is_some()).then_some(Grant { device, serial, key, unit, role }))
     }
 }
 

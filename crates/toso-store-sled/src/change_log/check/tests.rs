@@ -49,7 +49,7 @@ fn findings(log: &SledChangeLog) -> Vec<String> {
 
 /// Writes a body under a key behind the log's back.
 fn raw(log: &SledChangeLog, key: &[u8], body: &[u8]) {
-    for (key, value) in value::encode(key, body) {
+    for (key, value) in value::encode(key, body, None) {
         log.engine.tree().insert(key, value).unwrap();
     }
 }
