@@ -51,7 +51,7 @@ fn greeted(role: AccessRole) -> ServerSession {
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune()]))));
     let authenticated = Authenticated { principal: principal(role), ticket: None };
     session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
-    let interests = vec![OpenedInterest { cursor: Sequence::ZERO, last: Sequence::ZERO, pending: 0 }];
+    let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence::ZERO, pending: 0 }];
     session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), interests }));
     session
 }
