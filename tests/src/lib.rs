@@ -7,8 +7,10 @@
 pub mod binary;
 pub mod field;
 pub mod http;
+pub mod power;
 pub mod proxy;
 pub mod server;
+pub mod trace;
 
 pub use binary::toso;
 pub use field::FieldDevice;
@@ -19,3 +21,11 @@ pub use server::Server;
 pub const COMMUNE: &str = "00001";
 /// Another commune of the same district (Phường Trúc Bạch).
 pub const OTHER_COMMUNE: &str = "00004";
+
+/// The seed of a run: `TOSO_SEED`, or a new one. Whoever draws from it prints it, so that a failure can be repeated.
+pub fn seed() -> u64 {
+    std::env::var("TOSO_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        u64::from(since.subsec_nanos()) << 16 | u64::from(std::process::id() & 0xffff)
+    })
+}
