@@ -7,15 +7,18 @@
 pub mod binary;
 pub mod field;
 pub mod http;
+pub mod kills;
 pub mod power;
 pub mod proxy;
 pub mod server;
+pub mod small_disk;
 pub mod trace;
 
 pub use binary::toso;
 pub use field::FieldDevice;
-pub use proxy::SlowLink;
+pub use proxy::{LinkShape, SlowLink};
 pub use server::Server;
+pub use small_disk::SmallDisk;
 
 /// A commune of the list of 2022 (Phường Phúc Xá, Hà Nội) that the suites record in.
 pub const COMMUNE: &str = "00001";

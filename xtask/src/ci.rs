@@ -153,7 +153,7 @@ fn timed(name: &'static str, command: &str, step: impl FnOnce() -> Result<(), St
 
 /// Removes what `cargo run` sets for the program it runs. Build scripts that watch these variables would otherwise see
 /// other values than in a plain `cargo test`, and build again.
-fn forget_outer_cargo(command: &mut Command) {
+pub(crate) fn forget_outer_cargo(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "CARGO" {
@@ -162,7 +162,7 @@ fn forget_outer_cargo(command: &mut Command) {
     }
 }
 
-fn cargo() -> String {
+pub(crate) fn cargo() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".into())
 }
 
