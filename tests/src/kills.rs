@@ -16,18 +16,15 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 use toso_client::rest::Rest;
 use toso_client::{Invite, Replica, ReplicaOptions, SyncOptions, enrol, sync_once};
-use toso_core::chunk::ChangeHash;
-use toso_core::id::{DocId, DocKind};
+use toso_core::id::DocKind;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::memory::MemoryChunkStore;
 
 use crate::http;
+use crate::load::Change;
 
 /// The province that all the suites' communes lie in (Thành phố Hà Nội in the list of 2022).
 pub const PROVINCE: &str = "01";
-
-/// A change of a document.
-pub type Change = (DocId, ChangeHash);
 
 /// What a run showed.
 #[derive(Debug, Default, Clone)]

@@ -8,10 +8,12 @@ pub mod binary;
 pub mod field;
 pub mod http;
 pub mod kills;
+pub mod load;
 pub mod power;
 pub mod proxy;
 pub mod server;
 pub mod small_disk;
+pub mod soak;
 pub mod trace;
 
 pub use binary::toso;

@@ -84,5 +84,5 @@ fn hundreds_of_kills() {
     tallies.extend(kill_field_devices_on_a_small_disk(low));
     println!("{}", Tally::heading());
     tallies.iter().for_each(|tally| println!("{tally}"));
-    tallies.iter().for_each(|tally| hold(tally, kills / 6));
+    tallies.iter().for_each(|tally| hold(tally, tally.kills() / 3));
 }

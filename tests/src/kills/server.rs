@@ -2,19 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use toso_client::{AutoSync, AutoSyncHandle, Replica, SyncOptions, TeamDraft};
-use toso_core::edit::{DocEdit, MemberEdit};
 use toso_core::id::{DocId, DocKind};
-use toso_core::text::PlaceName;
 
-use super::{Change, Holdings, PROVINCE, Tally, replica};
+use super::{Holdings, PROVINCE, Tally, replica};
+use crate::load::{self, GROWING, Recorder};
 use crate::{Server, SmallDisk};
 
 /// Communes that the devices record in: several devices share each.
@@ -35,27 +33,6 @@ pub struct Plan {
     pub life_max: Duration,
 }
 
-/// A device with what it recorded itself.
-struct Recorder {
-    replica: Arc<Replica>,
-    sync: AutoSyncHandle,
-    own: Documents,
-}
-
-/// Documents that a device has touched, shared with the thread that edits.
-#[derive(Default)]
-struct Documents(Mutex<BTreeSet<DocId>>);
-
-impl Documents {
-    fn add(&self, doc: DocId) {
-        self.0.lock().expect("never poisoned").insert(doc);
-    }
-
-    fn all(&self) -> Vec<DocId> {
-        self.0.lock().expect("never poisoned").iter().copied().collect()
-    }
-}
-
 /// Kills a server on `data` as often as planned. With a disk, the data is to lie on it, and its free space goes up and
 /// down around what the server keeps in reserve.
 pub fn run(plan: Plan, data: &Path, disk: Option<&SmallDisk>) -> Tally {
@@ -65,10 +42,9 @@ pub fn run(plan: Plan, data: &Path, disk: Option<&SmallDisk>) -> Tally {
     let (address, url, token) = (server.address().to_owned(), server.url().to_owned(), server.admin_token());
     let recorders: Arc<[Recorder]> = (0..plan.devices)
         .map(|number| {
-            let replica = replica(&url, &token, COMMUNES[number % COMMUNES.len()], "recorder");
-            let _runtime = runtime.enter();
-            let sync = AutoSync::start(Arc::clone(&replica), SyncOptions::default());
-            Recorder { replica, sync, own: Documents::default() }
+            let recorder = Recorder::new(replica(&url, &token, COMMUNES[number % COMMUNES.len()], "recorder"));
+            recorder.come_online(&runtime);
+            recorder
         })
         .collect();
     let stop = Arc::new(AtomicBool::new(false));
@@ -95,7 +71,7 @@ pub fn run(plan: Plan, data: &Path, disk: Option<&SmallDisk>) -> Tally {
             tally.at_work += 1;
         }
         server.kill();
-        let acknowledged = acknowledged(&recorders);
+        let acknowledged = load::acknowledged(&recorders);
         // Recovery of a recovery: some starts are killed before they answer, sometimes twice.
         while tally.kills() < plan.kills && rng.random_ratio(1, 4) {
             let typical = Duration::from_millis(u64::try_from(tally.restart_ms(0.5)).expect("small").max(40));
@@ -108,7 +84,7 @@ pub fn run(plan: Plan, data: &Path, disk: Option<&SmallDisk>) -> Tally {
         let began = Instant::now();
         server = Server::start_on(data, &address);
         tally.restarts.push(began.elapsed());
-        recorders.iter().for_each(|recorder| recorder.sync.sync_now());
+        recorders.iter().for_each(Recorder::sync_now);
         let holdings = Holdings::pull(&runtime, &url, &token);
         tally.lost += holdings.lacks(&acknowledged);
         tally.duplicated += holdings.repeated();
@@ -118,13 +94,13 @@ pub fn run(plan: Plan, data: &Path, disk: Option<&SmallDisk>) -> Tally {
     editing.join().expect("editing never stops on its own");
 
     // In the end everything arrives, once, and is counted once.
-    settle(&recorders);
-    let acknowledged = acknowledged(&recorders);
+    load::settle(&recorders, &runtime, PATIENCE);
+    let acknowledged = load::acknowledged(&recorders);
     let holdings = Holdings::pull(&runtime, &url, &token);
     tally.acknowledged = acknowledged.len();
     tally.lost += holdings.lacks(&acknowledged);
     tally.duplicated += holdings.repeated();
-    let recorded: BTreeSet<DocId> = recorders.iter().flat_map(|recorder| recorder.own.all()).collect();
+    let recorded: BTreeSet<DocId> = recorders.iter().flat_map(|recorder| recorder.own()).collect();
     let count = |kind| recorded.iter().filter(|doc| doc.kind() == kind).count();
     assert_eq!((holdings.teams, holdings.members), (count(DocKind::Team), count(DocKind::Member)));
     server.report_when(&["--unit", PROVINCE], |report| {
@@ -146,62 +122,13 @@ fn kill_while_starting(data: &Path, address: &str, after: Duration) {
     child.wait().expect("it ends");
 }
 
-/// Every own change of which a device has heard that it is in the log.
-fn acknowledged(recorders: &[Recorder]) -> BTreeSet<Change> {
-    let of = |recorder: &Recorder| -> Vec<Change> {
-        let store = recorder.replica.store();
-        let docs = recorder.own.all();
-        docs.into_iter()
-            .flat_map(|doc| store.receipts(doc).expect("readable").into_iter().map(move |(hash, _)| (doc, hash)))
-            .collect()
-    };
-    recorders.iter().flat_map(of).collect()
-}
-
 /// Edits on random devices until told to stop.
 fn edit(recorders: &[Recorder], stop: &AtomicBool, mut rng: StdRng) {
-    for number in 0_u32.. {
+    for number in 0.. {
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        let recorder = &recorders[rng.random_range(0..recorders.len())];
-        let teams: Vec<DocId> = recorder.own.all().into_iter().filter(|doc| doc.kind() == DocKind::Team).collect();
-        let team = teams.get(rng.random_range(0..teams.len().max(1))).copied();
-        let doc = match (rng.random_range(0..10), team) {
-            (0..2, _) | (_, None) => {
-                let hamlet = PlaceName::parse(&format!("Thôn {number}")).expect("a name");
-                recorder.replica.add_team(TeamDraft { hamlet: Some(hamlet), ..TeamDraft::default() }).expect("recorded")
-            }
-            (2..5, Some(team)) => {
-                let name = DocEdit::parse(DocKind::Member, "full_name", "Nguyễn Văn Thử").expect("a name");
-                let edits: Vec<MemberEdit> = [name]
-                    .into_iter()
-                    .filter_map(|edit| match edit {
-                        DocEdit::Member(edit) => Some(edit),
-                        _ => None,
-                    })
-                    .collect();
-                recorder.replica.add_member(team, edits).expect("recorded")
-            }
-            (_, Some(team)) => {
-                let value = DocEdit::parse(DocKind::Team, "households_covered", &(number % 900).to_string());
-                recorder.replica.edit(team, &[value.expect("a number")]).expect("recorded");
-                team
-            }
-        };
-        recorder.own.add(doc);
+        recorders[rng.random_range(0..recorders.len())].edit(number, &GROWING, &mut rng);
         thread::sleep(Duration::from_millis(rng.random_range(2..25)));
-    }
-}
-
-/// Waits until no device has anything unsent.
-fn settle(recorders: &[Recorder]) {
-    let began = Instant::now();
-    for recorder in recorders {
-        recorder.sync.sync_now();
-        while recorder.replica.status().expect("readable").unsent > 0 {
-            assert!(began.elapsed() < PATIENCE, "{:?}", recorder.replica.status());
-            thread::sleep(Duration::from_millis(20));
-        }
     }
 }
