@@ -15,6 +15,7 @@ pub mod server;
 pub mod small_disk;
 pub mod soak;
 pub mod trace;
+pub mod wiretap;
 
 pub use binary::toso;
 pub use field::FieldDevice;

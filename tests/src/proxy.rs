@@ -64,6 +64,8 @@ struct Shared {
     connections: Mutex<Vec<Arc<Connection>>>,
     /// New connections are not answered either.
     down: AtomicBool,
+    /// When somebody tried to connect.
+    tries: Mutex<Vec<Instant>>,
 }
 
 #[derive(Debug)]
@@ -92,11 +94,13 @@ impl SlowLink {
             shape,
             connections: Mutex::default(),
             down: AtomicBool::new(false),
+            tries: Mutex::default(),
         });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             for (number, near) in (0..).zip(listener.incoming().map_while(Result::ok)) {
                 let shared = Arc::clone(&accepting);
+                shared.tries.lock().expect("never poisoned").push(Instant::now());
                 thread::spawn(move || shared.accept(near, number));
             }
         });
@@ -112,6 +116,11 @@ impl SlowLink {
     pub fn passed(&self) -> Vec<Passed> {
         let connections = self.shared.connections.lock().expect("never poisoned");
         connections.iter().map(|connection| connection.passed.lock().expect("never poisoned").clone()).collect()
+    }
+
+    /// When somebody tried to connect, whether it worked or not.
+    pub fn tries(&self) -> Vec<Instant> {
+        self.shared.tries.lock().expect("never poisoned").clone()
     }
 
     /// From now on nothing passes on the connections there are, and neither side is told: what a phone is left with when

@@ -30,7 +30,7 @@ use toso_store::{ChangeLog, ChunkStore, Durability, RecordChange, RecordStore};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
 use toso_tests::power::{Fate, Folder};
 use toso_tests::trace::{Trace, What, can_trace, traced};
-use toso_tests::{COMMUNE, FieldDevice, Server, toso};
+use toso_tests::{COMMUNE, FieldDevice, Server, toso, wiretap};
 use toso_wire::{Frame, decode};
 
 /// Power cuts tried on each trace, unless `TOSO_POWER_CUTS` says otherwise.
@@ -327,31 +327,14 @@ fn frames_sent(trace: &Trace) -> Vec<(usize, Frame)> {
         }
         let stream = streams.entry(to).or_default();
         stream.extend_from_slice(data);
-        while let Some((payload, rest)) = websocket_frame(stream) {
-            if let Ok(frame) = decode(payload) {
+        while let Some((payload, rest)) = wiretap::websocket_frame(stream) {
+            if let Ok(frame) = decode(&payload) {
                 frames.push((call.begin, frame));
             }
             *stream = rest.to_vec();
         }
     }
     frames
-}
-
-/// An unmasked frame's payload, and what follows it.
-fn websocket_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let [_, length, rest @ ..] = bytes else { return None };
-    let (length, rest) = match length {
-        126 => {
-            let (length, rest) = rest.split_first_chunk()?;
-            (usize::from(u16::from_be_bytes(*length)), rest)
-        }
-        127 => {
-            let (length, rest) = rest.split_first_chunk()?;
-            (usize::try_from(u64::from_be_bytes(*length)).ok()?, rest)
-        }
-        length => (usize::from(*length), rest),
-    };
-    rest.split_at_checked(length)
 }
 
 /// The real server: every ACK on the wire follows a sync of the log with what it acknowledges, and whatever a power cut
