@@ -46,8 +46,8 @@ pub struct Passed {
     pub up: Vec<u8>,
     /// Bytes that reached the client.
     pub down: Vec<u8>,
-    /// The link cut it.
-    pub cut: bool,
+    /// When the link cut it.
+    pub cut: Option<Instant>,
 }
 
 /// A proxy in front of a server. It lives as long as the test process.
@@ -192,7 +192,7 @@ impl Connection {
     }
 
     fn cut(&self) {
-        self.passed.lock().expect("never poisoned").cut = true;
+        self.passed.lock().expect("never poisoned").cut.get_or_insert_with(Instant::now);
         // Either side may be gone already.
         let _ = self.near.shutdown(Shutdown::Both);
         let _ = self.far.shutdown(Shutdown::Both);

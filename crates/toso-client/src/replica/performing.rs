@@ -17,8 +17,8 @@ impl Replica {
             ClientEffect::Prove(challenge) => {
                 return Ok(Some(ClientEvent::Proved(self.prove(credential, challenge.at, &challenge.nonce))));
             }
-            ClientEffect::ReadOutbox { after } => {
-                return Ok(Some(ClientEvent::Outbox(self.outbox_batch(after)?)));
+            ClientEffect::ReadOutbox { after, bytes_max } => {
+                return Ok(Some(ClientEvent::Outbox(self.outbox_batch(after, bytes_max)?)));
             }
             ClientEffect::KeepSession { epoch, ticket, at } => self.keep_session(epoch, ticket, at)?,
             ClientEffect::CommitDelta(delta) => self.commit_delta(delta)?,

@@ -9,7 +9,7 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_store::{StoreError, StoredChunk, Transaction};
 use toso_sync::{ClientStart, OutboxBatch, OutboxItem};
-use toso_wire::limits::{PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
+use toso_wire::limits::{PUSH_BYTES_FIRST, PUSH_ITEMS_MAX};
 use toso_wire::{Delta, DeltaItem, Interest, NackCode, Proof, Receipt as ReceiptFrame, Ticket};
 
 use super::receipts::{HELD_MAX, SETTING_HELD, SETTING_TOTALS, read_setting, setting};
@@ -27,7 +27,7 @@ impl Replica {
             epoch: memory.epoch,
             interests: vec![Interest { unit: credential.unit, cursor, digest: Digest::default() }],
             live,
-            first: self.outbox_batch(0)?,
+            first: self.outbox_batch(0, PUSH_BYTES_FIRST)?,
         })
     }
 
@@ -41,8 +41,8 @@ impl Replica {
         self.outbox_grew.notified().await;
     }
 
-    /// The next entries of the outbox that fit one PUSH.
-    pub(crate) fn outbox_batch(&self, after: u64) -> Result<Option<OutboxBatch>, StoreError> {
+    /// The next entries of the outbox that fit one PUSH of at most so many change bytes, at least one.
+    pub(crate) fn outbox_batch(&self, after: u64, bytes_max: usize) -> Result<Option<OutboxBatch>, StoreError> {
         let entries = self.store.outbox(after, PUSH_ITEMS_MAX)?;
         let Some(scope) = entries.first().map(|entry| entry.scope) else {
             return Ok(None);
@@ -52,7 +52,7 @@ impl Replica {
         for entry in entries.into_iter().take_while(|entry| entry.scope == scope) {
             let change = self.store.chunk(entry.doc, &entry.hash)?;
             bytes += change.len();
-            if bytes > PUSH_BYTES_MAX && !items.is_empty() {
+            if bytes > bytes_max && !items.is_empty() {
                 break;
             }
             items.push(OutboxItem { number: entry.number, doc: entry.doc, hash: entry.hash, change });
