@@ -157,7 +157,8 @@ async fn keep_in_touch(
     }
 }
 
-/// One live session; tells whether it got as far as being connected, and why it ended.
+/// One live session; tells whether anything was exchanged, so that a link which breaks again and again but brings
+/// something each time is no failure to wait longer for, and why it ended.
 async fn one_session(
     replica: &Arc<Replica>,
     options: SyncOptions,
@@ -177,7 +178,10 @@ async fn one_session(
             Some(news) = listener.recv() => {
                 state.send_replace(match news {
                     LoopNews::Connected => SyncState::Syncing { done: 0, total: 0 },
-                    LoopNews::Progress { done, total } => SyncState::Syncing { done, total },
+                    LoopNews::Progress { done, total } => {
+                        worked |= done > 0;
+                        SyncState::Syncing { done, total }
+                    }
                     LoopNews::UpToDate => {
                         worked = true;
                         SyncState::UpToDate
