@@ -70,7 +70,7 @@ pub fn run(plan: Plan, data: &Path, mut line: impl FnMut(&str)) -> Verdict {
     fill(&world, plan.records, &mut rng);
     let threads = [
         world.start(plan.seed ^ 1, move |world, rng| world.edit(plan.edits_per_second, rng)),
-        world.start(plan.seed ^ 2, |world, rng| world.come_and_go(rng)),
+        world.start(plan.seed ^ 2, World::come_and_go),
         world.start(plan.seed ^ 3, |world, _| world.read()),
     ];
 
@@ -105,7 +105,9 @@ pub fn run(plan: Plan, data: &Path, mut line: impl FnMut(&str)) -> Verdict {
         }
     }
     world.stop.store(true, Ordering::Relaxed);
-    threads.into_iter().for_each(|thread| thread.join().expect("the load never stops on its own"));
+    for thread in threads {
+        thread.join().expect("the load never stops on its own");
+    }
     drop(officers);
     load::settle(&world.recorders, &world.runtime, PATIENCE);
     let acknowledged = load::acknowledged(&world.recorders);

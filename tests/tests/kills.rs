@@ -83,6 +83,10 @@ fn hundreds_of_kills() {
     tallies.push(kill_field_devices(kills - low));
     tallies.extend(kill_field_devices_on_a_small_disk(low));
     println!("{}", Tally::heading());
-    tallies.iter().for_each(|tally| println!("{tally}"));
-    tallies.iter().for_each(|tally| hold(tally, tally.kills() / 3));
+    for tally in &tallies {
+        println!("{tally}");
+    }
+    for tally in &tallies {
+        hold(tally, tally.kills() / 3);
+    }
 }

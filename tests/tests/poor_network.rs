@@ -212,11 +212,11 @@ async fn a_push_that_was_acknowledged_is_never_sent_again() {
     for connection in link.passed() {
         let hello = wiretap::hello(&connection.up);
         let riding = hello.and_then(|hello| hello.push);
-        let pushed = wiretap::frames(&connection.up).0.into_iter().filter_map(|frame| match frame {
+        let later = wiretap::frames(&connection.up).0.into_iter().filter_map(|frame| match frame {
             Frame::Push(push) => Some(push),
             _ => None,
         });
-        let pushes: Vec<Push> = riding.into_iter().chain(pushed).collect();
+        let pushes: Vec<Push> = riding.into_iter().chain(later).collect();
         for item in pushes.iter().flat_map(|push| &push.items) {
             sent += 1;
             again += usize::from(acknowledged.contains(&item.change));
@@ -261,7 +261,12 @@ async fn devices_back_off_with_jitter_and_come_back_by_themselves() {
         reach(sync, SyncState::UpToDate, Duration::from_secs(10)).await;
     }
     let start = Instant::now();
-    scene.iter().for_each(|(link, _, _)| link.switch(false));
+    let switch = |on: bool| {
+        for (link, _, _) in &scene {
+            link.switch(on);
+        }
+    };
+    switch(false);
     for (number, (_, replica, _)) in scene.iter().enumerate() {
         add_team(replica, &format!("Thôn {number}"));
     }
@@ -282,7 +287,7 @@ async fn devices_back_off_with_jitter_and_come_back_by_themselves() {
     let spread = firsts.last().expect("tries") - firsts.first().expect("tries");
     assert!(spread > 50, "all came back together: {firsts:?}");
 
-    scene.iter().for_each(|(link, _, _)| link.switch(true));
+    switch(true);
     for (_, replica, sync) in &scene {
         // The last wait may be 16 s.
         unsent_gone(replica, Duration::from_secs(20)).await;

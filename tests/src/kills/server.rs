@@ -100,7 +100,7 @@ pub fn run(plan: Plan, data: &Path, disk: Option<&SmallDisk>) -> Tally {
     tally.acknowledged = acknowledged.len();
     tally.lost += holdings.lacks(&acknowledged);
     tally.duplicated += holdings.repeated();
-    let recorded: BTreeSet<DocId> = recorders.iter().flat_map(|recorder| recorder.own()).collect();
+    let recorded: BTreeSet<DocId> = recorders.iter().flat_map(Recorder::own).collect();
     let count = |kind| recorded.iter().filter(|doc| doc.kind() == kind).count();
     assert_eq!((holdings.teams, holdings.members), (count(DocKind::Team), count(DocKind::Member)));
     server.report_when(&["--unit", PROVINCE], |report| {

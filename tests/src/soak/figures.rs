@@ -255,7 +255,7 @@ mod tests {
         let mut verdict = samples(0, 0);
         // A kill before the tenth sample.
         for figures in &mut verdict.samples[10..] {
-            figures.life = figures.at - Duration::from_secs(285);
+            figures.life = figures.at.saturating_sub(Duration::from_secs(285));
         }
         let steady = verdict.steady();
         assert_eq!(steady.first().map(|figures| figures.at.as_secs()), Some(360));
