@@ -34,7 +34,7 @@ use toso_tests::{COMMUNE, FieldDevice, Server, toso, wiretap};
 use toso_wire::{Frame, decode};
 
 /// Power cuts tried on each trace, unless `TOSO_POWER_CUTS` says otherwise.
-const CUTS: usize = 24;
+const CUTS: usize = 40;
 /// And on a trace without its syncs, to see that the cuts can lose something.
 const UNSAFE_CUTS: usize = 8;
 const CUTS_VARIABLE: &str = "TOSO_POWER_CUTS";
