@@ -12,7 +12,7 @@ pub fn toso() -> PathBuf {
 }
 
 /// Set to `built` by whoever runs `cargo test --workspace`, which has built the binary already, with the same features:
-/// building it alone would compile half of the workspace once more.
+/// building it alone would compile half of the workspace once more. Or set to the path of a binary, such as a release's.
 const BUILT: &str = "TOSO_TEST_BINARY";
 
 fn build() -> PathBuf {
@@ -26,6 +26,10 @@ fn build() -> PathBuf {
             binary.display()
         );
         return binary;
+    }
+    if let Some(path) = std::env::var_os(BUILT).map(PathBuf::from) {
+        assert!(path.is_file(), "{BUILT} is neither `built` nor a binary: {}", path.display());
+        return path;
     }
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--package", "toso-cli", "--bin", "toso", "--message-format", "json"]);

@@ -42,6 +42,15 @@ pub fn get(url: &str, token: Option<&str>) -> Answer {
     answer(request.call().expect("the server answers"))
 }
 
+/// `GET` of a server that may be away.
+pub fn try_get(url: &str, token: &str) -> Option<Answer> {
+    let request = agent().get(url).header("Authorization", format!("Bearer {token}"));
+    let mut response = request.call().ok()?;
+    let body = response.body_mut().read_to_string().ok()?;
+    let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Some(Answer { status: response.status().as_u16(), content_type: content_type.to_owned(), body })
+}
+
 /// `POST` of JSON, with a bearer token or without.
 pub fn post(url: &str, token: Option<&str>, content: &Value) -> Answer {
     let mut request = agent().post(url);

@@ -7,15 +7,31 @@
 pub mod binary;
 pub mod field;
 pub mod http;
+pub mod kills;
+pub mod load;
+pub mod power;
 pub mod proxy;
 pub mod server;
+pub mod small_disk;
+pub mod soak;
+pub mod trace;
+pub mod wiretap;
 
 pub use binary::toso;
 pub use field::FieldDevice;
-pub use proxy::SlowLink;
+pub use proxy::{LinkShape, SlowLink};
 pub use server::Server;
+pub use small_disk::SmallDisk;
 
 /// A commune of the list of 2022 (Phường Phúc Xá, Hà Nội) that the suites record in.
 pub const COMMUNE: &str = "00001";
 /// Another commune of the same district (Phường Trúc Bạch).
 pub const OTHER_COMMUNE: &str = "00004";
+
+/// The seed of a run: `TOSO_SEED`, or a new one. Whoever draws from it prints it, so that a failure can be repeated.
+pub fn seed() -> u64 {
+    std::env::var("TOSO_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        u64::from(since.subsec_nanos()) << 16 | u64::from(std::process::id() & 0xffff)
+    })
+}

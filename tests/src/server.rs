@@ -27,7 +27,20 @@ impl Server {
 
     /// Starts on an address.
     pub fn start_on(data: &Path, listen: &str) -> Self {
-        let mut child = Self::command(data, listen).spawn().expect("the server starts");
+        Self::start_by(&mut Self::command(data, listen), data)
+    }
+
+    /// Starts under strace, on a free port, with what it does written to `trace`. It stops when the result's
+    /// [`Self::end_stdin`] is called, since a signal would go to strace.
+    pub fn start_traced(data: &Path, trace: &Path) -> Self {
+        let mut command = crate::trace::traced(trace, &toso());
+        command.args(["serve", "--stop-with-stdin", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        Self::start_by(&mut command, data)
+    }
+
+    fn start_by(command: &mut Command, data: &Path) -> Self {
+        let mut child = command.spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("stdout is piped");
         let mut lines = BufReader::new(stdout).lines();
         let url = lines
@@ -89,9 +102,24 @@ impl Server {
 
     /// Asks it to stop (SIGTERM) and waits; its exit code.
     pub fn stop(&mut self) -> Option<i32> {
+        self.ask_to_stop();
+        self.ended()
+    }
+
+    /// Asks it to stop (SIGTERM) and does not wait.
+    pub fn ask_to_stop(&self) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
         assert!(sent.success());
+    }
+
+    /// Ends its standard input, for one that stops with it, and waits; its exit code.
+    pub fn end_stdin(&mut self) -> Option<i32> {
+        drop(self.child.stdin.take());
+        self.ended()
+    }
+
+    fn ended(&mut self) -> Option<i32> {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait().expect("it is a child") {

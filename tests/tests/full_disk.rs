@@ -5,60 +5,12 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-
 use tempfile::TempDir;
-use toso_tests::{COMMUNE, FieldDevice, Server};
-
-/// A small file system, unmounted when dropped.
-struct SmallDisk {
-    folder: TempDir,
-}
-
-impl SmallDisk {
-    fn mount(mebibytes: u32) -> Option<Self> {
-        let folder = TempDir::new().expect("a temporary folder");
-        let size = format!("size={mebibytes}m");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self { folder })
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Fills the disk until nothing more fits.
-    fn fill(&self) {
-        let block = vec![0x5a; 64 * 1024];
-        for number in 0.. {
-            if fs::write(self.path().join(format!("ballast-{number}")), &block).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn free(&self) {
-        for entry in fs::read_dir(self.path()).expect("readable").map_while(Result::ok) {
-            if entry.file_name().to_string_lossy().starts_with("ballast-") {
-                fs::remove_file(entry.path()).expect("removable");
-            }
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: a process that is just ending may still have it open.
-        let _ = Command::new("umount").arg("-l").arg(self.folder.path()).status();
-    }
-}
+use toso_tests::{COMMUNE, FieldDevice, Server, SmallDisk};
 
 #[test]
 fn a_phones_full_disk() {
     let Some(disk) = SmallDisk::mount(64) else {
-        println!("SKIPPED: cannot mount a small file system here");
         return;
     };
     let data = TempDir::new().expect("a temporary folder");
@@ -79,7 +31,6 @@ fn a_phones_full_disk() {
 #[test]
 fn a_servers_full_disk() {
     let Some(disk) = SmallDisk::mount(128) else {
-        println!("SKIPPED: cannot mount a small file system here");
         return;
     };
     let server = Server::start(&disk.path().join("data"));

@@ -5,6 +5,7 @@
 //! tested code.
 
 mod ci;
+mod long_run;
 mod main_job;
 mod scan;
 mod tidy;
@@ -25,6 +26,10 @@ Tasks:
           Stops at the first step that fails.
   tidy    The rules of the house that no compiler checks: arrows between crates, purity, limits on files,
           paths named in docs, licences and uses of dependencies.
+  kills   `kill -9` of servers and field devices at random moments (--kills N, 300 by default), and a table of what
+          was lost: nothing. A dozen kills are part of ci.
+  soak    A steady load with random kills on a release build (--minutes N, 10 by default; --devices D, 200), a line of
+          figures every 30 s, and a verdict: does anything grow?
   help    This text (also --help, -h).
 
 Exit codes: 0 all is well, 1 something failed, 2 wrong usage.
@@ -36,6 +41,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["ci"] => ci::run(),
         ["tidy"] => run_tidy(),
+        ["kills", options @ ..] => long_run::kills(options),
+        ["soak", options @ ..] => long_run::soak(options),
         ["help" | "--help" | "-h"] | ["ci" | "tidy", "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

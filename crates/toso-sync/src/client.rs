@@ -90,6 +90,8 @@ pub enum ClientEffect {
     ReadOutbox {
         /// After this outbox number.
         after: u64,
+        /// At most so many change bytes, unless the first change alone has more.
+        bytes_max: usize,
     },
     /// Keep epoch and ticket (durability is not needed: both can be had again).
     KeepSession {

@@ -156,7 +156,7 @@ impl Phone {
             for effect in connection.client.handle(event) {
                 match effect {
                     ClientEffect::Send(frame) => connection.up.push_back(encode(&frame)),
-                    ClientEffect::ReadOutbox { after } => events.push_back(ClientEvent::Outbox(self.batch(after))),
+                    ClientEffect::ReadOutbox { after, .. } => events.push_back(ClientEvent::Outbox(self.batch(after))),
                     ClientEffect::CommitDelta(delta) => {
                         for group in delta.groups {
                             assert_eq!(group.scope, commune());

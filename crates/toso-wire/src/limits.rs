@@ -14,6 +14,10 @@ pub const FRAME_INFLATED_BYTES_MAX: usize = 4 * PAGE_BYTES_MAX + CHANGE_BYTES_MA
 /// A DELTA page as encoded, unless a single chunk is larger: what a 2G phone gets in about 5 s, and loses at most when
 /// the link breaks.
 pub const PAGE_BYTES_MAX: usize = 16 * 1024;
+/// The first DELTA page of a session; each that follows may be twice as large, up to [`PAGE_BYTES_MAX`]. A link that
+/// breaks every few kilobytes brings the first page at least, where a page of 16 KiB would begin anew for ever; a good
+/// link is at full pages after 15 KiB.
+pub const PAGE_BYTES_FIRST: usize = 1024;
 /// The outbox bytes (encoded) that may ride in the upgrade request; proxies accept headers of 8 KiB.
 pub const HELLO_PUSH_BYTES_MAX: usize = 2 * 1024;
 /// HELLO's token as text: token proof (2 KiB and 130 B), 16 interests of 24 B and a push of 2 KiB are 4.5 KiB, as base64
@@ -23,6 +27,9 @@ pub const HELLO_TOKEN_CHARS_MAX: usize = 6 * 1024;
 pub const PUSH_ITEMS_MAX: usize = 256;
 /// The most change bytes in a PUSH before compression, unless a single change is larger.
 pub const PUSH_BYTES_MAX: usize = 32 * 1024;
+/// The change bytes of a session's first PUSH, for the same reason as [`PAGE_BYTES_FIRST`]; each that follows may be
+/// twice as large, up to [`PUSH_BYTES_MAX`]. About 25 saves, 2.8 KiB on the wire.
+pub const PUSH_BYTES_FIRST: usize = 4 * 1024;
 /// PUSH frames a client may have unacknowledged.
 pub const PUSH_WINDOW: usize = 4;
 /// Units that one HELLO may ask for.

@@ -8,6 +8,7 @@ use toso_core::unit::UnitRef;
 use toso_store::{StoreError, StoredChunk, Transaction};
 use toso_sync::{OutboxBatch, OutboxItem};
 use toso_wire::Carried;
+use toso_wire::limits::PUSH_BYTES_MAX;
 
 use super::receipts::{SETTING_HEARD, SETTING_TOTALS, read_setting, setting};
 use super::view::CentreTotals;
@@ -87,7 +88,7 @@ impl Replica {
             }
         };
         let mut after = 0;
-        while let Some(batch) = self.outbox_batch(after)? {
+        while let Some(batch) = self.outbox_batch(after, PUSH_BYTES_MAX)? {
             after = batch.items.iter().map(|item| item.number).fold(after, u64::max);
             if covers(unit, batch.scope) && self.foreign_author(&batch).is_none() {
                 add(Parcel::sign(&self.device, &pass.card, &batch), &mut cargo);

@@ -18,8 +18,8 @@ impl Replica {
             ClientEffect::Prove(challenge) => {
                 return Ok(Some(ClientEvent::Proved(self.prove(credential, challenge.at, &challenge.nonce))));
             }
-            ClientEffect::ReadOutbox { after } => {
-                if let Some(batch) = self.outbox_batch(after)? {
+            ClientEffect::ReadOutbox { after, bytes_max } => {
+                if let Some(batch) = self.outbox_batch(after, bytes_max)? {
                     return Ok(Some(match self.foreign_author(&batch) {
                         // The server had another's change and lost it: it goes back in its author's name.
                         Some(device) => ClientEvent::Carry(batch, Carried { device, signature: Vec::new() }),

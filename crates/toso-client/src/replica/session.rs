@@ -7,7 +7,7 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::{StoreError, StoredChunk, Transaction};
 use toso_sync::{ClientStart, OutboxBatch, OutboxItem};
-use toso_wire::limits::{PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
+use toso_wire::limits::{PUSH_BYTES_FIRST, PUSH_ITEMS_MAX};
 use toso_wire::{Delta, DeltaItem, Interest, NackCode, Proof, Receipt as ReceiptFrame, Ticket};
 
 use super::receipts::{SETTING_TOTALS, Why, read_setting, setting};
@@ -24,7 +24,7 @@ impl Replica {
         let cursor = self.store.cursor(credential.unit)?;
         // Nothing pending: then the digests of both sides must be equal.
         let digest = self.settled_digest(cursor)?;
-        let first = self.outbox_batch(0)?.filter(|batch| self.foreign_author(batch).is_none());
+        let first = self.outbox_batch(0, PUSH_BYTES_FIRST)?.filter(|batch| self.foreign_author(batch).is_none());
         Ok(ClientStart {
             proof: memory.proof(credential, &self.device, (self.clock)(), &*self.random),
             epoch: memory.epoch,
@@ -44,8 +44,9 @@ impl Replica {
         self.outbox_grew.notified().await;
     }
 
-    /// The next entries of the outbox that fit one PUSH: of one scope and one author.
-    pub(crate) fn outbox_batch(&self, after: u64) -> Result<Option<OutboxBatch>, StoreError> {
+    /// The next entries of the outbox that fit one PUSH of at most so many change bytes, at least one: of one scope and one
+    /// author.
+    pub(crate) fn outbox_batch(&self, after: u64, bytes_max: usize) -> Result<Option<OutboxBatch>, StoreError> {
         let entries = self.store.outbox(after, PUSH_ITEMS_MAX)?;
         let Some(scope) = entries.first().map(|entry| entry.scope) else {
             return Ok(None);
@@ -57,7 +58,7 @@ impl Replica {
             bytes += change.len();
             let item = OutboxItem { number: entry.number, doc: entry.doc, hash: entry.hash, change };
             let same_author = items.last().is_none_or(|last| author_of(last) == author_of(&item));
-            if !same_author || (bytes > PUSH_BYTES_MAX && !items.is_empty()) {
+            if !same_author || (bytes > bytes_max && !items.is_empty()) {
                 break;
             }
             items.push(item);

@@ -85,12 +85,12 @@ fn a_push_holds_what_the_protocol_takes() {
     for number in 0..=PUSH_ITEMS_MAX {
         replica.add_team(draft(&format!("Thôn {number}"))).unwrap();
     }
-    let first = replica.outbox_batch(0).unwrap().unwrap();
+    let first = replica.outbox_batch(0, PUSH_BYTES_MAX).unwrap().unwrap();
     let bytes: usize = first.items.iter().map(|item| item.change.len()).sum();
     assert!(first.items.len() <= PUSH_ITEMS_MAX && bytes <= PUSH_BYTES_MAX, "{} items, {bytes} B", first.items.len());
     let mut after = 0;
     let mut seen = 0;
-    while let Some(batch) = replica.outbox_batch(after).unwrap() {
+    while let Some(batch) = replica.outbox_batch(after, PUSH_BYTES_MAX).unwrap() {
         seen += batch.items.len();
         after = batch.items.last().unwrap().number;
     }
@@ -103,7 +103,7 @@ fn a_receipt_follows_the_servers_words() {
     let team = replica.add_team(draft("Thôn 1")).unwrap();
     let receipt = || replica.team(team).unwrap().receipt;
     assert_eq!(receipt(), Receipt::Saved);
-    let batch = replica.outbox_batch(0).unwrap().unwrap();
+    let batch = replica.outbox_batch(0, PUSH_BYTES_MAX).unwrap().unwrap();
     replica.commit_ack(&batch.items, Sequence(7)).unwrap();
     assert_eq!(receipt(), Receipt::Received);
     let counted = |as_of| ReceiptFrame {

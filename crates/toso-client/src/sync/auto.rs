@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use toso_sync::Backoff;
 
@@ -55,15 +55,23 @@ pub struct AutoSyncHandle {
 #[derive(Debug)]
 struct Network {
     online: watch::Sender<bool>,
-    /// The network is back, or a person pulled to refresh: dial at once.
-    now: Notify,
+    /// There is a network, perhaps another one, or a person pulled to refresh: dial at once, whatever is open. A socket
+    /// of the network before looks alive for minutes, and a live one costs no more than one round trip to replace.
+    /// Counts the times, so that one that came before a dial does not end the dial.
+    dial_now: watch::Sender<u64>,
+}
+
+impl Network {
+    fn dial(&self) {
+        self.dial_now.send_modify(|times| *times = times.wrapping_add(1));
+    }
 }
 
 impl AutoSync {
     /// Starts syncing a replica, until the handle is dropped. Must be called within a tokio runtime.
     pub fn start(replica: Arc<Replica>, options: SyncOptions) -> AutoSyncHandle {
         let (sender, state) = watch::channel(SyncState::Offline);
-        let network = Arc::new(Network { online: watch::channel(true).0, now: Notify::new() });
+        let network = Arc::new(Network { online: watch::channel(true).0, dial_now: watch::channel(0).0 });
         let task = tokio::spawn(keep_in_touch(replica, options, sender, Arc::clone(&network)));
         AutoSyncHandle { state, network, task }
     }
@@ -75,17 +83,18 @@ impl AutoSyncHandle {
         self.state.clone()
     }
 
-    /// The platform says that the network came or went. Coming back, it dials at once.
+    /// The platform says that the network went, came, or is another one. When there is one, it dials at once, and
+    /// leaves the socket that may be open: that can belong to a network which is gone.
     pub fn network_changed(&self, online: bool) {
         self.network.online.send_replace(online);
         if online {
-            self.network.now.notify_one();
+            self.network.dial();
         }
     }
 
-    /// A person wants it now.
+    /// A person wants it now: dials at once, also in place of a socket that only looks alive.
     pub fn sync_now(&self) {
-        self.network.now.notify_one();
+        self.network.dial();
     }
 }
 
@@ -103,6 +112,7 @@ async fn keep_in_touch(
 ) {
     let mut backoff = Backoff::default();
     let mut online = network.online.subscribe();
+    let mut dial_now = network.dial_now.subscribe();
     loop {
         if !*online.borrow_and_update() {
             state.send_replace(SyncState::Offline);
@@ -111,10 +121,19 @@ async fn keep_in_touch(
             }
             backoff.reset();
         }
+        // What was wanted up to here is what is done now.
+        dial_now.mark_unchanged();
         state.send_replace(SyncState::Connecting);
         let (worked, error) = tokio::select! {
             outcome = one_session(&replica, options, &state) => outcome,
             _ = online.wait_for(|online| !*online) => continue,
+            changed = dial_now.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                backoff.reset();
+                continue;
+            }
         };
         if worked {
             backoff.reset();
@@ -132,13 +151,14 @@ async fn keep_in_touch(
         let delay = backoff.next_delay_ms(u64::from_le_bytes(random()), at_least_ms);
         tokio::select! {
             () = tokio::time::sleep(std::time::Duration::from_millis(delay)) => {}
-            () = network.now.notified() => backoff.reset(),
+            changed = dial_now.changed() => if changed.is_err() { return } else { backoff.reset() },
             changed = online.changed() => if changed.is_err() { return },
         }
     }
 }
 
-/// One live session; tells whether it got as far as being connected, and why it ended.
+/// One live session; tells whether anything was exchanged, so that a link which breaks again and again but brings
+/// something each time is no failure to wait longer for, and why it ended.
 async fn one_session(
     replica: &Arc<Replica>,
     options: SyncOptions,
@@ -158,7 +178,10 @@ async fn one_session(
             Some(news) = listener.recv() => {
                 state.send_replace(match news {
                     LoopNews::Connected => SyncState::Syncing { done: 0, total: 0 },
-                    LoopNews::Progress { done, total } => SyncState::Syncing { done, total },
+                    LoopNews::Progress { done, total } => {
+                        worked |= done > 0;
+                        SyncState::Syncing { done, total }
+                    }
                     LoopNews::UpToDate => {
                         worked = true;
                         SyncState::UpToDate

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toso_core::id::{Epoch, Sequence};
 use toso_core::unit::UnitRef;
-use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PROTOCOL_VERSION, PUSH_WINDOW};
+use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_FIRST, PUSH_BYTES_MAX, PUSH_WINDOW};
 use toso_wire::{
     Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt, Welcome,
     encoded_push_len,
@@ -29,6 +29,8 @@ pub struct ClientSession {
     next_push: u64,
     under_way: BTreeMap<u64, UnderWay>,
     outbox_read: u64,
+    /// How large the next push may be.
+    push_bytes_max: usize,
     reading_outbox: bool,
     /// Entries may have come since the outbox was last found empty.
     pub(super) outbox_dirty: bool,
@@ -81,6 +83,7 @@ impl ClientSession {
             next_push: 1,
             under_way: BTreeMap::new(),
             outbox_read: 0,
+            push_bytes_max: PUSH_BYTES_FIRST,
             reading_outbox: false,
             outbox_dirty: true,
             pushed: 0,
@@ -266,7 +269,8 @@ impl ClientSession {
             self.reading_outbox = true;
             // Cleared before the read, so that an edit that comes while it runs sets it again.
             self.outbox_dirty = false;
-            effects.push(ClientEffect::ReadOutbox { after: self.outbox_read });
+            effects.push(ClientEffect::ReadOutbox { after: self.outbox_read, bytes_max: self.push_bytes_max });
+            self.push_bytes_max = (2 * self.push_bytes_max).min(PUSH_BYTES_MAX);
         }
     }
 

@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{ChunkKey, DocId, Sequence};
 use toso_core::unit::UnitRef;
-use toso_wire::limits::PAGE_BYTES_MAX;
 use toso_wire::{DeltaItem, Frame, GoodbyeCode, Reconcile, Want, pack_delta};
 
 use super::{PageEntry, ServerEffect, ServerSession};
@@ -102,7 +101,7 @@ impl ServerSession {
         let count = read.entries.len();
         let entries = read.entries.into_iter();
         let entries = entries.map(|entry| (entry.sequence, entry.scope, DeltaItem::Change(entry.doc, entry.change)));
-        let (mut delta, packed) = pack_delta(read.unit, entries, PAGE_BYTES_MAX);
+        let (mut delta, packed) = pack_delta(read.unit, entries, self.page_bytes_max);
         let through = if packed == count { read.through } else { delta.next };
         let more = packed < count || (read.more && through < as_of);
         // No cursor moves before the end.

@@ -10,7 +10,8 @@ use toso_core::id::{DocKind, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_wire::limits::{
-    DETAIL_BYTES_MAX, INTERESTS_MAX, PAGE_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW,
+    DETAIL_BYTES_MAX, INTERESTS_MAX, PAGE_BYTES_FIRST, PAGE_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_MAX,
+    PUSH_ITEMS_MAX, PUSH_WINDOW,
 };
 use toso_wire::{
     Ack, Carried, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Push, Receipt, RetryAfter, Ticket,
@@ -45,6 +46,8 @@ pub struct ServerSession {
     carried: BTreeSet<u64>,
     own: Vec<RangeInclusive<u64>>,
     reading_page: bool,
+    /// How large the next page may be.
+    pub(super) page_bytes_max: usize,
     reading_totals: bool,
     acked_through: Sequence,
     counted: Sequence,
@@ -97,6 +100,7 @@ impl ServerSession {
             carried: BTreeSet::new(),
             own: Vec::new(),
             reading_page: false,
+            page_bytes_max: PAGE_BYTES_FIRST,
             reading_totals: false,
             acked_through: Sequence::ZERO,
             counted: Sequence::ZERO,
@@ -410,7 +414,10 @@ impl ServerSession {
         let count = foreign.len();
         let entries =
             foreign.into_iter().map(|entry| (entry.sequence, entry.scope, DeltaItem::Change(entry.doc, entry.change)));
-        let (mut delta, packed) = pack_delta(page.unit, entries, PAGE_BYTES_MAX);
+        let (mut delta, packed) = pack_delta(page.unit, entries, self.page_bytes_max);
+        if delta.more {
+            self.page_bytes_max = (2 * self.page_bytes_max).min(PAGE_BYTES_MAX);
+        }
         if packed == count {
             // All that was read went in, so the cursor passes what was left out as the device's own, too.
             (delta.next, delta.more) = (page.through, page.more);
