@@ -1,0 +1,227 @@
+//! What comes after a loss: a server from an older backup or with an empty store, a phone from an older copy, one phone
+//! become two, a change gone without a word. Everybody syncs, in any order, and nothing is lost that anybody holds.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use toso_store::{ChunkStore, Transaction};
+use toso_store_sled::{Options, SledChunkStore};
+use toso_tests::{COMMUNE, FieldDevice, Server, toso};
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn ok(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Ids with what a device shows of its teams and members, receipts aside.
+fn content(device: &FieldDevice) -> Vec<Value> {
+    let mut content = Vec::new();
+    for kind in ["team", "member"] {
+        let Value::Array(mut list) = device.json(&[kind, "list"]) else { panic!("a list") };
+        list.iter_mut().filter_map(Value::as_object_mut).for_each(|record| _ = record.remove("receipt"));
+        content.extend(list);
+    }
+    content.sort_by_key(ToString::to_string);
+    content
+}
+
+fn totals(server: &Server) -> (u64, u64) {
+    let report = server.report(&["--unit", COMMUNE]);
+    (report["totals"]["teams"].as_u64().expect("teams"), report["totals"]["members"].as_u64().expect("members"))
+}
+
+fn told(what: &str, report: &Value) {
+    println!(
+        "{what}: {} B up, {} B down, {} round trips, pushed {}, pulled {}",
+        report["bytes_up"], report["bytes_down"], report["round_trips"], report["pushed"], report["pulled"]
+    );
+}
+
+/// Three phones and a server with a backup; after it, each of them adds what the backup does not have. The third phone is
+/// lost; the other two hold its work.
+struct Story {
+    folder: tempfile::TempDir,
+    server: Server,
+    a: FieldDevice,
+    b: FieldDevice,
+}
+
+fn story() -> Story {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let mut server = Server::start(&at("centre"));
+    let [a, b, c] = ["a", "b", "c"].map(|name| server.device(&at(name), COMMUNE));
+    let team = a.ok(&["team", "add", "--hamlet", "Thôn 1"]);
+    a.sync();
+    b.sync();
+    c.sync();
+    server.stop();
+    ok(Command::new(toso()).args(["backup", "--data"]).arg(at("centre")).arg("--to").arg(at("backup.zst")));
+    let address = server.address().to_owned();
+    drop(server);
+    let server = Server::start_on(&at("centre"), &address);
+    a.ok(&["team", "add", "--hamlet", "Thôn 2"]);
+    a.ok(&["member", "add", "--team", &team, "--name", "Nguyễn Văn Thử"]);
+    b.ok(&["team", "edit", &team, "households_covered=135"]);
+    c.ok(&["team", "add", "--hamlet", "Thôn 3"]);
+    c.ok(&["member", "add", "--team", &team, "--name", "Trần Thị Mẫu"]);
+    for device in [&c, &a, &b, &a] {
+        device.sync();
+    }
+    assert_eq!(content(&a), content(&b));
+    assert_eq!(totals(&server), (3, 2));
+    Story { folder, server, a, b }
+}
+
+impl Story {
+    /// The server on another folder, at the same address.
+    fn move_to(self, data: &Path) -> Self {
+        let Self { folder, mut server, a, b } = self;
+        let address = server.address().to_owned();
+        server.stop();
+        drop(server);
+        Self { server: Server::start_on(data, &address), folder, a, b }
+    }
+
+    /// All sync, in an order; then everybody has everything, also one that comes new.
+    fn heals(&self, order: &[&FieldDevice]) {
+        let before = content(&self.a);
+        for (number, device) in order.iter().enumerate() {
+            told(&format!("sync {number} after the loss"), &device.sync());
+        }
+        for device in [&self.a, &self.b] {
+            device.sync();
+            assert_eq!(content(device), before, "what a device has stays");
+            let again = device.sync();
+            assert_eq!((&again["round_trips"], &again["pushed"], &again["pulled"]), (&1.into(), &0.into(), &0.into()));
+            for record in device.json(&["team", "list"]).as_array().unwrap() {
+                assert_eq!(record["receipt"], "counted");
+            }
+        }
+        let new = self.server.device(&self.folder.path().join("new"), COMMUNE);
+        new.sync();
+        assert_eq!(content(&new), before, "the server has everything again");
+        assert_eq!(totals(&self.server), (3, 2));
+    }
+}
+
+#[test]
+fn phones_give_back_what_a_restored_server_has_lost() {
+    for turned in [false, true] {
+        let story = story();
+        let at = |name: &str| story.folder.path().join(name);
+        let restored = at("restored");
+        ok(Command::new(toso())
+            .args(["restore", "--from"])
+            .arg(at("backup.zst"))
+            .arg("--data")
+            .arg(&restored)
+            .arg("--root-key")
+            .arg(at("centre").join("root.key")));
+        let story = story.move_to(&restored);
+        assert_eq!(totals(&story.server), (1, 0), "the backup is older");
+        if turned { story.heals(&[&story.b, &story.a]) } else { story.heals(&[&story.a, &story.b]) }
+    }
+}
+
+#[test]
+fn phones_fill_an_empty_store_again() {
+    let story = story();
+    let emptied = story.folder.path().join("emptied");
+    std::fs::create_dir(&emptied).unwrap();
+    std::fs::copy(story.folder.path().join("centre/root.key"), emptied.join("root.key")).unwrap();
+    let story = story.move_to(&emptied);
+    story.heals(&[&story.b, &story.a]);
+}
+
+#[test]
+fn a_phone_from_an_older_copy_gets_its_own_work_back_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let server = Server::start(&at("centre"));
+    let a = server.device(&at("a"), COMMUNE);
+    a.ok(&["team", "add", "--hamlet", "Thôn 1"]);
+    a.sync();
+    copy(a.home(), &at("copy"));
+    let team = a.ok(&["team", "add", "--hamlet", "Thôn 2"]);
+    a.ok(&["team", "edit", &team, "households_covered=12"]);
+    a.sync();
+    let before = content(&a);
+    std::fs::remove_dir_all(a.home()).unwrap();
+    copy(&at("copy"), a.home());
+    // Offline work on the old copy, before it meets the server again.
+    a.ok(&["team", "add", "--hamlet", "Thôn 3"]);
+    a.ok(&["team", "add", "--hamlet", "Thôn 2"]);
+    told("a phone from an older copy", &a.sync());
+    a.sync();
+    let after = content(&a);
+    assert_eq!(after.len(), before.len() + 1);
+    let two = a.json(&["team", "show", &team]);
+    assert_eq!(two["households_covered"], 12, "{two}");
+    assert_eq!(totals(&server), (3, 0));
+}
+
+#[test]
+fn one_phone_that_became_two_is_two_writers_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let server = Server::start(&at("centre"));
+    let a = server.device(&at("a"), COMMUNE);
+    let team = a.ok(&["team", "add", "--hamlet", "Thôn 1"]);
+    a.ok(&["team", "edit", &team, "households_covered=1"]);
+    // With unsent work in it.
+    copy(a.home(), &at("twin"));
+    let twin = FieldDevice::new(&at("twin"));
+    for (device, hamlet, households) in [(&a, "Thôn 2", "20"), (&twin, "Thôn 3", "30")] {
+        device.ok(&["team", "add", "--hamlet", hamlet]);
+        device.ok(&["team", "edit", &team, &format!("households_covered={households}")]);
+    }
+    for device in [&a, &twin, &a, &twin] {
+        device.sync();
+    }
+    assert_eq!(content(&a), content(&twin));
+    assert_eq!(totals(&server), (3, 0));
+    let conflicts = a.json(&["conflicts"]);
+    assert_eq!(conflicts.as_array().map(Vec::len), Some(1), "both values are shown: {conflicts}");
+}
+
+#[test]
+fn a_change_that_went_without_a_word_is_noticed_at_the_next_idle_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let server = Server::start(&at("centre"));
+    let a = server.device(&at("a"), COMMUNE);
+    for hamlet in 1..=20 {
+        a.ok(&["team", "add", "--hamlet", &format!("Thôn {hamlet}")]);
+    }
+    a.sync();
+    let before = content(&a);
+    let idle = a.sync();
+    assert_eq!((&idle["round_trips"], &idle["pulled"]), (&1.into(), &0.into()), "equal digests cost nothing");
+    {
+        let store = SledChunkStore::open(a.home(), Options::phone()).unwrap();
+        let (_, doc) = store.documents().unwrap()[7];
+        store.commit(Transaction { remove_documents: vec![doc], ..Transaction::default() }).unwrap();
+    }
+    assert_eq!(content(&a).len(), before.len() - 1);
+    let healed = a.sync();
+    told("one change of 20 missing", &healed);
+    assert_eq!(healed["pulled"], 1);
+    assert_eq!(content(&a), before);
+    let idle = a.sync();
+    assert_eq!((&idle["round_trips"], &idle["pulled"]), (&1.into(), &0.into()));
+}
