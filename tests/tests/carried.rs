@@ -2,6 +2,7 @@
 //! receipt back.
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(clippy::similar_names, reason = "a caller and the called are what they are called")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};

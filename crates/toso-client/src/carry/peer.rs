@@ -39,6 +39,7 @@ const MESSAGES_MAX: usize = 2 * PARCELS_MAX + 4;
 
 /// Which side this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Side {
     /// It opened the pipe.
     Caller,

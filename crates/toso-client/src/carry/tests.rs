@@ -1,6 +1,8 @@
 //! What phones give each other, and everything that a dishonest one may try: parcels changed by an insider, bundles cut or
 //! changed, a peer that says anything, somebody in the middle.
 
+#![allow(clippy::similar_names, reason = "a caller and the called are what they are called")]
+
 use std::sync::Arc;
 
 use ed25519_dalek::{Signer as _, SigningKey};

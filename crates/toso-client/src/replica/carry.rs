@@ -129,7 +129,7 @@ impl Replica {
             report.add(self.take_parcel(&credential, &parcel)?);
         }
         report.received = self.take_receipts(&cargo.receipts)?;
-        if let Some(totals) = cargo.totals {
+        if let Some(totals) = &cargo.totals {
             self.take_totals(&credential, totals)?;
         }
         Ok(report)
@@ -248,14 +248,14 @@ impl Replica {
         Ok(received)
     }
 
-    fn take_totals(&self, credential: &Credential, totals: CargoTotals) -> Result<(), StoreError> {
+    fn take_totals(&self, credential: &Credential, totals: &CargoTotals) -> Result<(), StoreError> {
         let epoch = SessionMemory::load(self.store())?.epoch;
         let known: Option<CentreTotals> = read_setting(self.store(), SETTING_TOTALS)?;
         let newer = known.is_none_or(|known| known.as_of < totals.as_of);
         if totals.unit != credential.unit || epoch.is_some_and(|epoch| epoch != totals.epoch) || !newer {
             return Ok(());
         }
-        let CargoTotals { teams, members, as_of, at, .. } = totals;
+        let CargoTotals { teams, members, as_of, at, .. } = *totals;
         let settings = vec![setting(SETTING_TOTALS, &CentreTotals { teams, members, as_of, at })];
         self.store().commit(Transaction { settings, ..Transaction::default() })?;
         self.announce(ReplicaEvent::Receipts);

@@ -45,7 +45,7 @@ impl Pass {
             signature: URL_SAFE_NO_PAD.encode(card.signature),
             bundle_unit,
             bundle_generation: bundle.generation,
-            bundle_key: URL_SAFE_NO_PAD.encode(&*bundle.key),
+            bundle_key: URL_SAFE_NO_PAD.encode(*bundle.key),
         })
     }
 }

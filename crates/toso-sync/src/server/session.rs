@@ -401,7 +401,7 @@ impl ServerSession {
 
     fn is_own(&self, sequence: Sequence, hash: &ChangeHash) -> bool {
         self.own.iter().any(|range| range.contains(&sequence.0))
-            || self.appending.values().any(|hashes| hashes.contains(hash))
+            || self.appending.iter().any(|(number, hashes)| !self.carried.contains(number) && hashes.contains(hash))
     }
 
     fn on_page(&mut self, page: PageRead, effects: &mut Vec<ServerEffect>) {
