@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use toso_core::id::Sequence;
+use toso_sync::ServerEvent;
 
 /// What one session wants counted, and what it has been told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,6 +19,17 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// Up to where a session cares once it has been told this: what a phone pulled or pushed it wants counted.
+    pub fn concern(event: &ServerEvent) -> Sequence {
+        match event {
+            ServerEvent::Opened(opened) => opened.interests.iter().map(|interest| interest.last).max(),
+            ServerEvent::Appended { outcome: Ok(outcome), .. } => Some(outcome.through),
+            ServerEvent::Grew { through, .. } => Some(*through),
+            _ => None,
+        }
+        .unwrap_or_default()
+    }
+
     /// The session cares about everything up to `target`. Returns what it is to be told now, when it cares about more
     /// than it knows and there is something new to tell.
     pub fn raise(&mut self, target: Sequence, current: Sequence) -> Option<Sequence> {
