@@ -39,9 +39,10 @@ impl World {
             if !self.in_log.insert((entry.item.doc, entry.item.hash)) {
                 self.fail("a change is in the log once", format!("{} at {}", entry.item.doc, entry.sequence.0));
             }
-            let author = self.phones.iter().find(|phone| {
-                phone.replica.as_ref().is_some_and(|replica| replica.device().id() == entry.author)
-            });
+            let author = self
+                .phones
+                .iter()
+                .find(|phone| phone.replica.as_ref().is_some_and(|replica| replica.device().id() == entry.author));
             if let Some(unit) = author.map(|phone| phone.unit)
                 && !self.covers(unit, entry.scope)
             {
@@ -98,10 +99,14 @@ impl World {
         self.phones[number].verified = cursor;
         self.phones[number].checked_commits = commits;
         if let Some((scope, doc)) = foreign {
-            self.fail("devices hold their unit's documents only", format!("phone {number} of {unit}: {doc} of {scope}"));
+            self.fail(
+                "devices hold their unit's documents only",
+                format!("phone {number} of {unit}: {doc} of {scope}"),
+            );
         }
         if let Some(entry) = missing {
-            let detail = format!("phone {number}: cursor {}, {} of {} missing", cursor.0, entry.item.doc, entry.sequence.0);
+            let detail =
+                format!("phone {number}: cursor {}, {} of {} missing", cursor.0, entry.item.doc, entry.sequence.0);
             self.fail("the cursor is never ahead of its data", detail);
         }
     }
@@ -162,8 +167,14 @@ impl World {
         if running.folder.counted() < self.log_last() {
             return Some(format!("counted {} of {}", running.folder.counted().0, self.log_last().0));
         }
+        if let Some(event) = self.queue.values().find(|event| self.is_under_way(event)) {
+            return Some(format!("{event:?} is under way"));
+        }
         for (number, phone) in self.phones.iter().enumerate() {
-            let Some((_, session)) = &phone.session else { return Some(format!("phone {number} has no session")) };
+            let Some((link, session)) = &phone.session else { return Some(format!("phone {number} has no session")) };
+            if !self.links.get(link).is_some_and(|open| open.alive) || !running.sessions.contains_key(link) {
+                return Some(format!("phone {number} has not noticed that its connection is gone"));
+            }
             let waiting = phone.disk.outbox_len().unwrap_or(0);
             if waiting > 0 {
                 return Some(format!("phone {number} has {waiting} unsent"));
@@ -176,6 +187,22 @@ impl World {
             }
         }
         None
+    }
+
+    /// Something that will still move data.
+    fn is_under_way(&self, event: &Event) -> bool {
+        match event {
+            Event::Up { link, .. }
+            | Event::Down { link, .. }
+            | Event::Accepted { link }
+            | Event::Upgrade { link, .. } => self.links.get(link).is_some_and(|open| open.alive && !open.echo),
+            Event::PhoneGoesOn { phone, life } => self.phones.get(*phone).is_some_and(|phone| phone.life == *life),
+            Event::Answered { life, .. }
+            | Event::News { life, .. }
+            | Event::Flushed { life }
+            | Event::Fold { life } => *life == self.server.life,
+            _ => false,
+        }
     }
 
     fn check_healed(&mut self) {

@@ -12,58 +12,48 @@ use toso_core::unit::Scope;
 
 /// One save.
 #[derive(Debug, Clone)]
-pub struct Saved {
+pub(super) struct Saved {
     /// Its commune.
-    pub scope: Scope,
+    pub(super) scope: Scope,
     /// Its document.
-    pub doc: DocId,
+    pub(super) doc: DocId,
     /// The fields it sets, as text.
-    pub fields: Vec<(&'static str, String)>,
+    pub(super) fields: Vec<(&'static str, String)>,
     /// The changes of the document that its author had.
-    pub seen: BTreeSet<ChangeHash>,
+    pub(super) seen: BTreeSet<ChangeHash>,
 }
 
 /// Everything that was saved and survived.
 #[derive(Debug, Default)]
-pub struct Model {
+pub(super) struct Model {
     edits: BTreeMap<DocId, Vec<(ChangeHash, Saved)>>,
 }
 
 /// What a commune has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(super) struct Counts {
     /// Teams that count.
-    pub teams: u64,
+    pub(super) teams: u64,
     /// Members that count.
-    pub members: u64,
+    pub(super) members: u64,
 }
 
 type Fields = BTreeMap<&'static str, BTreeSet<String>>;
 
 impl Model {
     /// A save that is on its phone's disk.
-    pub fn save(&mut self, hash: ChangeHash, saved: Saved) {
+    pub(super) fn save(&mut self, hash: ChangeHash, saved: Saved) {
         self.edits.entry(saved.doc).or_default().push((hash, saved));
     }
 
-    /// How many saves there are.
-    pub fn len(&self) -> usize {
-        self.edits.values().map(Vec::len).sum()
-    }
-
-    /// True when nothing was saved.
-    pub fn is_empty(&self) -> bool {
-        self.edits.is_empty()
-    }
-
     /// The remaining values of every field of every document of a commune.
-    pub fn documents(&self, scope: Scope) -> BTreeMap<DocId, Fields> {
+    pub(super) fn documents(&self, scope: Scope) -> BTreeMap<DocId, Fields> {
         let here = self.edits.iter().filter(|(_, edits)| edits.iter().any(|(_, saved)| saved.scope == scope));
         here.map(|(doc, edits)| (*doc, fields(edits))).collect()
     }
 
     /// The figures of a commune; `None` when a conflict makes them a matter of which value is shown.
-    pub fn counts(&self, scope: Scope) -> Option<Counts> {
+    pub(super) fn counts(&self, scope: Scope) -> Option<Counts> {
         let documents = self.documents(scope);
         let one = |doc: &DocId, field: &str| -> Result<Option<&String>, ()> {
             match documents.get(doc).and_then(|fields| fields.get(field)) {
@@ -119,9 +109,9 @@ fn fields(edits: &[(ChangeHash, Saved)]) -> Fields {
     let mut fields: Fields = BTreeMap::new();
     for (hash, saved) in edits {
         for (field, value) in &saved.fields {
-            let overwritten = edits.iter().any(|(_, later)| {
-                later.seen.contains(hash) && later.fields.iter().any(|(other, _)| other == field)
-            });
+            let overwritten = edits
+                .iter()
+                .any(|(_, later)| later.seen.contains(hash) && later.fields.iter().any(|(other, _)| other == field));
             if !overwritten {
                 fields.entry(field).or_default().insert(value.clone());
             }

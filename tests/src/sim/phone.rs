@@ -22,54 +22,54 @@ use super::rng::Rng;
 const DROPS_EVERY: u32 = 3;
 
 /// A phone.
-pub struct Phone {
+pub(super) struct Phone {
     /// Where the server says that it may work.
-    pub unit: UnitRef,
+    pub(super) unit: UnitRef,
     /// Its role.
-    pub role: AccessRole,
+    pub(super) role: AccessRole,
     /// Its disk.
-    pub disk: Arc<FaultyChunkStore>,
+    pub(super) disk: Arc<FaultyChunkStore>,
     /// The app; `None` while it is not running.
-    pub replica: Option<Arc<Replica>>,
+    pub(super) replica: Option<Arc<Replica>>,
     /// What enrolment gave.
-    pub credential: Option<Credential>,
+    pub(super) credential: Option<Credential>,
     /// Grows with every start; what belongs to an earlier life is void.
-    pub life: u32,
+    pub(super) life: u32,
     /// The phone's clock.
-    pub clock: Arc<AtomicU64>,
+    pub(super) clock: Arc<AtomicU64>,
     /// How far the clock is off.
-    pub skew_ms: i64,
+    pub(super) skew_ms: i64,
     /// Where the replica's random bytes come from.
-    pub random: Arc<Mutex<Rng>>,
+    pub(super) random: Arc<Mutex<Rng>>,
     /// Its connection and session.
-    pub session: Option<(u64, ClientSession)>,
+    pub(super) session: Option<(u64, ClientSession)>,
     /// What has arrived and is not handled yet, since the disk is busy.
-    pub inbox: VecDeque<ClientEvent>,
+    pub(super) inbox: VecDeque<ClientEvent>,
     /// The disk is busy until then.
-    pub busy_until: u64,
+    pub(super) busy_until: u64,
     /// When to dial again.
-    pub backoff: Backoff,
+    pub(super) backoff: Backoff,
     /// No network until then.
-    pub no_network_until: u64,
+    pub(super) no_network_until: u64,
     /// The session said that everything is exchanged and counted.
-    pub counted: bool,
+    pub(super) counted: bool,
     /// The outbox number up to which saves are known.
-    pub outbox_seen: u64,
+    pub(super) outbox_seen: u64,
     /// Saves whose call returned.
-    pub returned: BTreeSet<(DocId, ChangeHash)>,
+    pub(super) returned: BTreeSet<(DocId, ChangeHash)>,
     /// A save whose call failed; it may be on the disk all the same.
-    pub unanswered: Option<Saved>,
+    pub(super) unanswered: Option<Saved>,
     /// Acknowledged saves.
-    pub acked: BTreeSet<(DocId, ChangeHash)>,
+    pub(super) acked: BTreeSet<(DocId, ChangeHash)>,
     /// The cursor up to which the phone's data were checked.
-    pub verified: Sequence,
+    pub(super) verified: Sequence,
     /// The commits at the last check.
-    pub checked_commits: u64,
+    pub(super) checked_commits: u64,
 }
 
 impl Phone {
     /// A phone that was never switched on.
-    pub fn new(unit: UnitRef, role: AccessRole, random: Rng, planted: Option<Planted>) -> Self {
+    pub(super) fn new(unit: UnitRef, role: AccessRole, random: Rng, planted: Option<Planted>) -> Self {
         let disk = Arc::new(FaultyChunkStore::new());
         disk.set_defect(match planted {
             Some(Planted::CursorBeforeData) => Some(ChunkDefect::CursorsFirst),
@@ -102,7 +102,7 @@ impl Phone {
     }
 
     /// Starts the app on what is on the disk.
-    pub fn start(&mut self) -> Result<(), ReplicaError> {
+    pub(super) fn start(&mut self) -> Result<(), ReplicaError> {
         self.disk.reopen();
         self.life += 1;
         let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
@@ -117,7 +117,7 @@ impl Phone {
     }
 
     /// The process is gone.
-    pub fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         self.replica = None;
         self.session = None;
         self.inbox.clear();
@@ -127,7 +127,7 @@ impl Phone {
     }
 
     /// Sets the clock by the true time.
-    pub fn tick(&self, true_ms: u64) {
+    pub(super) fn tick(&self, true_ms: u64) {
         self.clock.store(true_ms.saturating_add_signed(self.skew_ms), Ordering::Relaxed);
     }
 }

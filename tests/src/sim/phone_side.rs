@@ -122,10 +122,7 @@ impl World {
         let token = hello_token(&hello);
         self.next_link += 1;
         let link = self.next_link;
-        self.links.insert(
-            link,
-            Link { phone: number, alive: true, echo: false, up_at: self.now, down_at: self.now },
-        );
+        self.links.insert(link, Link { phone: number, alive: true, echo: false, up_at: self.now, down_at: self.now });
         self.phones[number].session = Some((link, session));
         self.phones[number].counted = false;
         self.trace.absorb(token.as_bytes());

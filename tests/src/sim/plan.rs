@@ -42,36 +42,36 @@ impl Plan {
 /// How rough it is; drawn from the seed, so that some seeds are calm (long sessions, paging, live changes) and others
 /// wild (nothing ever finishes).
 #[derive(Debug, Clone)]
-pub struct Weather {
+pub(super) struct Weather {
     /// Phones.
-    pub phones: usize,
+    pub(super) phones: usize,
     /// Virtual time with edits and faults.
-    pub storm_ms: u64,
+    pub(super) storm_ms: u64,
     /// Between two edits, on average.
-    pub edit_every_ms: u64,
+    pub(super) edit_every_ms: u64,
     /// Between two faults, on average.
-    pub fault_every_ms: u64,
+    pub(super) fault_every_ms: u64,
     /// The longest way of a frame.
-    pub delay_ms_max: u64,
+    pub(super) delay_ms_max: u64,
     /// The longest flush.
-    pub flush_ms_max: u64,
+    pub(super) flush_ms_max: u64,
     /// A phone is killed at an effect, so often in a thousand.
-    pub kill_per_mille: u32,
+    pub(super) kill_per_mille: u32,
     /// A frame is the last that its connection carries, so often in a thousand.
-    pub cut_per_mille: u32,
+    pub(super) cut_per_mille: u32,
     /// An upgrade request arrives twice, so often in a thousand.
-    pub twice_per_mille: u32,
+    pub(super) twice_per_mille: u32,
     /// A write of a phone fails, so often in a thousand.
-    pub phone_disk_per_mille: u32,
+    pub(super) phone_disk_per_mille: u32,
     /// A write of the server fails, so often in a thousand.
-    pub server_disk_per_mille: u32,
+    pub(super) server_disk_per_mille: u32,
     /// Sessions that the server takes.
-    pub sessions_max: usize,
+    pub(super) sessions_max: usize,
 }
 
 impl Weather {
     /// The weather of a seed.
-    pub fn of(rng: &mut Rng) -> Self {
+    pub(super) fn of(rng: &mut Rng) -> Self {
         let rough = [0, 1, 1, 3][rng.index(4)];
         Self {
             phones: 2 + rng.index(5),

@@ -4,7 +4,7 @@
 /// A seeded generator. Streams of one seed are told apart by a number, so that one part of the system drawing more does
 /// not shift what all others draw.
 #[derive(Debug, Clone)]
-pub struct Rng {
+pub(super) struct Rng {
     state: u64,
 }
 
@@ -12,7 +12,7 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Rng {
     /// One stream of a seed.
-    pub fn new(seed: u64, stream: u64) -> Self {
+    pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut rng = Self { state: seed ^ stream.wrapping_mul(GOLDEN) };
         // Neighbouring seeds are to have nothing in common.
         rng.state = rng.next_u64() ^ seed;
@@ -20,7 +20,7 @@ impl Rng {
     }
 
     /// 64 bits.
-    pub fn next_u64(&mut self) -> u64 {
+    pub(super) fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GOLDEN);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,27 +29,27 @@ impl Rng {
     }
 
     /// A number below `bound`; 0 when the bound is 0.
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         if bound == 0 { 0 } else { self.next_u64() % bound }
     }
 
     /// A place in a list of this length.
-    pub fn index(&mut self, len: usize) -> usize {
+    pub(super) fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).unwrap_or(0)
     }
 
     /// A number from `low` to `high`, both included.
-    pub fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
     /// True `per_mille` times in a thousand.
-    pub fn chance(&mut self, per_mille: u32) -> bool {
+    pub(super) fn chance(&mut self, per_mille: u32) -> bool {
         self.below(1000) < u64::from(per_mille)
     }
 
     /// Random bytes.
-    pub fn fill(&mut self, bytes: &mut [u8]) {
+    pub(super) fn fill(&mut self, bytes: &mut [u8]) {
         for part in bytes.chunks_mut(8) {
             let word = self.next_u64().to_le_bytes();
             part.copy_from_slice(&word[..part.len()]);

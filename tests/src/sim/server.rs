@@ -26,66 +26,66 @@ const FOLD_CACHE_DOCUMENTS: usize = 3;
 const DROPS_EVERY: u32 = 5;
 
 /// The centre: a disk, and perhaps a process.
-pub struct Server {
+pub(super) struct Server {
     /// Its disk.
-    pub disk: Arc<FaultyChangeLog>,
+    pub(super) disk: Arc<FaultyChangeLog>,
     /// Its process.
-    pub running: Option<Running>,
+    pub(super) running: Option<Running>,
     /// Grows with every start.
-    pub life: u32,
+    pub(super) life: u32,
     /// How far its clock is off.
-    pub skew_ms: i64,
+    pub(super) skew_ms: i64,
     secrets: RootSecrets,
     random: Arc<Mutex<Rng>>,
 }
 
 /// What lives as long as the process.
-pub struct Running {
+pub(super) struct Running {
     /// Where sessions ask.
-    pub desk: Desk,
+    pub(super) desk: Desk,
     /// Tells sessions of growth.
-    pub hub: Arc<Hub>,
+    pub(super) hub: Arc<Hub>,
     /// Counts.
-    pub folder: Folder,
+    pub(super) folder: Folder,
     /// By connection.
-    pub sessions: BTreeMap<u64, Serving>,
+    pub(super) sessions: BTreeMap<u64, Serving>,
     /// Pushes that wait for a flush.
-    pub queue: VecDeque<Pushed>,
+    pub(super) queue: VecDeque<Pushed>,
     /// Pushes that are being flushed.
-    pub flushing: Vec<Pushed>,
+    pub(super) flushing: Vec<Pushed>,
     /// A page will be folded.
-    pub fold_planned: bool,
+    pub(super) fold_planned: bool,
 }
 
 /// A push on its way to the disk.
-pub struct Pushed {
+pub(super) struct Pushed {
     /// Its connection.
-    pub link: u64,
+    pub(super) link: u64,
     /// Its number there.
-    pub number: u64,
+    pub(super) number: u64,
     /// What it brings.
-    pub batch: LogBatch,
+    pub(super) batch: LogBatch,
 }
 
 /// A session with what its driver keeps.
-pub struct Serving {
+pub(super) struct Serving {
     /// The machine.
-    pub session: ServerSession,
+    pub(super) session: ServerSession,
     /// Of the last challenge.
-    pub nonce: Option<[u8; NONCE_BYTES]>,
+    pub(super) nonce: Option<[u8; NONCE_BYTES]>,
     /// What it follows.
-    pub subscription: Option<Subscription>,
+    pub(super) subscription: Option<Subscription>,
     /// What it wants counted.
-    pub wish: Wish,
+    pub(super) wish: Wish,
     /// Frames that wait until the session takes pushes.
-    pub held: VecDeque<ServerEvent>,
+    pub(super) held: VecDeque<ServerEvent>,
     /// It takes pushes.
-    pub opened: bool,
+    pub(super) opened: bool,
 }
 
 impl Serving {
     /// A new session.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             session: ServerSession::new(Catalog::shared()),
             nonce: None,
@@ -97,7 +97,7 @@ impl Serving {
     }
 
     /// Between the accepted HELLO and the first read of the log nothing else is taken from the socket.
-    pub fn is_opening(&self) -> bool {
+    pub(super) fn is_opening(&self) -> bool {
         self.session.principal().is_some() && !self.opened
     }
 }
@@ -110,7 +110,7 @@ impl Default for Serving {
 
 impl Server {
     /// A centre that was never started.
-    pub fn new(mut rng: Rng, planted: Option<Planted>) -> Self {
+    pub(super) fn new(mut rng: Rng, planted: Option<Planted>) -> Self {
         let (mut root, mut ticket) = ([0; 32], [0; 32]);
         rng.fill(&mut root);
         rng.fill(&mut ticket);
@@ -132,7 +132,7 @@ impl Server {
     }
 
     /// Starts the process on what is on the disk.
-    pub fn start(&mut self) -> Result<(), String> {
+    pub(super) fn start(&mut self) -> Result<(), String> {
         let catalog = Catalog::shared();
         let random = Arc::clone(&self.random);
         let fill: toso_server::trust::RandomSource = Arc::new(move |bytes| {
@@ -157,13 +157,13 @@ impl Server {
     }
 
     /// Everything up to here is counted.
-    pub fn counted(&self) -> Sequence {
+    pub(super) fn counted(&self) -> Sequence {
         self.running.as_ref().map_or(Sequence::ZERO, |running| running.folder.counted())
     }
 }
 
 /// A projector and its folder, as far as the records have it.
-pub fn folder(
+pub(super) fn folder(
     log: &Arc<dyn ChangeLog>,
     records: &Arc<dyn RecordStore>,
 ) -> Result<(Arc<Mutex<Projector>>, Folder), String> {

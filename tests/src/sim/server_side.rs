@@ -166,7 +166,8 @@ impl World {
         let planted = self.planted(Planted::AckBeforeFlush);
         let running = self.server.running.as_mut()?;
         let waiting: usize = running.queue.iter().chain(&running.flushing).map(|push| push.batch.items.len()).sum();
-        let through = Sequence(toso_store::ChangeLog::last(&*self.server.disk).0 + (waiting + batch.items.len()) as u64);
+        let through =
+            Sequence(toso_store::ChangeLog::last(&*self.server.disk).0 + (waiting + batch.items.len()) as u64);
         let early = AppendOutcome { first_new: None, new: 0, through };
         running.queue.push_back(Pushed { link, number, batch });
         self.flush();
@@ -370,7 +371,11 @@ impl World {
         }
         match self.server.start() {
             Ok(()) => {
-                self.note(&format!("the server starts, log at {}, counted {}", self.log_last().0, self.server.counted().0));
+                self.note(&format!(
+                    "the server starts, log at {}, counted {}",
+                    self.log_last().0,
+                    self.server.counted().0
+                ));
                 self.plan_fold();
             }
             Err(error) => self.fail("the server starts", error),

@@ -7,24 +7,22 @@ const TAIL_LINES: usize = 60;
 
 /// A trace.
 #[derive(Debug, Default)]
-pub struct Trace {
+pub(super) struct Trace {
     hasher: blake3::Hasher,
-    lines: u64,
     tail: VecDeque<String>,
     print: bool,
 }
 
 impl Trace {
     /// A trace; `print` shows every line as it happens.
-    pub fn new(print: bool) -> Self {
+    pub(super) fn new(print: bool) -> Self {
         Self { print, ..Self::default() }
     }
 
     /// Notes a line at a virtual time.
-    pub fn note(&mut self, at_ms: u64, text: &str) {
+    pub(super) fn note(&mut self, at_ms: u64, text: &str) {
         let line = format!("{:>9.3} {text}", at_ms as f64 / 1000.0);
         self.hasher.update(line.as_bytes()).update(b"\n");
-        self.lines += 1;
         if self.print {
             println!("{line}");
         }
@@ -35,22 +33,17 @@ impl Trace {
     }
 
     /// Takes bytes into the hash that would only clutter the lines.
-    pub fn absorb(&mut self, bytes: &[u8]) {
+    pub(super) fn absorb(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
     }
 
     /// The hash of everything so far.
-    pub fn hash(&self) -> String {
+    pub(super) fn hash(&self) -> String {
         self.hasher.finalize().to_hex()[..16].to_owned()
     }
 
-    /// How many lines there were.
-    pub fn lines(&self) -> u64 {
-        self.lines
-    }
-
     /// The last lines.
-    pub fn tail(&self) -> Vec<String> {
+    pub(super) fn tail(&self) -> Vec<String> {
         self.tail.iter().cloned().collect()
     }
 }

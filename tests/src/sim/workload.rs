@@ -43,9 +43,8 @@ impl World {
 
     fn choose(&mut self, number: usize, replica: &SharedReplica) -> Option<Wanted> {
         let documents = self.phones[number].disk.documents().ok()?;
-        let of_kind = |kind| -> Vec<(Scope, DocId)> {
-            documents.iter().copied().filter(|(_, doc)| doc.kind() == kind).collect()
-        };
+        let of_kind =
+            |kind| -> Vec<(Scope, DocId)> { documents.iter().copied().filter(|(_, doc)| doc.kind() == kind).collect() };
         let (teams, members) = (of_kind(DocKind::Team), of_kind(DocKind::Member));
         let any = |rng: &mut super::rng::Rng, list: &[(Scope, DocId)]| list.get(rng.index(list.len())).copied();
         match self.rng.below(100) {

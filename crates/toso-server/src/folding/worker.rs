@@ -172,6 +172,16 @@ impl Merging {
         Some(folded)
     }
 
+    /// Takes back what was merged of a page that will be folded again.
+    pub(super) fn undo(&mut self, rows: &[FoldedRow]) {
+        for row in rows {
+            self.cache.pop(&row.doc);
+            for (hash, _) in &row.quarantined {
+                self.skip.remove(hash);
+            }
+        }
+    }
+
     #[expect(clippy::type_complexity, reason = "one caller takes it apart at once")]
     fn merge(
         &self,
