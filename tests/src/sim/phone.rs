@@ -25,6 +25,8 @@ const DROPS_EVERY: u32 = 3;
 pub(super) struct Phone {
     /// Where the server says that it may work.
     pub(super) unit: UnitRef,
+    /// Its app was tampered with: it asks for another unit than its own, and its owner saves nothing.
+    pub(super) tampered: bool,
     /// Its role.
     pub(super) role: AccessRole,
     /// Its disk.
@@ -78,6 +80,7 @@ impl Phone {
         });
         Self {
             unit,
+            tampered: false,
             role,
             disk,
             replica: None,

@@ -12,7 +12,7 @@ use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
 use toso_wire::enrol::signed_enrol;
 use toso_wire::{decode, encode, hello_token};
 
-use super::world::{Event, Link, World};
+use super::world::{Event, Link, World, communes};
 
 /// A phone that was killed is switched on again within this time.
 const PHONE_OFF_MS_MAX: u64 = 20_000;
@@ -50,7 +50,7 @@ impl World {
                 server_url: invite.url,
                 server_id: trust.server(),
                 token: enrolment.token,
-                unit: enrolment.unit,
+                unit: if phone.tampered { communes()[1] } else { enrolment.unit },
                 role: enrolment.role.word().to_owned(),
             };
             credential.keep(replica.store()).map_err(|error| error.to_string())?;

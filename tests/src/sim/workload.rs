@@ -30,7 +30,8 @@ struct Wanted {
 impl World {
     pub(super) fn edit_somewhere(&mut self) {
         let number = self.rng.index(self.phones.len());
-        if let Some(replica) = self.phones[number].replica.clone()
+        if !self.phones[number].tampered
+            && let Some(replica) = self.phones[number].replica.clone()
             && let Some(wanted) = self.choose(number, &replica)
         {
             self.save(number, &replica, wanted);

@@ -16,6 +16,8 @@ use super::trace::Trace;
 
 /// The true time at which a run begins.
 const BEGIN_MS: u64 = 1_663_545_600_000;
+/// So often in a thousand one phone's app was tampered with.
+const TAMPERED_PER_MILLE: u32 = 300;
 /// Events after which a run is taken to go in circles.
 const EVENTS_MAX: u64 = 2_000_000;
 
@@ -131,6 +133,11 @@ impl World {
                 _ => (communes()[rng.index(3)], AccessRole::Recorder),
             };
             phones.push(Phone::new(unit, role, Rng::new(plan.seed, 100 + number as u64), plan.planted));
+        }
+        if rng.chance(TAMPERED_PER_MILLE) {
+            let mut phone = Phone::new(communes()[0], AccessRole::Recorder, Rng::new(plan.seed, 99), plan.planted);
+            phone.tampered = true;
+            phones.push(phone);
         }
         let server = Server::new(Rng::new(plan.seed, 1), plan.planted);
         let mut world = Self {
