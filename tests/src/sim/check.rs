@@ -13,7 +13,7 @@ use toso_store::{ChangeLog, ChunkStore as _, LogEntry, RecordStore};
 
 use super::model::Counts;
 use super::server::folder;
-use super::world::{Event, World, communes};
+use super::world::{Event, World, communes, covers};
 
 /// Virtual time within which everything must be delivered once nothing breaks any more: the longest back-off (5 min)
 /// after the longest wait a server may ask for (5 min), and time to exchange.
@@ -44,7 +44,7 @@ impl World {
                 .iter()
                 .find(|phone| phone.replica.as_ref().is_some_and(|replica| replica.device().id() == entry.author));
             if let Some(unit) = author.map(|phone| phone.unit)
-                && !self.covers(unit, entry.scope)
+                && !covers(unit, entry.scope)
             {
                 self.fail("devices write in their unit", format!("{} by a device of {unit}", entry.scope));
             }
@@ -90,10 +90,10 @@ impl World {
         let cursor = phone.disk.cursor(unit).unwrap_or_default();
         let verified = phone.verified.min(cursor);
         let documents = phone.disk.documents().unwrap_or_default();
-        let foreign = documents.iter().find(|(scope, _)| !self.covers(unit, *scope)).copied();
+        let foreign = documents.iter().find(|(scope, _)| !covers(unit, *scope)).copied();
         let missing = self.log_after(verified).into_iter().find(|entry| {
             entry.sequence <= cursor
-                && self.covers(unit, entry.scope)
+                && covers(unit, entry.scope)
                 && !phone.disk.contains(entry.item.doc, &entry.item.hash).unwrap_or(false)
         });
         self.phones[number].verified = cursor;
@@ -223,7 +223,7 @@ impl World {
         let unit = self.phones[number].unit;
         let wanted: BTreeSet<_> = log
             .iter()
-            .filter(|entry| self.covers(unit, entry.scope))
+            .filter(|entry| covers(unit, entry.scope))
             .map(|entry| (entry.item.doc, entry.item.hash))
             .collect();
         let disk = &self.phones[number].disk;
@@ -263,7 +263,7 @@ impl World {
 
     fn model_of(&self, unit: UnitRef) -> Option<Counts> {
         let mut sum = Counts::default();
-        for scope in communes().into_iter().filter(|scope| self.covers(unit, *scope)) {
+        for scope in communes().into_iter().filter(|scope| covers(unit, *scope)) {
             let counts = self.model.counts(scope)?;
             (sum.teams, sum.members) = (sum.teams + counts.teams, sum.members + counts.members);
         }
@@ -300,7 +300,7 @@ impl World {
                 self.fail("the figures are what people wrote", format!("{scope}: {teams}/{members}, {counts:?}"));
             }
         }
-        let holder = self.phones.iter().position(|phone| !phone.tampered && self.covers(phone.unit, scope));
+        let holder = self.phones.iter().position(|phone| !phone.tampered && covers(phone.unit, scope));
         let Some(replica) = holder.and_then(|number| self.phones[number].replica.clone()) else { return };
         let documents = self.model.documents(scope);
         let (Ok(teams), Ok(members)) = (replica.teams(), replica.members(None)) else { return };

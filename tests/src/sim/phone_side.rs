@@ -5,7 +5,6 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use toso_client::Credential;
-use toso_core::unit::UnitRef;
 use toso_server::trust::{EnrolRequest, INVITE_LIFE_MS_DEFAULT, InviteOrder};
 use toso_store::faulty::WriteFault;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
@@ -377,11 +376,6 @@ impl World {
             self.phones[number].inbox.push_back(ClientEvent::LocalEdit);
             self.pump_phone(number);
         }
-    }
-
-    /// The units that a phone may hold documents of.
-    pub(super) fn covers(&self, unit: UnitRef, scope: UnitRef) -> bool {
-        unit == scope || toso_catalog::Catalog::shared().covers(unit, scope)
     }
 }
 

@@ -191,7 +191,8 @@ impl World {
         if entry.scope != saved.scope {
             self.fail("a save stays in its commune", format!("{} in {}", entry.doc, entry.scope));
         }
-        let hash: String = entry.hash.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let [a, b, c, d, ..] = entry.hash.0;
+        let hash = format!("{:08x}", u32::from_be_bytes([a, b, c, d]));
         let fields: Vec<String> = saved.fields.iter().map(|(field, value)| format!("{field}={value}")).collect();
         self.note(&format!("phone {number} saves {hash} of {}: {}", entry.doc, fields.join(" ")));
         if returned {

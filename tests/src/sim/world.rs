@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use toso_catalog::Catalog;
 use toso_core::id::Sequence;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
@@ -112,6 +113,11 @@ pub struct World {
 /// The communes that people record in: two of one district, one of another list's number but the same district.
 pub(super) fn communes() -> [Scope; 3] {
     ["2022/00001", "2022/00004", "2022/00006"].map(|unit| unit.parse().expect("a unit of the list"))
+}
+
+/// True when a right over a unit covers a commune.
+pub(super) fn covers(unit: UnitRef, scope: Scope) -> bool {
+    unit == scope || Catalog::shared().covers(unit, scope)
 }
 
 /// The district above them.

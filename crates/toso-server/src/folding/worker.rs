@@ -150,12 +150,11 @@ impl Merging {
             quarantined: Vec::new(),
         };
         self.known.insert(doc);
-        let merged = match history {
-            Some(history) => self.merge(Document::new(doc), history),
-            None => {
-                let document = self.cache.pop(&doc).unwrap_or_else(|| Document::new(doc));
-                self.merge(document, entries)
-            }
+        let merged = if let Some(history) = history {
+            self.merge(Document::new(doc), history)
+        } else {
+            let document = self.cache.pop(&doc).unwrap_or_else(|| Document::new(doc));
+            self.merge(document, entries)
         };
         match merged {
             Ok((document, row, quarantined)) => {
