@@ -127,19 +127,21 @@ impl World {
             }
             ServerEffect::Open { ref interests, .. } => {
                 let principal = serving.session.principal()?;
-                let units: Vec<_> = interests.iter().map(|(unit, _)| *unit).collect();
+                let units: Vec<_> = interests.iter().map(|interest| interest.unit).collect();
                 serving.subscription = Some(running.hub.subscribe(principal.device, &units));
                 let wait = self.rng.below(READ_MS_MAX);
                 self.after(wait, Event::Answered { link, life, effect });
                 None
             }
-            ServerEffect::ReadPage { .. } => {
+            ServerEffect::ReadPage { .. } | ServerEffect::ReadElements { .. } | ServerEffect::ReadWanted { .. } => {
                 let wait = self.rng.below(READ_MS_MAX);
                 self.after(wait, Event::Answered { link, life, effect });
                 None
             }
-            ServerEffect::ReadTotals(_) => running.desk.answer(&effect).ok().flatten(),
-            ServerEffect::Append { number, scope, author, items } => {
+            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } => {
+                running.desk.answer(&effect).ok().flatten()
+            }
+            ServerEffect::Append { number, scope, author, items, .. } => {
                 let batch = desk::batch(scope, author, items, now);
                 self.append(link, number, batch)
             }
