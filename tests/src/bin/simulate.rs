@@ -26,12 +26,11 @@ struct Order {
 }
 
 fn main() -> ExitCode {
-    match order(std::env::args().skip(1)) {
-        Some(order) => obey(&order),
-        None => {
-            eprint!("{USAGE}");
-            ExitCode::from(2)
-        }
+    if let Some(order) = order(std::env::args().skip(1)) {
+        obey(&order)
+    } else {
+        eprint!("{USAGE}");
+        ExitCode::from(2)
     }
 }
 

@@ -19,12 +19,15 @@ const HAMLETS: u64 = 4;
 /// Milliseconds of a year.
 const YEAR_MS: i64 = 365 * 24 * 3600 * 1000;
 
+/// How a save is made.
+type Make = Box<dyn FnOnce(&SharedReplica) -> Result<(), ReplicaError>>;
+
 /// A save that is about to be made.
 struct Wanted {
     scope: Scope,
     doc: Option<DocId>,
     fields: Vec<(&'static str, String)>,
-    make: Box<dyn FnOnce(&SharedReplica) -> Result<(), ReplicaError>>,
+    make: Make,
 }
 
 impl World {
