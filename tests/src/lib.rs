@@ -12,6 +12,7 @@ pub mod load;
 pub mod power;
 pub mod proxy;
 pub mod server;
+pub mod sim;
 pub mod small_disk;
 pub mod soak;
 pub mod trace;

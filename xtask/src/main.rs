@@ -8,6 +8,7 @@ mod ci;
 mod long_run;
 mod main_job;
 mod scan;
+mod simulate;
 mod tidy;
 mod tree;
 
@@ -30,6 +31,8 @@ Tasks:
           was lost: nothing. A dozen kills are part of ci.
   soak    A steady load with random kills on a release build (--minutes N, 10 by default; --devices D, 200), a line of
           figures every 30 s, and a verdict: does anything grow?
+  simulate
+          The whole system under simulation: --seeds N, --from S, --minutes M; --seed S --trace replays one.
   help    This text (also --help, -h).
 
 Exit codes: 0 all is well, 1 something failed, 2 wrong usage.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         ["tidy"] => run_tidy(),
         ["kills", options @ ..] => long_run::kills(options),
         ["soak", options @ ..] => long_run::soak(options),
+        ["simulate", rest @ ..] => simulate::run(rest),
         ["help" | "--help" | "-h"] | ["ci" | "tidy", "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

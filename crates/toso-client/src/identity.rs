@@ -81,7 +81,7 @@ impl std::fmt::Debug for Device {
 pub type RandomSource = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
 /// Fills from the system's generator. A system that cannot give any cannot keep a secret either.
-pub fn system_random(bytes: &mut [u8]) {
+pub(crate) fn system_random(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system gives random bytes");
 }
 

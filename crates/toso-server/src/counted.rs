@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use toso_core::id::Sequence;
+use toso_sync::ServerEvent;
 
 /// What one session wants counted, and what it has been told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,6 +19,19 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// Up to where a session cares once it has been told this: what a phone pulled or pushed it wants counted.
+    pub fn concern(event: &ServerEvent) -> Sequence {
+        match event {
+            ServerEvent::Opened(opened) => opened.interests.iter().map(|interest| interest.last).max(),
+            ServerEvent::Appended { outcome: Ok(outcome), .. } => Some(outcome.through),
+            ServerEvent::Grew { through, .. } => Some(*through),
+            // A page moves the phone's cursor to its end, past what other units got; a receipt counts up to the cursor.
+            ServerEvent::Page(page) => Some(page.through),
+            _ => None,
+        }
+        .unwrap_or_default()
+    }
+
     /// The session cares about everything up to `target`. Returns what it is to be told now, when it cares about more
     /// than it knows and there is something new to tell.
     pub fn raise(&mut self, target: Sequence, current: Sequence) -> Option<Sequence> {
@@ -93,7 +107,24 @@ impl Counted {
 mod tests {
     use std::sync::Arc;
 
+    use toso_sync::PageRead;
+
     use super::*;
+
+    /// A phone's cursor comes to lie behind changes of other units that are not counted yet, and nothing more happens in
+    /// its own: it still must hear once it is counted up to there, or its records stay "received" for ever.
+    #[test]
+    fn a_page_that_ends_past_the_units_own_changes_is_awaited_to_its_end() {
+        let unit = "2022/00001".parse().unwrap();
+        let mut wish = Wish::default();
+        let grew = ServerEvent::Grew { unit, through: Sequence(5) };
+        assert_eq!(wish.raise(Wish::concern(&grew), Sequence(4)), Some(Sequence(4)));
+        let page = PageRead { unit, entries: Vec::new(), through: Sequence(7), more: false };
+        assert_eq!(wish.raise(Wish::concern(&ServerEvent::Page(page)), Sequence(6)), Some(Sequence(6)));
+        assert_eq!(wish.awaited(Sequence(6)), Some(Sequence(7)));
+        assert_eq!(wish.raise(Sequence::ZERO, Sequence(8)), Some(Sequence(8)));
+        assert_eq!(wish.awaited(Sequence(8)), None);
+    }
 
     #[tokio::test]
     async fn only_those_are_woken_whose_sequence_is_reached() {

@@ -101,27 +101,23 @@ impl Driver {
     pub(crate) fn take(&mut self, done: Done) {
         match done {
             Done::Event(event) => {
-                let found = match &event {
-                    ServerEvent::Opened(opened) => opened.interests.iter().map(|interest| interest.last).max(),
-                    _ => None,
-                };
+                let concern = Wish::concern(&event);
                 self.opened |= matches!(event, ServerEvent::Opened(_));
                 self.feed(event);
-                self.want_counted(found.unwrap_or_default());
+                self.want_counted(concern);
             }
             Done::Appended(event) => {
                 self.appends = self.appends.saturating_sub(1);
-                let through = match &event {
-                    ServerEvent::Appended { outcome: Ok(outcome), .. } => outcome.through,
-                    _ => Sequence::ZERO,
-                };
+                let concern = Wish::concern(&event);
                 self.feed(event);
-                self.want_counted(through);
+                self.want_counted(concern);
             }
             Done::News(HubNews::Grew(grown)) => {
                 for (unit, through) in grown {
-                    self.feed(ServerEvent::Grew { unit, through });
-                    self.want_counted(through);
+                    let event = ServerEvent::Grew { unit, through };
+                    let concern = Wish::concern(&event);
+                    self.feed(event);
+                    self.want_counted(concern);
                 }
             }
             Done::News(HubNews::Revoked) => self.revoke(),

@@ -1,7 +1,7 @@
 //! Folding without threads: one page at a time, whenever its owner asks. A simulation drives this; the threads use the
 //! same merging and the same applying.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -55,24 +55,25 @@ impl Folder {
         for entry in page.entries {
             documents.entry(entry.item.doc).or_default().push(entry);
         }
-        let histories = self.histories(&documents, through)?;
-        let rows = documents
-            .iter()
-            .filter_map(|(doc, entries)| self.merging.fold(*doc, entries, histories.get(doc).map(Vec::as_slice)))
-            .collect();
+        let mut rows = Vec::with_capacity(documents.len());
+        for (doc, entries) in &documents {
+            // Asked here and not for the page at once: merging one document may push another out of memory.
+            let history = if self.merging.wants_history(*doc) {
+                match self.merging.history(*doc, through) {
+                    Ok(history) => Some(history),
+                    Err(error) => {
+                        self.merging.undo(&rows);
+                        return Err(error);
+                    }
+                }
+            } else {
+                None
+            };
+            rows.extend(self.merging.fold(*doc, entries, history.as_deref()));
+        }
         self.read_to = through;
         self.applying.apply(rows, through, newest, |_| {});
         Ok(Some(through))
-    }
-
-    /// What has to be read again, before anything is merged, so that a failed read leaves nothing half done.
-    fn histories(
-        &self,
-        documents: &BTreeMap<DocId, Vec<LogEntry>>,
-        through: Sequence,
-    ) -> Result<HashMap<DocId, Vec<LogEntry>>, StoreError> {
-        let wanted = documents.keys().filter(|doc| self.merging.wants_history(**doc));
-        wanted.map(|doc| Ok((*doc, self.merging.history(*doc, through)?))).collect()
     }
 }
 

@@ -150,12 +150,11 @@ impl Merging {
             quarantined: Vec::new(),
         };
         self.known.insert(doc);
-        let merged = match history {
-            Some(history) => self.merge(Document::new(doc), history),
-            None => {
-                let document = self.cache.pop(&doc).unwrap_or_else(|| Document::new(doc));
-                self.merge(document, entries)
-            }
+        let merged = if let Some(history) = history {
+            self.merge(Document::new(doc), history)
+        } else {
+            let document = self.cache.pop(&doc).unwrap_or_else(|| Document::new(doc));
+            self.merge(document, entries)
         };
         match merged {
             Ok((document, row, quarantined)) => {
@@ -170,6 +169,16 @@ impl Merging {
         }
         self.skip.extend(folded.quarantined.iter().map(|(hash, _)| *hash));
         Some(folded)
+    }
+
+    /// Takes back what was merged of a page that will be folded again.
+    pub(super) fn undo(&mut self, rows: &[FoldedRow]) {
+        for row in rows {
+            self.cache.pop(&row.doc);
+            for (hash, _) in &row.quarantined {
+                self.skip.remove(hash);
+            }
+        }
     }
 
     #[expect(clippy::type_complexity, reason = "one caller takes it apart at once")]

@@ -1,0 +1,136 @@
+//! A simulated phone: the real replica on a simulated disk, the real session machine, and what surrounds them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use toso_client::{Credential, Replica, ReplicaError, ReplicaOptions};
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DocId, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::UnitRef;
+use toso_store::ChunkStore;
+use toso_store::faulty::{ChunkDefect, FaultyChunkStore};
+use toso_sync::{AccessRole, Backoff, ClientEvent, ClientSession};
+
+use super::model::Saved;
+use super::plan::Planted;
+use super::rng::Rng;
+
+/// A phone drops every so many pulled pages' last chunk, when that bug is planted.
+const DROPS_EVERY: u32 = 3;
+
+/// A phone.
+pub(super) struct Phone {
+    /// Where the server says that it may work.
+    pub(super) unit: UnitRef,
+    /// Its app was tampered with: it asks for another unit than its own, and its owner saves nothing.
+    pub(super) tampered: bool,
+    /// Its role.
+    pub(super) role: AccessRole,
+    /// Its disk.
+    pub(super) disk: Arc<FaultyChunkStore>,
+    /// The app; `None` while it is not running.
+    pub(super) replica: Option<Arc<Replica>>,
+    /// What enrolment gave.
+    pub(super) credential: Option<Credential>,
+    /// Grows with every start; what belongs to an earlier life is void.
+    pub(super) life: u32,
+    /// The phone's clock.
+    pub(super) clock: Arc<AtomicU64>,
+    /// How far the clock is off.
+    pub(super) skew_ms: i64,
+    /// Where the replica's random bytes come from.
+    pub(super) random: Arc<Mutex<Rng>>,
+    /// Its connection and session.
+    pub(super) session: Option<(u64, ClientSession)>,
+    /// What has arrived and is not handled yet, since the disk is busy.
+    pub(super) inbox: VecDeque<ClientEvent>,
+    /// The disk is busy until then.
+    pub(super) busy_until: u64,
+    /// When to dial again.
+    pub(super) backoff: Backoff,
+    /// No network until then.
+    pub(super) no_network_until: u64,
+    /// The session said that everything is exchanged and counted.
+    pub(super) counted: bool,
+    /// The outbox number up to which saves are known.
+    pub(super) outbox_seen: u64,
+    /// Saves whose call returned.
+    pub(super) returned: BTreeSet<(DocId, ChangeHash)>,
+    /// A save whose call failed; it may be on the disk all the same.
+    pub(super) unanswered: Option<Saved>,
+    /// Acknowledged saves.
+    pub(super) acked: BTreeSet<(DocId, ChangeHash)>,
+    /// The cursor up to which the phone's data were checked.
+    pub(super) verified: Sequence,
+    /// The commits at the last check.
+    pub(super) checked_commits: u64,
+}
+
+impl Phone {
+    /// A phone that was never switched on.
+    pub(super) fn new(unit: UnitRef, role: AccessRole, random: Rng, planted: Option<Planted>) -> Self {
+        let disk = Arc::new(FaultyChunkStore::new());
+        disk.set_defect(match planted {
+            Some(Planted::CursorBeforeData) => Some(ChunkDefect::CursorsFirst),
+            Some(Planted::PhoneDropsChunks) => Some(ChunkDefect::DropsChunks(DROPS_EVERY)),
+            _ => None,
+        });
+        Self {
+            unit,
+            tampered: false,
+            role,
+            disk,
+            replica: None,
+            credential: None,
+            life: 0,
+            clock: Arc::default(),
+            skew_ms: 0,
+            random: Arc::new(Mutex::new(random)),
+            session: None,
+            inbox: VecDeque::new(),
+            busy_until: 0,
+            backoff: Backoff::default(),
+            no_network_until: 0,
+            counted: false,
+            outbox_seen: 0,
+            returned: BTreeSet::new(),
+            unanswered: None,
+            acked: BTreeSet::new(),
+            verified: Sequence::ZERO,
+            checked_commits: 0,
+        }
+    }
+
+    /// Starts the app on what is on the disk.
+    pub(super) fn start(&mut self) -> Result<(), ReplicaError> {
+        self.disk.reopen();
+        self.life += 1;
+        let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
+        let options = ReplicaOptions {
+            clock: Arc::new(move || TimestampMs(clock.load(Ordering::Relaxed))),
+            document_cache: 4,
+            random: Arc::new(move |bytes| random.lock().fill(bytes)),
+        };
+        self.replica = Some(Arc::new(Replica::open(Arc::clone(&self.disk) as Arc<dyn ChunkStore>, &options)?));
+        self.verified = Sequence::ZERO;
+        Ok(())
+    }
+
+    /// The process is gone.
+    pub(super) fn kill(&mut self) {
+        self.replica = None;
+        self.session = None;
+        self.inbox.clear();
+        self.busy_until = 0;
+        self.life += 1;
+        self.counted = false;
+    }
+
+    /// Sets the clock by the true time.
+    pub(super) fn tick(&self, true_ms: u64) {
+        self.clock.store(true_ms.saturating_add_signed(self.skew_ms), Ordering::Relaxed);
+    }
+}

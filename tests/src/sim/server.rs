@@ -1,0 +1,178 @@
+//! The simulated centre: the real desk, hub, folder and session machines on a simulated disk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use toso_catalog::Catalog;
+use toso_core::id::Sequence;
+use toso_projection::Projector;
+use toso_server::Desk;
+use toso_server::counted::Wish;
+use toso_server::folding::{Folder, Loaded};
+use toso_server::hub::{Hub, Subscription};
+use toso_server::trust::{NONCE_BYTES, RootSecrets, Trust};
+use toso_store::faulty::{FaultyChangeLog, LogDefect};
+use toso_store::{ChangeLog, LogBatch, RecordStore};
+use toso_sync::{ServerEvent, ServerSession};
+
+use super::plan::Planted;
+use super::rng::Rng;
+
+/// Documents that folding keeps in memory: few, so that it often has to read them again.
+const FOLD_CACHE_DOCUMENTS: usize = 3;
+/// The server's disk drops the last chunk of every so many batches, when that bug is planted.
+const DROPS_EVERY: u32 = 5;
+
+/// The centre: a disk, and perhaps a process.
+pub(super) struct Server {
+    /// Its disk.
+    pub(super) disk: Arc<FaultyChangeLog>,
+    /// Its process.
+    pub(super) running: Option<Running>,
+    /// Grows with every start.
+    pub(super) life: u32,
+    /// How far its clock is off.
+    pub(super) skew_ms: i64,
+    secrets: RootSecrets,
+    random: Arc<Mutex<Rng>>,
+}
+
+/// What lives as long as the process.
+pub(super) struct Running {
+    /// Where sessions ask.
+    pub(super) desk: Desk,
+    /// Tells sessions of growth.
+    pub(super) hub: Arc<Hub>,
+    /// Counts.
+    pub(super) folder: Folder,
+    /// By connection.
+    pub(super) sessions: BTreeMap<u64, Serving>,
+    /// Pushes that wait for a flush.
+    pub(super) queue: VecDeque<Pushed>,
+    /// Pushes that are being flushed.
+    pub(super) flushing: Vec<Pushed>,
+    /// A page will be folded.
+    pub(super) fold_planned: bool,
+}
+
+/// A push on its way to the disk.
+pub(super) struct Pushed {
+    /// Its connection.
+    pub(super) link: u64,
+    /// Its number there.
+    pub(super) number: u64,
+    /// What it brings.
+    pub(super) batch: LogBatch,
+}
+
+/// A session with what its driver keeps.
+pub(super) struct Serving {
+    /// The machine.
+    pub(super) session: ServerSession,
+    /// Of the last challenge.
+    pub(super) nonce: Option<[u8; NONCE_BYTES]>,
+    /// What it follows.
+    pub(super) subscription: Option<Subscription>,
+    /// What it wants counted.
+    pub(super) wish: Wish,
+    /// Frames that wait until the session takes pushes.
+    pub(super) held: VecDeque<ServerEvent>,
+    /// It takes pushes.
+    pub(super) opened: bool,
+}
+
+impl Serving {
+    /// A new session.
+    pub(super) fn new() -> Self {
+        Self {
+            session: ServerSession::new(Catalog::shared()),
+            nonce: None,
+            subscription: None,
+            wish: Wish::default(),
+            held: VecDeque::new(),
+            opened: false,
+        }
+    }
+
+    /// Between the accepted HELLO and the first read of the log nothing else is taken from the socket.
+    pub(super) fn is_opening(&self) -> bool {
+        self.session.principal().is_some() && !self.opened
+    }
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Server {
+    /// A centre that was never started.
+    pub(super) fn new(mut rng: Rng, planted: Option<Planted>) -> Self {
+        let (mut root, mut ticket) = ([0; 32], [0; 32]);
+        rng.fill(&mut root);
+        rng.fill(&mut ticket);
+        let disk = Arc::new(FaultyChangeLog::new());
+        disk.set_defect(match planted {
+            Some(Planted::LostIdentities) => Some(LogDefect::ForgetsIdentities),
+            Some(Planted::ServerDropsChunks) => Some(LogDefect::DropsChunks(DROPS_EVERY)),
+            _ => None,
+        });
+        Self {
+            disk,
+            running: None,
+            life: 0,
+            skew_ms: 0,
+            // The one limit by a real clock: out of reach, so that a busy machine changes nothing.
+            secrets: RootSecrets { root, ticket, token_time_max: Duration::from_secs(3600) },
+            random: Arc::new(Mutex::new(rng)),
+        }
+    }
+
+    /// Starts the process on what is on the disk.
+    pub(super) fn start(&mut self) -> Result<(), String> {
+        let catalog = Catalog::shared();
+        let random = Arc::clone(&self.random);
+        let fill: toso_server::trust::RandomSource = Arc::new(move |bytes| {
+            random.lock().fill(bytes);
+            Ok(())
+        });
+        let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) =
+            (Arc::clone(&self.disk) as _, Arc::clone(&self.disk) as _);
+        let trust = Trust::with_keys(&self.secrets, Arc::clone(&records), fill).map_err(|error| error.to_string())?;
+        let (projector, folder) = folder(&log, &records)?;
+        self.life += 1;
+        self.running = Some(Running {
+            desk: Desk::new(catalog, trust, log, projector),
+            hub: Arc::new(Hub::new(catalog)),
+            folder,
+            sessions: BTreeMap::new(),
+            queue: VecDeque::new(),
+            flushing: Vec::new(),
+            fold_planned: false,
+        });
+        Ok(())
+    }
+
+    /// Everything up to here is counted.
+    pub(super) fn counted(&self) -> Sequence {
+        self.running.as_ref().map_or(Sequence::ZERO, |running| running.folder.counted())
+    }
+}
+
+/// A projector and its folder, as far as the records have it.
+pub(super) fn folder(
+    log: &Arc<dyn ChangeLog>,
+    records: &Arc<dyn RecordStore>,
+) -> Result<(Arc<Mutex<Projector>>, Folder), String> {
+    let catalog = Catalog::shared();
+    let mut projector = Projector::new(catalog);
+    let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog));
+    let loaded = loaded.map_err(|error| error.to_string())?;
+    let projector = Arc::new(Mutex::new(projector));
+    let folder =
+        Folder::new(Arc::clone(log), Arc::clone(records), Arc::clone(&projector), loaded, FOLD_CACHE_DOCUMENTS);
+    Ok((projector, folder))
+}

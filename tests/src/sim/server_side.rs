@@ -1,0 +1,390 @@
+//! What happens at the centre: upgrades, frames, effects, group commits, folding, and the end of its process.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use toso_core::id::Sequence;
+use toso_core::unit::{UnitList, UnitRef};
+use toso_server::counted::Wish;
+use toso_server::desk;
+use toso_server::hub::HubNews;
+use toso_server::log_writer::{GROUP_BATCHES_MAX, append_group};
+use toso_store::LogBatch;
+use toso_store::faulty::WriteFault;
+use toso_sync::{AppendOutcome, ServerEffect, ServerEvent};
+use toso_wire::{Frame, decode, encode, hello_from_token};
+
+use super::plan::Planted;
+use super::server::{Pushed, Serving};
+use super::world::{Event, World};
+
+/// The longest read of the server's log.
+const READ_MS_MAX: u64 = 40;
+/// The longest wait for a page to be folded.
+const FOLD_MS_MAX: u64 = 600;
+/// The longest that the server is away after a crash.
+const SERVER_OFF_MS_MAX: u64 = 15_000;
+
+impl World {
+    pub(super) fn on_upgrade(&mut self, link: u64, token: &str) {
+        if !self.links.get(&link).is_some_and(|open| open.alive) {
+            return;
+        }
+        let sessions_max = self.weather.sessions_max;
+        let healing = self.healing;
+        let Some(running) = &mut self.server.running else { return self.cut(link) };
+        if running.sessions.len() >= sessions_max && !healing {
+            let delay_ms = self.rng.between(5_000, 35_000);
+            self.count("upgrades shed");
+            let at = self.arrival(link, false);
+            return self.at(at, Event::Refused { link, delay_ms });
+        }
+        match hello_from_token(token) {
+            Ok(hello) => {
+                running.sessions.insert(link, Serving::new());
+                let at = self.arrival(link, false);
+                self.at(at, Event::Accepted { link });
+                self.serve(link, ServerEvent::Frame(Frame::Hello(hello)));
+            }
+            Err(error) => self.fail("frames can be read", error.to_string()),
+        }
+    }
+
+    pub(super) fn on_up(&mut self, link: u64, bytes: &[u8]) {
+        if !self.links.get(&link).is_some_and(|open| open.alive) {
+            return;
+        }
+        let event = match decode(bytes) {
+            Ok(frame) => ServerEvent::Frame(frame),
+            Err(error) => return self.fail("frames can be read", error.to_string()),
+        };
+        let Some(running) = &mut self.server.running else { return };
+        let Some(serving) = running.sessions.get_mut(&link) else { return };
+        serving.held.push_back(event);
+        self.take_held(link);
+    }
+
+    /// Frames that came while the session was opening.
+    fn take_held(&mut self, link: u64) {
+        loop {
+            let serving = self.server.running.as_mut().and_then(|running| running.sessions.get_mut(&link));
+            let Some(event) = serving.filter(|serving| !serving.is_opening()).and_then(|s| s.held.pop_front()) else {
+                return;
+            };
+            self.serve(link, event);
+        }
+    }
+
+    pub(super) fn drop_serving(&mut self, link: u64) {
+        if let Some(running) = &mut self.server.running {
+            running.sessions.remove(&link);
+        }
+    }
+
+    /// One event into a session, and everything that follows from it at once.
+    pub(super) fn serve(&mut self, link: u64, event: ServerEvent) {
+        let mut ready = VecDeque::from([event]);
+        while let Some(event) = ready.pop_front() {
+            let now = self.server_now();
+            let concern = Wish::concern(&event);
+            let Some(running) = &mut self.server.running else { return };
+            let Some(serving) = running.sessions.get_mut(&link) else { return };
+            serving.opened |= matches!(event, ServerEvent::Opened(_));
+            for effect in serving.session.handle(now, event) {
+                if self.server_may_die() {
+                    return;
+                }
+                if let Some(answer) = self.do_for(link, effect) {
+                    ready.push_back(answer);
+                }
+            }
+            self.want_counted(link, concern, &mut ready);
+        }
+    }
+
+    /// As the server's driver does: what the session cares about, told once it is counted.
+    fn want_counted(&mut self, link: u64, target: Sequence, ready: &mut VecDeque<ServerEvent>) {
+        let Some(running) = &mut self.server.running else { return };
+        let current = running.folder.counted();
+        let Some(serving) = running.sessions.get_mut(&link) else { return };
+        if let Some(told) = serving.wish.raise(target, current) {
+            ready.push_back(ServerEvent::Counted(told));
+        }
+    }
+
+    fn do_for(&mut self, link: u64, effect: ServerEffect) -> Option<ServerEvent> {
+        let (now, life) = (self.server_now(), self.server.life);
+        let everyone_may = self.planted(Planted::EveryoneMayAll);
+        let running = self.server.running.as_mut()?;
+        let serving = running.sessions.get_mut(&link)?;
+        match effect {
+            ServerEffect::Authenticate(proof) => {
+                let mut answer = running.desk.authenticate(&proof, &mut serving.nonce, now);
+                if let (Ok(authenticated), true) = (&mut answer, everyone_may) {
+                    authenticated.principal.unit = UnitRef::country(UnitList::L2022);
+                }
+                Some(ServerEvent::Authenticated(answer))
+            }
+            ServerEffect::Open { ref interests, .. } => {
+                let principal = serving.session.principal()?;
+                let units: Vec<_> = interests.iter().map(|interest| interest.unit).collect();
+                serving.subscription = Some(running.hub.subscribe(principal.device, &units));
+                let wait = self.rng.below(READ_MS_MAX);
+                self.after(wait, Event::Answered { link, life, effect });
+                None
+            }
+            ServerEffect::ReadPage { .. } | ServerEffect::ReadElements { .. } | ServerEffect::ReadWanted { .. } => {
+                let wait = self.rng.below(READ_MS_MAX);
+                self.after(wait, Event::Answered { link, life, effect });
+                None
+            }
+            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } => {
+                running.desk.answer(&effect).ok().flatten()
+            }
+            ServerEffect::Append { number, scope, author, items, .. } => {
+                let batch = desk::batch(scope, author, items, now);
+                self.append(link, number, batch)
+            }
+            ServerEffect::Send(frame) => {
+                self.send_down(link, &encode(&frame), frame.name());
+                None
+            }
+            ServerEffect::CountRefusal(_) => None,
+            ServerEffect::Close => {
+                running.sessions.remove(&link);
+                // What was sent still arrives; the end of the connection after it.
+                let at = self.arrival(link, false);
+                self.at(at + 1, Event::PhoneNotices { link });
+                None
+            }
+            other => {
+                self.fail("the driver knows every effect", format!("{other:?}"));
+                None
+            }
+        }
+    }
+
+    fn append(&mut self, link: u64, number: u64, batch: LogBatch) -> Option<ServerEvent> {
+        let planted = self.planted(Planted::AckBeforeFlush);
+        let running = self.server.running.as_mut()?;
+        let waiting: usize = running.queue.iter().chain(&running.flushing).map(|push| push.batch.items.len()).sum();
+        let through =
+            Sequence(toso_store::ChangeLog::last(&*self.server.disk).0 + (waiting + batch.items.len()) as u64);
+        let early = AppendOutcome { first_new: None, new: 0, through };
+        running.queue.push_back(Pushed { link, number, batch });
+        self.flush();
+        planted.then_some(ServerEvent::Appended { number, outcome: Ok(early) })
+    }
+
+    /// Whatever has queued up goes to the disk together; what comes meanwhile rides the next.
+    fn flush(&mut self) {
+        let Some(running) = &mut self.server.running else { return };
+        if !running.flushing.is_empty() || running.queue.is_empty() {
+            return;
+        }
+        let count = running.queue.len().min(GROUP_BATCHES_MAX);
+        running.flushing = running.queue.drain(..count).collect();
+        let life = self.server.life;
+        let wait = self.rng.below(self.weather.flush_ms_max) + 1;
+        self.note(&format!("the log flushes {count} batches"));
+        self.after(wait, Event::Flushed { life });
+    }
+
+    pub(super) fn on_flushed(&mut self, life: u32) {
+        if self.server.life != life || self.server_may_die() {
+            return;
+        }
+        if self.chance(self.weather.server_disk_per_mille) {
+            let fault = [WriteFault::Full, WriteFault::Lost, WriteFault::Unanswered][self.rng.index(3)];
+            self.server.disk.fail_next(fault);
+            self.count("server writes failed");
+        }
+        let Some(running) = &mut self.server.running else { return };
+        let pushed = std::mem::take(&mut running.flushing);
+        let batches: Vec<LogBatch> = pushed.iter().map(|push| push.batch.clone()).collect();
+        let outcomes = append_group(&*self.server.disk, &batches);
+        let mut grown = false;
+        for (push, outcome) in pushed.iter().zip(&outcomes) {
+            if let Ok(appended) = outcome
+                && let Some(first) = appended.first_new
+            {
+                running.hub.grew(push.batch.scope, Sequence(first.0 + appended.new as u64 - 1));
+                grown = true;
+            }
+        }
+        let links: Vec<u64> = running.sessions.keys().copied().collect();
+        self.note(&format!("flushed {} batches, log at {}", pushed.len(), self.log_last().0));
+        for (push, outcome) in pushed.into_iter().zip(outcomes) {
+            if self.planted(Planted::AckBeforeFlush) {
+                continue;
+            }
+            self.serve(push.link, ServerEvent::Appended { number: push.number, outcome: outcome.map(desk::outcome) });
+        }
+        if grown {
+            for link in links {
+                let wait = self.rng.below(5);
+                self.after(wait, Event::News { link, life });
+            }
+            self.plan_fold();
+        }
+        if self.server.disk.is_poisoned() {
+            // An operator restarts it.
+            return self.crash_server("its disk refuses writes");
+        }
+        self.flush();
+    }
+
+    fn plan_fold(&mut self) {
+        let life = self.server.life;
+        let Some(running) = &mut self.server.running else { return };
+        if !std::mem::replace(&mut running.fold_planned, true) {
+            let wait = self.rng.below(FOLD_MS_MAX);
+            self.after(wait, Event::Fold { life });
+        }
+    }
+
+    pub(super) fn on_fold(&mut self, life: u32) {
+        if self.server.life != life || self.server_may_die() {
+            return;
+        }
+        let Some(running) = &mut self.server.running else { return };
+        running.fold_planned = false;
+        match running.folder.fold_page() {
+            Ok(Some(counted)) => {
+                let links: Vec<u64> = running.sessions.keys().copied().collect();
+                self.note(&format!("counted up to {}", counted.0));
+                for link in links {
+                    let mut ready = VecDeque::new();
+                    self.want_counted(link, Sequence::ZERO, &mut ready);
+                    for event in ready {
+                        self.serve(link, event);
+                    }
+                }
+                if counted < self.log_last() {
+                    self.plan_fold();
+                }
+            }
+            Ok(None) => {}
+            Err(error) => self.fail("folding reads the log", error.to_string()),
+        }
+    }
+
+    pub(super) fn on_answered(&mut self, link: u64, life: u32, effect: &ServerEffect) {
+        if self.server.life != life || self.server_may_die() {
+            return;
+        }
+        let foreign = self.planted(Planted::ForeignPages);
+        let Some(running) = self.server.running.as_ref().filter(|running| running.sessions.contains_key(&link)) else {
+            return;
+        };
+        let answer = match effect {
+            ServerEffect::ReadPage { unit, after } if foreign => {
+                running.desk.read_page(UnitRef::country(UnitList::L2022), *after).map(|mut page| {
+                    page.unit = *unit;
+                    Some(ServerEvent::Page(page))
+                })
+            }
+            other => running.desk.answer(other),
+        };
+        match answer {
+            Ok(Some(event)) => {
+                self.serve(link, event);
+                self.take_held(link);
+            }
+            Ok(None) => self.fail("the desk answers reads", format!("{effect:?}")),
+            Err(error) => self.fail("the desk answers reads", error.to_string()),
+        }
+    }
+
+    pub(super) fn on_news(&mut self, link: u64, life: u32) {
+        if self.server.life != life {
+            return;
+        }
+        let serving = self.server.running.as_ref().and_then(|running| running.sessions.get(&link));
+        let Some(subscription) = serving.and_then(|serving| serving.subscription.as_ref()) else { return };
+        let ready = {
+            let mut news = std::pin::pin!(subscription.news());
+            match news.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(HubNews::Grew(grown)) => grown,
+                _ => Vec::new(),
+            }
+        };
+        for (unit, through) in ready {
+            self.serve(link, ServerEvent::Grew { unit, through });
+        }
+    }
+
+    fn send_down(&mut self, link: u64, bytes: &[u8], name: &str) {
+        self.trace.absorb(bytes);
+        if !self.links.get(&link).is_some_and(|open| open.alive) {
+            return;
+        }
+        self.note(&format!("link {link} down {name} of {} bytes", bytes.len()));
+        if self.cut_within_frame(link) {
+            return;
+        }
+        let at = self.arrival(link, false);
+        self.at(at, Event::Down { link, bytes: bytes.to_vec() });
+    }
+
+    fn server_may_die(&mut self) -> bool {
+        // Its boundaries are crossed for all phones, so each crossing is less likely to be the last.
+        let dies = self.weather.kill_per_mille > 0 && self.chance(1) && self.chance(150);
+        if dies {
+            self.crash_server("between two effects");
+        }
+        dies
+    }
+
+    /// The server's process ends at once, with whatever its disk was doing.
+    pub(super) fn crash_server(&mut self, why: &str) {
+        let Some(running) = self.server.running.take() else { return };
+        self.count("server crashes");
+        let torn = self.rng.index(running.flushing.len() + 1);
+        let kept = self.rng.index(self.server.disk.unflushed() + 1);
+        let batches: Vec<LogBatch> = running.flushing.iter().take(torn).map(|push| push.batch.clone()).collect();
+        let links: Vec<u64> = running.sessions.keys().copied().collect();
+        drop(running);
+        self.server.life += 1;
+        self.server.disk.crash(&batches, kept);
+        self.note(&format!("the server dies: {why}; {torn} batches under way were written, {kept} disposable writes"));
+        for link in links {
+            self.cut(link);
+        }
+        self.recheck_log();
+        let off = self.rng.between(100, SERVER_OFF_MS_MAX);
+        self.after(off, Event::ServerStarts);
+    }
+
+    /// The server says GOODBYE to its sessions and ends.
+    pub(super) fn stop_server(&mut self) {
+        let Some(running) = &self.server.running else { return };
+        let links: Vec<u64> = running.sessions.keys().copied().collect();
+        self.note("the server stops");
+        for link in links {
+            self.serve(link, ServerEvent::Shutdown);
+        }
+        self.crash_server("its operator stopped it");
+    }
+
+    pub(super) fn start_server(&mut self) {
+        if self.server.running.is_some() {
+            return;
+        }
+        match self.server.start() {
+            Ok(()) => {
+                self.note(&format!(
+                    "the server starts, log at {}, counted {}",
+                    self.log_last().0,
+                    self.server.counted().0
+                ));
+                self.plan_fold();
+            }
+            Err(error) => self.fail("the server starts", error),
+        }
+    }
+
+    pub(super) fn log_last(&self) -> Sequence {
+        toso_store::ChangeLog::last(&*self.server.disk)
+    }
+}

@@ -1,0 +1,98 @@
+//! The whole system under simulation: seeds that once failed, fresh seeds for a while, and planted bugs, each of which
+//! the checks must see.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use toso_tests::sim::{Outcome, Plan, Planted, run};
+
+/// Seeds that have failed once, each with what it was.
+const ONCE_FAILED: &[(u64, &str)] =
+    &[(155, "a phone never heard that what it had pulled was counted, when its page ended past other units' changes")];
+/// Seeds that always run: the calm and the wild, few phones and many.
+const ALWAYS: std::ops::RangeInclusive<u64> = 1..=12;
+/// How long fresh seeds are tried.
+const FRESH_TIME: Duration = Duration::from_secs(12);
+/// Seeds within which a planted bug must show.
+const PLANTED_SEEDS_MAX: u64 = 40;
+
+fn assert_clean(outcome: &Outcome) {
+    assert!(outcome.violation.is_none(), "{}", outcome.report());
+}
+
+#[test]
+fn known_seeds_run_clean() {
+    for seed in ONCE_FAILED.iter().map(|(seed, _)| *seed).chain(ALWAYS) {
+        assert_clean(&run(Plan::of(seed)));
+    }
+}
+
+#[test]
+fn fresh_seeds_run_clean_for_a_while() {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    let from = since.as_secs() * 1_000;
+    let begun = Instant::now();
+    let mut ran = 0;
+    while begun.elapsed() < FRESH_TIME {
+        assert_clean(&run(Plan::of(from + ran)));
+        ran += 1;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{ran} fresh seeds from {from} ran clean in {seconds:.1} s: {:.1}/s", ran as f64 / seconds);
+}
+
+#[test]
+fn a_seed_means_the_same_every_time() {
+    for seed in [3, 4, 5] {
+        let (once, again) = (run(Plan::of(seed)), run(Plan::of(seed)));
+        assert_eq!(once.hash, again.hash, "seed {seed}");
+        assert_eq!(once.counts, again.counts, "seed {seed}");
+    }
+    assert_ne!(run(Plan::of(3)).hash, run(Plan::of(4)).hash, "seeds differ");
+}
+
+/// The first seed that sees a planted bug, and by which check.
+fn caught(planted: Planted) -> (u64, &'static str) {
+    for seed in 1..=PLANTED_SEEDS_MAX {
+        let outcome = run(Plan { planted: Some(planted), ..Plan::of(seed) });
+        if let Some(violation) = outcome.violation {
+            println!("{planted:?}: seed {seed}, \"{}\"", violation.check);
+            return (seed, violation.check);
+        }
+    }
+    panic!("{planted:?} was not seen within {PLANTED_SEEDS_MAX} seeds");
+}
+
+#[test]
+fn an_acknowledgement_before_the_flush_is_seen() {
+    assert_eq!(caught(Planted::AckBeforeFlush).1, "acknowledged edits are in the durable log");
+}
+
+#[test]
+fn a_cursor_saved_before_its_data_is_seen() {
+    assert_eq!(caught(Planted::CursorBeforeData).1, "the cursor is never ahead of its data");
+}
+
+#[test]
+fn a_log_that_forgets_what_it_has_is_seen() {
+    assert_eq!(caught(Planted::LostIdentities).1, "a change is in the log once");
+}
+
+#[test]
+fn a_server_that_lets_everyone_do_everything_is_seen() {
+    assert_eq!(caught(Planted::EveryoneMayAll).1, "devices hold their unit's documents only");
+}
+
+#[test]
+fn pages_of_another_unit_are_seen() {
+    assert_eq!(caught(Planted::ForeignPages).1, "devices hold their unit's documents only");
+}
+
+#[test]
+fn a_change_that_the_servers_disk_drops_is_seen() {
+    assert_eq!(caught(Planted::ServerDropsChunks).1, "acknowledged edits are in the durable log");
+}
+
+#[test]
+fn a_change_that_a_phones_disk_drops_is_seen() {
+    assert_eq!(caught(Planted::PhoneDropsChunks).1, "the cursor is never ahead of its data");
+}
