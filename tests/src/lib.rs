@@ -11,6 +11,7 @@ pub mod kills;
 pub mod load;
 pub mod power;
 pub mod proxy;
+pub mod rogue;
 pub mod server;
 pub mod small_disk;
 pub mod soak;
