@@ -9,6 +9,7 @@ pub mod field;
 pub mod http;
 pub mod kills;
 pub mod load;
+pub mod memory;
 pub mod power;
 pub mod proxy;
 pub mod rogue;

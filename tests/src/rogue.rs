@@ -95,8 +95,13 @@ impl Rogue {
 
     /// The first change of a hamlet's team, with a note that makes it as large as wanted.
     pub fn team(&self, hamlet: &str, note_bytes: usize) -> PushItem {
+        self.team_with_note(hamlet, &"x".repeat(note_bytes))
+    }
+
+    /// The same with any note.
+    pub fn team_with_note(&self, hamlet: &str, note: &str) -> PushItem {
         let doc = DocId::hamlet_team(self.unit, hamlet, 0);
-        let note = DocEdit::parse(doc.kind(), "note", &"x".repeat(note_bytes)).expect("a note");
+        let note = DocEdit::parse(doc.kind(), "note", note).expect("a note");
         let edits = [DocEdit::Team(TeamEdit::Hamlet(Some(PlaceName::parse(hamlet).expect("a name")))), note];
         let author = Author { actor: Actor::new(self.id(), [1; 8]), at: now() };
         let chunk = Document::new(doc).edit(author, &edits).expect("valid").expect("a change");
