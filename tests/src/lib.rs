@@ -6,6 +6,7 @@
 
 pub mod binary;
 pub mod field;
+pub mod hostile_input;
 pub mod http;
 pub mod kills;
 pub mod load;

@@ -20,7 +20,7 @@ use toso_core::unit::{UnitList, UnitRef};
 use toso_tests::rogue::{Rogue, Wire, enrolment, unit};
 use toso_tests::{COMMUNE, FieldDevice, OTHER_COMMUNE, Server, http, memory};
 use toso_wire::enrol::Invite;
-use toso_wire::limits::{FRAME_BYTES_MAX, FRAME_INFLATED_BYTES_MAX};
+use toso_wire::limits::FRAME_INFLATED_BYTES_MAX;
 use toso_wire::{Frame, GoodbyeCode, Interest, NackCode, Proof, Push, PushItem, encode, hello_token};
 
 /// What the server may grow by for one session, whatever it does: a frame that is coming (64 KiB) and one that is
@@ -283,7 +283,7 @@ async fn lies_in_hello() {
     for (cursor, epoch) in
         [(2, None), (u64::MAX, Some(welcome.epoch)), (u64::MAX, Some(Epoch(u64::MAX))), (1 << 40, Some(Epoch(0)))]
     {
-        for digest in [Digest::default(), Digest([0xff; 32])] {
+        for digest in [Digest::default(), Digest(u64::MAX)] {
             let interest = Interest { unit: rogue.unit, cursor: Sequence(cursor), digest };
             let mut wire = rogue.open(&attacked.server, &rogue.hello_for(vec![interest], epoch)).await;
             wire.until(|frame| matches!(frame, Frame::Welcome(_)).then_some(())).await;
