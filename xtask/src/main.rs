@@ -5,6 +5,7 @@
 //! tested code.
 
 mod ci;
+mod fuzz;
 mod long_run;
 mod main_job;
 mod scan;
@@ -30,6 +31,9 @@ Tasks:
           was lost: nothing. A dozen kills are part of ci.
   soak    A steady load with random kills on a release build (--minutes N, 10 by default; --devices D, 200), a line of
           figures every 30 s, and a verdict: does anything grow?
+  fuzz [--seconds N] [TARGET]
+          The fuzz targets (or one), each for N seconds (60). Needs cargo-fuzz and a nightly compiler; says what is
+          missing. Inputs that break something stay in fuzz/artifacts/.
   help    This text (also --help, -h).
 
 Exit codes: 0 all is well, 1 something failed, 2 wrong usage.
@@ -43,7 +47,11 @@ fn main() -> ExitCode {
         ["tidy"] => run_tidy(),
         ["kills", options @ ..] => long_run::kills(options),
         ["soak", options @ ..] => long_run::soak(options),
-        ["help" | "--help" | "-h"] | ["ci" | "tidy", "--help" | "-h"] => {
+        ["fuzz", rest @ ..] if !matches!(rest, ["--help" | "-h"]) => match fuzz::Plan::parse(rest) {
+            Ok(plan) => fuzz::run(&plan),
+            Err(message) => return usage_error(&message),
+        },
+        ["help" | "--help" | "-h"] | ["ci" | "tidy" | "fuzz", "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
