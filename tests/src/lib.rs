@@ -6,11 +6,14 @@
 
 pub mod binary;
 pub mod field;
+pub mod hostile_input;
 pub mod http;
 pub mod kills;
 pub mod load;
+pub mod memory;
 pub mod power;
 pub mod proxy;
+pub mod rogue;
 pub mod server;
 pub mod sim;
 pub mod small_disk;

@@ -5,6 +5,7 @@
 //! tested code.
 
 mod ci;
+mod fuzz;
 mod long_run;
 mod main_job;
 mod scan;
@@ -33,6 +34,9 @@ Tasks:
           figures every 30 s, and a verdict: does anything grow?
   simulate
           The whole system under simulation: --seeds N, --from S, --minutes M; --seed S --trace replays one.
+  fuzz [--seconds N] [TARGET]
+          The fuzz targets (or one), each for N seconds (60). Needs cargo-fuzz and a nightly compiler; says what is
+          missing. Inputs that break something stay in fuzz/artifacts/.
   help    This text (also --help, -h).
 
 Exit codes: 0 all is well, 1 something failed, 2 wrong usage.
@@ -47,7 +51,11 @@ fn main() -> ExitCode {
         ["kills", options @ ..] => long_run::kills(options),
         ["soak", options @ ..] => long_run::soak(options),
         ["simulate", rest @ ..] => simulate::run(rest),
-        ["help" | "--help" | "-h"] | ["ci" | "tidy", "--help" | "-h"] => {
+        ["fuzz", rest @ ..] if !matches!(rest, ["--help" | "-h"]) => match fuzz::Plan::parse(rest) {
+            Ok(plan) => fuzz::run(&plan),
+            Err(message) => return usage_error(&message),
+        },
+        ["help" | "--help" | "-h"] | ["ci" | "tidy" | "fuzz", "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }

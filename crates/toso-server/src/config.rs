@@ -9,6 +9,21 @@ pub const SESSIONS_MAX: usize = 20_000;
 /// TCP connections that speak HTTP at the same time: REST callers, upgrades under way, refusals. One that becomes a
 /// session gives its place back. 4,096 × 16 KiB of head are 64 MiB at worst; more wait in the system's queue.
 pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
+/// Sync sessions that have not proved who they are. Each can hold one unfinished frame: 1,024 × 64 KiB = 64 MiB. Phones
+/// that prove themselves in the upgrade request need none of these places, however many strangers sit in them.
+pub const UNPROVED_SESSIONS_MAX: usize = 1_024;
+/// Sync sessions of one device at the same time; a further one ends the oldest. One is in use, one more may be a POST,
+/// and two may be left from networks that the phone has moved away from and that are silent for up to
+/// [`Times::silence`]. A device that holds more only wants to hold more: all places together would take 5,000 devices.
+pub const SESSIONS_PER_DEVICE_MAX: usize = 4;
+/// Pings and pongs that a session may send in [`CONTROL_WINDOW`]. A phone sends one for each of the server's pings, and
+/// proxies seldom more than one in ten seconds.
+pub const CONTROL_FRAMES_MAX: u32 = 60;
+/// What [`CONTROL_FRAMES_MAX`] counts in.
+pub const CONTROL_WINDOW: Duration = Duration::from_secs(60);
+/// Items that a session may have refused. A phone sets aside what was refused once, and has at most 5,000 documents;
+/// what comes again and again is made to cost time.
+pub const REFUSED_ITEMS_MAX: u32 = 5_000;
 /// The database's page cache: a tenth of the 1.5 GiB that a national server may use.
 pub const CACHE_BYTES: u64 = 160 << 20;
 /// Documents kept merged in memory, at 20–50 KiB each about 40 MiB.
@@ -22,12 +37,39 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 /// The longest `POST /v1/sync` may take: 256 KiB in 2 minutes are 2G at its best, and a phone that has more to say uses
 /// the socket.
 pub const POST_SYNC_TIME_MAX: Duration = Duration::from_secs(120);
-/// The longest the head of a request may take to arrive: 6 KiB at 2G speed, twice.
-pub const HEADER_TIME_MAX: Duration = Duration::from_secs(20);
 /// The head of a request, in bytes: HELLO's token (6 KiB) with other headers.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Sessions have this long to end once the server stops; what is left after it is cut off.
 pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long the server waits for a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Times {
+    /// For the head of a request: 6 KiB at 2G speed, twice.
+    pub head: Duration,
+    /// For an accepted HELLO: several round trips of 2G, with a challenge.
+    pub hello: Duration,
+    /// Until it pings a silent peer, below the minute after which mobile networks forget a connection.
+    pub ping_after: Duration,
+    /// Until a silent peer is gone: it had 55 seconds to answer the ping. A message counts when it is whole, so a peer
+    /// that never ends one is silent, too.
+    pub silence: Duration,
+    /// For a peer that takes nothing: it is gone, or wants to hold memory.
+    pub write: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(20),
+            hello: Duration::from_secs(20),
+            ping_after: Duration::from_secs(45),
+            silence: Duration::from_secs(100),
+            write: Duration::from_secs(30),
+        }
+    }
+}
 
 /// What a server starts from.
 #[derive(Debug, Clone)]
@@ -47,6 +89,12 @@ pub struct ServerConfig {
     pub fold_workers: usize,
     /// Documents kept merged in memory, over all workers.
     pub fold_cache_documents: usize,
+    /// HTTP connections at the same time.
+    pub http_connections_max: usize,
+    /// Sessions without a proof at the same time.
+    pub unproved_sessions_max: usize,
+    /// How long it waits for peers.
+    pub times: Times,
 }
 
 impl ServerConfig {
@@ -61,6 +109,9 @@ impl ServerConfig {
             sessions_max: SESSIONS_MAX,
             fold_workers: cores,
             fold_cache_documents: FOLD_CACHE_DOCUMENTS,
+            http_connections_max: HTTP_CONNECTIONS_MAX,
+            unproved_sessions_max: UNPROVED_SESSIONS_MAX,
+            times: Times::default(),
         }
     }
 }

@@ -15,6 +15,7 @@ use toso_sync::server::RefusalKind;
 use toso_sync::{ServerEffect, ServerEvent, ServerSession};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, encode};
 
+use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX};
 use crate::counted::Wish;
 use crate::desk;
 use crate::hub::{HubNews, Subscription};
@@ -34,6 +35,8 @@ pub(crate) struct Driver {
     nonce: Option<[u8; trust::NONCE_BYTES]>,
     appends: usize,
     out: VecDeque<Vec<u8>>,
+    /// NACKs so far, but for those that say "later".
+    refused: u32,
     opened: bool,
     ended: bool,
 }
@@ -65,6 +68,7 @@ impl Driver {
             nonce: None,
             appends: 0,
             out: VecDeque::new(),
+            refused: 0,
             opened: false,
             ended: false,
         }
@@ -121,6 +125,11 @@ impl Driver {
                 }
             }
             Done::News(HubNews::Revoked) => self.revoke(),
+            Done::News(HubNews::Replaced) => {
+                let detail =
+                    format!("the device has opened a newer session; at most {SESSIONS_PER_DEVICE_MAX} are kept");
+                self.say_goodbye(GoodbyeCode::Overload, &detail);
+            }
             Done::Counted(Some(_)) => self.want_counted(Sequence::ZERO),
             Done::Counted(None) => {}
             Done::Failed => self.say_goodbye(GoodbyeCode::Internal, "the server could not read its store; try later"),
@@ -160,11 +169,6 @@ impl Driver {
     /// True between the accepted HELLO and the session's first read of the log.
     pub(crate) fn is_opening(&self) -> bool {
         self.is_authenticated() && !self.opened
-    }
-
-    /// True while a challenge is unanswered.
-    pub(crate) fn is_challenged(&self) -> bool {
-        self.nonce.is_some()
     }
 
     /// True when there is nothing to wait for.
@@ -222,6 +226,13 @@ impl Driver {
             }
             ServerEffect::CountRefusal(refusal) => {
                 self.shared.metrics.refused(refusal);
+                if matches!(refusal, RefusalKind::Nack(code) if !code.is_temporary()) {
+                    self.refused += 1;
+                }
+                if self.refused > REFUSED_ITEMS_MAX {
+                    let detail = format!("more than {REFUSED_ITEMS_MAX} items of this session were refused");
+                    self.say_goodbye(GoodbyeCode::Overload, &detail);
+                }
                 None
             }
             ServerEffect::Close => {

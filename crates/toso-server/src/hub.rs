@@ -13,6 +13,8 @@ use toso_catalog::Catalog;
 use toso_core::id::{DeviceId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 
+use crate::config::SESSIONS_PER_DEVICE_MAX;
+
 /// All subscriptions.
 #[derive(Debug)]
 pub struct Hub {
@@ -41,6 +43,7 @@ struct Slot {
 struct News {
     grown: Vec<(UnitRef, Sequence)>,
     revoked: bool,
+    replaced: bool,
 }
 
 /// What a subscription brings.
@@ -51,6 +54,8 @@ pub enum HubNews {
     Grew(Vec<(UnitRef, Sequence)>),
     /// The device was revoked.
     Revoked,
+    /// The device has opened more sessions than it may, and this is its oldest.
+    Replaced,
 }
 
 impl Hub {
@@ -59,7 +64,9 @@ impl Hub {
         Self { catalog, state: Mutex::default() }
     }
 
-    /// Follows units for a device, until the subscription is dropped.
+    /// Follows units for a device, until the subscription is dropped. A device that has [`SESSIONS_PER_DEVICE_MAX`]
+    /// already loses its oldest: a phone that has lost its network comes back at once, however many dead sessions it
+    /// has left behind.
     pub fn subscribe(self: &Arc<Self>, device: DeviceId, units: &[UnitRef]) -> Subscription {
         let units: HashSet<UnitRef> = units.iter().copied().collect();
         let slot = Arc::new(Slot::default());
@@ -76,7 +83,15 @@ impl Hub {
                 }
             }
         }
-        state.devices.entry(device).or_default().insert(id, Arc::clone(&slot));
+        let sessions = state.devices.entry(device).or_default();
+        sessions.insert(id, Arc::clone(&slot));
+        if sessions.len() > SESSIONS_PER_DEVICE_MAX
+            && let Some(oldest) = sessions.keys().min().copied()
+            && let Some(slot) = sessions.remove(&oldest)
+        {
+            slot.news.lock().replaced = true;
+            slot.wake.notify_one();
+        }
         drop(state);
         Subscription { hub: Arc::clone(self), id, device, units: units.into_iter().collect(), slot }
     }
@@ -156,6 +171,9 @@ impl Subscription {
                 if news.revoked {
                     return HubNews::Revoked;
                 }
+                if news.replaced {
+                    return HubNews::Replaced;
+                }
                 if !news.grown.is_empty() {
                     return HubNews::Grew(std::mem::take(&mut news.grown));
                 }
@@ -200,6 +218,29 @@ mod tests {
         assert_eq!(grown, [(unit("01"), Sequence(9)), (UnitRef::country(UnitList::L2025), Sequence(9))]);
         let silent = tokio::time::timeout(Duration::from_millis(20), elsewhere.news()).await;
         assert!(silent.is_err(), "another commune's session hears nothing");
+    }
+
+    #[tokio::test]
+    async fn a_device_keeps_its_newest_sessions_and_no_more_than_it_may() {
+        let hub = Arc::new(Hub::new(Catalog::shared()));
+        let (device, bystander) = (DeviceId([1; 8]), hub.subscribe(DeviceId([2; 8]), &[unit("00001")]));
+        let mut sessions: Vec<_> =
+            (0..SESSIONS_PER_DEVICE_MAX).map(|_| hub.subscribe(device, &[unit("00001")])).collect();
+        hub.grew(unit("00001"), Sequence(1));
+        for session in sessions.iter().chain([&bystander]) {
+            assert_eq!(session.news().await, HubNews::Grew(vec![(unit("00001"), Sequence(1))]), "all at the limit");
+        }
+        sessions.push(hub.subscribe(device, &[unit("00001")]));
+        assert_eq!(sessions[0].news().await, HubNews::Replaced, "one past it, the oldest goes");
+        sessions.push(hub.subscribe(device, &[unit("00001")]));
+        assert_eq!(sessions[1].news().await, HubNews::Replaced, "also while the one before has not yet gone");
+        hub.grew(unit("00001"), Sequence(2));
+        for session in sessions[2..].iter().chain([&bystander]) {
+            assert_eq!(session.news().await, HubNews::Grew(vec![(unit("00001"), Sequence(2))]));
+        }
+        drop((sessions, bystander));
+        let state = hub.state.lock();
+        assert!(state.followers.is_empty() && state.covering.is_empty() && state.devices.is_empty());
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@
 //! | `toso_frames_received_total`, `toso_frames_sent_total` | counter | frames |
 //! | `toso_bytes_received_total`, `toso_bytes_sent_total` | counter | bytes of frames, HELLO of the upgrade included |
 //! | `toso_pushes_total`, `toso_acks_total` | counter | pushes handed to the log; acknowledgements sent |
-//! | `toso_refusals_total{kind,code}` | counter | NACKs, GOODBYEs and challenges by code |
+//! | `toso_refusals_total{kind,code}` | counter | NACKs, GOODBYEs and challenges by code; sessions shed; connections ended (`kind="connection"`) |
 //! | `toso_appended_chunks_total` | counter | new chunks in the log |
 //! | `toso_append_failures_total` | counter | batches that could not be stored |
 //! | `toso_append_seconds` | histogram | one append, fsync included |
@@ -35,7 +35,7 @@ use toso_sync::server::RefusalKind;
 /// Labels of `toso_refusals_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RefusalLabels {
-    /// `nack`, `goodbye`, `challenge` or `shed`.
+    /// `nack`, `goodbye`, `challenge`, `shed` or `connection`.
     pub kind: &'static str,
     /// The code's name.
     pub code: String,
@@ -48,6 +48,37 @@ pub struct HttpLabels {
     pub route: String,
     /// The answer's status.
     pub status: u16,
+}
+
+/// Why the server ended a connection that gave it nothing to answer, as `toso_refusals_total` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionRefusal {
+    /// All places were taken, and it had kept the server waiting the longest.
+    CrowdedOut,
+    /// The head of its request did not come in time.
+    SlowHead,
+    /// It speaks no HTTP, or its head is too large.
+    NotHttp,
+    /// It took nothing of an answer for too long.
+    Unread,
+    /// What came is no WebSocket, or a message over the limit.
+    NotWebSocket,
+    /// Neither a whole message nor an answer to a ping came in time.
+    Silent,
+}
+
+impl ConnectionRefusal {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::CrowdedOut => "crowded_out",
+            Self::SlowHead => "slow_head",
+            Self::NotHttp => "not_http",
+            Self::Unread => "unread",
+            Self::NotWebSocket => "not_web_socket",
+            Self::Silent => "silent",
+        }
+    }
 }
 
 /// The server's metrics.
@@ -147,6 +178,12 @@ impl Metrics {
             _ => ("other", "other".to_owned()),
         };
         self.refusals.get_or_create(&RefusalLabels { kind, code }).inc();
+    }
+
+    /// Counts a connection that was ended.
+    pub fn refused_connection(&self, refusal: ConnectionRefusal) {
+        let labels = RefusalLabels { kind: "connection", code: refusal.word().to_owned() };
+        self.refusals.get_or_create(&labels).inc();
     }
 
     /// All metrics as Prometheus (OpenMetrics) text.

@@ -31,7 +31,6 @@ use crate::config::{POST_SYNC_TIME_MAX, REQUEST_TIME_MAX, REST_BODY_BYTES_MAX};
 use crate::metrics::HttpLabels;
 use crate::state::Shared;
 use crate::{post_sync, socket};
-pub(crate) use extract::too_large;
 use problem::Problem;
 
 /// Items of a list unless the caller says otherwise.
@@ -62,9 +61,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(ops::health))
         .route("/metrics", get(ops::metrics))
         .layer(DefaultBodyLimit::max(REST_BODY_BYTES_MAX));
-    let sync = Router::new()
-        .route(SYNC_ROUTE, get(socket::upgrade).post(post_sync::exchange))
-        .layer(DefaultBodyLimit::max(toso_wire::limits::POST_BODY_BYTES_MAX));
+    // It bounds its body itself.
+    let sync = Router::new().route(SYNC_ROUTE, get(socket::upgrade).post(post_sync::exchange));
     timed
         .merge(sync)
         .fallback(problem::not_found)

@@ -7,14 +7,13 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use toso_catalog::Catalog;
 use toso_core::id::ServerId;
 use toso_projection::Projector;
 use toso_store::{ChangeLog, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 
-use crate::config::{HTTP_CONNECTIONS_MAX, SHUTDOWN_TIME_MAX, ServerConfig};
+use crate::config::{SHUTDOWN_TIME_MAX, ServerConfig};
 use crate::connections;
 use crate::counted::Counted;
 use crate::desk::Desk;
@@ -45,9 +44,7 @@ impl Server {
             .map_err(|_| StartError::Thread { detail: "opening the data folder panicked".to_owned() })??;
         let shared = Arc::clone(&rooms.shared);
         let app = rest::router(Arc::clone(&shared));
-        let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
-        let accepting = connections::accept(listener, app, places, shared.stop.clone(), shared.tasks.clone());
-        shared.tasks.spawn(accepting);
+        shared.tasks.spawn(connections::accept(listener, app, Arc::clone(&shared)));
         let (server, epoch) = (shared.trust.server(), shared.trust.epoch());
         tracing::info!(%addr, %server, epoch = epoch.0, counted = shared.counted.current().0, "serving");
         Ok(RunningServer { addr, rooms: Some(rooms) })

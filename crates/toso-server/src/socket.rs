@@ -20,25 +20,20 @@ use toso_sync::ServerEvent;
 use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, SUBPROTOCOL};
 use toso_wire::{Frame, GoodbyeCode, Hello, decode, hello_from_token};
 
-use crate::config::SHUTDOWN_TIME_MAX;
+use crate::config::{CONTROL_FRAMES_MAX, CONTROL_WINDOW, SHUTDOWN_TIME_MAX};
 use crate::driver::Driver;
+use crate::metrics::ConnectionRefusal;
 use crate::rest::problem::Problem;
 use crate::state::Shared;
 
-/// A peer that takes nothing for so long is gone, or wants to hold memory.
-const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
-/// A peer must have said HELLO by then: several round trips of 2G, with a challenge.
-const HELLO_TIME_MAX: Duration = Duration::from_secs(20);
-/// Silence after which the server pings, below the minute after which mobile networks forget a connection.
-const PING_AFTER: Duration = Duration::from_secs(45);
-/// Silence after which the peer is gone: it had 55 seconds to answer the ping.
-const SILENCE_MAX: Duration = Duration::from_secs(100);
 /// The wait for the peer's own close.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
 /// A WebSocket's read buffer; larger frames grow it for as long as they are read.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// Frames are collected up to here before they are written.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+/// Frames that wait for a slow peer: the largest, and what was collected before it. More is an error of the server.
+const WRITE_BUFFER_BYTES_MAX: usize = 2 * WRITE_BUFFER_BYTES + FRAME_BYTES_MAX;
 /// Shed phones wait from 5 to 35 seconds, so that they do not come back together.
 const SHED_SECONDS_MIN: u64 = 5;
 const SHED_JITTER_SECONDS: u64 = 30;
@@ -60,6 +55,7 @@ pub(crate) async fn upgrade(
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .max_message_size(FRAME_BYTES_MAX)
         .max_frame_size(FRAME_BYTES_MAX);
     let task = shared.tasks.token();
@@ -72,17 +68,21 @@ pub(crate) async fn upgrade(
 /// A place for a session, or the answer that there is none.
 pub(crate) fn admit(shared: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
     if shared.stop.is_cancelled() {
-        return Err(retry_later("The server is stopping", 0));
+        return Err(retry_later("The server is stopping"));
     }
     Arc::clone(&shared.session_places).try_acquire_owned().map_err(|_| {
         shared.metrics.sessions_shed.inc();
-        let entropy = crate::trust::random().map_or(0, u64::from_be_bytes);
-        retry_later("All places are taken", entropy)
+        retry_later("All places are taken")
     })
 }
 
-fn retry_later(title: &'static str, entropy: u64) -> Problem {
-    let seconds = SHED_SECONDS_MIN + entropy % (SHED_JITTER_SECONDS + 1);
+fn shed_seconds() -> u64 {
+    let entropy = crate::trust::random().map_or(0, u64::from_be_bytes);
+    SHED_SECONDS_MIN + entropy % (SHED_JITTER_SECONDS + 1)
+}
+
+fn retry_later(title: &'static str) -> Problem {
+    let seconds = shed_seconds();
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", title)
         .detail(format!("try again in {seconds} seconds"))
         .header(RETRY_AFTER, HeaderValue::from(seconds))
@@ -117,7 +117,11 @@ struct Connection {
     heard: Instant,
     /// A ping is unanswered.
     pinged: bool,
-    _place: OwnedSemaphorePermit,
+    /// When the current count of control frames began, and the count.
+    controls: (Instant, u32),
+    place: Option<OwnedSemaphorePermit>,
+    /// Held until the device has proved itself.
+    unproved: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
@@ -126,7 +130,17 @@ impl Connection {
         shared.metrics.sessions_opened.inc();
         let now = Instant::now();
         let driver = Driver::new(Arc::clone(&shared));
-        Self { shared, socket, driver, started: now, heard: now, pinged: false, _place: place }
+        Self {
+            shared,
+            socket,
+            driver,
+            started: now,
+            heard: now,
+            pinged: false,
+            controls: (now, 0),
+            place: Some(place),
+            unproved: None,
+        }
     }
 
     async fn run(mut self, hello: Option<Hello>) {
@@ -134,8 +148,16 @@ impl Connection {
             self.shared.metrics.frames_received.inc();
             self.driver.feed(ServerEvent::Frame(Frame::Hello(hello)));
         }
+        if !(self.driver.is_authenticated() || self.driver.is_ended()) {
+            self.unproved = Arc::clone(&self.shared.unproved_places).try_acquire_owned().ok();
+            if self.unproved.is_none() {
+                self.driver.feed(ServerEvent::Shed { delay_ms: shed_seconds() * 1_000 });
+            }
+        }
         // An error is a peer that went away or reads nothing: nobody is left to tell.
         if self.converse().await.is_ok() {
+            // Whoever is slow to close holds nobody's place.
+            (self.place, self.unproved) = (None, None);
             let _ = timeout(CLOSE_TIME_MAX, self.close()).await;
         }
     }
@@ -150,6 +172,9 @@ impl Connection {
                 self.driver.feed(ServerEvent::Shutdown);
             }
             self.flush().await?;
+            if self.driver.is_authenticated() {
+                self.unproved = None;
+            }
             if self.driver.is_ended() {
                 return Ok(());
             }
@@ -158,13 +183,23 @@ impl Connection {
                 // A push that follows HELLO at once waits until the session takes pushes.
                 message = self.socket.recv(), if !self.driver.is_opening() => match message {
                     Some(Ok(message)) => self.hear(message)?,
-                    Some(Err(_)) | None => return Err(Gone),
+                    Some(Err(error)) => return Err(self.lost(&error)),
+                    None => return Err(Gone),
                 },
                 done = self.driver.next() => self.driver.take(done),
                 () = stop.cancelled(), if !stopping => stopping = true,
                 () = sleep_until(wake) => self.wake().await?,
             }
         }
+    }
+
+    /// Tells a peer that broke WebSocket's rules or limits from one that went away.
+    fn lost(&self, error: &axum::Error) -> Gone {
+        let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+        if cause.is_none() {
+            self.shared.metrics.refused_connection(ConnectionRefusal::NotWebSocket);
+        }
+        Gone
     }
 
     fn hear(&mut self, message: Message) -> Result<(), Gone> {
@@ -180,29 +215,43 @@ impl Connection {
                 }
             }
             Message::Text(_) => ServerEvent::BadFrame("a text message; frames are binary".to_owned()),
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Ping(_) | Message::Pong(_) => {
+                self.count_control();
+                return Ok(());
+            }
             Message::Close(_) => return Err(Gone),
         };
         self.driver.feed(event);
         Ok(())
     }
 
+    fn count_control(&mut self) {
+        let (began, count) = self.controls;
+        self.controls = if began.elapsed() < CONTROL_WINDOW { (began, count + 1) } else { (Instant::now(), 1) };
+        if self.controls.1 > CONTROL_FRAMES_MAX {
+            let seconds = CONTROL_WINDOW.as_secs();
+            let detail = format!("more than {CONTROL_FRAMES_MAX} pings and pongs came within {seconds} seconds");
+            self.driver.say_goodbye(GoodbyeCode::Overload, &detail);
+        }
+    }
+
     /// Sends everything the session has to say. Nothing else is read or done meanwhile: what a peer does not take, it
     /// does not get more of.
     async fn flush(&mut self) -> Result<(), Gone> {
-        let mut sent = false;
+        let (mut sent, limit) = (false, self.shared.config.times.write);
         while let Some(bytes) = self.driver.pop_out() {
             sent = true;
-            within(WRITE_TIME_MAX, self.socket.feed(Message::Binary(bytes.into()))).await?;
+            within(limit, &self.shared, self.socket.feed(Message::Binary(bytes.into()))).await?;
         }
-        if sent { within(WRITE_TIME_MAX, self.socket.flush()).await } else { Ok(()) }
+        if sent { within(limit, &self.shared, self.socket.flush()).await } else { Ok(()) }
     }
 
     fn wake_at(&self) -> Instant {
+        let times = &self.shared.config.times;
         match (self.driver.is_authenticated(), self.pinged) {
-            (false, _) => self.started + HELLO_TIME_MAX,
-            (true, false) => self.heard + PING_AFTER,
-            (true, true) => self.heard + SILENCE_MAX,
+            (false, _) => self.started + times.hello,
+            (true, false) => self.heard + times.ping_after,
+            (true, true) => self.heard + times.silence,
         }
     }
 
@@ -212,10 +261,12 @@ impl Connection {
             return Ok(());
         }
         if self.pinged {
+            self.shared.metrics.refused_connection(ConnectionRefusal::Silent);
             return Err(Gone);
         }
         self.pinged = true;
-        within(WRITE_TIME_MAX, self.socket.send(Message::Ping(Vec::new().into()))).await
+        let limit = self.shared.config.times.write;
+        within(limit, &self.shared, self.socket.send(Message::Ping(Vec::new().into()))).await
     }
 
     async fn close(&mut self) {
@@ -234,10 +285,14 @@ impl Drop for Connection {
 /// The connection cannot be used any more.
 struct Gone;
 
-async fn within<E>(limit: Duration, io: impl Future<Output = Result<(), E>>) -> Result<(), Gone> {
+async fn within<E>(limit: Duration, shared: &Shared, io: impl Future<Output = Result<(), E>>) -> Result<(), Gone> {
     match timeout(limit, io).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(Gone),
+        Ok(Err(_)) => Err(Gone),
+        Err(_) => {
+            shared.metrics.refused_connection(ConnectionRefusal::Unread);
+            Err(Gone)
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     /// Places for sync sessions.
     pub(crate) session_places: Arc<Semaphore>,
+    /// Places for sessions that have not proved who they are.
+    pub(crate) unproved_places: Arc<Semaphore>,
     /// Places for log reads.
     pub(crate) read_places: Arc<Semaphore>,
     /// Set once the server stops.
@@ -48,6 +50,7 @@ impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
             session_places: Arc::new(Semaphore::new(parts.config.sessions_max)),
+            unproved_places: Arc::new(Semaphore::new(parts.config.unproved_sessions_max)),
             read_places: Arc::new(Semaphore::new(READS_CONCURRENT_MAX)),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -71,7 +71,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Json<T> {
 }
 
 /// A body that could not be read: over its limit, or cut off.
-pub(crate) fn too_large(rejection: &BytesRejection) -> Problem {
+fn too_large(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large").detail(rejection.body_text())
     } else {

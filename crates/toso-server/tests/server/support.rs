@@ -274,7 +274,7 @@ impl Device {
 
 /// A raw sync connection.
 pub(crate) struct Wire {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
 /// Dials with subprotocol tokens; the error is the HTTP answer.

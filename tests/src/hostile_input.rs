@@ -1,0 +1,369 @@
+//! The doors through which bytes of strangers come in, as functions of bytes that must hold for any. The fuzzer
+//! (`fuzz/`) and the short run of every build (`tests/tests/hostile_input.rs`) share them.
+//!
+//! To add a door: write a function here that takes bytes and panics when a promise is broken, give it a line in
+//! [`TARGETS`] and seeds in [`seeds`], and copy one of `fuzz/fuzz_targets/` with its `[[bin]]` in `fuzz/Cargo.toml`.
+//! An input that once broke something becomes a file in `tests/fixtures/hostile/<target>/`.
+//!
+//! This file is compiled into the fuzzer by its path, so it needs the pure rooms only.
+
+#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a broken promise is a panic here")]
+
+use sha2::{Digest as _, Sha256};
+use toso_catalog::Catalog;
+use toso_core::chunk::{Chunk, ChunkError};
+use toso_core::document::{Author, Document};
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
+use toso_core::text;
+use toso_core::time::TimestampMs;
+use toso_core::unit::{UnitList, UnitRef};
+use toso_sync::server::{AppendOutcome, Authenticated, Opened, OpenedInterest, PageRead, WantedRead};
+use toso_sync::{AccessRole, Principal, ServerEffect, ServerEvent, ServerSession};
+use toso_wire::enrol::Invite;
+use toso_wire::limits::{FRAME_BYTES_MAX, PUSH_ITEMS_MAX};
+use toso_wire::{
+    Frame, Goodbye, GoodbyeCode, Hello, Interest, Proof, Push, PushItem, Reconcile, Want, decode, encode, encode_plain,
+    hello_from_token, hello_token,
+};
+
+/// Every door by its name.
+pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+    ("frame", frame),
+    ("hello_token", token),
+    ("session", session),
+    ("change", change),
+    ("snapshot", snapshot),
+    ("invite", invite),
+    ("unit", unit_text),
+    ("text", vietnamese),
+];
+
+/// The most effects that one frame may have: an answer for each item of a push, and what a session does besides.
+const EFFECTS_MAX: usize = 2 * PUSH_ITEMS_MAX + 16;
+/// The magic bytes of an Automerge chunk; four bytes of checksum follow.
+const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+
+/// Bytes of any content are a frame or an error, and a frame is the same after encoding it.
+pub fn frame(bytes: &[u8]) {
+    let Ok(frame) = decode(bytes) else { return };
+    let plain = encode_plain(&frame);
+    if plain.len() <= FRAME_BYTES_MAX {
+        assert_eq!(decode(&plain).as_ref(), Ok(&frame), "plain");
+    }
+    let encoded = encode(&frame);
+    if encoded.len() <= FRAME_BYTES_MAX {
+        assert_eq!(decode(&encoded).as_ref(), Ok(&frame), "compressed");
+    }
+}
+
+/// The same for HELLO's token.
+pub fn token(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(hello) = hello_from_token(text) {
+        let again = hello_token(&hello);
+        if again.len() <= toso_wire::limits::HELLO_TOKEN_CHARS_MAX {
+            assert_eq!(hello_from_token(&again), Ok(hello));
+        }
+    }
+}
+
+fn scope() -> UnitRef {
+    UnitRef::new(UnitList::L2022, "00001").expect("a commune")
+}
+
+fn device() -> DeviceId {
+    DeviceId([7; 8])
+}
+
+fn principal() -> Principal {
+    Principal { device: device(), role: AccessRole::Recorder, unit: scope() }
+}
+
+/// An authenticated session takes any frames (each behind its length, u16 big-endian) and answers within bounds.
+pub fn session(bytes: &[u8]) {
+    let mut session = ServerSession::new(Catalog::shared());
+    let (mut sequence, mut now) = (0, TimestampMs(1_700_000_000_000));
+    let hello = Hello {
+        protocol: 1,
+        proof: Proof::Ticket(vec![1; 28]),
+        epoch: None,
+        interests: vec![Interest { unit: scope(), cursor: Sequence::ZERO, digest: Digest::default() }],
+        live: true,
+        push: None,
+    };
+    let mut inputs = vec![ServerEvent::Frame(Frame::Hello(hello))];
+    for part in parts(bytes) {
+        inputs.push(match decode(part) {
+            Ok(frame) => ServerEvent::Frame(frame),
+            Err(error) => ServerEvent::BadFrame(error.to_string()),
+        });
+    }
+    let compares = bytes.len() % 2 == 1;
+    for input in inputs {
+        let mut events = vec![input];
+        let mut rounds = 0;
+        while let Some(event) = events.pop() {
+            rounds += 1;
+            assert!(rounds < 1_000, "the session keeps itself busy");
+            now = now.plus_ms(1);
+            let effects = session.handle(now, event);
+            assert!(effects.len() <= EFFECTS_MAX, "{} effects of one event", effects.len());
+            events.extend(effects.into_iter().filter_map(|effect| answer(effect, &mut sequence, compares)));
+        }
+    }
+}
+
+/// What a small, honest server with an empty log answers.
+fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<ServerEvent> {
+    Some(match effect {
+        ServerEffect::Authenticate(_) => {
+            ServerEvent::Authenticated(Ok(Authenticated { principal: principal(), ticket: None }))
+        }
+        ServerEffect::Open { interests, .. } => {
+            let opened = OpenedInterest {
+                cursor: Sequence::ZERO,
+                reconcile: compares.then_some(Sequence(9)),
+                last: Sequence(9),
+                pending: 0,
+            };
+            ServerEvent::Opened(Opened { epoch: Epoch(1), interests: vec![opened; interests.len()] })
+        }
+        ServerEffect::Append { number, items, author, .. } => {
+            assert!(items.len() <= PUSH_ITEMS_MAX);
+            for item in &items {
+                let chunk = Chunk::parse(&item.change).expect("only sound changes are appended");
+                assert_eq!((chunk.actor().device(), chunk.hash()), (author, item.hash));
+                assert!(item.doc.belongs_to(scope()));
+            }
+            let first = *sequence + 1;
+            *sequence += items.len() as u64;
+            let outcome = AppendOutcome {
+                first_new: Some(Sequence(first)),
+                new: items.len() as u64,
+                through: Sequence(*sequence),
+            };
+            ServerEvent::Appended { number, outcome: Ok(outcome) }
+        }
+        ServerEffect::ReadPage { unit, .. } => {
+            ServerEvent::Page(PageRead { unit, entries: Vec::new(), through: Sequence(*sequence + 9), more: false })
+        }
+        ServerEffect::ReadElements { unit, .. } => ServerEvent::Elements { unit, chunks: Vec::new() },
+        ServerEffect::ReadWanted { unit, at, .. } => {
+            ServerEvent::Wanted(WantedRead { unit, entries: Vec::new(), through: at })
+        }
+        ServerEffect::ReadTotals(_) => ServerEvent::Totals { as_of: Sequence(*sequence), totals: Vec::new() },
+        ServerEffect::Send(frame) => {
+            let bytes = encode(&frame);
+            assert!(bytes.len() <= FRAME_BYTES_MAX, "{} of {} bytes", frame.name(), bytes.len());
+            return None;
+        }
+        _ => return None,
+    })
+}
+
+fn team() -> DocId {
+    DocId::hamlet_team(scope(), "thôn 1", 0)
+}
+
+/// Changes (each behind its length, u16 big-endian; checksums are made right) are parsed and merged, and whatever
+/// comes of it, the document reads, tells its conflicts and history, makes a snapshot that loads back, and is edited.
+pub fn change(bytes: &[u8]) {
+    let chunks: Vec<_> = parts(bytes).filter_map(|part| sound(part, Chunk::parse)).collect();
+    if chunks.is_empty() {
+        return;
+    }
+    let mut document = Document::new(team());
+    let mut applied = 0;
+    for chunk in &chunks {
+        applied += document.apply(std::slice::from_ref(chunk)).applied;
+    }
+    assert_eq!(document.history().len(), applied, "what was applied is in the history");
+    lives(&mut document);
+    let (mut at_once, _) = Document::fold(team(), &chunks);
+    lives(&mut at_once);
+}
+
+/// Snapshots of any content load or are refused, and what loads is a document.
+pub fn snapshot(bytes: &[u8]) {
+    let load = |bytes: &[u8]| Document::from_snapshot(team(), bytes);
+    let loaded = load(bytes).ok().or_else(|| load(&with_checksum(bytes)?).ok());
+    if let Some(mut document) = loaded {
+        lives(&mut document);
+    }
+}
+
+fn lives(document: &mut Document) {
+    let record = document.read();
+    let (conflicts, heads) = (document.conflicts(), document.heads());
+    let _ = document.chunks();
+    // One that cannot be saved keeps its chunks; one that can comes back as it was.
+    if let Ok(bytes) = document.snapshot() {
+        let loaded = Document::from_snapshot(document.id(), &bytes).expect("a snapshot that was verified loads");
+        assert_eq!((loaded.heads(), loaded.read(), loaded.conflicts()), (heads, record, conflicts));
+    }
+    let author = Author { actor: Actor::new(DeviceId([9; 8]), [9; 8]), at: TimestampMs(1_700_000_000_000) };
+    let note = DocEdit::parse(document.id().kind(), "note", "ghi chú").expect("a note");
+    // A document at the end of its counters refuses an edit; it must not panic.
+    let _ = document.edit(author, &[note]);
+    document.read();
+}
+
+/// Parses; once more with the right checksum if that is all that is wrong.
+fn sound(bytes: &[u8], parse: impl Fn(&[u8]) -> Result<Chunk, ChunkError>) -> Option<Chunk> {
+    match parse(bytes) {
+        Err(ChunkError::Checksum) => parse(&with_checksum(bytes)?).ok(),
+        parsed => parsed.ok(),
+    }
+}
+
+/// An Automerge chunk with the checksum that its content asks for.
+fn with_checksum(bytes: &[u8]) -> Option<Vec<u8>> {
+    let content = bytes.strip_prefix(&MAGIC)?.get(4..)?;
+    let hash = Sha256::digest(content);
+    Some([&MAGIC, hash.get(..4)?, content].concat())
+}
+
+/// Invites of any text are read or refused, and are the same after writing them.
+pub fn invite(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(invite) = Invite::parse(text) {
+        let again = invite.to_text();
+        if again.len() <= toso_wire::enrol::INVITE_TEXT_CHARS_MAX {
+            assert_eq!(Invite::parse(&again).as_ref(), Ok(&invite));
+        }
+    }
+}
+
+/// Names and codes of units.
+pub fn unit_text(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let catalog = Catalog::shared();
+    if let Ok(unit) = text.parse::<UnitRef>() {
+        assert_eq!(unit.to_string().parse(), Ok(unit));
+        assert_eq!(UnitRef::from_key(unit.to_key()), Ok(unit));
+        let _ = (catalog.lookup(unit).is_ok(), catalog.scopes_under_all_lists(unit).len());
+    }
+    if let Some(Ok(unit)) = bytes.first_chunk().map(|key| UnitRef::from_key(*key)) {
+        let _ = catalog.display_path(unit);
+    }
+    for list in [UnitList::L2022, UnitList::L2025] {
+        assert!(catalog.search(list, &text, 5).len() <= 5);
+    }
+}
+
+/// What people type: keys stay what they are, accepted values are accepted again as they were shown.
+pub fn vietnamese(bytes: &[u8]) {
+    let typed = String::from_utf8_lossy(bytes);
+    let canonical = text::canonical(&typed);
+    assert_eq!(text::canonical(&canonical), canonical);
+    let key = text::hamlet_key(&typed);
+    assert_eq!(text::hamlet_key(&key), key, "of {typed:?}");
+    let _ = (text::search_key(&typed), text::same_name_key(&typed), text::Collation::shared().sort_key(&typed));
+    if let Ok(name) = text::PersonName::parse(&typed) {
+        assert_eq!(text::PersonName::parse(name.as_str()), Ok(name.clone()));
+    }
+    if let Ok(name) = text::PlaceName::parse(&typed) {
+        assert_eq!(text::PlaceName::parse(name.as_str()), Ok(name.clone()));
+    }
+    if let Ok(phone) = text::PhoneNumber::parse(&typed) {
+        assert_eq!(text::PhoneNumber::parse(&phone.display_vi()).as_ref(), Ok(&phone));
+    }
+    if let Ok(date) = text::Date::parse(&typed) {
+        assert_eq!(text::Date::parse(&date.display_vi()), Ok(date));
+    }
+    let _ = (text::parse_birth_year(&typed), text::DocumentNumber::parse(&typed), text::Link::parse(&typed));
+}
+
+/// Pieces behind lengths (u16 big-endian); the last may be cut.
+fn parts(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = bytes.split_first_chunk::<2>()?;
+        let (part, rest) = rest.split_at(usize::from(u16::from_be_bytes(*length)).min(rest.len()));
+        bytes = rest;
+        Some(part)
+    })
+}
+
+fn join(parts: &[Vec<u8>]) -> Vec<u8> {
+    let behind_length = |part: &Vec<u8>| [&u16::try_from(part.len()).expect("short").to_be_bytes(), &part[..]].concat();
+    parts.iter().flat_map(behind_length).collect()
+}
+
+/// Sound inputs of a door, as the register itself makes them, to be mutated.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let (mut document, mut changes) = (Document::new(team()), Vec::new());
+    for (number, (field, value)) in
+        [("hamlet", "Thôn 1"), ("status", "planned"), ("note", "ghi chú")].iter().enumerate()
+    {
+        let actor = Actor::new(device(), [u8::try_from(number).expect("few"); 8]);
+        let edits = [DocEdit::parse(team().kind(), field, value).expect("an edit")];
+        let author = Author { actor, at: TimestampMs(1_700_000_000_000) };
+        changes.push(document.edit(author, &edits).expect("valid").expect("a change").bytes().to_vec());
+    }
+    let activity = TeamEdit::AddActivity {
+        id: toso_core::edit::ActivityId([1; 8]),
+        date: text::Date::parse("2022-09-07").expect("a date"),
+        kind: toso_core::record::ActivityKind::Meeting,
+        skills: Vec::new(),
+        reached: toso_core::edit::Reached { total: 5, ..Default::default() },
+    };
+    let author = Author { actor: Actor::new(device(), [9; 8]), at: TimestampMs(1_700_000_000_000) };
+    let added = document.edit(author, &[DocEdit::Team(activity)]).expect("valid").expect("a change");
+    changes.push(added.bytes().to_vec());
+    let apart = Document::new(team())
+        .edit(author, &[DocEdit::parse(team().kind(), "hamlet", "thôn 01").expect("an edit")])
+        .expect("valid")
+        .expect("a change");
+    changes.push(apart.bytes().to_vec());
+
+    let items: Vec<_> = changes.iter().map(|change| PushItem { doc: team(), change: change.clone() }).collect();
+    let push = |number| Frame::Push(Push { number, scope: scope(), items: items.clone(), carried: None });
+    let proof = Proof::Token {
+        token: vec![3; 200],
+        at: TimestampMs(1_700_000_000_000),
+        nonce: vec![4; 8],
+        signature: vec![5; 64],
+    };
+    let interest = Interest { unit: scope(), cursor: Sequence(77), digest: Digest(0x0123_4567_89ab_cdef) };
+    let hello = Hello { protocol: 1, proof, epoch: Some(Epoch(5)), interests: vec![interest], live: true, push: None };
+    let frames = [
+        Frame::Hello(hello.clone()),
+        push(1),
+        Frame::Reconcile(Reconcile { unit: scope(), as_of: Sequence(9), message: vec![0x61, 0, 0, 2, 0] }),
+        Frame::Want(Want { unit: scope(), as_of: Sequence(9), keys: Vec::new(), last: true }),
+        Frame::Goodbye(Goodbye { code: GoodbyeCode::Done, detail: "hết".to_owned() }),
+    ];
+    match target {
+        "frame" => frames.iter().flat_map(|frame| [encode(frame), encode_plain(frame)]).collect(),
+        "hello_token" => vec![hello_token(&hello).into_bytes()],
+        "session" => vec![
+            join(&[encode_plain(&push(1)), encode_plain(&push(2))]),
+            join(&frames[1..].iter().map(encode_plain).collect::<Vec<_>>()),
+            [join(&[encode_plain(&frames[2]), encode_plain(&frames[3])]), vec![0]].concat(),
+        ],
+        "change" => vec![join(&changes), join(&changes[..1]), join(&changes[3..])],
+        "snapshot" => vec![document.snapshot().expect("a sound document")],
+        "invite" => vec![
+            Invite {
+                url: "https://toso.example.vn".to_owned(),
+                server: ServerId([1; 16]),
+                secret: [2; 16],
+                unit: scope(),
+                role: "recorder".to_owned(),
+                expires_at: TimestampMs(1_700_000_000_000),
+            }
+            .to_text()
+            .into_bytes(),
+        ],
+        "unit" => ["2022/00001", "2025/01", "phuc xa", "Xã Tân Lập, Đan Phượng", "2022/0"]
+            .map(|text| text.as_bytes().to_vec())
+            .to_vec(),
+        "text" => {
+            ["Tổ dân phố số 07", "thôn  01", "NGUYỄN VĂN THỬ", "hoà bình", "0912 000 001", "15/7/2022", "12/QĐ-UBND"]
+                .map(|text| text.as_bytes().to_vec())
+                .to_vec()
+        }
+        _ => Vec::new(),
+    }
+}
