@@ -41,6 +41,8 @@ struct Slot {
 struct News {
     grown: Vec<(UnitRef, Sequence)>,
     revoked: bool,
+    moved: bool,
+    decided: bool,
 }
 
 /// What a subscription brings.
@@ -51,6 +53,10 @@ pub enum HubNews {
     Grew(Vec<(UnitRef, Sequence)>),
     /// The device was revoked.
     Revoked,
+    /// The device was moved to another unit.
+    Moved,
+    /// An officer has decided something of the device's.
+    Decided,
 }
 
 impl Hub {
@@ -93,8 +99,22 @@ impl Hub {
 
     /// Ends the sessions of a device that was revoked.
     pub fn revoke(&self, device: DeviceId) {
+        self.tell(device, |news| news.revoked = true);
+    }
+
+    /// Ends the sessions of a device that was moved, so that it comes back for its new unit.
+    pub fn moved(&self, device: DeviceId) {
+        self.tell(device, |news| news.moved = true);
+    }
+
+    /// Tells a device's sessions that an officer has decided something.
+    pub fn decided(&self, device: DeviceId) {
+        self.tell(device, |news| news.decided = true);
+    }
+
+    fn tell(&self, device: DeviceId, change: impl Fn(&mut News)) {
         for slot in self.state.lock().devices.get(&device).into_iter().flat_map(HashMap::values) {
-            slot.news.lock().revoked = true;
+            change(&mut slot.news.lock());
             slot.wake.notify_one();
         }
     }
@@ -155,6 +175,12 @@ impl Subscription {
                 let mut news = self.slot.news.lock();
                 if news.revoked {
                     return HubNews::Revoked;
+                }
+                if news.moved {
+                    return HubNews::Moved;
+                }
+                if std::mem::take(&mut news.decided) {
+                    return HubNews::Decided;
                 }
                 if !news.grown.is_empty() {
                     return HubNews::Grew(std::mem::take(&mut news.grown));

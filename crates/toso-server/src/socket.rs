@@ -33,6 +33,8 @@ const HELLO_TIME_MAX: Duration = Duration::from_secs(20);
 const PING_AFTER: Duration = Duration::from_secs(45);
 /// Silence after which the peer is gone: it had 55 seconds to answer the ping.
 const SILENCE_MAX: Duration = Duration::from_secs(100);
+/// A device that was moved or shut out has this long to hand over what it has: 2,000 changes on 2G take about a minute.
+const LEAVING_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 /// The wait for the peer's own close.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
 /// A WebSocket's read buffer; larger frames grow it for as long as they are read.
@@ -199,16 +201,21 @@ impl Connection {
     }
 
     fn wake_at(&self) -> Instant {
-        match (self.driver.is_authenticated(), self.pinged) {
+        let silence = match (self.driver.is_authenticated(), self.pinged) {
             (false, _) => self.started + HELLO_TIME_MAX,
             (true, false) => self.heard + PING_AFTER,
             (true, true) => self.heard + SILENCE_MAX,
-        }
+        };
+        if self.driver.is_leaving() { silence.min(self.started + LEAVING_TIME_MAX) } else { silence }
     }
 
     async fn wake(&mut self) -> Result<(), Gone> {
         if !self.driver.is_authenticated() {
             self.driver.say_goodbye(GoodbyeCode::Protocol, "no accepted HELLO came in time");
+            return Ok(());
+        }
+        if self.driver.is_leaving() && self.started.elapsed() >= LEAVING_TIME_MAX {
+            self.driver.say_goodbye(GoodbyeCode::Overload, "the device took too long to hand over; connect again");
             return Ok(());
         }
         if self.pinged {
