@@ -11,6 +11,7 @@ use toso_wire::limits::{PUSH_BYTES_FIRST, PUSH_ITEMS_MAX};
 use toso_wire::{Delta, DeltaItem, Interest, Proof, Receipt as ReceiptFrame, Ticket};
 
 use super::receipts::{SETTING_TOTALS, read_setting, setting};
+use super::reconciling::author_of;
 use super::view::CentreTotals;
 use super::{Replica, ReplicaError, ReplicaEvent};
 use crate::credential::{Credential, SessionMemory};

@@ -107,7 +107,8 @@ impl Trust {
                     continue;
                 }
                 record.leave_for(unit, by, now);
-                record.token = self.keys.mint(*id, unit, record.role(), record.expires_at, self.random()?)?;
+                record.token =
+                    self.keys.mint(&record.public_key, unit, record.role(), record.expires_at, self.random()?)?;
                 // Only if nobody else changed the device meanwhile: a revocation must not be undone.
                 changes.push(RecordChange { expect: Some(Some(stored)), ..record.to_change() });
                 records.push(record);
