@@ -45,6 +45,8 @@ fn run(args: Args) -> Result<(), Fail> {
     match args.command {
         Command::Serve(serve) => commands::serve::run(serve),
         Command::Invite(invite) => commands::invite::run(&invite),
+        Command::Device(device) => commands::device::run(device),
+        Command::Review(review) => commands::review::run(review),
         Command::Field(field) => commands::field::run(field),
         Command::Report(report) => commands::report::run(&report),
         Command::Simulate(simulate) => commands::simulate::run(simulate),

@@ -54,9 +54,14 @@ impl Credential {
 
     /// Stores it and forgets the session of an earlier one.
     pub fn keep(&self, store: &dyn ChunkStore) -> Result<(), CredentialError> {
-        let bytes = rmp_serde::to_vec(self).map_err(|error| CredentialError::Unreadable(error.to_string()))?;
-        let settings = vec![(SETTING_CREDENTIAL.to_owned(), Some(bytes)), (SETTING_SESSION.to_owned(), None)];
+        let settings = vec![self.setting(), (SETTING_SESSION.to_owned(), None)];
         Ok(store.commit(Transaction { settings, ..Transaction::default() })?)
+    }
+
+    /// The setting that keeps it, to be committed with what belongs to it.
+    pub(crate) fn setting(&self) -> (String, Option<Vec<u8>>) {
+        // A plain struct of numbers, texts and bytes always encodes.
+        (SETTING_CREDENTIAL.to_owned(), rmp_serde::to_vec(self).ok())
     }
 
     /// A fresh proof by the device's key.

@@ -18,6 +18,7 @@ pub use credential::{Credential, CredentialError};
 pub use enrol::{EnrolError, Invite, InviteError, enrol};
 pub use identity::{Device, RandomSource};
 pub use replica::{
-    ConflictView, DocView, Held, Receipt, Replica, ReplicaError, ReplicaEvent, ReplicaOptions, ReplicaStatus, TeamDraft,
+    ConflictView, DocView, Held, HeldState, Receipt, Replica, ReplicaError, ReplicaEvent, ReplicaOptions,
+    ReplicaStatus, TeamDraft,
 };
 pub use sync::{AutoSync, AutoSyncHandle, SyncError, SyncOptions, SyncReport, SyncState, sync_once};

@@ -1,6 +1,8 @@
 //! A replica: the documents of a device's scopes, edited here, merged with what comes.
 
 mod carry;
+mod held;
+mod leaving;
 mod performing;
 mod read;
 mod receipts;
@@ -32,7 +34,7 @@ use toso_store::{ChunkStore, StoreError, StoredChunk, Transaction};
 use crate::credential::{Credential, CredentialError};
 use crate::identity::{Device, RandomSource, random_from, system_random};
 
-pub use view::{ConflictView, DocView, Held, Receipt, ReplicaStatus};
+pub use view::{ConflictView, DocView, Held, HeldState, Receipt, ReplicaStatus};
 
 /// The most documents on a device: a large commune has about 60 teams and 400 members; a district of 30 such communes
 /// belongs on a PC with the REST interface.
@@ -72,7 +74,7 @@ pub enum ReplicaEvent {
     Documents(Vec<DocId>),
     /// Receipts moved on, or the centre's totals did.
     Receipts,
-    /// The server refused entries; they are kept and marked.
+    /// The server refused entries or holds them for review, or officers have decided; see [`Replica::held`].
     Held,
 }
 

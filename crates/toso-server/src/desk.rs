@@ -16,12 +16,13 @@ use toso_projection::Projector;
 use toso_store::{Appended, ChangeLog, LogBatch, LogEntry, LogItem, Page, StoreError};
 use toso_sync::reconcile::RECONCILE_KEYS_MAX;
 use toso_sync::{
-    AppendItem, AppendOutcome, Authenticated, Opened, OpenedInterest, PageEntry, PageRead, Refusal, ServerEffect,
-    ServerEvent, WantedRead,
+    AppendFailure, AppendItem, AppendOutcome, Authenticated, HoldReason, Opened, OpenedInterest, PageEntry, PageRead,
+    Refusal, ServerEffect, ServerEvent, WantedRead,
 };
 use toso_wire::limits::PAGE_BYTES_MAX;
 use toso_wire::{Interest, Proof, UnitTotals};
 
+use crate::review::ReviewQueue;
 use crate::trust::{NONCE_BYTES, Trust};
 
 /// Change bytes read for one DELTA page. A page of small chunks compresses about 4:1; what does not fit is read again.
@@ -42,6 +43,8 @@ pub struct Desk {
     pub log: Arc<dyn ChangeLog>,
     /// What is counted.
     pub projector: Arc<Mutex<Projector>>,
+    /// What waits for an officer's decision.
+    pub review: Arc<ReviewQueue>,
     /// Scopes by unit, as they are asked for; bounded by the number of units (about 15,000).
     scopes: RwLock<HashMap<UnitRef, Arc<[Scope]>>>,
 }
@@ -53,8 +56,9 @@ impl Desk {
         trust: Trust,
         log: Arc<dyn ChangeLog>,
         projector: Arc<Mutex<Projector>>,
+        review: Arc<ReviewQueue>,
     ) -> Self {
-        Self { catalog, trust, log, projector, scopes: RwLock::default() }
+        Self { catalog, trust, log, projector, review, scopes: RwLock::default() }
     }
 
     /// Answers [`ServerEffect::Authenticate`]. `nonce` is the connection's: that of its last CHALLENGE, good for one
@@ -94,8 +98,30 @@ impl Desk {
             ServerEffect::ReadWanted { unit, keys, after, at } => {
                 ServerEvent::Wanted(self.wanted(*unit, keys, *after, *at)?)
             }
+            ServerEffect::ReadDecisions(device) => ServerEvent::Decisions(self.review.untold(*device)),
+            ServerEffect::KeepTold { device, number } => {
+                self.review.keep_told(*device, *number)?;
+                ServerEvent::Decided
+            }
             _ => return Ok(None),
         }))
+    }
+
+    /// Answers [`ServerEffect::Hold`]. Blocks until the changes are durable in the review queue.
+    pub fn hold(
+        &self,
+        number: u64,
+        (author, scope): (DeviceId, Scope),
+        reason: HoldReason,
+        items: &[AppendItem],
+        now: TimestampMs,
+    ) -> ServerEvent {
+        let held = self.review.hold(&*self.log, (author, scope), reason, items, now);
+        let outcome = held.map_err(|error| {
+            tracing::error!(%error, "changes could not be put into the review queue");
+            AppendFailure::Unavailable
+        });
+        ServerEvent::Holding { number, outcome }
     }
 
     /// The scopes that a right over a unit covers, of both lists; none for an unknown unit.

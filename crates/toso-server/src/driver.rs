@@ -9,10 +9,11 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use toso_core::id::Sequence;
+use toso_core::id::{DeviceId, Sequence};
+use toso_core::unit::Scope;
 use toso_store::LogBatch;
 use toso_sync::server::RefusalKind;
-use toso_sync::{ServerEffect, ServerEvent, ServerSession};
+use toso_sync::{AppendItem, HoldFate, HoldReason, ServerEffect, ServerEvent, ServerSession};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, encode};
 
 use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX};
@@ -130,6 +131,8 @@ impl Driver {
                     format!("the device has opened a newer session; at most {SESSIONS_PER_DEVICE_MAX} are kept");
                 self.say_goodbye(GoodbyeCode::Overload, &detail);
             }
+            Done::News(HubNews::Moved) => self.moved(),
+            Done::News(HubNews::Decided) => self.feed(ServerEvent::Decided),
             Done::Counted(Some(_)) => self.want_counted(Sequence::ZERO),
             Done::Counted(None) => {}
             Done::Failed => self.say_goodbye(GoodbyeCode::Internal, "the server could not read its store; try later"),
@@ -159,6 +162,11 @@ impl Driver {
     /// True once HELLO was accepted.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.session.principal().is_some()
+    }
+
+    /// True when the session only lets its device hand over what it has, and leave.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.session.is_leaving()
     }
 
     /// True once the session takes pushes.
@@ -196,8 +204,9 @@ impl Driver {
                     let units: Vec<_> = interests.iter().map(|interest| interest.unit).collect();
                     // Before the read, so that nothing falls between the two.
                     self.subscription = Some(self.shared.hub.subscribe(principal.device, &units));
-                    if !self.shared.trust.is_welcome(principal.device) {
-                        self.revoke();
+                    let revoked = self.session.is_revoked();
+                    if !self.shared.trust.still_stands(principal.device, principal.unit, revoked) {
+                        self.moved();
                         return None;
                     }
                 }
@@ -213,11 +222,18 @@ impl Driver {
                 self.append(number, desk::batch(scope, author, items, now()));
                 None
             }
-            ServerEffect::ReadPage { .. } | ServerEffect::ReadElements { .. } | ServerEffect::ReadWanted { .. } => {
+            ServerEffect::ReadPage { .. }
+            | ServerEffect::ReadElements { .. }
+            | ServerEffect::ReadWanted { .. }
+            | ServerEffect::KeepTold { .. } => {
                 self.read(effect);
                 None
             }
-            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } => {
+            ServerEffect::Hold { number, scope, author, reason, items } => {
+                self.hold(number, (author, scope), reason, items);
+                None
+            }
+            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions(_) => {
                 self.shared.answer(&effect).ok().flatten()
             }
             ServerEffect::Send(frame) => {
@@ -257,6 +273,24 @@ impl Driver {
         }));
     }
 
+    /// As durable as a push to the log, and counted like one: the server stops only once it is answered.
+    fn hold(&mut self, number: u64, from: (DeviceId, Scope), reason: HoldReason, items: Vec<AppendItem>) {
+        self.appends += 1;
+        let shared = Arc::clone(&self.shared);
+        self.work.push(Box::pin(async move {
+            let tasks = shared.tasks.clone();
+            let held = tasks.spawn_blocking(move || {
+                let event = shared.desk.hold(number, from, reason, &items, now());
+                if let ServerEvent::Holding { outcome: Ok(outcome), .. } = &event {
+                    let held = outcome.fates.iter().filter(|fate| **fate == HoldFate::Held).count();
+                    shared.metrics.review_held.inc_by(held as u64);
+                }
+                event
+            });
+            held.await.map_or(Done::Failed, Done::Appended)
+        }));
+    }
+
     /// What waits for the disk gets a thread of its own.
     fn read(&mut self, effect: ServerEffect) {
         let shared = Arc::clone(&self.shared);
@@ -288,6 +322,11 @@ impl Driver {
         self.shared.metrics.frames_sent.inc();
         self.shared.metrics.bytes_sent.inc_by(bytes.len() as u64);
         self.out.push_back(bytes);
+    }
+
+    /// The next HELLO tells where.
+    fn moved(&mut self) {
+        self.say_goodbye(GoodbyeCode::Shutdown, "the device was moved to another unit; connect again");
     }
 
     fn revoke(&mut self) {

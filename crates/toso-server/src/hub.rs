@@ -44,6 +44,8 @@ struct News {
     grown: Vec<(UnitRef, Sequence)>,
     revoked: bool,
     replaced: bool,
+    moved: bool,
+    decided: bool,
 }
 
 /// What a subscription brings.
@@ -56,6 +58,10 @@ pub enum HubNews {
     Revoked,
     /// The device has opened more sessions than it may, and this is its oldest.
     Replaced,
+    /// The device was moved to another unit.
+    Moved,
+    /// An officer has decided something of the device's.
+    Decided,
 }
 
 impl Hub {
@@ -108,8 +114,22 @@ impl Hub {
 
     /// Ends the sessions of a device that was revoked.
     pub fn revoke(&self, device: DeviceId) {
+        self.tell(device, |news| news.revoked = true);
+    }
+
+    /// Ends the sessions of a device that was moved, so that it comes back for its new unit.
+    pub fn moved(&self, device: DeviceId) {
+        self.tell(device, |news| news.moved = true);
+    }
+
+    /// Tells a device's sessions that an officer has decided something.
+    pub fn decided(&self, device: DeviceId) {
+        self.tell(device, |news| news.decided = true);
+    }
+
+    fn tell(&self, device: DeviceId, change: impl Fn(&mut News)) {
         for slot in self.state.lock().devices.get(&device).into_iter().flat_map(HashMap::values) {
-            slot.news.lock().revoked = true;
+            change(&mut slot.news.lock());
             slot.wake.notify_one();
         }
     }
@@ -173,6 +193,12 @@ impl Subscription {
                 }
                 if news.replaced {
                     return HubNews::Replaced;
+                }
+                if news.moved {
+                    return HubNews::Moved;
+                }
+                if std::mem::take(&mut news.decided) {
+                    return HubNews::Decided;
                 }
                 if !news.grown.is_empty() {
                     return HubNews::Grew(std::mem::take(&mut news.grown));

@@ -12,6 +12,7 @@
 //!   a restart goes on where it was.
 //! - [`hub`] tells sessions that a unit grew, [`counted`] that the projection has come past a sequence. Both cost what
 //!   changed, never connections × documents.
+//! - [`review`] keeps edits for units that their device no longer holds, until an officer decides.
 //! - `rest` answers questions; [`trust`] says who may ask and push.
 //!
 //! [`Server::start`] puts the rooms together; [`RunningServer::shutdown`] empties them in order: no new connections,
@@ -29,6 +30,7 @@ pub mod log_writer;
 pub mod metrics;
 mod post_sync;
 mod rest;
+pub mod review;
 mod server;
 mod socket;
 mod state;

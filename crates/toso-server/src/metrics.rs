@@ -18,6 +18,9 @@
 //! | `toso_fold_lag_chunks` | gauge | chunks in the log that are not counted yet |
 //! | `toso_returned_chunks_total` | counter | chunks that devices gave back after the log had lost them |
 //! | `toso_quarantined_chunks_total` | counter | chunks that a document could not take |
+//! | `toso_review_open` | gauge | changes that wait for an officer's decision |
+//! | `toso_review_held_total` | counter | changes answered as held, repetitions included |
+//! | `toso_review_accepted_total`, `toso_review_returned_total` | counter | decisions |
 //! | `toso_http_requests_total{route,status}` | counter | REST requests |
 //! | `toso_resident_bytes` | gauge | the process's resident memory |
 
@@ -106,6 +109,10 @@ pub struct Metrics {
     pub quarantined_chunks: Counter,
     /// See the table.
     pub returned_chunks: Counter,
+    pub review_open: Gauge<u64, AtomicU64>,
+    pub review_held: Counter,
+    pub review_accepted: Counter,
+    pub review_returned: Counter,
     pub http_requests: Family<HttpLabels, Counter>,
     pub resident_bytes: Gauge<u64, AtomicU64>,
 }
@@ -134,6 +141,10 @@ impl Default for Metrics {
             fold_lag_chunks: Gauge::default(),
             quarantined_chunks: Counter::default(),
             returned_chunks: Counter::default(),
+            review_open: Gauge::default(),
+            review_held: Counter::default(),
+            review_accepted: Counter::default(),
+            review_returned: Counter::default(),
             http_requests: Family::default(),
             resident_bytes: Gauge::default(),
         };
@@ -164,6 +175,10 @@ impl Metrics {
         r.register("fold_lag_chunks", "Chunks not counted yet", self.fold_lag_chunks.clone());
         r.register("returned_chunks", "Chunks given back after the log lost them", self.returned_chunks.clone());
         r.register("quarantined_chunks", "Chunks no document could take", self.quarantined_chunks.clone());
+        r.register("review_open", "Changes that wait for an officer", self.review_open.clone());
+        r.register("review_held", "Changes answered as held", self.review_held.clone());
+        r.register("review_accepted", "Held changes accepted", self.review_accepted.clone());
+        r.register("review_returned", "Held changes returned", self.review_returned.clone());
         r.register("http_requests", "REST requests by route and status", self.http_requests.clone());
         r.register("resident_bytes", "Resident memory of the process", self.resident_bytes.clone());
     }

@@ -12,9 +12,11 @@ mod documents;
 mod enrol;
 mod extract;
 mod members;
+mod moving;
 mod ops;
 pub(crate) mod problem;
 mod report;
+mod review;
 mod teams;
 mod units;
 
@@ -55,6 +57,11 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/invites", post(admin::invite))
         .route("/v1/devices", get(admin::devices))
         .route("/v1/devices/{id}/revoke", post(admin::revoke))
+        .route("/v1/devices/{id}/move", post(moving::one))
+        .route("/v1/devices/move", post(moving::all))
+        .route("/v1/review", get(review::list))
+        .route("/v1/review/{number}/accept", post(review::accept))
+        .route("/v1/review/{number}/return", post(review::give_back))
         .route("/v1/carry", get(carry::pass))
         .route("/v1/enrol", post(enrol::enrol))
         .route("/v1/backup", backup::route())

@@ -22,6 +22,7 @@ use crate::hub::Hub;
 use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
 use crate::rest;
+use crate::review::ReviewQueue;
 use crate::state::{Parts, Shared};
 use crate::trust::{KeyError, Trust};
 use crate::upkeep::{self, LOG_FOLDER, Restored, UpkeepError};
@@ -88,6 +89,7 @@ impl Rooms {
     ) -> Result<Self, StartError> {
         let catalog = Catalog::shared();
         let trust = Trust::open(&config.data, Arc::clone(records))?;
+        let review = Arc::new(ReviewQueue::load(Arc::clone(records))?);
         let mut projector = Projector::new(catalog);
         let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog))?;
         let projector = Arc::new(Mutex::new(projector));
@@ -114,7 +116,7 @@ impl Rooms {
         .map_err(thread)?;
         let shared = Arc::new(Shared::new(Parts {
             config,
-            desk: Desk::new(catalog, trust, log, projector),
+            desk: Desk::new(catalog, trust, log, projector, review),
             writer,
             hub,
             counted,

@@ -26,6 +26,8 @@ use crate::metrics::ConnectionRefusal;
 use crate::rest::problem::Problem;
 use crate::state::Shared;
 
+/// A device that was moved or shut out has this long to hand over what it has: 2,000 changes on 2G take about a minute.
+const LEAVING_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 /// The wait for the peer's own close.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
 /// A WebSocket's read buffer; larger frames grow it for as long as they are read.
@@ -248,16 +250,21 @@ impl Connection {
 
     fn wake_at(&self) -> Instant {
         let times = &self.shared.config.times;
-        match (self.driver.is_authenticated(), self.pinged) {
+        let silence = match (self.driver.is_authenticated(), self.pinged) {
             (false, _) => self.started + times.hello,
             (true, false) => self.heard + times.ping_after,
             (true, true) => self.heard + times.silence,
-        }
+        };
+        if self.driver.is_leaving() { silence.min(self.started + LEAVING_TIME_MAX) } else { silence }
     }
 
     async fn wake(&mut self) -> Result<(), Gone> {
         if !self.driver.is_authenticated() {
             self.driver.say_goodbye(GoodbyeCode::Protocol, "no accepted HELLO came in time");
+            return Ok(());
+        }
+        if self.driver.is_leaving() && self.started.elapsed() >= LEAVING_TIME_MAX {
+            self.driver.say_goodbye(GoodbyeCode::Overload, "the device took too long to hand over; connect again");
             return Ok(());
         }
         if self.pinged {

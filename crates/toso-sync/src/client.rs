@@ -1,5 +1,6 @@
 //! The phone's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
 
+mod moving;
 mod reconciling;
 pub mod session;
 
@@ -10,7 +11,8 @@ use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_wire::{
-    Carried, Challenge, Delta, Erased, Frame, GoodbyeCode, Interest, NackCode, Proof, Purge, Receipt, Ticket,
+    Carried, Challenge, Delta, Erased, Frame, GoodbyeCode, Interest, Moved, NackCode, Proof, Purge, Receipt, Reviewed,
+    Ticket,
 };
 
 /// What a session starts from.
@@ -139,7 +141,12 @@ pub enum ClientEffect {
     },
     /// Keep what the centre has counted.
     KeepReceipt(Receipt),
-    /// Forget scopes and documents.
+    /// The device belongs to another unit now. Keep the new credential, with its unit's cursor at zero, in one
+    /// transaction; documents outside the new unit go once nothing of theirs is unsent.
+    Move(Moved),
+    /// Keep what officers decided about held changes, durably, before it is confirmed.
+    KeepDecisions(Reviewed),
+    /// Forget scopes and documents, those with unsent changes as soon as these are acknowledged or held.
     Purge(Purge),
     /// Forget erased documents.
     Erase(Erased),
@@ -172,6 +179,8 @@ pub enum SessionEnd {
         /// At least this long.
         delay_ms: u64,
     },
+    /// Everything is handed over and the device belongs to another unit: dial again at once.
+    Moved,
     /// The server ended it.
     Refused {
         /// Why.

@@ -18,6 +18,7 @@ pub use backoff::Backoff;
 pub use client::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem, SessionEnd};
 pub use principal::{AccessRole, Principal};
 pub use server::{
-    AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, Opened, OpenedInterest, PageEntry,
-    PageRead, Refusal, RefusalKind, ServerEffect, ServerEvent, ServerSession, WantedRead, check_item,
+    AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, HoldFate, HoldOutcome, HoldReason, Opened,
+    OpenedInterest, PageEntry, PageRead, Refusal, RefusalKind, ServerEffect, ServerEvent, ServerSession, Standing,
+    WantedRead, check_item,
 };

@@ -1,8 +1,10 @@
 //! The server's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
 
+mod holding;
 mod reconciling;
 pub mod session;
 
+pub use holding::{HoldFate, HoldOutcome, HoldReason, Standing};
 pub use reconciling::WantedRead;
 pub use session::{ServerSession, check_item};
 
@@ -11,7 +13,7 @@ use std::collections::HashSet;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{ChunkKey, DeviceId, DocId, Epoch, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_wire::{Challenge, Frame, GoodbyeCode, Interest, NackCode, Proof, Ticket, UnitTotals};
+use toso_wire::{Challenge, Frame, GoodbyeCode, Interest, NackCode, Proof, Reviewed, Ticket, UnitTotals};
 
 use crate::principal::Principal;
 
@@ -68,6 +70,18 @@ pub enum ServerEvent {
         /// The figures by unit.
         totals: Vec<UnitTotals>,
     },
+    /// Answer to [`ServerEffect::Hold`].
+    Holding {
+        /// The push.
+        number: u64,
+        /// What the review queue said.
+        outcome: Result<HoldOutcome, AppendFailure>,
+    },
+    /// An officer has decided something of the device's; or the device has confirmed what it was told, and there may be
+    /// more.
+    Decided,
+    /// Answer to [`ServerEffect::ReadDecisions`]: what the device has not confirmed, if anything.
+    Decisions(Option<Reviewed>),
     /// The server is stopping.
     Shutdown,
     /// The server is too busy for this session.
@@ -84,6 +98,8 @@ pub struct Authenticated {
     pub principal: Principal,
     /// A new ticket, when the device's own is absent or past half of its life.
     pub ticket: Option<Ticket>,
+    /// Where it was before, and whether it was shut out.
+    pub standing: Standing,
 }
 
 /// Why a proof was refused.
@@ -94,8 +110,6 @@ pub enum Refusal {
     Challenge(Challenge),
     /// Forged, expired, or another server's.
     Unauthorized(String),
-    /// The device was revoked.
-    Revoked,
 }
 
 /// Why a carried push is not taken from its carrier.
@@ -232,6 +246,28 @@ pub enum ServerEffect {
         author: DeviceId,
         /// The items.
         items: Vec<AppendItem>,
+    },
+    /// Put changes into the review queue, durably; answer with [`ServerEvent::Holding`]. May run beside other effects.
+    Hold {
+        /// The push.
+        number: u64,
+        /// Scope of all items.
+        scope: Scope,
+        /// The author.
+        author: DeviceId,
+        /// Why they do not go to the log.
+        reason: HoldReason,
+        /// The items.
+        items: Vec<AppendItem>,
+    },
+    /// Read what officers decided about a device's changes; answer with [`ServerEvent::Decisions`].
+    ReadDecisions(DeviceId),
+    /// The device has kept all decisions up to this number; answer with [`ServerEvent::Decided`] once that is durable.
+    KeepTold {
+        /// The device.
+        device: DeviceId,
+        /// As in REVIEWED.
+        number: u64,
     },
     /// Read chunks of a unit after a sequence; answer with [`ServerEvent::Page`].
     ReadPage {

@@ -14,7 +14,7 @@ use toso_core::unit::{Scope, UnitRef};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, CarriedRefusal, ClientEffect, ClientEvent, ClientSession, ClientStart,
     Opened, OpenedInterest, OutboxBatch, OutboxItem, PageEntry, PageRead, Principal, ServerEffect, ServerEvent,
-    ServerSession,
+    ServerSession, Standing,
 };
 use toso_wire::limits::PUSH_WINDOW;
 use toso_wire::{Carried, Frame, Hello, Interest, NackCode, Proof, Push, PushItem, Welcome, signed_carried};
@@ -48,7 +48,8 @@ fn session(role: AccessRole) -> ServerSession {
         push: None,
     };
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
-    let authenticated = Authenticated { principal: principal(CARRIER, role, commune()), ticket: None };
+    let authenticated =
+        Authenticated { principal: principal(CARRIER, role, commune()), ticket: None, standing: Standing::default() };
     session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence::ZERO, pending: 0 }];
     session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), interests }));

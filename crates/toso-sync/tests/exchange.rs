@@ -24,6 +24,7 @@ use toso_core::unit::{Scope, UnitRef};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, Opened,
     OpenedInterest, OutboxBatch, OutboxItem, PageEntry, PageRead, Principal, ServerEffect, ServerEvent, ServerSession,
+    Standing,
 };
 use toso_wire::{Frame, Interest, Proof, UnitTotals, decode, encode, hello_from_token, hello_token};
 
@@ -203,7 +204,11 @@ impl Connection {
                 match effect {
                     ServerEffect::Authenticate(_) => {
                         let principal = Principal { device, role: AccessRole::Recorder, unit: commune() };
-                        events.push_back(ServerEvent::Authenticated(Ok(Authenticated { principal, ticket: None })));
+                        events.push_back(ServerEvent::Authenticated(Ok(Authenticated {
+                            principal,
+                            ticket: None,
+                            standing: Standing::default(),
+                        })));
                     }
                     ServerEffect::Open { interests, .. } => {
                         let interests = interests
@@ -224,6 +229,7 @@ impl Connection {
                             .collect();
                         self.appends.push_back((number, entries));
                     }
+                    ServerEffect::ReadDecisions(_) => events.push_back(ServerEvent::Decisions(None)),
                     ServerEffect::ReadPage { unit, after } => {
                         events.push_back(ServerEvent::Page(page(log, unit, after)));
                     }

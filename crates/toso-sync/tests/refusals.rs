@@ -12,7 +12,7 @@ use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_sync::server::session::CHALLENGES_MAX;
 use toso_sync::{
     AccessRole, Authenticated, Opened, OpenedInterest, Principal, Refusal, RefusalKind, ServerEffect, ServerEvent,
-    ServerSession,
+    ServerSession, Standing,
 };
 use toso_wire::limits::{INTERESTS_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW};
 use toso_wire::{
@@ -49,7 +49,7 @@ fn principal(role: AccessRole) -> Principal {
 fn greeted(role: AccessRole) -> ServerSession {
     let mut session = ServerSession::new(Catalog::shared());
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune()]))));
-    let authenticated = Authenticated { principal: principal(role), ticket: None };
+    let authenticated = Authenticated { principal: principal(role), ticket: None, standing: Standing::default() };
     session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence::ZERO, pending: 0 }];
     session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), interests }));
@@ -195,7 +195,8 @@ fn a_hello_of_another_version_or_for_too_many_or_foreign_units_ends_the_session(
     for outside in [unit("2022/00004"), unit("2022/001"), UnitRef::country(UnitList::L2022), unit("2025/00004")] {
         let mut session = ServerSession::new(Catalog::shared());
         session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune(), outside]))));
-        let accepted = Authenticated { principal: principal(AccessRole::Recorder), ticket: None };
+        let accepted =
+            Authenticated { principal: principal(AccessRole::Recorder), ticket: None, standing: Standing::default() };
         let effects = session.handle(NOW, ServerEvent::Authenticated(Ok(accepted)));
         assert_eq!(goodbye(&effects), Some(GoodbyeCode::OutOfScope), "{outside}");
     }

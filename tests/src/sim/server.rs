@@ -12,6 +12,7 @@ use toso_server::Desk;
 use toso_server::counted::Wish;
 use toso_server::folding::{Folder, Loaded};
 use toso_server::hub::{Hub, Subscription};
+use toso_server::review::ReviewQueue;
 use toso_server::trust::{NONCE_BYTES, RootSecrets, Trust};
 use toso_store::faulty::{FaultyChangeLog, LogDefect};
 use toso_store::{ChangeLog, LogBatch, RecordStore};
@@ -143,9 +144,10 @@ impl Server {
             (Arc::clone(&self.disk) as _, Arc::clone(&self.disk) as _);
         let trust = Trust::with_keys(&self.secrets, Arc::clone(&records), fill).map_err(|error| error.to_string())?;
         let (projector, folder) = folder(&log, &records)?;
+        let review = Arc::new(ReviewQueue::load(Arc::clone(&records)).map_err(|error| error.to_string())?);
         self.life += 1;
         self.running = Some(Running {
-            desk: Desk::new(catalog, trust, log, projector),
+            desk: Desk::new(catalog, trust, log, projector, review),
             hub: Arc::new(Hub::new(catalog)),
             folder,
             sessions: BTreeMap::new(),

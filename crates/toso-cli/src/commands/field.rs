@@ -1,6 +1,7 @@
 //! `toso field`: a field device on the command line.
 
 mod carry;
+mod held;
 mod record;
 mod show;
 mod sync;
@@ -46,6 +47,7 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
         FieldCommand::Sync { watch, json } => sync::run(&Arc::new(replica(store)?), watch, json.json),
         FieldCommand::Bundle { command } => carry::bundle(&replica(store)?, command),
         FieldCommand::Peer(args) => carry::peer(&replica(store)?, &args),
+        FieldCommand::Held { command } => held::run(&replica(store)?, command),
         FieldCommand::Status(flag) => {
             let status = replica(store)?.status()?;
             if flag.json { output::json(&status) } else { output::print(&output::fields(&status)?) }

@@ -14,7 +14,7 @@ use zeroize::Zeroize;
 
 use super::CarryError;
 
-const SETTING_PASS: &str = "carry-pass";
+pub(crate) const SETTING_PASS: &str = "carry-pass";
 /// Bundle keys kept, newest last: own unit through 60 revocations, in 50 bytes each.
 const KEYS_MAX: usize = 60;
 

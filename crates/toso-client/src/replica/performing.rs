@@ -42,8 +42,13 @@ impl Replica {
             ClientEffect::CommitAck { accepted, through } => self.commit_ack(&accepted, through)?,
             ClientEffect::CommitRefused { refused } => self.commit_refused(refused)?,
             ClientEffect::KeepReceipt(receipt) => self.keep_receipt(&receipt)?,
-            ClientEffect::Purge(purge) => self.forget(&purge.scopes, &purge.docs)?,
-            ClientEffect::Erase(erased) => self.forget(&[], &erased.docs)?,
+            ClientEffect::Move(moved) => self.move_to(&moved)?,
+            ClientEffect::KeepDecisions(reviewed) => self.keep_decisions(&reviewed)?,
+            ClientEffect::Purge(purge) => {
+                self.forget(&purge.docs)?;
+                self.leave_scopes(&purge.scopes)?;
+            }
+            ClientEffect::Erase(erased) => self.forget(&erased.docs)?,
             ClientEffect::Send(_)
             | ClientEffect::Progress { .. }
             | ClientEffect::UpToDate { .. }

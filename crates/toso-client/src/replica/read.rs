@@ -10,7 +10,7 @@ use toso_core::record::{CommuneRecord, MemberRecord, Record, TeamRecord};
 use toso_core::text::Collator;
 use toso_core::unit::Scope;
 
-use super::receipts::{ReceiptReader, SETTING_TOTALS, held, read_setting};
+use super::receipts::{ReceiptReader, SETTING_TOTALS, read_setting};
 use super::view::{ConflictView, DocView, ReplicaStatus};
 use super::{Replica, ReplicaError};
 
@@ -135,7 +135,7 @@ impl Replica {
             server: credential.map(|credential| credential.server_url),
             documents: self.store.documents_len()?,
             unsent: self.store.outbox_len()?,
-            held: held(self.store.as_ref())?,
+            held: self.held()?,
             totals: read_setting(self.store.as_ref(), SETTING_TOTALS)?,
         })
     }

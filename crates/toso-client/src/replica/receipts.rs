@@ -7,7 +7,7 @@ use toso_core::id::{DocId, Sequence};
 use toso_store::{ChunkStore, StoreError};
 
 use super::Replica;
-use super::view::{CentreTotals, Held, Receipt};
+use super::view::{CentreTotals, HeldState, Receipt};
 use crate::carry::keep::waiting_docs;
 
 pub(super) const SETTING_TOTALS: &str = "centre-totals";
@@ -20,6 +20,7 @@ const OUTBOX_PAGE: usize = 1_000;
 pub(super) struct ReceiptReader<'a> {
     store: &'a dyn ChunkStore,
     unsent: HashSet<DocId>,
+    held: HashSet<DocId>,
     counted: Sequence,
     cursor: Sequence,
 }
@@ -43,48 +44,34 @@ impl<'a> ReceiptReader<'a> {
             }
         }
         unsent.extend(waiting_docs(store)?);
-        unsent.extend(store.held()?.iter().map(|held| held.doc));
+        let mut held = HashSet::new();
+        for mark in replica.held()? {
+            match mark.state {
+                HeldState::Refused => unsent.insert(mark.doc),
+                HeldState::Waiting | HeldState::Returned => held.insert(mark.doc),
+                HeldState::Accepted => false,
+            };
+        }
         let totals: Option<CentreTotals> = read_setting(store, SETTING_TOTALS)?;
         let cursor = match replica.credential() {
             Ok(credential) => store.cursor(credential.unit)?,
             Err(_) => Sequence::ZERO,
         };
-        Ok(Self { store, unsent, counted: totals.map(|totals| totals.as_of).unwrap_or_default(), cursor })
+        Ok(Self { store, unsent, held, counted: totals.map(|totals| totals.as_of).unwrap_or_default(), cursor })
     }
 
     pub(super) fn of(&self, doc: DocId) -> Result<Receipt, StoreError> {
         if self.unsent.contains(&doc) {
             return Ok(Receipt::Saved);
         }
+        if self.held.contains(&doc) {
+            return Ok(Receipt::Held);
+        }
         // Changes that came from elsewhere lie at or below the cursor; own ones at or below their receipt.
         let own = self.store.receipts(doc)?.into_iter().map(|(_, through)| through).max();
         let through = own.unwrap_or(self.cursor);
         Ok(if through <= self.counted { Receipt::Counted } else { Receipt::Received })
     }
-}
-
-/// Why a change is held, as it is stored: MessagePack, further fields at the end.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Why {
-    pub(super) code: String,
-    pub(super) detail: String,
-}
-
-impl Why {
-    /// Always `Some`: text encodes. Within the store's limit, since a NACK's detail has at most 300 bytes.
-    pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
-        rmp_serde::to_vec(self).ok()
-    }
-}
-
-/// The changes that the server did not take.
-pub(super) fn held(store: &dyn ChunkStore) -> Result<Vec<Held>, StoreError> {
-    let unreadable = || Why { code: "refused".to_owned(), detail: String::new() };
-    let held = store.held()?.into_iter().map(|held| {
-        let why: Why = rmp_serde::from_slice(&held.why).unwrap_or_else(|_| unreadable());
-        Held { doc: held.doc, hash: held.hash, code: why.code, detail: why.detail }
-    });
-    Ok(held.collect())
 }
 
 pub(super) fn read_setting<T: for<'de> Deserialize<'de>>(

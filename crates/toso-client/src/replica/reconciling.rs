@@ -9,6 +9,7 @@ use toso_store::{StoreError, Transaction};
 use toso_sync::{OutboxBatch, OutboxItem};
 use toso_wire::Delta;
 
+use super::view::HeldState;
 use super::{Replica, ReplicaEvent};
 use crate::credential::SessionMemory;
 
@@ -20,6 +21,7 @@ impl Replica {
         let settled = cursor > Sequence::ZERO
             && store.outbox_len()? == 0
             && store.last_receipt()? <= cursor
+            && !self.is_leaving()?
             && self.undelivered()?.is_empty();
         if !settled {
             return Ok(Digest::default());
@@ -28,7 +30,9 @@ impl Replica {
         if let Some(digest) = *known {
             return Ok(digest);
         }
-        let held: HashSet<_> = store.held()?.into_iter().map(|held| (held.doc, held.hash)).collect();
+        // What an officer has accepted is in the register.
+        let held = self.held()?.into_iter().filter(|held| held.state != HeldState::Accepted);
+        let held: HashSet<_> = held.map(|held| (held.doc, held.hash)).collect();
         let mut digest = Digest::default();
         for (_, doc, hash) in store.keys()?.into_iter().filter(|(_, doc, hash)| !held.contains(&(*doc, *hash))) {
             digest.toggle(doc, &hash);

@@ -8,9 +8,9 @@ use toso_core::unit::{Scope, UnitRef};
 use toso_store::{StoreError, StoredChunk, Transaction};
 use toso_sync::{ClientStart, OutboxBatch, OutboxItem};
 use toso_wire::limits::{PUSH_BYTES_FIRST, PUSH_ITEMS_MAX};
-use toso_wire::{Delta, DeltaItem, Interest, NackCode, Proof, Receipt as ReceiptFrame, Ticket};
+use toso_wire::{Delta, DeltaItem, Interest, Proof, Receipt as ReceiptFrame, Ticket};
 
-use super::receipts::{SETTING_TOTALS, Why, read_setting, setting};
+use super::receipts::{SETTING_TOTALS, read_setting, setting};
 use super::reconciling::author_of;
 use super::view::CentreTotals;
 use super::{Replica, ReplicaError, ReplicaEvent};
@@ -140,29 +140,7 @@ impl Replica {
         })?;
         self.chunks_changed();
         self.announce(ReplicaEvent::Receipts);
-        Ok(())
-    }
-
-    pub(super) fn commit_refused(&self, refused: Vec<(OutboxItem, NackCode, String)>) -> Result<(), StoreError> {
-        let (carried, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(|(item, ..)| item.number == 0);
-        // What was refused of another's is the author's to know, who asks the server itself; here it is only carried no more.
-        self.not_deliverable(&carried.into_iter().map(|(item, ..)| item).collect::<Vec<_>>())?;
-        if refused.is_empty() {
-            return Ok(());
-        }
-        let mut transaction = Transaction::default();
-        for (item, code, detail) in refused {
-            transaction.outbox_remove.push(item.number);
-            // Another's change, returned to a server that had lost it: its author will bring it, nothing is held here.
-            if author_of(&item).is_none_or(|author| author == self.device.id()) {
-                let why = Why { code: nack_word(code).to_owned(), detail };
-                transaction.held.push((item.doc, item.hash, why.to_bytes()));
-            }
-        }
-        self.store.commit(transaction)?;
-        self.chunks_changed();
-        self.announce(ReplicaEvent::Held);
-        Ok(())
+        self.forget_what_was_left()
     }
 
     pub(super) fn keep_receipt(&self, receipt: &ReceiptFrame) -> Result<(), StoreError> {
@@ -183,22 +161,22 @@ impl Replica {
         Ok(())
     }
 
-    /// Forgets documents: of whole scopes, or single ones.
-    pub(super) fn forget(&self, scopes: &[Scope], docs: &[DocId]) -> Result<(), StoreError> {
-        let mut remove: Vec<DocId> = docs.to_vec();
-        for (scope, doc) in self.store.documents()? {
-            if scopes.contains(&scope) {
-                remove.push(doc);
-            }
+    /// Forgets documents that were erased, whatever of them is unsent.
+    pub(super) fn forget(&self, docs: &[DocId]) -> Result<(), StoreError> {
+        if docs.is_empty() {
+            return Ok(());
         }
+        // The words kept with a mark can be a person's name.
+        let marks = self.store.held()?.into_iter().filter(|mark| docs.contains(&mark.doc));
+        let held = marks.map(|mark| (mark.doc, mark.hash, None)).collect();
         let mut documents = self.documents.lock();
-        self.store.commit(Transaction { remove_documents: remove.clone(), ..Transaction::default() })?;
-        for doc in &remove {
+        self.store.commit(Transaction { remove_documents: docs.to_vec(), held, ..Transaction::default() })?;
+        for doc in docs {
             documents.pop(doc);
         }
         drop(documents);
         self.chunks_changed();
-        self.announce(ReplicaEvent::Documents(remove));
+        self.announce(ReplicaEvent::Documents(docs.to_vec()));
         Ok(())
     }
 }
@@ -220,19 +198,4 @@ fn chunks_of(item: DeltaItem) -> (DocId, Vec<Chunk>) {
 
 fn stored(scope: Scope, doc: DocId, chunk: &Chunk) -> StoredChunk {
     StoredChunk { scope, doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }
-}
-
-fn nack_word(code: NackCode) -> &'static str {
-    match code {
-        NackCode::OutOfScope => "out_of_scope",
-        NackCode::Forbidden => "forbidden",
-        NackCode::Malformed => "malformed",
-        NackCode::ForeignActor => "foreign_actor",
-        NackCode::WrongDocument => "wrong_document",
-        NackCode::TooLarge => "too_large",
-        NackCode::Unavailable => "unavailable",
-        NackCode::Held => "held_for_review",
-        NackCode::Erased => "erased",
-        _ => "refused",
-    }
 }

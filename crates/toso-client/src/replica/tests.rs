@@ -11,8 +11,9 @@ use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChunkStore, StoredChunk, Transaction};
 use toso_sync::OutboxItem;
 use toso_wire::limits::{DETAIL_BYTES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
-use toso_wire::{NackCode, Receipt as ReceiptFrame, UnitTotals};
+use toso_wire::{Decision, NackCode, Receipt as ReceiptFrame, Reviewed, UnitTotals};
 
+use super::view::HeldState;
 use super::{DOCUMENTS_MAX, Receipt, Replica, ReplicaError, ReplicaOptions, TeamDraft};
 use crate::credential::Credential;
 
@@ -64,19 +65,33 @@ fn a_device_takes_its_last_document_and_no_more() {
     assert_eq!(store.documents_len().unwrap(), DOCUMENTS_MAX);
 }
 
+/// A setting once kept the newest 81; an edit that fell off the list was lost to everybody.
 #[test]
-fn every_refusal_is_kept_however_many_there_are() {
+fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
     let (_store, replica) = replica();
-    let refused = |number: usize| {
+    let item = |number: usize| {
         let doc = DocId::member(commune(), numbered(number));
-        let item = OutboxItem { number: number as u64, doc, hash: ChangeHash([2; 32]), change: Vec::new() };
-        // As long as a NACK's detail can be.
-        (item, NackCode::WrongDocument, format!("{number:>DETAIL_BYTES_MAX$}"))
+        OutboxItem { number: number as u64, doc, hash: ChangeHash([2; 32]), change: Vec::new() }
     };
-    replica.commit_refused((1..=200).map(refused).collect()).unwrap();
-    let held = replica.status().unwrap().held;
-    assert_eq!(held.len(), 200);
-    assert!(held.iter().all(|held| held.code == "wrong_document" && held.detail.len() == DETAIL_BYTES_MAX));
+    // As long as a NACK's detail can be.
+    let refused = |number: usize| (item(number), NackCode::WrongDocument, format!("{number:>DETAIL_BYTES_MAX$}"));
+    replica.commit_refused((1..=500).map(refused).collect()).unwrap();
+    replica.commit_refused(vec![(item(501), NackCode::Held, String::new())]).unwrap();
+    assert_eq!(replica.status().unwrap().held.len(), 501);
+    let decision = |number: usize| Decision {
+        doc: item(number).doc,
+        hash: ChangeHash([2; 32]),
+        accepted: false,
+        note: "ghi lại cho xã mới ".repeat(15),
+    };
+    replica.keep_decisions(&Reviewed { number: 1, decisions: vec![decision(501), decision(502)] }).unwrap();
+    let held = replica.held().unwrap();
+    assert_eq!(held.len(), 501, "a decision about what is not listed adds nothing");
+    let returned: Vec<_> = held.iter().filter(|held| held.state == HeldState::Returned).collect();
+    assert_eq!(returned.len(), 1);
+    assert!(returned[0].note.starts_with("ghi lại") && returned[0].note.len() <= DETAIL_BYTES_MAX);
+    assert_eq!(replica.dismiss_held().unwrap(), 1);
+    assert_eq!(replica.held().unwrap().len(), 500);
 }
 
 #[test]

@@ -14,6 +14,8 @@ use toso_core::unit::{Scope, UnitRef};
 pub enum Receipt {
     /// On this device only (at least one change of it).
     Saved,
+    /// At least one change of it waits for an officer, or came back from one.
+    Held,
     /// On the server's disk.
     Received,
     /// In the centre's figures.
@@ -45,8 +47,40 @@ pub struct ConflictView {
     pub values: Vec<ConflictValue>,
 }
 
-/// A chunk that the server refused. It stays on the device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a change stands that the server did not take into the register at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HeldState {
+    /// Refused: it stays on this device.
+    Refused,
+    /// Waits for an officer.
+    Waiting,
+    /// In the register.
+    Accepted,
+    /// Sent back, with a note; the officer can still accept it.
+    Returned,
+}
+
+impl HeldState {
+    /// True once an officer has decided.
+    pub const fn is_decided(self) -> bool {
+        matches!(self, Self::Accepted | Self::Returned)
+    }
+
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Waiting => "held for review",
+            Self::Accepted => "accepted",
+            Self::Returned => "returned",
+        }
+    }
+}
+
+/// A change that the server refused, or holds for an officer's review, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Held {
     /// Its document.
     pub doc: DocId,
@@ -56,6 +90,18 @@ pub struct Held {
     pub code: String,
     /// In words.
     pub detail: String,
+    /// `team`, `member` or `commune`.
+    pub kind: &'static str,
+    /// What the volunteer called the record when it was sent: hamlet, team or person.
+    pub label: String,
+    /// The commune it is for.
+    pub commune: Option<Scope>,
+    /// The commune's name, whose officers review.
+    pub unit_name: Option<String>,
+    /// Where it stands.
+    pub state: HeldState,
+    /// The officer's words.
+    pub note: String,
 }
 
 /// A replica at a glance.
@@ -73,7 +119,7 @@ pub struct ReplicaStatus {
     pub documents: usize,
     /// Changes the server has not acknowledged.
     pub unsent: usize,
-    /// Changes the server refused.
+    /// Changes the server refused or holds for review, and what officers decided.
     pub held: Vec<Held>,
     /// The centre's figures for the unit.
     pub totals: Option<CentreTotals>,

@@ -51,6 +51,9 @@ pub struct AutoSyncHandle {
     task: JoinHandle<()>,
 }
 
+/// Moves to other units after which it dials again at once; more in a row wait like a broken connection does.
+const MOVES_MAX: u32 = 3;
+
 /// What the platform says about the network.
 #[derive(Debug)]
 struct Network {
@@ -111,6 +114,7 @@ async fn keep_in_touch(
     network: Arc<Network>,
 ) {
     let mut backoff = Backoff::default();
+    let mut moves = 0;
     let mut online = network.online.subscribe();
     let mut dial_now = network.dial_now.subscribe();
     loop {
@@ -137,13 +141,18 @@ async fn keep_in_touch(
         };
         if worked {
             backoff.reset();
+            moves = 0;
+        }
+        if matches!(error, Some(SyncError::Moved)) && moves < MOVES_MAX {
+            moves += 1;
+            continue;
         }
         let at_least_ms = match error {
             Some(SyncError::RetryAfter { delay_ms }) => delay_ms,
             _ => 0,
         };
         state.send_replace(match error {
-            None | Some(SyncError::Unreachable { .. } | SyncError::Lost | SyncError::RetryAfter { .. }) => {
+            None | Some(SyncError::Moved | SyncError::Unreachable { .. } | SyncError::Lost | SyncError::RetryAfter { .. }) => {
                 SyncState::Offline
             }
             Some(error) => SyncState::Error { reason: error.to_string(), needs_a_person: error.needs_a_person() },

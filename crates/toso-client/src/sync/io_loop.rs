@@ -212,6 +212,7 @@ impl<'a> IoLoop<'a> {
 
     fn ended(&self, end: SessionEnd) -> SyncError {
         match end {
+            SessionEnd::Moved => SyncError::Moved,
             SessionEnd::RetryAfter { delay_ms } => SyncError::RetryAfter { delay_ms },
             SessionEnd::Refused { code, detail } => SyncError::Refused { code, detail },
             SessionEnd::Protocol(detail) => self.protocol(detail),

@@ -52,7 +52,7 @@ pub struct SyncReport {
     pub acked: u64,
     /// Changes received.
     pub pulled: u64,
-    /// Changes that the server refused; they are kept here, see the status command.
+    /// Changes that the server refused or holds for review; see the status command.
     pub refused: u64,
     /// True when everything is exchanged.
     pub up_to_date: bool,
@@ -78,6 +78,9 @@ pub enum SyncError {
         /// How long.
         delay_ms: u64,
     },
+    /// The device was moved to another unit and has handed over what it had for the old one.
+    #[error("this device belongs to another unit now; sync again, for that one")]
+    Moved,
     /// The connection broke.
     #[error("the connection broke before everything was exchanged; the next sync goes on from there")]
     Lost,
@@ -106,6 +109,22 @@ pub enum SyncError {
     /// The replica failed.
     #[error(transparent)]
     Replica(#[from] ReplicaError),
+}
+
+impl SyncReport {
+    /// Adds what a further session of the same exchange cost and did.
+    pub(super) fn add(&mut self, next: &Self) {
+        self.bytes_up += next.bytes_up;
+        self.bytes_down += next.bytes_down;
+        self.http_bytes_up += next.http_bytes_up;
+        self.http_bytes_down += next.http_bytes_down;
+        self.round_trips += next.round_trips;
+        self.pushed += next.pushed;
+        self.acked += next.acked;
+        self.pulled += next.pulled;
+        self.refused += next.refused;
+        (self.up_to_date, self.counted) = (next.up_to_date, next.counted);
+    }
 }
 
 impl SyncError {

@@ -14,7 +14,7 @@ use super::documents::List;
 use super::extract::{Id, Json, Params, unit_within};
 use super::problem::Problem;
 use crate::state::{Shared, now};
-use crate::trust::{Caller, DeviceRecord, INVITE_LIFE_MS_DEFAULT, InviteError, InviteOrder};
+use crate::trust::{Caller, DeviceRecord, FormerUnit, INVITE_LIFE_MS_DEFAULT, InviteError, InviteOrder};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +44,23 @@ pub(super) struct DeviceItem {
     enrolled_at: TimestampMs,
     expires_at: TimestampMs,
     revoked: bool,
+    /// Where it was before, newest first.
+    former: Vec<FormerItem>,
+}
+
+/// A unit that a device left.
+#[derive(Serialize)]
+pub(super) struct FormerItem {
+    unit: String,
+    until: TimestampMs,
+    /// The officer's device; null for the admin token and for an enrolment of its own.
+    by: Option<DeviceId>,
+}
+
+impl From<&FormerUnit> for FormerItem {
+    fn from(former: &FormerUnit) -> Self {
+        Self { unit: former.unit.to_string(), until: former.until, by: former.by }
+    }
 }
 
 #[derive(Deserialize)]
@@ -128,14 +145,14 @@ pub(super) async fn revoke(
     shared.trust.device(id).map(|device| axum::Json(device_item(&device))).ok_or_else(missing)
 }
 
-fn officer(caller: &Caller) -> Result<(), Problem> {
+pub(super) fn officer(caller: &Caller) -> Result<(), Problem> {
     match caller.role {
         AccessRole::Officer | AccessRole::Admin => Ok(()),
         role => Err(Problem::forbidden(format!("devices are for officers; you are a {role}"))),
     }
 }
 
-fn device_item(device: &DeviceRecord) -> DeviceItem {
+pub(super) fn device_item(device: &DeviceRecord) -> DeviceItem {
     DeviceItem {
         id: device.id(),
         name: device.name.clone(),
@@ -144,6 +161,7 @@ fn device_item(device: &DeviceRecord) -> DeviceItem {
         enrolled_at: device.enrolled_at,
         expires_at: device.expires_at,
         revoked: device.revoked,
+        former: device.former.iter().map(FormerItem::from).collect(),
     }
 }
 

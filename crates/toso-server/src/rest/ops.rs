@@ -37,6 +37,7 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>, caller: Caller) -
     let last = shared.log.last();
     shared.metrics.log_sequence.set(last.0);
     shared.metrics.fold_lag_chunks.set(last.0.saturating_sub(shared.counted.current().0));
+    shared.metrics.review_open.set(shared.review.open_len() as u64);
     let text = shared.metrics.to_text();
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     std::future::ready(Ok(([(CONTENT_TYPE, content_type)], text).into_response())).await

@@ -14,6 +14,7 @@ use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 use toso_sync::{AccessRole, Principal};
 
 use super::Trust;
+use super::moving::FormerUnit;
 use super::token::Grant;
 
 pub(super) const DEVICE_TABLE: &str = "devices";
@@ -37,11 +38,14 @@ pub struct DeviceRecord {
     /// Hash of the invite that it used.
     #[serde(with = "serde_bytes")]
     pub invite: [u8; 32],
-    /// Its token, so that a repeated exchange gets the same answer; left out in memory.
+    /// Its token, so that a repeated exchange gets the same answer; left out in memory unless the device was moved.
     #[serde(with = "serde_bytes")]
     pub token: Vec<u8>,
     /// True once revoked.
     pub revoked: bool,
+    /// Units that it belonged to before, newest first, at most [`super::FORMER_UNITS_MAX`].
+    #[serde(default)]
+    pub former: Vec<FormerUnit>,
 }
 
 impl DeviceRecord {
@@ -57,6 +61,13 @@ impl DeviceRecord {
 
     pub(super) fn principal(&self) -> Principal {
         Principal { device: self.id(), role: self.role(), unit: self.unit }
+    }
+
+    /// In memory only a moved device's token is kept: its next session tells it.
+    fn forget_token(&mut self) {
+        if self.former.is_empty() {
+            self.token = Vec::new();
+        }
     }
 
     pub(super) fn to_change(&self) -> RecordChange {
@@ -79,7 +90,7 @@ impl Devices {
         let mut by_id = HashMap::new();
         for (key, value) in store.records(DEVICE_TABLE, &[])? {
             let mut device = decode(&key, &value)?;
-            device.token = Vec::new();
+            device.forget_token();
             by_id.insert(device.id(), Arc::new(device));
         }
         Ok(Self { by_id: RwLock::new(by_id) })
@@ -90,13 +101,23 @@ impl Devices {
     }
 
     pub(super) fn keep(&self, mut device: DeviceRecord) {
-        device.token = Vec::new();
+        device.forget_token();
         self.by_id.write().insert(device.id(), Arc::new(device));
     }
 }
 
 pub(super) fn stored(store: &dyn RecordStore, id: DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
     store.record(DEVICE_TABLE, &id.0)?.map(|value| decode(&id.0, &value)).transpose()
+}
+
+/// A device's record, and the very bytes that are stored, for a write that expects them unchanged.
+pub(super) fn stored_bytes(
+    store: &dyn RecordStore,
+    id: DeviceId,
+) -> Result<Option<(Vec<u8>, DeviceRecord)>, StoreError> {
+    let Some(bytes) = store.record(DEVICE_TABLE, &id.0)? else { return Ok(None) };
+    let record = decode(&id.0, &bytes)?;
+    Ok(Some((bytes, record)))
 }
 
 fn decode(key: &[u8], value: &[u8]) -> Result<DeviceRecord, StoreError> {
@@ -128,6 +149,7 @@ impl Trust {
             invite: [0; 32],
             token: Vec::new(),
             revoked: false,
+            former: Vec::new(),
         })
     }
 
@@ -154,9 +176,11 @@ impl Trust {
 
     /// Revokes a device for good, durably. `false` when it is unknown. Repeating it changes nothing.
     pub fn revoke(&self, id: DeviceId) -> Result<bool, StoreError> {
-        let Some(mut device) = stored(&*self.store, id)? else { return Ok(false) };
+        let Some((stored, mut device)) = stored_bytes(&*self.store, id)? else { return Ok(false) };
         device.revoked = true;
-        self.store.write(&[device.to_change()], Durability::Durable)?;
+        // Only if nobody else changed the device meanwhile: it must not go back to a unit it was moved from.
+        let change = RecordChange { expect: Some(Some(stored)), ..device.to_change() };
+        self.store.write(&[change], Durability::Durable)?;
         self.devices.keep(device);
         Ok(true)
     }

@@ -12,6 +12,7 @@ use super::Trust;
 use super::device::{self, DeviceRecord};
 use super::invite::{INVITE_TABLE, InviteRecord};
 use super::keys::KeyError;
+use super::moving::joined;
 use super::token::TOKEN_LIFE_MS;
 
 /// The longest device name, in characters.
@@ -69,6 +70,9 @@ impl Trust {
             place: INVITE_TABLE.to_owned(),
             detail: error.to_string(),
         })?;
+        // What it has not sent for the unit it leaves by enrolling anew is held for review, like after a move.
+        let former =
+            known.as_ref().map_or_else(Vec::new, |known| joined(&known.former, known.unit, invite.unit, None, now));
         match (invite.used_by, known) {
             (None, _) if now >= invite.expires_at => return Err(EnrolError::ExpiredInvite),
             (None, _) => {}
@@ -89,6 +93,7 @@ impl Trust {
             invite: secret_hash,
             token: self.keys.mint(&request.public_key, invite.unit, role, expires_at, self.random()?)?,
             revoked: false,
+            former,
         };
         invite.used_by = Some(device);
         let use_invite = RecordChange {

@@ -38,18 +38,15 @@ impl Trust {
                 let Some(device) = self.devices.find(id).filter(|device| now < device.expires_at) else {
                     return challenge(ChallengeReason::Ticket);
                 };
-                if device.revoked {
-                    return Err(Refusal::Revoked);
-                }
                 let past_half = ends.since_ms(now) < TICKET_LIFE_MS / 2;
-                let ticket = past_half.then(|| self.keys.ticket(id, now, device.expires_at));
-                Ok(Authenticated { principal: device.principal(), ticket })
+                let ticket = (past_half && !device.revoked).then(|| self.keys.ticket(id, now, device.expires_at));
+                Ok(Authenticated { principal: device.principal(), ticket, standing: device.standing() })
             }
             Proof::Token { token, at, nonce, signature } => {
                 let device = self
                     .keys
                     .verify(token, now)
-                    .and_then(|grant| match self.device_of(&grant) {
+                    .and_then(|grant| match self.greeting_device(&grant) {
                         Err(TokenRefusal::UnknownDevice) => {
                             let learned = self.told_by(&grant, now).ok_or(TokenRefusal::UnknownDevice)?;
                             Ok((Arc::new(learned), true))
@@ -67,16 +64,13 @@ impl Trust {
                         }
                         Ok(device)
                     })
-                    .map_err(|refusal| match refusal {
-                        TokenRefusal::Revoked => Refusal::Revoked,
-                        other => Refusal::Unauthorized(other.to_string()),
-                    })?;
+                    .map_err(|refusal| Refusal::Unauthorized(refusal.to_string()))?;
                 let answers_ours = given.is_some_and(|given| given.as_slice() == nonce.as_slice());
                 if !answers_ours && now.0.abs_diff(at.0) > CLOCK_SKEW_MS_MAX {
                     return challenge(ChallengeReason::Clock);
                 }
-                let ticket = Some(self.keys.ticket(device.id(), now, device.expires_at));
-                Ok(Authenticated { principal: device.principal(), ticket })
+                let ticket = (!device.revoked).then(|| self.keys.ticket(device.id(), now, device.expires_at));
+                Ok(Authenticated { principal: device.principal(), ticket, standing: device.standing() })
             }
             _ => Err(Refusal::Unauthorized("this server does not know this kind of proof".to_owned())),
         }

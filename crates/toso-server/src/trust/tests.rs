@@ -279,8 +279,11 @@ fn a_revoked_device_is_shut_out_at_once_and_for_good() {
     assert!(matches!(again, Err(EnrolError::Revoked)));
     for trust in [trust, Trust::open(folder.path(), store).unwrap()] {
         let hello = proof(trust.server(), &enrolment.token, &key(1), NOW, &[1; 8]);
-        assert_eq!(trust.authenticate(&hello, None, FRESH, NOW), Err(Refusal::Revoked));
-        assert_eq!(trust.authenticate(&Proof::Ticket(ticket.clone()), None, FRESH, NOW), Err(Refusal::Revoked));
+        for proof in [hello, Proof::Ticket(ticket.clone())] {
+            let known = trust.authenticate(&proof, None, FRESH, NOW).unwrap();
+            assert!(known.standing.revoked, "it may hand over what it has not sent, and nothing else");
+            assert_eq!(known.ticket, None);
+        }
         assert!(!trust.is_welcome(enrolment.device));
     }
 }
@@ -294,6 +297,34 @@ fn a_new_enrolment_voids_the_older_token() {
         |token: &[u8]| trust.authenticate(&proof(trust.server(), token, &key(1), NOW, &[1; 8]), None, FRESH, NOW);
     assert!(matches!(with(&old), Err(Refusal::Unauthorized(_))));
     assert_eq!(with(&new).unwrap().principal.role, AccessRole::Viewer);
+}
+
+#[test]
+fn a_moved_device_proves_itself_with_its_old_token_and_gets_the_new_one() {
+    let Place { folder, store, trust } = place();
+    let old = enrolled(&trust, 1, AccessRole::Recorder);
+    let to = UnitRef::new(UnitList::L2022, "00004").expect("a code");
+    let officer = DeviceId([7; 8]);
+    assert!(trust.move_device(old.device, to, Some(officer), NOW).unwrap());
+    assert!(!trust.move_device(DeviceId([0; 8]), to, None, NOW).unwrap(), "nobody to move");
+    for trust in [trust, Trust::open(folder.path(), store.clone()).unwrap()] {
+        let with =
+            |token: &[u8]| trust.authenticate(&proof(trust.server(), token, &key(1), NOW, &[1; 8]), None, FRESH, NOW);
+        let known = with(&old.token).unwrap();
+        assert_eq!((known.principal.unit, known.standing.former.as_slice()), (to, [commune()].as_slice()));
+        assert_ne!(known.standing.token, old.token);
+        assert_eq!(with(&known.standing.token).unwrap().principal, known.principal);
+        assert!(
+            trust.keys.verify(&old.token, NOW).is_ok_and(|grant| trust.device_of(&grant).is_err()),
+            "REST is closed"
+        );
+        let record = trust.device(old.device).unwrap();
+        assert_eq!(record.former.first().map(|former| (former.until, former.by)), Some((NOW, Some(officer))));
+        assert!(trust.still_stands(old.device, to, false) && !trust.still_stands(old.device, commune(), false));
+    }
+    let trust = Trust::open(folder.path(), store).unwrap();
+    assert!(trust.revoke(old.device).unwrap());
+    assert!(!trust.move_device(old.device, commune(), None, NOW).unwrap(), "a revoked device stays where it was");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The phone's session machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toso_core::id::{Epoch, Sequence};
 use toso_core::unit::UnitRef;
@@ -10,6 +10,7 @@ use toso_wire::{
     encoded_push_len,
 };
 
+use super::moving::Leaving;
 use super::reconciling::Reconciling;
 use super::{ClientEffect, ClientEvent, ClientStart, OutboxBatch, OutboxItem, SessionEnd};
 
@@ -40,6 +41,7 @@ pub struct ClientSession {
     pub(super) acked_through: Sequence,
     receipt_as_of: Option<Sequence>,
     pub(super) reported: Option<bool>,
+    pub(super) leaving: Leaving,
 }
 
 /// How far the session is.
@@ -64,6 +66,8 @@ pub(super) struct Follow {
 struct UnderWay {
     items: Vec<OutboxItem>,
     refused: BTreeMap<u32, (NackCode, String)>,
+    /// Items that the server cannot take now: they stay in the outbox for another session.
+    postponed: BTreeSet<u32>,
 }
 
 impl ClientSession {
@@ -92,6 +96,7 @@ impl ClientSession {
             acked_through: Sequence::ZERO,
             receipt_as_of: None,
             reported: None,
+            leaving: Leaving::default(),
         };
         let riding = first.filter(|batch| encoded_push_len(&push_frame(1, batch)) <= HELLO_PUSH_BYTES_MAX);
         session.riding = riding.map(|batch| session.register(batch));
@@ -101,11 +106,12 @@ impl ClientSession {
 
     /// True when everything is exchanged (see [`ClientEffect::UpToDate`]).
     pub fn is_up_to_date(&self) -> bool {
-        self.phase == Phase::Live
-            && self.under_way.is_empty()
-            && !self.reading_outbox
-            && !self.outbox_dirty
-            && self.follows.iter().all(|follow| follow.caught_up)
+        self.phase == Phase::Live && self.is_drained() && self.follows.iter().all(|follow| follow.caught_up)
+    }
+
+    /// True when nothing of the outbox is under way or still to be read.
+    pub(super) fn is_drained(&self) -> bool {
+        self.under_way.is_empty() && !self.reading_outbox && !self.outbox_dirty
     }
 
     /// Takes one event.
@@ -126,6 +132,7 @@ impl ClientSession {
         }
         if self.phase == Phase::Live {
             self.read_outbox(&mut effects);
+            self.leave(&mut effects);
             self.report(&mut effects);
         }
         effects
@@ -139,9 +146,11 @@ impl ClientSession {
             (Frame::Nack(nack), Phase::Live) => self.on_nack(&nack, effects),
             (Frame::Delta(delta), Phase::Live) => self.on_delta(delta, effects),
             (Frame::Receipt(receipt), Phase::Live) => self.on_receipt(receipt, effects),
-            (Frame::Purge(purge), Phase::Live) => effects.push(ClientEffect::Purge(purge)),
+            (Frame::Purge(purge), Phase::Live) => self.on_purge(purge, effects),
             (Frame::Erased(erased), Phase::Live) => effects.push(ClientEffect::Erase(erased)),
             (Frame::Reconcile(reconcile), Phase::Live) => self.on_reconcile(reconcile, effects),
+            (Frame::Moved(moved), Phase::Live) => self.on_moved(moved, effects),
+            (Frame::Reviewed(reviewed), Phase::Live) => Self::on_reviewed(reviewed, effects),
             (Frame::RetryAfter(retry), _) => {
                 self.end(SessionEnd::RetryAfter { delay_ms: retry.delay_ms }, effects);
             }
@@ -191,7 +200,7 @@ impl ClientSession {
     }
 
     fn on_nack(&mut self, nack: &Nack, effects: &mut Vec<ClientEffect>) {
-        if nack.code.is_temporary() {
+        if nack.code.is_temporary() && nack.item.is_none() {
             // The entries stay in the outbox; the next session pushes them again.
             return self.end(SessionEnd::RetryAfter { delay_ms: RETRY_SOON_MS }, effects);
         }
@@ -205,13 +214,20 @@ impl ClientSession {
             None => 0..count,
         };
         for item in named {
-            under_way.refused.insert(item, (nack.code, nack.detail.clone()));
+            if nack.code.is_temporary() {
+                under_way.postponed.insert(item);
+            } else {
+                under_way.refused.insert(item, (nack.code, nack.detail.clone()));
+            }
         }
         // A push whose every item is refused gets no ACK.
-        if under_way.refused.len() == under_way.items.len()
+        if under_way.refused.len() + under_way.postponed.len() == under_way.items.len()
             && let Some(under_way) = self.under_way.remove(&nack.number)
         {
-            effects.push(ClientEffect::CommitRefused { refused: under_way.split().1 });
+            let refused = under_way.split().1;
+            if !refused.is_empty() {
+                effects.push(ClientEffect::CommitRefused { refused });
+            }
         }
     }
 
@@ -275,7 +291,7 @@ impl ClientSession {
     }
 
     fn report(&mut self, effects: &mut Vec<ClientEffect>) {
-        if !self.is_up_to_date() {
+        if !self.is_up_to_date() || self.leaving.has_begun() {
             self.reported = None;
             return;
         }
@@ -311,7 +327,7 @@ impl ClientSession {
         // Carried items have no number and leave the reading position where it is.
         self.outbox_read = batch.items.iter().map(|item| item.number).fold(self.outbox_read, u64::max);
         let push = push_frame(number, &batch);
-        self.under_way.insert(number, UnderWay { items: batch.items, refused: BTreeMap::new() });
+        self.under_way.insert(number, UnderWay::new(batch.items));
         push
     }
 
@@ -322,11 +338,16 @@ impl ClientSession {
 }
 
 impl UnderWay {
+    fn new(items: Vec<OutboxItem>) -> Self {
+        Self { items, refused: BTreeMap::new(), postponed: BTreeSet::new() }
+    }
+
     fn split(mut self) -> (Vec<OutboxItem>, Vec<(OutboxItem, NackCode, String)>) {
         let (mut accepted, mut refused) = (Vec::new(), Vec::new());
         for (index, item) in (0..).zip(self.items) {
             match self.refused.remove(&index) {
                 Some((code, detail)) => refused.push((item, code, detail)),
+                None if self.postponed.contains(&index) => {}
                 None => accepted.push(item),
             }
         }

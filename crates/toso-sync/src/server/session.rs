@@ -8,7 +8,7 @@ use toso_core::chunk::{ChangeHash, Chunk, ChunkError};
 use toso_core::edit::SIGN_OFF_FIELDS;
 use toso_core::id::{DocKind, Sequence};
 use toso_core::time::TimestampMs;
-use toso_core::unit::UnitRef;
+use toso_core::unit::{Scope, UnitRef};
 use toso_wire::limits::{
     DETAIL_BYTES_MAX, INTERESTS_MAX, PAGE_BYTES_FIRST, PAGE_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_MAX,
     PUSH_ITEMS_MAX, PUSH_WINDOW,
@@ -18,6 +18,7 @@ use toso_wire::{
     UnitTotals, Welcome, pack_delta, signed_carried,
 };
 
+use super::holding::Standing;
 use super::reconciling::Reconciling;
 use super::{
     AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, Opened, PageRead, Refusal, RefusalKind,
@@ -33,9 +34,14 @@ pub const RECEIPT_INTERVAL_MS: u64 = 2_000;
 /// One session.
 #[derive(Debug)]
 pub struct ServerSession {
-    catalog: &'static Catalog,
+    pub(super) catalog: &'static Catalog,
     phase: Phase,
-    principal: Option<Principal>,
+    pub(super) principal: Option<Principal>,
+    pub(super) standing: Standing,
+    /// Units of HELLO that the device has to leave.
+    pub(super) leaves: Vec<UnitRef>,
+    /// Pushes on their way to the review queue: scope, and the items' places in their push.
+    pub(super) holding: BTreeMap<u64, (Scope, Vec<u32>)>,
     challenges: u32,
     pub(super) follows: Vec<Follow>,
     next_push: u64,
@@ -92,6 +98,9 @@ impl ServerSession {
             catalog,
             phase: Phase::AwaitHello,
             principal: None,
+            standing: Standing::default(),
+            leaves: Vec::new(),
+            holding: BTreeMap::new(),
             challenges: 0,
             follows: Vec::new(),
             next_push: 1,
@@ -121,6 +130,7 @@ impl ServerSession {
             Phase::AwaitHello | Phase::Ended => true,
             Phase::Live => {
                 self.appending.is_empty()
+                    && self.holding.is_empty()
                     && self.verifying.is_empty()
                     && !self.reading_page
                     && !self.reading_totals
@@ -149,6 +159,9 @@ impl ServerSession {
             ServerEvent::Grew { unit, through } => self.grow(unit, through),
             ServerEvent::Counted(through) => self.counted = self.counted.max(through),
             ServerEvent::Totals { as_of, totals } => self.on_totals(now, as_of, totals, &mut effects),
+            ServerEvent::Holding { number, outcome } => self.on_holding(number, outcome, &mut effects),
+            ServerEvent::Decided => self.read_decisions(&mut effects),
+            ServerEvent::Decisions(reviewed) => self.on_decisions(reviewed, &mut effects),
             ServerEvent::Shutdown => self.goodbye(GoodbyeCode::Shutdown, "the server is stopping", &mut effects),
             ServerEvent::Shed { delay_ms } => {
                 effects.push(ServerEffect::CountRefusal(RefusalKind::Shed));
@@ -168,6 +181,14 @@ impl ServerSession {
             (Frame::Push(push), Phase::Live) => self.on_push(push, effects),
             (Frame::Reconcile(reconcile), Phase::Live) => self.on_reconcile(reconcile, effects),
             (Frame::Want(want), Phase::Live) => self.on_want(want, effects),
+            (Frame::Reviewed(reviewed), Phase::Live) if reviewed.decisions.is_empty() => {
+                let device = self.principal.map(|principal| principal.device);
+                device.into_iter().for_each(|device| self.on_reviewed(device, reviewed.number, effects));
+            }
+            // It has handed over what it had.
+            (Frame::Goodbye(_), _) if self.standing.revoked => {
+                self.goodbye(GoodbyeCode::Revoked, "the device was revoked; ask your officer", effects);
+            }
             (Frame::Goodbye(_), _) => self.end(effects),
             (frame, _) => {
                 let detail = format!("{} was not expected here", frame.name());
@@ -200,17 +221,19 @@ impl ServerSession {
             return;
         };
         match result {
-            Ok(Authenticated { principal, ticket }) => {
+            Ok(Authenticated { principal, ticket, standing }) => {
                 self.principal = Some(principal);
-                if let Some(outside) =
-                    hello.interests.iter().find(|interest| !principal.covers(self.catalog, interest.unit))
-                {
-                    let detail = format!("{} is outside the device's unit {}", outside.unit, principal.unit);
-                    return self.goodbye(GoodbyeCode::OutOfScope, &detail, effects);
+                self.standing = standing;
+                match self.interests_left(&principal, &hello) {
+                    Ok(left) => self.leaves = left,
+                    Err(outside) => {
+                        let detail = format!("{outside} is outside the device's unit {}", principal.unit);
+                        return self.goodbye(GoodbyeCode::OutOfScope, &detail, effects);
+                    }
                 }
-                effects.push(ServerEffect::Open { epoch: hello.epoch, interests: hello.interests.clone() });
-                self.follows = hello
-                    .interests
+                let followed = if self.is_leaving() { &[] } else { hello.interests.as_slice() };
+                effects.push(ServerEffect::Open { epoch: hello.epoch, interests: followed.to_vec() });
+                self.follows = followed
                     .iter()
                     .map(|interest| Follow {
                         unit: interest.unit,
@@ -231,7 +254,6 @@ impl ServerSession {
                 effects.push(ServerEffect::Send(Frame::Challenge(challenge)));
             }
             Err(Refusal::Unauthorized(detail)) => self.goodbye(GoodbyeCode::Unauthorized, &detail, effects),
-            Err(Refusal::Revoked) => self.goodbye(GoodbyeCode::Revoked, "the device was revoked", effects),
         }
     }
 
@@ -256,6 +278,8 @@ impl ServerSession {
                 follow.owed = false;
             }
         }
+        self.tell_leaving(effects);
+        self.read_decisions(effects);
         if let Some(push) = push {
             self.on_push(push, effects);
         }
@@ -268,7 +292,7 @@ impl ServerSession {
         let Some(principal) = self.principal else {
             return;
         };
-        let under_way = self.appending.len() + self.verifying.len();
+        let under_way = self.appending.len() + self.verifying.len() + self.holding.len();
         if push.number != self.next_push || under_way >= PUSH_WINDOW {
             let detail = format!(
                 "push {} came while {} was expected and {under_way} of at most {PUSH_WINDOW} were under way",
@@ -278,13 +302,15 @@ impl ServerSession {
         }
         self.next_push += 1;
         let bytes: usize = push.items.iter().map(|item| item.change.len()).sum();
+        // What another device made is refused here: its author hands it over itself.
+        let held = self.hold_reason(&principal, push.scope).filter(|_| push.carried.is_none());
         let whole = if push.items.is_empty() || push.items.len() > PUSH_ITEMS_MAX {
             Some((NackCode::TooLarge, format!("{} items, 1 to {PUSH_ITEMS_MAX} are accepted", push.items.len())))
         } else if bytes > PUSH_BYTES_MAX && push.items.len() > 1 {
             Some((NackCode::TooLarge, format!("{bytes} bytes, at most {PUSH_BYTES_MAX} in several items are accepted")))
         } else if !principal.role.may_write() {
             Some((NackCode::Forbidden, format!("a {} does not write", principal.role)))
-        } else if !principal.may_push(self.catalog, push.scope) {
+        } else if held.is_none() && (self.standing.revoked || !principal.may_push(self.catalog, push.scope)) {
             let detail = format!("{} is no commune inside the device's unit {}", push.scope, principal.unit);
             Some((NackCode::OutOfScope, detail))
         } else {
@@ -292,6 +318,9 @@ impl ServerSession {
         };
         if let Some((code, detail)) = whole {
             return nack(push.number, None, code, &detail, effects);
+        }
+        if let Some(reason) = held {
+            return self.hold_checked(&principal, reason, push, effects);
         }
         match &push.carried {
             Some(carried) if carried.signature.is_empty() => {
@@ -523,7 +552,7 @@ fn chunk_code(error: &ChunkError) -> NackCode {
     }
 }
 
-fn nack(number: u64, item: Option<u32>, code: NackCode, detail: &str, effects: &mut Vec<ServerEffect>) {
+pub(super) fn nack(number: u64, item: Option<u32>, code: NackCode, detail: &str, effects: &mut Vec<ServerEffect>) {
     effects.push(ServerEffect::CountRefusal(RefusalKind::Nack(code)));
     effects.push(ServerEffect::Send(Frame::Nack(Nack { number, item, code, detail: shortened(detail) })));
 }

@@ -73,7 +73,7 @@ pub(super) fn history(replica: &Replica, id: DocId, json: bool) -> Result<(), Fa
     })
 }
 
-fn list<T: Serialize>(items: &[T], json: bool, none: &str, line: impl Fn(&T) -> String) -> Result<(), Fail> {
+pub(super) fn list<T: Serialize>(items: &[T], json: bool, none: &str, line: impl Fn(&T) -> String) -> Result<(), Fail> {
     if json {
         return output::json(&items);
     }
@@ -87,6 +87,7 @@ fn list<T: Serialize>(items: &[T], json: bool, none: &str, line: impl Fn(&T) -> 
 fn receipt(receipt: toso_client::Receipt) -> &'static str {
     match receipt {
         toso_client::Receipt::Saved => "saved here",
+        toso_client::Receipt::Held => "held for review",
         toso_client::Receipt::Received => "received",
         _ => "counted",
     }

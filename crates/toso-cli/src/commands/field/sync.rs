@@ -33,7 +33,7 @@ async fn once(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
             report.acked, report.pushed, report.pulled, report.bytes_up, report.bytes_down, report.round_trips
         );
         if report.refused > 0 {
-            eprintln!("{} change(s) were refused and are kept here; see `status`", report.refused);
+            eprintln!("{} change(s) were refused or are held for review; see `held list`", report.refused);
         }
     }
     Ok(result?)

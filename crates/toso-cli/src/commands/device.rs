@@ -1,0 +1,96 @@
+//! `toso device`: the devices of a unit, for officers and operators: list, move, revoke.
+
+use serde::Serialize;
+use serde_json::Value;
+use toso_client::rest::{Caller, Rest};
+use toso_core::id::DeviceId;
+
+use crate::args::{AdminArgs, DeviceArgs, DeviceCommand};
+use crate::fail::Fail;
+use crate::{input, output, token_file};
+
+#[derive(Serialize)]
+struct MoveOne {
+    unit: String,
+}
+
+#[derive(Serialize)]
+struct MoveAll {
+    from: String,
+    to: String,
+}
+
+/// Runs one command.
+pub(crate) fn run(args: DeviceArgs) -> Result<(), Fail> {
+    match args.command {
+        DeviceCommand::List { admin, list, unit, json } => {
+            let unit = input::unit(input::list(&list)?, &unit)?;
+            let devices = get(&admin, &format!("/v1/devices?unit={unit}"))?;
+            show(&devices, json.json, &devices["items"])
+        }
+        DeviceCommand::Move { admin, device, from_list, from_unit, to_list, to_unit, json } => {
+            let to = input::unit(input::list(&to_list)?, &to_unit)?.to_string();
+            match (device, from_unit) {
+                (Some(device), None) => {
+                    let path = format!("/v1/devices/{}/move", id(&device)?);
+                    let moved = post(&admin, &path, &MoveOne { unit: to })?;
+                    show(&moved, json.json, &Value::Array(vec![moved.clone()]))
+                }
+                (None, Some(unit)) => {
+                    let from = input::unit(input::list(&from_list)?, &unit)?.to_string();
+                    let moved = post(&admin, "/v1/devices/move", &MoveAll { from, to })?;
+                    if json.json {
+                        return output::json(&moved);
+                    }
+                    let moved = moved["moved"].as_array().map_or(0, Vec::len);
+                    output::print(&format!("{moved} device(s) moved"))
+                }
+                _ => {
+                    Err(Fail::new("say which device (--device) or which unit's devices (--from-unit), one of the two"))
+                }
+            }
+        }
+        DeviceCommand::Revoke { admin, device, json } => {
+            let path = format!("/v1/devices/{}/revoke", id(&device)?);
+            let revoked = post(&admin, &path, &serde_json::json!({}))?;
+            show(&revoked, json.json, &Value::Array(vec![revoked.clone()]))
+        }
+    }
+}
+
+fn show(whole: &Value, json: bool, devices: &Value) -> Result<(), Fail> {
+    if json {
+        return output::json(whole);
+    }
+    let lines: Vec<String> = devices.as_array().into_iter().flatten().map(line).collect();
+    if lines.is_empty() {
+        eprintln!("no devices");
+        return Ok(());
+    }
+    output::print(&lines.join("\n"))
+}
+
+fn line(device: &Value) -> String {
+    let text = |field: &str| device[field].as_str().unwrap_or("-").to_owned();
+    let former: Vec<&str> =
+        device["former"].as_array().into_iter().flatten().filter_map(|former| former["unit"].as_str()).collect();
+    let former = if former.is_empty() { String::new() } else { format!("  before: {}", former.join(", ")) };
+    let revoked = if device["revoked"] == true { "  revoked" } else { "" };
+    format!("{}  {}  {}  {}{revoked}{former}", text("id"), text("unit"), text("role"), text("name"))
+}
+
+fn id(text: &str) -> Result<DeviceId, Fail> {
+    text.parse().map_err(Fail::new)
+}
+
+pub(super) fn get(admin: &AdminArgs, path: &str) -> Result<Value, Fail> {
+    Ok(Rest::default().get(&admin.server, path, &caller(admin)?)?)
+}
+
+pub(super) fn post(admin: &AdminArgs, path: &str, content: &impl Serialize) -> Result<Value, Fail> {
+    Ok(Rest::default().post(&admin.server, path, &caller(admin)?, content)?)
+}
+
+fn caller(admin: &AdminArgs) -> Result<Caller, Fail> {
+    token_file::read(&admin.admin_token_file)
+}

@@ -1,0 +1,76 @@
+//! `toso review`: what waits for an officer's decision: list, accept, return.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::device::{get, post};
+use crate::args::{ReviewArgs, ReviewCommand};
+use crate::fail::Fail;
+use crate::{input, output};
+
+#[derive(Serialize)]
+struct Return {
+    note: String,
+}
+
+/// Runs one command.
+pub(crate) fn run(args: ReviewArgs) -> Result<(), Fail> {
+    match args.command {
+        ReviewCommand::List { admin, list, unit, status, after, json } => {
+            let unit = input::unit(input::list(&list)?, &unit)?;
+            let mut path = format!("/v1/review?unit={unit}&after={after}");
+            if let Some(status) = status.word() {
+                path = format!("{path}&status={status}");
+            }
+            let items = get(&admin, &path)?;
+            if json.json {
+                return output::json(&items);
+            }
+            let lines: Vec<String> = items["items"].as_array().into_iter().flatten().map(line).collect();
+            if lines.is_empty() {
+                eprintln!("nothing to review");
+                return Ok(());
+            }
+            output::print(&lines.join("\n"))?;
+            if let Some(next) = items["next"].as_u64() {
+                eprintln!("there is more: --after {next}");
+            }
+            Ok(())
+        }
+        ReviewCommand::Accept { admin, numbers } => {
+            for number in numbers {
+                let item = post(&admin, &format!("/v1/review/{number}/accept"), &serde_json::json!({}))?;
+                output::print(&line(&item))?;
+            }
+            Ok(())
+        }
+        ReviewCommand::Return { admin, number, note } => {
+            let item = post(&admin, &format!("/v1/review/{number}/return"), &Return { note })?;
+            output::print(&line(&item))
+        }
+    }
+}
+
+/// One item: what it is, then what it would write.
+fn line(item: &Value) -> String {
+    let text = |field: &str| item[field].as_str().unwrap_or_default().to_owned();
+    let changes: Vec<String> = item["changes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|change| format!("{}={}", change[0].as_str().unwrap_or_default(), change[1].as_str().unwrap_or_default()))
+        .collect();
+    let note = if item["note"] == "" { String::new() } else { format!("  note: {}", text("note")) };
+    format!(
+        "{}  {}  {} {}  {} ({})  by device {}, {}{note}\n    {}",
+        item["number"],
+        text("status"),
+        text("kind"),
+        text("document"),
+        text("unit_name"),
+        text("unit"),
+        text("device"),
+        text("reason"),
+        changes.join("  ")
+    )
+}

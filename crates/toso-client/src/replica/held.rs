@@ -1,0 +1,179 @@
+//! What the server did not take into the register, and what became of it: refused, held for an officer's review, accepted,
+//! returned.
+//!
+//! The marks live beside the documents, since a record that is held is one the device has to forget: the volunteer must
+//! still be able to read what waits, and how it ended.
+
+use serde::{Deserialize, Serialize};
+use toso_core::id::{DocId, DocKind};
+use toso_core::record::Record;
+use toso_core::unit::Scope;
+use toso_store::{HeldChunk, StoreError, Transaction};
+use toso_sync::OutboxItem;
+use toso_wire::limits::DETAIL_BYTES_MAX;
+use toso_wire::{NackCode, Reviewed};
+
+use super::reconciling::author_of;
+use super::view::{Held, HeldState};
+use super::{Replica, ReplicaEvent, kind_word};
+
+/// The longest label, in bytes: a long name. With detail and note (300 each) a mark stays below what a store keeps of one
+/// (1,024).
+const LABEL_BYTES_MAX: usize = 200;
+
+/// What is kept with a mark.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Why {
+    code: String,
+    detail: String,
+    commune: Option<Scope>,
+    label: String,
+    state: HeldState,
+    note: String,
+}
+
+impl Why {
+    /// A mark of another version still says that something was not taken.
+    fn unreadable() -> Self {
+        Self {
+            code: "refused".to_owned(),
+            detail: String::new(),
+            commune: None,
+            label: String::new(),
+            state: HeldState::Refused,
+            note: String::new(),
+        }
+    }
+
+    fn encode(&self) -> Option<Vec<u8>> {
+        // Plain texts always encode.
+        rmp_serde::to_vec(self).ok()
+    }
+}
+
+impl Replica {
+    /// What the server did not take, and what officers decided about it.
+    pub fn held(&self) -> Result<Vec<Held>, StoreError> {
+        Ok(self.store.held()?.into_iter().map(|mark| self.held_of(mark)).collect())
+    }
+
+    /// Takes from the list what has been decided. Returns how many.
+    pub fn dismiss_held(&self) -> Result<usize, StoreError> {
+        let decided = self.held()?.into_iter().filter(|held| held.state.is_decided());
+        let held: Vec<_> = decided.map(|held| (held.doc, held.hash, None)).collect();
+        let count = held.len();
+        if count > 0 {
+            self.store.commit(Transaction { held, ..Transaction::default() })?;
+            self.chunks_changed();
+            self.announce(ReplicaEvent::Held);
+        }
+        Ok(count)
+    }
+
+    fn held_of(&self, mark: HeldChunk) -> Held {
+        let why: Why = rmp_serde::from_slice(&mark.why).unwrap_or_else(|_| Why::unreadable());
+        Held {
+            doc: mark.doc,
+            hash: mark.hash,
+            code: why.code,
+            detail: why.detail,
+            kind: kind_word(mark.doc.kind()),
+            label: why.label,
+            unit_name: why.commune.map(|commune| self.catalog.display_path(commune)),
+            commune: why.commune,
+            state: why.state,
+            note: why.note,
+        }
+    }
+
+    /// Takes refused and held entries out of the outbox and marks them. The words that help to recognise a record are
+    /// taken now, before it may have to go.
+    pub(super) fn commit_refused(&self, refused: Vec<(OutboxItem, NackCode, String)>) -> Result<(), StoreError> {
+        let (carried, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(|(item, ..)| item.number == 0);
+        // What was refused of another's is the author's to know, who asks the server itself; here it is only carried no more.
+        self.not_deliverable(&carried.into_iter().map(|(item, ..)| item).collect::<Vec<_>>())?;
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = Transaction::default();
+        for (item, code, detail) in refused {
+            transaction.outbox_remove.push(item.number);
+            // Another's change, returned to a server that had lost it: its author will bring it, nothing is held here.
+            if author_of(&item).is_some_and(|author| author != self.device.id()) {
+                continue;
+            }
+            let why = Why {
+                code: nack_word(code).to_owned(),
+                detail: shortened(detail, DETAIL_BYTES_MAX),
+                commune: self.store.scope_of(item.doc)?,
+                label: shortened(self.label(item.doc), LABEL_BYTES_MAX),
+                state: if code == NackCode::Held { HeldState::Waiting } else { HeldState::Refused },
+                note: String::new(),
+            };
+            transaction.held.push((item.doc, item.hash, why.encode()));
+        }
+        self.store.commit(transaction)?;
+        self.chunks_changed();
+        self.announce(ReplicaEvent::Held);
+        self.forget_what_was_left()
+    }
+
+    /// Keeps what officers decided. What the device no longer lists is of no interest to it.
+    pub(super) fn keep_decisions(&self, reviewed: &Reviewed) -> Result<(), StoreError> {
+        let mut transaction = Transaction::default();
+        for mark in self.store.held()? {
+            let decision = reviewed.decisions.iter().rfind(|made| made.doc == mark.doc && made.hash == mark.hash);
+            let Some((decision, mut why)) = decision.zip(rmp_serde::from_slice::<Why>(&mark.why).ok()) else {
+                continue;
+            };
+            why.state = if decision.accepted { HeldState::Accepted } else { HeldState::Returned };
+            why.note = shortened(decision.note.clone(), DETAIL_BYTES_MAX);
+            transaction.held.push((mark.doc, mark.hash, why.encode()));
+        }
+        if !transaction.held.is_empty() {
+            self.store.commit(transaction)?;
+            self.chunks_changed();
+            self.announce(ReplicaEvent::Held);
+        }
+        Ok(())
+    }
+
+    /// What the volunteer calls a record: its hamlet, team or person.
+    fn label(&self, doc: DocId) -> String {
+        let named = match self.record(doc) {
+            Ok(Record::Team(team)) => team.hamlet.or(team.local_name),
+            Ok(Record::Member(member)) => member.full_name,
+            Ok(Record::Commune(commune)) => commune.hamlets.into_values().next().map(|hamlet| hamlet.name),
+            _ => None,
+        };
+        named.unwrap_or_else(|| match doc.kind() {
+            DocKind::Team => "(toàn xã)".to_owned(),
+            _ => String::new(),
+        })
+    }
+}
+
+/// Cut at a character boundary.
+fn shortened(mut text: String, bytes_max: usize) -> String {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
+
+fn nack_word(code: NackCode) -> &'static str {
+    match code {
+        NackCode::OutOfScope => "out_of_scope",
+        NackCode::Forbidden => "forbidden",
+        NackCode::Malformed => "malformed",
+        NackCode::ForeignActor => "foreign_actor",
+        NackCode::WrongDocument => "wrong_document",
+        NackCode::TooLarge => "too_large",
+        NackCode::Unavailable => "unavailable",
+        NackCode::Held => "held_for_review",
+        NackCode::Erased => "erased",
+        _ => "refused",
+    }
+}

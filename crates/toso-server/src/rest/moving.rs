@@ -1,0 +1,102 @@
+//! Moving devices: `POST /v1/devices/{id}/move`, `POST /v1/devices/move`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use toso_core::id::DeviceId;
+
+use super::admin::{DeviceItem, blocking, device_item, officer};
+use super::extract::{Id, Json, unit_within};
+use super::problem::Problem;
+use crate::state::{Shared, now};
+use crate::trust::{Caller, DeviceRecord, MoveError};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MoveBody {
+    unit: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MoveAllBody {
+    from: String,
+    to: String,
+}
+
+/// Which devices were moved.
+#[derive(Serialize)]
+pub(super) struct Moved {
+    from: String,
+    to: String,
+    moved: Vec<DeviceId>,
+}
+
+/// Moves one device. Both units lie within the caller's.
+pub(super) async fn one(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Id(id): Id<DeviceId>,
+    Json(body): Json<MoveBody>,
+) -> Result<axum::Json<DeviceItem>, Problem> {
+    officer(&caller)?;
+    let missing = || Problem::missing("device", &id.to_string());
+    let known = shared.trust.device(id).filter(|device| caller.covers(shared.catalog, device.unit));
+    let known = known.ok_or_else(missing)?;
+    let unit = unit_within(&shared, &caller, &body.unit)?;
+    may_move(&caller, &known)?;
+    if known.revoked {
+        return Err(Problem::invalid("a revoked device is not moved; invite it anew under a new key"));
+    }
+    let by = caller.device;
+    let moved = blocking(&shared, move |shared| shared.trust.move_device(id, unit, by, now())).await?;
+    if !moved.map_err(problem)? {
+        return Err(missing());
+    }
+    if known.unit != unit {
+        shared.hub.moved(id);
+        tracing::info!(device = %id, from = %known.unit, to = %unit, "device moved");
+    }
+    shared.trust.device(id).map(|device| axum::Json(device_item(&device))).ok_or_else(missing)
+}
+
+/// Moves all devices of a unit, for a unit that was merged or renamed. Those of units below it stay where they are.
+pub(super) async fn all(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Json(body): Json<MoveAllBody>,
+) -> Result<axum::Json<Moved>, Problem> {
+    officer(&caller)?;
+    let from = unit_within(&shared, &caller, &body.from)?;
+    let to = unit_within(&shared, &caller, &body.to)?;
+    let devices = shared.trust.devices(|of| of == from);
+    let devices: Vec<_> = devices.into_iter().filter(|device| !device.revoked).collect();
+    devices.iter().try_for_each(|device| may_move(&caller, device))?;
+    let (ids, by): (Vec<DeviceId>, _) = (devices.iter().map(|device| device.id()).collect(), caller.device);
+    let moved = blocking(&shared, move |shared| shared.trust.move_devices(&ids, to, by, now())).await?;
+    let moved = moved.map_err(problem)?;
+    for id in &moved {
+        shared.hub.moved(*id);
+        tracing::info!(device = %id, %from, %to, "device moved");
+    }
+    Ok(axum::Json(Moved { from: from.to_string(), to: to.to_string(), moved }))
+}
+
+/// An officer moves those that it could invite, an admin everybody.
+fn may_move(caller: &Caller, device: &DeviceRecord) -> Result<(), Problem> {
+    if caller.device.is_none() || caller.role.may_invite(device.role()) {
+        return Ok(());
+    }
+    Err(Problem::forbidden(format!("a {} cannot move a device that is {}", caller.role, device.role())))
+}
+
+fn problem(error: MoveError) -> Problem {
+    match error {
+        MoveError::Store(error) => error.into(),
+        MoveError::Key(error) => {
+            tracing::error!(%error, "a token could not be made");
+            Problem::internal()
+        }
+    }
+}

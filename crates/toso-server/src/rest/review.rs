@@ -1,0 +1,243 @@
+//! The review queue for officers: `GET /v1/review`, `POST /v1/review/{number}/accept`, `POST /v1/review/{number}/return`.
+//!
+//! An officer of the commune, or of a unit above it, sees what a held change would write, since nobody can decide without;
+//! to all others an item is not there.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use toso_core::chunk::Chunk;
+use toso_core::document::{Document, HistoryEntry};
+use toso_core::id::{ChangeHash, DeviceId, DocId};
+use toso_core::record::Record;
+use toso_core::time::TimestampMs;
+use toso_store::StoreError;
+use toso_sync::{AccessRole, AppendItem, Principal, check_item};
+use toso_wire::PushItem;
+use toso_wire::limits::DETAIL_BYTES_MAX;
+
+use super::admin::blocking;
+use super::documents::{List, read};
+use super::extract::{Id, Json, Params, limit, unit_within};
+use super::problem::Problem;
+use crate::desk;
+use crate::documents::fold;
+use crate::review::{DecideError, ReviewRecord, ReviewStatus};
+use crate::state::{Shared, now};
+use crate::trust::Caller;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    unit: String,
+    status: Option<ReviewStatus>,
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// An item as officers see it.
+#[derive(Serialize)]
+pub(super) struct Item {
+    number: u64,
+    unit: String,
+    unit_name: String,
+    document: DocId,
+    kind: &'static str,
+    hash: ChangeHash,
+    device: DeviceId,
+    /// What the device calls itself.
+    device_name: Option<String>,
+    reason: String,
+    received_at: TimestampMs,
+    /// By the device's clock.
+    made_at: Option<TimestampMs>,
+    /// Fields and the values that the change writes; empty while what it was made on top of is not here.
+    changes: Vec<(String, String)>,
+    /// The document with this change and those held beside it.
+    record: Option<Record>,
+    status: ReviewStatus,
+    decided_by: Option<DeviceId>,
+    decided_at: Option<TimestampMs>,
+    note: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReturnBody {
+    note: String,
+}
+
+/// The items of a unit and of those below it, oldest first.
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Params(query): Params<Query>,
+) -> Result<axum::Json<List<Item, u64>>, Problem> {
+    officer(&caller)?;
+    let unit = unit_within(&shared, &caller, &query.unit)?;
+    let (after, limit) = (query.after.unwrap_or_default(), limit(query.limit)?);
+    let catalog = shared.catalog;
+    let wanted = move |record: &ReviewRecord| {
+        query.status.is_none_or(|status| record.status == status)
+            && (unit == record.scope || catalog.covers(unit, record.scope))
+            && caller.covers(catalog, record.scope)
+    };
+    let list = read(&shared, move |shared| {
+        let mut found = shared.review.list(after, limit + 1, wanted);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|(number, _)| *number);
+        Ok(List { items: items(shared, found)?, next })
+    })
+    .await?;
+    Ok(axum::Json(list))
+}
+
+/// Accepts an item: its change goes into the log, as its author's.
+pub(super) async fn accept(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Id(number): Id<u64>,
+) -> Result<axum::Json<Item>, Problem> {
+    let record = decidable(&shared, &caller, number)?;
+    let deciding = blocking(&shared, move |shared| shared.review.begin_accept(number)).await?.map_err(refusal)?;
+    let item = checked(&shared, &record, deciding.change.clone())?;
+    // The time of acceptance is the time at which the register got it: a report as of yesterday stays as it was.
+    let batch = desk::batch(record.scope, record.device, vec![item], now());
+    shared.writer.append(batch).await.map_err(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The server cannot store now")
+            .detail("nothing was decided; try again later")
+    })?;
+    blocking(&shared, move |_| deciding.accept(caller.device, now())).await??;
+    shared.metrics.review_accepted.inc();
+    tracing::info!(number, device = %record.device, "a held change was accepted");
+    decided(shared, number, record.device).await
+}
+
+/// Returns an item to its author. It stays in the queue, and can still be accepted.
+pub(super) async fn give_back(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Id(number): Id<u64>,
+    Json(body): Json<ReturnBody>,
+) -> Result<axum::Json<Item>, Problem> {
+    let record = decidable(&shared, &caller, number)?;
+    let note = body.note.trim().to_owned();
+    if note.is_empty() || note.len() > DETAIL_BYTES_MAX {
+        let bytes = note.len();
+        return Err(Problem::invalid(format!("the note has {bytes} bytes; say why in 1 to {DETAIL_BYTES_MAX}")));
+    }
+    let by = caller.device;
+    let returned = blocking(&shared, move |shared| shared.review.give_back(&*shared.log, number, by, note, now()));
+    returned.await?.map_err(refusal)?;
+    shared.metrics.review_returned.inc();
+    tracing::info!(number, device = %record.device, "a held change was returned");
+    decided(shared, number, record.device).await
+}
+
+async fn decided(shared: Arc<Shared>, number: u64, device: DeviceId) -> Result<axum::Json<Item>, Problem> {
+    shared.hub.decided(device);
+    let found = shared.review.item(number).map(|record| (number, record));
+    let mut items = read(&shared, move |shared| items(shared, found.into_iter().collect())).await?;
+    items.pop().map(axum::Json).ok_or_else(Problem::internal)
+}
+
+fn officer(caller: &Caller) -> Result<(), Problem> {
+    match caller.role {
+        AccessRole::Officer | AccessRole::Admin => Ok(()),
+        role => Err(Problem::forbidden(format!("the review queue is for officers; you are a {role}"))),
+    }
+}
+
+/// The item, when the caller may decide it.
+fn decidable(shared: &Shared, caller: &Caller, number: u64) -> Result<Arc<ReviewRecord>, Problem> {
+    officer(caller)?;
+    let record = shared.review.item(number).filter(|record| caller.covers(shared.catalog, record.scope));
+    record.ok_or_else(|| Problem::missing("held change", &number.to_string()))
+}
+
+/// What was checked when it came is checked again: the code may be another by now.
+fn checked(shared: &Shared, record: &ReviewRecord, change: Vec<u8>) -> Result<AppendItem, Problem> {
+    let device = shared.trust.device(record.device);
+    let role = device.map_or(AccessRole::Recorder, |device| device.role());
+    let author = Principal { device: record.device, role, unit: record.scope };
+    check_item(&author, record.scope, PushItem { doc: record.doc, change })
+        .map_err(|(_, detail)| conflict(format!("the register does not take this change: {detail}; return it")))
+}
+
+fn conflict(detail: String) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "decided", "This cannot be decided so").detail(detail)
+}
+
+fn refusal(error: DecideError) -> Problem {
+    match error {
+        DecideError::Unknown(number) => Problem::missing("held change", &number.to_string()),
+        DecideError::Store(error) => error.into(),
+        decided => conflict(decided.to_string()),
+    }
+}
+
+/// What a document would be with everything that is held for it, and what each save of it wrote.
+struct Seen {
+    record: Record,
+    history: HashMap<ChangeHash, HistoryEntry>,
+}
+
+fn items(shared: &Shared, found: Vec<(u64, Arc<ReviewRecord>)>) -> Result<Vec<Item>, StoreError> {
+    let mut documents: HashMap<DocId, Option<Seen>> = HashMap::new();
+    let mut items = Vec::with_capacity(found.len());
+    for (number, record) in found {
+        let seen = match documents.entry(record.doc) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(unknown) => unknown.insert(see(shared, record.doc)?),
+        };
+        items.push(item(shared, number, &record, seen.as_ref()));
+    }
+    Ok(items)
+}
+
+fn see(shared: &Shared, doc: DocId) -> Result<Option<Seen>, StoreError> {
+    let folded = fold(&*shared.log, doc)?;
+    let held = shared.review.changes_of(doc)?;
+    // A change that no document can take must not take the list down with it.
+    Ok(catch_unwind(AssertUnwindSafe(move || {
+        let mut document = folded.map_or_else(|| Document::new(doc), |folded| folded.document);
+        let chunks: Vec<Chunk> = held.iter().filter_map(|change| Chunk::parse(change).ok()).collect();
+        document.apply(&chunks);
+        let history = document.history().into_iter().map(|entry| (entry.hash, entry)).collect();
+        Seen { record: document.read(), history }
+    }))
+    .ok())
+}
+
+fn item(shared: &Shared, number: u64, record: &ReviewRecord, seen: Option<&Seen>) -> Item {
+    let save = seen.and_then(|seen| seen.history.get(&record.hash));
+    let decided = record.status != ReviewStatus::Open;
+    Item {
+        number,
+        unit: record.scope.to_string(),
+        unit_name: shared.catalog.display_path(record.scope),
+        document: record.doc,
+        kind: match record.doc.kind() {
+            toso_core::id::DocKind::Commune => "commune",
+            toso_core::id::DocKind::Team => "team",
+            _ => "member",
+        },
+        hash: record.hash,
+        device: record.device,
+        device_name: shared.trust.device(record.device).and_then(|device| device.name.clone()),
+        reason: record.reason.clone(),
+        received_at: record.received_at,
+        made_at: save.map(|save| save.at),
+        changes: save.map(|save| save.changes.clone()).unwrap_or_default(),
+        record: seen.map(|seen| seen.record.clone()),
+        status: record.status,
+        decided_by: record.decided_by,
+        decided_at: decided.then_some(record.decided_at),
+        note: record.note.clone(),
+    }
+}

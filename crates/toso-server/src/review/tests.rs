@@ -1,0 +1,151 @@
+//! The queue's promises, each at its edge: nothing twice, nothing lost, limits, decisions told until confirmed.
+
+use std::sync::Arc;
+
+use toso_core::id::{ChangeHash, DeviceId, DocId};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitList, UnitRef};
+use toso_store::memory::MemoryChangeLog;
+use toso_store::{ChangeLog as _, LogBatch, LogItem};
+use toso_sync::{AppendItem, HoldFate, HoldOutcome, HoldReason};
+
+use super::*;
+
+const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
+const DEVICE: DeviceId = DeviceId([1; 8]);
+
+fn scope() -> Scope {
+    UnitRef::new(UnitList::L2022, "00001").unwrap()
+}
+
+fn item(number: usize, bytes: usize) -> AppendItem {
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&number.to_be_bytes());
+    AppendItem { doc: DocId::commune(scope()), hash: ChangeHash(hash), change: vec![7; bytes] }
+}
+
+fn queue(store: &Arc<MemoryChangeLog>) -> Arc<ReviewQueue> {
+    Arc::new(ReviewQueue::load(Arc::clone(store) as _).unwrap())
+}
+
+fn hold(queue: &ReviewQueue, store: &MemoryChangeLog, device: DeviceId, items: &[AppendItem]) -> HoldOutcome {
+    queue.hold(store, (device, scope()), HoldReason::Moved, items, NOW).unwrap()
+}
+
+fn fates(held: usize, full: usize) -> Vec<HoldFate> {
+    [vec![HoldFate::Held; held], vec![HoldFate::Full; full]].concat()
+}
+
+#[test]
+fn a_change_is_held_once_however_often_it_comes_also_after_a_restart() {
+    let store = Arc::new(MemoryChangeLog::new());
+    let first = queue(&store);
+    let twice = [item(1, 10), item(1, 10), item(2, 10)];
+    assert_eq!(hold(&first, &store, DEVICE, &twice).fates, fates(3, 0));
+    for queue in [first, queue(&store)] {
+        assert_eq!(hold(&queue, &store, DEVICE, &twice).fates, fates(3, 0));
+        let all = queue.list(0, 10, |_| true);
+        assert_eq!(all.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(queue.open_len(), 2);
+        assert_eq!(queue.change(1).unwrap(), Some(vec![7; 10]));
+    }
+}
+
+#[test]
+fn what_the_register_has_is_acknowledged_and_not_held() {
+    let store = Arc::new(MemoryChangeLog::new());
+    let known = item(1, 10);
+    let items = vec![LogItem { doc: known.doc, hash: known.hash, bytes: known.change.clone() }];
+    let batch = LogBatch { scope: scope(), author: DEVICE, received_at: NOW, items };
+    let through = store.append(&[batch]).unwrap()[0].through;
+    let outcome = hold(&queue(&store), &store, DEVICE, &[known, item(2, 10)]);
+    assert_eq!(outcome, HoldOutcome { fates: vec![HoldFate::Registered, HoldFate::Held], through });
+}
+
+#[test]
+fn a_device_may_have_so_many_held_and_no_more_and_others_are_not_hurt() {
+    let store = Arc::new(MemoryChangeLog::new());
+    let queue = queue(&store);
+    for part in (0..HELD_PER_DEVICE_MAX).collect::<Vec<_>>().chunks(200) {
+        let items: Vec<_> = part.iter().map(|number| item(*number, 10)).collect();
+        assert_eq!(hold(&queue, &store, DEVICE, &items).fates, fates(items.len(), 0));
+    }
+    let one_more = [item(HELD_PER_DEVICE_MAX, 10)];
+    assert_eq!(hold(&queue, &store, DEVICE, &one_more).fates, fates(0, 1));
+    assert_eq!(hold(&queue, &store, DeviceId([2; 8]), &one_more).fates, fates(1, 0));
+    let repeated = [item(0, 10)];
+    assert_eq!(hold(&queue, &store, DEVICE, &repeated).fates, fates(1, 0), "what is there is still answered");
+    // A returned change is kept, so it goes on counting; an accepted one makes room.
+    queue.give_back(&*store, 1, None, "thử".to_owned(), NOW).unwrap();
+    let next = [item(HELD_PER_DEVICE_MAX + 1, 10)];
+    assert_eq!(hold(&queue, &store, DEVICE, &next).fates, fates(0, 1));
+    queue.begin_accept(2).unwrap().accept(None, NOW).unwrap();
+    assert_eq!(hold(&queue, &store, DEVICE, &next).fates, fates(1, 0));
+}
+
+#[test]
+fn a_device_may_have_so_many_bytes_held_and_no_more() {
+    let store = Arc::new(MemoryChangeLog::new());
+    let queue = queue(&store);
+    let size = 32 * 1024;
+    for number in 0..HELD_BYTES_PER_DEVICE_MAX / size {
+        assert_eq!(hold(&queue, &store, DEVICE, &[item(number, size)]).fates, fates(1, 0));
+    }
+    assert_eq!(hold(&queue, &store, DEVICE, &[item(99_999, 1)]).fates, fates(0, 1), "one byte past the limit");
+}
+
+#[test]
+fn an_item_is_decided_once_and_a_returned_one_can_still_be_accepted() {
+    let store = Arc::new(MemoryChangeLog::new());
+    let queue = queue(&store);
+    hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10)]);
+    let officer = Some(DeviceId([9; 8]));
+    let decided = |result: Result<(), DecideError>| matches!(result, Err(DecideError::Decided { .. }));
+
+    let deciding = queue.begin_accept(1).unwrap();
+    assert!(decided(queue.begin_accept(1).map(drop)), "somebody is at it");
+    assert!(decided(queue.give_back(&*store, 1, officer, "thử".to_owned(), NOW)));
+    drop(deciding);
+    assert_eq!(queue.item(1).unwrap().status, ReviewStatus::Open, "given up, it is as it was");
+    queue.begin_accept(1).unwrap().accept(officer, NOW).unwrap();
+    assert!(decided(queue.begin_accept(1).map(drop)));
+    assert!(decided(queue.give_back(&*store, 1, officer, "thử".to_owned(), NOW)));
+    assert_eq!(queue.change(1).unwrap(), None, "the log has it");
+
+    queue.give_back(&*store, 2, officer, "trùng".to_owned(), NOW).unwrap();
+    assert!(decided(queue.give_back(&*store, 2, officer, "trùng".to_owned(), NOW)));
+    assert_eq!(queue.change(2).unwrap(), Some(vec![7; 10]), "never to the bin");
+    queue.begin_accept(2).unwrap().accept(officer, NOW).unwrap();
+    assert!(matches!(queue.begin_accept(3), Err(DecideError::Unknown(3))));
+    for queue in [Arc::clone(&queue), super::tests::queue(&store)] {
+        let statuses: Vec<_> = queue.list(0, 10, |_| true).iter().map(|(_, record)| record.status).collect();
+        assert_eq!(statuses, [ReviewStatus::Accepted; 2]);
+        assert_eq!(queue.item(2).unwrap().decided_by, officer);
+        assert_eq!(queue.open_len(), 0);
+    }
+}
+
+#[test]
+fn decisions_are_told_until_they_are_confirmed() {
+    let store = Arc::new(MemoryChangeLog::new());
+    let queue = queue(&store);
+    hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10)]);
+    hold(&queue, &store, DeviceId([2; 8]), &[item(3, 10)]);
+    assert_eq!(queue.untold(DEVICE), None);
+    queue.give_back(&*store, 1, None, "trùng".to_owned(), NOW).unwrap();
+    queue.begin_accept(2).unwrap().accept(None, NOW).unwrap();
+    queue.begin_accept(3).unwrap().accept(None, NOW).unwrap();
+    let told = queue.untold(DEVICE).unwrap();
+    let words: Vec<_> = told.decisions.iter().map(|decision| (decision.accepted, decision.note.as_str())).collect();
+    assert_eq!(words, [(false, "trùng"), (true, "")]);
+    assert_eq!(queue.untold(DEVICE), Some(told.clone()), "not confirmed, so told again");
+    queue.keep_told(DEVICE, u64::MAX).unwrap();
+    assert_eq!(queue.untold(DEVICE), None);
+    // It confirmed what it had been told, not what was still to come.
+    queue.begin_accept(1).unwrap().accept(None, NOW).unwrap();
+    for queue in [Arc::clone(&queue), super::tests::queue(&store)] {
+        let later = queue.untold(DEVICE).unwrap();
+        assert!(later.number > told.number && later.decisions.len() == 1 && later.decisions[0].accepted);
+        assert!(queue.untold(DeviceId([2; 8])).is_some(), "another device's are its own");
+    }
+}

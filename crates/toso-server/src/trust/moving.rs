@@ -1,0 +1,167 @@
+//! Moving devices to other units: when units are merged, split or renamed, or when a volunteer changes commune.
+//!
+//! A move is one durable write: the device's record gets the new unit, a new token for it, and remembers the unit it left,
+//! with when and by whose order. Whatever the device still has for a former unit is held for an officer's review.
+
+use serde::{Deserialize, Serialize};
+use toso_core::id::DeviceId;
+use toso_core::time::TimestampMs;
+use toso_core::unit::UnitRef;
+use toso_store::change_log::RECORD_CHANGES_MAX;
+use toso_store::{Durability, RecordChange, StoreError};
+use toso_sync::Standing;
+
+use super::device::{self, DeviceRecord};
+use super::keys::KeyError;
+use super::{TokenRefusal, Trust};
+use crate::trust::token::Grant;
+
+/// Former units that a device's record remembers, newest first. The lists changed once in forty years; a volunteer who
+/// changes commune every year is known by eight years of them, at about 30 B each.
+pub const FORMER_UNITS_MAX: usize = 8;
+
+/// A unit that a device left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerUnit {
+    /// The unit.
+    pub unit: UnitRef,
+    /// When it was moved away.
+    pub until: TimestampMs,
+    /// The officer's device that moved it; `None` for the admin token, and for a new enrolment of its own.
+    pub by: Option<DeviceId>,
+}
+
+/// Why devices were not moved. No device of the call was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MoveError {
+    /// No token could be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The records could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl DeviceRecord {
+    /// Puts the device into another unit, remembering the one it leaves.
+    pub(super) fn leave_for(&mut self, unit: UnitRef, by: Option<DeviceId>, now: TimestampMs) {
+        self.former = joined(&self.former, self.unit, unit, by, now);
+        self.unit = unit;
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            former: self.former.iter().map(|former| former.unit).collect(),
+            token: self.token.clone(),
+            revoked: self.revoked,
+        }
+    }
+}
+
+/// A device's former units once it goes from `left` to `unit`.
+pub(super) fn joined(
+    former: &[FormerUnit],
+    left: UnitRef,
+    unit: UnitRef,
+    by: Option<DeviceId>,
+    now: TimestampMs,
+) -> Vec<FormerUnit> {
+    if left == unit {
+        return former.to_vec();
+    }
+    let older = former.iter().copied().filter(|former| former.unit != left && former.unit != unit);
+    std::iter::once(FormerUnit { unit: left, until: now, by }).chain(older).take(FORMER_UNITS_MAX).collect()
+}
+
+impl Trust {
+    /// Moves a device, durably. `false` when it is unknown or revoked. Moving it to where it is changes nothing.
+    pub fn move_device(
+        &self,
+        id: DeviceId,
+        unit: UnitRef,
+        by: Option<DeviceId>,
+        now: TimestampMs,
+    ) -> Result<bool, MoveError> {
+        if self.device(id).is_none_or(|device| device.revoked) {
+            return Ok(false);
+        }
+        self.move_devices(&[id], unit, by, now).map(|_| true)
+    }
+
+    /// Moves devices to a unit and tells which were; those that are revoked, unknown, or there already are left alone.
+    pub fn move_devices(
+        &self,
+        ids: &[DeviceId],
+        unit: UnitRef,
+        by: Option<DeviceId>,
+        now: TimestampMs,
+    ) -> Result<Vec<DeviceId>, MoveError> {
+        let mut moved = Vec::new();
+        // A reorganisation moves at most the devices of a province, some thousands; each part of them moves whole.
+        for part in ids.chunks(RECORD_CHANGES_MAX) {
+            let (mut changes, mut records) = (Vec::new(), Vec::new());
+            for id in part {
+                let Some((stored, mut record)) = device::stored_bytes(&*self.store, *id)? else { continue };
+                if record.revoked || record.unit == unit {
+                    continue;
+                }
+                record.leave_for(unit, by, now);
+                record.token =
+                    self.keys.mint(&record.public_key, unit, record.role(), record.expires_at, self.random()?)?;
+                // Only if nobody else changed the device meanwhile: a revocation must not be undone.
+                changes.push(RecordChange { expect: Some(Some(stored)), ..record.to_change() });
+                records.push(record);
+            }
+            if changes.is_empty() {
+                continue;
+            }
+            self.store.write(&changes, Durability::Durable)?;
+            moved.extend(records.iter().map(DeviceRecord::id));
+            records.into_iter().for_each(|record| self.devices.keep(record));
+        }
+        Ok(moved)
+    }
+
+    /// Who says HELLO with a token. One that was made for a unit the device has left still proves who it is: what it may
+    /// do is read from its record. So does a revoked device's: it may hand over what it has not sent.
+    pub(super) fn greeting_device(&self, grant: &Grant) -> Result<std::sync::Arc<DeviceRecord>, TokenRefusal> {
+        let id = grant.device.ok_or(TokenRefusal::NotBound)?;
+        let device = self.devices.find(id).ok_or(TokenRefusal::UnknownDevice)?;
+        let its_own = device.unit == grant.unit || device.former.iter().any(|former| former.unit == grant.unit);
+        if its_own && device.role() == grant.role { Ok(device) } else { Err(TokenRefusal::Superseded) }
+    }
+
+    /// True while the device's record says what a session began with.
+    pub fn still_stands(&self, id: DeviceId, unit: UnitRef, revoked: bool) -> bool {
+        self.devices.find(id).is_some_and(|device| device.unit == unit && device.revoked == revoked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toso_core::unit::UnitList;
+
+    use super::*;
+
+    fn unit(number: usize) -> UnitRef {
+        UnitRef::new(UnitList::L2022, &format!("{number:05}")).unwrap()
+    }
+
+    #[test]
+    fn so_many_former_units_are_remembered_and_no_more_each_once() {
+        let mut former = Vec::new();
+        for number in 1..=FORMER_UNITS_MAX {
+            former = joined(&former, unit(number), unit(number + 1), None, TimestampMs(number as u64));
+        }
+        assert_eq!(former.len(), FORMER_UNITS_MAX);
+        let last = FORMER_UNITS_MAX + 1;
+        former = joined(&former, unit(last), unit(last + 1), None, TimestampMs(99));
+        assert_eq!(former.len(), FORMER_UNITS_MAX, "one past the limit");
+        assert_eq!(former.first().unwrap().unit, unit(last), "newest first");
+        assert!(former.iter().all(|former| former.unit != unit(1)), "the oldest is forgotten");
+        let back = joined(&former, unit(last + 1), unit(last), None, TimestampMs(100));
+        assert!(back.iter().all(|former| former.unit != unit(last)), "where it is now is no former unit");
+        assert_eq!(joined(&back, unit(last), unit(last), None, TimestampMs(101)), back, "a move to where it is");
+    }
+}

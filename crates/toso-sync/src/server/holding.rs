@@ -1,0 +1,213 @@
+//! What a session does for a device that was moved to another unit, or shut out.
+//!
+//! Units are reorganised while phones are away, and a phone comes back with edits for where it was. Those must not be
+//! lost, and the phone must not go on writing there: its edits go to a review queue, it is told its new unit, and it
+//! forgets what lies outside it. A revoked device may hand over what it has not sent, into the same queue, and is shut
+//! out.
+
+use std::collections::BTreeSet;
+
+use toso_core::id::{DeviceId, Sequence};
+use toso_core::unit::{Scope, UnitRef};
+use toso_wire::limits::PURGE_SCOPES_MAX;
+use toso_wire::{Ack, Frame, Hello, Moved, NackCode, Purge, Push, Reviewed};
+
+use super::session::{ServerSession, check_item, nack};
+use super::{AppendFailure, ServerEffect};
+use crate::principal::Principal;
+
+/// What the server's record says of a device beside its [`Principal`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Units that it belonged to before, newest first.
+    pub former: Vec<UnitRef>,
+    /// The token of its present unit, when it was moved there: it may not know it yet.
+    pub token: Vec<u8>,
+    /// True once it was shut out: it may only hand over what it has not sent.
+    pub revoked: bool,
+}
+
+/// Why a change goes to an officer instead of the register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HoldReason {
+    /// Its device was moved out of the change's unit.
+    Moved,
+    /// Its device was revoked.
+    Revoked,
+}
+
+/// What became of one change that was to be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HoldFate {
+    /// It is in the queue, durably, now or since an earlier push.
+    Held,
+    /// The register has it: its acknowledgement was lost, or an officer has accepted it.
+    Registered,
+    /// The queue takes no more now; the device keeps it.
+    Full,
+}
+
+/// What became of the changes of a push.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HoldOutcome {
+    /// For each item, in order.
+    pub fates: Vec<HoldFate>,
+    /// Those that the register has lie in the log at or below this.
+    pub through: Sequence,
+}
+
+impl ServerSession {
+    /// The interests of HELLO that the device has to leave; an error names one that never was its own.
+    pub(super) fn interests_left(&self, principal: &Principal, hello: &Hello) -> Result<Vec<UnitRef>, UnitRef> {
+        let asked = || hello.interests.iter().map(|interest| interest.unit);
+        let was_its_own = |unit: UnitRef| self.standing.former.iter().any(|former| self.within(*former, unit));
+        let knows = asked().any(|unit| unit == principal.unit);
+        let mut left = Vec::new();
+        for unit in asked() {
+            let inside = principal.covers(self.catalog, unit);
+            // A wider unit covers the former one; yet a device that asks for the former one has not heard of the wider.
+            let unaware = !knows && self.standing.former.contains(&unit);
+            if self.standing.revoked && (inside || was_its_own(unit)) || unaware || !inside && was_its_own(unit) {
+                left.push(unit);
+            } else if !inside && !self.standing.revoked {
+                return Err(unit);
+            }
+        }
+        Ok(left)
+    }
+
+    /// True when the device follows nothing in this session: it only hands over what it has, and leaves.
+    pub fn is_leaving(&self) -> bool {
+        self.standing.revoked || !self.leaves.is_empty()
+    }
+
+    /// True when the device was shut out.
+    pub fn is_revoked(&self) -> bool {
+        self.standing.revoked
+    }
+
+    /// Tells the device where it belongs, and what to forget once it has handed over what it has.
+    pub(super) fn tell_leaving(&mut self, effects: &mut Vec<ServerEffect>) {
+        let Some(principal) = self.principal else { return };
+        if !self.is_leaving() {
+            return;
+        }
+        if !self.standing.revoked {
+            effects.push(ServerEffect::Send(Frame::Moved(Moved {
+                unit: principal.unit,
+                role: principal.role.word().to_owned(),
+                token: self.standing.token.clone(),
+            })));
+        }
+        let scopes: BTreeSet<Scope> =
+            self.leaves.iter().flat_map(|unit| self.catalog.scopes_under_all_lists(*unit)).collect();
+        let scopes: Vec<Scope> = scopes
+            .into_iter()
+            .filter(|scope| self.standing.revoked || !principal.covers(self.catalog, *scope))
+            .collect();
+        let mut parts = scopes.chunks(PURGE_SCOPES_MAX);
+        // Also when nothing is to be forgotten: it says that everything has been said.
+        let first = parts.next().unwrap_or_default();
+        for part in std::iter::once(first).chain(parts) {
+            let purge = Purge { scopes: part.to_vec(), docs: Vec::new() };
+            effects.push(ServerEffect::Send(Frame::Purge(purge)));
+        }
+    }
+
+    /// Why changes of a scope go to the review queue; `None` when they do not.
+    pub(super) fn hold_reason(&self, principal: &Principal, scope: Scope) -> Option<HoldReason> {
+        if !self.catalog.is_scope(scope) {
+            return None;
+        }
+        let inside = principal.covers(self.catalog, scope);
+        let was_its_own = self.standing.former.iter().any(|former| self.within(*former, scope));
+        match (self.standing.revoked, inside) {
+            (true, _) => (inside || was_its_own).then_some(HoldReason::Revoked),
+            (false, true) => None,
+            (false, false) => was_its_own.then_some(HoldReason::Moved),
+        }
+    }
+
+    fn within(&self, wide: UnitRef, unit: UnitRef) -> bool {
+        wide == unit || self.catalog.covers(wide, unit)
+    }
+
+    /// Holds what the device could have written, and refuses the rest item by item.
+    pub(super) fn hold_checked(
+        &mut self,
+        principal: &Principal,
+        reason: HoldReason,
+        push: Push,
+        effects: &mut Vec<ServerEffect>,
+    ) {
+        let (mut items, mut places) = (Vec::with_capacity(push.items.len()), Vec::new());
+        for (index, item) in (0..).zip(push.items) {
+            match check_item(principal, push.scope, item) {
+                Ok(item) => {
+                    items.push(item);
+                    places.push(index);
+                }
+                Err((code, detail)) => nack(push.number, Some(index), code, &detail, effects),
+            }
+        }
+        if items.is_empty() {
+            return;
+        }
+        let (number, scope) = (push.number, push.scope);
+        self.holding.insert(number, (scope, places));
+        effects.push(ServerEffect::Hold { number, scope, author: principal.device, reason, items });
+    }
+
+    /// Every item gets its own answer; those that the register has are acknowledged like any other.
+    pub(super) fn on_holding(
+        &mut self,
+        number: u64,
+        outcome: Result<HoldOutcome, AppendFailure>,
+        effects: &mut Vec<ServerEffect>,
+    ) {
+        let Some((scope, places)) = self.holding.remove(&number) else { return };
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(AppendFailure::Unavailable) => {
+                let detail = "the server cannot store at the moment";
+                return nack(number, None, NackCode::Unavailable, detail, effects);
+            }
+        };
+        let mut registered = false;
+        for (place, fate) in places.into_iter().zip(outcome.fates) {
+            match fate {
+                HoldFate::Held => {
+                    let detail = format!("held for review by an officer of {}", self.catalog.display_path(scope));
+                    nack(number, Some(place), NackCode::Held, &detail, effects);
+                }
+                HoldFate::Full => {
+                    let detail = "the review queue is full; it is kept on the device until officers have decided some";
+                    nack(number, Some(place), NackCode::Unavailable, detail, effects);
+                }
+                HoldFate::Registered => registered = true,
+            }
+        }
+        if registered {
+            effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through })));
+        }
+    }
+
+    /// Decisions of officers that the device has not confirmed.
+    pub(super) fn on_decisions(&mut self, reviewed: Option<Reviewed>, effects: &mut Vec<ServerEffect>) {
+        if let Some(reviewed) = reviewed {
+            effects.push(ServerEffect::Send(Frame::Reviewed(reviewed)));
+        }
+    }
+
+    pub(super) fn read_decisions(&self, effects: &mut Vec<ServerEffect>) {
+        if let Some(principal) = self.principal {
+            effects.push(ServerEffect::ReadDecisions(principal.device));
+        }
+    }
+
+    pub(super) fn on_reviewed(&self, device: DeviceId, number: u64, effects: &mut Vec<ServerEffect>) {
+        effects.push(ServerEffect::KeepTold { device, number });
+    }
+}
