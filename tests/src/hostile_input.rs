@@ -129,7 +129,11 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
                 last: Sequence(9),
                 pending: 0,
             };
-            ServerEvent::Opened(Opened { epoch: Epoch(1), interests: vec![opened; interests.len()] })
+            ServerEvent::Opened(Opened {
+                epoch: Epoch(1),
+                takes_returns: compares,
+                interests: vec![opened; interests.len()],
+            })
         }
         ServerEffect::Append { number, items, author, .. } => {
             assert!(items.len() <= PUSH_ITEMS_MAX);

@@ -163,7 +163,8 @@ impl Desk {
     /// The state of the log as a session begins, and whether the device's view of it is one that pages can go on from.
     pub fn open(&self, epoch: Option<Epoch>, interests: &[Interest]) -> Result<Opened, StoreError> {
         let end = self.log.last();
-        let mut opened = Opened { epoch: self.trust.epoch(), interests: Vec::new() };
+        let mut opened =
+            Opened { epoch: self.trust.epoch(), takes_returns: self.trust.takes_returns(), interests: Vec::new() };
         for Interest { unit, cursor, digest } in interests {
             let scopes = self.scopes(*unit);
             let whole = self.log.summary(&scopes, end)?;

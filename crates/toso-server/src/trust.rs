@@ -41,6 +41,8 @@ use token::Grant;
 
 /// Table of the server's own settings: epoch, identity, admin serial.
 pub(crate) const SERVER_TABLE: &str = "server";
+/// Set when the store was found empty under keys that were there.
+const REFILLING_KEY: &[u8] = b"refilling";
 /// Epochs stay below 2^52, so that JSON readers with floating-point numbers keep them exactly.
 const EPOCH_BITS: u32 = 52;
 
@@ -48,6 +50,7 @@ const EPOCH_BITS: u32 = 52;
 pub struct Trust {
     keys: RootKeys,
     epoch: Epoch,
+    takes_returns: bool,
     admin_serial: Vec<u8>,
     admin_token_path: PathBuf,
     devices: Devices,
@@ -66,9 +69,14 @@ impl Trust {
     /// is worthless.
     pub fn open(data: &Path, store: Arc<dyn RecordStore>) -> Result<Self, KeyError> {
         let known = store.record(SERVER_TABLE, b"server_id")?;
+        let had_keys = data.join(ROOT_KEY_FILE).exists();
         let keys = RootKeys::open(data, known.is_some())?;
         let server = keys.server();
         if known.is_none() {
+            // Keys without records: the store was lost. Marked first, so that a crash in between loses no mark.
+            if had_keys {
+                put(&*store, REFILLING_KEY, &[1])?;
+            }
             put(&*store, b"server_id", &server.0)?;
         } else if known.is_some_and(|id| id != server.0) {
             return Err(KeyError::ForeignKey { path: data.join(ROOT_KEY_FILE).display().to_string() });
@@ -89,7 +97,9 @@ impl Trust {
                 serial
             }
         };
-        Ok(Self { devices: Devices::load(&*store)?, keys, epoch, admin_serial, admin_token_path, store, random })
+        let takes_returns = takes_returns(&*store)?;
+        let devices = Devices::load(&*store)?;
+        Ok(Self { devices, keys, epoch, takes_returns, admin_serial, admin_token_path, store, random })
     }
 
     /// The same over given keys and a given random source, without a folder and without an admin token: for a
@@ -102,7 +112,8 @@ impl Trust {
         let keys = RootKeys::of_secrets(secrets)?;
         let epoch = open_epoch(&*store, &random)?;
         let (admin_serial, admin_token_path) = (bytes_of::<16>(&random)?.to_vec(), PathBuf::new());
-        Ok(Self { devices: Devices::load(&*store)?, keys, epoch, admin_serial, admin_token_path, store, random })
+        let (takes_returns, devices) = (takes_returns(&*store)?, Devices::load(&*store)?);
+        Ok(Self { devices, keys, epoch, takes_returns, admin_serial, admin_token_path, store, random })
     }
 
     /// Bytes from the room's random source.
@@ -118,6 +129,12 @@ impl Trust {
     /// The log's history; a restore starts another.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// True when this history began with a loss: a restore, or an empty store under keys that were there. Only then may
+    /// devices return others' changes without their authors' signatures, since attribution rests on them.
+    pub fn takes_returns(&self) -> bool {
+        self.takes_returns
     }
 
     /// Where the admin token lies.
@@ -144,6 +161,11 @@ impl Trust {
         }
         if device.revoked { Err(TokenRefusal::Revoked) } else { Ok(device) }
     }
+}
+
+fn takes_returns(store: &dyn RecordStore) -> Result<bool, StoreError> {
+    let restored = store.record(SERVER_TABLE, crate::upkeep::RESTORED_KEY)?;
+    Ok(restored.is_some() || store.record(SERVER_TABLE, REFILLING_KEY)?.is_some())
 }
 
 impl std::fmt::Debug for Trust {

@@ -32,7 +32,7 @@ const COMPACTING_FOLDER: &str = "log.compacting";
 /// The database that a compaction has replaced, until its successor has been opened and found whole.
 const OLD_FOLDER: &str = "log.old";
 /// What a restored server remembers of where it comes from: old epoch, last sequence, time, each 8 bytes big-endian.
-const RESTORED_KEY: &[u8] = b"restored_from";
+pub(crate) const RESTORED_KEY: &[u8] = b"restored_from";
 
 /// Where a restored server's data comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

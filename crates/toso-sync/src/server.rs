@@ -132,6 +132,8 @@ pub enum CarriedRefusal {
 pub struct Opened {
     /// The server's epoch.
     pub epoch: Epoch,
+    /// True when this history began with a loss, so that devices may return what the log had: see [`ServerEffect::Append`].
+    pub takes_returns: bool,
     /// The units, in the order of [`ServerEffect::Open`].
     pub interests: Vec<OpenedInterest>,
 }

@@ -220,7 +220,7 @@ impl Connection {
                                 pending: log.last().0 - interest.cursor.0,
                             })
                             .collect();
-                        events.push_back(ServerEvent::Opened(Opened { epoch: EPOCH, interests }));
+                        events.push_back(ServerEvent::Opened(Opened { epoch: EPOCH, takes_returns: false, interests }));
                     }
                     ServerEffect::Append { number, author, items, .. } => {
                         let entries: Vec<Entry> = items

@@ -84,19 +84,24 @@ impl ClientSession {
 
     /// A page that answers a WANT; gives it back when it is an ordinary one.
     pub(super) fn on_wanted(&mut self, delta: Delta, effects: &mut Vec<ClientEffect>) -> Option<Delta> {
-        let follow = self.follows.iter_mut().find(|follow| follow.unit == delta.unit);
-        let Some(reconciling) = follow.and_then(|follow| follow.reconciling.as_mut()) else { return Some(delta) };
+        let follow = self.follows.iter().find(|follow| follow.unit == delta.unit);
+        if follow.is_none_or(|follow| follow.reconciling.is_none()) {
+            return Some(delta);
+        }
         let (unit, more) = (delta.unit, delta.more);
         self.pulled += delta.groups.iter().map(|group| group.items.len() as u64).sum::<u64>();
         effects.push(ClientEffect::CommitChunks(delta));
+        self.progress(effects);
         if more {
             return None;
         }
-        if reconciling.asked_last {
-            self.finish_reconciling(unit, effects);
-        } else {
-            let want = reconciling.next_want(unit);
-            effects.push(ClientEffect::Send(Frame::Want(want)));
+        let follow = self.follows.iter_mut().find(|follow| follow.unit == unit);
+        match follow.and_then(|follow| follow.reconciling.as_mut()) {
+            Some(reconciling) if !reconciling.asked_last => {
+                let want = reconciling.next_want(unit);
+                effects.push(ClientEffect::Send(Frame::Want(want)));
+            }
+            _ => self.finish_reconciling(unit, effects),
         }
         None
     }

@@ -302,7 +302,7 @@ impl ClientSession {
         }
     }
 
-    fn progress(&self, effects: &mut Vec<ClientEffect>) {
+    pub(super) fn progress(&self, effects: &mut Vec<ClientEffect>) {
         effects.push(ClientEffect::Progress {
             pushed: self.pushed,
             pulled: self.pulled,

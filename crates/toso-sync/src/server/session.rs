@@ -51,6 +51,8 @@ pub struct ServerSession {
     /// Pushes being appended that this device only carried.
     carried: BTreeSet<u64>,
     own: Vec<RangeInclusive<u64>>,
+    /// See [`Opened::takes_returns`].
+    takes_returns: bool,
     reading_page: bool,
     /// How large the next page may be.
     pub(super) page_bytes_max: usize,
@@ -108,6 +110,7 @@ impl ServerSession {
             verifying: BTreeMap::new(),
             carried: BTreeSet::new(),
             own: Vec::new(),
+            takes_returns: false,
             reading_page: false,
             page_bytes_max: PAGE_BYTES_FIRST,
             reading_totals: false,
@@ -261,6 +264,7 @@ impl ServerSession {
         let Phase::Opening { push, ticket } = std::mem::replace(&mut self.phase, Phase::Live) else {
             return;
         };
+        self.takes_returns = opened.takes_returns;
         let comparing = opened.interests.iter().any(|interest| interest.reconcile.is_some());
         // At least one, so that the device waits for the end of a comparison.
         let pending = opened.interests.iter().map(|interest| interest.pending).sum::<u64>().max(u64::from(comparing));
@@ -323,6 +327,10 @@ impl ServerSession {
             return self.hold_checked(&principal, reason, push, effects);
         }
         match &push.carried {
+            Some(carried) if carried.signature.is_empty() && !self.takes_returns => {
+                let detail = "a carried push needs its author's signature; this server has lost nothing to be returned";
+                nack(push.number, None, NackCode::Forbidden, detail, effects);
+            }
             Some(carried) if carried.signature.is_empty() => {
                 // Returned: the author's rights are not known any more, so the returning device's own must do.
                 let author = Principal { device: carried.device, ..principal };
