@@ -150,7 +150,7 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
         }
         ServerEffect::ReadElements { unit, .. } => ServerEvent::Elements { unit, chunks: Vec::new() },
         ServerEffect::ReadWanted { unit, at, .. } => {
-            ServerEvent::Wanted(WantedRead { unit, entries: Vec::new(), through: at })
+            ServerEvent::Wanted(WantedRead { unit, entries: Vec::new(), through: at, more: false })
         }
         ServerEffect::ReadTotals(_) => ServerEvent::Totals { as_of: Sequence(*sequence), totals: Vec::new() },
         ServerEffect::Send(frame) => {
@@ -259,15 +259,15 @@ pub fn vietnamese(bytes: &[u8]) {
     assert_eq!(text::canonical(&canonical), canonical);
     let key = text::hamlet_key(&typed);
     assert_eq!(text::hamlet_key(&key), key, "of {typed:?}");
-    let _ = (text::search_key(&typed), text::same_name_key(&typed), text::Collation::shared().sort_key(&typed));
+    let _ = (text::search_key(&typed), text::same_name_key(&typed), text::Collator::shared().sort_key(&typed));
     if let Ok(name) = text::PersonName::parse(&typed) {
         assert_eq!(text::PersonName::parse(name.as_str()), Ok(name.clone()));
     }
     if let Ok(name) = text::PlaceName::parse(&typed) {
         assert_eq!(text::PlaceName::parse(name.as_str()), Ok(name.clone()));
     }
-    if let Ok(phone) = text::PhoneNumber::parse(&typed) {
-        assert_eq!(text::PhoneNumber::parse(&phone.display_vi()).as_ref(), Ok(&phone));
+    if let Ok(phone) = text::Phone::parse(&typed) {
+        assert_eq!(text::Phone::parse(&phone.display_vi()).as_ref(), Ok(&phone));
     }
     if let Ok(date) = text::Date::parse(&typed) {
         assert_eq!(text::Date::parse(&date.display_vi()), Ok(date));
