@@ -48,7 +48,10 @@ fn greeted(now: &str, former: &[&str], revoked: bool, asked: &str) -> (ServerSes
     if let Some(ServerEffect::Open { interests, .. }) = effects.first() {
         assert!(interests.is_empty() || interests[0].unit == unit(asked));
         if interests.is_empty() {
-            let opened = session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), interests: Vec::new() }));
+            let opened = session.handle(
+                NOW,
+                ServerEvent::Opened(Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns: false }),
+            );
             return (session, opened);
         }
     }
