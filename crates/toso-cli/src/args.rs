@@ -1,8 +1,12 @@
 //! The command line.
 
+mod moving;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+pub(crate) use moving::{DeviceArgs, DeviceCommand, HeldCommand, ReviewArgs, ReviewCommand};
 
 /// The register of community digital technology teams.
 #[derive(Debug, Parser)]
@@ -262,139 +266,6 @@ pub(crate) struct PeerArgs {
     pub(crate) connect: Option<String>,
     #[command(flatten)]
     pub(crate) json: JsonFlag,
-}
-
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub(crate) enum HeldCommand {
-    /// All of it.
-    List(JsonFlag),
-    /// Take what has been decided from the list; prints how many.
-    Dismiss,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct DeviceArgs {
-    #[command(subcommand)]
-    pub(crate) command: DeviceCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeviceCommand {
-    /// The devices of a unit and of those below it.
-    List {
-        #[command(flatten)]
-        admin: AdminArgs,
-        /// The unit list that the code belongs to: 2022 or 2025.
-        #[arg(long, value_name = "YEAR")]
-        list: String,
-        /// The unit's code, leading zeros kept.
-        #[arg(long, value_name = "CODE")]
-        unit: String,
-        #[command(flatten)]
-        json: JsonFlag,
-    },
-    /// Move a device, or all devices of a unit, to another unit. What they have not sent is held for review.
-    Move {
-        #[command(flatten)]
-        admin: AdminArgs,
-        /// The device.
-        #[arg(long, value_name = "ID")]
-        device: Option<String>,
-        /// The list of the unit whose devices are moved: 2022 or 2025.
-        #[arg(long, value_name = "YEAR", default_value = "2022")]
-        from_list: String,
-        /// All devices of this unit, instead of one device.
-        #[arg(long, value_name = "CODE", conflicts_with = "device")]
-        from_unit: Option<String>,
-        /// The list of the new unit: 2022 or 2025.
-        #[arg(long, value_name = "YEAR")]
-        to_list: String,
-        /// The new unit's code.
-        #[arg(long, value_name = "CODE")]
-        to_unit: String,
-        #[command(flatten)]
-        json: JsonFlag,
-    },
-    /// Shut a device out. What it has not sent is held for review, and it forgets everything.
-    Revoke {
-        #[command(flatten)]
-        admin: AdminArgs,
-        /// The device.
-        #[arg(long, value_name = "ID")]
-        device: String,
-        #[command(flatten)]
-        json: JsonFlag,
-    },
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct ReviewArgs {
-    #[command(subcommand)]
-    pub(crate) command: ReviewCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ReviewCommand {
-    /// What waits in a unit and in those below it.
-    List {
-        #[command(flatten)]
-        admin: AdminArgs,
-        /// The unit list that the code belongs to: 2022 or 2025.
-        #[arg(long, value_name = "YEAR")]
-        list: String,
-        /// The unit's code, leading zeros kept.
-        #[arg(long, value_name = "CODE")]
-        unit: String,
-        /// Which of them.
-        #[arg(long, value_enum, default_value_t = ReviewFilter::Open)]
-        status: ReviewFilter,
-        /// Those after this number.
-        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-        after: u64,
-        #[command(flatten)]
-        json: JsonFlag,
-    },
-    /// Put held changes into the register, as their author's.
-    Accept {
-        #[command(flatten)]
-        admin: AdminArgs,
-        /// The items' numbers.
-        #[arg(required = true, value_name = "NUMBER")]
-        numbers: Vec<u64>,
-    },
-    /// Send a held change back with a word why; it can still be accepted later.
-    Return {
-        #[command(flatten)]
-        admin: AdminArgs,
-        /// The item's number.
-        number: u64,
-        /// Why, for the volunteer.
-        #[arg(long, value_name = "TEXT")]
-        note: String,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ReviewFilter {
-    /// Those that wait.
-    Open,
-    /// Those in the register.
-    Accepted,
-    /// Those sent back.
-    Returned,
-    /// All.
-    All,
-}
-
-impl ReviewFilter {
-    pub(crate) fn word(self) -> Option<&'static str> {
-        match self {
-            Self::Open => Some("open"),
-            Self::Accepted => Some("accepted"),
-            Self::Returned => Some("returned"),
-            Self::All => None,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,8 +9,8 @@ use toso_server::{Server, ServerConfig, StartError};
 use toso_store::StoreError;
 use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, PUSH_WINDOW};
 use toso_wire::{
-    ChallengeReason, DeltaItem, Frame, GoodbyeCode, NackCode, Proof, Push, PushItem, decode_stream, encode_stream,
-    hello_token,
+    ChallengeReason, DeltaItem, Frame, Goodbye, GoodbyeCode, NackCode, Proof, Push, PushItem, decode_stream,
+    encode_stream, hello_token,
 };
 
 use crate::support::{COMMUNE, Centre, NEIGHBOUR, Wire, dial, now, unit};
@@ -175,7 +175,17 @@ async fn a_revoked_device_is_cut_off_while_connected() {
     assert_eq!(code, GoodbyeCode::Revoked);
     assert_eq!(wire.next().await, None, "and closed");
     let mut again = Wire::open(&centre, &device.hello()).await;
+    // It may hand over what it has not sent, gets nothing, and is shut out when it says that it is done.
+    assert_eq!(again.welcome().await.pending, 0);
+    let Frame::Purge(purge) = again.frame().await else { panic!("PURGE was expected") };
+    assert_eq!(purge.scopes, [device.unit]);
+    let (_, team) = device.team("thôn 1");
+    let push = Push { number: 1, scope: device.unit, items: vec![team], carried: None };
+    again.send(&Frame::Push(push)).await;
+    assert!(matches!(again.frame().await, Frame::Nack(nack) if nack.code == NackCode::Held));
+    again.send(&Frame::Goodbye(Goodbye { code: GoodbyeCode::Done, detail: String::new() })).await;
     assert!(matches!(again.frame().await, Frame::Goodbye(goodbye) if goodbye.code == GoodbyeCode::Revoked));
+    assert_eq!(again.next().await, None, "and closed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

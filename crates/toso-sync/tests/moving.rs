@@ -1,0 +1,221 @@
+//! Sessions of devices that were moved or shut out: what the server says in which order, what it holds, and when a phone
+//! leaves.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
+
+use toso_catalog::Catalog;
+use toso_core::document::{Author, Document};
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::id::{Actor, ChangeHash, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitRef};
+use toso_sync::{
+    AccessRole, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, HoldFate, HoldOutcome,
+    HoldReason, Opened, OutboxBatch, OutboxItem, Principal, ServerEffect, ServerEvent, ServerSession, SessionEnd,
+    Standing,
+};
+use toso_wire::{
+    Frame, GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem, Reviewed, Welcome,
+};
+
+const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
+const DEVICE: DeviceId = DeviceId([1; 8]);
+
+fn unit(text: &str) -> UnitRef {
+    text.parse().unwrap()
+}
+
+fn hello(unit: UnitRef) -> Hello {
+    Hello {
+        protocol: 1,
+        proof: Proof::Ticket(vec![1; 28]),
+        epoch: None,
+        interests: vec![Interest { unit, cursor: Sequence::ZERO, digest: Digest::default() }],
+        live: true,
+        push: None,
+    }
+}
+
+/// A session of a device of `now` that was in `former`, up to what it is told after a HELLO for `asked`.
+fn greeted(now: &str, former: &[&str], revoked: bool, asked: &str) -> (ServerSession, Vec<ServerEffect>) {
+    let mut session = ServerSession::new(Catalog::shared());
+    session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(unit(asked)))));
+    let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: unit(now) };
+    let former = former.iter().map(|former| unit(former)).collect();
+    let standing = Standing { former, token: vec![7; 4], revoked };
+    let effects =
+        session.handle(NOW, ServerEvent::Authenticated(Ok(Authenticated { principal, ticket: None, standing })));
+    if let Some(ServerEffect::Open { interests, .. }) = effects.first() {
+        assert!(interests.is_empty() || interests[0].unit == unit(asked));
+        if interests.is_empty() {
+            let opened = session.handle(
+                NOW,
+                ServerEvent::Opened(Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns: false }),
+            );
+            return (session, opened);
+        }
+    }
+    (session, effects)
+}
+
+fn frames(effects: &[ServerEffect]) -> Vec<&Frame> {
+    let sent =
+        effects.iter().filter_map(|effect| if let ServerEffect::Send(frame) = effect { Some(frame) } else { None });
+    sent.collect()
+}
+
+fn change(scope: Scope) -> (DocId, Vec<u8>) {
+    let doc = DocId::hamlet_team(scope, "thôn 1", 0);
+    let author = Author { actor: Actor::new(DEVICE, [2; 8]), at: NOW };
+    let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
+    (doc, Document::new(doc).edit(author, &[edit]).unwrap().unwrap().bytes().to_vec())
+}
+
+fn push(number: u64, scope: &str) -> Frame {
+    let (doc, change) = change(unit(scope));
+    Frame::Push(Push { number, scope: unit(scope), items: vec![PushItem { doc, change }], carried: None })
+}
+
+#[test]
+fn a_moved_device_is_told_where_it_belongs_then_what_to_forget_and_gets_no_pages() {
+    let (_, effects) = greeted("2022/00004", &["2022/00001"], false, "2022/00001");
+    let frames = frames(&effects);
+    assert!(matches!(frames[0], Frame::Welcome(welcome) if welcome.pending == 0));
+    let moved = Moved { unit: unit("2022/00004"), role: "recorder".to_owned(), token: vec![7; 4] };
+    assert_eq!(frames[1], &Frame::Moved(moved));
+    assert_eq!(frames[2], &Frame::Purge(Purge { scopes: vec![unit("2022/00001")], docs: Vec::new() }));
+    assert_eq!(frames.len(), 3);
+    let reads = |effect: &ServerEffect| matches!(effect, ServerEffect::ReadPage { .. } | ServerEffect::ReadTotals(_));
+    assert!(!effects.iter().any(reads), "{effects:?}");
+}
+
+#[test]
+fn a_device_moved_into_a_unit_that_contains_its_own_is_told_and_forgets_nothing() {
+    let (_, effects) = greeted("2025/00004", &["2022/00004"], false, "2022/00004");
+    let frames = frames(&effects);
+    assert!(matches!(frames[1], Frame::Moved(moved) if moved.unit == unit("2025/00004")));
+    assert_eq!(frames[2], &Frame::Purge(Purge { scopes: Vec::new(), docs: Vec::new() }));
+}
+
+#[test]
+fn a_unit_that_was_never_its_own_stays_refused_and_the_present_one_is_served() {
+    let (_, effects) = greeted("2022/00004", &["2022/00001"], false, "2022/00006");
+    assert!(matches!(frames(&effects)[0], Frame::Goodbye(goodbye) if goodbye.code == GoodbyeCode::OutOfScope));
+    let (session, effects) = greeted("2022/00004", &["2022/00001"], false, "2022/00004");
+    assert!(frames(&effects).is_empty() && !session.is_leaving(), "an ordinary session: {effects:?}");
+}
+
+#[test]
+fn a_former_units_push_is_held_a_present_ones_goes_on_and_a_strangers_is_refused() {
+    let (mut session, _) = greeted("2022/00004", &["2022/00001"], false, "2022/00001");
+    let effects = session.handle(NOW, ServerEvent::Frame(push(1, "2022/00001")));
+    let [ServerEffect::Hold { number: 1, reason: HoldReason::Moved, items, .. }] = effects.as_slice() else {
+        panic!("a former unit's push is held: {effects:?}")
+    };
+    assert_eq!(items.len(), 1);
+    assert!(!session.is_quiescent());
+    let outcome = HoldOutcome { fates: vec![HoldFate::Held], through: Sequence::ZERO };
+    let effects = session.handle(NOW, ServerEvent::Holding { number: 1, outcome: Ok(outcome) });
+    assert!(
+        matches!(frames(&effects)[0], Frame::Nack(nack) if nack.code == NackCode::Held && nack.detail.contains("Phường Phúc Xá"))
+    );
+    assert!(session.is_quiescent());
+    let effects = session.handle(NOW, ServerEvent::Frame(push(2, "2022/00004")));
+    assert!(matches!(effects.as_slice(), [ServerEffect::Append { number: 2, .. }]), "{effects:?}");
+    let effects = session.handle(NOW, ServerEvent::Frame(push(3, "2022/00006")));
+    assert!(matches!(frames(&effects)[0], Frame::Nack(nack) if nack.code == NackCode::OutOfScope));
+}
+
+#[test]
+fn what_the_register_has_already_is_acknowledged_and_a_full_queue_leaves_it_on_the_phone() {
+    let (mut session, _) = greeted("2022/00004", &["2022/00001"], false, "2022/00001");
+    for (number, fate) in [(1, HoldFate::Registered), (2, HoldFate::Full)] {
+        session.handle(NOW, ServerEvent::Frame(push(number, "2022/00001")));
+        let outcome = HoldOutcome { fates: vec![fate], through: Sequence(5) };
+        let effects = session.handle(NOW, ServerEvent::Holding { number, outcome: Ok(outcome) });
+        let [answer] = frames(&effects)[..] else { panic!("one answer: {effects:?}") };
+        match fate {
+            HoldFate::Registered => assert!(matches!(answer, Frame::Ack(ack) if ack.through == Sequence(5))),
+            _ => assert!(
+                matches!(answer, Frame::Nack(nack) if nack.code == NackCode::Unavailable && nack.item == Some(0))
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_revoked_device_hands_over_and_is_shut_out() {
+    let (mut session, effects) = greeted("2022/00001", &[], true, "2022/00001");
+    let told = frames(&effects);
+    assert_eq!(told[1], &Frame::Purge(Purge { scopes: vec![unit("2022/00001")], docs: Vec::new() }));
+    assert_eq!(told.len(), 2, "no MOVED");
+    let effects = session.handle(NOW, ServerEvent::Frame(push(1, "2022/00001")));
+    assert!(matches!(effects.as_slice(), [ServerEffect::Hold { reason: HoldReason::Revoked, .. }]), "{effects:?}");
+    let done = toso_wire::Goodbye { code: GoodbyeCode::Done, detail: String::new() };
+    let effects = session.handle(NOW, ServerEvent::Frame(Frame::Goodbye(done)));
+    assert!(matches!(frames(&effects)[0], Frame::Goodbye(goodbye) if goodbye.code == GoodbyeCode::Revoked));
+}
+
+/// A phone that has been greeted, with one entry in its outbox.
+fn phone() -> (ClientSession, OutboxItem) {
+    let (doc, change) = change(unit("2022/00001"));
+    let item = OutboxItem { number: 1, doc, hash: ChangeHash([3; 32]), change };
+    let start = ClientStart {
+        proof: Proof::Ticket(vec![1; 28]),
+        epoch: None,
+        interests: hello(unit("2022/00001")).interests,
+        live: true,
+        first: Some(OutboxBatch { scope: unit("2022/00001"), items: vec![item.clone()] }),
+    };
+    let (mut session, _) = ClientSession::new(start);
+    session.handle(ClientEvent::Connected);
+    let welcome = Welcome { epoch: Epoch(1), at: NOW, ticket: None, pending: 0 };
+    session.handle(ClientEvent::Frame(Frame::Welcome(welcome)));
+    (session, item)
+}
+
+fn held(code: NackCode) -> ClientEvent {
+    ClientEvent::Frame(Frame::Nack(Nack { number: 1, item: Some(0), code, detail: String::new() }))
+}
+
+#[test]
+fn a_moved_phone_leaves_only_when_it_has_handed_over() {
+    let (mut session, item) = phone();
+    let moved = Moved { unit: unit("2022/00004"), role: "recorder".to_owned(), token: vec![7] };
+    let effects = session.handle(ClientEvent::Frame(Frame::Moved(moved.clone())));
+    assert_eq!(effects, [ClientEffect::Move(moved)]);
+    let purge = Purge { scopes: vec![unit("2022/00001")], docs: Vec::new() };
+    assert_eq!(session.handle(ClientEvent::Frame(Frame::Purge(purge.clone()))), [ClientEffect::Purge(purge)]);
+    assert_eq!(session.handle(ClientEvent::Outbox(None)), [], "the push in HELLO is not answered yet");
+    let effects = session.handle(held(NackCode::Held));
+    let [ClientEffect::CommitRefused { refused }, ClientEffect::Send(Frame::Goodbye(_)), ClientEffect::End(end)] =
+        effects.as_slice()
+    else {
+        panic!("held, then gone: {effects:?}")
+    };
+    assert_eq!((refused[0].0.number, end), (item.number, &SessionEnd::Moved));
+}
+
+#[test]
+fn an_item_that_cannot_be_taken_now_stays_in_the_outbox_and_does_not_stop_the_others() {
+    let (mut session, _) = phone();
+    session.handle(ClientEvent::Outbox(None));
+    let effects = session.handle(held(NackCode::Unavailable));
+    let commits = |effect: &ClientEffect| {
+        matches!(effect, ClientEffect::CommitRefused { .. } | ClientEffect::CommitAck { .. } | ClientEffect::End(_))
+    };
+    assert!(!effects.iter().any(commits), "it is neither taken out nor the end: {effects:?}");
+    let (mut session, _) = phone();
+    let whole = Nack { number: 1, item: None, code: NackCode::Unavailable, detail: String::new() };
+    let effects = session.handle(ClientEvent::Frame(Frame::Nack(whole)));
+    assert!(matches!(effects.last(), Some(ClientEffect::End(SessionEnd::RetryAfter { .. }))), "{effects:?}");
+}
+
+#[test]
+fn decisions_are_kept_before_they_are_confirmed() {
+    let (mut session, _) = phone();
+    let reviewed = Reviewed { number: 4, decisions: Vec::new() };
+    let effects = session.handle(ClientEvent::Frame(Frame::Reviewed(reviewed.clone())));
+    let confirmed = Frame::Reviewed(reviewed.clone());
+    assert_eq!(effects, [ClientEffect::KeepDecisions(reviewed), ClientEffect::Send(confirmed)]);
+}
