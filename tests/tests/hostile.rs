@@ -137,9 +137,10 @@ async fn slow_heads_slow_bodies_and_half_frames() {
     let mut half = Vec::new();
     for authenticated in [false, true] {
         for _ in 0..if authenticated { 4 } else { EACH } {
-            let mut wire = match authenticated {
-                true => rogue.open(&attacked.server, &rogue.hello()).await,
-                false => Wire::dial(&attacked.server, "toso.v1").await.expect("upgraded"),
+            let mut wire = if authenticated {
+                rogue.open(&attacked.server, &rogue.hello()).await
+            } else {
+                Wire::dial(&attacked.server, "toso.v1").await.expect("upgraded")
             };
             // A masked binary message of 64,000 bytes, of which one byte short comes.
             let mut message = vec![0x82, 0xfe, 0xfa, 0x00, 0, 0, 0, 0];

@@ -99,7 +99,7 @@ impl Trust {
         };
         let takes_returns = takes_returns(&*store)?;
         let devices = Devices::load(&*store)?;
-        Ok(Self { devices, keys, epoch, takes_returns, admin_serial, admin_token_path, store, random })
+        Ok(Self { keys, epoch, takes_returns, admin_serial, admin_token_path, devices, store, random })
     }
 
     /// The same over given keys and a given random source, without a folder and without an admin token: for a
@@ -113,7 +113,7 @@ impl Trust {
         let epoch = open_epoch(&*store, &random)?;
         let (admin_serial, admin_token_path) = (bytes_of::<16>(&random)?.to_vec(), PathBuf::new());
         let (takes_returns, devices) = (takes_returns(&*store)?, Devices::load(&*store)?);
-        Ok(Self { devices, keys, epoch, takes_returns, admin_serial, admin_token_path, store, random })
+        Ok(Self { keys, epoch, takes_returns, admin_serial, admin_token_path, devices, store, random })
     }
 
     /// Bytes from the room's random source.

@@ -213,8 +213,8 @@ impl ChunkStore for SledChunkStore {
 
     fn last_receipt(&self) -> Result<Sequence, StoreError> {
         let _whole = self.engine.read_whole();
-        let receipts = self.entries(&[RECEIPT_SPACE], |_, body| parse_sequence(body));
-        receipts.fold(Ok(Sequence::ZERO), |last, receipt| Ok(last?.max(receipt?)))
+        let mut receipts = self.entries(&[RECEIPT_SPACE], |_, body| parse_sequence(body));
+        receipts.try_fold(Sequence::ZERO, |last, receipt| Ok(last.max(receipt?)))
     }
 
     fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError> {

@@ -94,6 +94,7 @@ impl Elements {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it maps errors")]
 fn refused(error: negentropy::Error) -> ReconcileError {
     ReconcileError(error.to_string())
 }

@@ -94,18 +94,18 @@ pub(crate) fn import(args: &RestoreArgs) -> Result<(), Fail> {
 }
 
 fn make(args: &RestoreArgs, mode: Mode) -> Result<(), Fail> {
-    let made = restore(&args.from, &args.data, args.root_key.as_deref(), mode, now())?;
-    let header = &made.summary.header;
+    let restored = restore(&args.from, &args.data, args.root_key.as_deref(), mode, now())?;
+    let header = &restored.summary.header;
     say(&format!(
         "{}: {} entries and {} records of server {}, through sequence {}",
         args.data.display(),
-        made.summary.entries - made.left_out,
-        made.summary.records,
+        restored.summary.entries - restored.left_out,
+        restored.summary.records,
         header.server,
         header.last.0
     ));
-    if made.left_out > 0 {
-        say(&format!("{} entries of erased documents were left out", made.left_out));
+    if restored.left_out > 0 {
+        say(&format!("{} entries of erased documents were left out", restored.left_out));
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `toso device`: the devices of a unit, for officers and operators: list, move, revoke.
 
+#![allow(clippy::indexing_slicing, reason = "an absent field of a JSON value reads as null")]
+
 use serde::Serialize;
 use serde_json::Value;
 use toso_client::rest::{Caller, Rest};

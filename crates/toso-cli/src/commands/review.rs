@@ -1,5 +1,7 @@
 //! `toso review`: what waits for an officer's decision: list, accept, return.
 
+#![allow(clippy::indexing_slicing, reason = "an absent field of a JSON value reads as null")]
+
 use serde::Serialize;
 use serde_json::Value;
 

@@ -50,9 +50,9 @@ fn write_part(
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut out = BufWriter::new(options.open(part).map_err(failed())?);
     if compress {
-        let mut compressing = Compressing { out: &mut out, compressor: Compressor::new().map_err(failed())? };
-        fill(&mut compressing)?;
-        let Compressing { out, compressor } = compressing;
+        let mut packed = Compressing { out: &mut out, compressor: Compressor::new().map_err(failed())? };
+        fill(&mut packed)?;
+        let Compressing { out, compressor } = packed;
         compressor.finish().and_then(|end| out.write_all(&end)).map_err(failed())?;
     } else {
         fill(&mut out)?;

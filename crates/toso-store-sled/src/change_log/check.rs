@@ -67,7 +67,7 @@ impl Check<'_> {
     /// Every value matches its checksum, every key is of a known space, every further part belongs to a value.
     fn values(&mut self) -> Result<(), StoreError> {
         let engine = &self.log.engine;
-        for entry in engine.tree().iter() {
+        for entry in engine.tree() {
             let (key, value) = entry.map_err(|error| engine.read_error(&error))?;
             match key.first() {
                 Some(&OVERFLOW_SPACE) => {

@@ -27,10 +27,13 @@ pub struct ExportReader<R: Read> {
     ended: bool,
 }
 
-/// Plain or compressed, after the bytes that told which.
+/// What follows the bytes that told plain from compressed, with these before it.
+type Whole<R> = std::io::Chain<std::io::Cursor<Vec<u8>>, R>;
+
+/// Plain or compressed.
 enum Input<R: Read> {
-    Plain(std::io::Chain<std::io::Cursor<Vec<u8>>, R>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<std::io::Chain<std::io::Cursor<Vec<u8>>, R>>>>),
+    Plain(Whole<R>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<Whole<R>>>>),
 }
 
 impl<R: Read> Read for Input<R> {
@@ -172,14 +175,11 @@ impl<R: Read> ExportReader<R> {
             }
             Err(error) => return Err(read_failed(after, &error)),
         }
-        if let Input::Zstd(decoder) = self.input.get_mut() {
-            match decoder.get_mut().read(&mut rest) {
-                Ok(0) => {}
-                _ => {
-                    let detail = "there is more after the compressed end".to_owned();
-                    return Err(ExportError::Damaged { line: after, detail });
-                }
-            }
+        if let Input::Zstd(decoder) = self.input.get_mut()
+            && !matches!(decoder.get_mut().read(&mut rest), Ok(0))
+        {
+            let detail = "there is more after the compressed end".to_owned();
+            return Err(ExportError::Damaged { line: after, detail });
         }
         self.ended = true;
         Ok(())

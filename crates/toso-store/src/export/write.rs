@@ -53,7 +53,7 @@ impl Exporter {
                     Stage::Log(Sequence::ZERO)
                 }
                 Stage::Log(after) => self.entries(log, records, after, &mut text)?,
-                Stage::Records(tables, after) => self.table(records, tables, after, &mut text)?,
+                Stage::Records(tables, after) => self.table(records, tables, after.as_deref(), &mut text)?,
                 Stage::End => {
                     let end = Json::End(JsonEnd {
                         runs: self.summary.runs,
@@ -156,11 +156,11 @@ impl Exporter {
         &mut self,
         records: &dyn RecordStore,
         mut tables: Vec<String>,
-        after: Option<Vec<u8>>,
+        after: Option<&[u8]>,
         text: &mut Vec<u8>,
     ) -> Result<Stage, ExportError> {
         let Some(table) = tables.last().cloned() else { return Ok(Stage::End) };
-        let page = records.records_after(&table, after.as_deref(), PART_BYTES_MAX)?;
+        let page = records.records_after(&table, after, PART_BYTES_MAX)?;
         let last = page.last().map(|(key, _)| key.clone());
         for (key, value) in page {
             self.summary.records += 1;

@@ -156,7 +156,7 @@ impl ClientSession {
             }
             (Frame::Goodbye(goodbye), _) => self.on_goodbye(goodbye, effects),
             (Frame::Hello(_) | Frame::Push(_) | Frame::Want(_), _) => {
-                self.end(SessionEnd::Protocol("a client's frame came"), effects)
+                self.end(SessionEnd::Protocol("a client's frame came"), effects);
             }
             (_, Phase::Live) => self.end(SessionEnd::Protocol("a frame of the greeting came late"), effects),
             _ => self.end(SessionEnd::Protocol("a frame came before WELCOME"), effects),

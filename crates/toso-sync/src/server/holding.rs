@@ -7,10 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use toso_core::id::{DeviceId, Sequence};
+use toso_core::id::Sequence;
 use toso_core::unit::{Scope, UnitRef};
 use toso_wire::limits::PURGE_SCOPES_MAX;
-use toso_wire::{Ack, Frame, Hello, Moved, NackCode, Purge, Push, Reviewed};
+use toso_wire::{Ack, Frame, Hello, Moved, NackCode, Purge, Push};
 
 use super::session::{ServerSession, check_item, nack};
 use super::{AppendFailure, ServerEffect};
@@ -194,20 +194,9 @@ impl ServerSession {
         }
     }
 
-    /// Decisions of officers that the device has not confirmed.
-    pub(super) fn on_decisions(&mut self, reviewed: Option<Reviewed>, effects: &mut Vec<ServerEffect>) {
-        if let Some(reviewed) = reviewed {
-            effects.push(ServerEffect::Send(Frame::Reviewed(reviewed)));
-        }
-    }
-
     pub(super) fn read_decisions(&self, effects: &mut Vec<ServerEffect>) {
         if let Some(principal) = self.principal {
             effects.push(ServerEffect::ReadDecisions(principal.device));
         }
-    }
-
-    pub(super) fn on_reviewed(&self, device: DeviceId, number: u64, effects: &mut Vec<ServerEffect>) {
-        effects.push(ServerEffect::KeepTold { device, number });
     }
 }
