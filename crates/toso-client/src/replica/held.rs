@@ -54,7 +54,7 @@ impl Why {
 impl Replica {
     /// What the server did not take, and what officers decided about it.
     pub fn held(&self) -> Result<Vec<Held>, StoreError> {
-        Ok(self.store.held()?.into_iter().map(|mark| self.held_of(mark)).collect())
+        Ok(self.store.held()?.into_iter().map(|mark| self.held_of(&mark)).collect())
     }
 
     /// Takes from the list what has been decided. Returns how many.
@@ -70,7 +70,7 @@ impl Replica {
         Ok(count)
     }
 
-    fn held_of(&self, mark: HeldChunk) -> Held {
+    fn held_of(&self, mark: &HeldChunk) -> Held {
         let why: Why = rmp_serde::from_slice(&mark.why).unwrap_or_else(|_| Why::unreadable());
         Held {
             doc: mark.doc,

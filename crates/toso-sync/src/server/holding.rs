@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use toso_core::id::{DeviceId, Sequence};
+use toso_core::id::Sequence;
 use toso_core::unit::{Scope, UnitRef};
 use toso_wire::limits::PURGE_SCOPES_MAX;
 use toso_wire::{Ack, Frame, Hello, Moved, NackCode, Purge, Push, Reviewed};
@@ -195,7 +195,7 @@ impl ServerSession {
     }
 
     /// Decisions of officers that the device has not confirmed.
-    pub(super) fn on_decisions(&mut self, reviewed: Option<Reviewed>, effects: &mut Vec<ServerEffect>) {
+    pub(super) fn tell_decisions(reviewed: Option<Reviewed>, effects: &mut Vec<ServerEffect>) {
         if let Some(reviewed) = reviewed {
             effects.push(ServerEffect::Send(Frame::Reviewed(reviewed)));
         }
@@ -205,9 +205,5 @@ impl ServerSession {
         if let Some(principal) = self.principal {
             effects.push(ServerEffect::ReadDecisions(principal.device));
         }
-    }
-
-    pub(super) fn on_reviewed(&self, device: DeviceId, number: u64, effects: &mut Vec<ServerEffect>) {
-        effects.push(ServerEffect::KeepTold { device, number });
     }
 }

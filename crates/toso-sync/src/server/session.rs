@@ -164,7 +164,7 @@ impl ServerSession {
             ServerEvent::Totals { as_of, totals } => self.on_totals(now, as_of, totals, &mut effects),
             ServerEvent::Holding { number, outcome } => self.on_holding(number, outcome, &mut effects),
             ServerEvent::Decided => self.read_decisions(&mut effects),
-            ServerEvent::Decisions(reviewed) => self.on_decisions(reviewed, &mut effects),
+            ServerEvent::Decisions(reviewed) => Self::tell_decisions(reviewed, &mut effects),
             ServerEvent::Shutdown => self.goodbye(GoodbyeCode::Shutdown, "the server is stopping", &mut effects),
             ServerEvent::Shed { delay_ms } => {
                 effects.push(ServerEffect::CountRefusal(RefusalKind::Shed));
@@ -185,8 +185,9 @@ impl ServerSession {
             (Frame::Reconcile(reconcile), Phase::Live) => self.on_reconcile(reconcile, effects),
             (Frame::Want(want), Phase::Live) => self.on_want(want, effects),
             (Frame::Reviewed(reviewed), Phase::Live) if reviewed.decisions.is_empty() => {
-                let device = self.principal.map(|principal| principal.device);
-                device.into_iter().for_each(|device| self.on_reviewed(device, reviewed.number, effects));
+                if let Some(device) = self.principal.map(|principal| principal.device) {
+                    effects.push(ServerEffect::KeepTold { device, number: reviewed.number });
+                }
             }
             // It has handed over what it had.
             (Frame::Goodbye(_), _) if self.standing.revoked => {
