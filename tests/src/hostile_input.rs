@@ -27,8 +27,11 @@ use toso_wire::{
     hello_from_token, hello_token,
 };
 
+/// Takes bytes of any content; panics on what must not happen.
+pub type Door = fn(&[u8]);
+
 /// Every door by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, Door); 8] = [
     ("frame", frame),
     ("hello_token", token),
     ("session", session),

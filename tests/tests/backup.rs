@@ -234,7 +234,7 @@ fn only_an_admin_gets_a_backup() {
         let args = ["backup", "--server", server.url(), "--admin-token-file", text(&token), "--to", text(&to)];
         let said = refused(&args);
         assert!(said.contains("403"), "{said}");
-        assert!(!to.exists() && !place.names().iter().any(|name| name.ends_with(".part")));
+        assert!(!to.exists() && !place.names().iter().any(|name| name.contains(".part")));
     }
     let to = place.path("admin.zst");
     assert!(online(&server, &to).status.success());
@@ -256,7 +256,7 @@ fn hostile_files_make_no_folder() {
     let newer = plain.replacen("\"format\":1", "\"format\":9", 1).into_bytes();
     let cases: [(&str, Vec<u8>, &str); 7] = [
         ("truncated", whole[..whole.len() / 2].to_vec(), "cut off"),
-        ("cut at a line", plain.lines().take(2).map(|line| format!("{line}\n")).collect::<String>().into(), "cut off"),
+        ("cut at a line", plain.split_inclusive('\n').take(2).collect::<String>().into(), "cut off"),
         ("flipped", flipped(plain.len() / 2), "damaged"),
         ("a huge line", huge, "more than"),
         ("newer", newer, "newer version"),

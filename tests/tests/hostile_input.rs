@@ -50,7 +50,7 @@ fn mutate(rng: &mut SmallRng, pool: &[Vec<u8>]) -> Vec<u8> {
 fn run(number: u64, input: &[u8]) {
     let (name, target) = TARGETS[usize::try_from(number).expect("few")];
     if catch_unwind(AssertUnwindSafe(|| target(input))).is_err() {
-        let hex: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = data_encoding::HEXLOWER.encode(input);
         panic!("{name} broke on {hex}");
     }
 }
@@ -60,7 +60,9 @@ fn short_run(number: u64) {
     let mut pool = seeds(name);
     assert!(!pool.is_empty(), "{name} has no seeds");
     pool.extend(fixtures(name));
-    pool.iter().for_each(|input| run(number, input));
+    for input in &pool {
+        run(number, input);
+    }
     run(number, &[]);
     let mut rng = SmallRng::seed_from_u64(number);
     for _ in 0..MUTATIONS {

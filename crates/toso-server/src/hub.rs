@@ -40,6 +40,10 @@ struct Slot {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says that one thing has happened; they do not exclude each other"
+)]
 struct News {
     grown: Vec<(UnitRef, Sequence)>,
     revoked: bool,

@@ -143,7 +143,8 @@ mod tests {
     /// The figures of `docs/adr/0008-reconcile-by-ranges.md`. Run with `--nocapture` to see them.
     #[test]
     fn the_cost_follows_the_differences() {
-        let cases: [(&str, u32, Vec<u32>, Vec<u32>, u32, usize); 5] = [
+        type Case = (&'static str, u32, Vec<u32>, Vec<u32>, u32, usize);
+        let cases: [Case; 5] = [
             ("a commune of 60, nothing missing", 60, vec![], vec![], 1, 400),
             ("a commune of 60, one missing there", 60, vec![], vec![7], 2, 1_000),
             ("a commune of 60, one missing here", 60, vec![7], vec![], 2, 1_000),

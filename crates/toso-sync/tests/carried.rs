@@ -72,6 +72,7 @@ fn push(number: u64, items: Vec<PushItem>) -> Frame {
 }
 
 /// The refusals among effects, and what goes to the log.
+#[allow(clippy::type_complexity, reason = "two lists, read at once")]
 fn outcome(effects: &[ServerEffect]) -> (Vec<(Option<u32>, NackCode)>, Vec<(DeviceId, usize)>) {
     let nacks = effects.iter().filter_map(|effect| match effect {
         ServerEffect::Send(Frame::Nack(nack)) => Some((nack.item, nack.code)),

@@ -27,7 +27,7 @@ pub(super) struct MoveAllBody {
 
 /// Which devices were moved.
 #[derive(Serialize)]
-pub(super) struct Moved {
+pub(super) struct MovedAnswer {
     from: String,
     to: String,
     moved: Vec<DeviceId>,
@@ -66,7 +66,7 @@ pub(super) async fn all(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
     Json(body): Json<MoveAllBody>,
-) -> Result<axum::Json<Moved>, Problem> {
+) -> Result<axum::Json<MovedAnswer>, Problem> {
     officer(&caller)?;
     let from = unit_within(&shared, &caller, &body.from)?;
     let to = unit_within(&shared, &caller, &body.to)?;
@@ -80,7 +80,7 @@ pub(super) async fn all(
         shared.hub.moved(*id);
         tracing::info!(device = %id, %from, %to, "device moved");
     }
-    Ok(axum::Json(Moved { from: from.to_string(), to: to.to_string(), moved }))
+    Ok(axum::Json(MovedAnswer { from: from.to_string(), to: to.to_string(), moved }))
 }
 
 /// An officer moves those that it could invite, an admin everybody.

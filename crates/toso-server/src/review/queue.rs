@@ -188,7 +188,9 @@ impl ReviewQueue {
         if !changes.is_empty() {
             self.store.write(&changes, Durability::Durable)?;
             let mut state = self.state.write();
-            new.into_iter().for_each(|(number, record)| state.put(number, record));
+            for (number, record) in new {
+                state.put(number, record);
+            }
         }
         Ok(outcome)
     }

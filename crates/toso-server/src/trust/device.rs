@@ -136,7 +136,7 @@ impl Trust {
 
     /// The record of a device that this server has lost, as its token tells it: the token bears this server's signature.
     /// Its name is gone, and so is a revocation, if there was one.
-    pub(super) fn told_by(&self, grant: &Grant, now: TimestampMs) -> Option<DeviceRecord> {
+    pub(super) fn told_by(grant: &Grant, now: TimestampMs) -> Option<DeviceRecord> {
         let (public_key, expires_at) =
             grant.key.filter(|(key, _)| Some(DeviceId::from_public_key(key)) == grant.device)?;
         Some(DeviceRecord {

@@ -48,7 +48,7 @@ impl Trust {
                     .verify(token, now)
                     .and_then(|grant| match self.greeting_device(&grant) {
                         Err(TokenRefusal::UnknownDevice) => {
-                            let learned = self.told_by(&grant, now).ok_or(TokenRefusal::UnknownDevice)?;
+                            let learned = Self::told_by(&grant, now).ok_or(TokenRefusal::UnknownDevice)?;
                             Ok((Arc::new(learned), true))
                         }
                         known => known.map(|device| (device, false)),

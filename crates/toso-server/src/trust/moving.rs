@@ -118,7 +118,9 @@ impl Trust {
             }
             self.store.write(&changes, Durability::Durable)?;
             moved.extend(records.iter().map(DeviceRecord::id));
-            records.into_iter().for_each(|record| self.devices.keep(record));
+            for record in records {
+                self.devices.keep(record);
+            }
         }
         Ok(moved)
     }

@@ -57,8 +57,8 @@ fn write_part(
     } else {
         fill(&mut out)?;
     }
-    let file = out.into_inner().map_err(|error| failed()(error.into_error()))?;
-    file.sync_all().map_err(failed())?;
+    let written = out.into_inner().map_err(|error| failed()(error.into_error()))?;
+    written.sync_all().map_err(failed())?;
     read_all(BufReader::new(File::open(part).map_err(failed())?)).map_err(in_file(part))
 }
 

@@ -77,7 +77,9 @@ pub fn folder(data: &Path) -> Result<Verified, UpkeepError> {
     };
     let mut findings = Vec::new();
     verified.checked = log.check(&mut |finding| findings.push(finding.to_string()))?;
-    findings.into_iter().for_each(|finding| verified.found(finding));
+    for finding in findings {
+        verified.found(finding);
+    }
     key(data, &log, &mut verified);
     verified.restored = Restored::load(&log)?;
     let scopes = unless_damaged(changes(&log, &mut verified), &mut verified)?.unwrap_or_default();
