@@ -27,8 +27,11 @@ use toso_wire::{
     hello_from_token, hello_token,
 };
 
-/// Every door by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+/// A door: its name, and the function that takes bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every door.
+pub const TARGETS: [Target; 8] = [
     ("frame", frame),
     ("hello_token", token),
     ("session", session),
