@@ -27,11 +27,11 @@ use toso_wire::{
     hello_from_token, hello_token,
 };
 
-/// Takes bytes of any content; panics on what must not happen.
-pub type Door = fn(&[u8]);
+/// A door: its name, and the function that takes bytes.
+pub type Target = (&'static str, fn(&[u8]));
 
-/// Every door by its name.
-pub const TARGETS: [(&str, Door); 8] = [
+/// Every door.
+pub const TARGETS: [Target; 8] = [
     ("frame", frame),
     ("hello_token", token),
     ("session", session),
