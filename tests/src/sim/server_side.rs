@@ -133,17 +133,23 @@ impl World {
                 self.after(wait, Event::Answered { link, life, effect });
                 None
             }
-            ServerEffect::ReadPage { .. } | ServerEffect::ReadElements { .. } | ServerEffect::ReadWanted { .. } => {
+            ServerEffect::ReadPage { .. }
+            | ServerEffect::ReadElements { .. }
+            | ServerEffect::ReadWanted { .. }
+            | ServerEffect::KeepTold { .. } => {
                 let wait = self.rng.below(READ_MS_MAX);
                 self.after(wait, Event::Answered { link, life, effect });
                 None
             }
-            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } => {
+            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions(_) => {
                 running.desk.answer(&effect).ok().flatten()
             }
             ServerEffect::Append { number, scope, author, items, .. } => {
                 let batch = desk::batch(scope, author, items, now);
                 self.append(link, number, batch)
+            }
+            ServerEffect::Hold { number, scope, author, reason, items } => {
+                Some(running.desk.hold(number, (author, scope), reason, &items, now))
             }
             ServerEffect::Send(frame) => {
                 self.send_down(link, &encode(&frame), frame.name());
