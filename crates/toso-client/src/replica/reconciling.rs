@@ -16,7 +16,7 @@ use crate::credential::SessionMemory;
 impl Replica {
     /// The digest for HELLO: of everything here, when the server must have just that at the cursor. While edits are on
     /// their way, or the server's answer to some has not been read past yet, it is none.
-    pub(super) fn settled_digest(&self, cursor: Sequence) -> Result<Digest, StoreError> {
+    pub(super) fn settled_digest(&self, unit: UnitRef, cursor: Sequence) -> Result<Digest, StoreError> {
         let store = self.store.as_ref();
         let settled = cursor > Sequence::ZERO
             && store.outbox_len()? == 0
@@ -34,8 +34,9 @@ impl Replica {
         let held = self.held()?.into_iter().filter(|held| held.state != HeldState::Accepted);
         let held: HashSet<_> = held.map(|held| (held.doc, held.hash)).collect();
         let mut digest = Digest::default();
-        for (_, doc, hash) in store.keys()?.into_iter().filter(|(_, doc, hash)| !held.contains(&(*doc, *hash))) {
-            digest.toggle(doc, &hash);
+        // Documents of a unit that the device has left may stay for the sake of held edits.
+        for chunk in self.elements(unit)?.into_iter().filter(|chunk| !held.contains(chunk)) {
+            digest.toggle(chunk.0, &chunk.1);
         }
         *known = Some(digest);
         Ok(digest)

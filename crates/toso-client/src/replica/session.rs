@@ -23,7 +23,7 @@ impl Replica {
         let memory = SessionMemory::load(self.store.as_ref())?;
         let cursor = self.store.cursor(credential.unit)?;
         // Nothing pending: then the digests of both sides must be equal.
-        let digest = self.settled_digest(cursor)?;
+        let digest = self.settled_digest(credential.unit, cursor)?;
         let first = self.outbox_batch(0, PUSH_BYTES_FIRST)?.filter(|batch| self.foreign_author(batch).is_none());
         Ok(ClientStart {
             proof: memory.proof(credential, &self.device, (self.clock)(), &*self.random),
