@@ -23,7 +23,7 @@ pub struct ImporterOptions {
     pub keep_sequences: bool,
 }
 
-/// Puts lines into an empty store, durable when [`Self::finish`] has returned.
+/// Puts lines into an empty store, durable when [`Self::take`] has returned.
 pub struct Importer<'a> {
     log: &'a dyn ChangeLog,
     records: &'a dyn RecordStore,
