@@ -10,6 +10,7 @@ mod model;
 mod phone;
 mod phone_side;
 mod plan;
+mod restore;
 mod rng;
 mod server;
 mod server_side;

@@ -96,3 +96,10 @@ fn a_change_that_the_servers_disk_drops_is_seen() {
 fn a_change_that_a_phones_disk_drops_is_seen() {
     assert_eq!(caught(Planted::PhoneDropsChunks).1, "the cursor is never ahead of its data");
 }
+
+/// Without comparing, a phone takes the restored server's cursor for its own, and what the server lost stays lost.
+#[test]
+fn a_server_that_never_compares_is_seen() {
+    let (_, check) = caught(Planted::ComparisonsIgnored);
+    assert!(["phones and centre hold the same", "everything comes to rest"].contains(&check), "{check}");
+}

@@ -20,6 +20,8 @@ pub enum Planted {
     ServerDropsChunks,
     /// A phone's disk silently loses a pulled chunk now and then.
     PhoneDropsChunks,
+    /// The server never compares, whatever epochs and digests say.
+    ComparisonsIgnored,
 }
 
 /// What to simulate.

@@ -293,7 +293,12 @@ impl World {
             other => running.desk.answer(other),
         };
         match answer {
-            Ok(Some(event)) => {
+            Ok(Some(mut event)) => {
+                if let (ServerEvent::Opened(opened), true) = (&mut event, self.planted(Planted::ComparisonsIgnored)) {
+                    for interest in &mut opened.interests {
+                        interest.reconcile = None;
+                    }
+                }
                 self.serve(link, event);
                 self.take_held(link);
             }

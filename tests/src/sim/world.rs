@@ -106,6 +106,8 @@ pub struct World {
     /// The log up to here was checked.
     pub(super) log_checked: Sequence,
     pub(super) in_log: std::collections::BTreeSet<(toso_core::id::DocId, toso_core::chunk::ChangeHash)>,
+    /// The server is another than the one that gave the phones their cursors.
+    pub(super) is_restored: bool,
     /// How often things happened, for the report.
     pub(super) counts: BTreeMap<&'static str, u64>,
 }
@@ -164,6 +166,7 @@ impl World {
             outage_until: 0,
             log_checked: Sequence::ZERO,
             in_log: std::collections::BTreeSet::new(),
+            is_restored: false,
             counts: BTreeMap::new(),
         };
         world.begin();
@@ -189,7 +192,7 @@ impl World {
 
     /// Runs storm and healing, and returns what must not have happened.
     pub fn run(&mut self) -> Option<Violation> {
-        self.until(self.weather.storm_ms);
+        self.storm();
         if self.violation.is_none() {
             self.heal();
         }

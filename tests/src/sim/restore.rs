@@ -1,0 +1,49 @@
+//! The server is restored from an older copy: in the middle of some storms its disk is copied, and at their end the copy
+//! takes its place under a new epoch. What was acknowledged since is gone from it, and the phones must give it back: the
+//! checks after healing ask for everything that anybody wrote.
+
+use std::sync::Arc;
+
+use toso_store::{ChangeLog as _, Durability, RecordChange, RecordStore as _};
+
+use super::plan::Planted;
+use super::world::World;
+
+/// One seed in so many is restored.
+const RESTORED_EVERY: u64 = 4;
+
+impl World {
+    /// The storm, with a restore at its end where the seed has one.
+    pub(super) fn storm(&mut self) {
+        if !(self.plan.seed.is_multiple_of(RESTORED_EVERY) || self.planted(Planted::ComparisonsIgnored)) {
+            return self.until(self.weather.storm_ms);
+        }
+        self.until(self.weather.storm_ms / 2);
+        let copy = (*self.server.disk).clone();
+        self.note("the server's disk is copied");
+        self.until(self.weather.storm_ms);
+        if self.violation.is_some() {
+            return;
+        }
+        self.crash_server("for good");
+        let lost = self.log_last().0.saturating_sub(copy.last().0);
+        // As a copy is: nothing under way, nothing broken.
+        copy.crash(&[], 0);
+        copy.set_full(false);
+        let epoch = 1 + self.rng.below(1 << 50);
+        let record = |key: &[u8], value: &[u8]| RecordChange {
+            table: "server".to_owned(),
+            key: key.to_vec(),
+            value: Some(value.to_vec()),
+            expect: None,
+        };
+        let changes = [record(b"epoch", &epoch.to_be_bytes()), record(b"restored_from", &[1])];
+        if let Err(error) = copy.write(&changes, Durability::Durable) {
+            return self.fail("a copy takes its new epoch", error.to_string());
+        }
+        self.server.disk = Arc::new(copy);
+        self.restored();
+        self.count("restores");
+        self.note(&format!("the server is restored from its copy, without the last {lost} changes"));
+    }
+}
