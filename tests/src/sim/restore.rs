@@ -1,9 +1,11 @@
 //! The server is restored from an older copy: in the middle of some storms its disk is copied, and at their end the copy
 //! takes its place under a new epoch. What was acknowledged since is gone from it, and the phones must give it back: the
-//! checks after healing ask for everything that anybody wrote.
+//! checks after healing ask for everything that anybody wrote. In some seeds the copy is an empty store under the old
+//! keys, which has to learn the devices again by their tokens.
 
 use std::sync::Arc;
 
+use toso_store::faulty::FaultyChangeLog;
 use toso_store::{ChangeLog as _, Durability, RecordChange, RecordStore as _};
 
 use super::plan::Planted;
@@ -11,6 +13,8 @@ use super::world::World;
 
 /// One seed in so many is restored.
 const RESTORED_EVERY: u64 = 4;
+/// One seed in so many goes on with nothing.
+const EMPTIED_EVERY: u64 = 8;
 
 impl World {
     /// The storm, with a restore at its end where the seed has one.
@@ -19,7 +23,8 @@ impl World {
             return self.until(self.weather.storm_ms);
         }
         self.until(self.weather.storm_ms / 2);
-        let copy = (*self.server.disk).clone();
+        let emptied = self.plan.seed.is_multiple_of(EMPTIED_EVERY);
+        let copy = if emptied { FaultyChangeLog::new() } else { (*self.server.disk).clone() };
         self.note("the server's disk is copied");
         self.until(self.weather.storm_ms);
         if self.violation.is_some() {
