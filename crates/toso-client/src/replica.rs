@@ -28,7 +28,7 @@ use toso_core::id::{Actor, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind};
 use toso_core::record::TeamLevel;
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
-use toso_core::unit::Scope;
+use toso_core::unit::{Scope, UnitRef};
 use toso_store::{ChunkStore, StoreError, StoredChunk, Transaction};
 
 use crate::credential::{Credential, CredentialError};
@@ -173,8 +173,8 @@ pub struct Replica {
     events: broadcast::Sender<ReplicaEvent>,
     outbox_grew: Notify,
     carry: Mutex<carry::CarryState>,
-    /// Of everything here; absent until it is asked for again.
-    digest: Mutex<Option<Digest>>,
+    /// Of everything here of a unit, once settled; absent until it is asked for again.
+    digest: Mutex<Option<(UnitRef, Digest)>>,
 }
 
 impl Replica {

@@ -6,7 +6,7 @@
 //!
 //! The server keeps nothing between rounds: it is given its chunks anew and answers one message.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 use toso_core::chunk::ChangeHash;
@@ -26,9 +26,8 @@ const MESSAGE_BYTES_TARGET: u64 = RECONCILE_BYTES_MAX as u64 - 2 * 1024;
 #[derive(Debug)]
 pub struct Elements {
     storage: NegentropyStorageVector,
-    by_key: HashMap<ChunkKey, (DocId, ChangeHash)>,
-    /// Keys in the order the chunks were given.
-    order: Vec<ChunkKey>,
+    /// In the order they were given.
+    chunks: Vec<(ChunkKey, DocId, ChangeHash)>,
 }
 
 /// What the asking side has found out.
@@ -48,17 +47,17 @@ pub struct ReconcileError(String);
 impl Elements {
     /// The chunks of one side. One that comes twice counts once.
     pub fn new(chunks: impl IntoIterator<Item = (DocId, ChangeHash)>) -> Self {
-        let (mut storage, mut by_key, mut order) = (NegentropyStorageVector::new(), HashMap::new(), Vec::new());
+        let (mut storage, mut kept, mut seen) = (NegentropyStorageVector::new(), Vec::new(), HashSet::new());
         for (doc, hash) in chunks {
             let key = ChunkKey::of(doc, &hash);
-            if by_key.insert(key, (doc, hash)).is_none() {
-                order.push(key);
+            if seen.insert(key) {
+                kept.push((key, doc, hash));
                 // Only a sealed storage refuses.
                 let _ = storage.insert(0, Id::from_byte_array(key.0));
             }
         }
         let _ = storage.seal();
-        Self { storage, by_key, order }
+        Self { storage, chunks: kept }
     }
 
     /// The asking side's first message.
@@ -84,9 +83,9 @@ impl Elements {
 
     /// The chunks of keys that are here, in the order they were given to [`Self::new`].
     pub fn chunks(&self, keys: &[ChunkKey]) -> Vec<(DocId, ChangeHash)> {
-        let wanted: std::collections::HashSet<_> = keys.iter().collect();
-        let in_order = self.order.iter().filter(|key| wanted.contains(key));
-        in_order.filter_map(|key| self.by_key.get(key).copied()).collect()
+        let wanted: HashSet<_> = keys.iter().collect();
+        let in_order = self.chunks.iter().filter(|(key, ..)| wanted.contains(key));
+        in_order.map(|(_, doc, hash)| (*doc, *hash)).collect()
     }
 
     fn negentropy(&self) -> Result<Negentropy<'_, NegentropyStorageVector>, ReconcileError> {

@@ -18,17 +18,16 @@ impl Replica {
     /// their way, or the server's answer to some has not been read past yet, it is none.
     pub(super) fn settled_digest(&self, unit: UnitRef, cursor: Sequence) -> Result<Digest, StoreError> {
         let store = self.store.as_ref();
-        let settled = cursor > Sequence::ZERO
-            && store.outbox_len()? == 0
-            && store.last_receipt()? <= cursor
-            && !self.is_leaving()?
-            && self.undelivered()?.is_empty();
-        if !settled {
+        if cursor == Sequence::ZERO || store.outbox_len()? > 0 || self.is_leaving()? {
             return Ok(Digest::default());
         }
         let mut known = self.digest.lock();
-        if let Some(digest) = *known {
+        // Known from an earlier session: nothing has been acknowledged or taken to carry since, and cursors only rise.
+        if let Some((_, digest)) = known.filter(|(of, _)| *of == unit) {
             return Ok(digest);
+        }
+        if store.last_receipt()? > cursor || !self.undelivered()?.is_empty() {
+            return Ok(Digest::default());
         }
         // What an officer has accepted is in the register.
         let held = self.held()?.into_iter().filter(|held| held.state != HeldState::Accepted);
@@ -38,7 +37,7 @@ impl Replica {
         for chunk in self.elements(unit)?.into_iter().filter(|chunk| !held.contains(chunk)) {
             digest.toggle(chunk.0, &chunk.1);
         }
-        *known = Some(digest);
+        *known = Some((unit, digest));
         Ok(digest)
     }
 

@@ -51,16 +51,18 @@ impl Replica {
         let Some(scope) = entries.first().map(|entry| entry.scope) else {
             return Ok(None);
         };
-        let mut items = Vec::new();
+        let mut items: Vec<OutboxItem> = Vec::new();
+        let mut author = None;
         let mut bytes = 0;
         for entry in entries.into_iter().take_while(|entry| entry.scope == scope) {
             let change = self.store.chunk(entry.doc, &entry.hash)?;
             bytes += change.len();
             let item = OutboxItem { number: entry.number, doc: entry.doc, hash: entry.hash, change };
-            let same_author = items.last().is_none_or(|last| author_of(last) == author_of(&item));
-            if !same_author || (bytes > bytes_max && !items.is_empty()) {
+            let of_item = author_of(&item);
+            if !items.is_empty() && (author != of_item || bytes > bytes_max) {
                 break;
             }
+            author = of_item;
             items.push(item);
         }
         Ok(Some(OutboxBatch { scope, items }))
