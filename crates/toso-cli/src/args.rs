@@ -87,16 +87,23 @@ pub(crate) struct AdminArgs {
     pub(crate) admin_token_file: PathBuf,
 }
 
+/// A unit by its list and code.
 #[derive(Debug, ClapArgs)]
-pub(crate) struct InviteArgs {
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
+pub(crate) struct UnitArgs {
     /// The unit list that the code belongs to: 2022 or 2025.
     #[arg(long, value_name = "YEAR")]
     pub(crate) list: String,
     /// The unit's code, leading zeros kept.
     #[arg(long, value_name = "CODE")]
     pub(crate) unit: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InviteArgs {
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+    #[command(flatten)]
+    pub(crate) unit: UnitArgs,
     /// What the device may do in the unit.
     #[arg(long, value_enum)]
     pub(crate) role: InviteRole,

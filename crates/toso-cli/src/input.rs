@@ -9,6 +9,7 @@ use toso_core::edit::{ActivityId, DocEdit};
 use toso_core::id::{DocId, DocKind};
 use toso_core::unit::{UnitList, UnitRef};
 
+use crate::args::UnitArgs;
 use crate::fail::Fail;
 
 /// A document's id of the expected kind.
@@ -43,6 +44,11 @@ pub(crate) fn unit(list: UnitList, code: &str) -> Result<UnitRef, Fail> {
     let unit = UnitRef::new(list, code)?;
     Catalog::shared().lookup(unit)?;
     Ok(unit)
+}
+
+/// The unit that list and code name.
+pub(crate) fn unit_of(args: &UnitArgs) -> Result<UnitRef, Fail> {
+    unit(list(&args.list)?, &args.unit)
 }
 
 /// `FIELD=VALUE` texts.

@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
-use super::{AdminArgs, JsonFlag};
+use super::{AdminArgs, JsonFlag, UnitArgs};
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum HeldCommand {
@@ -24,12 +24,8 @@ pub(crate) enum DeviceCommand {
     List {
         #[command(flatten)]
         admin: AdminArgs,
-        /// The unit list that the code belongs to: 2022 or 2025.
-        #[arg(long, value_name = "YEAR")]
-        list: String,
-        /// The unit's code, leading zeros kept.
-        #[arg(long, value_name = "CODE")]
-        unit: String,
+        #[command(flatten)]
+        unit: UnitArgs,
         #[command(flatten)]
         json: JsonFlag,
     },
@@ -79,12 +75,8 @@ pub(crate) enum ReviewCommand {
     List {
         #[command(flatten)]
         admin: AdminArgs,
-        /// The unit list that the code belongs to: 2022 or 2025.
-        #[arg(long, value_name = "YEAR")]
-        list: String,
-        /// The unit's code, leading zeros kept.
-        #[arg(long, value_name = "CODE")]
-        unit: String,
+        #[command(flatten)]
+        unit: UnitArgs,
         /// Which of them.
         #[arg(long, value_enum, default_value_t = ReviewFilter::Open)]
         status: ReviewFilter,

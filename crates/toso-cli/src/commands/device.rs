@@ -25,8 +25,8 @@ struct MoveAll {
 /// Runs one command.
 pub(crate) fn run(args: DeviceArgs) -> Result<(), Fail> {
     match args.command {
-        DeviceCommand::List { admin, list, unit, json } => {
-            let unit = input::unit(input::list(&list)?, &unit)?;
+        DeviceCommand::List { admin, unit, json } => {
+            let unit = input::unit_of(&unit)?;
             let devices = get(&admin, &format!("/v1/devices?unit={unit}"))?;
             show(&devices, json.json, &devices["items"])
         }

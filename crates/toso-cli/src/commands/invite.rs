@@ -24,7 +24,7 @@ pub(crate) struct InviteResponse {
 
 /// Makes an invite and prints it.
 pub(crate) fn run(args: &InviteArgs) -> Result<(), Fail> {
-    let unit = input::unit(input::list(&args.list)?, &args.unit)?;
+    let unit = input::unit_of(&args.unit)?;
     let caller = token_file::read(&args.admin.admin_token_file)?;
     let request = InviteRequest {
         unit: unit.to_string(),

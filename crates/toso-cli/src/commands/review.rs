@@ -18,8 +18,8 @@ struct Return {
 /// Runs one command.
 pub(crate) fn run(args: ReviewArgs) -> Result<(), Fail> {
     match args.command {
-        ReviewCommand::List { admin, list, unit, status, after, json } => {
-            let unit = input::unit(input::list(&list)?, &unit)?;
+        ReviewCommand::List { admin, unit, status, after, json } => {
+            let unit = input::unit_of(&unit)?;
             let mut path = format!("/v1/review?unit={unit}&after={after}");
             if let Some(status) = status.word() {
                 path = format!("{path}&status={status}");

@@ -78,13 +78,14 @@ impl Replica {
             }
         }
         let lacking_there: HashSet<_> = lacking.iter().copied().collect();
+        let marked = store.held()?;
         // What was held and has come into the register since is held no more.
-        for held in store.held()? {
+        for held in &marked {
             if store.contains(held.doc, &held.hash)? && !lacking_there.contains(&(held.doc, held.hash)) {
                 transaction.held.push((held.doc, held.hash, None));
             }
         }
-        let mut waiting: HashSet<_> = store.held()?.into_iter().map(|held| (held.doc, held.hash)).collect();
+        let mut waiting: HashSet<_> = marked.iter().map(|held| (held.doc, held.hash)).collect();
         waiting.extend(store.outbox(0, usize::MAX)?.into_iter().map(|entry| (entry.doc, entry.hash)));
         waiting.extend(self.undelivered()?);
         let again = lacking.iter().filter(|chunk| !waiting.contains(chunk));
