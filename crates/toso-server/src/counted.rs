@@ -22,7 +22,10 @@ impl Wish {
     /// Up to where a session cares once it has been told this: what a phone pulled or pushed it wants counted.
     pub fn concern(event: &ServerEvent) -> Sequence {
         match event {
-            ServerEvent::Opened(opened) => opened.interests.iter().map(|interest| interest.last).max(),
+            // A comparison leaves the phone's cursor where it began, past what other units got.
+            ServerEvent::Opened(opened) => {
+                opened.interests.iter().map(|interest| interest.last.max(interest.reconcile.unwrap_or_default())).max()
+            }
             ServerEvent::Appended { outcome: Ok(outcome), .. } => Some(outcome.through),
             ServerEvent::Grew { through, .. } => Some(*through),
             // A page moves the phone's cursor to its end, past what other units got; a receipt counts up to the cursor.
@@ -107,7 +110,8 @@ impl Counted {
 mod tests {
     use std::sync::Arc;
 
-    use toso_sync::PageRead;
+    use toso_core::id::Epoch;
+    use toso_sync::{Opened, OpenedInterest, PageRead};
 
     use super::*;
 
@@ -124,6 +128,15 @@ mod tests {
         assert_eq!(wish.awaited(Sequence(6)), Some(Sequence(7)));
         assert_eq!(wish.raise(Sequence::ZERO, Sequence(8)), Some(Sequence(8)));
         assert_eq!(wish.awaited(Sequence(8)), None);
+    }
+
+    /// A comparison ends with a cursor at the log's end, past what the phone's own unit got.
+    #[test]
+    fn a_comparison_is_awaited_to_where_it_leaves_the_cursor() {
+        let interest = |reconcile| OpenedInterest { cursor: Sequence::ZERO, reconcile, last: Sequence(18), pending: 0 };
+        let opened = |interest| Opened { epoch: Epoch(1), takes_returns: true, interests: vec![interest] };
+        assert_eq!(Wish::concern(&ServerEvent::Opened(opened(interest(None)))), Sequence(18));
+        assert_eq!(Wish::concern(&ServerEvent::Opened(opened(interest(Some(Sequence(20)))))), Sequence(20));
     }
 
     #[tokio::test]

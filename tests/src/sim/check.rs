@@ -54,8 +54,8 @@ impl World {
 
     /// The log is another from here on: what it has is what counts.
     pub(super) fn restored(&mut self) {
-        self.is_restored = true;
-        self.in_log.clear();
+        self.restored_after_link = Some(self.next_link);
+        self.logged_before_restore = std::mem::take(&mut self.in_log);
         self.log_checked = Sequence::ZERO;
         self.check_log();
     }
@@ -82,6 +82,11 @@ impl World {
     pub(super) fn acknowledged(&mut self, number: usize, doc: DocId, hash: ChangeHash) {
         self.phones[number].acked.insert((doc, hash));
         self.count("edits acknowledged");
+        // An acknowledgement of the history before a restore may still have been on its way.
+        let link = self.phones[number].session.as_ref().map_or(0, |(link, _)| *link);
+        if self.restored_after_link.is_some_and(|last| link <= last) {
+            return;
+        }
         // By the log's entries and not by its own index, which is one of the things that may be wrong.
         self.check_log();
         if !self.in_log.contains(&(doc, hash)) {
@@ -92,7 +97,7 @@ impl World {
     /// A phone's disk after it changed: the cursor's data are there, and nothing of another unit.
     fn check_phone(&mut self, number: usize) {
         // A cursor of the history before counts nothing in this one. What matters is compared once all is healed.
-        if self.is_restored {
+        if self.restored_after_link.is_some() {
             return;
         }
         let phone = &self.phones[number];

@@ -106,8 +106,11 @@ pub struct World {
     /// The log up to here was checked.
     pub(super) log_checked: Sequence,
     pub(super) in_log: std::collections::BTreeSet<(toso_core::id::DocId, toso_core::chunk::ChangeHash)>,
-    /// The server is another than the one that gave the phones their cursors.
-    pub(super) is_restored: bool,
+    /// Set once the server is another than the one that gave the phones their cursors: connections after this one are
+    /// with the new.
+    pub(super) restored_after_link: Option<u64>,
+    /// What the log had before a restore.
+    pub(super) logged_before_restore: std::collections::BTreeSet<(toso_core::id::DocId, toso_core::chunk::ChangeHash)>,
     /// How often things happened, for the report.
     pub(super) counts: BTreeMap<&'static str, u64>,
 }
@@ -166,7 +169,8 @@ impl World {
             outage_until: 0,
             log_checked: Sequence::ZERO,
             in_log: std::collections::BTreeSet::new(),
-            is_restored: false,
+            restored_after_link: None,
+            logged_before_restore: std::collections::BTreeSet::new(),
             counts: BTreeMap::new(),
         };
         world.begin();
