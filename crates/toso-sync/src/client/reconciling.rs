@@ -113,8 +113,13 @@ impl ClientSession {
             return;
         };
         follow.caught_up = true;
-        let lacking = done.elements.map(|elements| elements.chunks(&done.found.have)).unwrap_or_default();
+        let mut lacking = done.elements.map(|elements| elements.chunks(&done.found.have)).unwrap_or_default();
+        // The push in HELLO came after what was compared, and need not go again.
+        lacking.retain(|chunk| !self.acked_meanwhile.contains(chunk));
         let all_done = self.follows.iter().all(|follow| follow.reconciling.is_none());
+        if all_done {
+            self.acked_meanwhile.clear();
+        }
         effects.push(ClientEffect::CommitReconciled {
             unit,
             as_of: done.as_of,

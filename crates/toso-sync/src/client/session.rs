@@ -1,8 +1,9 @@
 //! The phone's session machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use toso_core::id::{Epoch, Sequence};
+use toso_core::chunk::ChangeHash;
+use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::unit::UnitRef;
 use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_FIRST, PUSH_BYTES_MAX, PUSH_WINDOW};
 use toso_wire::{
@@ -39,6 +40,8 @@ pub struct ClientSession {
     pub(super) pulled: u64,
     pull_pending: u64,
     pub(super) acked_through: Sequence,
+    /// Acknowledged while units are being compared.
+    pub(super) acked_meanwhile: HashSet<(DocId, ChangeHash)>,
     receipt_as_of: Option<Sequence>,
     pub(super) reported: Option<bool>,
     pub(super) leaving: Leaving,
@@ -94,6 +97,7 @@ impl ClientSession {
             pulled: 0,
             pull_pending: 0,
             acked_through: Sequence::ZERO,
+            acked_meanwhile: HashSet::new(),
             receipt_as_of: None,
             reported: None,
             leaving: Leaving::default(),
@@ -192,6 +196,9 @@ impl ClientSession {
         let (accepted, refused) = under_way.split();
         self.acked_through = self.acked_through.max(ack.through);
         self.pushed += accepted.len() as u64;
+        if self.is_reconciling() {
+            self.acked_meanwhile.extend(accepted.iter().map(|item| (item.doc, item.hash)));
+        }
         effects.push(ClientEffect::CommitAck { accepted, through: ack.through });
         if !refused.is_empty() {
             effects.push(ClientEffect::CommitRefused { refused });
