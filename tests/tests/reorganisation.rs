@@ -35,6 +35,26 @@ impl Scene {
         self.folder.path().join(name)
     }
 
+    fn backup(&mut self) {
+        let (data, address) = (self.server.data().to_owned(), self.server.address().to_owned());
+        self.server.stop();
+        let mut command = Command::new(toso());
+        command.args(["backup", "--data"]).arg(&data).arg("--to").arg(self.path("backup.zst"));
+        assert!(command.status().expect("toso runs").success());
+        self.server = Server::start_on(&data, &address);
+    }
+
+    /// The server from the backup, at the same address.
+    fn restore(&mut self) {
+        let (key, address) = (self.server.data().join("root.key"), self.server.address().to_owned());
+        self.server.stop();
+        let data = self.path("restored");
+        let mut command = Command::new(toso());
+        command.args(["restore", "--from"]).arg(self.path("backup.zst")).arg("--data").arg(&data);
+        assert!(command.arg("--root-key").arg(key).stdout(Stdio::null()).status().expect("toso runs").success());
+        self.server = Server::start_on(&data, &address);
+    }
+
     fn device(&self, name: &str, commune: &str) -> FieldDevice {
         self.server.device(&self.path(name), commune)
     }
@@ -90,6 +110,19 @@ impl Scene {
 
     fn get(&self, path: &str) -> Value {
         http::get(&format!("{}{path}", self.server.url()), Some(&self.server.admin_token())).json()
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a copy");
+        }
     }
 }
 
@@ -408,4 +441,103 @@ fn a_revoked_devices_unsent_work_is_kept_for_review() {
     // It is told how its last work ended, and stays out.
     assert!(device.refused(&["sync"]).contains("revoked"));
     assert_eq!(held(&device), [("Thôn Chưa Gửi".to_owned(), "accepted".to_owned())]);
+}
+
+/// The queue of a server that is restored from a backup knows nothing of what was held after it. The phone keeps what it
+/// handed over until it has read the end of it, and hands it over again: also what was accepted since, which no other
+/// phone had fetched, and with the words that the volunteer knew it by.
+#[test]
+fn what_was_held_or_accepted_after_the_backup_is_handed_over_again() {
+    for moved_before_the_backup in [true, false] {
+        let mut scene = Scene::new();
+        let device = scene.device("a", COMMUNE);
+        let team = device.ok(&["team", "add", "--hamlet", "Thôn Mẫu"]);
+        device.sync();
+        device.ok(&["member", "add", "--team", &team, "--name", "Nguyễn Văn Thử"]);
+        device.ok(&["member", "add", "--team", &team, "--name", "Trần Thị Mẫu"]);
+        device.ok(&["team", "edit", &team, "households_covered=77"]);
+        if moved_before_the_backup {
+            scene.move_to(&device, "2022", OTHER_COMMUNE);
+        }
+        scene.backup();
+        if !moved_before_the_backup {
+            scene.move_to(&device, "2022", OTHER_COMMUNE);
+        }
+        device.sync();
+        let items = scene.open_items(COMMUNE);
+        assert_eq!(items.len(), 3);
+        let accepted = items.into_iter().find(|item| item["changes"].to_string().contains("Nguyễn Văn Thử"));
+        scene.accept(&[accepted.expect("the first member waits")]);
+        device.sync();
+        let state = |label: &str, state: &str| (label.to_owned(), state.to_owned());
+        let [first, second, third] = ["Nguyễn Văn Thử", "Thôn Mẫu", "Trần Thị Mẫu"];
+        assert_eq!(held(&device), [state(first, "accepted"), state(second, "waiting"), state(third, "waiting")]);
+
+        scene.restore();
+        assert_eq!(scene.open_items(COMMUNE).len(), 0, "the backup is older");
+        if !moved_before_the_backup {
+            // The restored server has not heard of the move either.
+            assert!(device.refused(&["sync"]).contains("outside the device's unit"));
+            scene.move_to(&device, "2022", OTHER_COMMUNE);
+        }
+        device.sync();
+        let items = scene.open_items(COMMUNE);
+        assert_eq!(items.len(), 3, "handed over again");
+        assert_eq!(held(&device), [state(first, "waiting"), state(second, "waiting"), state(third, "waiting")]);
+        let status = device.json(&["status"]);
+        assert_eq!((&status["documents"], &status["unsent"]), (&0.into(), &0.into()), "and forgotten again: {status}");
+        device.sync();
+        assert_eq!(scene.open_items(COMMUNE).len(), 3, "once");
+        scene.accept(&items);
+        scene.counted(COMMUNE, 1, 2);
+        device.sync();
+        assert!(held(&device).iter().all(|(_, state)| state == "accepted"), "{:?}", held(&device));
+    }
+}
+
+/// A phone that was restored from an older copy has not read what it once confirmed, so it is told again.
+#[test]
+fn a_phone_from_an_older_copy_hears_again_what_was_decided() {
+    let scene = Scene::new();
+    let device = scene.device("a", COMMUNE);
+    let team = device.ok(&["team", "add", "--hamlet", "Thôn Mẫu"]);
+    device.sync();
+    device.ok(&["member", "add", "--team", &team, "--name", "Nguyễn Văn Thử"]);
+    device.ok(&["member", "add", "--team", &team, "--name", "Trần Thị Mẫu"]);
+    scene.move_to(&device, "2022", OTHER_COMMUNE);
+    device.sync();
+    let copy = scene.path("copy");
+    copy_folder(device.home(), &copy);
+    let items = scene.open_items(COMMUNE);
+    scene.accept(&items[..1]);
+    scene.admin(&["review", "return", &items[1]["number"].to_string(), "--note", "thử"]);
+    device.sync();
+    let told = held(&device);
+    assert!(told.iter().all(|(_, state)| state != "waiting"), "{told:?}");
+    std::fs::remove_dir_all(device.home()).expect("the folder goes");
+    copy_folder(&copy, device.home());
+    assert!(held(&device).iter().all(|(_, state)| state == "waiting"));
+    device.sync();
+    assert_eq!(held(&device), told);
+}
+
+/// A volunteer who is moved away and back reads how the edit ended that was held meanwhile, although its record comes back
+/// to the phone with the edit in it.
+#[test]
+fn an_accepted_edit_is_told_also_when_its_record_comes_back() {
+    let scene = Scene::new();
+    let device = scene.device("a", COMMUNE);
+    let team = device.ok(&["team", "add", "--hamlet", "Thôn Mẫu"]);
+    device.sync();
+    device.ok(&["team", "edit", &team, "households_covered=77"]);
+    scene.move_to(&device, "2022", OTHER_COMMUNE);
+    device.sync();
+    scene.move_to(&device, "2022", COMMUNE);
+    scene.accept(&scene.open_items(COMMUNE));
+    device.sync();
+    assert_eq!(device.json(&["team", "show", &team])["households_covered"], 77);
+    assert_eq!(held(&device), [("Thôn Mẫu".to_owned(), "accepted".to_owned())]);
+    // The next sync compares digests, and finds them equal.
+    let again = device.sync();
+    assert_eq!((&again["round_trips"], &again["pulled"]), (&1.into(), &0.into()), "{again}");
 }

@@ -98,7 +98,9 @@ impl Desk {
             ServerEffect::ReadWanted { unit, keys, after, at } => {
                 ServerEvent::Wanted(self.wanted(*unit, keys, *after, *at)?)
             }
-            ServerEffect::ReadDecisions(device) => ServerEvent::Decisions(self.review.untold(*device)),
+            ServerEffect::ReadDecisions { device, after } => {
+                ServerEvent::Decisions(self.review.untold(*device, *after))
+            }
             ServerEffect::KeepTold { device, number } => {
                 self.review.keep_told(*device, *number)?;
                 ServerEvent::Decided

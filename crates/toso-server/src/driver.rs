@@ -233,7 +233,7 @@ impl Driver {
                 self.hold(number, (author, scope), reason, items);
                 None
             }
-            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions(_) => {
+            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions { .. } => {
                 self.shared.answer(&effect).ok().flatten()
             }
             ServerEffect::Send(frame) => {

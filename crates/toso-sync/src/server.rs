@@ -263,7 +263,12 @@ pub enum ServerEffect {
         items: Vec<AppendItem>,
     },
     /// Read what officers decided about a device's changes; answer with [`ServerEvent::Decisions`].
-    ReadDecisions(DeviceId),
+    ReadDecisions {
+        /// The device.
+        device: DeviceId,
+        /// What the device has kept, when it said so in this session; else what it has confirmed counts.
+        after: Option<u64>,
+    },
     /// The device has kept all decisions up to this number; answer with [`ServerEvent::Decided`] once that is durable.
     KeepTold {
         /// The device.

@@ -46,6 +46,7 @@ fn session(role: AccessRole) -> ServerSession {
         interests: vec![interest],
         live: true,
         push: None,
+        heard: None,
     };
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
     let authenticated =
@@ -199,8 +200,14 @@ fn what_was_carried_comes_back_to_the_carrier() {
 /// The phone's side: a carried batch goes out as its author signed it, and its items leave the reading position alone.
 #[test]
 fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
-    let start =
-        ClientStart { proof: Proof::Ticket(vec![1; 28]), epoch: None, interests: Vec::new(), live: true, first: None };
+    let start = ClientStart {
+        proof: Proof::Ticket(vec![1; 28]),
+        epoch: None,
+        interests: Vec::new(),
+        live: true,
+        heard: None,
+        first: None,
+    };
     let (mut session, _) = ClientSession::new(start);
     let batch = |number, author| {
         let item = team(author, "thôn 1");

@@ -39,6 +39,7 @@ fn hello(interests: &[UnitRef]) -> Hello {
         interests: interests.iter().map(interest).collect(),
         live: true,
         push: None,
+        heard: None,
     }
 }
 

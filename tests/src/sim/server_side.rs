@@ -141,7 +141,7 @@ impl World {
                 self.after(wait, Event::Answered { link, life, effect });
                 None
             }
-            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions(_) => {
+            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions { .. } => {
                 running.desk.answer(&effect).ok().flatten()
             }
             ServerEffect::Append { number, scope, author, items, .. } => {

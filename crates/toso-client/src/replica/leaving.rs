@@ -71,6 +71,22 @@ impl Replica {
         self.forget_as(leaving)
     }
 
+    /// Adds the rule by which chunks of a transaction that lie outside the device's unit are forgotten again.
+    pub(super) fn leave_again(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
+        let Ok(own) = self.credential().map(|credential| credential.unit) else { return Ok(()) };
+        let scopes = transaction.chunks.iter().map(|chunk| chunk.scope);
+        let outside = scopes.filter(|scope| own != *scope && !self.catalog.covers(own, *scope));
+        let mut leaving: Leaving = read_setting(self.store.as_ref(), SETTING_LEAVING)?.unwrap_or_default();
+        leaving.scopes.extend(outside);
+        leaving.scopes.sort_unstable();
+        leaving.scopes.dedup();
+        leaving.scopes.truncate(LEFT_SCOPES_MAX);
+        if !leaving.scopes.is_empty() {
+            transaction.settings.push(setting(SETTING_LEAVING, &leaving));
+        }
+        Ok(())
+    }
+
     /// Looks again at what is to be forgotten.
     pub(super) fn forget_what_was_left(&self) -> Result<(), StoreError> {
         match read_setting(self.store.as_ref(), SETTING_LEAVING)? {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use toso_core::chunk::ChangeHash;
+use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{DocId, Sequence, ServerId};
+use toso_core::id::{DocId, Epoch, Sequence, ServerId};
 use toso_core::text::PlaceName;
 use toso_core::unit::Scope;
 use toso_store::memory::MemoryChunkStore;
@@ -84,7 +84,7 @@ fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
         accepted: false,
         note: "ghi lại cho xã mới ".repeat(15),
     };
-    replica.keep_decisions(&Reviewed { number: 1, decisions: vec![decision(501), decision(502)] }).unwrap();
+    replica.keep_decisions(&Reviewed { number: 1, decisions: vec![decision(501), decision(502)] }, None).unwrap();
     let held = replica.held().unwrap();
     assert_eq!(held.len(), 501, "a decision about what is not listed adds nothing");
     let returned: Vec<_> = held.iter().filter(|held| held.state == HeldState::Returned).collect();
@@ -92,6 +92,71 @@ fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
     assert!(returned[0].note.starts_with("ghi lại") && returned[0].note.len() <= DETAIL_BYTES_MAX);
     assert_eq!(replica.dismiss_held().unwrap(), 1);
     assert_eq!(replica.held().unwrap().len(), 500);
+}
+
+#[test]
+fn what_was_held_can_be_handed_over_again_until_its_mark_is_dismissed() {
+    let (store, replica) = replica();
+    // More bytes than one transaction that hands over again has.
+    let item = |number: usize| {
+        let doc = DocId::member(commune(), numbered(number));
+        OutboxItem { number: number as u64, doc, hash: ChangeHash([3; 32]), change: vec![0; CHANGE_BYTES_MAX] }
+    };
+    let items: Vec<_> = (1..=10).map(item).collect();
+    let chunks = items.iter().map(|item| StoredChunk {
+        scope: commune(),
+        doc: item.doc,
+        hash: item.hash,
+        bytes: item.change.clone(),
+    });
+    store.commit(Transaction { chunks: chunks.collect(), ..Transaction::default() }).unwrap();
+    let held = items.iter().map(|item| (item.clone(), NackCode::Held, "chờ duyệt".to_owned()));
+    replica.commit_refused(held.collect()).unwrap();
+    let remove_documents = items.iter().map(|item| item.doc).collect();
+    store.commit(Transaction { remove_documents, ..Transaction::default() }).unwrap();
+
+    replica.hand_over_again().unwrap();
+    replica.hand_over_again().unwrap();
+    let again = store.outbox(0, usize::MAX).unwrap();
+    assert_eq!(again.len(), items.len(), "each once");
+    assert!(items.iter().all(|item| store.chunk(item.doc, &item.hash).unwrap() == item.change));
+    let numbered = |position: usize| OutboxItem { number: again[position].number, ..items[position].clone() };
+    // The server holds two of them, of which one was returned, and finds the third in its register.
+    let returned =
+        Decision { doc: items[1].doc, hash: items[1].hash, accepted: false, note: "thiếu ngày sinh".to_owned() };
+    replica.keep_decisions(&Reviewed { number: 1, decisions: vec![returned] }, None).unwrap();
+    let held = [0, 1].map(|position| (numbered(position), NackCode::Held, "chờ duyệt".to_owned()));
+    replica.commit_refused(held.into()).unwrap();
+    replica.commit_ack(&[numbered(2)], Sequence(5)).unwrap();
+    let states: Vec<_> = replica.held().unwrap().into_iter().map(|held| held.state).collect();
+    assert_eq!(states[..4], [HeldState::Waiting, HeldState::Returned, HeldState::Accepted, HeldState::Waiting]);
+    assert_eq!(replica.held().unwrap()[1].note, "thiếu ngày sinh");
+    assert_eq!(replica.dismiss_held().unwrap(), 2);
+    let kept = items.iter().map(|item| store.held_copy(item.doc, &item.hash).unwrap().is_some());
+    assert_eq!(kept.filter(|kept| *kept).count(), items.len() - 2);
+    replica.drop_held_copies().unwrap();
+    assert!(items.iter().all(|item| store.held_copy(item.doc, &item.hash).unwrap().is_none()));
+    assert_eq!(replica.held().unwrap().len(), items.len() - 2, "what became of them is still told");
+}
+
+#[test]
+fn a_device_says_what_it_has_heard_in_this_epoch_while_it_waits() {
+    let (_store, replica) = replica();
+    let item = OutboxItem {
+        number: 1,
+        doc: DocId::member(commune(), numbered(1)),
+        hash: ChangeHash([3; 32]),
+        change: Vec::new(),
+    };
+    assert_eq!(replica.heard(None).unwrap(), None, "it waits for nothing");
+    replica.commit_refused(vec![(item.clone(), NackCode::Held, String::new())]).unwrap();
+    assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(0));
+    replica.keep_decisions(&Reviewed { number: 7, decisions: Vec::new() }, Some(Epoch(1))).unwrap();
+    assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(7));
+    assert_eq!(replica.heard(Some(Epoch(2))).unwrap(), Some(0), "numbers of another history mean nothing");
+    let accepted = Decision { doc: item.doc, hash: item.hash, accepted: true, note: String::new() };
+    replica.keep_decisions(&Reviewed { number: 8, decisions: vec![accepted] }, Some(Epoch(1))).unwrap();
+    assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), None);
 }
 
 #[test]

@@ -286,10 +286,11 @@ impl ReviewQueue {
         self.state.read().open
     }
 
-    /// Decisions that a device has not confirmed, oldest first, as one REVIEWED.
-    pub fn untold(&self, device: DeviceId) -> Option<Reviewed> {
+    /// Decisions after the one that a device says it has kept, or else after those that it has confirmed, oldest first, as
+    /// one REVIEWED.
+    pub fn untold(&self, device: DeviceId, kept: Option<u64>) -> Option<Reviewed> {
         let state = self.state.read();
-        let told = state.told.get(&device).copied().unwrap_or_default();
+        let told = kept.or_else(|| state.told.get(&device).copied()).unwrap_or_default();
         let news = state.decided.range((device, told.saturating_add(1))..=(device, u64::MAX)).take(DECISIONS_MAX);
         let (mut last, mut decisions) = (0, Vec::new());
         for ((_, decision), number) in news {

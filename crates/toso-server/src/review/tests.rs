@@ -131,21 +131,21 @@ fn decisions_are_told_until_they_are_confirmed() {
     let queue = queue(&store);
     hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10)]);
     hold(&queue, &store, DeviceId([2; 8]), &[item(3, 10)]);
-    assert_eq!(queue.untold(DEVICE), None);
+    assert_eq!(queue.untold(DEVICE, None), None);
     queue.give_back(&*store, 1, None, "trùng".to_owned(), NOW).unwrap();
     queue.begin_accept(2).unwrap().accept(None, NOW).unwrap();
     queue.begin_accept(3).unwrap().accept(None, NOW).unwrap();
-    let told = queue.untold(DEVICE).unwrap();
+    let told = queue.untold(DEVICE, None).unwrap();
     let words: Vec<_> = told.decisions.iter().map(|decision| (decision.accepted, decision.note.as_str())).collect();
     assert_eq!(words, [(false, "trùng"), (true, "")]);
-    assert_eq!(queue.untold(DEVICE), Some(told.clone()), "not confirmed, so told again");
+    assert_eq!(queue.untold(DEVICE, None), Some(told.clone()), "not confirmed, so told again");
     queue.keep_told(DEVICE, u64::MAX).unwrap();
-    assert_eq!(queue.untold(DEVICE), None);
+    assert_eq!(queue.untold(DEVICE, None), None);
     // It confirmed what it had been told, not what was still to come.
     queue.begin_accept(1).unwrap().accept(None, NOW).unwrap();
     for queue in [Arc::clone(&queue), super::tests::queue(&store)] {
-        let later = queue.untold(DEVICE).unwrap();
+        let later = queue.untold(DEVICE, None).unwrap();
         assert!(later.number > told.number && later.decisions.len() == 1 && later.decisions[0].accepted);
-        assert!(queue.untold(DeviceId([2; 8])).is_some(), "another device's are its own");
+        assert!(queue.untold(DeviceId([2; 8]), None).is_some(), "another device's are its own");
     }
 }

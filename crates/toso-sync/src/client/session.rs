@@ -154,7 +154,7 @@ impl ClientSession {
             (Frame::Erased(erased), Phase::Live) => effects.push(ClientEffect::Erase(erased)),
             (Frame::Reconcile(reconcile), Phase::Live) => self.on_reconcile(reconcile, effects),
             (Frame::Moved(moved), Phase::Live) => self.on_moved(moved, effects),
-            (Frame::Reviewed(reviewed), Phase::Live) => Self::on_reviewed(reviewed, effects),
+            (Frame::Reviewed(reviewed), Phase::Live) => self.on_reviewed(reviewed, effects),
             (Frame::RetryAfter(retry), _) => {
                 self.end(SessionEnd::RetryAfter { delay_ms: retry.delay_ms }, effects);
             }
@@ -325,6 +325,7 @@ impl ClientSession {
             interests: self.start.interests.clone(),
             live: self.start.live,
             push: self.riding.clone(),
+            heard: self.start.heard,
         }
     }
 

@@ -196,7 +196,7 @@ impl ServerSession {
 
     pub(super) fn read_decisions(&self, effects: &mut Vec<ServerEffect>) {
         if let Some(principal) = self.principal {
-            effects.push(ServerEffect::ReadDecisions(principal.device));
+            effects.push(ServerEffect::ReadDecisions { device: principal.device, after: self.heard });
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use toso_catalog::Catalog;
 use toso_core::chunk::{ChangeHash, Chunk, ChunkError};
 use toso_core::edit::SIGN_OFF_FIELDS;
-use toso_core::id::{DocKind, Sequence};
+use toso_core::id::{DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_wire::limits::{
@@ -42,6 +42,9 @@ pub struct ServerSession {
     pub(super) leaves: Vec<UnitRef>,
     /// Pushes on their way to the review queue: scope, and the items' places in their push.
     pub(super) holding: BTreeMap<u64, (Scope, Vec<u32>)>,
+    /// The last decisions that the device says it has kept, and the epoch that numbered them.
+    pub(super) heard: Option<u64>,
+    heard_epoch: Option<Epoch>,
     challenges: u32,
     pub(super) follows: Vec<Follow>,
     next_push: u64,
@@ -103,6 +106,8 @@ impl ServerSession {
             standing: Standing::default(),
             leaves: Vec::new(),
             holding: BTreeMap::new(),
+            heard: None,
+            heard_epoch: None,
             challenges: 0,
             follows: Vec::new(),
             next_push: 1,
@@ -188,6 +193,7 @@ impl ServerSession {
             (Frame::Reconcile(reconcile), Phase::Live) => self.on_reconcile(reconcile, effects),
             (Frame::Want(want), Phase::Live) => self.on_want(want, effects),
             (Frame::Reviewed(reviewed), Phase::Live) if reviewed.decisions.is_empty() => {
+                self.heard = Some(reviewed.number);
                 let told =
                     |principal: Principal| ServerEffect::KeepTold { device: principal.device, number: reviewed.number };
                 effects.extend(self.principal.map(told));
@@ -231,6 +237,7 @@ impl ServerSession {
             Ok(Authenticated { principal, ticket, standing }) => {
                 self.principal = Some(principal);
                 self.standing = standing;
+                (self.heard, self.heard_epoch) = (hello.heard, hello.epoch);
                 match self.interests_left(&principal, &hello) {
                     Ok(left) => self.leaves = left,
                     Err(outside) => {
@@ -269,6 +276,10 @@ impl ServerSession {
             return;
         };
         self.takes_returns = opened.takes_returns;
+        if self.heard_epoch != Some(opened.epoch) {
+            // Numbers of another history mean nothing here: all decisions are told.
+            self.heard = self.heard.map(|_| 0);
+        }
         let comparing = opened.interests.iter().any(|interest| interest.reconcile.is_some());
         // At least one, so that the device waits for the end of a comparison.
         let pending = opened.interests.iter().map(|interest| interest.pending).sum::<u64>().max(u64::from(comparing));
