@@ -152,6 +152,7 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
                 first_new: Some(Sequence(first)),
                 new: items.len() as u64,
                 through: Sequence(*sequence),
+                refused: Vec::new(),
             };
             ServerEvent::Appended { number, outcome: Ok(outcome) }
         }

@@ -108,6 +108,19 @@ impl Rogue {
         PushItem { doc, change: chunk.bytes().to_vec() }
     }
 
+    /// So many changes of one team, each of which builds on the one before.
+    pub fn saves(&self, hamlet: &str, count: u32) -> Vec<PushItem> {
+        let doc = DocId::hamlet_team(self.unit, hamlet, 0);
+        let author = Author { actor: Actor::new(self.id(), [2; 8]), at: now() };
+        let mut document = Document::new(doc);
+        let save = |number| {
+            let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)));
+            let chunk = document.edit(author, &[edit]).expect("valid").expect("a change");
+            PushItem { doc, change: chunk.bytes().to_vec() }
+        };
+        (1..=count).map(save).collect()
+    }
+
     /// A push into its own unit.
     pub fn push(&self, number: u64, items: Vec<PushItem>) -> Frame {
         Frame::Push(Push { number, scope: self.unit, items, carried: None })

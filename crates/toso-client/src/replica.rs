@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 use toso_catalog::Catalog;
 use toso_core::chunk::Chunk;
-use toso_core::document::{Author, Document};
+use toso_core::document::{Author, Document, DocumentSize, full_document_text};
 use toso_core::edit::{DocEdit, EditError, MemberEdit, TeamEdit};
 use toso_core::finding::standing_for;
 use toso_core::id::{Actor, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind};
@@ -125,6 +125,14 @@ pub enum ReplicaError {
     /// The device is full.
     #[error("this device holds {DOCUMENTS_MAX} documents, the most it keeps; ask for a device with a smaller unit")]
     TooManyDocuments,
+    /// The record has as many changes as one may have. Nothing was saved.
+    #[error("nothing was saved: {}", full_document_text())]
+    DocumentFull {
+        /// The document.
+        id: DocId,
+        /// What it has.
+        size: DocumentSize,
+    },
     /// The field has no conflict.
     #[error("{field} of {id} has one value only; there is nothing to settle")]
     NoConflict {
@@ -366,6 +374,10 @@ impl Replica {
         chunk: &Chunk,
     ) -> Result<(), ReplicaError> {
         let doc = document.id();
+        let size = self.store.document_size(doc)?;
+        if size.is_full() {
+            return Err(ReplicaError::DocumentFull { id: doc, size });
+        }
         let stored = StoredChunk { scope, doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() };
         let transaction =
             Transaction { chunks: vec![stored], outbox_add: vec![chunk.hash()], ..Transaction::default() };

@@ -1,6 +1,7 @@
 //! A phone's store: chunks by document, the outbox, one cursor per scope, and small settings.
 
 use toso_core::chunk::ChangeHash;
+use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 
@@ -111,6 +112,10 @@ pub trait ChunkStore: Send + Sync {
     fn commit(&self, transaction: Transaction) -> Result<(), StoreError>;
     /// All chunks of a document, in the order they were stored; empty when there is none.
     fn chunks(&self, doc: DocId) -> Result<Vec<StoredChunk>, StoreError>;
+    /// What the chunks of a document come to.
+    fn document_size(&self, doc: DocId) -> Result<DocumentSize, StoreError> {
+        Ok(DocumentSize::of(self.chunks(doc)?.iter().map(|chunk| chunk.bytes.len())))
+    }
     /// True when the chunk is stored.
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError>;
     /// Every document with its scope, by id.

@@ -176,7 +176,7 @@ impl World {
         let waiting: usize = running.queue.iter().chain(&running.flushing).map(|push| push.batch.items.len()).sum();
         let through =
             Sequence(toso_store::ChangeLog::last(&*self.server.disk).0 + (waiting + batch.items.len()) as u64);
-        let early = AppendOutcome { first_new: None, new: 0, through };
+        let early = AppendOutcome { first_new: None, new: 0, through, refused: Vec::new() };
         running.queue.push_back(Pushed { link, number, batch });
         self.flush();
         planted.then_some(ServerEvent::Appended { number, outcome: Ok(early) })
@@ -208,13 +208,13 @@ impl World {
         let Some(running) = &mut self.server.running else { return };
         let pushed = std::mem::take(&mut running.flushing);
         let batches: Vec<LogBatch> = pushed.iter().map(|push| push.batch.clone()).collect();
-        let outcomes = append_group(&*self.server.disk, &batches);
+        let outcomes = append_group(&*self.server.disk, batches);
         let mut grown = false;
         for (push, outcome) in pushed.iter().zip(&outcomes) {
             if let Ok(appended) = outcome
-                && let Some(first) = appended.first_new
+                && let Some(first) = appended.appended.first_new
             {
-                running.hub.grew(push.batch.scope, Sequence(first.0 + appended.new as u64 - 1));
+                running.hub.grew(push.batch.scope, Sequence(first.0 + appended.appended.new as u64 - 1));
                 grown = true;
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash};
+use toso_core::document::DOCUMENT_CHANGES_MAX;
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{DocId, Epoch, Sequence, ServerId};
 use toso_core::text::PlaceName;
@@ -92,6 +93,32 @@ fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
     assert!(returned[0].note.starts_with("ghi lại") && returned[0].note.len() <= DETAIL_BYTES_MAX);
     assert_eq!(replica.dismiss_held().unwrap(), 1);
     assert_eq!(replica.held().unwrap().len(), 500);
+}
+
+#[test]
+fn a_record_takes_its_last_change_and_no_more() {
+    let (store, replica) = replica();
+    let team = replica.add_team(draft("Thôn 1")).unwrap();
+    // What cannot be read counts like any other, since it is kept like any other.
+    let filler = |number: u64| StoredChunk {
+        scope: commune(),
+        doc: team,
+        hash: ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes()),
+        bytes: vec![0],
+    };
+    let chunks = (2..DOCUMENT_CHANGES_MAX).map(filler).collect();
+    store.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
+    let households = |number| [DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)))];
+    assert!(replica.edit(team, &households(1)).unwrap());
+    let before = (store.outbox_len().unwrap(), store.chunks(team).unwrap().len() as u64);
+    assert_eq!(before.1, DOCUMENT_CHANGES_MAX);
+    let refused = replica.edit(team, &households(2)).unwrap_err();
+    assert!(matches!(refused, ReplicaError::DocumentFull { id, .. } if id == team), "{refused}");
+    assert!(refused.to_string().starts_with("nothing was saved: the record is full"), "{refused}");
+    assert_eq!((store.outbox_len().unwrap(), store.chunks(team).unwrap().len() as u64), before);
+    assert_eq!(replica.team(team).unwrap().record.households_covered, Some(1), "and the copy in memory is as it was");
+    assert!(!replica.edit(team, &households(1)).unwrap(), "what changes nothing is no change");
+    replica.add_team(draft("Thôn 2")).unwrap();
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use toso_core::chunk::ChangeHash;
+use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 
 use super::samples::{bytes, chunk, doc, hash, scope};
@@ -173,7 +174,9 @@ impl ChunkModel {
             let of = chunk(number, 0).doc;
             let expected: Vec<_> = self.chunks.iter().filter(|chunk| chunk.doc == of).cloned().collect();
             documents.extend(self.scope_of(of).map(|scope| (scope, of)));
+            let size = DocumentSize::of(expected.iter().map(|chunk| chunk.bytes.len()));
             assert_eq!(store.chunks(of).unwrap(), expected);
+            assert_eq!(store.document_size(of).unwrap(), size);
             assert_eq!(store.scope_of(of).unwrap(), self.scope_of(of));
             let receipts = self.receipts.iter().filter(|((doc, _), _)| *doc == of);
             assert_eq!(store.receipts(of).unwrap(), receipts.map(|((_, hash), at)| (*hash, *at)).collect::<Vec<_>>());
@@ -306,7 +309,9 @@ impl LogModel {
                 let of = doc(scope(within), number);
                 let expected: Vec<_> = self.entries.iter().filter(|entry| entry.item.doc == of).cloned().collect();
                 documents.extend(expected.first().map(|_| of));
+                let size = DocumentSize::of(expected.iter().map(|entry| entry.item.bytes.len()));
                 assert_eq!(log.document(of).unwrap(), expected);
+                assert_eq!(log.document_size(scope(within), of).unwrap(), size);
             }
             documents.sort_unstable();
             assert_eq!(log.documents(scope(within)).unwrap(), documents);

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use toso_catalog::Catalog;
 use toso_core::chunk::{ChangeHash, Chunk, ChunkError};
+use toso_core::document::full_document_text;
 use toso_core::edit::SIGN_OFF_FIELDS;
 use toso_core::id::{DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
@@ -48,7 +49,8 @@ pub struct ServerSession {
     challenges: u32,
     pub(super) follows: Vec<Follow>,
     next_push: u64,
-    appending: BTreeMap<u64, Vec<ChangeHash>>,
+    /// Pushes on their way to the log: what they bring, each with its place in its push.
+    appending: BTreeMap<u64, Vec<(u32, ChangeHash)>>,
     /// Carried pushes whose author's signature is being checked.
     verifying: BTreeMap<u64, Push>,
     /// Pushes being appended that this device only carried.
@@ -358,17 +360,20 @@ impl ServerSession {
 
     /// Appends what `author` may write, and refuses the rest item by item.
     fn append_checked(&mut self, author: &Principal, push: Push, effects: &mut Vec<ServerEffect>) {
-        let mut items = Vec::with_capacity(push.items.len());
+        let (mut items, mut places) = (Vec::with_capacity(push.items.len()), Vec::with_capacity(push.items.len()));
         for (index, item) in (0..).zip(push.items) {
             match check_item(author, push.scope, item) {
-                Ok(item) => items.push(item),
+                Ok(item) => {
+                    places.push((index, item.hash));
+                    items.push(item);
+                }
                 Err((code, detail)) => nack(push.number, Some(index), code, &detail, effects),
             }
         }
         if items.is_empty() {
             return;
         }
-        self.appending.insert(push.number, items.iter().map(|item| item.hash).collect());
+        self.appending.insert(push.number, places);
         let returned = push.carried.is_some_and(|carried| carried.signature.is_empty());
         let (number, scope, author) = (push.number, push.scope, author.device);
         effects.push(ServerEffect::Append { number, scope, returned, author, items });
@@ -420,12 +425,17 @@ impl ServerSession {
         outcome: Result<AppendOutcome, AppendFailure>,
         effects: &mut Vec<ServerEffect>,
     ) {
-        if self.appending.remove(&number).is_none() {
-            return;
-        }
+        let Some(places) = self.appending.remove(&number) else { return };
         let carried = self.carried.remove(&number);
         match outcome {
             Ok(outcome) => {
+                for (place, _) in outcome.refused.iter().filter_map(|index| places.get(*index)) {
+                    nack(number, Some(*place), NackCode::TooLarge, &full_document_text(), effects);
+                }
+                // A push whose every item is refused gets no ACK.
+                if outcome.refused.len() == places.len() {
+                    return;
+                }
                 // What it carried for another comes back to it like anyone's: the carrier may have forgotten it since.
                 if let Some(first) = outcome.first_new.filter(|_| outcome.new > 0 && !carried) {
                     self.remember_own(first.0..=first.0 + (outcome.new - 1));
@@ -453,7 +463,9 @@ impl ServerSession {
 
     fn is_own(&self, sequence: Sequence, hash: &ChangeHash) -> bool {
         self.own.iter().any(|range| range.contains(&sequence.0))
-            || self.appending.iter().any(|(number, hashes)| !self.carried.contains(number) && hashes.contains(hash))
+            || self.appending.iter().any(|(number, hashes)| {
+                !self.carried.contains(number) && hashes.iter().any(|(_, of_push)| of_push == hash)
+            })
     }
 
     fn on_page(&mut self, page: PageRead, effects: &mut Vec<ServerEffect>) {
