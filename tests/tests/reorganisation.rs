@@ -14,10 +14,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use toso_client::rest::Rest;
+use toso_client::{
+    AutoSync, HeldState, Invite, Replica, ReplicaOptions, SyncOptions, SyncState, TeamDraft, enrol, sync_once,
+};
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::text::PlaceName;
+use toso_store::memory::MemoryChunkStore;
 use toso_tests::{COMMUNE, FieldDevice, OTHER_COMMUNE, Server, http, toso};
 
 struct Scene {
@@ -540,4 +548,60 @@ fn an_accepted_edit_is_told_also_when_its_record_comes_back() {
     // The next sync compares digests, and finds them equal.
     let again = device.sync();
     assert_eq!((&again["round_trips"], &again["pulled"]), (&1.into(), &0.into()), "{again}");
+}
+
+/// A phone that stays connected hears of a move and of decisions while they happen: nobody touches it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connected_phone_is_moved_and_hears_decisions_at_once() {
+    let scene = Scene::new();
+    let invite = Invite::parse(&scene.server.invite(COMMUNE, "recorder")).expect("an invite");
+    let store = Arc::new(MemoryChunkStore::default());
+    enrol(store.as_ref(), &Rest::default(), &invite, None).expect("enrolled");
+    let replica = Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"));
+    let name = || DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
+    let hamlet = PlaceName::parse("Thôn Mẫu").ok();
+    let team = replica.add_team(TeamDraft { hamlet, ..TeamDraft::default() }).expect("recorded");
+    sync_once(&replica, SyncOptions::default(), |_, _| ()).await.1.expect("synced");
+    replica.edit(team, &[name()]).expect("recorded");
+
+    // Moved while it is away: what it had is held as soon as it is back, and the decision comes over the open socket.
+    let id = replica.device().id().to_string();
+    let to = |code: &'static str| {
+        ["device", "move", "--device", &id, "--to-list", "2022", "--to-unit", code].map(str::to_owned)
+    };
+    let run = |args: &[String]| scene.admin(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    run(&to(OTHER_COMMUNE));
+    let sync = AutoSync::start(Arc::clone(&replica), SyncOptions::default());
+    let unit_is = |code: &str| replica.credential().is_ok_and(|credential| credential.unit.code.as_str() == code);
+    let state_is = |state| replica.held().is_ok_and(|held| held.len() == 1 && held[0].state == state);
+    until(|| unit_is(OTHER_COMMUNE) && state_is(HeldState::Waiting)).await;
+    let mut shown = sync.state();
+    shown.wait_for(|state| *state == SyncState::UpToDate).await.expect("it goes on");
+    let opened = sessions_opened(&scene);
+    let items = scene.open_items(COMMUNE);
+    scene.admin(&["review", "return", &items[0]["number"].to_string(), "--note", "thử"]);
+    until(|| state_is(HeldState::Returned)).await;
+    scene.accept(&items);
+    until(|| state_is(HeldState::Accepted)).await;
+    assert_eq!(sessions_opened(&scene), opened, "over the socket that was open");
+
+    // Moved while it is connected: the socket is closed, and the next one says where it belongs.
+    run(&to("00007"));
+    until(|| unit_is("00007")).await;
+    shown.wait_for(|state| *state == SyncState::UpToDate).await.expect("it goes on");
+    assert_eq!(replica.status().expect("readable").documents, 0);
+}
+
+async fn until(mut holds: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not come to be");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn sessions_opened(scene: &Scene) -> u64 {
+    let metrics = http::get(&format!("{}/metrics", scene.server.url()), Some(&scene.server.admin_token())).body;
+    let line = metrics.lines().find_map(|line| line.strip_prefix("toso_sessions_opened_total "));
+    line.and_then(|count| count.parse().ok()).expect("it is counted")
 }

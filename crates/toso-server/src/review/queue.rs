@@ -332,7 +332,9 @@ impl State {
     /// Adds or replaces an item.
     fn put(&mut self, number: u64, record: Arc<ReviewRecord>) {
         let kept = |record: &ReviewRecord| record.status != ReviewStatus::Accepted;
+        let of_doc = self.by_doc.entry(record.doc).or_default();
         if let Some(old) = self.items.get(&number).cloned() {
+            of_doc.retain(|other| *other != number);
             self.decided.remove(&(old.device, old.decision));
             self.open -= usize::from(old.status == ReviewStatus::Open);
             if kept(&old) {
@@ -342,8 +344,6 @@ impl State {
         } else {
             self.by_chunk.insert((record.doc, record.hash), number);
         }
-        let of_doc = self.by_doc.entry(record.doc).or_default();
-        of_doc.retain(|other| *other != number);
         if kept(&record) {
             of_doc.push(number);
             self.kept.add(record.bytes);
