@@ -108,3 +108,26 @@ fn a_server_that_never_compares_is_seen() {
     let (_, check) = caught(Planted::ComparisonsIgnored);
     assert!(["phones and centre hold the same", "everything comes to rest"].contains(&check), "{check}");
 }
+
+#[test]
+fn a_review_queue_that_holds_nothing_is_seen() {
+    assert_eq!(
+        caught(Planted::HoldsNothing).1,
+        "everything comes to rest",
+        "whoever handed over waits for a decision that nobody can take"
+    );
+}
+
+/// The seeds that always run have all of it.
+#[test]
+fn devices_move_and_phones_go_back_or_become_two() {
+    let mut counts: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    for seed in ALWAYS {
+        for (what, times) in run(Plan::of(seed)).counts {
+            *counts.entry(what).or_default() += times;
+        }
+    }
+    for what in ["devices moved", "edits accepted", "edits returned", "phones from older copies", "phones cloned"] {
+        assert!(counts.contains_key(what), "{what} is not in {counts:?}");
+    }
+}

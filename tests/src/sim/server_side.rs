@@ -11,8 +11,8 @@ use toso_server::hub::HubNews;
 use toso_server::log_writer::{GROUP_BATCHES_MAX, append_group};
 use toso_store::LogBatch;
 use toso_store::faulty::WriteFault;
-use toso_sync::{AppendOutcome, ServerEffect, ServerEvent};
-use toso_wire::{Frame, decode, encode, hello_from_token};
+use toso_sync::{AppendOutcome, HoldFate, HoldOutcome, ServerEffect, ServerEvent};
+use toso_wire::{Frame, Goodbye, GoodbyeCode, decode, encode, hello_from_token};
 
 use super::plan::Planted;
 use super::server::{Pushed, Serving};
@@ -129,6 +129,12 @@ impl World {
                 let principal = serving.session.principal()?;
                 let units: Vec<_> = interests.iter().map(|interest| interest.unit).collect();
                 serving.subscription = Some(running.hub.subscribe(principal.device, &units));
+                if !running.desk.trust.still_stands(principal.device, principal.unit, serving.session.is_revoked())
+                    && !everyone_may
+                {
+                    self.dismiss(link, GoodbyeCode::Shutdown);
+                    return None;
+                }
                 let wait = self.rng.below(READ_MS_MAX);
                 self.after(wait, Event::Answered { link, life, effect });
                 None
@@ -147,6 +153,11 @@ impl World {
             ServerEffect::Append { number, scope, author, items, .. } => {
                 let batch = desk::batch(scope, author, items, now);
                 self.append(link, number, batch)
+            }
+            ServerEffect::Hold { number, items, .. } if self.plan.planted == Some(Planted::HoldsNothing) => {
+                let fates = vec![HoldFate::Held; items.len()];
+                let outcome = Ok(HoldOutcome { fates, through: Sequence::ZERO });
+                Some(ServerEvent::Holding { number, outcome })
             }
             ServerEffect::Hold { number, scope, author, reason, items } => {
                 Some(running.desk.hold(number, (author, scope), reason, &items, now))
@@ -240,7 +251,7 @@ impl World {
         self.flush();
     }
 
-    fn plan_fold(&mut self) {
+    pub(super) fn plan_fold(&mut self) {
         let life = self.server.life;
         let Some(running) = &mut self.server.running else { return };
         if !std::mem::replace(&mut running.fold_planned, true) {
@@ -316,13 +327,32 @@ impl World {
         let ready = {
             let mut news = std::pin::pin!(subscription.news());
             match news.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(HubNews::Grew(grown)) => grown,
-                _ => Vec::new(),
+                Poll::Ready(ready) => ready,
+                Poll::Pending => return,
             }
         };
-        for (unit, through) in ready {
-            self.serve(link, ServerEvent::Grew { unit, through });
+        match ready {
+            HubNews::Grew(grown) => {
+                for (unit, through) in grown {
+                    self.serve(link, ServerEvent::Grew { unit, through });
+                }
+            }
+            HubNews::Decided => self.serve(link, ServerEvent::Decided),
+            HubNews::Moved => return self.dismiss(link, GoodbyeCode::Shutdown),
+            HubNews::Replaced => return self.dismiss(link, GoodbyeCode::Overload),
+            // Nobody is revoked here.
+            other => return self.fail("sessions hear what there is", format!("link {link}: {other:?}")),
         }
+        // There may be more.
+        self.after(1, Event::News { link, life });
+    }
+
+    /// The driver ends a session for a reason of its own.
+    fn dismiss(&mut self, link: u64, code: GoodbyeCode) {
+        self.send_down(link, &encode(&Frame::Goodbye(Goodbye { code, detail: String::new() })), "GOODBYE");
+        self.drop_serving(link);
+        let at = self.arrival(link, false);
+        self.at(at + 1, Event::PhoneNotices { link });
     }
 
     fn send_down(&mut self, link: u64, bytes: &[u8], name: &str) {
@@ -338,7 +368,7 @@ impl World {
         self.at(at, Event::Down { link, bytes: bytes.to_vec() });
     }
 
-    fn server_may_die(&mut self) -> bool {
+    pub(super) fn server_may_die(&mut self) -> bool {
         // Its boundaries are crossed for all phones, so each crossing is less likely to be the last.
         let dies = self.weather.kill_per_mille > 0 && self.chance(1) && self.chance(150);
         if dies {
