@@ -103,7 +103,10 @@ impl Desk {
                 ServerEvent::Decisions(self.review.untold(*device, *after))
             }
             ServerEffect::KeepTold { device, number } => {
-                self.review.keep_told(*device, *number)?;
+                // Without it the device is told again by its next session, which is no reason to end this one.
+                if let Err(error) = self.review.keep_told(*device, *number) {
+                    tracing::warn!(%error, "that a device has kept decisions could not be noted");
+                }
                 ServerEvent::Decided
             }
             _ => return Ok(None),

@@ -264,3 +264,18 @@ fn a_phone_that_is_shut_out_keeps_no_copies_and_one_that_moves_does() {
         assert_eq!(effects.contains(&ClientEffect::DropHeldCopies), !moved, "{effects:?}");
     }
 }
+
+/// The answer that something is held may have been lost the first time, and a decision come since: it came when nothing
+/// here waited for it.
+#[test]
+fn who_learns_that_something_is_held_asks_for_all_decisions() {
+    let (mut session, _) = phone();
+    session.handle(ClientEvent::Outbox(None));
+    let effects = session.handle(held(NackCode::Held));
+    let asked = ClientEffect::Send(Frame::Reviewed(Reviewed { number: 0, decisions: Vec::new() }));
+    let committed = effects.iter().position(|effect| matches!(effect, ClientEffect::CommitRefused { .. }));
+    assert!(committed < effects.iter().position(|effect| *effect == asked), "marked first: {effects:?}");
+    let (mut session, _) = phone();
+    session.handle(ClientEvent::Outbox(None));
+    assert!(!session.handle(held(NackCode::Malformed)).contains(&asked));
+}

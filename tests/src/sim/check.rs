@@ -292,7 +292,8 @@ impl World {
         if let (Some(expected), Some(totals)) = (expected, totals)
             && (expected.teams, expected.members) != (totals.teams, totals.members)
         {
-            let detail = format!("phone {number}: {}/{} shown, {expected:?}", totals.teams, totals.members);
+            let (teams, members) = (totals.teams, totals.members);
+            let detail = format!("phone {number} of {unit}: {teams}/{members} shown, {expected:?}");
             self.fail("phones show the centre's figures", detail);
         }
     }

@@ -9,13 +9,14 @@ use toso_server::counted::Wish;
 use toso_server::desk;
 use toso_server::hub::HubNews;
 use toso_server::log_writer::{GROUP_BATCHES_MAX, append_group};
+use toso_server::serving::Step;
 use toso_store::LogBatch;
 use toso_store::faulty::WriteFault;
 use toso_sync::{AppendOutcome, HoldFate, HoldOutcome, ServerEffect, ServerEvent};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, decode, encode, hello_from_token};
 
 use super::plan::Planted;
-use super::server::{Pushed, Serving};
+use super::server::{Pushed, Served};
 use super::world::{Event, World};
 
 /// The longest read of the server's log.
@@ -41,7 +42,7 @@ impl World {
         }
         match hello_from_token(token) {
             Ok(hello) => {
-                running.sessions.insert(link, Serving::new());
+                running.sessions.insert(link, Served::new());
                 let at = self.arrival(link, false);
                 self.at(at, Event::Accepted { link });
                 self.serve(link, ServerEvent::Frame(Frame::Hello(hello)));
@@ -59,18 +60,17 @@ impl World {
             Err(error) => return self.fail("frames can be read", error.to_string()),
         };
         let Some(running) = &mut self.server.running else { return };
-        let Some(serving) = running.sessions.get_mut(&link) else { return };
-        serving.held.push_back(event);
+        let Some(served) = running.sessions.get_mut(&link) else { return };
+        served.held.push_back(event);
         self.take_held(link);
     }
 
     /// Frames that came while the session was opening.
     fn take_held(&mut self, link: u64) {
         loop {
-            let serving = self.server.running.as_mut().and_then(|running| running.sessions.get_mut(&link));
-            let Some(event) = serving.filter(|serving| !serving.is_opening()).and_then(|s| s.held.pop_front()) else {
-                return;
-            };
+            let served = self.server.running.as_mut().and_then(|running| running.sessions.get_mut(&link));
+            let ready = served.filter(|served| !served.serving.is_opening());
+            let Some(event) = ready.and_then(|served| served.held.pop_front()) else { return };
             self.serve(link, event);
         }
     }
@@ -88,9 +88,8 @@ impl World {
             let now = self.server_now();
             let concern = Wish::concern(&event);
             let Some(running) = &mut self.server.running else { return };
-            let Some(serving) = running.sessions.get_mut(&link) else { return };
-            serving.opened |= matches!(event, ServerEvent::Opened(_));
-            for effect in serving.session.handle(now, event) {
+            let Some(served) = running.sessions.get_mut(&link) else { return };
+            for effect in served.serving.handle(now, event) {
                 if self.server_may_die() {
                     return;
                 }
@@ -102,80 +101,62 @@ impl World {
         }
     }
 
-    /// As the server's driver does: what the session cares about, told once it is counted.
+    /// What the session cares about, told once it is counted.
     fn want_counted(&mut self, link: u64, target: Sequence, ready: &mut VecDeque<ServerEvent>) {
         let Some(running) = &mut self.server.running else { return };
         let current = running.folder.counted();
-        let Some(serving) = running.sessions.get_mut(&link) else { return };
-        if let Some(told) = serving.wish.raise(target, current) {
-            ready.push_back(ServerEvent::Counted(told));
-        }
+        let Some(served) = running.sessions.get_mut(&link) else { return };
+        ready.extend(served.serving.want_counted(target, current));
     }
 
     fn do_for(&mut self, link: u64, effect: ServerEffect) -> Option<ServerEvent> {
         let (now, life) = (self.server_now(), self.server.life);
         let everyone_may = self.planted(Planted::EveryoneMayAll);
+        let holds_nothing = self.planted(Planted::HoldsNothing);
         let running = self.server.running.as_mut()?;
-        let serving = running.sessions.get_mut(&link)?;
-        match effect {
-            ServerEffect::Authenticate(proof) => {
-                let mut answer = running.desk.authenticate(&proof, &mut serving.nonce, now);
-                if let (Ok(authenticated), true) = (&mut answer, everyone_may) {
-                    authenticated.principal.unit = UnitRef::country(UnitList::L2022);
-                }
-                Some(ServerEvent::Authenticated(answer))
+        let served = running.sessions.get_mut(&link)?;
+        let whole = everyone_may.then(|| effect.clone());
+        let step = match (served.serving.step(&running.desk, &running.hub, now, effect), whole) {
+            // Who is let in as another has no record that says so.
+            (Step::Moved, Some(effect)) => Step::Read(effect),
+            (step, _) => step,
+        };
+        match step {
+            Step::Answer(ServerEvent::Authenticated(Ok(mut authenticated))) if everyone_may => {
+                authenticated.principal.unit = UnitRef::country(UnitList::L2022);
+                Some(ServerEvent::Authenticated(Ok(authenticated)))
             }
-            ServerEffect::Open { ref interests, .. } => {
-                let principal = serving.session.principal()?;
-                let units: Vec<_> = interests.iter().map(|interest| interest.unit).collect();
-                serving.subscription = Some(running.hub.subscribe(principal.device, &units));
-                if !running.desk.trust.still_stands(principal.device, principal.unit, serving.session.is_revoked())
-                    && !everyone_may
-                {
-                    self.dismiss(link, GoodbyeCode::Shutdown);
-                    return None;
-                }
+            Step::Answer(event) => Some(event),
+            Step::Nothing | Step::Count(_) => None,
+            Step::Read(effect) => {
                 let wait = self.rng.below(READ_MS_MAX);
                 self.after(wait, Event::Answered { link, life, effect });
                 None
             }
-            ServerEffect::ReadPage { .. }
-            | ServerEffect::ReadElements { .. }
-            | ServerEffect::ReadWanted { .. }
-            | ServerEffect::KeepTold { .. } => {
-                let wait = self.rng.below(READ_MS_MAX);
-                self.after(wait, Event::Answered { link, life, effect });
-                None
-            }
-            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions { .. } => {
-                running.desk.answer(&effect).ok().flatten()
-            }
-            ServerEffect::Append { number, scope, author, items, .. } => {
-                let batch = desk::batch(scope, author, items, now);
-                self.append(link, number, batch)
-            }
-            ServerEffect::Hold { number, items, .. } if self.plan.planted == Some(Planted::HoldsNothing) => {
+            Step::Append { number, batch, .. } => self.append(link, number, batch),
+            Step::Hold { number, items, .. } if holds_nothing => {
                 let fates = vec![HoldFate::Held; items.len()];
                 let outcome = Ok(HoldOutcome { fates, through: Sequence::ZERO });
                 Some(ServerEvent::Holding { number, outcome })
             }
-            ServerEffect::Hold { number, scope, author, reason, items } => {
-                Some(running.desk.hold(number, (author, scope), reason, &items, now))
-            }
-            ServerEffect::Send(frame) => {
+            Step::Hold { number, from, reason, items } => Some(running.desk.hold(number, from, reason, &items, now)),
+            Step::Send(frame) => {
                 self.send_down(link, &encode(&frame), frame.name());
                 None
             }
-            ServerEffect::CountRefusal(_) => None,
-            ServerEffect::Close => {
+            Step::Moved => {
+                self.dismiss(link, GoodbyeCode::Shutdown);
+                None
+            }
+            Step::Close => {
                 running.sessions.remove(&link);
                 // What was sent still arrives; the end of the connection after it.
                 let at = self.arrival(link, false);
                 self.at(at + 1, Event::PhoneNotices { link });
                 None
             }
-            other => {
-                self.fail("the driver knows every effect", format!("{other:?}"));
+            _ => {
+                self.fail("the server knows every effect", format!("link {link}"));
                 None
             }
         }
@@ -322,8 +303,8 @@ impl World {
         if self.server.life != life {
             return;
         }
-        let serving = self.server.running.as_ref().and_then(|running| running.sessions.get(&link));
-        let Some(subscription) = serving.and_then(|serving| serving.subscription.as_ref()) else { return };
+        let served = self.server.running.as_ref().and_then(|running| running.sessions.get(&link));
+        let Some(subscription) = served.and_then(|served| served.serving.subscription()) else { return };
         let ready = {
             let mut news = std::pin::pin!(subscription.news());
             match news.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

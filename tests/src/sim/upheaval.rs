@@ -265,9 +265,10 @@ impl World {
             if replica.credential().map(|credential| credential.unit).ok() != Some(phone.unit) {
                 return Some(format!("phone {number} has not heard that it was moved to {}", phone.unit));
             }
-            let waits = |held: &toso_client::Held| held.state == HeldState::Waiting;
-            if replica.held().is_ok_and(|held| held.iter().any(waits)) {
-                return Some(format!("phone {number} has not heard what was decided"));
+            let held = replica.held().unwrap_or_default();
+            if let Some(held) = held.iter().find(|held| held.state == HeldState::Waiting) {
+                let (doc, hash) = (held.doc, held.hash);
+                return Some(format!("phone {number} has not heard what was decided of {doc} {hash}"));
             }
         }
         None

@@ -193,6 +193,10 @@ impl Replica {
             }
             let commune = self.store.scope_of(item.doc)?;
             let is_held = code == NackCode::Held;
+            if is_held {
+                // A decision about it may have come before its mark was here.
+                transaction.settings.push((SETTING_HEARD_DECISIONS.to_owned(), None));
+            }
             let mut why = Why {
                 code: nack_word(code).to_owned(),
                 detail: shortened(detail, DETAIL_BYTES_MAX),

@@ -44,6 +44,8 @@ impl Replica {
             Credential { unit: moved.unit, role: moved.role.clone(), token: moved.token.clone(), ..credential };
         let mut leaving: Leaving = read_setting(self.store.as_ref(), SETTING_LEAVING)?.unwrap_or_default();
         leaving.units.retain(|unit| *unit != moved.unit && *unit != left);
+        // Moved back while something of it was still unsent: it is the device's own again, and must not go after all.
+        leaving.scopes.retain(|scope| *scope != moved.unit && !self.catalog.covers(moved.unit, *scope));
         let mut transaction = Transaction::default();
         if left != moved.unit {
             leaving.units.insert(0, left);

@@ -181,6 +181,8 @@ fn a_device_says_what_it_has_heard_in_this_epoch_while_it_waits() {
     replica.keep_decisions(&Reviewed { number: 7, decisions: Vec::new() }, Some(Epoch(1))).unwrap();
     assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(7));
     assert_eq!(replica.heard(Some(Epoch(2))).unwrap(), Some(0), "numbers of another history mean nothing");
+    replica.commit_refused(vec![(item.clone(), NackCode::Held, String::new())]).unwrap();
+    assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(0), "it may have been decided before it was marked");
     let accepted = Decision { doc: item.doc, hash: item.hash, accepted: true, note: String::new() };
     replica.keep_decisions(&Reviewed { number: 8, decisions: vec![accepted] }, Some(Epoch(1))).unwrap();
     assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), None);
