@@ -172,7 +172,8 @@ pub struct TeamDraft {
 pub struct Replica {
     store: Arc<dyn ChunkStore>,
     device: Device,
-    actor: Actor,
+    /// Of this opening, and another one after each time that documents were forgotten.
+    actor: Mutex<Actor>,
     clock: Arc<dyn Fn() -> TimestampMs + Send + Sync>,
     random: RandomSource,
     catalog: &'static Catalog,
@@ -192,7 +193,7 @@ impl Replica {
         let device = Device::of_store_with(store.as_ref(), &*random)?;
         let cache = NonZeroUsize::new(options.document_cache).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
-            actor: device.new_actor_with(&*random),
+            actor: Mutex::new(device.new_actor_with(&*random)),
             device,
             store,
             clock: Arc::clone(&options.clock),
@@ -407,7 +408,13 @@ impl Replica {
     }
 
     fn author(&self) -> Author {
-        Author { actor: self.actor, at: (self.clock)() }
+        Author { actor: *self.actor.lock(), at: (self.clock)() }
+    }
+
+    /// To be called whenever documents are forgotten, before the next edit: one that comes back without an edit of this
+    /// device, since that is held or was returned, would give the edit's sequence number to another one.
+    fn renew_actor(&self) {
+        *self.actor.lock() = self.device.new_actor_with(&*self.random);
     }
 
     fn scope_of(&self, id: DocId, kind: DocKind) -> Result<Scope, ReplicaError> {

@@ -56,17 +56,26 @@ impl Model {
         self.edits.get(&doc).is_some_and(|edits| edits.iter().any(|(known, _)| *known == hash))
     }
 
-    /// What of it a register shows that has these changes: a save counts once everything counts that its author had seen.
+    /// What of it a register shows that has these changes: a save shows once everything shows that its author had seen.
+    /// Until then its document stands there without it, empty if need be.
     pub(super) fn registered(&self, log: &BTreeSet<(DocId, ChangeHash)>) -> Self {
         let mut edits = self.edits.clone();
         for (doc, saves) in &mut edits {
             saves.retain(|(hash, _)| log.contains(&(*doc, *hash)));
+            let mut shown: BTreeSet<ChangeHash> = saves.iter().map(|(hash, _)| *hash).collect();
             loop {
-                let there: BTreeSet<ChangeHash> = saves.iter().map(|(hash, _)| *hash).collect();
-                saves.retain(|(_, saved)| saved.seen.is_subset(&there));
-                if saves.len() == there.len() {
+                let before = shown.len();
+                for (hash, saved) in saves.iter() {
+                    if !saved.seen.is_subset(&shown) {
+                        shown.remove(hash);
+                    }
+                }
+                if shown.len() == before {
                     break;
                 }
+            }
+            for (_, saved) in saves.iter_mut().filter(|(hash, _)| !shown.contains(hash)) {
+                saved.fields.clear();
             }
         }
         edits.retain(|_, saves| !saves.is_empty());

@@ -128,6 +128,9 @@ impl Replica {
         for doc in &remove {
             documents.pop(doc);
         }
+        if !remove.is_empty() {
+            self.renew_actor();
+        }
         drop(documents);
         self.chunks_changed();
         if !remove.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash};
+use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash, Chunk};
 use toso_core::document::DOCUMENT_CHANGES_MAX;
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{DocId, Epoch, Sequence, ServerId};
@@ -186,6 +186,25 @@ fn a_device_says_what_it_has_heard_in_this_epoch_while_it_waits() {
     let accepted = Decision { doc: item.doc, hash: item.hash, accepted: true, note: String::new() };
     replica.keep_decisions(&Reviewed { number: 8, decisions: vec![accepted] }, Some(Epoch(1))).unwrap();
     assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), None);
+}
+
+/// A volunteer is moved away and back, and records anew what was held meanwhile: the two must not share an actor and a
+/// sequence number, or the register takes only one of them.
+#[test]
+fn a_document_made_again_after_it_was_forgotten_has_another_actor() {
+    let (store, replica) = replica();
+    let made = || {
+        let team = replica.add_team(draft("Thôn 1")).unwrap();
+        let batch = replica.outbox_batch(0, PUSH_BYTES_MAX).unwrap().unwrap();
+        replica.commit_ack(&batch.items, Sequence(1)).unwrap();
+        Chunk::parse(&store.chunks(team).unwrap()[0].bytes).unwrap()
+    };
+    let first = made();
+    replica.leave_scopes(&[commune()]).unwrap();
+    assert_eq!(store.documents_len().unwrap(), 0);
+    let second = made();
+    assert_eq!(first.actor().device(), second.actor().device());
+    assert_ne!(first.actor(), second.actor());
 }
 
 #[test]
