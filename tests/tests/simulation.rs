@@ -11,6 +11,7 @@ const ONCE_FAILED: &[(u64, &str)] = &[
     (72, "what rode in HELLO and was acknowledged was pushed again after the comparison"),
     (192, "what a comparison put into the outbox again was taken for a save"),
     (15, "a full disk of the server ended the sessions of phones that confirmed a decision"),
+    (36, "what was held and turned out to be in the register got its acknowledgement and no receipt"),
     (45, "an edit that was decided before the answer that it is held had come was never told to its phone"),
     (63, "a phone that was moved back while it still handed over forgot what it had pulled since"),
     (1_795_523_646_008, "a phone never heard that it was counted up to where a comparison had left its cursor"),

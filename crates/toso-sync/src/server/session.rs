@@ -49,7 +49,6 @@ pub struct ServerSession {
     challenges: u32,
     pub(super) follows: Vec<Follow>,
     next_push: u64,
-    /// Pushes on their way to the log: what they bring, each with its place in its push.
     appending: BTreeMap<u64, Vec<(u32, ChangeHash)>>,
     /// Carried pushes whose author's signature is being checked.
     verifying: BTreeMap<u64, Push>,
@@ -62,7 +61,7 @@ pub struct ServerSession {
     /// How large the next page may be.
     pub(super) page_bytes_max: usize,
     reading_totals: bool,
-    acked_through: Sequence,
+    pub(super) acked_through: Sequence,
     counted: Sequence,
     receipt_as_of: Option<Sequence>,
     receipt_at: TimestampMs,
@@ -278,10 +277,8 @@ impl ServerSession {
             return;
         };
         self.takes_returns = opened.takes_returns;
-        if self.heard_epoch != Some(opened.epoch) {
-            // Numbers of another history mean nothing here: all decisions are told.
-            self.heard = self.heard.map(|_| 0);
-        }
+        // Numbers of another history mean nothing here: all decisions are told.
+        self.heard = self.heard.map(|heard| if self.heard_epoch == Some(opened.epoch) { heard } else { 0 });
         let comparing = opened.interests.iter().any(|interest| interest.reconcile.is_some());
         // At least one, so that the device waits for the end of a comparison.
         let pending = opened.interests.iter().map(|interest| interest.pending).sum::<u64>().max(u64::from(comparing));
