@@ -94,6 +94,7 @@ pub fn session(bytes: &[u8]) {
         interests: vec![Interest { unit: scope(), cursor: Sequence::ZERO, digest: Digest::default() }],
         live: true,
         push: None,
+        heard: None,
     };
     let mut inputs = vec![ServerEvent::Frame(Frame::Hello(hello))];
     for part in parts(bytes) {
@@ -151,6 +152,7 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
                 first_new: Some(Sequence(first)),
                 new: items.len() as u64,
                 through: Sequence(*sequence),
+                refused: Vec::new(),
             };
             ServerEvent::Appended { number, outcome: Ok(outcome) }
         }
@@ -335,7 +337,15 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         signature: vec![5; 64],
     };
     let interest = Interest { unit: scope(), cursor: Sequence(77), digest: Digest(0x0123_4567_89ab_cdef) };
-    let hello = Hello { protocol: 1, proof, epoch: Some(Epoch(5)), interests: vec![interest], live: true, push: None };
+    let hello = Hello {
+        protocol: 1,
+        proof,
+        epoch: Some(Epoch(5)),
+        interests: vec![interest],
+        live: true,
+        push: None,
+        heard: None,
+    };
     let frames = [
         Frame::Hello(hello.clone()),
         push(1),

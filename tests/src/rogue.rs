@@ -90,7 +90,7 @@ impl Rogue {
 
     /// HELLO with any interests and epoch.
     pub fn hello_for(&self, interests: Vec<Interest>, epoch: Option<Epoch>) -> Hello {
-        Hello { protocol: 1, proof: self.proof(), epoch, interests, live: true, push: None }
+        Hello { protocol: 1, proof: self.proof(), epoch, interests, live: true, push: None, heard: None }
     }
 
     /// The first change of a hamlet's team, with a note that makes it as large as wanted.
@@ -106,6 +106,19 @@ impl Rogue {
         let author = Author { actor: Actor::new(self.id(), [1; 8]), at: now() };
         let chunk = Document::new(doc).edit(author, &edits).expect("valid").expect("a change");
         PushItem { doc, change: chunk.bytes().to_vec() }
+    }
+
+    /// So many changes of one team, each of which builds on the one before.
+    pub fn saves(&self, hamlet: &str, count: u32) -> Vec<PushItem> {
+        let doc = DocId::hamlet_team(self.unit, hamlet, 0);
+        let author = Author { actor: Actor::new(self.id(), [2; 8]), at: now() };
+        let mut document = Document::new(doc);
+        let save = |number| {
+            let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)));
+            let chunk = document.edit(author, &[edit]).expect("valid").expect("a change");
+            PushItem { doc, change: chunk.bytes().to_vec() }
+        };
+        (1..=count).map(save).collect()
     }
 
     /// A push into its own unit.

@@ -71,6 +71,11 @@ impl Server {
         self.url.trim_start_matches("http://")
     }
 
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// The admin token file that it made.
     pub fn admin_token_file(&self) -> PathBuf {
         self.data.join("admin.token")

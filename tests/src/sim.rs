@@ -15,6 +15,7 @@ mod rng;
 mod server;
 mod server_side;
 mod trace;
+mod upheaval;
 mod workload;
 mod world;
 

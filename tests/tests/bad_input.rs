@@ -279,6 +279,7 @@ fn hello() -> Hello {
         interests: Vec::new(),
         live: false,
         push: None,
+        heard: None,
     }
 }
 

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame as RawFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use toso_core::document::DOCUMENT_CHANGES_MAX;
 use toso_core::id::{Digest, DocId, Epoch, Sequence};
 use toso_core::unit::{UnitList, UnitRef};
 use toso_tests::rogue::{Rogue, Wire, enrolment, unit};
@@ -425,4 +426,33 @@ async fn lies_in_push() {
     assert_eq!(attacked.server.report(&["--unit", COMMUNE])["teams"], 0, "nothing refused is in the register");
     attacked.honest_device_syncs("Thôn 1");
     attacked.grew_at_most(8 * SESSION_BYTES_MAX);
+}
+
+/// A record that grows without end: it ends at its limit, what is past it is named, and nothing else of the push suffers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_grows_without_end() {
+    const PUSH_ITEMS: usize = 200;
+    let attacked = Attacked::start();
+    let rogue = Rogue::enrol(&attacked.server, COMMUNE, "recorder", 1);
+    let most = u32::try_from(DOCUMENT_CHANGES_MAX).expect("a small number");
+    let mut saves = rogue.saves("Thôn 9", most + 1);
+    let (last, past) = (saves.split_off(saves.len() - 2), saves);
+    let mut wire = rogue.open(&attacked.server, &rogue.hello()).await;
+    let mut number = 0;
+    for items in past.chunks(PUSH_ITEMS) {
+        number += 1;
+        wire.send(&rogue.push(number, items.to_vec())).await;
+        wire.until(|frame| matches!(frame, Frame::Ack(ack) if ack.number == number).then_some(())).await;
+    }
+    // The last that it takes, one past it, another record's, and one that the register has.
+    let items = vec![last[0].clone(), last[1].clone(), rogue.team("Thôn 8", 5), past[0].clone()];
+    wire.send(&rogue.push(number + 1, items)).await;
+    let nack = wire.until(|frame| if let Frame::Nack(nack) = frame { Some(nack) } else { None }).await;
+    assert_eq!((nack.number, nack.item, nack.code), (number + 1, Some(1), NackCode::TooLarge), "{nack:?}");
+    assert!(nack.detail.starts_with("the record is full"), "{}", nack.detail);
+    wire.until(|frame| matches!(frame, Frame::Ack(ack) if ack.number == number + 1).then_some(())).await;
+    assert_eq!(attacked.counted("nack", "too_large"), 1);
+    attacked.server.report_when(&["--unit", COMMUNE], |report| report["teams"] == 2);
+    attacked.honest_device_syncs("Thôn 1");
+    attacked.grew_at_most(SESSION_BYTES_MAX);
 }

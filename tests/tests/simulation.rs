@@ -10,6 +10,10 @@ const ONCE_FAILED: &[(u64, &str)] = &[
     (155, "a phone never heard that what it had pulled was counted, when its page ended past other units' changes"),
     (72, "what rode in HELLO and was acknowledged was pushed again after the comparison"),
     (192, "what a comparison put into the outbox again was taken for a save"),
+    (15, "a full disk of the server ended the sessions of phones that confirmed a decision"),
+    (36, "what was held and turned out to be in the register got its acknowledgement and no receipt"),
+    (45, "an edit that was decided before the answer that it is held had come was never told to its phone"),
+    (63, "a phone that was moved back while it still handed over forgot what it had pulled since"),
     (1_795_523_646_008, "a phone never heard that it was counted up to where a comparison had left its cursor"),
     (1_795_523_421_004, "an ACK from before a restore came after it, and the check took it for the restored server's"),
 ];
@@ -107,4 +111,27 @@ fn a_change_that_a_phones_disk_drops_is_seen() {
 fn a_server_that_never_compares_is_seen() {
     let (_, check) = caught(Planted::ComparisonsIgnored);
     assert!(["phones and centre hold the same", "everything comes to rest"].contains(&check), "{check}");
+}
+
+#[test]
+fn a_review_queue_that_holds_nothing_is_seen() {
+    assert_eq!(
+        caught(Planted::HoldsNothing).1,
+        "everything comes to rest",
+        "whoever handed over waits for a decision that nobody can take"
+    );
+}
+
+/// The seeds that always run have all of it.
+#[test]
+fn devices_move_and_phones_go_back_or_become_two() {
+    let mut counts: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    for seed in ALWAYS {
+        for (what, times) in run(Plan::of(seed)).counts {
+            *counts.entry(what).or_default() += times;
+        }
+    }
+    for what in ["devices moved", "edits accepted", "edits returned", "phones from older copies", "phones cloned"] {
+        assert!(counts.contains_key(what), "{what} is not in {counts:?}");
+    }
 }

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 use toso_catalog::Catalog;
 use toso_core::chunk::Chunk;
-use toso_core::document::{Author, Document};
+use toso_core::document::{Author, Document, DocumentSize, full_document_text};
 use toso_core::edit::{DocEdit, EditError, MemberEdit, TeamEdit};
 use toso_core::finding::standing_for;
 use toso_core::id::{Actor, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind};
@@ -125,6 +125,14 @@ pub enum ReplicaError {
     /// The device is full.
     #[error("this device holds {DOCUMENTS_MAX} documents, the most it keeps; ask for a device with a smaller unit")]
     TooManyDocuments,
+    /// The record has as many changes as one may have. Nothing was saved.
+    #[error("nothing was saved: {}", full_document_text())]
+    DocumentFull {
+        /// The document.
+        id: DocId,
+        /// What it has.
+        size: DocumentSize,
+    },
     /// The field has no conflict.
     #[error("{field} of {id} has one value only; there is nothing to settle")]
     NoConflict {
@@ -164,7 +172,8 @@ pub struct TeamDraft {
 pub struct Replica {
     store: Arc<dyn ChunkStore>,
     device: Device,
-    actor: Actor,
+    /// Of this opening, and another one after each time that documents were forgotten.
+    actor: Mutex<Actor>,
     clock: Arc<dyn Fn() -> TimestampMs + Send + Sync>,
     random: RandomSource,
     catalog: &'static Catalog,
@@ -184,7 +193,7 @@ impl Replica {
         let device = Device::of_store_with(store.as_ref(), &*random)?;
         let cache = NonZeroUsize::new(options.document_cache).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
-            actor: device.new_actor_with(&*random),
+            actor: Mutex::new(device.new_actor_with(&*random)),
             device,
             store,
             clock: Arc::clone(&options.clock),
@@ -371,6 +380,10 @@ impl Replica {
         chunk: &Chunk,
     ) -> Result<(), ReplicaError> {
         let doc = document.id();
+        let size = self.store.document_size(doc)?;
+        if size.is_full() {
+            return Err(ReplicaError::DocumentFull { id: doc, size });
+        }
         self.store_edit(scope, doc, chunk)?;
         documents.put(doc, document);
         self.announce_edit(doc);
@@ -409,7 +422,13 @@ impl Replica {
     }
 
     fn author(&self) -> Author {
-        Author { actor: self.actor, at: (self.clock)() }
+        Author { actor: *self.actor.lock(), at: (self.clock)() }
+    }
+
+    /// To be called whenever documents are forgotten, before the next edit: one that comes back without an edit of this
+    /// device, since that is held or was returned, would give the edit's sequence number to another one.
+    fn renew_actor(&self) {
+        *self.actor.lock() = self.device.new_actor_with(&*self.random);
     }
 
     fn scope_of(&self, id: DocId, kind: DocKind) -> Result<Scope, ReplicaError> {

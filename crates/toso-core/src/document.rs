@@ -11,6 +11,7 @@ pub(crate) mod genesis;
 mod history;
 mod read;
 mod save;
+mod size;
 mod snapshot;
 mod value;
 
@@ -26,6 +27,8 @@ use crate::edit::{DocEdit, EditError};
 use crate::id::{Actor, DeviceId, DocId};
 use crate::record::Record;
 use crate::time::TimestampMs;
+
+pub use size::{DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX, DocumentSize, full_document_text};
 
 /// Who saves, and when by their clock.
 #[derive(Debug, Clone, Copy)]

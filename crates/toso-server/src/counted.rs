@@ -27,6 +27,7 @@ impl Wish {
                 opened.interests.iter().map(|interest| interest.last.max(interest.reconcile.unwrap_or_default())).max()
             }
             ServerEvent::Appended { outcome: Ok(outcome), .. } => Some(outcome.through),
+            ServerEvent::Holding { outcome: Ok(outcome), .. } => Some(outcome.through),
             ServerEvent::Grew { through, .. } => Some(*through),
             // A page moves the phone's cursor to its end, past what other units got; a receipt counts up to the cursor.
             ServerEvent::Page(page) => Some(page.through),

@@ -13,7 +13,7 @@ use toso_core::id::{ChunkKey, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitCode, UnitRef};
 use toso_projection::Projector;
-use toso_store::{Appended, ChangeLog, LogBatch, LogEntry, LogItem, Page, StoreError};
+use toso_store::{ChangeLog, LogBatch, LogEntry, LogItem, Page, StoreError};
 use toso_sync::reconcile::RECONCILE_KEYS_MAX;
 use toso_sync::{
     AppendFailure, AppendItem, AppendOutcome, Authenticated, HoldReason, Opened, OpenedInterest, PageEntry, PageRead,
@@ -22,6 +22,7 @@ use toso_sync::{
 use toso_wire::limits::PAGE_BYTES_MAX;
 use toso_wire::{Interest, Proof, UnitTotals};
 
+use crate::log_writer::Accepted;
 use crate::review::ReviewQueue;
 use crate::trust::{NONCE_BYTES, Trust};
 
@@ -98,9 +99,14 @@ impl Desk {
             ServerEffect::ReadWanted { unit, keys, after, at } => {
                 ServerEvent::Wanted(self.wanted(*unit, keys, *after, *at)?)
             }
-            ServerEffect::ReadDecisions(device) => ServerEvent::Decisions(self.review.untold(*device)),
+            ServerEffect::ReadDecisions { device, after } => {
+                ServerEvent::Decisions(self.review.untold(*device, *after))
+            }
             ServerEffect::KeepTold { device, number } => {
-                self.review.keep_told(*device, *number)?;
+                // Without it the device is told again by its next session, which is no reason to end this one.
+                if let Err(error) = self.review.keep_told(*device, *number) {
+                    tracing::warn!(%error, "that a device has kept decisions could not be noted");
+                }
                 ServerEvent::Decided
             }
             _ => return Ok(None),
@@ -272,6 +278,8 @@ pub fn batch(scope: Scope, author: DeviceId, items: Vec<AppendItem>, received_at
 }
 
 /// What a session is told of its batch.
-pub fn outcome(appended: Appended) -> AppendOutcome {
-    AppendOutcome { first_new: appended.first_new, new: appended.new as u64, through: appended.through }
+pub fn outcome(accepted: Accepted) -> AppendOutcome {
+    let Accepted { appended, refused } = accepted;
+    let (new, through) = (appended.new as u64, appended.through);
+    AppendOutcome { first_new: appended.first_new, new, through, refused }
 }

@@ -1,4 +1,4 @@
-//! Performs what a [`ServerSession`] asks for. One driver per session, whether it speaks over a WebSocket or a POST.
+//! Performs what a [`ServerSession`](toso_sync::ServerSession) asks for. One driver per session, whether it speaks over a WebSocket or a POST.
 //!
 //! The session decides, the driver does: it checks proofs, reads the log on blocking threads, hands pushes to the log
 //! writer, and collects encoded frames for whoever owns the connection to send. It holds no clock and no socket.
@@ -13,32 +13,26 @@ use toso_core::id::{DeviceId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::LogBatch;
 use toso_sync::server::RefusalKind;
-use toso_sync::{AppendItem, HoldFate, HoldReason, ServerEffect, ServerEvent, ServerSession};
+use toso_sync::{AppendItem, HoldFate, HoldReason, ServerEffect, ServerEvent};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, encode};
 
 use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX};
 use crate::counted::Wish;
 use crate::desk;
 use crate::hub::{HubNews, Subscription};
+use crate::serving::{Serving, Step};
 use crate::state::{Shared, now};
-use crate::trust;
 
 /// A session with its unfinished work.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
-    session: ServerSession,
+    serving: Serving,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
-    subscription: Option<Subscription>,
     counting: Option<BoxFuture<'static, Option<Sequence>>>,
-    /// What the session wants counted.
-    wish: Wish,
-    /// The nonce of this connection's last challenge.
-    nonce: Option<[u8; trust::NONCE_BYTES]>,
     appends: usize,
     out: VecDeque<Vec<u8>>,
     /// NACKs so far, but for those that say "later".
     refused: u32,
-    opened: bool,
     ended: bool,
 }
 
@@ -58,19 +52,15 @@ pub(crate) enum Done {
 
 impl Driver {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let session = ServerSession::new(shared.catalog);
+        let serving = Serving::new(shared.catalog);
         Self {
             shared,
-            session,
+            serving,
             work: FuturesUnordered::new(),
-            subscription: None,
             counting: None,
-            wish: Wish::default(),
-            nonce: None,
             appends: 0,
             out: VecDeque::new(),
             refused: 0,
-            opened: false,
             ended: false,
         }
     }
@@ -82,7 +72,7 @@ impl Driver {
             if self.ended {
                 return;
             }
-            for effect in self.session.handle(now(), event) {
+            for effect in self.serving.handle(now(), event) {
                 if let Some(answer) = self.perform(effect) {
                     ready.push_back(answer);
                 }
@@ -94,7 +84,7 @@ impl Driver {
     pub(crate) async fn next(&mut self) -> Done {
         tokio::select! {
             Some(done) = self.work.next() => done,
-            news = news(self.subscription.as_ref()) => Done::News(news),
+            news = news(self.serving.subscription()) => Done::News(news),
             counted = poll(&mut self.counting) => {
                 self.counting = None;
                 Done::Counted(counted)
@@ -107,7 +97,6 @@ impl Driver {
         match done {
             Done::Event(event) => {
                 let concern = Wish::concern(&event);
-                self.opened |= matches!(event, ServerEvent::Opened(_));
                 self.feed(event);
                 self.want_counted(concern);
             }
@@ -156,27 +145,27 @@ impl Driver {
 
     /// True when the session waits for nothing and has said everything.
     pub(crate) fn is_quiescent(&self) -> bool {
-        self.work.is_empty() && self.session.is_quiescent()
+        self.work.is_empty() && self.serving.session().is_quiescent()
     }
 
     /// True once HELLO was accepted.
     pub(crate) fn is_authenticated(&self) -> bool {
-        self.session.principal().is_some()
+        self.serving.session().principal().is_some()
     }
 
     /// True when the session only lets its device hand over what it has, and leave.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.session.is_leaving()
+        self.serving.session().is_leaving()
     }
 
     /// True once the session takes pushes.
     pub(crate) fn is_open(&self) -> bool {
-        self.opened
+        self.serving.is_open()
     }
 
     /// True between the accepted HELLO and the session's first read of the log.
     pub(crate) fn is_opening(&self) -> bool {
-        self.is_authenticated() && !self.opened
+        self.serving.is_opening()
     }
 
     /// True when there is nothing to wait for.
@@ -194,53 +183,22 @@ impl Driver {
     }
 
     fn perform(&mut self, effect: ServerEffect) -> Option<ServerEvent> {
-        match effect {
-            ServerEffect::Authenticate(proof) => {
-                let answer = self.shared.desk.authenticate(&proof, &mut self.nonce, now());
-                Some(ServerEvent::Authenticated(answer))
-            }
-            ServerEffect::Open { ref interests, .. } => {
-                if let Some(principal) = self.session.principal() {
-                    let units: Vec<_> = interests.iter().map(|interest| interest.unit).collect();
-                    // Before the read, so that nothing falls between the two.
-                    self.subscription = Some(self.shared.hub.subscribe(principal.device, &units));
-                    let revoked = self.session.is_revoked();
-                    if !self.shared.trust.still_stands(principal.device, principal.unit, revoked) {
-                        self.moved();
-                        return None;
-                    }
-                }
-                self.read(effect);
-                None
-            }
-            ServerEffect::Append { number, scope, returned, author, items } => {
+        match self.serving.step(&self.shared.desk, &self.shared.hub, now(), effect) {
+            Step::Answer(event) => return Some(event),
+            Step::Nothing => {}
+            Step::Read(effect) => self.read(effect),
+            Step::Append { number, returned, batch } => {
                 if returned {
-                    self.shared.metrics.returned_chunks.inc_by(items.len() as u64);
-                    let carrier = self.session.principal().map(|principal| principal.device.to_string());
-                    tracing::info!(%author, carrier, chunks = items.len(), "chunks returned that the log had lost");
+                    self.shared.metrics.returned_chunks.inc_by(batch.items.len() as u64);
+                    let carrier = self.serving.session().principal().map(|principal| principal.device.to_string());
+                    let (author, chunks) = (batch.author, batch.items.len());
+                    tracing::info!(%author, carrier, chunks, "chunks returned that the log had lost");
                 }
-                self.append(number, desk::batch(scope, author, items, now()));
-                None
+                self.append(number, batch);
             }
-            ServerEffect::ReadPage { .. }
-            | ServerEffect::ReadElements { .. }
-            | ServerEffect::ReadWanted { .. }
-            | ServerEffect::KeepTold { .. } => {
-                self.read(effect);
-                None
-            }
-            ServerEffect::Hold { number, scope, author, reason, items } => {
-                self.hold(number, (author, scope), reason, items);
-                None
-            }
-            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions(_) => {
-                self.shared.answer(&effect).ok().flatten()
-            }
-            ServerEffect::Send(frame) => {
-                self.send(&frame);
-                None
-            }
-            ServerEffect::CountRefusal(refusal) => {
+            Step::Hold { number, from, reason, items } => self.hold(number, from, reason, items),
+            Step::Send(frame) => self.send(&frame),
+            Step::Count(refusal) => {
                 self.shared.metrics.refused(refusal);
                 if matches!(refusal, RefusalKind::Nack(code) if !code.is_temporary()) {
                     self.refused += 1;
@@ -249,18 +207,13 @@ impl Driver {
                     let detail = format!("more than {REFUSED_ITEMS_MAX} items of this session were refused");
                     self.say_goodbye(GoodbyeCode::Overload, &detail);
                 }
-                None
             }
-            ServerEffect::Close => {
-                self.ended = true;
-                None
-            }
-            // A newer session asks for what this driver cannot do: end it rather than let it wait for ever.
-            _ => {
-                self.say_goodbye(GoodbyeCode::Internal, "the server cannot do what the session needs");
-                None
-            }
+            Step::Moved => self.moved(),
+            Step::Close => self.ended = true,
+            // End it rather than let it wait for ever.
+            _ => self.say_goodbye(GoodbyeCode::Internal, "the server cannot do what the session needs"),
         }
+        None
     }
 
     fn append(&mut self, number: u64, batch: LogBatch) {
@@ -337,11 +290,11 @@ impl Driver {
     fn want_counted(&mut self, target: Sequence) {
         // One reading decides both what is told and whether to wait, so that no progress falls between the two.
         let current = self.shared.counted.current();
-        if let Some(told) = self.wish.raise(target, current) {
-            self.feed(ServerEvent::Counted(told));
+        if let Some(event) = self.serving.want_counted(target, current) {
+            self.feed(event);
         }
         if self.counting.is_none()
-            && let Some(target) = self.wish.awaited(current)
+            && let Some(target) = self.serving.awaits_count(current)
         {
             let counted = Arc::clone(&self.shared.counted);
             self.counting = Some(Box::pin(async move { counted.reached(target).await }));

@@ -32,6 +32,7 @@ mod post_sync;
 mod rest;
 pub mod review;
 mod server;
+pub mod serving;
 mod socket;
 mod state;
 pub mod trust;

@@ -4,12 +4,15 @@
 //! answers; what arrives meanwhile rides the next. No timer: one lonely push is as fast as the disk, and a rush shares
 //! its fsyncs. The queue is bounded, so a rush waits at the sockets and not in memory.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
-use toso_core::id::Sequence;
+use toso_core::document::DocumentSize;
+use toso_core::id::{DocId, Sequence};
 use toso_store::{Appended, ChangeLog, LogBatch, StoreError};
 use toso_sync::AppendFailure;
 
@@ -31,7 +34,16 @@ enum Message {
 
 struct Job {
     batch: LogBatch,
-    reply: oneshot::Sender<Result<Appended, AppendFailure>>,
+    reply: oneshot::Sender<Result<Accepted, AppendFailure>>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// What the log did with what it took.
+    pub appended: Appended,
+    /// Places in the batch of changes that were not taken, since their document is full; in order.
+    pub refused: Vec<usize>,
 }
 
 /// A handle for sessions; clones share the thread.
@@ -59,7 +71,7 @@ impl LogWriter {
     }
 
     /// Appends a batch; returns once it is durable.
-    pub async fn append(&self, batch: LogBatch) -> Result<Appended, AppendFailure> {
+    pub async fn append(&self, batch: LogBatch) -> Result<Accepted, AppendFailure> {
         let (reply, answer) = oneshot::channel();
         self.queue.send(Message::Append(Job { batch, reply })).await.map_err(|_| AppendFailure::Unavailable)?;
         answer.await.unwrap_or(Err(AppendFailure::Unavailable))
@@ -106,22 +118,23 @@ impl Appender {
                 batches.push(job.batch);
                 replies.push(job.reply);
             }
-            self.append(&batches, replies);
+            self.append(batches, replies);
         }
     }
 
-    fn append(&self, batches: &[LogBatch], replies: Vec<oneshot::Sender<Result<Appended, AppendFailure>>>) {
+    fn append(&self, batches: Vec<LogBatch>, replies: Vec<oneshot::Sender<Result<Accepted, AppendFailure>>>) {
         let start = Instant::now();
+        let scopes: Vec<_> = batches.iter().map(|batch| batch.scope).collect();
+        self.metrics.append_batches.observe(batches.len() as f64);
         let outcomes = append_group(&*self.log, batches);
         self.metrics.append_seconds.observe(start.elapsed().as_secs_f64());
-        self.metrics.append_batches.observe(batches.len() as f64);
         let mut through = None;
-        for (batch, outcome) in batches.iter().zip(&outcomes) {
+        for (scope, outcome) in scopes.into_iter().zip(&outcomes) {
             match outcome {
-                Ok(Appended { first_new: Some(first), new, .. }) => {
+                Ok(Accepted { appended: Appended { first_new: Some(first), new, .. }, .. }) => {
                     let last = Sequence(first.plus(*new as u64).0.saturating_sub(1));
                     self.metrics.appended_chunks.inc_by(*new as u64);
-                    self.hub.grew(batch.scope, last);
+                    self.hub.grew(scope, last);
                     through = through.max(Some(last));
                 }
                 Ok(_) => {}
@@ -140,8 +153,50 @@ impl Appender {
     }
 }
 
-/// Appends batches with one flush, and tells each one's outcome.
-pub fn append_group(log: &dyn ChangeLog, batches: &[LogBatch]) -> Vec<Result<Appended, AppendFailure>> {
+/// Appends batches with one flush, and tells each one's outcome. Of a document that is full nothing new is taken; the
+/// rest of its batch is. Only one thread may call it at a time, so that no two count a document's room twice.
+pub fn append_group(log: &dyn ChangeLog, mut batches: Vec<LogBatch>) -> Vec<Result<Accepted, AppendFailure>> {
+    let refused = match leave_out_what_has_no_room(log, &mut batches) {
+        Ok(refused) => refused,
+        Err(error) => {
+            tracing::error!(batches = batches.len(), %error, "the sizes of documents cannot be read");
+            return vec![Err(AppendFailure::Unavailable); batches.len()];
+        }
+    };
+    let accept = |(outcome, refused): (Result<_, _>, _)| outcome.map(|appended| Accepted { appended, refused });
+    append_all(log, &batches).into_iter().zip(refused).map(accept).collect()
+}
+
+/// Takes out of batches what would go into full documents, and tells for each batch where it was.
+fn leave_out_what_has_no_room(log: &dyn ChangeLog, batches: &mut [LogBatch]) -> Result<Vec<Vec<usize>>, StoreError> {
+    let mut sizes: HashMap<DocId, DocumentSize> = HashMap::new();
+    let mut counted = HashSet::new();
+    let mut refused = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let (mut room, mut without) = (Vec::with_capacity(batch.items.len()), Vec::new());
+        for (place, item) in std::mem::take(&mut batch.items).into_iter().enumerate() {
+            let size = match sizes.entry(item.doc) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(log.document_size(batch.scope, item.doc)?),
+            };
+            // What the log has, or the group brings already, takes no room.
+            if counted.contains(&(item.doc, item.hash)) || log.contains(item.doc, &item.hash)? {
+                room.push(item);
+            } else if size.is_full() {
+                without.push(place);
+            } else {
+                size.add(item.bytes.len());
+                counted.insert((item.doc, item.hash));
+                room.push(item);
+            }
+        }
+        batch.items = room;
+        refused.push(without);
+    }
+    Ok(refused)
+}
+
+fn append_all(log: &dyn ChangeLog, batches: &[LogBatch]) -> Vec<Result<Appended, AppendFailure>> {
     match log.append(batches) {
         Ok(appended) => appended.into_iter().map(Ok).collect(),
         Err(error) if batches.len() == 1 || is_for_all(&error) => {

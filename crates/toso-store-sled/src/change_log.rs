@@ -7,13 +7,14 @@
 //! | `l` first sequence (8) | a run of entries of one batch, see [`run`] |
 //! | `s` scope (8) first sequence (8) | how many entries the run has (2), and of the scope up to the run's end: how many chunks (8), their digest (8) |
 //! | `i` doc (16) hash (32) | sequence (8), its offset in its run (2) |
-//! | `d` scope (8) doc (16) | sequence of the document's first chunk in the scope (8) |
+//! | `d` scope (8) doc (16) | of the document in the scope: sequence of its first chunk (8), how many chunks (8), their bytes (8) |
 //! | `t` table length (1) table key | record |
 //!
 //! One thread at a time, the leader of a group, gives out sequences, applies and syncs; only then does it publish what
 //! is new. Readers stop at what is published, so they see nothing that a crash could take back.
 
 mod check;
+mod documents;
 mod read;
 mod records;
 mod run;
@@ -25,9 +26,12 @@ use std::path::Path;
 
 use parking_lot::RwLock;
 use toso_core::chunk::ChangeHash;
+use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, RecordChange, StoreError, Summary};
+use toso_store::{
+    Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, RecordChange, StoreError, Summary,
+};
 
 use crate::engine::Engine;
 use crate::folder::Kind;
@@ -36,6 +40,7 @@ use crate::options::Options;
 use crate::staged::Staged;
 use crate::value::Reader;
 pub use check::Checked;
+use documents::DocumentEntry;
 use run::{FinishedRun, RunBuilder};
 use summary::ScopeRun;
 
@@ -228,20 +233,12 @@ impl ChangeLog for SledChangeLog {
         self.read_document(doc)
     }
 
+    fn document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError> {
+        self.read_document_size(scope, doc)
+    }
+
     fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {
-        let last = self.last();
-        let prefix = [&[DOCUMENT_SPACE], scope.to_key().as_slice()].concat();
-        let mut documents = Vec::new();
-        for entry in self.engine.scan(&prefix) {
-            let (key, body) = entry?;
-            let doc = key.last_chunk().and_then(|bytes| DocId::from_bytes(*bytes).ok());
-            let (doc, first) =
-                doc.zip(Reader(&body).u64()).ok_or_else(|| self.engine.damaged(&key, "its fields cannot be read"))?;
-            if first <= last.0 {
-                documents.push(doc);
-            }
-        }
-        Ok(documents)
+        self.read_documents(scope)
     }
 
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
@@ -287,10 +284,7 @@ impl<'a> Group<'a> {
             }
             let offset = run.push(item);
             self.staged.insert(&key, &[sequence.0.to_be_bytes().as_slice(), &offset.to_be_bytes()].concat());
-            let document = document_key(batch.scope, item.doc);
-            if !self.staged.contains(&document)? {
-                self.staged.insert(&document, &sequence.0.to_be_bytes());
-            }
+            self.count(batch.scope, item, sequence)?;
             self.published.last = sequence;
             self.published.of_scope.insert(batch.scope, sequence);
             appended.first_new.get_or_insert(sequence);
@@ -302,6 +296,17 @@ impl<'a> Group<'a> {
             self.apply()?;
         }
         Ok(appended)
+    }
+
+    /// Adds an item to what its document has.
+    fn count(&mut self, scope: Scope, item: &LogItem, sequence: Sequence) -> Result<(), StoreError> {
+        let key = document_key(scope, item.doc);
+        let mut entry = match self.staged.get(&key)? {
+            Some(body) => self.log.document_entry(&key, &body, item.doc)?,
+            None => DocumentEntry { first: sequence, size: DocumentSize::default() },
+        };
+        entry.size.add(item.bytes.len());
+        self.staged.put(&key, &entry.body())
     }
 
     fn close(&mut self, run: RunBuilder, scope: Scope) -> Result<(), StoreError> {

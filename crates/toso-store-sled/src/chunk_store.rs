@@ -10,6 +10,7 @@
 //! | `r` doc (16) hash (32) | receipt: sequence (8) |
 //! | `o` outbox number (8) | scope (8), doc (16), hash (32) |
 //! | `h` doc (16) hash (32) | why the chunk is held |
+//! | `k` doc (16) hash (32) | copy of a held chunk: scope (8), the change |
 //! | `u` unit (8) | cursor: sequence (8) |
 //! | `s` key | setting |
 
@@ -20,7 +21,7 @@ use parking_lot::Mutex;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DOC_ID_BYTES, DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{ChunkStore, HeldChunk, OutboxEntry, StoreError, StoredChunk, Transaction};
+use toso_store::{ChunkStore, HeldChunk, HeldCopy, OutboxEntry, StoreError, StoredChunk, Transaction};
 
 use crate::engine::Engine;
 use crate::folder::Kind;
@@ -36,10 +37,11 @@ const CHUNK_SPACE: u8 = b'c';
 const RECEIPT_SPACE: u8 = b'r';
 const OUTBOX_SPACE: u8 = b'o';
 const HELD_SPACE: u8 = b'h';
+const COPY_SPACE: u8 = b'k';
 const CURSOR_SPACE: u8 = b'u';
 const SETTING_SPACE: u8 = b's';
 /// The spaces whose keys begin with a document id, which an encrypted folder hides.
-const ID_SPACES: &[u8] = &[DOCUMENT_SPACE, CHUNK_SPACE, RECEIPT_SPACE, HELD_SPACE];
+const ID_SPACES: &[u8] = &[DOCUMENT_SPACE, CHUNK_SPACE, RECEIPT_SPACE, HELD_SPACE, COPY_SPACE];
 
 /// A phone's store on sled.
 #[derive(Debug)]
@@ -240,6 +242,14 @@ impl ChunkStore for SledChunkStore {
         Ok(held)
     }
 
+    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<HeldCopy>, StoreError> {
+        let _whole = self.engine.read_whole();
+        self.value(&of_chunk(COPY_SPACE, doc, hash), |body| {
+            let mut body = Reader(body);
+            Some(HeldCopy { scope: UnitRef::from_key(body.array()?).ok()?, bytes: body.0.to_vec() })
+        })
+    }
+
     fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError> {
         Ok(self.value(&cursor_key(unit), parse_sequence)?.unwrap_or_default())
     }
@@ -295,8 +305,18 @@ fn stage(
     }
     for (doc, hash, why) in &transaction.held {
         let key = of_chunk(HELD_SPACE, *doc, hash);
-        match why {
-            Some(why) => staged.put(&key, why)?,
+        if let Some(why) = why {
+            staged.put(&key, why)?;
+        } else {
+            staged.remove(&key)?;
+            staged.remove(&of_chunk(COPY_SPACE, *doc, hash))?;
+        }
+    }
+    for (doc, hash, copy) in &transaction.held_copies {
+        let key = of_chunk(COPY_SPACE, *doc, hash);
+        match copy {
+            Some(_) if !staged.contains(&of_chunk(HELD_SPACE, *doc, hash))? => {}
+            Some(copy) => staged.put(&key, &[copy.scope.to_key().as_slice(), &copy.bytes].concat())?,
             None => _ = staged.remove(&key)?,
         }
     }
@@ -382,7 +402,9 @@ fn bytes(transaction: &Transaction) -> usize {
     let chunks: usize = transaction.chunks.iter().map(|chunk| chunk.bytes.len() + 100).sum();
     let settings: usize = transaction.settings.iter().map(|(_, value)| value.as_ref().map_or(0, Vec::len)).sum();
     let held: usize = transaction.held.iter().map(|(_, _, why)| why.as_ref().map_or(0, Vec::len) + 100).sum();
-    chunks + settings + held + 100 * (transaction.outbox_add.len() + transaction.receipts.len())
+    let copies = transaction.held_copies.iter().filter_map(|(_, _, copy)| copy.as_ref());
+    let copies: usize = copies.map(|copy| copy.bytes.len() + 100).sum();
+    chunks + settings + held + copies + 100 * (transaction.outbox_add.len() + transaction.receipts.len())
 }
 
 fn document_key(doc: DocId) -> Vec<u8> {

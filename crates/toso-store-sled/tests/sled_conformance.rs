@@ -23,6 +23,20 @@ impl Folders {
     }
 }
 
+/// The folder as the process has left it up to now: what it would find there had it been killed.
+fn as_it_is(folder: &std::path::Path, to: std::path::PathBuf) -> std::path::PathBuf {
+    std::fs::create_dir(&to).expect("a folder");
+    for entry in std::fs::read_dir(folder).expect("the store's folder") {
+        let entry = entry.expect("an entry");
+        if entry.file_type().expect("a type").is_dir() {
+            as_it_is(&entry.path(), to.join(entry.file_name()));
+        } else {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+        }
+    }
+    to
+}
+
 /// No page may ever become a file of its own: nothing syncs those.
 fn assert_no_blobs(folder: &std::path::Path) {
     let blobs = std::fs::read_dir(folder.join("blobs")).expect("sled's folder").count();
@@ -41,6 +55,10 @@ impl Subject for Phone {
         drop(store);
         assert_no_blobs(&folder);
         SledChunkStore::open(folder, Options::phone()).expect("the store opens again")
+    }
+    fn crash(&self, store: SledChunkStore) -> SledChunkStore {
+        let left = as_it_is(store.path(), self.0.next());
+        SledChunkStore::open(left, Options::phone()).expect("the store opens after a crash")
     }
 }
 
@@ -64,6 +82,9 @@ impl Subject for EncryptedPhone {
         assert_no_blobs(&folder);
         Self::open(&folder)
     }
+    fn crash(&self, store: SledChunkStore) -> SledChunkStore {
+        Self::open(&as_it_is(store.path(), self.0.next()))
+    }
 }
 
 struct Server(Folders);
@@ -78,6 +99,10 @@ impl Subject for Server {
         drop(log);
         assert_no_blobs(&folder);
         SledChangeLog::open(folder, Options::server()).expect("the log opens again")
+    }
+    fn crash(&self, log: SledChangeLog) -> SledChangeLog {
+        let left = as_it_is(log.path(), self.0.next());
+        SledChangeLog::open(left, Options::server()).expect("the log opens after a crash")
     }
 }
 

@@ -1,6 +1,7 @@
 //! A server's log: every accepted chunk once, in one order, with who brought it and when.
 
 use toso_core::chunk::ChangeHash;
+use toso_core::document::DocumentSize;
 use toso_core::id::{DeviceId, Digest, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
@@ -125,6 +126,9 @@ pub trait ChangeLog: Send + Sync {
     fn summary(&self, scopes: &[Scope], at: Sequence) -> Result<Summary, StoreError>;
     /// All entries of one document, by rising sequence.
     fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError>;
+    /// What the chunks of one document come to, by its index: costs the same however many it has. What is being made
+    /// durable may be counted already.
+    fn document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError>;
     /// The documents of a scope, by id.
     fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError>;
     /// True when the chunk is in the log.
@@ -138,6 +142,10 @@ pub trait ChangeLog: Send + Sync {
 /// As [`ChangeLog`]'s: [`Self::write`] is atomic over all its changes and durable when it returns `Ok` (unless it is
 /// [`Durability::Disposable`]). All expectations of a write are checked against the records before the write; changes
 /// happen in their order. Reads see whole writes.
+///
+/// - **Lost from the end**: a crash may take disposable writes, whole, and only from the end: when one is lost, so is every
+///   disposable write after it, and a durable write (of records or of the log) takes all before it along. Whoever keeps a
+///   position beside what it stands for, both disposable, finds after a crash a pair that belongs together.
 pub trait RecordStore: Send + Sync {
     /// Reads one record.
     fn record(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
@@ -175,6 +183,6 @@ pub struct RecordChange {
 pub enum Durability {
     /// Durable when the call returns.
     Durable,
-    /// May be lost by a crash (never torn); for what can be computed again.
+    /// May be lost by a crash (never torn, and only from the end); for what can be computed again.
     Disposable,
 }

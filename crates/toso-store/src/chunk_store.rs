@@ -1,6 +1,7 @@
 //! A phone's store: chunks by document, the outbox, one cursor per scope, and small settings.
 
 use toso_core::chunk::ChangeHash;
+use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 
@@ -51,10 +52,19 @@ pub struct HeldChunk {
     pub why: Vec<u8>,
 }
 
+/// A held change itself, kept beside its mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldCopy {
+    /// The scope of its document.
+    pub scope: Scope,
+    /// The change.
+    pub bytes: Vec<u8>,
+}
+
 /// Everything one call of [`ChunkStore::commit`] changes, together or not at all.
 ///
 /// The steps happen in this order: removal of documents, chunks, the reset of receipts, receipts, removal from the
-/// outbox, additions to the outbox, held chunks, cursors, settings. So one transaction can replace a document whole.
+/// outbox, additions to the outbox, held chunks, their copies, cursors, settings. So one transaction can replace a document whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transaction {
     /// Chunks to store; one that is stored already is left as it is. A document keeps the scope of its first chunk.
@@ -74,12 +84,15 @@ pub struct Transaction {
     /// Chunks to mark as held (`Some`: why) or no longer held (`None`). A mark does not need the chunk: what became of
     /// an edit can be told after its document has left the device.
     pub held: Vec<(DocId, ChangeHash, Option<Vec<u8>>)>,
+    /// Copies of held chunks to keep (`Some`) or to drop (`None`), so that one can be handed over again when its document
+    /// has left the device. A copy goes with its mark; one of a chunk that is not marked is ignored.
+    pub held_copies: Vec<(DocId, ChangeHash, Option<HeldCopy>)>,
     /// Cursors to set, by interest (a commune, or a wider unit for officers).
     pub cursors: Vec<(UnitRef, Sequence)>,
     /// Settings to set (`Some`) or remove (`None`).
     pub settings: Vec<(String, Option<Vec<u8>>)>,
     /// Documents to remove with all their chunks, receipts and outbox entries (left the scope, or erased). Marks of held
-    /// chunks stay.
+    /// chunks stay, and so do their copies.
     pub remove_documents: Vec<DocId>,
 }
 
@@ -99,6 +112,10 @@ pub trait ChunkStore: Send + Sync {
     fn commit(&self, transaction: Transaction) -> Result<(), StoreError>;
     /// All chunks of a document, in the order they were stored; empty when there is none.
     fn chunks(&self, doc: DocId) -> Result<Vec<StoredChunk>, StoreError>;
+    /// What the chunks of a document come to.
+    fn document_size(&self, doc: DocId) -> Result<DocumentSize, StoreError> {
+        Ok(DocumentSize::of(self.chunks(doc)?.iter().map(|chunk| chunk.bytes.len())))
+    }
     /// True when the chunk is stored.
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError>;
     /// Every document with its scope, by id.
@@ -123,6 +140,8 @@ pub trait ChunkStore: Send + Sync {
     fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError>;
     /// Chunks marked as held, by document and hash.
     fn held(&self) -> Result<Vec<HeldChunk>, StoreError>;
+    /// The copy that is kept of a held chunk, if any.
+    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<HeldCopy>, StoreError>;
     /// The cursor of an interest; zero when never set.
     fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError>;
     /// A setting.

@@ -7,7 +7,8 @@
 //! toso_store::change_log_conformance!(MySubject::new());
 //! ```
 //!
-//! What a crash and a full disk may do is not here, since only the implementation's own tests can cause them.
+//! What a full disk may do is not here, and of crashes only what one at rest leaves: the implementation's own tests cause
+//! the others.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -30,6 +31,8 @@ pub trait Subject {
     fn fresh(&self) -> Self::Store;
     /// Closes a store and opens the same data again. A store without a disk returns itself.
     fn reopen(&self, store: Self::Store) -> Self::Store;
+    /// What is found after the process ended at once, without closing the store. A store without a disk returns itself.
+    fn crash(&self, store: Self::Store) -> Self::Store;
 }
 
 /// Makes one `#[test]` for each named function of a module of the suite.
@@ -73,6 +76,7 @@ macro_rules! chunk_store_conformance {
                 settings_end_at_their_limits,
                 changes_end_at_their_limit,
                 removing_a_document_removes_all_of_it,
+                a_copy_of_a_held_chunk_goes_with_its_mark,
                 a_document_can_be_replaced_in_one_transaction,
                 readers_see_whole_transactions,
                 random_transactions_match_the_model,
@@ -113,6 +117,7 @@ macro_rules! change_log_conformance {
                 records_end_at_their_limits,
                 readers_see_whole_writes,
                 disposable_records_survive_closing,
+                a_crash_takes_disposable_records_only_from_the_end,
             ]
         );
     };

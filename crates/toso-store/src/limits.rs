@@ -31,6 +31,10 @@ impl Transaction {
             within("the reason of a held change", bytes, HELD_BYTES_MAX)?;
             total += bytes;
         }
+        for copy in self.held_copies.iter().filter_map(|(_, _, copy)| copy.as_ref()) {
+            within("a change", copy.bytes.len(), CHANGE_BYTES_MAX)?;
+            total += copy.bytes.len();
+        }
         within("a transaction", total, TRANSACTION_BYTES_MAX)
     }
 }

@@ -26,6 +26,8 @@ pub struct ClientStart {
     pub interests: Vec<Interest>,
     /// Stay connected for live changes.
     pub live: bool,
+    /// While the device waits to hear what officers decide: the number of the last decisions that it has kept under `epoch`.
+    pub heard: Option<u64>,
     /// The head of the outbox; rides along in HELLO when it is small enough, else it is pushed right after WELCOME.
     pub first: Option<OutboxBatch>,
 }
@@ -114,7 +116,8 @@ pub enum ClientEffect {
     /// Commit chunks that comparing showed to be missing; no cursor moves.
     CommitChunks(Delta),
     /// A comparison is complete. Commit in one transaction: the cursor, the epoch, all receipts, and the chunks that the
-    /// server lacks at the end of the outbox (those which wait in it already, or are held, aside).
+    /// server lacks at the end of the outbox (those which wait in it already, or are held, aside). When the epoch is another
+    /// than the device's, what was held goes into the outbox too: the server may have lost its queue with its log.
     CommitReconciled {
         /// The interest.
         unit: UnitRef,
@@ -134,7 +137,8 @@ pub enum ClientEffect {
         /// They are in the server's log at or below it.
         through: Sequence,
     },
-    /// Take refused entries out of the outbox; their chunks stay on the device, marked with the reason.
+    /// Take refused entries out of the outbox; their chunks stay on the device, marked with the reason. Of those that are
+    /// held for review a copy stays when their document goes.
     CommitRefused {
         /// The entries.
         refused: Vec<(OutboxItem, NackCode, String)>,
@@ -145,7 +149,14 @@ pub enum ClientEffect {
     /// transaction; documents outside the new unit go once nothing of theirs is unsent.
     Move(Moved),
     /// Keep what officers decided about held changes, durably, before it is confirmed.
-    KeepDecisions(Reviewed),
+    KeepDecisions {
+        /// What they are.
+        reviewed: Reviewed,
+        /// The epoch that numbered them.
+        epoch: Option<Epoch>,
+    },
+    /// The device is shut out and has handed over what it had: drop the copies of held changes.
+    DropHeldCopies,
     /// Forget scopes and documents, those with unsent changes as soon as these are acknowledged or held.
     Purge(Purge),
     /// Forget erased documents.

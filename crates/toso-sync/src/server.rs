@@ -153,14 +153,16 @@ pub struct OpenedInterest {
 }
 
 /// What became of a push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppendOutcome {
     /// The first new sequence, when anything was new.
     pub first_new: Option<Sequence>,
     /// How many were new.
     pub new: u64,
-    /// All items are in the log at or below it.
+    /// All items but the refused ones are in the log at or below it.
     pub through: Sequence,
+    /// Places among the items of those that were not taken, since their document is full; in order.
+    pub refused: Vec<usize>,
 }
 
 /// Why nothing was appended.
@@ -263,7 +265,12 @@ pub enum ServerEffect {
         items: Vec<AppendItem>,
     },
     /// Read what officers decided about a device's changes; answer with [`ServerEvent::Decisions`].
-    ReadDecisions(DeviceId),
+    ReadDecisions {
+        /// The device.
+        device: DeviceId,
+        /// What the device has kept, when it said so in this session; else what it has confirmed counts.
+        after: Option<u64>,
+    },
     /// The device has kept all decisions up to this number; answer with [`ServerEvent::Decided`] once that is durable.
     KeepTold {
         /// The device.

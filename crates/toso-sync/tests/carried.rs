@@ -46,6 +46,7 @@ fn session(role: AccessRole) -> ServerSession {
         interests: vec![interest],
         live: true,
         push: None,
+        heard: None,
     };
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
     let authenticated =
@@ -176,7 +177,7 @@ fn what_was_carried_comes_back_to_the_carrier() {
     let item = team(AUTHOR, "thôn 1");
     session.handle(NOW, ServerEvent::Frame(push(1, vec![item.clone()])));
     verified(&mut session, Ok(principal(AUTHOR, AccessRole::Recorder, commune())));
-    let outcome = AppendOutcome { first_new: Some(Sequence(1)), new: 1, through: Sequence(1) };
+    let outcome = AppendOutcome { first_new: Some(Sequence(1)), new: 1, through: Sequence(1), refused: Vec::new() };
     let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome: Ok(outcome) });
     assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Ack(_)))), "{effects:?}");
     let entry = PageEntry {
@@ -199,8 +200,14 @@ fn what_was_carried_comes_back_to_the_carrier() {
 /// The phone's side: a carried batch goes out as its author signed it, and its items leave the reading position alone.
 #[test]
 fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
-    let start =
-        ClientStart { proof: Proof::Ticket(vec![1; 28]), epoch: None, interests: Vec::new(), live: true, first: None };
+    let start = ClientStart {
+        proof: Proof::Ticket(vec![1; 28]),
+        epoch: None,
+        interests: Vec::new(),
+        live: true,
+        heard: None,
+        first: None,
+    };
     let (mut session, _) = ClientSession::new(start);
     let batch = |number, author| {
         let item = team(author, "thôn 1");

@@ -128,6 +128,7 @@ impl Phone {
 
     fn connect(&mut self, log: &mut Log, live: bool) {
         let start = ClientStart {
+            heard: None,
             proof: Proof::Ticket(vec![1; 28]),
             epoch: Some(EPOCH),
             interests: vec![Interest { unit: commune(), cursor: self.cursor, digest: Digest::default() }],
@@ -229,7 +230,7 @@ impl Connection {
                             .collect();
                         self.appends.push_back((number, entries));
                     }
-                    ServerEffect::ReadDecisions(_) => events.push_back(ServerEvent::Decisions(None)),
+                    ServerEffect::ReadDecisions { .. } => events.push_back(ServerEvent::Decisions(None)),
                     ServerEffect::ReadPage { unit, after } => {
                         events.push_back(ServerEvent::Page(page(log, unit, after)));
                     }
@@ -275,7 +276,7 @@ impl World {
     fn append(&mut self, index: usize) {
         let Some(connection) = &mut self.phones[index].connection else { return };
         let Some((number, entries)) = connection.appends.pop_front() else { return };
-        let mut outcome = AppendOutcome { first_new: None, new: 0, through: Sequence::ZERO };
+        let mut outcome = AppendOutcome { first_new: None, new: 0, through: Sequence::ZERO, refused: Vec::new() };
         for entry in entries {
             let sequence = self.log.position(&entry.hash).unwrap_or_else(|| {
                 connection.pushed.insert(entry.hash);

@@ -33,20 +33,26 @@ fn hello(unit: UnitRef) -> Hello {
         interests: vec![Interest { unit, cursor: Sequence::ZERO, digest: Digest::default() }],
         live: true,
         push: None,
+        heard: None,
     }
 }
 
 /// A session of a device of `now` that was in `former`, up to what it is told after a HELLO for `asked`.
 fn greeted(now: &str, former: &[&str], revoked: bool, asked: &str) -> (ServerSession, Vec<ServerEffect>) {
+    greeted_by(hello(unit(asked)), now, former, revoked)
+}
+
+fn greeted_by(hello: Hello, now: &str, former: &[&str], revoked: bool) -> (ServerSession, Vec<ServerEffect>) {
     let mut session = ServerSession::new(Catalog::shared());
-    session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(unit(asked)))));
+    let asked = hello.interests[0].unit;
+    session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
     let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: unit(now) };
     let former = former.iter().map(|former| unit(former)).collect();
     let standing = Standing { former, token: vec![7; 4], revoked };
     let effects =
         session.handle(NOW, ServerEvent::Authenticated(Ok(Authenticated { principal, ticket: None, standing })));
     if let Some(ServerEffect::Open { interests, .. }) = effects.first() {
-        assert!(interests.is_empty() || interests[0].unit == unit(asked));
+        assert!(interests.is_empty() || interests[0].unit == asked);
         if interests.is_empty() {
             let opened = session.handle(
                 NOW,
@@ -165,6 +171,7 @@ fn phone() -> (ClientSession, OutboxItem) {
         epoch: None,
         interests: hello(unit("2022/00001")).interests,
         live: true,
+        heard: None,
         first: Some(OutboxBatch { scope: unit("2022/00001"), items: vec![item.clone()] }),
     };
     let (mut session, _) = ClientSession::new(start);
@@ -217,5 +224,58 @@ fn decisions_are_kept_before_they_are_confirmed() {
     let reviewed = Reviewed { number: 4, decisions: Vec::new() };
     let effects = session.handle(ClientEvent::Frame(Frame::Reviewed(reviewed.clone())));
     let confirmed = Frame::Reviewed(reviewed.clone());
-    assert_eq!(effects, [ClientEffect::KeepDecisions(reviewed), ClientEffect::Send(confirmed)]);
+    let kept = ClientEffect::KeepDecisions { reviewed, epoch: Some(Epoch(1)) };
+    assert_eq!(effects, [kept, ClientEffect::Send(confirmed)]);
+}
+
+#[test]
+fn decisions_are_read_after_what_the_device_says_it_has_heard() {
+    let read = |effects: &[ServerEffect]| {
+        effects.iter().find_map(|effect| match effect {
+            ServerEffect::ReadDecisions { after, .. } => Some(*after),
+            _ => None,
+        })
+    };
+    let said = |epoch, heard| {
+        let hello = Hello { epoch, heard, ..hello(unit("2022/00001")) };
+        read(&greeted_by(hello, "2022/00004", &["2022/00001"], false).1)
+    };
+    assert_eq!(said(Some(Epoch(1)), None), Some(None), "what it has confirmed counts");
+    assert_eq!(said(Some(Epoch(1)), Some(3)), Some(Some(3)));
+    assert_eq!(said(Some(Epoch(2)), Some(3)), Some(Some(0)), "another history's numbers mean nothing");
+    let (mut session, _) = greeted("2022/00004", &["2022/00001"], false, "2022/00001");
+    let confirmed = Frame::Reviewed(Reviewed { number: 5, decisions: Vec::new() });
+    let effects = session.handle(NOW, ServerEvent::Frame(confirmed));
+    assert!(matches!(effects.as_slice(), [ServerEffect::KeepTold { number: 5, .. }]), "{effects:?}");
+    assert_eq!(read(&session.handle(NOW, ServerEvent::Decided)), Some(Some(5)));
+}
+
+#[test]
+fn a_phone_that_is_shut_out_keeps_no_copies_and_one_that_moves_does() {
+    for moved in [true, false] {
+        let (mut session, _) = phone();
+        if moved {
+            let told = Moved { unit: unit("2022/00004"), role: "recorder".to_owned(), token: vec![1] };
+            session.handle(ClientEvent::Frame(Frame::Moved(told)));
+        }
+        session.handle(ClientEvent::Frame(Frame::Purge(Purge { scopes: Vec::new(), docs: Vec::new() })));
+        session.handle(ClientEvent::Outbox(None));
+        let effects = session.handle(held(NackCode::Held));
+        assert_eq!(effects.contains(&ClientEffect::DropHeldCopies), !moved, "{effects:?}");
+    }
+}
+
+/// The answer that something is held may have been lost the first time, and a decision come since: it came when nothing
+/// here waited for it.
+#[test]
+fn who_learns_that_something_is_held_asks_for_all_decisions() {
+    let (mut session, _) = phone();
+    session.handle(ClientEvent::Outbox(None));
+    let effects = session.handle(held(NackCode::Held));
+    let asked = ClientEffect::Send(Frame::Reviewed(Reviewed { number: 0, decisions: Vec::new() }));
+    let committed = effects.iter().position(|effect| matches!(effect, ClientEffect::CommitRefused { .. }));
+    assert!(committed < effects.iter().position(|effect| *effect == asked), "marked first: {effects:?}");
+    let (mut session, _) = phone();
+    session.handle(ClientEvent::Outbox(None));
+    assert!(!session.handle(held(NackCode::Malformed)).contains(&asked));
 }

@@ -11,8 +11,8 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_sync::server::session::CHALLENGES_MAX;
 use toso_sync::{
-    AccessRole, Authenticated, Opened, OpenedInterest, Principal, Refusal, RefusalKind, ServerEffect, ServerEvent,
-    ServerSession, Standing,
+    AccessRole, AppendOutcome, Authenticated, Opened, OpenedInterest, Principal, Refusal, RefusalKind, ServerEffect,
+    ServerEvent, ServerSession, Standing,
 };
 use toso_wire::limits::{INTERESTS_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW};
 use toso_wire::{
@@ -39,6 +39,7 @@ fn hello(interests: &[UnitRef]) -> Hello {
         interests: interests.iter().map(interest).collect(),
         live: true,
         push: None,
+        heard: None,
     }
 }
 
@@ -90,6 +91,33 @@ fn goodbye(effects: &[ServerEffect]) -> Option<GoodbyeCode> {
         ServerEffect::Send(Frame::Goodbye(goodbye)) => Some(goodbye.code),
         _ => None,
     })
+}
+
+/// The log takes no more of a full document; the session names what was not taken by its place in the push, and
+/// acknowledges the rest.
+#[test]
+fn what_a_full_document_does_not_take_is_named_and_the_rest_acknowledged() {
+    let answers = |refused: Vec<usize>| {
+        let mut session = greeted(AccessRole::Recorder);
+        // The first is refused by the session, so that places in the push and in the append differ.
+        let items = vec![item(DeviceId([9; 8]), commune()), item(DEVICE, commune()), item(DEVICE, commune())];
+        session.handle(NOW, ServerEvent::Frame(Frame::Push(push(commune(), items))));
+        let (first_new, through) = (Some(Sequence(4)), Sequence(4));
+        let outcome = Ok(AppendOutcome { first_new, new: 1, through, refused });
+        let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome });
+        let frames = effects.into_iter().filter_map(|effect| match effect {
+            ServerEffect::Send(Frame::Nack(nack)) => {
+                assert!(nack.detail.starts_with("the record is full"), "{}", nack.detail);
+                Some((nack.item, Some(nack.code)))
+            }
+            ServerEffect::Send(Frame::Ack(_)) => Some((None, None)),
+            _ => None,
+        });
+        frames.collect::<Vec<_>>()
+    };
+    assert_eq!(answers(vec![1]), [(Some(2), Some(NackCode::TooLarge)), (None, None)]);
+    let both = [(Some(1), Some(NackCode::TooLarge)), (Some(2), Some(NackCode::TooLarge))];
+    assert_eq!(answers(vec![0, 1]), both, "no acknowledgement when nothing was taken");
 }
 
 #[test]

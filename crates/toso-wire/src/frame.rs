@@ -82,6 +82,9 @@ pub struct Hello {
     pub live: bool,
     /// A small push that rides along.
     pub push: Option<Push>,
+    /// Present while the device waits to hear what officers decide: the number of the last decisions that it has kept under
+    /// `epoch`, 0 for none. What it confirmed earlier counts no more: it may have been restored from an older copy.
+    pub heard: Option<u64>,
 }
 
 /// Proof of a device's identity.

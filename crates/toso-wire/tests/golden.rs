@@ -50,6 +50,7 @@ fn hello() -> Hello {
         }],
         live: true,
         push: None,
+        heard: None,
     }
 }
 
@@ -73,6 +74,14 @@ fn hello_with_a_push() {
     pin(
         &Frame::Hello(Hello { interests: Vec::new(), push: Some(push()), ..hello() }),
         "00970101c404aaaaaaaacf010203040506070890c39301019192c40c740102030405060708090a0bc404856f4a83",
+    );
+}
+
+#[test]
+fn hello_of_a_device_that_waits_for_a_decision() {
+    pin(
+        &Frame::Hello(Hello { interests: Vec::new(), heard: Some(9), ..hello() }),
+        "00980101c404aaaaaaaacf010203040506070890c3c009",
     );
 }
 

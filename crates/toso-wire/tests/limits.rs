@@ -51,7 +51,15 @@ fn size(error: &DecodeError) -> Option<(usize, usize)> {
 
 fn hello(proof: Proof, interests: usize) -> Hello {
     let interest = Interest { unit: unit(), cursor: Sequence(u64::MAX), digest: Digest(u64::MAX) };
-    Hello { protocol: 1, proof, epoch: None, interests: vec![interest; interests], live: false, push: None }
+    Hello {
+        protocol: 1,
+        proof,
+        epoch: None,
+        interests: vec![interest; interests],
+        live: false,
+        push: None,
+        heard: None,
+    }
 }
 
 fn push(items: usize, change_bytes: usize) -> Push {
@@ -216,7 +224,8 @@ fn the_largest_hello_of_all_fits_into_its_token() {
         nonce: noise(NONCE_BYTES_MAX, 2),
         signature: noise(SIGNATURE_BYTES_MAX, 3),
     };
-    let mut hello = Hello { epoch: Some(Epoch(u64::MAX)), live: true, ..hello(proof, INTERESTS_MAX) };
+    let mut hello =
+        Hello { epoch: Some(Epoch(u64::MAX)), live: true, heard: Some(u64::MAX), ..hello(proof, INTERESTS_MAX) };
     let change = noise(HELLO_PUSH_BYTES_MAX - 40, 4);
     hello.push = Some(Push { items: vec![PushItem { doc: doc(0), change }], ..push(0, 0) });
     assert!(toso_wire::encoded_push_len(hello.push.as_ref().expect("set")) <= HELLO_PUSH_BYTES_MAX);

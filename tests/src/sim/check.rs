@@ -12,6 +12,7 @@ use toso_store::memory::MemoryChangeLog;
 use toso_store::{ChangeLog, ChunkStore as _, LogEntry, RecordStore};
 
 use super::model::Counts;
+use super::phone::Phone;
 use super::server::folder;
 use super::world::{Event, World, communes, covers};
 
@@ -39,14 +40,13 @@ impl World {
             if !self.in_log.insert((entry.item.doc, entry.item.hash)) {
                 self.fail("a change is in the log once", format!("{} at {}", entry.item.doc, entry.sequence.0));
             }
-            let author = self
-                .phones
-                .iter()
-                .find(|phone| phone.replica.as_ref().is_some_and(|replica| replica.device().id() == entry.author));
-            if let Some(unit) = author.map(|phone| phone.unit)
-                && !covers(unit, entry.scope)
+            // Of a former unit only what an officer accepted; that nothing else gets there, the end shows.
+            let author = self.phones.iter().find(|phone| phone.device == Some(entry.author));
+            if let Some(phone) = author
+                && !phone.units.iter().any(|unit| covers(*unit, entry.scope))
             {
-                self.fail("devices write in their unit", format!("{} by a device of {unit}", entry.scope));
+                let detail = format!("{} by a device of {}", entry.scope, phone.unit);
+                self.fail("devices write in their unit", detail);
             }
             self.log_checked = entry.sequence;
         }
@@ -105,11 +105,13 @@ impl World {
         if commits == phone.checked_commits && phone.verified > Sequence::ZERO {
             return;
         }
-        let unit = phone.unit;
+        let unit = phone.believed_unit();
+        let was_moved = phone.was_moved();
         let cursor = phone.disk.cursor(unit).unwrap_or_default();
         let verified = phone.verified.min(cursor);
         let documents = phone.disk.documents().unwrap_or_default();
-        let foreign = documents.iter().find(|(scope, _)| !covers(unit, *scope)).copied();
+        // What a device leaves goes once it has handed over what it had; that it went, the end shows.
+        let foreign = documents.iter().find(|(scope, _)| !was_moved && !covers(unit, *scope)).copied();
         let missing = self.log_after(verified).into_iter().find(|entry| {
             entry.sequence <= cursor
                 && covers(unit, entry.scope)
@@ -135,8 +137,13 @@ impl World {
         let phone = &self.phones[number];
         let waiting: BTreeSet<(DocId, ChangeHash)> =
             phone.disk.outbox(0, usize::MAX).unwrap_or_default().iter().map(|entry| (entry.doc, entry.hash)).collect();
+        let marked: BTreeSet<(DocId, ChangeHash)> =
+            phone.disk.held().unwrap_or_default().iter().map(|mark| (mark.doc, mark.hash)).collect();
         let lost = phone.returned.iter().find(|(doc, hash)| {
-            let there = phone.disk.contains(*doc, hash).unwrap_or(false);
+            let there = phone.disk.contains(*doc, hash).unwrap_or(false) || phone.was_moved();
+            if marked.contains(&(*doc, *hash)) {
+                return false;
+            }
             !there || !(waiting.contains(&(*doc, *hash)) || phone.acked.contains(&(*doc, *hash)))
         });
         if let Some((doc, _)) = lost.copied() {
@@ -162,6 +169,7 @@ impl World {
         }
         let end = self.now + HEALING_MS;
         while self.violation.is_none() && self.now < end {
+            self.settle();
             self.until(self.now + LOOK_EVERY_MS);
             if self.restless().is_none() {
                 break;
@@ -188,6 +196,9 @@ impl World {
         }
         if let Some(event) = self.queue.values().find(|event| self.is_under_way(event)) {
             return Some(format!("{event:?} is under way"));
+        }
+        if let Some(why) = self.unsettled() {
+            return Some(why);
         }
         for (number, phone) in self.phones.iter().enumerate().filter(|(_, phone)| !phone.tampered) {
             let Some((link, session)) = &phone.session else { return Some(format!("phone {number} has no session")) };
@@ -225,6 +236,9 @@ impl World {
     }
 
     fn check_healed(&mut self) {
+        self.check_ends();
+        // What was returned, and what builds upon it, is in no figure.
+        self.registered = self.model.registered(&self.in_log);
         let log = self.log_after(Sequence::ZERO);
         for number in (0..self.phones.len()).filter(|number| !self.phones[*number].tampered).collect::<Vec<_>>() {
             self.check_returned(number);
@@ -253,7 +267,8 @@ impl World {
             .flat_map(|(_, doc)| disk.chunks(doc).unwrap_or_default())
             .map(|chunk| (chunk.doc, chunk.hash))
             .collect();
-        if wanted != held {
+        let returned = self.returned_here(number);
+        if !wanted.is_subset(&held) || held.difference(&wanted).any(|chunk| !returned.contains(chunk)) {
             let detail = format!("phone {number}: {} changes here, {} at the centre", held.len(), wanted.len());
             self.fail("phones and centre hold the same", detail);
         }
@@ -264,8 +279,10 @@ impl World {
         let (Ok(teams), Ok(members)) = (replica.teams(), replica.members(None)) else {
             return self.fail("replicas can be read", format!("phone {number}"));
         };
-        let uncounted = teams.iter().filter(|team| team.receipt != Receipt::Counted).count()
-            + members.iter().filter(|member| member.receipt != Receipt::Counted).count();
+        // Of a record that came back with an edit which was returned, the receipt says so.
+        let done = |receipt| matches!(receipt, Receipt::Counted | Receipt::Held);
+        let uncounted = teams.iter().filter(|team| !done(team.receipt)).count()
+            + members.iter().filter(|member| !done(member.receipt)).count();
         if uncounted > 0 {
             self.fail("all receipts are counted", format!("phone {number}: {uncounted} documents are not"));
         }
@@ -275,7 +292,8 @@ impl World {
         if let (Some(expected), Some(totals)) = (expected, totals)
             && (expected.teams, expected.members) != (totals.teams, totals.members)
         {
-            let detail = format!("phone {number}: {}/{} shown, {expected:?}", totals.teams, totals.members);
+            let (teams, members) = (totals.teams, totals.members);
+            let detail = format!("phone {number} of {unit}: {teams}/{members} shown, {expected:?}");
             self.fail("phones show the centre's figures", detail);
         }
     }
@@ -283,7 +301,7 @@ impl World {
     fn model_of(&self, unit: UnitRef) -> Option<Counts> {
         let mut sum = Counts::default();
         for scope in communes().into_iter().filter(|scope| covers(unit, *scope)) {
-            let counts = self.model.counts(scope)?;
+            let counts = self.registered.counts(scope)?;
             (sum.teams, sum.members) = (sum.teams + counts.teams, sum.members + counts.members);
         }
         Some(sum)
@@ -313,15 +331,16 @@ impl World {
         let Some(running) = &self.server.running else { return };
         let (_, totals) = running.desk.totals(&[scope]);
         let (teams, members) = totals.first().map_or((0, 0), |totals| (totals.teams, totals.members));
-        if let Some(counts) = self.model.counts(scope) {
+        if let Some(counts) = self.registered.counts(scope) {
             *self.counts.entry("communes counted by the model").or_default() += 1;
             if (counts.teams, counts.members) != (teams, members) {
                 self.fail("the figures are what people wrote", format!("{scope}: {teams}/{members}, {counts:?}"));
             }
         }
-        let holder = self.phones.iter().position(|phone| !phone.tampered && covers(phone.unit, scope));
+        let sound = |phone: &Phone| !phone.tampered && !phone.was_moved() && covers(phone.unit, scope);
+        let holder = self.phones.iter().position(sound);
         let Some(replica) = holder.and_then(|number| self.phones[number].replica.clone()) else { return };
-        let documents = self.model.documents(scope);
+        let documents = self.registered.documents(scope);
         let (Ok(teams), Ok(members)) = (replica.teams(), replica.members(None)) else { return };
         let records = teams.into_iter().map(|team| (team.id, Record::Team(team.record)));
         let records = records.chain(members.into_iter().map(|member| (member.id, Record::Member(member.record))));

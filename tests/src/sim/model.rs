@@ -46,6 +46,42 @@ impl Model {
         self.edits.entry(saved.doc).or_default().push((hash, saved));
     }
 
+    /// Every save.
+    pub(super) fn saves(&self) -> impl Iterator<Item = (DocId, ChangeHash)> {
+        self.edits.iter().flat_map(|(doc, edits)| edits.iter().map(|(hash, _)| (*doc, *hash)))
+    }
+
+    /// True when the save is known.
+    pub(super) fn has(&self, doc: DocId, hash: ChangeHash) -> bool {
+        self.edits.get(&doc).is_some_and(|edits| edits.iter().any(|(known, _)| *known == hash))
+    }
+
+    /// What of it a register shows that has these changes: a save shows once everything shows that its author had seen.
+    /// Until then its document stands there without it, empty if need be.
+    pub(super) fn registered(&self, log: &BTreeSet<(DocId, ChangeHash)>) -> Self {
+        let mut edits = self.edits.clone();
+        for (doc, saves) in &mut edits {
+            saves.retain(|(hash, _)| log.contains(&(*doc, *hash)));
+            let mut shown: BTreeSet<ChangeHash> = saves.iter().map(|(hash, _)| *hash).collect();
+            loop {
+                let before = shown.len();
+                for (hash, saved) in saves.iter() {
+                    if !saved.seen.is_subset(&shown) {
+                        shown.remove(hash);
+                    }
+                }
+                if shown.len() == before {
+                    break;
+                }
+            }
+            for (_, saved) in saves.iter_mut().filter(|(hash, _)| !shown.contains(hash)) {
+                saved.fields.clear();
+            }
+        }
+        edits.retain(|_, saves| !saves.is_empty());
+        Self { edits }
+    }
+
     /// The remaining values of every field of every document of a commune.
     pub(super) fn documents(&self, scope: Scope) -> BTreeMap<DocId, Fields> {
         let here = self.edits.iter().filter(|(_, edits)| edits.iter().any(|(_, saved)| saved.scope == scope));

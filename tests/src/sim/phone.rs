@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use toso_client::{Credential, Replica, ReplicaError, ReplicaOptions};
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DocId, Sequence};
+use toso_core::id::{DeviceId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::ChunkStore;
@@ -25,6 +25,10 @@ const DROPS_EVERY: u32 = 3;
 pub(super) struct Phone {
     /// Where the server says that it may work.
     pub(super) unit: UnitRef,
+    /// All units that it was ever put into, the present one last.
+    pub(super) units: Vec<UnitRef>,
+    /// Its device, once enrolled.
+    pub(super) device: Option<DeviceId>,
     /// Its app was tampered with: it asks for another unit than its own, and its owner saves nothing.
     pub(super) tampered: bool,
     /// Its role.
@@ -80,6 +84,8 @@ impl Phone {
         });
         Self {
             unit,
+            units: vec![unit],
+            device: None,
             tampered: false,
             role,
             disk,
@@ -127,6 +133,16 @@ impl Phone {
         self.busy_until = 0;
         self.life += 1;
         self.counted = false;
+    }
+
+    /// The unit that it believes to be its own.
+    pub(super) fn believed_unit(&self) -> UnitRef {
+        self.credential.as_ref().map_or(self.unit, |credential| credential.unit)
+    }
+
+    /// True once it was ever moved.
+    pub(super) fn was_moved(&self) -> bool {
+        self.units.len() > 1
     }
 
     /// Sets the clock by the true time.

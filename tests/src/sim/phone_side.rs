@@ -55,8 +55,10 @@ impl World {
             credential.keep(replica.store()).map_err(|error| error.to_string())?;
             Ok::<_, String>(credential)
         })();
+        let device = replica.device().id();
         match enrolled {
             Ok(credential) => {
+                self.phones[number].device = Some(device);
                 let line = format!("phone {number} joins {} as {}", credential.unit, credential.role);
                 self.trace.absorb(URL_SAFE_NO_PAD.encode(&credential.token).as_bytes());
                 self.phones[number].credential = Some(credential);
@@ -110,7 +112,11 @@ impl World {
             return self.dial_later(number, 0);
         }
         let start = match replica.credential() {
-            Ok(credential) => replica.session_start(&credential, true).map_err(|error| error.to_string()),
+            Ok(credential) => {
+                let start = replica.session_start(&credential, true).map_err(|error| error.to_string());
+                self.phones[number].credential = Some(credential);
+                start
+            }
             Err(error) => Err(error.to_string()),
         };
         let start = match start {

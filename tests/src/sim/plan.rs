@@ -22,6 +22,8 @@ pub enum Planted {
     PhoneDropsChunks,
     /// The server never compares, whatever epochs and digests say.
     ComparisonsIgnored,
+    /// The review queue says that it holds an edit, and does not.
+    HoldsNothing,
 }
 
 /// What to simulate.

@@ -9,14 +9,14 @@ use toso_catalog::Catalog;
 use toso_core::id::Sequence;
 use toso_projection::Projector;
 use toso_server::Desk;
-use toso_server::counted::Wish;
 use toso_server::folding::{Folder, Loaded};
-use toso_server::hub::{Hub, Subscription};
+use toso_server::hub::Hub;
 use toso_server::review::ReviewQueue;
-use toso_server::trust::{NONCE_BYTES, RootSecrets, Trust};
+use toso_server::serving::Serving;
+use toso_server::trust::{RootSecrets, Trust};
 use toso_store::faulty::{FaultyChangeLog, LogDefect};
 use toso_store::{ChangeLog, LogBatch, RecordStore};
-use toso_sync::{ServerEvent, ServerSession};
+use toso_sync::ServerEvent;
 
 use super::plan::Planted;
 use super::rng::Rng;
@@ -49,7 +49,7 @@ pub(super) struct Running {
     /// Counts.
     pub(super) folder: Folder,
     /// By connection.
-    pub(super) sessions: BTreeMap<u64, Serving>,
+    pub(super) sessions: BTreeMap<u64, Served>,
     /// Pushes that wait for a flush.
     pub(super) queue: VecDeque<Pushed>,
     /// Pushes that are being flushed.
@@ -68,44 +68,18 @@ pub(super) struct Pushed {
     pub(super) batch: LogBatch,
 }
 
-/// A session with what its driver keeps.
-pub(super) struct Serving {
-    /// The machine.
-    pub(super) session: ServerSession,
-    /// Of the last challenge.
-    pub(super) nonce: Option<[u8; NONCE_BYTES]>,
-    /// What it follows.
-    pub(super) subscription: Option<Subscription>,
-    /// What it wants counted.
-    pub(super) wish: Wish,
+/// A session and its socket.
+pub(super) struct Served {
+    /// The session as the server performs it.
+    pub(super) serving: Serving,
     /// Frames that wait until the session takes pushes.
     pub(super) held: VecDeque<ServerEvent>,
-    /// It takes pushes.
-    pub(super) opened: bool,
 }
 
-impl Serving {
+impl Served {
     /// A new session.
     pub(super) fn new() -> Self {
-        Self {
-            session: ServerSession::new(Catalog::shared()),
-            nonce: None,
-            subscription: None,
-            wish: Wish::default(),
-            held: VecDeque::new(),
-            opened: false,
-        }
-    }
-
-    /// Between the accepted HELLO and the first read of the log nothing else is taken from the socket.
-    pub(super) fn is_opening(&self) -> bool {
-        self.session.principal().is_some() && !self.opened
-    }
-}
-
-impl Default for Serving {
-    fn default() -> Self {
-        Self::new()
+        Self { serving: Serving::new(Catalog::shared()), held: VecDeque::new() }
     }
 }
 

@@ -9,13 +9,14 @@ use toso_server::counted::Wish;
 use toso_server::desk;
 use toso_server::hub::HubNews;
 use toso_server::log_writer::{GROUP_BATCHES_MAX, append_group};
+use toso_server::serving::Step;
 use toso_store::LogBatch;
 use toso_store::faulty::WriteFault;
-use toso_sync::{AppendOutcome, ServerEffect, ServerEvent};
-use toso_wire::{Frame, decode, encode, hello_from_token};
+use toso_sync::{AppendOutcome, HoldFate, HoldOutcome, ServerEffect, ServerEvent};
+use toso_wire::{Frame, Goodbye, GoodbyeCode, decode, encode, hello_from_token};
 
 use super::plan::Planted;
-use super::server::{Pushed, Serving};
+use super::server::{Pushed, Served};
 use super::world::{Event, World};
 
 /// The longest read of the server's log.
@@ -41,7 +42,7 @@ impl World {
         }
         match hello_from_token(token) {
             Ok(hello) => {
-                running.sessions.insert(link, Serving::new());
+                running.sessions.insert(link, Served::new());
                 let at = self.arrival(link, false);
                 self.at(at, Event::Accepted { link });
                 self.serve(link, ServerEvent::Frame(Frame::Hello(hello)));
@@ -59,18 +60,17 @@ impl World {
             Err(error) => return self.fail("frames can be read", error.to_string()),
         };
         let Some(running) = &mut self.server.running else { return };
-        let Some(serving) = running.sessions.get_mut(&link) else { return };
-        serving.held.push_back(event);
+        let Some(served) = running.sessions.get_mut(&link) else { return };
+        served.held.push_back(event);
         self.take_held(link);
     }
 
     /// Frames that came while the session was opening.
     fn take_held(&mut self, link: u64) {
         loop {
-            let serving = self.server.running.as_mut().and_then(|running| running.sessions.get_mut(&link));
-            let Some(event) = serving.filter(|serving| !serving.is_opening()).and_then(|s| s.held.pop_front()) else {
-                return;
-            };
+            let served = self.server.running.as_mut().and_then(|running| running.sessions.get_mut(&link));
+            let ready = served.filter(|served| !served.serving.is_opening());
+            let Some(event) = ready.and_then(|served| served.held.pop_front()) else { return };
             self.serve(link, event);
         }
     }
@@ -88,9 +88,8 @@ impl World {
             let now = self.server_now();
             let concern = Wish::concern(&event);
             let Some(running) = &mut self.server.running else { return };
-            let Some(serving) = running.sessions.get_mut(&link) else { return };
-            serving.opened |= matches!(event, ServerEvent::Opened(_));
-            for effect in serving.session.handle(now, event) {
+            let Some(served) = running.sessions.get_mut(&link) else { return };
+            for effect in served.serving.handle(now, event) {
                 if self.server_may_die() {
                     return;
                 }
@@ -102,69 +101,62 @@ impl World {
         }
     }
 
-    /// As the server's driver does: what the session cares about, told once it is counted.
+    /// What the session cares about, told once it is counted.
     fn want_counted(&mut self, link: u64, target: Sequence, ready: &mut VecDeque<ServerEvent>) {
         let Some(running) = &mut self.server.running else { return };
         let current = running.folder.counted();
-        let Some(serving) = running.sessions.get_mut(&link) else { return };
-        if let Some(told) = serving.wish.raise(target, current) {
-            ready.push_back(ServerEvent::Counted(told));
-        }
+        let Some(served) = running.sessions.get_mut(&link) else { return };
+        ready.extend(served.serving.want_counted(target, current));
     }
 
     fn do_for(&mut self, link: u64, effect: ServerEffect) -> Option<ServerEvent> {
         let (now, life) = (self.server_now(), self.server.life);
         let everyone_may = self.planted(Planted::EveryoneMayAll);
+        let holds_nothing = self.planted(Planted::HoldsNothing);
         let running = self.server.running.as_mut()?;
-        let serving = running.sessions.get_mut(&link)?;
-        match effect {
-            ServerEffect::Authenticate(proof) => {
-                let mut answer = running.desk.authenticate(&proof, &mut serving.nonce, now);
-                if let (Ok(authenticated), true) = (&mut answer, everyone_may) {
-                    authenticated.principal.unit = UnitRef::country(UnitList::L2022);
-                }
-                Some(ServerEvent::Authenticated(answer))
+        let served = running.sessions.get_mut(&link)?;
+        let whole = everyone_may.then(|| effect.clone());
+        let step = match (served.serving.step(&running.desk, &running.hub, now, effect), whole) {
+            // Who is let in as another has no record that says so.
+            (Step::Moved, Some(effect)) => Step::Read(effect),
+            (step, _) => step,
+        };
+        match step {
+            Step::Answer(ServerEvent::Authenticated(Ok(mut authenticated))) if everyone_may => {
+                authenticated.principal.unit = UnitRef::country(UnitList::L2022);
+                Some(ServerEvent::Authenticated(Ok(authenticated)))
             }
-            ServerEffect::Open { ref interests, .. } => {
-                let principal = serving.session.principal()?;
-                let units: Vec<_> = interests.iter().map(|interest| interest.unit).collect();
-                serving.subscription = Some(running.hub.subscribe(principal.device, &units));
+            Step::Answer(event) => Some(event),
+            Step::Nothing | Step::Count(_) => None,
+            Step::Read(effect) => {
                 let wait = self.rng.below(READ_MS_MAX);
                 self.after(wait, Event::Answered { link, life, effect });
                 None
             }
-            ServerEffect::ReadPage { .. }
-            | ServerEffect::ReadElements { .. }
-            | ServerEffect::ReadWanted { .. }
-            | ServerEffect::KeepTold { .. } => {
-                let wait = self.rng.below(READ_MS_MAX);
-                self.after(wait, Event::Answered { link, life, effect });
-                None
+            Step::Append { number, batch, .. } => self.append(link, number, batch),
+            Step::Hold { number, items, .. } if holds_nothing => {
+                let fates = vec![HoldFate::Held; items.len()];
+                let outcome = Ok(HoldOutcome { fates, through: Sequence::ZERO });
+                Some(ServerEvent::Holding { number, outcome })
             }
-            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions(_) => {
-                running.desk.answer(&effect).ok().flatten()
-            }
-            ServerEffect::Append { number, scope, author, items, .. } => {
-                let batch = desk::batch(scope, author, items, now);
-                self.append(link, number, batch)
-            }
-            ServerEffect::Hold { number, scope, author, reason, items } => {
-                Some(running.desk.hold(number, (author, scope), reason, &items, now))
-            }
-            ServerEffect::Send(frame) => {
+            Step::Hold { number, from, reason, items } => Some(running.desk.hold(number, from, reason, &items, now)),
+            Step::Send(frame) => {
                 self.send_down(link, &encode(&frame), frame.name());
                 None
             }
-            ServerEffect::CountRefusal(_) => None,
-            ServerEffect::Close => {
+            Step::Moved => {
+                self.dismiss(link, GoodbyeCode::Shutdown);
+                None
+            }
+            Step::Close => {
                 running.sessions.remove(&link);
                 // What was sent still arrives; the end of the connection after it.
                 let at = self.arrival(link, false);
                 self.at(at + 1, Event::PhoneNotices { link });
                 None
             }
-            other => {
-                self.fail("the driver knows every effect", format!("{other:?}"));
+            _ => {
+                self.fail("the server knows every effect", format!("link {link}"));
                 None
             }
         }
@@ -176,7 +168,7 @@ impl World {
         let waiting: usize = running.queue.iter().chain(&running.flushing).map(|push| push.batch.items.len()).sum();
         let through =
             Sequence(toso_store::ChangeLog::last(&*self.server.disk).0 + (waiting + batch.items.len()) as u64);
-        let early = AppendOutcome { first_new: None, new: 0, through };
+        let early = AppendOutcome { first_new: None, new: 0, through, refused: Vec::new() };
         running.queue.push_back(Pushed { link, number, batch });
         self.flush();
         planted.then_some(ServerEvent::Appended { number, outcome: Ok(early) })
@@ -208,13 +200,13 @@ impl World {
         let Some(running) = &mut self.server.running else { return };
         let pushed = std::mem::take(&mut running.flushing);
         let batches: Vec<LogBatch> = pushed.iter().map(|push| push.batch.clone()).collect();
-        let outcomes = append_group(&*self.server.disk, &batches);
+        let outcomes = append_group(&*self.server.disk, batches);
         let mut grown = false;
         for (push, outcome) in pushed.iter().zip(&outcomes) {
             if let Ok(appended) = outcome
-                && let Some(first) = appended.first_new
+                && let Some(first) = appended.appended.first_new
             {
-                running.hub.grew(push.batch.scope, Sequence(first.0 + appended.new as u64 - 1));
+                running.hub.grew(push.batch.scope, Sequence(first.0 + appended.appended.new as u64 - 1));
                 grown = true;
             }
         }
@@ -240,7 +232,7 @@ impl World {
         self.flush();
     }
 
-    fn plan_fold(&mut self) {
+    pub(super) fn plan_fold(&mut self) {
         let life = self.server.life;
         let Some(running) = &mut self.server.running else { return };
         if !std::mem::replace(&mut running.fold_planned, true) {
@@ -311,18 +303,37 @@ impl World {
         if self.server.life != life {
             return;
         }
-        let serving = self.server.running.as_ref().and_then(|running| running.sessions.get(&link));
-        let Some(subscription) = serving.and_then(|serving| serving.subscription.as_ref()) else { return };
+        let served = self.server.running.as_ref().and_then(|running| running.sessions.get(&link));
+        let Some(subscription) = served.and_then(|served| served.serving.subscription()) else { return };
         let ready = {
             let mut news = std::pin::pin!(subscription.news());
             match news.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(HubNews::Grew(grown)) => grown,
-                _ => Vec::new(),
+                Poll::Ready(ready) => ready,
+                Poll::Pending => return,
             }
         };
-        for (unit, through) in ready {
-            self.serve(link, ServerEvent::Grew { unit, through });
+        match ready {
+            HubNews::Grew(grown) => {
+                for (unit, through) in grown {
+                    self.serve(link, ServerEvent::Grew { unit, through });
+                }
+            }
+            HubNews::Decided => self.serve(link, ServerEvent::Decided),
+            HubNews::Moved => return self.dismiss(link, GoodbyeCode::Shutdown),
+            HubNews::Replaced => return self.dismiss(link, GoodbyeCode::Overload),
+            // Nobody is revoked here.
+            other => return self.fail("sessions hear what there is", format!("link {link}: {other:?}")),
         }
+        // There may be more.
+        self.after(1, Event::News { link, life });
+    }
+
+    /// The driver ends a session for a reason of its own.
+    fn dismiss(&mut self, link: u64, code: GoodbyeCode) {
+        self.send_down(link, &encode(&Frame::Goodbye(Goodbye { code, detail: String::new() })), "GOODBYE");
+        self.drop_serving(link);
+        let at = self.arrival(link, false);
+        self.at(at + 1, Event::PhoneNotices { link });
     }
 
     fn send_down(&mut self, link: u64, bytes: &[u8], name: &str) {
@@ -338,7 +349,7 @@ impl World {
         self.at(at, Event::Down { link, bytes: bytes.to_vec() });
     }
 
-    fn server_may_die(&mut self) -> bool {
+    pub(super) fn server_may_die(&mut self) -> bool {
         // Its boundaries are crossed for all phones, so each crossing is less likely to be the last.
         let dies = self.weather.kill_per_mille > 0 && self.chance(1) && self.chance(150);
         if dies {

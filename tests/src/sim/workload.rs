@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use toso_client::{ReplicaError, TeamDraft};
-use toso_core::chunk::ChangeHash;
+use toso_core::chunk::{ChangeHash, Chunk};
+use toso_core::document::Document;
 use toso_core::edit::{DocEdit, MemberEdit, TeamEdit};
 use toso_core::id::{DocId, DocKind};
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::unit::Scope;
-use toso_store::{ChunkStore as _, StoreError};
+use toso_store::{ChunkStore as _, StoreError, StoredChunk};
 
 use super::model::Saved;
 use super::phone_side::SharedReplica;
@@ -148,8 +149,10 @@ impl World {
         self.count("edits tried");
         // What the author has of every document: which one it is comes out with the save.
         let before = self.phones[number].disk.clone();
+        let moves = self.upheaval.moves;
         let known = |doc: DocId| -> BTreeSet<ChangeHash> {
-            before.chunks(doc).map(|chunks| chunks.iter().map(|chunk| chunk.hash).collect()).unwrap_or_default()
+            let chunks = before.chunks(doc).unwrap_or_default();
+            if moves { in_document(doc, &chunks) } else { chunks.iter().map(|chunk| chunk.hash).collect() }
         };
         let seen = doc.map(known).unwrap_or_default();
         let saved = Saved { seen, ..saved };
@@ -184,8 +187,11 @@ impl World {
             self.phones[number].disk.outbox(self.phones[number].outbox_seen, usize::MAX).unwrap_or_default();
         let Some(last) = entries.last().map(|entry| entry.number) else { return false };
         self.phones[number].outbox_seen = last;
-        // What a comparison put there again is no save.
-        entries.retain(|entry| !self.logged_before_restore.contains(&(entry.doc, entry.hash)));
+        // What a comparison put there again is no save, nor what is handed over again.
+        entries.retain(|entry| {
+            let again = self.logged_before_restore.contains(&(entry.doc, entry.hash));
+            !again && !self.model.has(entry.doc, entry.hash)
+        });
         let Some(entry) = entries.first() else { return false };
         if entries.len() > 1 {
             self.fail("one save is one change", format!("phone {number}: {} entries", entries.len()));
@@ -297,6 +303,18 @@ impl World {
             self.after(at, Event::Dial { phone, life });
         }
     }
+}
+
+/// Those of a document's changes that do not wait for one which is not here.
+fn in_document(doc: DocId, stored: &[StoredChunk]) -> BTreeSet<ChangeHash> {
+    let mut document = Document::new(doc);
+    document.apply(&stored.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect::<Vec<_>>());
+    document
+        .history()
+        .into_iter()
+        .map(|entry| entry.hash)
+        .filter(|hash| stored.iter().any(|s| s.hash == *hash))
+        .collect()
 }
 
 fn plain(scope: Scope, doc: DocId, field: &'static str, value: String) -> Wanted {

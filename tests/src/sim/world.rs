@@ -14,6 +14,7 @@ use super::plan::{Plan, Planted, Weather};
 use super::rng::Rng;
 use super::server::Server;
 use super::trace::Trace;
+use super::upheaval::Upheaval;
 
 /// The true time at which a run begins.
 const BEGIN_MS: u64 = 1_663_545_600_000;
@@ -68,6 +69,8 @@ pub(super) enum Event {
     PhoneStarts { phone: usize, life: u32 },
     /// The server is started.
     ServerStarts,
+    /// Devices move, officers decide, phones are copied.
+    Upheaval,
     /// A phone's disk, or the server's (`None`), has space again.
     SpaceAgain { phone: Option<usize> },
 }
@@ -97,6 +100,8 @@ pub struct World {
     pub(super) phones: Vec<Phone>,
     pub(super) server: Server,
     pub(super) model: Model,
+    /// What of it came into the register; known once everything has healed.
+    pub(super) registered: Model,
     pub(super) trace: Trace,
     pub(super) violation: Option<Violation>,
     /// Past the storm: nothing breaks any more.
@@ -111,6 +116,8 @@ pub struct World {
     pub(super) restored_after_link: Option<u64>,
     /// What the log had before a restore.
     pub(super) logged_before_restore: std::collections::BTreeSet<(toso_core::id::DocId, toso_core::chunk::ChangeHash)>,
+    /// What else may happen to devices.
+    pub(super) upheaval: Upheaval,
     /// How often things happened, for the report.
     pub(super) counts: BTreeMap<&'static str, u64>,
 }
@@ -163,6 +170,7 @@ impl World {
             phones,
             server,
             model: Model::default(),
+            registered: Model::default(),
             trace: Trace::new(plan.print),
             violation: None,
             healing: false,
@@ -171,6 +179,7 @@ impl World {
             in_log: std::collections::BTreeSet::new(),
             restored_after_link: None,
             logged_before_restore: std::collections::BTreeSet::new(),
+            upheaval: Upheaval::of(plan.seed),
             counts: BTreeMap::new(),
         };
         world.begin();
@@ -192,6 +201,10 @@ impl World {
         self.after(100, Event::Edit);
         let first = self.rng.below(self.weather.fault_every_ms);
         self.after(first, Event::Fault);
+        if self.upheaval.happens() {
+            let first = self.rng.between(5_000, 40_000);
+            self.after(first, Event::Upheaval);
+        }
     }
 
     /// Runs storm and healing, and returns what must not have happened.
@@ -244,6 +257,7 @@ impl World {
             Event::News { link, life } => self.on_news(link, life),
             Event::PhoneStarts { phone, life } => self.start_phone(phone, life),
             Event::ServerStarts => self.start_server(),
+            Event::Upheaval => self.turn_upside_down(),
             Event::SpaceAgain { phone: Some(phone) } => self.phones[phone].disk.set_full(false),
             Event::SpaceAgain { phone: None } => self.server.disk.set_full(false),
         }

@@ -4,15 +4,18 @@
 //! The marks live beside the documents, since a record that is held is one the device has to forget: the volunteer must
 //! still be able to read what waits, and how it ended.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
-use toso_core::id::{DocId, DocKind};
+use toso_core::id::{ChangeHash, DocId, DocKind, Epoch};
 use toso_core::record::Record;
 use toso_core::unit::Scope;
-use toso_store::{HeldChunk, StoreError, Transaction};
+use toso_store::{HeldChunk, HeldCopy, StoreError, StoredChunk, Transaction};
 use toso_sync::OutboxItem;
 use toso_wire::limits::DETAIL_BYTES_MAX;
 use toso_wire::{NackCode, Reviewed};
 
+use super::receipts::{read_setting, setting};
 use super::reconciling::author_of;
 use super::view::{Held, HeldState};
 use super::{Replica, ReplicaEvent, kind_word};
@@ -20,6 +23,14 @@ use super::{Replica, ReplicaEvent, kind_word};
 /// The longest label, in bytes: a long name. With detail and note (300 each) a mark stays below what a store keeps of one
 /// (1,024).
 const LABEL_BYTES_MAX: usize = 200;
+
+/// The last decisions of officers that were kept: epoch and number.
+const SETTING_HEARD_DECISIONS: &str = "heard-decisions";
+/// Change bytes of one transaction that hands over again: a sixteenth of what a store takes at once.
+const HANDED_OVER_BYTES: usize = 256 * 1024;
+
+/// Marks to set.
+type Marks = Vec<(DocId, ChangeHash, Option<Vec<u8>>)>;
 
 /// What is kept with a mark.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,6 +54,10 @@ impl Why {
             state: HeldState::Refused,
             note: String::new(),
         }
+    }
+
+    fn of(mark: &HeldChunk) -> Self {
+        rmp_serde::from_slice(&mark.why).unwrap_or_else(|_| Self::unreadable())
     }
 
     fn encode(&self) -> Option<Vec<u8>> {
@@ -71,7 +86,7 @@ impl Replica {
     }
 
     fn held_of(&self, mark: &HeldChunk) -> Held {
-        let why: Why = rmp_serde::from_slice(&mark.why).unwrap_or_else(|_| Why::unreadable());
+        let why = Why::of(mark);
         Held {
             doc: mark.doc,
             hash: mark.hash,
@@ -86,6 +101,78 @@ impl Replica {
         }
     }
 
+    /// The marks, with "accepted" on them, of what has turned out to be in the register.
+    pub(super) fn accepted_marks(
+        &self,
+        is_registered: impl Fn(DocId, ChangeHash) -> Result<bool, StoreError>,
+    ) -> Result<Marks, StoreError> {
+        let mut marks = Marks::new();
+        for mark in self.store.held()? {
+            let mut why = Why::of(&mark);
+            if why.state != HeldState::Accepted && is_registered(mark.doc, mark.hash)? {
+                why.state = HeldState::Accepted;
+                marks.push((mark.doc, mark.hash, why.encode()));
+            }
+        }
+        Ok(marks)
+    }
+
+    /// The last decisions that were kept under an epoch; `None` when none are waited for.
+    pub(super) fn heard(&self, epoch: Option<Epoch>) -> Result<Option<u64>, StoreError> {
+        let waits = self.held()?.iter().any(|held| matches!(held.state, HeldState::Waiting | HeldState::Returned));
+        if !waits {
+            return Ok(None);
+        }
+        let heard: Option<(Option<Epoch>, u64)> = read_setting(self.store.as_ref(), SETTING_HEARD_DECISIONS)?;
+        Ok(Some(heard.filter(|(of, _)| *of == epoch).map_or(0, |(_, number)| number)))
+    }
+
+    /// Puts what was handed over for review into the outbox again: this server may have lost it. What it has, it knows by
+    /// its hash. What was accepted goes too, since the register may have lost it and no other device may have it.
+    pub(super) fn hand_over_again(&self) -> Result<(), StoreError> {
+        let waiting: HashSet<_> =
+            self.store.outbox(0, usize::MAX)?.into_iter().map(|entry| (entry.doc, entry.hash)).collect();
+        let mut transaction = Transaction::default();
+        let mut bytes = 0;
+        for mark in self.store.held()? {
+            let handed_over = Why::of(&mark).state != HeldState::Refused;
+            if !handed_over || waiting.contains(&(mark.doc, mark.hash)) {
+                continue;
+            }
+            let Some(HeldCopy { scope, bytes: change }) = self.store.held_copy(mark.doc, &mark.hash)? else { continue };
+            bytes += change.len();
+            transaction.outbox_add.push(mark.hash);
+            transaction.chunks.push(StoredChunk { scope, doc: mark.doc, hash: mark.hash, bytes: change });
+            if bytes >= HANDED_OVER_BYTES {
+                self.take_back(std::mem::take(&mut transaction))?;
+                bytes = 0;
+            }
+        }
+        if transaction.chunks.is_empty() { Ok(()) } else { self.take_back(transaction) }
+    }
+
+    /// Stores changes that are to be handed over again; their documents go once that is done, as when they were left.
+    fn take_back(&self, mut transaction: Transaction) -> Result<(), StoreError> {
+        let docs: Vec<DocId> = transaction.chunks.iter().map(|chunk| chunk.doc).collect();
+        self.leave_again(&mut transaction)?;
+        let mut documents = self.documents.lock();
+        self.store.commit(transaction)?;
+        for doc in &docs {
+            documents.pop(doc);
+        }
+        drop(documents);
+        self.chunks_changed();
+        self.announce(ReplicaEvent::Documents(docs));
+        Ok(())
+    }
+
+    /// Whoever is shut out keeps what officers decide, and no records.
+    pub(super) fn drop_held_copies(&self) -> Result<(), StoreError> {
+        let marks = self.store.held()?.into_iter();
+        let held_copies = marks.map(|mark| (mark.doc, mark.hash, None)).collect();
+        self.store.commit(Transaction { held_copies, ..Transaction::default() })
+    }
+
     /// Takes refused and held entries out of the outbox and marks them. The words that help to recognise a record are
     /// taken now, before it may have to go.
     pub(super) fn commit_refused(&self, refused: Vec<(OutboxItem, NackCode, String)>) -> Result<(), StoreError> {
@@ -96,20 +183,40 @@ impl Replica {
             return Ok(());
         }
         let mut transaction = Transaction::default();
+        let known: HashMap<_, _> =
+            self.store.held()?.iter().map(|mark| ((mark.doc, mark.hash), Why::of(mark))).collect();
         for (item, code, detail) in refused {
             transaction.outbox_remove.push(item.number);
             // Another's change, returned to a server that had lost it: its author will bring it, nothing is held here.
             if author_of(&item).is_some_and(|author| author != self.device.id()) {
                 continue;
             }
-            let why = Why {
+            let commune = self.store.scope_of(item.doc)?;
+            let is_held = code == NackCode::Held;
+            if is_held {
+                // A decision about it may have come before its mark was here.
+                transaction.settings.push((SETTING_HEARD_DECISIONS.to_owned(), None));
+            }
+            let mut why = Why {
                 code: nack_word(code).to_owned(),
                 detail: shortened(detail, DETAIL_BYTES_MAX),
-                commune: self.store.scope_of(item.doc)?,
+                commune,
                 label: shortened(self.label(item.doc), LABEL_BYTES_MAX),
-                state: if code == NackCode::Held { HeldState::Waiting } else { HeldState::Refused },
+                state: if is_held { HeldState::Waiting } else { HeldState::Refused },
                 note: String::new(),
             };
+            if let Some(known) = known.get(&(item.doc, item.hash)).filter(|_| is_held) {
+                // Handed over again: alone, the change may not tell any more what its record is called. What an officer has
+                // returned is so until the next decision.
+                why.label.clone_from(&known.label);
+                if known.state == HeldState::Returned {
+                    (why.state, why.note) = (known.state, known.note.clone());
+                }
+            }
+            if let Some(scope) = commune.filter(|_| is_held) {
+                let copy = HeldCopy { scope, bytes: item.change };
+                transaction.held_copies.push((item.doc, item.hash, Some(copy)));
+            }
             transaction.held.push((item.doc, item.hash, why.encode()));
         }
         self.store.commit(transaction)?;
@@ -119,8 +226,9 @@ impl Replica {
     }
 
     /// Keeps what officers decided. What the device no longer lists is of no interest to it.
-    pub(super) fn keep_decisions(&self, reviewed: &Reviewed) -> Result<(), StoreError> {
-        let mut transaction = Transaction::default();
+    pub(super) fn keep_decisions(&self, reviewed: &Reviewed, epoch: Option<Epoch>) -> Result<(), StoreError> {
+        let heard = setting(SETTING_HEARD_DECISIONS, &(epoch, reviewed.number));
+        let mut transaction = Transaction { settings: vec![heard], ..Transaction::default() };
         for mark in self.store.held()? {
             let decision = reviewed.decisions.iter().rfind(|made| made.doc == mark.doc && made.hash == mark.hash);
             let Some((decision, mut why)) = decision.zip(rmp_serde::from_slice::<Why>(&mark.why).ok()) else {
@@ -130,8 +238,9 @@ impl Replica {
             why.note = shortened(decision.note.clone(), DETAIL_BYTES_MAX);
             transaction.held.push((mark.doc, mark.hash, why.encode()));
         }
-        if !transaction.held.is_empty() {
-            self.store.commit(transaction)?;
+        let decided = !transaction.held.is_empty();
+        self.store.commit(transaction)?;
+        if decided {
             self.chunks_changed();
             self.announce(ReplicaEvent::Held);
         }

@@ -44,6 +44,8 @@ impl Replica {
             Credential { unit: moved.unit, role: moved.role.clone(), token: moved.token.clone(), ..credential };
         let mut leaving: Leaving = read_setting(self.store.as_ref(), SETTING_LEAVING)?.unwrap_or_default();
         leaving.units.retain(|unit| *unit != moved.unit && *unit != left);
+        // Moved back while something of it was still unsent: it is the device's own again, and must not go after all.
+        leaving.scopes.retain(|scope| *scope != moved.unit && !self.catalog.covers(moved.unit, *scope));
         let mut transaction = Transaction::default();
         if left != moved.unit {
             leaving.units.insert(0, left);
@@ -69,6 +71,22 @@ impl Replica {
         leaving.scopes.sort_unstable();
         leaving.scopes.dedup();
         self.forget_as(leaving)
+    }
+
+    /// Adds the rule by which chunks of a transaction that lie outside the device's unit are forgotten again.
+    pub(super) fn leave_again(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
+        let Ok(own) = self.credential().map(|credential| credential.unit) else { return Ok(()) };
+        let scopes = transaction.chunks.iter().map(|chunk| chunk.scope);
+        let outside = scopes.filter(|scope| own != *scope && !self.catalog.covers(own, *scope));
+        let mut leaving: Leaving = read_setting(self.store.as_ref(), SETTING_LEAVING)?.unwrap_or_default();
+        leaving.scopes.extend(outside);
+        leaving.scopes.sort_unstable();
+        leaving.scopes.dedup();
+        leaving.scopes.truncate(LEFT_SCOPES_MAX);
+        if !leaving.scopes.is_empty() {
+            transaction.settings.push(setting(SETTING_LEAVING, &leaving));
+        }
+        Ok(())
     }
 
     /// Looks again at what is to be forgotten.
@@ -109,6 +127,9 @@ impl Replica {
         })?;
         for doc in &remove {
             documents.pop(doc);
+        }
+        if !remove.is_empty() {
+            self.renew_actor();
         }
         drop(documents);
         self.chunks_changed();

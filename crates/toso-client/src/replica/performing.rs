@@ -43,7 +43,8 @@ impl Replica {
             ClientEffect::CommitRefused { refused } => self.commit_refused(refused)?,
             ClientEffect::KeepReceipt(receipt) => self.keep_receipt(&receipt)?,
             ClientEffect::Move(moved) => self.move_to(&moved)?,
-            ClientEffect::KeepDecisions(reviewed) => self.keep_decisions(&reviewed)?,
+            ClientEffect::KeepDecisions { reviewed, epoch } => self.keep_decisions(&reviewed, epoch)?,
+            ClientEffect::DropHeldCopies => self.drop_held_copies()?,
             ClientEffect::Purge(purge) => {
                 self.forget(&purge.docs)?;
                 self.leave_scopes(&purge.scopes)?;

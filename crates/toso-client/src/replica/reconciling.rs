@@ -70,29 +70,35 @@ impl Replica {
         let store = self.store.as_ref();
         let mut transaction =
             Transaction { cursors: vec![(unit, as_of)], receipts_reset: Some(acknowledged), ..Transaction::default() };
+        let lacking_there: HashSet<_> = lacking.iter().copied().collect();
+        // What was held and has come into the register since is accepted; the volunteer has yet to read so.
+        transaction.held = self.accepted_marks(|doc, hash| {
+            let within = store.scope_of(doc)?.is_some_and(|scope| scope == unit || self.catalog.covers(unit, scope));
+            Ok(within && !lacking_there.contains(&(doc, hash)) && store.contains(doc, &hash)?)
+        })?;
         if let Some(epoch) = epoch {
             let mut memory = SessionMemory::load(store)?;
             if memory.epoch != Some(epoch) {
+                // Before the epoch is kept, so that a phone killed in between does it again.
+                self.hand_over_again()?;
                 memory.epoch = Some(epoch);
                 transaction.settings.push(memory.setting());
             }
         }
-        let lacking_there: HashSet<_> = lacking.iter().copied().collect();
-        let marked = store.held()?;
-        // What was held and has come into the register since is held no more.
-        for held in &marked {
-            if store.contains(held.doc, &held.hash)? && !lacking_there.contains(&(held.doc, held.hash)) {
-                transaction.held.push((held.doc, held.hash, None));
-            }
-        }
-        let mut waiting: HashSet<_> = marked.iter().map(|held| (held.doc, held.hash)).collect();
+        // A change that an officer accepted, and this server lost again, goes like any other.
+        let held = self.held()?.into_iter().filter(|held| held.state != HeldState::Accepted);
+        let mut waiting: HashSet<_> = held.map(|held| (held.doc, held.hash)).collect();
         waiting.extend(store.outbox(0, usize::MAX)?.into_iter().map(|entry| (entry.doc, entry.hash)));
         waiting.extend(self.undelivered()?);
         let again = lacking.iter().filter(|chunk| !waiting.contains(chunk));
         transaction.outbox_add = again.map(|(_, hash)| *hash).collect();
+        let decided = !transaction.held.is_empty();
         store.commit(transaction)?;
         self.chunks_changed();
         self.announce(ReplicaEvent::Receipts);
+        if decided {
+            self.announce(ReplicaEvent::Held);
+        }
         Ok(())
     }
 

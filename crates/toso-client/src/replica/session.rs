@@ -1,5 +1,7 @@
 //! What a sync session reads from the replica and commits into it. Every commit is one transaction.
 
+use std::collections::HashSet;
+
 use toso_core::chunk::Chunk;
 use toso_core::document::Document;
 use toso_core::id::{DocId, Epoch, Sequence};
@@ -30,6 +32,7 @@ impl Replica {
             epoch: memory.epoch,
             interests: vec![Interest { unit: credential.unit, cursor, digest }],
             live,
+            heard: self.heard(memory.epoch)?,
             first,
         })
     }
@@ -100,7 +103,7 @@ impl Replica {
         self.store_page(delta, cursors)
     }
 
-    /// Stores what came. What had been refused or held and is in the register all the same is held no more.
+    /// Stores what came. What had been refused or held and is in the register all the same is accepted.
     pub(super) fn store_page(&self, delta: Delta, cursors: Vec<(UnitRef, Sequence)>) -> Result<(), StoreError> {
         let mut transaction = Transaction { cursors, ..Transaction::default() };
         let mut changed: Vec<DocId> = Vec::new();
@@ -114,10 +117,8 @@ impl Replica {
         changed.sort_unstable();
         changed.dedup();
         if !changed.is_empty() {
-            let held = self.store.held()?.into_iter();
             let came = |doc: DocId, hash| transaction.chunks.iter().any(|chunk| chunk.doc == doc && chunk.hash == hash);
-            transaction.held =
-                held.filter(|held| came(held.doc, held.hash)).map(|held| (held.doc, held.hash, None)).collect();
+            transaction.held = self.accepted_marks(|doc, hash| Ok(came(doc, hash)))?;
         }
         // Locked over the commit, so that no edit is made on a copy that lacks what the store already has.
         let mut documents = self.documents.lock();
@@ -135,13 +136,20 @@ impl Replica {
 
     pub(super) fn commit_ack(&self, accepted: &[OutboxItem], through: Sequence) -> Result<(), StoreError> {
         self.delivered(accepted, through)?;
+        let of_ack: HashSet<_> = accepted.iter().map(|item| (item.doc, item.hash)).collect();
+        let held = self.accepted_marks(|doc, hash| Ok(of_ack.contains(&(doc, hash))))?;
+        let decided = !held.is_empty();
         self.store.commit(Transaction {
+            held,
             outbox_remove: accepted.iter().map(|item| item.number).collect(),
             receipts: accepted.iter().map(|item| (item.doc, item.hash, through)).collect(),
             ..Transaction::default()
         })?;
         self.chunks_changed();
         self.announce(ReplicaEvent::Receipts);
+        if decided {
+            self.announce(ReplicaEvent::Held);
+        }
         self.forget_what_was_left()
     }
 

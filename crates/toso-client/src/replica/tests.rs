@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use toso_core::chunk::ChangeHash;
+use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash, Chunk};
+use toso_core::document::DOCUMENT_CHANGES_MAX;
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{DocId, Sequence, ServerId};
+use toso_core::id::{DocId, Epoch, Sequence, ServerId};
 use toso_core::text::PlaceName;
 use toso_core::unit::Scope;
 use toso_store::memory::MemoryChunkStore;
@@ -84,7 +85,7 @@ fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
         accepted: false,
         note: "ghi lại cho xã mới ".repeat(15),
     };
-    replica.keep_decisions(&Reviewed { number: 1, decisions: vec![decision(501), decision(502)] }).unwrap();
+    replica.keep_decisions(&Reviewed { number: 1, decisions: vec![decision(501), decision(502)] }, None).unwrap();
     let held = replica.held().unwrap();
     assert_eq!(held.len(), 501, "a decision about what is not listed adds nothing");
     let returned: Vec<_> = held.iter().filter(|held| held.state == HeldState::Returned).collect();
@@ -92,6 +93,118 @@ fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
     assert!(returned[0].note.starts_with("ghi lại") && returned[0].note.len() <= DETAIL_BYTES_MAX);
     assert_eq!(replica.dismiss_held().unwrap(), 1);
     assert_eq!(replica.held().unwrap().len(), 500);
+}
+
+#[test]
+fn a_record_takes_its_last_change_and_no_more() {
+    let (store, replica) = replica();
+    let team = replica.add_team(draft("Thôn 1")).unwrap();
+    // What cannot be read counts like any other, since it is kept like any other.
+    let filler = |number: u64| StoredChunk {
+        scope: commune(),
+        doc: team,
+        hash: ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes()),
+        bytes: vec![0],
+    };
+    let chunks = (2..DOCUMENT_CHANGES_MAX).map(filler).collect();
+    store.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
+    let households = |number| [DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)))];
+    assert!(replica.edit(team, &households(1)).unwrap());
+    let before = (store.outbox_len().unwrap(), store.chunks(team).unwrap().len() as u64);
+    assert_eq!(before.1, DOCUMENT_CHANGES_MAX);
+    let refused = replica.edit(team, &households(2)).unwrap_err();
+    assert!(matches!(refused, ReplicaError::DocumentFull { id, .. } if id == team), "{refused}");
+    assert!(refused.to_string().starts_with("nothing was saved: the record is full"), "{refused}");
+    assert_eq!((store.outbox_len().unwrap(), store.chunks(team).unwrap().len() as u64), before);
+    assert_eq!(replica.team(team).unwrap().record.households_covered, Some(1), "and the copy in memory is as it was");
+    assert!(!replica.edit(team, &households(1)).unwrap(), "what changes nothing is no change");
+    replica.add_team(draft("Thôn 2")).unwrap();
+}
+
+#[test]
+fn what_was_held_can_be_handed_over_again_until_its_mark_is_dismissed() {
+    let (store, replica) = replica();
+    // More bytes than one transaction that hands over again has.
+    let item = |number: usize| {
+        let doc = DocId::member(commune(), numbered(number));
+        OutboxItem { number: number as u64, doc, hash: ChangeHash([3; 32]), change: vec![0; CHANGE_BYTES_MAX] }
+    };
+    let items: Vec<_> = (1..=10).map(item).collect();
+    let chunks = items.iter().map(|item| StoredChunk {
+        scope: commune(),
+        doc: item.doc,
+        hash: item.hash,
+        bytes: item.change.clone(),
+    });
+    store.commit(Transaction { chunks: chunks.collect(), ..Transaction::default() }).unwrap();
+    let held = items.iter().map(|item| (item.clone(), NackCode::Held, "chờ duyệt".to_owned()));
+    replica.commit_refused(held.collect()).unwrap();
+    let remove_documents = items.iter().map(|item| item.doc).collect();
+    store.commit(Transaction { remove_documents, ..Transaction::default() }).unwrap();
+
+    replica.hand_over_again().unwrap();
+    replica.hand_over_again().unwrap();
+    let again = store.outbox(0, usize::MAX).unwrap();
+    assert_eq!(again.len(), items.len(), "each once");
+    assert!(items.iter().all(|item| store.chunk(item.doc, &item.hash).unwrap() == item.change));
+    let numbered = |position: usize| OutboxItem { number: again[position].number, ..items[position].clone() };
+    // The server holds two of them, of which one was returned, and finds the third in its register.
+    let returned =
+        Decision { doc: items[1].doc, hash: items[1].hash, accepted: false, note: "thiếu ngày sinh".to_owned() };
+    replica.keep_decisions(&Reviewed { number: 1, decisions: vec![returned] }, None).unwrap();
+    let held = [0, 1].map(|position| (numbered(position), NackCode::Held, "chờ duyệt".to_owned()));
+    replica.commit_refused(held.into()).unwrap();
+    replica.commit_ack(&[numbered(2)], Sequence(5)).unwrap();
+    let states: Vec<_> = replica.held().unwrap().into_iter().map(|held| held.state).collect();
+    assert_eq!(states[..4], [HeldState::Waiting, HeldState::Returned, HeldState::Accepted, HeldState::Waiting]);
+    assert_eq!(replica.held().unwrap()[1].note, "thiếu ngày sinh");
+    assert_eq!(replica.dismiss_held().unwrap(), 2);
+    let kept = items.iter().map(|item| store.held_copy(item.doc, &item.hash).unwrap().is_some());
+    assert_eq!(kept.filter(|kept| *kept).count(), items.len() - 2);
+    replica.drop_held_copies().unwrap();
+    assert!(items.iter().all(|item| store.held_copy(item.doc, &item.hash).unwrap().is_none()));
+    assert_eq!(replica.held().unwrap().len(), items.len() - 2, "what became of them is still told");
+}
+
+#[test]
+fn a_device_says_what_it_has_heard_in_this_epoch_while_it_waits() {
+    let (_store, replica) = replica();
+    let item = OutboxItem {
+        number: 1,
+        doc: DocId::member(commune(), numbered(1)),
+        hash: ChangeHash([3; 32]),
+        change: Vec::new(),
+    };
+    assert_eq!(replica.heard(None).unwrap(), None, "it waits for nothing");
+    replica.commit_refused(vec![(item.clone(), NackCode::Held, String::new())]).unwrap();
+    assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(0));
+    replica.keep_decisions(&Reviewed { number: 7, decisions: Vec::new() }, Some(Epoch(1))).unwrap();
+    assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(7));
+    assert_eq!(replica.heard(Some(Epoch(2))).unwrap(), Some(0), "numbers of another history mean nothing");
+    replica.commit_refused(vec![(item.clone(), NackCode::Held, String::new())]).unwrap();
+    assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(0), "it may have been decided before it was marked");
+    let accepted = Decision { doc: item.doc, hash: item.hash, accepted: true, note: String::new() };
+    replica.keep_decisions(&Reviewed { number: 8, decisions: vec![accepted] }, Some(Epoch(1))).unwrap();
+    assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), None);
+}
+
+/// A volunteer is moved away and back, and records anew what was held meanwhile: the two must not share an actor and a
+/// sequence number, or the register takes only one of them.
+#[test]
+fn a_document_made_again_after_it_was_forgotten_has_another_actor() {
+    let (store, replica) = replica();
+    let made = || {
+        let team = replica.add_team(draft("Thôn 1")).unwrap();
+        let batch = replica.outbox_batch(0, PUSH_BYTES_MAX).unwrap().unwrap();
+        replica.commit_ack(&batch.items, Sequence(1)).unwrap();
+        Chunk::parse(&store.chunks(team).unwrap()[0].bytes).unwrap()
+    };
+    let first = made();
+    replica.leave_scopes(&[commune()]).unwrap();
+    assert_eq!(store.documents_len().unwrap(), 0);
+    let second = made();
+    assert_eq!(first.actor().device(), second.actor().device());
+    assert_ne!(first.actor(), second.actor());
 }
 
 #[test]

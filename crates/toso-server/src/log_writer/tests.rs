@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use toso_catalog::Catalog;
 use toso_core::chunk::ChangeHash;
+use toso_core::document::{DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX};
 use toso_core::id::{DeviceId, DocId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
@@ -60,6 +61,9 @@ impl ChangeLog for SlowLog {
     fn document(&self, doc: DocId) -> Result<Vec<toso_store::LogEntry>, StoreError> {
         self.inner.document(doc)
     }
+    fn document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError> {
+        self.inner.document_size(scope, doc)
+    }
     fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {
         self.inner.documents(scope)
     }
@@ -108,13 +112,13 @@ async fn a_rush_shares_its_flushes_and_everybody_is_answered() {
     let mut sequences = Vec::new();
     for push in pushes {
         let appended = push.await.unwrap().unwrap();
-        assert_eq!(appended.new, 1);
-        sequences.push(appended.through.0);
+        assert_eq!(appended.appended.new, 1);
+        sequences.push(appended.appended.through.0);
     }
     sequences.sort_unstable();
     assert_eq!(sequences, (1..=100).collect::<Vec<_>>());
     assert!(log.appends.load(Ordering::SeqCst) < 20, "{} flushes for 100 pushes", log.appends.load(Ordering::SeqCst));
-    let again = writer.append(batch(7, 0)).await.unwrap();
+    let again = writer.append(batch(7, 0)).await.unwrap().appended;
     assert_eq!((again.first_new, again.new), (None, 0), "a repetition is acknowledged and changes nothing");
     writer.stop().await;
     thread.join().unwrap();
@@ -187,4 +191,56 @@ async fn a_group_has_at_most_its_limit() {
     thread.join().unwrap();
     assert!(*log.largest_group.lock() <= GROUP_BATCHES_MAX);
     assert!(log.appends.load(Ordering::SeqCst) >= 2);
+}
+
+/// A document takes what reaches its limit and nothing after it, also within one group; what the log has is told so, and
+/// the rest of the batch goes in.
+#[test]
+fn a_full_document_takes_no_more_and_everything_else_of_the_batch_goes_in() {
+    let log = MemoryChangeLog::new();
+    let scope = UnitRef::new(UnitList::L2022, "00001").expect("a code");
+    let (full, other) = (DocId::commune(scope), DocId::hamlet_team(scope, "thôn 1", 0));
+    let item = |doc, number: u64| {
+        let hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
+        LogItem { doc, hash, bytes: vec![1] }
+    };
+    let of = |items| LogBatch { scope, author: DeviceId([1; 8]), received_at: TimestampMs(1), items };
+    for first in (0..DOCUMENT_CHANGES_MAX - 1).step_by(1_000) {
+        let numbers = first..(first + 1_000).min(DOCUMENT_CHANGES_MAX - 1);
+        log.append(&[of(numbers.map(|number| item(full, number)).collect())]).unwrap();
+    }
+    let (known, last, past) = (3, DOCUMENT_CHANGES_MAX, DOCUMENT_CHANGES_MAX + 1);
+    let group = vec![
+        of(vec![item(full, known), item(full, last)]),
+        of(vec![item(full, past), item(other, 1), item(full, last), item(full, known)]),
+        of(vec![item(full, past)]),
+    ];
+    let outcomes: Vec<Accepted> = append_group(&log, group).into_iter().map(Result::unwrap).collect();
+    let told: Vec<_> = outcomes.iter().map(|outcome| (outcome.appended.new, outcome.refused.as_slice())).collect();
+    assert_eq!(told, [(1, &[][..]), (1, &[0][..]), (0, &[0][..])]);
+    assert_eq!(log.document_size(scope, full).unwrap().changes, DOCUMENT_CHANGES_MAX);
+    assert!(log.contains(other, &item(other, 1).hash).unwrap());
+    assert!(
+        log.contains(full, &item(full, last).hash).unwrap() && !log.contains(full, &item(full, past).hash).unwrap()
+    );
+}
+
+/// The change that reaches the limit of bytes still goes in.
+#[test]
+fn a_document_is_full_by_its_bytes_too() {
+    let log = MemoryChangeLog::new();
+    let scope = UnitRef::new(UnitList::L2022, "00001").expect("a code");
+    let large = usize::try_from(DOCUMENT_BYTES_MAX / 64).unwrap();
+    let of = |number: u8, bytes| LogBatch {
+        items: vec![LogItem { doc: DocId::commune(scope), hash: ChangeHash([number; 32]), bytes: vec![1; bytes] }],
+        ..batch(1, 0)
+    };
+    let append = |number, bytes| append_group(&log, vec![of(number, bytes)]).remove(0).unwrap().refused;
+    for number in 1..64 {
+        assert!(append(number, large).is_empty());
+    }
+    assert!(append(64, large - 1).is_empty(), "one byte is left");
+    assert!(append(65, large).is_empty(), "so one more goes in");
+    assert_eq!(append(66, 1), [0], "and nothing after it");
+    assert_eq!(append(65, large), [] as [usize; 0], "what is there is acknowledged");
 }

@@ -108,10 +108,13 @@ pub(super) async fn accept(
     let item = checked(&shared, &record, deciding.change.clone())?;
     // The time of acceptance is the time at which the register got it: a report as of yesterday stays as it was.
     let batch = desk::batch(record.scope, record.device, vec![item], now());
-    shared.writer.append(batch).await.map_err(|_| {
+    let accepted = shared.writer.append(batch).await.map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The server cannot store now")
             .detail("nothing was decided; try again later")
     })?;
+    if !accepted.refused.is_empty() {
+        return Err(conflict("the record is full and takes no further change; return it".to_owned()));
+    }
     blocking(&shared, move |_| deciding.accept(caller.device, now())).await??;
     shared.metrics.review_accepted.inc();
     tracing::info!(number, device = %record.device, "a held change was accepted");

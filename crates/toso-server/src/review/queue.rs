@@ -286,10 +286,11 @@ impl ReviewQueue {
         self.state.read().open
     }
 
-    /// Decisions that a device has not confirmed, oldest first, as one REVIEWED.
-    pub fn untold(&self, device: DeviceId) -> Option<Reviewed> {
+    /// Decisions after the one that a device says it has kept, or else after those that it has confirmed, oldest first, as
+    /// one REVIEWED.
+    pub fn untold(&self, device: DeviceId, kept: Option<u64>) -> Option<Reviewed> {
         let state = self.state.read();
-        let told = state.told.get(&device).copied().unwrap_or_default();
+        let told = kept.or_else(|| state.told.get(&device).copied()).unwrap_or_default();
         let news = state.decided.range((device, told.saturating_add(1))..=(device, u64::MAX)).take(DECISIONS_MAX);
         let (mut last, mut decisions) = (0, Vec::new());
         for ((_, decision), number) in news {
@@ -331,7 +332,9 @@ impl State {
     /// Adds or replaces an item.
     fn put(&mut self, number: u64, record: Arc<ReviewRecord>) {
         let kept = |record: &ReviewRecord| record.status != ReviewStatus::Accepted;
+        let of_doc = self.by_doc.entry(record.doc).or_default();
         if let Some(old) = self.items.get(&number).cloned() {
+            of_doc.retain(|other| *other != number);
             self.decided.remove(&(old.device, old.decision));
             self.open -= usize::from(old.status == ReviewStatus::Open);
             if kept(&old) {
@@ -341,8 +344,6 @@ impl State {
         } else {
             self.by_chunk.insert((record.doc, record.hash), number);
         }
-        let of_doc = self.by_doc.entry(record.doc).or_default();
-        of_doc.retain(|other| *other != number);
         if kept(&record) {
             of_doc.push(number);
             self.kept.add(record.bytes);

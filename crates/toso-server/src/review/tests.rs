@@ -6,7 +6,7 @@ use toso_core::id::{ChangeHash, DeviceId, DocId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{ChangeLog as _, LogBatch, LogItem};
+use toso_store::{ChangeLog as _, Durability, LogBatch, LogItem, Record, RecordChange, RecordStore, StoreError};
 use toso_sync::{AppendItem, HoldFate, HoldOutcome, HoldReason};
 
 use super::*;
@@ -52,6 +52,21 @@ fn a_change_is_held_once_however_often_it_comes_also_after_a_restart() {
 }
 
 #[test]
+fn a_device_that_has_kept_less_than_it_confirmed_is_told_again() {
+    let store = Arc::new(MemoryChangeLog::new());
+    let queue = queue(&store);
+    hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10)]);
+    queue.give_back(&*store, 1, None, "thử".to_owned(), NOW).unwrap();
+    queue.give_back(&*store, 2, None, "thử".to_owned(), NOW).unwrap();
+    let last = queue.untold(DEVICE, None).unwrap().number;
+    queue.keep_told(DEVICE, last).unwrap();
+    assert_eq!(queue.untold(DEVICE, None), None);
+    assert_eq!(queue.untold(DEVICE, Some(last)), None);
+    assert_eq!(queue.untold(DEVICE, Some(last - 1)).unwrap().decisions.len(), 1);
+    assert_eq!(queue.untold(DEVICE, Some(0)).unwrap().decisions.len(), 2);
+}
+
+#[test]
 fn what_the_register_has_is_acknowledged_and_not_held() {
     let store = Arc::new(MemoryChangeLog::new());
     let known = item(1, 10);
@@ -94,6 +109,63 @@ fn a_device_may_have_so_many_bytes_held_and_no_more() {
     assert_eq!(hold(&queue, &store, DEVICE, &[item(99_999, 1)]).fates, fates(0, 1), "one byte past the limit");
 }
 
+/// Keeps nothing: the totals are counted in memory, and 512 MiB of changes are too much for a test.
+struct Forgetful;
+
+impl RecordStore for Forgetful {
+    fn record(&self, _: &str, _: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+    fn records(&self, _: &str, _: &[u8]) -> Result<Vec<Record>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn tables(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn records_after(&self, _: &str, _: Option<&[u8]>, _: usize) -> Result<Vec<Record>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn write(&self, _: &[RecordChange], _: Durability) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Fills a queue with items of one size, a device's share at a time, and gives it and the number of the next item.
+fn filled(items: usize, bytes: usize) -> (ReviewQueue, MemoryChangeLog, usize) {
+    let (queue, log) = (ReviewQueue::load(Arc::new(Forgetful)).unwrap(), MemoryChangeLog::new());
+    let share = HELD_PER_DEVICE_MAX.min(HELD_BYTES_PER_DEVICE_MAX / bytes);
+    for (device, part) in (0..items).collect::<Vec<_>>().chunks(share).enumerate() {
+        let mut id = [0; 8];
+        id.copy_from_slice(&device.to_be_bytes());
+        for push in part.chunks(100) {
+            let items: Vec<_> = push.iter().map(|number| item(*number, bytes)).collect();
+            assert_eq!(hold(&queue, &log, DeviceId(id), &items).fates, fates(items.len(), 0));
+        }
+    }
+    (queue, log, items)
+}
+
+#[test]
+fn the_queue_has_so_many_items_of_all_devices_and_no_more() {
+    let (queue, log, next) = filled(HELD_MAX, 1);
+    let stranger = DeviceId([0xff; 8]);
+    assert_eq!(hold(&queue, &log, stranger, &[item(next, 1)]).fates, fates(0, 1), "one past");
+    assert_eq!(hold(&queue, &log, stranger, &[item(7, 1)]).fates, fates(1, 0), "what is there is still answered");
+    assert_eq!(queue.open_len(), HELD_MAX);
+    queue.give_back(&log, 1, None, "thử".to_owned(), NOW).unwrap();
+    assert_eq!(hold(&queue, &log, stranger, &[item(next, 1)]).fates, fates(0, 1), "a returned one is kept");
+}
+
+#[test]
+fn the_queue_has_so_many_bytes_of_all_devices_and_no_more() {
+    let bytes = 32 * 1024;
+    let (queue, log, next) = filled(HELD_BYTES_MAX / bytes - 1, bytes);
+    let stranger = DeviceId([0xff; 8]);
+    let last = [item(next, bytes - 1), item(next + 1, 1), item(next + 2, 1)];
+    let outcome = hold(&queue, &log, stranger, &last);
+    assert_eq!(outcome.fates, fates(2, 1), "to the last byte, and not one more");
+}
+
 #[test]
 fn an_item_is_decided_once_and_a_returned_one_can_still_be_accepted() {
     let store = Arc::new(MemoryChangeLog::new());
@@ -131,21 +203,21 @@ fn decisions_are_told_until_they_are_confirmed() {
     let queue = queue(&store);
     hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10)]);
     hold(&queue, &store, DeviceId([2; 8]), &[item(3, 10)]);
-    assert_eq!(queue.untold(DEVICE), None);
+    assert_eq!(queue.untold(DEVICE, None), None);
     queue.give_back(&*store, 1, None, "trùng".to_owned(), NOW).unwrap();
     queue.begin_accept(2).unwrap().accept(None, NOW).unwrap();
     queue.begin_accept(3).unwrap().accept(None, NOW).unwrap();
-    let told = queue.untold(DEVICE).unwrap();
+    let told = queue.untold(DEVICE, None).unwrap();
     let words: Vec<_> = told.decisions.iter().map(|decision| (decision.accepted, decision.note.as_str())).collect();
     assert_eq!(words, [(false, "trùng"), (true, "")]);
-    assert_eq!(queue.untold(DEVICE), Some(told.clone()), "not confirmed, so told again");
+    assert_eq!(queue.untold(DEVICE, None), Some(told.clone()), "not confirmed, so told again");
     queue.keep_told(DEVICE, u64::MAX).unwrap();
-    assert_eq!(queue.untold(DEVICE), None);
+    assert_eq!(queue.untold(DEVICE, None), None);
     // It confirmed what it had been told, not what was still to come.
     queue.begin_accept(1).unwrap().accept(None, NOW).unwrap();
     for queue in [Arc::clone(&queue), super::tests::queue(&store)] {
-        let later = queue.untold(DEVICE).unwrap();
+        let later = queue.untold(DEVICE, None).unwrap();
         assert!(later.number > told.number && later.decisions.len() == 1 && later.decisions[0].accepted);
-        assert!(queue.untold(DeviceId([2; 8])).is_some(), "another device's are its own");
+        assert!(queue.untold(DeviceId([2; 8]), None).is_some(), "another device's are its own");
     }
 }

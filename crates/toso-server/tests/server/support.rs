@@ -251,6 +251,7 @@ impl Device {
             interests: vec![Interest { unit: self.unit, cursor, digest: Digest::default() }],
             live: true,
             push: None,
+            heard: None,
         }
     }
 

@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 
 use toso_core::chunk::ChangeHash;
+use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::{StoreError, Summary};
 
+use super::documents::DocumentEntry;
 use super::records::table_of;
 use super::run::Run;
 use super::summary::ScopeRun;
@@ -231,8 +233,10 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Each chunk key names an entry that is its chunk.
+    /// Each chunk key names an entry that is its chunk; each document's key has the sum of its chunks.
     fn chunk_index(&mut self) -> Result<(), StoreError> {
+        // The chunks of a document follow each other.
+        let mut document: Option<(Scope, DocId, DocumentSize)> = None;
         for entry in bodies(self.log, CHUNK_SPACE) {
             let (key, body) = entry?;
             self.checked.index_keys += 1;
@@ -242,10 +246,33 @@ impl Check<'_> {
                 continue;
             };
             let first = Sequence(sequence.0.saturating_sub(u64::from(offset)));
-            let entry = self.run(first)?.and_then(|run| run.item(offset));
-            if entry.is_none_or(|item| chunk_key(item.doc, &item.hash) != key) {
+            let run = self.run(first)?;
+            let scope = run.as_ref().map(Run::scope);
+            let entry = run.and_then(|run| run.item(offset)).filter(|item| chunk_key(item.doc, &item.hash) == key);
+            let Some((item, scope)) = entry.zip(scope) else {
                 self.wrong(&key, &format!("the entry at sequence {}, offset {offset} is not this chunk", sequence.0));
+                continue;
+            };
+            match &mut document {
+                Some((of, doc, size)) if (*of, *doc) == (scope, item.doc) => size.add(item.bytes.len()),
+                _ => {
+                    self.document_key_has_its_size(document)?;
+                    let mut size = DocumentSize::default();
+                    size.add(item.bytes.len());
+                    document = Some((scope, item.doc, size));
+                }
             }
+        }
+        self.document_key_has_its_size(document)
+    }
+
+    fn document_key_has_its_size(&mut self, sum: Option<(Scope, DocId, DocumentSize)>) -> Result<(), StoreError> {
+        let Some((scope, doc, sum)) = sum else { return Ok(()) };
+        let key = document_key(scope, doc);
+        let said = self.body(&key)?.and_then(|body| DocumentEntry::parse(&body)).and_then(|(_, size)| size);
+        if said.is_some_and(|size| size != sum) {
+            let detail = format!("it does not say that the document has {} chunks of {} bytes", sum.changes, sum.bytes);
+            self.wrong(&key, &detail);
         }
         Ok(())
     }

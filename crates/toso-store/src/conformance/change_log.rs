@@ -5,6 +5,7 @@ use std::thread;
 
 use proptest::test_runner::{Config, TestRunner};
 use toso_core::chunk::CHANGE_BYTES_MAX;
+use toso_core::document::DocumentSize;
 use toso_core::id::Sequence;
 use toso_core::unit::Scope;
 
@@ -32,6 +33,7 @@ pub fn an_empty_log_answers<S: Subject<Store: ChangeLog>>(subject: &S) {
     assert_eq!(log.last_of_scopes(&[scope(1)]).unwrap(), Sequence::ZERO);
     assert!(log.document(doc(scope(1), 1)).unwrap().is_empty());
     assert!(log.documents(scope(1)).unwrap().is_empty());
+    assert_eq!(log.document_size(scope(1), doc(scope(1), 1)).unwrap(), DocumentSize::default());
     assert!(!log.contains(doc(scope(1), 1), &hash(1)).unwrap());
     assert!(log.append(&[]).unwrap().is_empty());
     let nothing = Appended { first_new: None, new: 0, through: Sequence::ZERO };

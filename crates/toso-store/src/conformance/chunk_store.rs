@@ -10,7 +10,7 @@ use super::Subject;
 use super::model::{self, ChunkModel};
 use super::samples::{chunk, doc, hash, saved, scope};
 use crate::StoreError;
-use crate::chunk_store::{ChunkStore, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, StoredChunk, Transaction};
+use crate::chunk_store::{ChunkStore, HeldCopy, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, StoredChunk, Transaction};
 
 /// Nothing is there, and asking is no error.
 pub fn an_empty_store_answers<S: Subject<Store: ChunkStore>>(subject: &S) {
@@ -303,6 +303,38 @@ pub fn removing_a_document_removes_all_of_it<S: Subject<Store: ChunkStore>>(subj
     assert_eq!(store.outbox_len().unwrap(), 2);
     assert_eq!(store.receipts(chunk(2, 0).doc).unwrap(), vec![(hash(2), Sequence(9))]);
     assert_eq!(store.chunks(chunk(3, 0).doc).unwrap(), vec![chunk(3, 4)]);
+}
+
+/// A copy outlives its document and goes with its mark; without a mark there is none.
+pub fn a_copy_of_a_held_chunk_goes_with_its_mark<S: Subject<Store: ChunkStore>>(subject: &S) {
+    let store = subject.fresh();
+    let (marked, other) = (chunk(1, 1), chunk(1, 2));
+    let copy = |of: &StoredChunk| HeldCopy { scope: of.scope, bytes: of.bytes.clone() };
+    let mut transaction = saved([marked.clone(), other.clone()]);
+    transaction.held = vec![(marked.doc, marked.hash, Some(b"why".to_vec()))];
+    transaction.held_copies = [&marked, &other].map(|of| (of.doc, of.hash, Some(copy(of)))).into_iter().collect();
+    store.commit(transaction).unwrap();
+    let of = |store: &S::Store, chunk: &StoredChunk| store.held_copy(chunk.doc, &chunk.hash).unwrap();
+    assert_eq!((of(&store, &marked), of(&store, &other)), (Some(copy(&marked)), None));
+    let mark = |why: Option<&[u8]>| vec![(marked.doc, marked.hash, why.map(<[u8]>::to_vec))];
+    let gone = Transaction { remove_documents: vec![marked.doc], held: mark(Some(b"other")), ..Transaction::default() };
+    store.commit(gone).unwrap();
+    let store = subject.reopen(store);
+    assert_eq!(of(&store, &marked), Some(copy(&marked)), "another reason leaves it");
+    let large = HeldCopy { scope: scope(1), bytes: vec![1; CHANGE_BYTES_MAX] };
+    let kept = |copy| Transaction { held_copies: vec![(marked.doc, marked.hash, copy)], ..Transaction::default() };
+    store.commit(kept(Some(large.clone()))).unwrap();
+    let store = subject.reopen(store);
+    assert_eq!(of(&store, &marked), Some(large));
+    let too_large = HeldCopy { scope: scope(1), bytes: vec![1; CHANGE_BYTES_MAX + 1] };
+    assert!(matches!(store.commit(kept(Some(too_large))), Err(StoreError::TooLarge { .. })));
+    store.commit(kept(None)).unwrap();
+    assert_eq!(of(&store, &marked), None);
+    store.commit(kept(Some(copy(&marked)))).unwrap();
+    store.commit(Transaction { held: mark(None), ..Transaction::default() }).unwrap();
+    store.commit(Transaction { held: mark(Some(b"again")), ..Transaction::default() }).unwrap();
+    let store = subject.reopen(store);
+    assert_eq!(of(&store, &marked), None, "it went with its mark");
 }
 
 /// Removal comes first.

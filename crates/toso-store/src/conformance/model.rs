@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use toso_core::chunk::ChangeHash;
+use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 
 use super::samples::{bytes, chunk, doc, hash, scope};
 use crate::change_log::{ChangeLog, LogBatch, LogEntry, LogItem, Summary};
-use crate::chunk_store::{ChunkStore, OutboxEntry, StoredChunk, Transaction};
+use crate::chunk_store::{ChunkStore, HeldCopy, OutboxEntry, StoredChunk, Transaction};
 
 /// Documents, scopes and hashes of a script: few, so that they meet often.
 const DOCUMENTS: u32 = 4;
@@ -37,8 +38,10 @@ pub fn chunk_scripts() -> impl Strategy<Value = Vec<ChunkStep>> {
     let remove = prop::collection::vec(0..DOCUMENTS * 4, 0..2);
     let reset = prop::option::weighted(0.1, 1..100_u64);
     let held = prop::collection::vec((0..DOCUMENTS, 0..HASHES, prop::option::of(0..900_usize)), 0..3);
+    let copies = prop::collection::vec((0..DOCUMENTS, 0..HASHES, any::<bool>()), 0..3);
+    let held = (held, copies);
     let transaction = (chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove, reset, held).prop_map(
-        |(chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove, reset, held)| {
+        |(chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove, reset, (held, copies))| {
             let stored = |(of, number, within)| StoredChunk { scope: scope(within), ..chunk(of, number) };
             Transaction {
                 chunks: chunks.into_iter().map(stored).collect(),
@@ -48,6 +51,10 @@ pub fn chunk_scripts() -> impl Strategy<Value = Vec<ChunkStep>> {
                 held: held
                     .into_iter()
                     .map(|(of, n, why)| (chunk(of, 0).doc, hash(n), why.map(|n| vec![7; n])))
+                    .collect(),
+                held_copies: copies
+                    .into_iter()
+                    .map(|(of, n, keep)| (chunk(of, 0).doc, hash(n), keep.then(|| copy(of, n))))
                     .collect(),
                 receipts: receipts.into_iter().map(|(of, n, at)| (chunk(of, 0).doc, hash(n), Sequence(at))).collect(),
                 cursors: cursors.into_iter().map(|(unit, at)| (scope(unit), Sequence(at))).collect(),
@@ -63,6 +70,11 @@ pub fn chunk_scripts() -> impl Strategy<Value = Vec<ChunkStep>> {
     prop::collection::vec(step, 1..25)
 }
 
+fn copy(of: u32, number: u64) -> HeldCopy {
+    let StoredChunk { scope, bytes, .. } = chunk(of, number);
+    HeldCopy { scope, bytes }
+}
+
 /// A chunk store as lists.
 #[derive(Debug, Default, Clone)]
 pub struct ChunkModel {
@@ -71,6 +83,7 @@ pub struct ChunkModel {
     outbox: Vec<OutboxEntry>,
     outbox_last: u64,
     held: BTreeMap<(DocId, ChangeHash), Vec<u8>>,
+    held_copies: BTreeMap<(DocId, ChangeHash), HeldCopy>,
     cursors: BTreeMap<u32, Sequence>,
     settings: BTreeMap<String, Vec<u8>>,
 }
@@ -129,6 +142,11 @@ impl ChunkModel {
             self.held.remove(&(*of, *hash));
             self.held.extend(why.clone().map(|why| ((*of, *hash), why)));
         }
+        for (of, hash, copy) in &transaction.held_copies {
+            self.held_copies.remove(&(*of, *hash));
+            self.held_copies.extend(copy.clone().map(|copy| ((*of, *hash), copy)));
+        }
+        self.held_copies.retain(|of, _| self.held.contains_key(of));
         for (unit, sequence) in &transaction.cursors {
             self.cursors.insert(unit.code.as_str().parse().unwrap(), *sequence);
         }
@@ -156,7 +174,9 @@ impl ChunkModel {
             let of = chunk(number, 0).doc;
             let expected: Vec<_> = self.chunks.iter().filter(|chunk| chunk.doc == of).cloned().collect();
             documents.extend(self.scope_of(of).map(|scope| (scope, of)));
+            let size = DocumentSize::of(expected.iter().map(|chunk| chunk.bytes.len()));
             assert_eq!(store.chunks(of).unwrap(), expected);
+            assert_eq!(store.document_size(of).unwrap(), size);
             assert_eq!(store.scope_of(of).unwrap(), self.scope_of(of));
             let receipts = self.receipts.iter().filter(|((doc, _), _)| *doc == of);
             assert_eq!(store.receipts(of).unwrap(), receipts.map(|((_, hash), at)| (*hash, *at)).collect::<Vec<_>>());
@@ -164,6 +184,7 @@ impl ChunkModel {
                 let hash = hash(number);
                 assert_eq!(store.contains(of, &hash).unwrap(), self.has(of, &hash));
                 assert_eq!(store.chunk(of, &hash).is_ok(), self.has(of, &hash));
+                assert_eq!(store.held_copy(of, &hash).unwrap(), self.held_copies.get(&(of, hash)).cloned());
             }
         }
         documents.sort_unstable_by_key(|(_, doc)| *doc);
@@ -288,7 +309,9 @@ impl LogModel {
                 let of = doc(scope(within), number);
                 let expected: Vec<_> = self.entries.iter().filter(|entry| entry.item.doc == of).cloned().collect();
                 documents.extend(expected.first().map(|_| of));
+                let size = DocumentSize::of(expected.iter().map(|entry| entry.item.bytes.len()));
                 assert_eq!(log.document(of).unwrap(), expected);
+                assert_eq!(log.document_size(scope(within), of).unwrap(), size);
             }
             documents.sort_unstable();
             assert_eq!(log.documents(scope(within)).unwrap(), documents);

@@ -194,3 +194,24 @@ pub fn disposable_records_survive_closing<S: Subject<Store: RecordStore>>(subjec
     let store = subject.reopen(store);
     assert_eq!(store.record("views", b"a").unwrap().as_deref(), Some(&b"1"[..]));
 }
+
+/// Whatever a crash takes, it takes whole and from the end, and nothing from before a durable write.
+pub fn a_crash_takes_disposable_records_only_from_the_end<S: Subject<Store: RecordStore>>(subject: &S) {
+    const WRITES: u8 = 60;
+    for durable in [0, 20, WRITES] {
+        let store = subject.fresh();
+        for number in 1..=WRITES {
+            // What it stands for, of several parts, and the position.
+            let value = vec![number; 6_000];
+            let changes = [change("rows", &[number], Some(&value)), change("position", b"", Some(&[number]))];
+            let durability = if number == durable { Durability::Durable } else { Durability::Disposable };
+            store.write(&changes, durability).unwrap();
+        }
+        let store = subject.crash(store);
+        let position = store.record("position", b"").unwrap().map_or(0, |value| value[0]);
+        assert!(position >= durable, "a durable write takes all before it along: {position} of {durable}");
+        let rows: Vec<u8> = store.records("rows", b"").unwrap().into_iter().map(|(key, _)| key[0]).collect();
+        assert_eq!(rows, (1..=position).collect::<Vec<_>>());
+        store.write(&[change("position", b"", Some(&[0]))], Durability::Durable).unwrap();
+    }
+}

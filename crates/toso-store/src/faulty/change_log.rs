@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use toso_core::chunk::ChangeHash;
+use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 
@@ -178,6 +179,10 @@ impl ChangeLog for FaultyChangeLog {
 
     fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
         self.live.document(doc)
+    }
+
+    fn document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError> {
+        self.live.document_size(scope, doc)
     }
 
     fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {

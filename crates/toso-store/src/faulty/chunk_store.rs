@@ -7,7 +7,7 @@ use toso_core::unit::{Scope, UnitRef};
 
 use super::{WriteFault, failed, full, poisoned};
 use crate::StoreError;
-use crate::chunk_store::{ChunkStore, HeldChunk, OutboxEntry, StoredChunk, Transaction};
+use crate::chunk_store::{ChunkStore, HeldChunk, HeldCopy, OutboxEntry, StoredChunk, Transaction};
 use crate::memory::MemoryChunkStore;
 
 /// A breach of the contract, to prove that a simulation would see it.
@@ -175,6 +175,10 @@ impl ChunkStore for FaultyChunkStore {
 
     fn held(&self) -> Result<Vec<HeldChunk>, StoreError> {
         self.live.held()
+    }
+
+    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<HeldCopy>, StoreError> {
+        self.live.held_copy(doc, hash)
     }
 
     fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError> {

@@ -23,6 +23,9 @@ impl Subject for Phone {
         store.reopen();
         store
     }
+    fn crash(&self, store: FaultyChunkStore) -> FaultyChunkStore {
+        self.reopen(store)
+    }
 }
 
 struct Server;
@@ -36,6 +39,11 @@ impl Subject for Server {
         // A clean end flushes everything.
         let all = log.unflushed();
         log.crash(&[], all);
+        log
+    }
+    fn crash(&self, log: FaultyChangeLog) -> FaultyChangeLog {
+        let some = log.unflushed() / 2;
+        log.crash(&[], some);
         log
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Bound;
 
 use parking_lot::RwLock;
 use toso_core::chunk::ChangeHash;
+use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 
@@ -33,6 +34,7 @@ struct Log {
     of_scope: HashMap<Scope, Vec<Sequence>>,
     of_document: HashMap<DocId, Vec<Sequence>>,
     documents: HashMap<Scope, BTreeSet<DocId>>,
+    sizes: HashMap<(Scope, DocId), DocumentSize>,
 }
 
 impl MemoryChangeLog {
@@ -143,6 +145,10 @@ impl ChangeLog for MemoryChangeLog {
         Ok(sequences.filter_map(|sequence| log.entry(*sequence).cloned()).collect())
     }
 
+    fn document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError> {
+        Ok(self.log.read().sizes.get(&(scope, doc)).copied().unwrap_or_default())
+    }
+
     fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {
         let log = self.log.read();
         Ok(log.documents.get(&scope).into_iter().flatten().copied().collect())
@@ -182,6 +188,7 @@ impl Log {
             appended.new += 1;
             self.of_scope.entry(batch.scope).or_default().push(sequence);
             self.of_document.entry(item.doc).or_default().push(sequence);
+            self.sizes.entry((batch.scope, item.doc)).or_default().add(item.bytes.len());
             self.documents.entry(batch.scope).or_default().insert(item.doc);
             self.entries.push(LogEntry {
                 sequence,

@@ -8,7 +8,7 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 
 use crate::StoreError;
-use crate::chunk_store::{ChunkStore, HeldChunk, OutboxEntry, StoredChunk, Transaction};
+use crate::chunk_store::{ChunkStore, HeldChunk, HeldCopy, OutboxEntry, StoredChunk, Transaction};
 
 /// A phone's store in memory.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ struct State {
     /// By rising number.
     outbox: VecDeque<OutboxEntry>,
     outbox_last: u64,
-    held: BTreeMap<(DocId, ChangeHash), Box<[u8]>>,
+    held: BTreeMap<(DocId, ChangeHash), Mark>,
     /// The number that the next chunk gets.
     next_chunk: u64,
     cursors: BTreeMap<UnitRef, Sequence>,
@@ -43,6 +43,12 @@ struct KeptChunk {
     hash: ChangeHash,
     receipt: Option<Sequence>,
     bytes: Box<[u8]>,
+}
+
+#[derive(Debug, Clone)]
+struct Mark {
+    why: Box<[u8]>,
+    copy: Option<HeldCopy>,
 }
 
 impl MemoryChunkStore {
@@ -145,8 +151,12 @@ impl ChunkStore for MemoryChunkStore {
     fn held(&self) -> Result<Vec<HeldChunk>, StoreError> {
         Ok(self.read(|state| {
             let held = state.held.iter();
-            held.map(|((doc, hash), why)| HeldChunk { doc: *doc, hash: *hash, why: why.to_vec() }).collect()
+            held.map(|((doc, hash), mark)| HeldChunk { doc: *doc, hash: *hash, why: mark.why.to_vec() }).collect()
         }))
+    }
+
+    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<HeldCopy>, StoreError> {
+        Ok(self.read(|state| state.held.get(&(doc, *hash)).and_then(|mark| mark.copy.clone())))
     }
 
     fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError> {
@@ -238,10 +248,16 @@ impl State {
             self.outbox.shrink_to_fit();
         }
         for (doc, hash, why) in transaction.held {
-            match why {
-                Some(why) => self.held.insert((doc, hash), why.into_boxed_slice()),
-                None => self.held.remove(&(doc, hash)),
-            };
+            let before = self.held.remove(&(doc, hash));
+            if let Some(why) = why {
+                let copy = before.and_then(|mark| mark.copy);
+                self.held.insert((doc, hash), Mark { why: why.into_boxed_slice(), copy });
+            }
+        }
+        for (doc, hash, copy) in transaction.held_copies {
+            if let Some(mark) = self.held.get_mut(&(doc, hash)) {
+                mark.copy = copy;
+            }
         }
         self.cursors.extend(transaction.cursors);
         for (key, value) in transaction.settings {

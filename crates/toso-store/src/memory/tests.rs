@@ -13,6 +13,9 @@ impl Subject for Phone {
     fn reopen(&self, store: MemoryChunkStore) -> MemoryChunkStore {
         store
     }
+    fn crash(&self, store: MemoryChunkStore) -> MemoryChunkStore {
+        store
+    }
 }
 
 struct Server;
@@ -23,6 +26,9 @@ impl Subject for Server {
         MemoryChangeLog::new()
     }
     fn reopen(&self, log: MemoryChangeLog) -> MemoryChangeLog {
+        log
+    }
+    fn crash(&self, log: MemoryChangeLog) -> MemoryChangeLog {
         log
     }
 }

@@ -39,9 +39,9 @@ impl ClientSession {
     }
 
     /// Kept first, confirmed then: the server repeats what is not confirmed.
-    pub(super) fn on_reviewed(reviewed: Reviewed, effects: &mut Vec<ClientEffect>) {
+    pub(super) fn on_reviewed(&self, reviewed: Reviewed, effects: &mut Vec<ClientEffect>) {
         let number = reviewed.number;
-        effects.push(ClientEffect::KeepDecisions(reviewed));
+        effects.push(ClientEffect::KeepDecisions { reviewed, epoch: self.epoch });
         effects.push(ClientEffect::Send(Frame::Reviewed(Reviewed { number, decisions: Vec::new() })));
     }
 
@@ -51,6 +51,9 @@ impl ClientSession {
             return;
         }
         self.leaving.done = true;
+        if !self.leaving.moved {
+            effects.push(ClientEffect::DropHeldCopies);
+        }
         let detail = "everything is handed over".to_owned();
         effects.push(ClientEffect::Send(Frame::Goodbye(Goodbye { code: GoodbyeCode::Done, detail })));
         if self.leaving.moved {

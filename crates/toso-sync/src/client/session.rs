@@ -7,8 +7,8 @@ use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::unit::UnitRef;
 use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_FIRST, PUSH_BYTES_MAX, PUSH_WINDOW};
 use toso_wire::{
-    Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt, Welcome,
-    encoded_push_len,
+    Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt, Reviewed,
+    Welcome, encoded_push_len,
 };
 
 use super::moving::Leaving;
@@ -154,7 +154,7 @@ impl ClientSession {
             (Frame::Erased(erased), Phase::Live) => effects.push(ClientEffect::Erase(erased)),
             (Frame::Reconcile(reconcile), Phase::Live) => self.on_reconcile(reconcile, effects),
             (Frame::Moved(moved), Phase::Live) => self.on_moved(moved, effects),
-            (Frame::Reviewed(reviewed), Phase::Live) => Self::on_reviewed(reviewed, effects),
+            (Frame::Reviewed(reviewed), Phase::Live) => self.on_reviewed(reviewed, effects),
             (Frame::RetryAfter(retry), _) => {
                 self.end(SessionEnd::RetryAfter { delay_ms: retry.delay_ms }, effects);
             }
@@ -200,9 +200,7 @@ impl ClientSession {
             self.acked_meanwhile.extend(accepted.iter().map(|item| (item.doc, item.hash)));
         }
         effects.push(ClientEffect::CommitAck { accepted, through: ack.through });
-        if !refused.is_empty() {
-            effects.push(ClientEffect::CommitRefused { refused });
-        }
+        self.refuse(refused, effects);
         self.progress(effects);
     }
 
@@ -231,10 +229,21 @@ impl ClientSession {
         if under_way.refused.len() + under_way.postponed.len() == under_way.items.len()
             && let Some(under_way) = self.under_way.remove(&nack.number)
         {
-            let refused = under_way.split().1;
-            if !refused.is_empty() {
-                effects.push(ClientEffect::CommitRefused { refused });
-            }
+            self.refuse(under_way.split().1, effects);
+        }
+    }
+
+    fn refuse(&self, refused: Vec<(OutboxItem, NackCode, String)>, effects: &mut Vec<ClientEffect>) {
+        if refused.is_empty() {
+            return;
+        }
+        let is_held = refused.iter().any(|(_, code, _)| *code == NackCode::Held);
+        effects.push(ClientEffect::CommitRefused { refused });
+        // One that leaves asks by its next HELLO.
+        if is_held && !self.leaving.has_begun() {
+            // It may have been held, and decided, before: when that answer was lost, or another copy of the device had
+            // brought it. The decision came when nothing here waited for it, so all are asked for once more.
+            effects.push(ClientEffect::Send(Frame::Reviewed(Reviewed { number: 0, decisions: Vec::new() })));
         }
     }
 
@@ -325,6 +334,7 @@ impl ClientSession {
             interests: self.start.interests.clone(),
             live: self.start.live,
             push: self.riding.clone(),
+            heard: self.start.heard,
         }
     }
 

@@ -190,13 +190,15 @@ impl ServerSession {
             }
         }
         if registered {
+            // Its receipt is due once that is counted, as of any other acknowledgement.
+            self.acked_through = self.acked_through.max(outcome.through);
             effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through })));
         }
     }
 
     pub(super) fn read_decisions(&self, effects: &mut Vec<ServerEffect>) {
         if let Some(principal) = self.principal {
-            effects.push(ServerEffect::ReadDecisions(principal.device));
+            effects.push(ServerEffect::ReadDecisions { device: principal.device, after: self.heard });
         }
     }
 }

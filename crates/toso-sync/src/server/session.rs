@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 
 use toso_catalog::Catalog;
 use toso_core::chunk::{ChangeHash, Chunk, ChunkError};
+use toso_core::document::full_document_text;
 use toso_core::edit::SIGN_OFF_FIELDS;
-use toso_core::id::{DocKind, Sequence};
+use toso_core::id::{DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_wire::limits::{
@@ -42,10 +43,13 @@ pub struct ServerSession {
     pub(super) leaves: Vec<UnitRef>,
     /// Pushes on their way to the review queue: scope, and the items' places in their push.
     pub(super) holding: BTreeMap<u64, (Scope, Vec<u32>)>,
+    /// The last decisions that the device says it has kept, and the epoch that numbered them.
+    pub(super) heard: Option<u64>,
+    heard_epoch: Option<Epoch>,
     challenges: u32,
     pub(super) follows: Vec<Follow>,
     next_push: u64,
-    appending: BTreeMap<u64, Vec<ChangeHash>>,
+    appending: BTreeMap<u64, Vec<(u32, ChangeHash)>>,
     /// Carried pushes whose author's signature is being checked.
     verifying: BTreeMap<u64, Push>,
     /// Pushes being appended that this device only carried.
@@ -57,7 +61,7 @@ pub struct ServerSession {
     /// How large the next page may be.
     pub(super) page_bytes_max: usize,
     reading_totals: bool,
-    acked_through: Sequence,
+    pub(super) acked_through: Sequence,
     counted: Sequence,
     receipt_as_of: Option<Sequence>,
     receipt_at: TimestampMs,
@@ -103,6 +107,8 @@ impl ServerSession {
             standing: Standing::default(),
             leaves: Vec::new(),
             holding: BTreeMap::new(),
+            heard: None,
+            heard_epoch: None,
             challenges: 0,
             follows: Vec::new(),
             next_push: 1,
@@ -188,6 +194,7 @@ impl ServerSession {
             (Frame::Reconcile(reconcile), Phase::Live) => self.on_reconcile(reconcile, effects),
             (Frame::Want(want), Phase::Live) => self.on_want(want, effects),
             (Frame::Reviewed(reviewed), Phase::Live) if reviewed.decisions.is_empty() => {
+                self.heard = Some(reviewed.number);
                 let told =
                     |principal: Principal| ServerEffect::KeepTold { device: principal.device, number: reviewed.number };
                 effects.extend(self.principal.map(told));
@@ -231,6 +238,7 @@ impl ServerSession {
             Ok(Authenticated { principal, ticket, standing }) => {
                 self.principal = Some(principal);
                 self.standing = standing;
+                (self.heard, self.heard_epoch) = (hello.heard, hello.epoch);
                 match self.interests_left(&principal, &hello) {
                     Ok(left) => self.leaves = left,
                     Err(outside) => {
@@ -269,6 +277,8 @@ impl ServerSession {
             return;
         };
         self.takes_returns = opened.takes_returns;
+        // Numbers of another history mean nothing here: all decisions are told.
+        self.heard = self.heard.map(|heard| if self.heard_epoch == Some(opened.epoch) { heard } else { 0 });
         let comparing = opened.interests.iter().any(|interest| interest.reconcile.is_some());
         // At least one, so that the device waits for the end of a comparison.
         let pending = opened.interests.iter().map(|interest| interest.pending).sum::<u64>().max(u64::from(comparing));
@@ -347,17 +357,20 @@ impl ServerSession {
 
     /// Appends what `author` may write, and refuses the rest item by item.
     fn append_checked(&mut self, author: &Principal, push: Push, effects: &mut Vec<ServerEffect>) {
-        let mut items = Vec::with_capacity(push.items.len());
+        let (mut items, mut places) = (Vec::with_capacity(push.items.len()), Vec::with_capacity(push.items.len()));
         for (index, item) in (0..).zip(push.items) {
             match check_item(author, push.scope, item) {
-                Ok(item) => items.push(item),
+                Ok(item) => {
+                    places.push((index, item.hash));
+                    items.push(item);
+                }
                 Err((code, detail)) => nack(push.number, Some(index), code, &detail, effects),
             }
         }
         if items.is_empty() {
             return;
         }
-        self.appending.insert(push.number, items.iter().map(|item| item.hash).collect());
+        self.appending.insert(push.number, places);
         let returned = push.carried.is_some_and(|carried| carried.signature.is_empty());
         let (number, scope, author) = (push.number, push.scope, author.device);
         effects.push(ServerEffect::Append { number, scope, returned, author, items });
@@ -409,12 +422,17 @@ impl ServerSession {
         outcome: Result<AppendOutcome, AppendFailure>,
         effects: &mut Vec<ServerEffect>,
     ) {
-        if self.appending.remove(&number).is_none() {
-            return;
-        }
+        let Some(places) = self.appending.remove(&number) else { return };
         let carried = self.carried.remove(&number);
         match outcome {
             Ok(outcome) => {
+                for (place, _) in outcome.refused.iter().filter_map(|index| places.get(*index)) {
+                    nack(number, Some(*place), NackCode::TooLarge, &full_document_text(), effects);
+                }
+                // A push whose every item is refused gets no ACK.
+                if outcome.refused.len() == places.len() {
+                    return;
+                }
                 // What it carried for another comes back to it like anyone's: the carrier may have forgotten it since.
                 if let Some(first) = outcome.first_new.filter(|_| outcome.new > 0 && !carried) {
                     self.remember_own(first.0..=first.0 + (outcome.new - 1));
@@ -442,7 +460,9 @@ impl ServerSession {
 
     fn is_own(&self, sequence: Sequence, hash: &ChangeHash) -> bool {
         self.own.iter().any(|range| range.contains(&sequence.0))
-            || self.appending.iter().any(|(number, hashes)| !self.carried.contains(number) && hashes.contains(hash))
+            || self.appending.iter().any(|(number, hashes)| {
+                !self.carried.contains(number) && hashes.iter().any(|(_, of_push)| of_push == hash)
+            })
     }
 
     fn on_page(&mut self, page: PageRead, effects: &mut Vec<ServerEffect>) {

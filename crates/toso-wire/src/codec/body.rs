@@ -154,6 +154,7 @@ fn write_hello(out: &mut Vec<u8>, hello: &Hello) {
             fields.close();
         });
     });
+    fields.optional(hello.heard.is_none(), |out| write_option(out, hello.heard, write_uint));
     fields.close();
 }
 
@@ -172,6 +173,7 @@ fn read_hello(fields: &mut FieldReader<'_, '_>) -> Result<Hello> {
             fields.finish()?;
             Ok(push)
         })?,
+        heard: fields.optional(|reader| reader.uint("HELLO heard"))?,
     })
 }
 

@@ -67,15 +67,18 @@ pub(crate) fn any_hello() -> impl Strategy<Value = Hello> {
         cursor: Sequence(cursor),
         digest: Digest(digest),
     });
-    (any::<u8>(), proof, option::of(any::<u64>()), vec(interest, 0..=16), any::<bool>(), option::of(any_push()))
-        .prop_map(|(protocol, proof, epoch, interests, live, push)| Hello {
+    let rest = (option::of(any_push()), option::of(any::<u64>()));
+    (any::<u8>(), proof, option::of(any::<u64>()), vec(interest, 0..=16), any::<bool>(), rest).prop_map(
+        |(protocol, proof, epoch, interests, live, (push, heard))| Hello {
             protocol,
             proof,
             epoch: epoch.map(Epoch),
             interests,
             live,
             push,
-        })
+            heard,
+        },
+    )
 }
 
 fn any_welcome() -> impl Strategy<Value = Welcome> {

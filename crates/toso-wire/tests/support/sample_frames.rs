@@ -25,6 +25,7 @@ pub(crate) fn hello(random: &mut Random, register: &Register, push: Option<Push>
         interests: vec![Interest { unit: register.scope, cursor, digest: Digest(random.next()) }],
         live: true,
         push,
+        heard: None,
     }
 }
 

@@ -1,0 +1,166 @@
+//! One session as a server performs it: what is answered at once, what needs a disk, and in which order.
+//!
+//! The driver performs it on threads and sockets, a simulation in virtual time. Both ask here what an effect comes to, so
+//! that what is simulated is what runs.
+
+use std::sync::Arc;
+
+use toso_catalog::Catalog;
+use toso_core::id::{DeviceId, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::Scope;
+use toso_store::LogBatch;
+use toso_sync::server::RefusalKind;
+use toso_sync::{AppendItem, HoldReason, ServerEffect, ServerEvent, ServerSession};
+use toso_wire::Frame;
+
+use crate::counted::Wish;
+use crate::desk::{self, Desk};
+use crate::hub::{Hub, Subscription};
+use crate::trust::NONCE_BYTES;
+
+/// A session with what is kept beside it while it runs.
+pub struct Serving {
+    session: ServerSession,
+    /// The nonce of this connection's last challenge.
+    nonce: Option<[u8; NONCE_BYTES]>,
+    subscription: Option<Subscription>,
+    /// What the session wants counted.
+    wish: Wish,
+    opened: bool,
+}
+
+/// What an effect comes to.
+#[non_exhaustive]
+pub enum Step {
+    /// Answered; the session goes on with it at once.
+    Answer(ServerEvent),
+    /// Nothing is to be done.
+    Nothing,
+    /// [`Desk::answer`] it on a thread of its own: it waits for the disk.
+    Read(ServerEffect),
+    /// Append durably; answer with [`ServerEvent::Appended`].
+    Append {
+        /// The push.
+        number: u64,
+        /// True when its device had the items from the server, which has lost them.
+        returned: bool,
+        /// What is to be appended.
+        batch: LogBatch,
+    },
+    /// [`Desk::hold`] it on a thread of its own.
+    Hold {
+        /// The push.
+        number: u64,
+        /// Author and scope.
+        from: (DeviceId, Scope),
+        /// Why.
+        reason: HoldReason,
+        /// The items.
+        items: Vec<AppendItem>,
+    },
+    /// Send a frame.
+    Send(Frame),
+    /// Count a refusal.
+    Count(RefusalKind),
+    /// The device's record has changed since it said HELLO: end the session, the next HELLO tells.
+    Moved,
+    /// Close the connection after what was sent.
+    Close,
+    /// A newer session asks for what this server cannot do.
+    Unknown,
+}
+
+impl Serving {
+    /// A session that waits for HELLO.
+    pub fn new(catalog: &'static Catalog) -> Self {
+        Self {
+            session: ServerSession::new(catalog),
+            nonce: None,
+            subscription: None,
+            wish: Wish::default(),
+            opened: false,
+        }
+    }
+
+    /// The machine.
+    pub fn session(&self) -> &ServerSession {
+        &self.session
+    }
+
+    /// What it follows, once it is open.
+    pub fn subscription(&self) -> Option<&Subscription> {
+        self.subscription.as_ref()
+    }
+
+    /// True once it takes pushes.
+    pub fn is_open(&self) -> bool {
+        self.opened
+    }
+
+    /// True between the accepted HELLO and the first read of the log: nothing else is taken from its socket meanwhile.
+    pub fn is_opening(&self) -> bool {
+        self.session.principal().is_some() && !self.opened
+    }
+
+    /// Takes an event; every effect is to go through [`Self::step`], in order, before the next event.
+    pub fn handle(&mut self, now: TimestampMs, event: ServerEvent) -> Vec<ServerEffect> {
+        self.opened |= matches!(event, ServerEvent::Opened(_));
+        self.session.handle(now, event)
+    }
+
+    /// What an effect comes to.
+    pub fn step(&mut self, desk: &Desk, hub: &Arc<Hub>, now: TimestampMs, effect: ServerEffect) -> Step {
+        match effect {
+            ServerEffect::Authenticate(proof) => {
+                Step::Answer(ServerEvent::Authenticated(desk.authenticate(&proof, &mut self.nonce, now)))
+            }
+            ServerEffect::Open { ref interests, .. } => {
+                if let Some(principal) = self.session.principal() {
+                    let units: Vec<_> = interests.iter().map(|interest| interest.unit).collect();
+                    // Before the read, so that nothing falls between the two.
+                    self.subscription = Some(hub.subscribe(principal.device, &units));
+                    let revoked = self.session.is_revoked();
+                    if !desk.trust.still_stands(principal.device, principal.unit, revoked) {
+                        return Step::Moved;
+                    }
+                }
+                Step::Read(effect)
+            }
+            ServerEffect::ReadPage { .. }
+            | ServerEffect::ReadElements { .. }
+            | ServerEffect::ReadWanted { .. }
+            | ServerEffect::KeepTold { .. } => Step::Read(effect),
+            // In memory.
+            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions { .. } => {
+                desk.answer(&effect).ok().flatten().map_or(Step::Nothing, Step::Answer)
+            }
+            ServerEffect::Append { number, scope, returned, author, items } => {
+                Step::Append { number, returned, batch: desk::batch(scope, author, items, now) }
+            }
+            ServerEffect::Hold { number, scope, author, reason, items } => {
+                Step::Hold { number, from: (author, scope), reason, items }
+            }
+            ServerEffect::Send(frame) => Step::Send(frame),
+            ServerEffect::CountRefusal(refusal) => Step::Count(refusal),
+            ServerEffect::Close => Step::Close,
+            _ => Step::Unknown,
+        }
+    }
+
+    /// What the session is to be told now that everything up to `current` is counted, when it cares about `target`.
+    pub fn want_counted(&mut self, target: Sequence, current: Sequence) -> Option<ServerEvent> {
+        self.wish.raise(target, current).map(ServerEvent::Counted)
+    }
+
+    /// What it waits for to be counted.
+    pub fn awaits_count(&self, current: Sequence) -> Option<Sequence> {
+        self.wish.awaited(current)
+    }
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Serving").field("session", &self.session).field("opened", &self.opened).finish_non_exhaustive()
+    }
+}
