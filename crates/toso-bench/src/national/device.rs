@@ -11,7 +11,7 @@ use toso_catalog::Catalog;
 use toso_client::rest::{Caller, Rest, RestError};
 use toso_client::{
     ConflictView, EnrolError, Invite, Replica, ReplicaError, ReplicaOptions, SyncError, SyncOptions, SyncReport, enrol,
-    sync_once,
+    make_invite, sync_once,
 };
 use toso_core::chunk::ChangeHash;
 use toso_core::edit::DocEdit;
@@ -19,11 +19,10 @@ use toso_core::id::{DocId, Sequence};
 use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChunkStore, StoreError};
 
-use super::patience::Patience;
 use super::plan::CommunePlan;
 use super::script;
-use crate::commands::invite::{InviteRequest, InviteResponse};
-use crate::fail::Fail;
+use crate::error::BenchError;
+use crate::patience::Patience;
 
 /// Merged documents that a simulated device keeps in memory: the team at hand and the member.
 const DOCUMENT_CACHE: usize = 2;
@@ -58,20 +57,23 @@ impl FieldDevice {
     }
 
     /// Has an invite made for the commune and joins with it. Blocks.
-    pub(crate) fn enrol(&self, rest: &Rest, server: &str, admin: &Caller, commune: &CommunePlan) -> Result<(), Fail> {
-        let request =
-            InviteRequest { unit: commune.scope.to_string(), role: "recorder", expires_in_s: INVITE_LIFE.as_secs() };
+    pub(crate) fn enrol(
+        &self,
+        rest: &Rest,
+        server: &str,
+        admin: &Caller,
+        commune: &CommunePlan,
+    ) -> Result<(), BenchError> {
         let mut patience = self.patience();
-        let invite: InviteResponse =
-            persist(&mut patience, || rest.post(server, "/v1/invites", admin, &request), worth_a_retry)?;
-        let invite = Invite::parse(&invite.invite)?;
+        let ask = || make_invite(rest, server, admin, commune.scope, "recorder", INVITE_LIFE);
+        let invite = Invite::parse(&persist(&mut patience, ask, worth_a_retry)?)?;
         let enrol = || enrol(self.store.as_ref(), rest, &invite, None);
         persist(&mut patience, enrol, |error| matches!(error, EnrolError::Rest(error) if worth_a_retry(error)))?;
         Ok(())
     }
 
     /// Records the device's share of its commune, offline. Returns the number of saves.
-    pub(crate) fn record(&self, commune: &CommunePlan) -> Result<u64, Fail> {
+    pub(crate) fn record(&self, commune: &CommunePlan) -> Result<u64, BenchError> {
         let replica = self.open()?;
         let mut saves = 0;
         for team in script::of_device(Catalog::shared(), commune, self.number)? {
@@ -86,7 +88,7 @@ impl FieldDevice {
     }
 
     /// Comes online until everything is exchanged.
-    pub(crate) async fn come_online(&self, options: SyncOptions) -> Result<Exchange, Fail> {
+    pub(crate) async fn come_online(&self, options: SyncOptions) -> Result<Exchange, BenchError> {
         let replica = Arc::new(self.open()?);
         let mut exchange = Exchange::default();
         let mut patience = self.patience();
@@ -108,7 +110,10 @@ impl FieldDevice {
                 _ => Duration::ZERO,
             };
             let Some(wait) = patience.next_wait(at_least, Instant::now()) else {
-                return Err(Fail::new(format!("a device failed {} times to sync; last: {error}", patience.failures())));
+                return Err(BenchError::failed(format!(
+                    "a device failed {} times to sync; last: {error}",
+                    patience.failures()
+                )));
             };
             exchange.failures = patience.failures();
             tokio::time::sleep(wait).await;
@@ -152,10 +157,10 @@ impl FieldDevice {
 }
 
 /// Nothing that a simulated device records may be refused.
-fn refused(replica: &Replica) -> Result<Fail, Fail> {
+fn refused(replica: &Replica) -> Result<BenchError, BenchError> {
     let held = replica.status()?.held;
     let why = held.first().map_or_else(String::new, |held| format!(": {:?}, {}", held.code, held.detail));
-    Ok(Fail::new(format!("the server refused {} changes of a device{why}", held.len())))
+    Ok(BenchError::failed(format!("the server refused {} changes of a device{why}", held.len())))
 }
 
 fn correct(replica: &Replica, id: DocId, correction: &[DocEdit]) -> Result<bool, ReplicaError> {
@@ -171,11 +176,11 @@ fn worth_a_retry(error: &RestError) -> bool {
     }
 }
 
-fn persist<T, E: std::error::Error>(
+fn persist<T, E: Into<BenchError>>(
     patience: &mut Patience,
     mut ask: impl FnMut() -> Result<T, E>,
     again: impl Fn(&E) -> bool,
-) -> Result<T, Fail> {
+) -> Result<T, BenchError> {
     loop {
         match ask() {
             Ok(answer) => return Ok(answer),

@@ -61,7 +61,7 @@ pub(crate) struct TeamPlan {
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum PlanError {
+pub enum PlanError {
     /// A commune would have nobody to record it.
     #[error("{asked} devices are too few: {minimum} communes have teams and each needs one; give at least {minimum}")]
     TooFewDevices {

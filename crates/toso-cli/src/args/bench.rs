@@ -1,0 +1,52 @@
+//! The command line of `toso bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<BenchCommand>,
+    /// Only these scenarios, or all whose name begins so.
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub(crate) only: Vec<String>,
+    /// How large everything is: 1 is the size that budgets speak of. National scenarios take this part of the country.
+    #[arg(long, value_name = "N", default_value_t = 0.1)]
+    pub(crate) scale: f64,
+    /// How often each scenario runs.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) rounds: u32,
+    /// Also write every figure of every round here.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Leave the data folders in place.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Print the scenarios and what each measures, and run none.
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Do one operation of one or many devices and tell it as JSON lines, for comparisons with other engines.
+    Client(BenchClientArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchClientArgs {
+    /// What to do.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) op: String,
+    /// The server's address.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: String,
+    /// Where the devices keep their folders.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Makes the invites, for operations that enrol devices.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+}
