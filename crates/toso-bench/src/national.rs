@@ -13,7 +13,7 @@ mod names;
 mod plan;
 mod script;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use toso_catalog::Catalog;
@@ -38,6 +38,8 @@ pub struct NationalOrder {
     pub seed: u64,
     /// Devices that are online at the same time.
     pub online: usize,
+    /// Which part of the country: 0.1 is every tenth commune, 10 is ten times the teams in each.
+    pub part: f64,
 }
 
 /// What was recorded, as planned, and what the centre counts now.
@@ -47,6 +49,10 @@ pub struct Outcome {
     pub recorded: Figures,
     /// What the server's report says.
     pub counted: Figures,
+    /// What each phase took, in order.
+    pub phases: Vec<(&'static str, Duration)>,
+    /// What all took.
+    pub whole: Duration,
 }
 
 /// The two figures of the dispatch.
@@ -64,7 +70,7 @@ pub fn run(order: &NationalOrder) -> Result<Outcome, BenchError> {
         return Err(BenchError::usage("0 devices online at the same time are none; give at least 1"));
     }
     let started = Instant::now();
-    let plan = Plan::national(Catalog::shared(), order.seed, order.devices)?;
+    let plan = Plan::national(Catalog::shared(), order.seed, order.devices)?.part(order.part);
     let recorded = Figures { teams: plan.teams() as u64, members: plan.members() as u64 };
     eprintln!(
         "{} devices in {} communes ({} communes have several): {} teams, {} members",
@@ -83,8 +89,9 @@ pub fn run(order: &NationalOrder) -> Result<Outcome, BenchError> {
     fleet.compare()?;
     let counted = fleet.wait_until_counted(&order.admin)?;
 
+    let whole = started.elapsed();
     eprint!("{}", fleet.summary());
-    eprintln!("whole simulation: {:.1} s", started.elapsed().as_secs_f64());
+    eprintln!("whole simulation: {:.1} s", whole.as_secs_f64());
     eprintln!("the centre counts {} teams and {} members", counted.teams, counted.members);
-    Ok(Outcome { recorded, counted })
+    Ok(Outcome { recorded, counted, phases: fleet.phases().to_vec(), whole })
 }

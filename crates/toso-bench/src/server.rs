@@ -100,6 +100,7 @@ impl ServerProcess {
 
     /// Lets it end in order; ends it when that takes too long.
     pub fn stop(&mut self) {
+        // Its end is what tells the server to stop.
         drop(self.child.stdin.take());
         let asked = Instant::now();
         while let Ok(None) = self.child.try_wait() {
@@ -118,11 +119,10 @@ impl ServerProcess {
         let _ = self.child.wait();
     }
 
-    /// A new process on the same folder and port, after the old one has ended.
-    pub fn start_again(self) -> Result<Self, BenchError> {
-        let (data, address) = (self.data.clone(), self.address().to_owned());
-        drop(self);
-        Self::start_on(&data, &address)
+    /// A new process on the same folder and port, once the old one has been stopped or killed.
+    pub fn revive(&mut self) -> Result<(), BenchError> {
+        *self = Self::start_on(&self.data, self.address())?;
+        Ok(())
     }
 }
 

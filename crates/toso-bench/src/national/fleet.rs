@@ -18,9 +18,10 @@ use toso_client::{SyncOptions, SyncReport};
 use toso_core::id::{DocKind, Sequence};
 
 use super::Figures;
-use super::device::{Exchange, FieldDevice};
+use super::device::FieldDevice;
 use super::plan::Plan;
 use crate::error::BenchError;
+use crate::online::Exchange;
 use crate::parallel;
 use crate::progress::Progress;
 
@@ -234,6 +235,11 @@ impl Fleet {
             }
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// What each phase took, in order.
+    pub(crate) fn phases(&self) -> &[(&'static str, Duration)] {
+        &self.phases
     }
 
     /// What it took, for people.

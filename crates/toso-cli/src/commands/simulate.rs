@@ -21,6 +21,7 @@ pub(crate) fn national(args: &NationalArgs) -> Result<Outcome, Fail> {
         devices: args.devices,
         seed: args.seed,
         online: args.online,
+        part: 1.0,
     };
     national::run(&order).map_err(Fail::of_bench)
 }
