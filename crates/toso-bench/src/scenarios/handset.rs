@@ -25,9 +25,8 @@ pub(super) fn phone(bench: &Bench, factor: u32) -> Result<Step, BenchError> {
         let mut round = Round::new();
         let recorded = work(&home, DOCUMENTS, 0)?;
         let opened = work(&home, 0, 0)?;
-        round.insert("record_p50_ms", recorded.record_p50_ms);
-        round.insert("open_ms", opened.open_ms);
-        round.insert("memory_peak_mib", opened.memory_peak_bytes as f64 / MEBIBYTE);
+        round.insert("record_each_ms", recorded.record_each_ms);
+        opening(&mut round, &opened);
         round.insert("disk_before_mib", disk_bytes(&home)? / MEBIBYTE);
         let edited = work(&home, 0, edits)?;
         round.insert("edit_p50_ms", edited.edit_p50_ms);
@@ -52,16 +51,23 @@ pub(super) fn lists(bench: &Bench, factor: u32) -> Result<Step, BenchError> {
         if opened.documents != documents {
             return Err(BenchError::failed(format!("{documents} were recorded and {} are shown", opened.documents)));
         }
-        round.insert("open_ms", opened.open_ms);
+        opening(&mut round, &opened);
         round.insert("list_ms", opened.list_ms);
         round.insert("search_ms", opened.search_ms);
         round.insert("found", opened.found as f64);
-        round.insert("memory_peak_mib", opened.memory_peak_bytes as f64 / MEBIBYTE);
         round.insert("disk_mib", disk_bytes(&home)? / MEBIBYTE);
         Ok(round)
     })?;
     bench.drop_folder(&home);
     Ok(Step { size: documents as f64, rounds })
+}
+
+fn opening(round: &mut Round, opened: &Done) {
+    round.insert("open_ms", opened.open_ms);
+    round.insert("open_of_which_tables_ms", opened.tables_ms);
+    round.insert("open_of_which_store_ms", opened.store_ms);
+    round.insert("memory_peak_mib", opened.memory_peak_bytes as f64 / MEBIBYTE);
+    round.insert("memory_before_opening_mib", opened.memory_before_bytes as f64 / MEBIBYTE);
 }
 
 fn work(home: &Path, record: usize, edits: usize) -> Result<Done, BenchError> {
