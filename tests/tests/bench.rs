@@ -21,6 +21,9 @@ const NOISE_ROUND_TRIPS: f64 = 0.5;
 /// Each document of a load costs at most so much upwards: the goal is 65 in the long run, and small runs share less.
 const LOAD_BYTES_EACH_MAX: f64 = 100.0;
 
+/// A server with more behind it counts in larger numbers, which take some bytes more: three numbers, and base64 around.
+const LONGER_NUMBERS_BYTES: f64 = 8.0;
+
 /// The scenarios' figures, by scenario: those of the only step and round.
 struct Run(Value);
 
@@ -114,15 +117,13 @@ fn every_scenario_runs_and_its_counts_are_within_budget() {
 /// What a phone pays does not depend on what others have.
 #[test]
 fn an_edits_bytes_and_syncs_do_not_grow_with_the_server() {
-    let run = Run::of(&["--scale", "0.01", "--steps", "1,10", "--only", "reconnect", "edit"]);
+    let run = Run::of(&["--scale", "0.003", "--steps", "1,10", "--only", "reconnect", "edit"]);
     assert_eq!(run.names(), ["reconnect", "edit"]);
-    for (scenario, figure, slack) in [
-        ("reconnect", "frames_up_bytes", 2.0),
-        ("reconnect", "frames_down_bytes", 4.0),
-        ("edit", "edit_adds_up_bytes", 4.0),
-    ] {
+    for (scenario, figure) in
+        [("reconnect", "frames_up_bytes"), ("reconnect", "frames_down_bytes"), ("edit", "edit_adds_up_bytes")]
+    {
         let (small, large) = (run.at(0, scenario, figure), run.at(1, scenario, figure));
-        assert!(about(large, small, slack), "{scenario}: {figure} goes from {small} to {large}");
+        assert!(about(large, small, LONGER_NUMBERS_BYTES), "{scenario}: {figure} goes from {small} to {large}");
     }
     let (small, large) = (run.at(0, "edit", "syncs_each"), run.at(1, "edit", "syncs_each"));
     assert!(large <= small + 1.0, "an edit takes {small} syncs, beside more documents {large}");
