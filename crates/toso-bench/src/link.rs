@@ -180,11 +180,17 @@ impl Connection {
             left.map_or(bytes.len(), |left| usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len())));
         let bytes = bytes.get(..count).unwrap_or_default();
         let mut to = if upwards { &self.far } else { &self.near };
-        let written = to.write_all(bytes).is_ok();
-        {
+        let written = {
+            // Held while they go out, so that whoever has got them finds them here.
             let mut passed = self.passed.lock();
-            if upwards { passed.up.extend_from_slice(bytes) } else { passed.down.extend_from_slice(bytes) }
-        }
+            let written = to.write_all(bytes).is_ok();
+            if upwards {
+                passed.up.extend_from_slice(bytes)
+            } else {
+                passed.down.extend_from_slice(bytes)
+            }
+            written
+        };
         if let Some(left) = left.as_mut() {
             *left -= count as u64;
             if *left == 0 {
@@ -196,10 +202,11 @@ impl Connection {
     }
 
     fn cut(&self) {
-        self.passed.lock().cut.get_or_insert_with(Instant::now);
-        // Either side may be gone already.
+        let at = Instant::now();
+        // Either side may be gone already. This also ends a write that nobody takes.
         let _ = self.near.shutdown(Shutdown::Both);
         let _ = self.far.shutdown(Shutdown::Both);
+        self.passed.lock().cut.get_or_insert(at);
     }
 }
 
