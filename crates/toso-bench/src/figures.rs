@@ -53,7 +53,7 @@ pub struct Slope {
     pub expected: Expected,
     /// The exponent: 1 is in proportion, 0 not at all.
     pub exponent: f64,
-    /// The most of all steps over the least.
+    /// What the exponent makes of the way from the smallest size to the largest.
     pub factor: f64,
     /// True when it grew more than expected.
     pub too_steep: bool,
@@ -91,13 +91,13 @@ impl Slope {
             .filter(|(size, value)| *size > 0.0 && *value > 0.0)
             .collect();
         let exponent = exponent(&points)?;
-        let least = points.iter().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
-        let most = points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-        let factor = most / least;
+        let sizes = || points.iter().map(|(size, _)| *size);
+        let way = sizes().fold(0.0, f64::max) / sizes().fold(f64::INFINITY, f64::min);
+        // Of the line and not of single steps: one that something disturbed is no growth.
+        let factor = way.powf(exponent);
         let too_steep = match expected {
             Expected::Proportional => exponent > EXPONENT_MAX,
-            // Growing is what is looked for: what falls with the size is only better shared.
-            Expected::Flat => factor > FLAT_FACTOR_MAX && exponent > 0.0,
+            Expected::Flat => factor > FLAT_FACTOR_MAX,
         };
         Some(Self { figure, expected, exponent, factor, too_steep })
     }

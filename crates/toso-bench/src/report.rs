@@ -142,7 +142,7 @@ fn one(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
             let mark = if slope.too_steep { "  TOO STEEP" } else { "" };
             writeln!(
                 text,
-                "  {:28} {:+.2} (most over least {:.2}; {expected} at most){mark}",
+                "  {:28} {:+.2} ({:.2}× over all; {expected} at most){mark}",
                 slope.figure, slope.exponent, slope.factor
             )?;
         }
