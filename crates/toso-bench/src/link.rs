@@ -185,9 +185,9 @@ impl Connection {
             let mut passed = self.passed.lock();
             let written = to.write_all(bytes).is_ok();
             if upwards {
-                passed.up.extend_from_slice(bytes)
+                passed.up.extend_from_slice(bytes);
             } else {
-                passed.down.extend_from_slice(bytes)
+                passed.down.extend_from_slice(bytes);
             }
             written
         };

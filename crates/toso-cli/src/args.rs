@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-pub(crate) use bench::{BenchArgs, BenchClientArgs, BenchCommand, BenchPhoneArgs};
+pub(crate) use bench::{BenchArgs, BenchClientArgs, BenchCommand, BenchOperation, BenchPhoneArgs};
 pub(crate) use moving::{DeviceArgs, DeviceCommand, HeldCommand, ReviewArgs, ReviewCommand};
 
 /// The register of community digital technology teams.

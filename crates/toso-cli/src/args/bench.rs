@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use toso_bench::bench::FACTORS;
 
 #[derive(Debug, ClapArgs)]
@@ -59,15 +59,56 @@ pub(crate) struct BenchPhoneArgs {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchClientArgs {
     /// What to do.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) op: String,
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(crate) op: BenchOperation,
     /// The server's address.
     #[arg(long, value_name = "URL")]
     pub(crate) url: String,
     /// Where the devices keep their folders.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: PathBuf,
-    /// Makes the invites, for operations that enrol devices.
+    /// Makes the invites for seed, load and first, and reads for verify.
     #[arg(long, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
+    /// What seed and load record: JSON lines {"device": 0, "kind": "team" or "member", "key": "…", "fields": {…}}.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) docs: Option<PathBuf>,
+    /// How many devices take part; all there are by default.
+    #[arg(long, value_name = "N")]
+    pub(crate) devices: Option<usize>,
+    /// How many of them at the same time, in load and in each wave of a rush.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) width: usize,
+    /// The value that edits write; a storm counts up from it.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) round: u32,
+    /// Sends SIGKILL to this process the moment that edit hears its acknowledgement.
+    #[arg(long, value_name = "PID")]
+    pub(crate) kill_pid: Option<u32>,
+    /// How long a storm lasts at most.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) max_s: u64,
+    /// What verify looks up: JSON lines with {"ack": {"id": …, "value": …}}, as edit and storm print them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) acks: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum BenchOperation {
+    /// Devices record the documents and push them, one device after the other.
+    Seed,
+    /// The first device connects with nothing new.
+    Sync,
+    /// The first device edits one field and pushes it.
+    Edit,
+    /// A new device gets all of the first device's commune.
+    First,
+    /// Devices record the documents and push them side by side.
+    Load,
+    /// Devices come online in waves with one edit each.
+    Rush,
+    /// Devices edit without pause until the server goes.
+    Storm,
+    /// Looks acknowledged edits up on the server.
+    Verify,
 }

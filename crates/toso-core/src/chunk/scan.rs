@@ -53,8 +53,11 @@ pub(crate) struct Operation<'a, 'p> {
     pub(crate) value_type: u64,
     pub(crate) value: &'a [u8],
     /// The operations that it replaces or adds to.
-    pub(crate) preds: &'p [(u64, Actor)],
+    pub(crate) preds: &'p [Pred],
 }
+
+/// An operation that another replaces or adds to, by counter and actor.
+type Pred = (u64, Actor);
 
 /// The columns, row by row: each has one entry for every operation.
 struct Rows<'a> {
@@ -64,7 +67,7 @@ struct Rows<'a> {
     metas: Vec<u64>,
     values: &'a [u8],
     pred_counts: Vec<u64>,
-    preds: Vec<(u64, Actor)>,
+    preds: Vec<Pred>,
 }
 
 impl<'a> Scanned<'a> {
@@ -302,7 +305,7 @@ impl<'a> Columns<'a> {
     }
 
     /// What an operation replaces must be older than it: their numbers, and all of them in one list.
-    fn preds(&self, ops: usize, actors: &[Actor], start_op: u64) -> Result<(Vec<u64>, Vec<(u64, Actor)>), ChunkError> {
+    fn preds(&self, ops: usize, actors: &[Actor], start_op: u64) -> Result<(Vec<u64>, Vec<Pred>), ChunkError> {
         let what = "replaced values";
         let counts = column(runs(self.pred_count, what, ops, Reader::u64)?, ops, what)?;
         let counts: Vec<u64> = counts.into_iter().map(Option::unwrap_or_default).collect();

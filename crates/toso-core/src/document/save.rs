@@ -57,10 +57,10 @@ pub(super) fn check(id: DocId, edits: &[DocEdit], known: impl Fn(ActivityId) -> 
             TeamEdit::ActivityDate { id, .. }
             | TeamEdit::ActivityKind { id, .. }
             | TeamEdit::ActivitySkill { id, .. }
-            | TeamEdit::AddReached { id, .. } => {
-                if !recorded.contains(id) && !known(*id) {
-                    return Err(EditError::UnknownActivity { id: id.to_string() });
-                }
+            | TeamEdit::AddReached { id, .. }
+                if !recorded.contains(id) && !known(*id) =>
+            {
+                return Err(EditError::UnknownActivity { id: id.to_string() });
             }
             _ => {}
         }

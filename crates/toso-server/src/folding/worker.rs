@@ -96,7 +96,7 @@ enum Merged {
     /// Its values.
     Flat(FlatDocument),
     /// All of it.
-    Whole(Document),
+    Whole(Box<Document>),
 }
 
 /// A document, what is counted of it, and what of it nobody can take.
@@ -163,7 +163,7 @@ impl Merging {
         };
         let merged = match before {
             Merged::Flat(document) => self.read(document, entries).map(Ok)?,
-            Merged::Whole(document) => self.merge(document, entries),
+            Merged::Whole(document) => self.merge(*document, entries),
         };
         self.keep(doc, entries, merged)
     }
@@ -236,7 +236,7 @@ impl Merging {
             let applied = document.apply(&chunks);
             quarantined.extend(applied.quarantined);
             let row = Row::from_record(&document.read());
-            MergedRow { document: Merged::Whole(document), row, quarantined }
+            MergedRow { document: Merged::Whole(Box::new(document)), row, quarantined }
         }))
         .map_err(|_| "merging or reading the document panicked".to_owned())
     }
