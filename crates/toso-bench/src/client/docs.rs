@@ -110,7 +110,10 @@ fn edits(doc: &Doc, kind: DocKind, without: &[&str]) -> Result<Vec<DocEdit>, Ben
             Value::Null => String::new(),
             Value::Number(number) => number.to_string(),
             Value::Array(_) | Value::Object(_) => {
-                return Err(BenchError::usage(format!("{:?}, {field}: a field is a text, a number, yes or no", doc.key)));
+                return Err(BenchError::usage(format!(
+                    "{:?}, {field}: a field is a text, a number, yes or no",
+                    doc.key
+                )));
             }
         };
         DocEdit::parse(kind, field, &text)

@@ -49,25 +49,35 @@ pub(super) fn seed(order: &Order, width: usize) -> Result<(), BenchError> {
     }
     std::fs::create_dir_all(&order.dir)?;
     let joined: Mutex<BTreeMap<usize, Device>> = Mutex::default();
-    parallel::each(width.min(ENROLLING_MAX), &work, || (), |(), (number, _)| {
-        let device = fleet::enrolled(order, *number)?;
-        joined.lock().insert(*number, device);
-        Ok(())
-    })?;
+    parallel::each(
+        width.min(ENROLLING_MAX),
+        &work,
+        || (),
+        |(), (number, _)| {
+            let device = fleet::enrolled(order, *number)?;
+            joined.lock().insert(*number, device);
+            Ok(())
+        },
+    )?;
     let joined = joined.into_inner();
 
     let runtime = Runtime::new()?;
     let (took, made) = (Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
     let (cpu, begun) = (Process::own().cpu(), Instant::now());
-    parallel::each(width, &work, || (), |(), (number, docs)| {
-        let Some(device) = joined.get(number) else { return Ok(()) };
-        let start = Instant::now();
-        let ids = docs::record(&device.replica, docs)?;
-        runtime.block_on(come_online(&device.replica, AT_ONCE, Patience::new(*number as u64)))?;
-        took.lock().push(ms(start.elapsed()));
-        made.lock().insert(*number, ids);
-        Ok(())
-    })?;
+    parallel::each(
+        width,
+        &work,
+        || (),
+        |(), (number, docs)| {
+            let Some(device) = joined.get(number) else { return Ok(()) };
+            let start = Instant::now();
+            let ids = docs::record(&device.replica, docs)?;
+            runtime.block_on(come_online(&device.replica, AT_ONCE, Patience::new(*number as u64)))?;
+            took.lock().push(ms(start.elapsed()));
+            made.lock().insert(*number, ids);
+            Ok(())
+        },
+    )?;
     let wall = begun.elapsed();
     let client_cpu_s = cpu_since(cpu);
 
@@ -153,12 +163,7 @@ pub(super) fn edit(order: &Order) -> Result<(), BenchError> {
 }
 
 /// Saves a value and exchanges; the time until it was acknowledged. A session that ends before that tells `None`.
-async fn save(
-    device: &Device,
-    team: DocId,
-    value: u32,
-    kill_pid: Option<u32>,
-) -> Result<Option<Duration>, BenchError> {
+async fn save(device: &Device, team: DocId, value: u32, kill_pid: Option<u32>) -> Result<Option<Duration>, BenchError> {
     let begun = Instant::now();
     let changed = device.replica.edit(team, &households(value))?;
     let mut acked = None;
