@@ -12,20 +12,19 @@ pub mod kills;
 pub mod load;
 pub mod memory;
 pub mod power;
-pub mod proxy;
 pub mod rogue;
 pub mod server;
 pub mod sim;
 pub mod small_disk;
 pub mod soak;
 pub mod trace;
-pub mod wiretap;
 
 pub use binary::toso;
 pub use field::FieldDevice;
-pub use proxy::{LinkShape, SlowLink};
 pub use server::Server;
 pub use small_disk::SmallDisk;
+pub use toso_bench::link::{LinkShape, SlowLink};
+pub use toso_bench::wiretap;
 
 /// A commune of the list of 2022 (Phường Phúc Xá, Hà Nội) that the suites record in.
 pub const COMMUNE: &str = "00001";

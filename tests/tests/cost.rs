@@ -99,7 +99,7 @@ fn round_trips_are_true_over_a_slow_link() {
     const ROUND_TRIP: Duration = Duration::from_millis(600);
     let folders = [(); 2].map(|()| TempDir::new().expect("a temporary folder"));
     let server = Server::start(folders[0].path());
-    let link = SlowLink::to(server.address(), ROUND_TRIP);
+    let link = SlowLink::to(server.address(), ROUND_TRIP).expect("a free port");
     let device = FieldDevice::new(folders[1].path());
     // The invite names the slow link, so that everything the device does goes over it.
     device.ok(&["enrol", &invite_over(&server, link.url())]);

@@ -66,7 +66,7 @@ async fn unsent_gone(replica: &Replica, within: Duration) -> Duration {
 async fn a_new_network_replaces_a_stale_socket_at_once() {
     let data = TempDir::new().expect("a temporary folder");
     let server = Server::start(data.path());
-    let link = SlowLink::shaped(server.address(), LinkShape::far(Duration::from_millis(100)));
+    let link = SlowLink::shaped(server.address(), LinkShape::far(Duration::from_millis(100))).expect("a free port");
     let replica = device(&server, link.url());
     let sync = AutoSync::start(Arc::clone(&replica), SyncOptions::default());
     reach(&sync, SyncState::UpToDate, Duration::from_secs(10)).await;
@@ -137,7 +137,7 @@ async fn commune(teams: usize, members_each: usize) -> (TempDir, Server, usize) 
 /// Lets a new device get a commune over a link that is cut again and again, and looks at what went over it.
 async fn first_sync(teams: usize, members_each: usize, cut_after_bytes: Range<u64>) {
     let (_data, server, changes) = commune(teams, members_each).await;
-    let link = SlowLink::shaped(server.address(), two_g(Some(cut_after_bytes)));
+    let link = SlowLink::shaped(server.address(), two_g(Some(cut_after_bytes))).expect("a free port");
     let newcomer = device(&server, link.url());
     let start = Instant::now();
     let sync = AutoSync::start(Arc::clone(&newcomer), SyncOptions::default());
@@ -201,7 +201,7 @@ async fn a_large_commune_arrives_page_by_page() {
 async fn a_push_that_was_acknowledged_is_never_sent_again() {
     let data = TempDir::new().expect("a temporary folder");
     let server = Server::start(data.path());
-    let link = SlowLink::shaped(server.address(), two_g(Some(5_000..6_500)));
+    let link = SlowLink::shaped(server.address(), two_g(Some(5_000..6_500))).expect("a free port");
     let replica = device(&server, link.url());
     record(&replica, 16, 15);
     let changes = replica.status().expect("readable").unsent;
@@ -252,7 +252,7 @@ async fn devices_back_off_with_jitter_and_come_back_by_themselves() {
     let server = Server::start(data.path());
     let scene: Vec<(SlowLink, Arc<Replica>, AutoSyncHandle)> = (0..DEVICES)
         .map(|_| {
-            let link = SlowLink::to(server.address(), Duration::from_millis(50));
+            let link = SlowLink::to(server.address(), Duration::from_millis(50)).expect("a free port");
             let replica = device(&server, link.url());
             let sync = AutoSync::start(Arc::clone(&replica), SyncOptions::default());
             (link, replica, sync)

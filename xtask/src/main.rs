@@ -4,6 +4,7 @@
 //! server, and so that the rules of the house (which crate may use which, what stays pure, what docs may name) are
 //! tested code.
 
+mod bench;
 mod ci;
 mod fuzz;
 mod long_run;
@@ -34,6 +35,9 @@ Tasks:
           figures every 30 s, and a verdict: does anything grow?
   simulate
           The whole system under simulation: --seeds N, --from S, --minutes M; --seed S --trace replays one.
+  bench --against REV
+          Scenarios of `toso bench` (--only NAME…; --rounds N, 5; --scale N, 0.1) on release builds of another revision
+          and of this tree, in turn, and their ratios.
   fuzz [--seconds N] [TARGET]
           The fuzz targets (or one), each for N seconds (60). Needs cargo-fuzz and a nightly compiler; says what is
           missing. Inputs that break something stay in fuzz/artifacts/.
@@ -51,11 +55,15 @@ fn main() -> ExitCode {
         ["kills", options @ ..] => long_run::kills(options),
         ["soak", options @ ..] => long_run::soak(options),
         ["simulate", rest @ ..] => simulate::run(rest),
+        ["bench", rest @ ..] if !matches!(rest, ["--help" | "-h"]) => match bench::Order::parse(rest) {
+            Ok(order) => bench::run(&order),
+            Err(message) => return usage_error(&message),
+        },
         ["fuzz", rest @ ..] if !matches!(rest, ["--help" | "-h"]) => match fuzz::Plan::parse(rest) {
             Ok(plan) => fuzz::run(&plan),
             Err(message) => return usage_error(&message),
         },
-        ["help" | "--help" | "-h"] | ["ci" | "tidy" | "fuzz", "--help" | "-h"] => {
+        ["help" | "--help" | "-h"] | ["bench" | "ci" | "tidy" | "fuzz", "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }

@@ -1,11 +1,13 @@
 //! The command line.
 
+mod bench;
 mod moving;
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+pub(crate) use bench::{BenchArgs, BenchClientArgs, BenchCommand, BenchOperation, BenchPhoneArgs};
 pub(crate) use moving::{DeviceArgs, DeviceCommand, HeldCommand, ReviewArgs, ReviewCommand};
 
 /// The register of community digital technology teams.
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Show the whole way once: server, national simulation, report.
     Demo(DemoArgs),
+    /// Measure what a server and phones cost on this machine, and how that grows.
+    Bench(BenchArgs),
     /// Write a backup of a server's data, while it runs (--server) or stopped (--data).
     Backup(BackupArgs),
     /// Make a data folder from a backup, after a loss: a new epoch begins.

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod backup;
+pub(crate) mod bench;
 pub(crate) mod device;
 pub(crate) mod field;
 pub(crate) mod invite;

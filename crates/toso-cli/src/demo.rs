@@ -3,8 +3,6 @@
 //! The server is a process of its own, the same binary: so its memory can be told apart, and it dies with the demo
 //! however that ends (it stops when its standard input does).
 
-mod server;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,12 +10,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use self::server::ChildServer;
+use toso_bench::process::Process;
+use toso_bench::server::ServerProcess;
+
 use crate::args::{AdminArgs, DemoArgs, NationalArgs, ReportArgs, ReportFormat};
 use crate::commands;
 use crate::fail::Fail;
 use crate::output;
-use crate::simulate;
 
 /// Devices online at the same time.
 const ONLINE: usize = 64;
@@ -30,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Fail> {
     let folder = tempfile::Builder::new().prefix("toso-demo-").tempdir()?;
     let data = folder.path().join("server");
-    let server = ChildServer::start(&data)?;
+    let server = ServerProcess::start(&data).map_err(Fail::of_bench)?;
     let (url, admin) = (server.url().to_owned(), server.admin_token_file());
     let stage = Stage::watch_interrupt(server, folder.path(), args.keep)?;
 
@@ -51,7 +50,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Fail> {
 }
 
 fn show(args: &DemoArgs, url: &str, admin: &Path) -> Result<(), Fail> {
-    let outcome = simulate::national(&NationalArgs {
+    let outcome = commands::simulate::national(&NationalArgs {
         admin: AdminArgs { server: url.to_owned(), admin_token_file: admin.to_owned() },
         devices: None,
         seed: args.seed,
@@ -80,14 +79,14 @@ fn show(args: &DemoArgs, url: &str, admin: &Path) -> Result<(), Fail> {
 
 /// The running server, and what Ctrl-C does to it.
 struct Stage {
-    server: Arc<Mutex<ChildServer>>,
+    server: Arc<Mutex<ServerProcess>>,
     /// Set once everything has been shown: Ctrl-C is the ordinary end then.
     shown: Arc<AtomicBool>,
 }
 
 impl Stage {
     /// From now on Ctrl-C stops the server, and removes the folder unless it is to be kept.
-    fn watch_interrupt(server: ChildServer, folder: &Path, keep: bool) -> Result<Self, Fail> {
+    fn watch_interrupt(server: ServerProcess, folder: &Path, keep: bool) -> Result<Self, Fail> {
         let stage = Self { server: Arc::new(Mutex::new(server)), shown: Arc::default() };
         let (server, shown) = (Arc::clone(&stage.server), Arc::clone(&stage.shown));
         let folder: PathBuf = folder.to_owned();
@@ -109,9 +108,11 @@ impl Stage {
 
     /// The most memory that each process has had.
     fn tell_memory(&self) {
-        let told = |peak: Option<u64>| peak.map_or_else(|| "unknown".to_owned(), |kib| format!("{} MiB", kib / 1024));
-        let server = self.server.lock().memory_peak_kib();
-        let devices = server::memory_peak_kib("self");
+        let told = |process: Process| {
+            process.memory_peak_bytes().map_or_else(|| "unknown".to_owned(), |bytes| format!("{} MiB", bytes >> 20))
+        };
+        let server = self.server.lock().process();
+        let devices = Process::own();
         eprintln!("peak memory: server {}, all devices {}", told(server), told(devices));
     }
 

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use toso_bench::BenchError;
+
 /// A failed command.
 #[derive(Debug)]
 pub(crate) struct Fail {
@@ -19,6 +21,14 @@ impl Fail {
     /// The command line is wrong.
     pub(crate) fn usage(message: impl Display) -> Self {
         Self { message: message.to_string(), code: 2 }
+    }
+
+    /// Load could not be made, or something could not be measured.
+    pub(crate) fn of_bench(error: BenchError) -> Self {
+        match error {
+            BenchError::Usage(_) | BenchError::Plan(_) => Self::usage(error),
+            _ => Self::new(error),
+        }
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {

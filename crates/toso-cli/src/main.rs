@@ -9,7 +9,6 @@ mod demo;
 mod fail;
 mod input;
 mod output;
-mod simulate;
 mod token_file;
 
 use std::process::ExitCode;
@@ -51,6 +50,7 @@ fn run(args: Args) -> Result<(), Fail> {
         Command::Report(report) => commands::report::run(&report),
         Command::Simulate(simulate) => commands::simulate::run(simulate),
         Command::Demo(demo) => demo::run(&demo),
+        Command::Bench(bench) => commands::bench::run(bench),
         Command::Backup(args) => commands::backup::back_up(&args),
         Command::Restore(args) => commands::backup::restore_backup(&args),
         Command::Export(args) => commands::backup::export(&args),

@@ -1,4 +1,6 @@
-//! An invite for a credential: once, over HTTP.
+//! Invites, and an invite for a credential: once, over HTTP.
+
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +14,7 @@ pub use toso_wire::enrol::{Invite, InviteError};
 use crate::carry::pass::PassAnswer;
 use crate::credential::{Credential, CredentialError};
 use crate::identity::Device;
-use crate::rest::{Rest, RestError};
+use crate::rest::{Caller, Rest, RestError};
 
 /// Why enrolment failed. The store is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +59,36 @@ struct EnrolResponse {
     role: String,
     /// Card and bundle key; absent at a server that has none.
     carry: Option<PassAnswer>,
+}
+
+/// The request of `POST /v1/invites`.
+#[derive(Debug, Serialize)]
+struct InviteRequest<'a> {
+    /// `2022/00004`.
+    unit: String,
+    role: &'a str,
+    expires_in_s: u64,
+}
+
+/// Its answer.
+#[derive(Debug, Deserialize)]
+struct InviteResponse {
+    invite: String,
+}
+
+/// Has an officer's one-time invite made for a unit, good for `life`; its text is what a QR code carries. `role` is
+/// `recorder`, `officer` or `viewer`. Blocks.
+pub fn make_invite(
+    rest: &Rest,
+    server_url: &str,
+    officer: &Caller,
+    unit: UnitRef,
+    role: &str,
+    life: Duration,
+) -> Result<String, RestError> {
+    let request = InviteRequest { unit: unit.to_string(), role, expires_in_s: life.as_secs() };
+    let response: InviteResponse = rest.post(server_url, "/v1/invites", officer, &request)?;
+    Ok(response.invite)
 }
 
 /// Exchanges an invite for a credential and keeps it. Blocks. Repeating it with the same invite on the same device

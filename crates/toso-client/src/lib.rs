@@ -15,7 +15,7 @@ pub mod sync;
 
 pub use carry::{BundleReport, CarryError, PeerEffect, PeerError, PeerReport, PeerSession, Side, TakeReport};
 pub use credential::{Credential, CredentialError};
-pub use enrol::{EnrolError, Invite, InviteError, enrol};
+pub use enrol::{EnrolError, Invite, InviteError, enrol, make_invite};
 pub use identity::{Device, RandomSource};
 pub use replica::{
     ConflictView, DocView, Held, HeldState, Receipt, Replica, ReplicaError, ReplicaEvent, ReplicaOptions,

@@ -343,7 +343,12 @@ impl Replica {
         if self.store.documents_len()? >= DOCUMENTS_MAX {
             return Err(ReplicaError::TooManyDocuments);
         }
-        self.save(documents, scope, id, edits)?;
+        // Not put into memory: whoever looks at it reads it from the store.
+        documents.pop(&id);
+        if let Some(chunk) = Document::first_save(id, self.author(), edits)? {
+            self.store_edit(scope, id, &chunk)?;
+            self.announce_edit(id);
+        }
         Ok(id)
     }
 
@@ -379,15 +384,24 @@ impl Replica {
         if size.is_full() {
             return Err(ReplicaError::DocumentFull { id: doc, size });
         }
+        self.store_edit(scope, doc, chunk)?;
+        documents.put(doc, document);
+        self.announce_edit(doc);
+        Ok(())
+    }
+
+    fn store_edit(&self, scope: Scope, doc: DocId, chunk: &Chunk) -> Result<(), StoreError> {
         let stored = StoredChunk { scope, doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() };
         let transaction =
             Transaction { chunks: vec![stored], outbox_add: vec![chunk.hash()], ..Transaction::default() };
         self.store.commit(transaction)?;
         self.chunks_changed();
-        documents.put(doc, document);
+        Ok(())
+    }
+
+    fn announce_edit(&self, doc: DocId) {
         self.announce(ReplicaEvent::Documents(vec![doc]));
         self.outbox_grew.notify_one();
-        Ok(())
     }
 
     /// The document out of the cache, or rebuilt from its chunks.

@@ -4,8 +4,8 @@
 //! walks them with every count bounded: a hundred bytes of run-length columns can stand for 2^60 operations, and a
 //! compressed change of 194 KB for 800 MB.
 
-mod columns;
-mod scan;
+pub(crate) mod columns;
+pub(crate) mod scan;
 mod whole;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -78,6 +78,10 @@ impl Chunk {
             start_op: scanned.start_op,
             ops: scanned.ops,
         })
+    }
+    /// The actor of a change that was accepted once, without parsing it again.
+    pub fn actor_of(bytes: &[u8]) -> Result<Actor, ChunkError> {
+        scan::scan(bytes).map(|change| change.actor)
     }
     /// The change as Automerge encodes it.
     pub fn bytes(&self) -> &[u8] {

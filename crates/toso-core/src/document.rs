@@ -5,6 +5,8 @@
 
 mod apply;
 mod conflicts;
+mod first;
+mod flat;
 pub(crate) mod genesis;
 mod history;
 mod read;
@@ -17,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::Automerge;
+
+pub use flat::{FlatDocument, NotFlat};
 
 use crate::chunk::{ChangeHash, Chunk};
 use crate::edit::{DocEdit, EditError};
@@ -33,6 +37,13 @@ pub struct Author {
     pub actor: Actor,
     /// Their clock; shown to people only.
     pub at: TimestampMs,
+}
+
+impl Author {
+    /// Their clock as a change carries it, in seconds since 1970.
+    fn at_s(&self) -> i64 {
+        i64::try_from(self.at.seconds()).unwrap_or(i64::MAX)
+    }
 }
 
 /// A document in memory (about 20 KB).
@@ -121,6 +132,11 @@ impl Document {
     /// field the last stands.
     pub fn edit(&mut self, author: Author, edits: &[DocEdit]) -> Result<Option<Chunk>, EditError> {
         save::save(self, author, edits, save::Same::IsNoChange)
+    }
+    /// The change of the first save of a new document: that of [`Self::edit`] on [`Self::new`], without building the
+    /// document. `None` when no edit sets anything.
+    pub fn first_save(id: DocId, author: Author, edits: &[DocEdit]) -> Result<Option<Chunk>, EditError> {
+        first::save(id, author, edits)
     }
     /// Settles a conflict (or sets a field): one change whose value replaces all concurrent ones. Unlike [`Self::edit`]
     /// it also makes a change when the chosen value is the one already shown, and writes it anew: when two people

@@ -72,7 +72,7 @@ impl Desk {
     ) -> Result<Authenticated, Refusal> {
         let fresh = self.trust.random().map_err(|error| {
             tracing::error!(%error, "cannot authenticate");
-            Refusal::Unauthorized("the server cannot check proofs now".to_owned())
+            Refusal::Busy("the server cannot check proofs now".to_owned())
         })?;
         let answer = self.trust.authenticate(proof, *nonce, fresh, now);
         *nonce = matches!(answer, Err(Refusal::Challenge(_))).then_some(fresh);

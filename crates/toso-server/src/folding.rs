@@ -258,7 +258,6 @@ impl Coordinator {
             folding.counted.advance(page.through);
             let last = folding.log.last();
             folding.metrics.log_sequence.set(last.0);
-            folding.metrics.counted_sequence.set(page.through.0);
             folding.metrics.fold_lag_chunks.set(last.0.saturating_sub(page.through.0));
         });
     }

@@ -14,6 +14,7 @@
 //! | `toso_append_failures_total` | counter | batches that could not be stored |
 //! | `toso_append_seconds` | histogram | one append, fsync included |
 //! | `toso_append_batches` | histogram | batches that shared an fsync |
+//! | `toso_storage_syncs_total` | counter | syncs of the disk by the log and its records, the opening's included |
 //! | `toso_log_sequence`, `toso_counted_sequence` | gauge | end of the log; counted position |
 //! | `toso_fold_lag_chunks` | gauge | chunks in the log that are not counted yet |
 //! | `toso_returned_chunks_total` | counter | chunks that devices gave back after the log had lost them |
@@ -103,6 +104,7 @@ pub struct Metrics {
     pub append_failures: Counter,
     pub append_seconds: Histogram,
     pub append_batches: Histogram,
+    pub storage_syncs: Counter,
     pub log_sequence: Gauge<u64, AtomicU64>,
     pub counted_sequence: Gauge<u64, AtomicU64>,
     pub fold_lag_chunks: Gauge<u64, AtomicU64>,
@@ -136,6 +138,7 @@ impl Default for Metrics {
             // 0.25 ms to 4 s: from a fast NVMe's fsync to a disk in trouble.
             append_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
             append_batches: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
+            storage_syncs: Counter::default(),
             log_sequence: Gauge::default(),
             counted_sequence: Gauge::default(),
             fold_lag_chunks: Gauge::default(),
@@ -170,6 +173,7 @@ impl Metrics {
         r.register("append_failures", "Batches that could not be stored", self.append_failures.clone());
         r.register("append_seconds", "One append, fsync included", self.append_seconds.clone());
         r.register("append_batches", "Batches that shared an fsync", self.append_batches.clone());
+        r.register("storage_syncs", "Syncs of the disk", self.storage_syncs.clone());
         r.register("log_sequence", "End of the log", self.log_sequence.clone());
         r.register("counted_sequence", "Counted position", self.counted_sequence.clone());
         r.register("fold_lag_chunks", "Chunks not counted yet", self.fold_lag_chunks.clone());

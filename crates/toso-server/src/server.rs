@@ -23,7 +23,7 @@ use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
 use crate::rest;
 use crate::review::ReviewQueue;
-use crate::state::{Parts, Shared};
+use crate::state::{Parts, Shared, StorageSyncs};
 use crate::trust::{KeyError, Trust};
 use crate::upkeep::{self, LOG_FOLDER, Restored, UpkeepError};
 
@@ -78,14 +78,16 @@ impl Rooms {
         if let Some(from) = Restored::load(&*store)? {
             tracing::info!(epoch = from.epoch.0, last = from.last.0, at = from.at.0, "restored from a backup");
         }
+        let synced = Arc::clone(&store);
         let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) = (Arc::clone(&store) as _, store);
-        Self::build(config, log, &records)
+        Self::build(config, log, &records, Box::new(move || synced.syncs()))
     }
 
     fn build(
         config: ServerConfig,
         log: Arc<dyn ChangeLog>,
         records: &Arc<dyn RecordStore>,
+        storage_syncs: StorageSyncs,
     ) -> Result<Self, StartError> {
         let catalog = Catalog::shared();
         let trust = Trust::open(&config.data, Arc::clone(records))?;
@@ -121,6 +123,7 @@ impl Rooms {
             hub,
             counted,
             metrics,
+            storage_syncs,
         }));
         Ok(Self { shared, writer_thread, folding })
     }

@@ -16,6 +16,9 @@ use crate::hub::Hub;
 use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
 
+/// Asks the store how often it has synced the disk.
+pub(crate) type StorageSyncs = Box<dyn Fn() -> u64 + Send + Sync>;
+
 /// Everything that outlives a request.
 pub(crate) struct Shared {
     pub(crate) config: ServerConfig,
@@ -24,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
     pub(crate) counted: Arc<Counted>,
     pub(crate) metrics: Arc<Metrics>,
+    /// How often the store has synced the disk.
+    pub(crate) storage_syncs: StorageSyncs,
     /// Places for sync sessions.
     pub(crate) session_places: Arc<Semaphore>,
     /// Places for sessions that have not proved who they are.
@@ -44,6 +49,7 @@ pub(crate) struct Parts {
     pub(crate) hub: Arc<Hub>,
     pub(crate) counted: Arc<Counted>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) storage_syncs: StorageSyncs,
 }
 
 impl Shared {
@@ -60,6 +66,7 @@ impl Shared {
             hub: parts.hub,
             counted: parts.counted,
             metrics: parts.metrics,
+            storage_syncs: parts.storage_syncs,
         }
     }
 }

@@ -181,6 +181,10 @@ pub enum TokenRefusal {
     /// Not signed by this server's root key, damaged, or past its end.
     #[error("the token is forged, damaged, expired or another server's; enrol again with a new invite")]
     Invalid,
+    /// It could not be checked in time, or what it says could not be kept. Nothing is wrong with it: whoever is told to
+    /// enrol again for it is lost to the register.
+    #[error("the server could not check the token just now; try again in a moment")]
+    Unchecked,
     /// An admin token where a device's is needed.
     #[error("this token belongs to no device; a sync session needs a device's token")]
     NotBound,

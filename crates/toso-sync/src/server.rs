@@ -110,6 +110,8 @@ pub enum Refusal {
     Challenge(Challenge),
     /// Forged, expired, or another server's.
     Unauthorized(String),
+    /// It could not be checked; the same proof may hold in a moment.
+    Busy(String),
 }
 
 /// Why a carried push is not taken from its carrier.

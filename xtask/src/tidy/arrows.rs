@@ -8,7 +8,7 @@ use super::Problem;
 use crate::tree::Tree;
 
 /// Every crate with the crates of the workspace that it may use.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("toso-core", &[]),
     ("toso-catalog", &["toso-core"]),
     ("toso-wire", &["toso-core", "toso-catalog"]),
@@ -21,6 +21,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
         "toso-server",
         &["toso-core", "toso-catalog", "toso-wire", "toso-sync", "toso-store", "toso-store-sled", "toso-projection"],
     ),
+    ("toso-bench", &["toso-core", "toso-catalog", "toso-wire", "toso-store", "toso-store-sled", "toso-client"]),
     (
         "toso-cli",
         &[
@@ -33,6 +34,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "toso-projection",
             "toso-client",
             "toso-server",
+            "toso-bench",
         ],
     ),
     (
@@ -47,6 +49,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "toso-projection",
             "toso-client",
             "toso-server",
+            "toso-bench",
             "toso-cli",
         ],
     ),
@@ -128,6 +131,7 @@ mod tests {
             ("toso-projection", "toso-store-sled"),
             ("toso-client", "toso-server"),
             ("toso-server", "toso-client"),
+            ("toso-bench", "toso-server"),
             ("xtask", "toso-core"),
         ] {
             let found = found(&[(user, used)]);

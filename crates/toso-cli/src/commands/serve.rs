@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use toso_bench::server::LISTENING;
 use toso_server::{Server, ServerConfig};
 use tracing_subscriber::EnvFilter;
 
@@ -10,10 +11,10 @@ use crate::args::{LogFormat, ServeArgs};
 use crate::fail::Fail;
 use crate::output;
 
-/// What stands before the address on the one line of stdout; programs read it.
-pub(crate) const LISTENING: &str = "listening on ";
 /// What is logged unless RUST_LOG says otherwise.
-const LOG_DEFAULT: &str = "info";
+/// Automerge opens a span, with its fields written out, for every column of every change; they took a fifteenth of the
+/// time of merging, and its error texts may quote a document.
+const LOG_DEFAULT: &str = "info,automerge=off";
 
 /// Runs the server.
 pub(crate) fn run(args: ServeArgs) -> Result<(), Fail> {
@@ -93,6 +94,11 @@ async fn stdin_ended(asked: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_starts_a_server_finds_its_admin_token() {
+        assert_eq!(toso_bench::server::ADMIN_TOKEN_FILE, toso_server::trust::ADMIN_TOKEN_FILE);
+    }
 
     #[test]
     fn addresses_to_listen_on() {

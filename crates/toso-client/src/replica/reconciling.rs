@@ -110,5 +110,5 @@ impl Replica {
 
 /// The device that made a change.
 pub(super) fn author_of(item: &OutboxItem) -> Option<DeviceId> {
-    Chunk::parse(&item.change).ok().map(|chunk| chunk.actor().device())
+    Chunk::actor_of(&item.change).ok().map(|actor| actor.device())
 }

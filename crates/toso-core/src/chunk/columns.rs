@@ -3,14 +3,14 @@
 use super::ChunkError;
 
 /// Takes bytes from the front of a slice.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     what: &'static str,
 }
 
 impl<'a> Reader<'a> {
     /// `what` names the part in errors.
-    pub(super) fn new(bytes: &'a [u8], what: &'static str) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], what: &'static str) -> Self {
         Self { rest: bytes, what }
     }
 
@@ -19,7 +19,7 @@ impl<'a> Reader<'a> {
         Self { rest: self.rest, what }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
@@ -38,7 +38,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned LEB128.
-    pub(super) fn u64(&mut self) -> Result<u64, ChunkError> {
+    pub(crate) fn u64(&mut self) -> Result<u64, ChunkError> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let [byte] = self.array()?;
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A signed LEB128.
-    pub(super) fn i64(&mut self) -> Result<i64, ChunkError> {
+    pub(crate) fn i64(&mut self) -> Result<i64, ChunkError> {
         let mut value = 0_i64;
         for shift in (0..64).step_by(7) {
             let [byte] = self.array()?;

@@ -1,4 +1,7 @@
 //! Walks a change's bytes before Automerge does: envelope, header, and every column, each count bounded.
+//!
+//! What it has walked it can also tell: [`Scanned::operations`] names every operation, so that a reader that needs no
+//! more than the fields' values needs no op set.
 
 use super::columns::{Reader, all_false, runs, undelta};
 use super::{
@@ -18,17 +21,87 @@ const COLUMNS_MAX: usize = 26;
 const OP_COUNTER_MAX: u64 = u32::MAX as u64;
 
 /// What the scan learns.
-pub(super) struct Scanned {
+pub(crate) struct Scanned<'a> {
     pub(super) checksum: [u8; CHECKSUM_BYTES],
-    pub(super) deps: Vec<ChangeHash>,
-    pub(super) actor: Actor,
-    pub(super) seq: u64,
-    pub(super) start_op: u64,
-    pub(super) time_s: i64,
-    pub(super) ops: u64,
+    pub(crate) deps: Vec<ChangeHash>,
+    pub(crate) actor: Actor,
+    pub(crate) seq: u64,
+    pub(crate) start_op: u64,
+    pub(crate) time_s: i64,
+    pub(crate) ops: u64,
+    rows: Rows<'a>,
 }
 
-pub(super) fn scan(bytes: &[u8]) -> Result<Scanned, ChunkError> {
+/// What an operation does to its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Set,
+    Delete,
+    Increment,
+}
+
+/// One operation: a key of the root or of one of genesis' maps.
+#[derive(Debug)]
+pub(crate) struct Operation<'a, 'p> {
+    /// Its counter; with the change's actor its identity.
+    pub(crate) counter: u64,
+    /// 0 is the root, n the n-th map that genesis made.
+    pub(crate) place: u64,
+    pub(crate) key: &'a [u8],
+    pub(crate) action: Action,
+    /// The type of its value as Automerge numbers them, and its bytes.
+    pub(crate) value_type: u64,
+    pub(crate) value: &'a [u8],
+    /// The operations that it replaces or adds to.
+    pub(crate) preds: &'p [Pred],
+}
+
+/// An operation that another replaces or adds to, by counter and actor.
+type Pred = (u64, Actor);
+
+/// The columns, row by row: each has one entry for every operation.
+struct Rows<'a> {
+    places: Vec<u64>,
+    keys: Vec<&'a [u8]>,
+    actions: Vec<Action>,
+    metas: Vec<u64>,
+    values: &'a [u8],
+    pred_counts: Vec<u64>,
+    preds: Vec<Pred>,
+}
+
+impl<'a> Scanned<'a> {
+    /// Hands every operation to `each`, in order, until it says no.
+    pub(crate) fn operations<E>(&self, mut each: impl FnMut(Operation<'a, '_>) -> Result<(), E>) -> Result<(), E> {
+        let Rows { places, keys, actions, metas, values, pred_counts, preds } = &self.rows;
+        let (mut values, mut preds) = (*values, preds.as_slice());
+        let rows = places.iter().zip(keys).zip(actions).zip(metas).zip(pred_counts);
+        for (counter, ((((place, key), action), meta), count)) in (self.start_op..).zip(rows) {
+            // The scan has seen that the columns hold this much.
+            let (value, rest) = values.split_at_checked(length_of(*meta)).unwrap_or_default();
+            let (own, others) =
+                preds.split_at_checked(usize::try_from(*count).unwrap_or(usize::MAX)).unwrap_or_default();
+            (values, preds) = (rest, others);
+            each(Operation {
+                counter,
+                place: *place,
+                key,
+                action: *action,
+                value_type: meta & 0xf,
+                value,
+                preds: own,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a value, by its entry in the column of types and lengths.
+fn length_of(meta: u64) -> usize {
+    usize::try_from(meta >> 4).unwrap_or(usize::MAX)
+}
+
+pub(crate) fn scan(bytes: &[u8]) -> Result<Scanned<'_>, ChunkError> {
     if bytes.len() > CHANGE_BYTES_MAX {
         return Err(ChunkError::TooLarge { bytes: bytes.len() });
     }
@@ -50,7 +123,7 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scanned, ChunkError> {
     body_of(body, checksum)
 }
 
-fn body_of(body: &[u8], checksum: [u8; CHECKSUM_BYTES]) -> Result<Scanned, ChunkError> {
+fn body_of(body: &[u8], checksum: [u8; CHECKSUM_BYTES]) -> Result<Scanned<'_>, ChunkError> {
     let mut reader = Reader::new(body, "dependencies");
     let count = reader.count(CHANGE_DEPS_MAX)?;
     if count == 0 {
@@ -98,8 +171,9 @@ fn body_of(body: &[u8], checksum: [u8; CHECKSUM_BYTES]) -> Result<Scanned, Chunk
     if !listed.is_empty() {
         return Err(ChunkError::Foreign { what: "bytes after its operations" });
     }
-    let ops = columns.check(&actors, start_op)?;
-    Ok(Scanned { checksum, deps, actor, seq, start_op, time_s, ops })
+    let rows = columns.rows(&actors, start_op)?;
+    let ops = rows.actions.len() as u64;
+    Ok(Scanned { checksum, deps, actor, seq, start_op, time_s, ops, rows })
 }
 
 fn actor(reader: &mut Reader<'_>) -> Result<Actor, ChunkError> {
@@ -149,8 +223,8 @@ impl<'a> Columns<'a> {
         })
     }
 
-    /// Checks every operation; gives their number.
-    fn check(&self, actors: &[Actor], start_op: u64) -> Result<u64, ChunkError> {
+    /// Checks every operation.
+    fn rows(&self, actors: &[Actor], start_op: u64) -> Result<Rows<'a>, ChunkError> {
         let what = "operations";
         let actions = runs(self.action, what, CHANGE_OPS_MAX, Reader::u64)?;
         if actions.is_empty() {
@@ -168,89 +242,106 @@ impl<'a> Columns<'a> {
         if list_keys {
             return Err(ChunkError::Foreign { what: "a list" });
         }
-        self.check_keys(ops)?;
-        self.check_objects(ops, actors)?;
-        self.check_values(&actions)?;
-        self.check_preds(ops, actors, start_op)?;
-        Ok(ops as u64)
+        let keys = self.keys(ops)?;
+        let places = self.places(ops, actors)?;
+        let (actions, metas) = self.values(&actions)?;
+        let (pred_counts, preds) = self.preds(ops, actors, start_op)?;
+        Ok(Rows { places, keys, actions, metas, values: self.value, pred_counts, preds })
     }
 
-    fn check_keys(&self, ops: usize) -> Result<(), ChunkError> {
+    fn keys(&self, ops: usize) -> Result<Vec<&'a [u8]>, ChunkError> {
         let what = "keys";
         let keys = runs(self.key, what, ops, |reader| {
             let length = reader.u64()?;
             let length = usize::try_from(length).map_err(|_| ChunkError::Malformed { what })?;
-            reader.take(length).map(|_| length)
+            reader.take(length)
         })?;
-        if keys.len() != ops || keys.iter().any(Option::is_none) {
-            return Err(ChunkError::Malformed { what });
-        }
-        if keys.iter().flatten().any(|length| *length > CHANGE_KEY_BYTES_MAX) {
+        let keys: Option<Vec<&[u8]>> = keys.into_iter().collect();
+        let keys = keys.filter(|keys| keys.len() == ops).ok_or(ChunkError::Malformed { what })?;
+        if keys.iter().any(|key| key.len() > CHANGE_KEY_BYTES_MAX) {
             return Err(ChunkError::TooMany { what: "bytes in a key", max: CHANGE_KEY_BYTES_MAX });
         }
-        Ok(())
+        Ok(keys)
     }
 
     /// Each operation must name the root or an object that genesis may have made.
-    fn check_objects(&self, ops: usize, actors: &[Actor]) -> Result<(), ChunkError> {
+    fn places(&self, ops: usize, actors: &[Actor]) -> Result<Vec<u64>, ChunkError> {
         let what = "objects";
         let counters = column(runs(self.obj_counter, what, ops, Reader::u64)?, ops, what)?;
         let owners = column(runs(self.obj_actor, what, ops, Reader::u64)?, ops, what)?;
-        for (counter, owner) in counters.into_iter().zip(owners) {
-            match (counter, owner) {
-                (None, None) => {}
-                (Some(counter), Some(owner))
-                    if (1..=GENESIS_OPS_MAX).contains(&counter) && indexed(actors, owner) == Some(&GENESIS_ACTOR) => {}
-                _ => return Err(ChunkError::Foreign { what: "an object that genesis did not make" }),
+        let places = counters.into_iter().zip(owners).map(|place| match place {
+            (None, None) => Ok(0),
+            (Some(counter), Some(owner))
+                if (1..=GENESIS_OPS_MAX).contains(&counter) && indexed(actors, owner) == Some(&GENESIS_ACTOR) =>
+            {
+                Ok(counter)
             }
-        }
-        Ok(())
+            _ => Err(ChunkError::Foreign { what: "an object that genesis did not make" }),
+        });
+        places.collect()
     }
 
-    fn check_values(&self, actions: &[Option<u64>]) -> Result<(), ChunkError> {
+    /// What every operation does, and the type and length of its value.
+    fn values(&self, actions: &[Option<u64>]) -> Result<(Vec<Action>, Vec<u64>), ChunkError> {
         const SET: u64 = 1;
         const DELETE: u64 = 3;
         const INCREMENT: u64 = 5;
-        const TYPE_UINT: u64 = 3;
-        const TYPE_INT: u64 = 4;
-        const TYPE_LAST_KNOWN: u64 = 9;
         let what = "values";
         let metas = column(runs(self.value_meta, what, actions.len(), Reader::u64)?, actions.len(), what)?;
+        let metas: Vec<u64> = metas.into_iter().map(Option::unwrap_or_default).collect();
         let mut value_bytes = 0_u64;
-        for (action, meta) in actions.iter().zip(metas) {
-            let meta = meta.unwrap_or_default();
+        let mut known = Vec::with_capacity(actions.len());
+        for (action, meta) in actions.iter().zip(&metas) {
             let (value_type, length) = (meta & 0xf, meta >> 4);
             value_bytes = value_bytes.checked_add(length).ok_or(ChunkError::Malformed { what })?;
-            match (action, value_type) {
-                (Some(SET), ..=TYPE_LAST_KNOWN) | (Some(DELETE), 0) | (Some(INCREMENT), TYPE_UINT | TYPE_INT) => {}
+            known.push(match (action, value_type) {
+                (Some(SET), ..=value_type::LAST_KNOWN) => Action::Set,
+                (Some(DELETE), value_type::NULL) => Action::Delete,
+                (Some(INCREMENT), value_type::UINT | value_type::INT) => Action::Increment,
                 _ => return Err(ChunkError::Foreign { what: "an operation other than set, delete and increment" }),
-            }
+            });
         }
-        if value_bytes == self.value.len() as u64 { Ok(()) } else { Err(ChunkError::Malformed { what }) }
+        if value_bytes == self.value.len() as u64 { Ok((known, metas)) } else { Err(ChunkError::Malformed { what }) }
     }
 
-    /// What an operation replaces must be older than it.
-    fn check_preds(&self, ops: usize, actors: &[Actor], start_op: u64) -> Result<(), ChunkError> {
+    /// What an operation replaces must be older than it: their numbers, and all of them in one list.
+    fn preds(&self, ops: usize, actors: &[Actor], start_op: u64) -> Result<(Vec<u64>, Vec<Pred>), ChunkError> {
         let what = "replaced values";
         let counts = column(runs(self.pred_count, what, ops, Reader::u64)?, ops, what)?;
+        let counts: Vec<u64> = counts.into_iter().map(Option::unwrap_or_default).collect();
         let mut counters = runs(self.pred_counter, what, CHANGE_PREDS_MAX, Reader::i64)?;
         undelta(&mut counters, what)?;
         let owners = runs(self.pred_actor, what, CHANGE_PREDS_MAX, Reader::u64)?;
         if counters.len() != owners.len() {
             return Err(ChunkError::Malformed { what });
         }
-        let mut preds = counters.into_iter().zip(owners);
-        for (op, count) in (start_op..).zip(counts) {
-            for _ in 0..count.unwrap_or_default() {
-                match preds.next() {
-                    Some((Some(counter), Some(owner)))
-                        if counter > 0 && counter.unsigned_abs() < op && indexed(actors, owner).is_some() => {}
+        let mut preds = Vec::with_capacity(counters.len());
+        let mut rows = counters.into_iter().zip(owners);
+        for (op, count) in (start_op..).zip(&counts) {
+            for _ in 0..*count {
+                let Some((Some(counter), Some(owner))) = rows.next() else {
+                    return Err(ChunkError::Malformed { what });
+                };
+                match (u64::try_from(counter), indexed(actors, owner)) {
+                    (Ok(counter @ 1..), Some(owner)) if counter < op => preds.push((counter, *owner)),
                     _ => return Err(ChunkError::Malformed { what }),
                 }
             }
         }
-        if preds.next().is_none() { Ok(()) } else { Err(ChunkError::Malformed { what }) }
+        if rows.next().is_none() { Ok((counts, preds)) } else { Err(ChunkError::Malformed { what }) }
     }
+}
+
+/// The types of values, as Automerge numbers them.
+pub(crate) mod value_type {
+    pub(crate) const NULL: u64 = 0;
+    pub(crate) const FALSE: u64 = 1;
+    pub(crate) const TRUE: u64 = 2;
+    pub(crate) const UINT: u64 = 3;
+    pub(crate) const INT: u64 = 4;
+    pub(crate) const TEXT: u64 = 6;
+    pub(crate) const BYTES: u64 = 7;
+    pub(crate) const LAST_KNOWN: u64 = 9;
 }
 
 /// A column has as many rows as there are operations, or none when all are null.

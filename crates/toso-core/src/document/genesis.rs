@@ -60,6 +60,8 @@ fn map_id(counter: u64) -> ObjId {
 pub(crate) struct Genesis {
     pub(crate) doc: Automerge,
     pub(crate) hashes: Vec<ChangeHash>,
+    /// The last operation counter of each change.
+    pub(crate) max_ops: Vec<(ChangeHash, u64)>,
 }
 
 /// The genesis of a kind, made once a process.
@@ -87,7 +89,12 @@ fn make(versions: &[&[&str]]) -> Genesis {
         let (hash, _) = transaction.commit_with(CommitOptions::default().with_time(0));
         hashes.extend(hash.map(|hash| ChangeHash(hash.0)));
     }
-    Genesis { doc, hashes }
+    let maps = versions.iter().scan(0, |made, maps| {
+        *made += maps.len() as u64;
+        Some(*made)
+    });
+    let max_ops = hashes.iter().copied().zip(maps).collect();
+    Genesis { doc, hashes, max_ops }
 }
 
 #[cfg(test)]

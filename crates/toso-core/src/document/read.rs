@@ -45,22 +45,43 @@ fn empty(kind: DocKind) -> Record {
 
 /// Reads; panics when a hostile change has broken the document.
 pub(super) fn probe(kind: DocKind, doc: &Automerge) -> Record {
-    let mut record = empty(kind);
+    let mut reading = Reading::new(kind);
     for (map, id) in genesis::places(kind) {
         for item in doc.map_range(&id, ..) {
-            match &mut record {
-                Record::Commune(commune) => read_commune(commune, map, &item.key, &item.value),
-                Record::Team(team) => read_team(team, map, &item.key, &item.value),
-                Record::Member(member) => read_member(member, map, &item.key, &item.value),
-            }
+            reading.item(map, &item.key, &item.value);
         }
     }
-    match &mut record {
-        Record::Commune(commune) => link_predecessors(commune),
-        Record::Member(member) => member.affiliations.sort_unstable(),
-        Record::Team(team) => team.activities.values_mut().for_each(|activity| activity.skills.sort_unstable()),
+    reading.finish()
+}
+
+/// A record that is being read, wherever its values come from: map by map in the order of genesis, each by rising key.
+pub(super) struct Reading(Record);
+
+impl Reading {
+    /// Nothing read.
+    pub(super) fn new(kind: DocKind) -> Self {
+        Self(empty(kind))
     }
-    record
+
+    /// The value that a key shows.
+    pub(super) fn item(&mut self, map: Option<&str>, key: &str, value: &ValueRef<'_>) {
+        match &mut self.0 {
+            Record::Commune(commune) => read_commune(commune, map, key, value),
+            Record::Team(team) => read_team(team, map, key, value),
+            Record::Member(member) => read_member(member, map, key, value),
+        }
+    }
+
+    /// The record, once all is read.
+    pub(super) fn finish(self) -> Record {
+        let mut record = self.0;
+        match &mut record {
+            Record::Commune(commune) => link_predecessors(commune),
+            Record::Member(member) => member.affiliations.sort_unstable(),
+            Record::Team(team) => team.activities.values_mut().for_each(|activity| activity.skills.sort_unstable()),
+        }
+        record
+    }
 }
 
 fn read_commune(commune: &mut CommuneRecord, map: Option<&str>, key: &str, value: &ValueRef<'_>) {

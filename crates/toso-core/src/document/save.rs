@@ -7,8 +7,8 @@ use automerge::{ActorId, Automerge, AutomergeError, ReadDoc, ScalarValue, Value 
 
 use super::{Author, Document, genesis, guarded};
 use crate::chunk::Chunk;
-use crate::edit::{DocEdit, EditError, TeamEdit, Value, Write};
-use crate::id::DocKind;
+use crate::edit::{ActivityId, DocEdit, EditError, TeamEdit, Value, Write};
+use crate::id::{DocId, DocKind};
 
 /// What a value that is already shown means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +25,10 @@ pub(super) fn save(
     edits: &[DocEdit],
     same: Same,
 ) -> Result<Option<Chunk>, EditError> {
-    for edit in edits {
-        edit.check(document.id)?;
-    }
-    check_activities(document, edits)?;
+    check(document.id, edits, |activity| {
+        let activities = genesis::place(DocKind::Team, Some("activities"));
+        activities.is_some_and(|map| matches!(document.doc.get(map, format!("{activity}/kind")), Ok(Some(_))))
+    })?;
     let writes = last_writes(edits);
 
     let broken = EditError::Broken { document: document.id };
@@ -41,9 +41,13 @@ pub(super) fn save(
     Ok(Some(chunk))
 }
 
-/// What is corrected or added to must be an activity of the document, or one that the same save records.
-fn check_activities(document: &Document, edits: &[DocEdit]) -> Result<(), EditError> {
+/// Every rule of the edits. What is corrected or added to must be an activity that is `known` to the document, or one
+/// that the same save records.
+pub(super) fn check(id: DocId, edits: &[DocEdit], known: impl Fn(ActivityId) -> bool) -> Result<(), EditError> {
     let mut recorded = HashSet::new();
+    for edit in edits {
+        edit.check(id)?;
+    }
     for edit in edits {
         let DocEdit::Team(edit) = edit else { continue };
         match edit {
@@ -53,13 +57,10 @@ fn check_activities(document: &Document, edits: &[DocEdit]) -> Result<(), EditEr
             TeamEdit::ActivityDate { id, .. }
             | TeamEdit::ActivityKind { id, .. }
             | TeamEdit::ActivitySkill { id, .. }
-            | TeamEdit::AddReached { id, .. } => {
-                let activities = genesis::place(DocKind::Team, Some("activities"));
-                let key = format!("{id}/kind");
-                let known = activities.is_some_and(|map| matches!(document.doc.get(map, key), Ok(Some(_))));
-                if !known && !recorded.contains(id) {
-                    return Err(EditError::UnknownActivity { id: id.to_string() });
-                }
+            | TeamEdit::AddReached { id, .. }
+                if !recorded.contains(id) && !known(*id) =>
+            {
+                return Err(EditError::UnknownActivity { id: id.to_string() });
             }
             _ => {}
         }
@@ -68,7 +69,7 @@ fn check_activities(document: &Document, edits: &[DocEdit]) -> Result<(), EditEr
 }
 
 /// Of several values for one key the last stands; additions all count.
-fn last_writes(edits: &[DocEdit]) -> Vec<Write> {
+pub(super) fn last_writes(edits: &[DocEdit]) -> Vec<Write> {
     let mut set = HashSet::new();
     let mut writes: Vec<_> = edits.iter().flat_map(DocEdit::writes).collect();
     writes.reverse();
@@ -90,8 +91,7 @@ fn write(
     for write in writes {
         write_one(&mut transaction, document.id.kind(), write, same)?;
     }
-    let time_s = i64::try_from(author.at.seconds()).unwrap_or(i64::MAX);
-    let (hash, _) = transaction.commit_with(CommitOptions::default().with_time(time_s));
+    let (hash, _) = transaction.commit_with(CommitOptions::default().with_time(author.at_s()));
     let change = hash.and_then(|hash| doc.get_change_by_hash(&hash));
     Ok(change.map(|change| (doc, change.raw_bytes().to_vec())))
 }

@@ -57,19 +57,17 @@ impl Folder {
         }
         let mut rows = Vec::with_capacity(documents.len());
         for (doc, entries) in &documents {
-            // Asked here and not for the page at once: merging one document may push another out of memory.
-            let history = if self.merging.wants_history(*doc) {
-                match self.merging.history(*doc, through) {
-                    Ok(history) => Some(history),
+            let row = match self.merging.extend(*doc, entries) {
+                Some(row) => Some(row),
+                None => match self.merging.history(*doc, through) {
+                    Ok(history) => self.merging.fold(*doc, entries, &history),
                     Err(error) => {
                         self.merging.undo(&rows);
                         return Err(error);
                     }
-                }
-            } else {
-                None
+                },
             };
-            rows.extend(self.merging.fold(*doc, entries, history.as_deref()));
+            rows.extend(row);
         }
         self.read_to = through;
         self.applying.apply(rows, through, newest, |_| {});

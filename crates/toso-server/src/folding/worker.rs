@@ -1,4 +1,7 @@
 //! One merging thread: documents in, rows out.
+//!
+//! Rows need values only, so a document is read without Automerge as long as its changes leave nothing to decide
+//! ([`FlatDocument`]); else it is merged from its history.
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -9,7 +12,7 @@ use std::thread::JoinHandle;
 
 use lru::LruCache;
 use toso_core::chunk::{ChangeHash, Chunk};
-use toso_core::document::Document;
+use toso_core::document::{Document, FlatDocument};
 use toso_core::id::{DocId, Sequence};
 use toso_projection::Row;
 use toso_store::{ChangeLog, LogEntry, StoreError};
@@ -67,8 +70,10 @@ impl Worker {
                 let documents = job.documents.into_iter();
                 let rows = documents
                     .filter_map(|(doc, entries)| {
-                        let history = merging.wants_history(doc).then(|| merging.history_at_last(doc, job.through));
-                        merging.fold(doc, &entries, history.as_deref())
+                        merging.extend(doc, &entries).or_else(|| {
+                            let history = merging.history_at_last(doc, job.through);
+                            merging.fold(doc, &entries, &history)
+                        })
                     })
                     .collect();
                 // The coordinator waits for every batch, unless it is gone itself.
@@ -86,10 +91,25 @@ impl Worker {
     }
 }
 
+/// A document in memory.
+enum Merged {
+    /// Its values.
+    Flat(FlatDocument),
+    /// All of it.
+    Whole(Box<Document>),
+}
+
+/// A document, what is counted of it, and what of it nobody can take.
+struct MergedRow {
+    document: Merged,
+    row: Row,
+    quarantined: Vec<(ChangeHash, String)>,
+}
+
 /// Documents being merged.
 pub(super) struct Merging {
     log: Arc<dyn ChangeLog>,
-    cache: LruCache<DocId, Document>,
+    cache: LruCache<DocId, Merged>,
     /// Documents that have chunks before the current page.
     known: HashSet<DocId>,
     /// Quarantined by this run, and by earlier ones.
@@ -113,11 +133,6 @@ impl Merging {
         }
     }
 
-    /// True when a document has chunks before the page and is not in memory: [`Self::fold`] needs all of them.
-    pub(super) fn wants_history(&self, doc: DocId) -> bool {
-        self.known.contains(&doc) && !self.cache.contains(&doc)
-    }
-
     /// Everything of a document up to the page's end, so that a page folds the same however often it is folded.
     pub(super) fn history(&self, doc: DocId, through: Sequence) -> Result<Vec<LogEntry>, StoreError> {
         let mut entries = self.log.document(doc)?;
@@ -138,8 +153,31 @@ impl Merging {
         }
     }
 
-    /// Merges a page's entries of a document; `history` as [`Self::wants_history`] says.
-    pub(super) fn fold(&mut self, doc: DocId, entries: &[LogEntry], history: Option<&[LogEntry]>) -> Option<FoldedRow> {
+    /// Merges a page's entries of a document that is in memory or new. `None` when that cannot be told without its
+    /// history; then [`Self::fold`] is to be asked.
+    pub(super) fn extend(&mut self, doc: DocId, entries: &[LogEntry]) -> Option<FoldedRow> {
+        let before = match self.cache.pop(&doc) {
+            Some(before) => before,
+            None if self.known.contains(&doc) => return None,
+            None => Merged::Flat(FlatDocument::new(doc)),
+        };
+        let merged = match before {
+            Merged::Flat(document) => self.read(document, entries).map(Ok)?,
+            Merged::Whole(document) => self.merge(*document, entries),
+        };
+        self.keep(doc, entries, merged)
+    }
+
+    /// Merges a document from all its entries up to the end of the page, of which the page's own are `entries`.
+    pub(super) fn fold(&mut self, doc: DocId, entries: &[LogEntry], history: &[LogEntry]) -> Option<FoldedRow> {
+        let merged = match self.read(FlatDocument::new(doc), history) {
+            Some(read) => Ok(read),
+            None => self.merge(Document::new(doc), history),
+        };
+        self.keep(doc, entries, merged)
+    }
+
+    fn keep(&mut self, doc: DocId, entries: &[LogEntry], merged: Result<MergedRow, String>) -> Option<FoldedRow> {
         let newest = entries.last()?;
         let mut folded = FoldedRow {
             scope: newest.scope,
@@ -150,14 +188,8 @@ impl Merging {
             quarantined: Vec::new(),
         };
         self.known.insert(doc);
-        let merged = if let Some(history) = history {
-            self.merge(Document::new(doc), history)
-        } else {
-            let document = self.cache.pop(&doc).unwrap_or_else(|| Document::new(doc));
-            self.merge(document, entries)
-        };
         match merged {
-            Ok((document, row, quarantined)) => {
+            Ok(MergedRow { document, row, quarantined }) => {
                 folded.row = Some(row);
                 folded.quarantined = quarantined;
                 self.cache.put(doc, document);
@@ -181,18 +213,19 @@ impl Merging {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "one caller takes it apart at once")]
-    fn merge(
-        &self,
-        mut document: Document,
-        entries: &[LogEntry],
-    ) -> Result<(Document, Row, Vec<(ChangeHash, String)>), String> {
-        let wanted = entries
-            .iter()
-            .filter(|entry| !self.skip.contains(&entry.item.hash) && !self.skip_from_before.contains(&entry.item.hash));
+    /// Reads the values that entries leave; `None` when Automerge must decide.
+    fn read(&self, mut document: FlatDocument, entries: &[LogEntry]) -> Option<MergedRow> {
+        for entry in self.wanted(entries) {
+            document.apply(entry.item.hash, &entry.item.bytes).ok()?;
+        }
+        let row = Row::from_record(&document.read());
+        Some(MergedRow { document: Merged::Flat(document), row, quarantined: Vec::new() })
+    }
+
+    fn merge(&self, mut document: Document, entries: &[LogEntry]) -> Result<MergedRow, String> {
         let mut quarantined = Vec::new();
         let mut chunks = Vec::new();
-        for entry in wanted {
+        for entry in self.wanted(entries) {
             match Chunk::parse(&entry.item.bytes) {
                 Ok(chunk) => chunks.push(chunk),
                 Err(error) => quarantined.push((entry.item.hash, error.to_string())),
@@ -203,8 +236,13 @@ impl Merging {
             let applied = document.apply(&chunks);
             quarantined.extend(applied.quarantined);
             let row = Row::from_record(&document.read());
-            (document, row, quarantined)
+            MergedRow { document: Merged::Whole(Box::new(document)), row, quarantined }
         }))
         .map_err(|_| "merging or reading the document panicked".to_owned())
+    }
+
+    fn wanted<'a>(&self, entries: &'a [LogEntry]) -> impl Iterator<Item = &'a LogEntry> {
+        let skipped = |hash| self.skip.contains(hash) || self.skip_from_before.contains(hash);
+        entries.iter().filter(move |entry| !skipped(&entry.item.hash))
     }
 }

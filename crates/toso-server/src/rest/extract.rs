@@ -31,6 +31,10 @@ impl FromRequestParts<Arc<Shared>> for Caller {
         let now = now();
         let checked = shared.trust.caller(bearer, signature, parts.method.as_str(), path, now);
         std::future::ready(checked.map_err(|refusal| {
+            if matches!(refusal, RestRefusal::Token(TokenRefusal::Unchecked)) {
+                return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Not checked")
+                    .detail(refusal.to_string());
+            }
             let kind = match refusal {
                 RestRefusal::NoToken | RestRefusal::NoSignature => "no-token",
                 RestRefusal::Clock { .. } => "clock",

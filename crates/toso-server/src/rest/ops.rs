@@ -1,6 +1,7 @@
 //! `GET /healthz`, open to everybody and telling nothing but the state, and `GET /metrics`, for the admin token.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -36,8 +37,10 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>, caller: Caller) -
     }
     let last = shared.log.last();
     shared.metrics.log_sequence.set(last.0);
+    shared.metrics.counted_sequence.set(shared.counted.current().0);
     shared.metrics.fold_lag_chunks.set(last.0.saturating_sub(shared.counted.current().0));
     shared.metrics.review_open.set(shared.review.open_len() as u64);
+    shared.metrics.storage_syncs.inner().store((shared.storage_syncs)(), Ordering::Relaxed);
     let text = shared.metrics.to_text();
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     std::future::ready(Ok(([(CONTENT_TYPE, content_type)], text).into_response())).await

@@ -47,8 +47,7 @@ impl Trust {
 
     /// A unit's present bundle key. Whether the asker may have it is for the caller to say.
     pub fn bundle_key(&self, catalog: &Catalog, unit: UnitRef) -> BundleKey {
-        let readers = self.devices(|of| of == unit || catalog.covers(of, unit));
-        let revoked = readers.iter().filter(|device| device.revoked).count();
+        let revoked = self.revoked_devices(|of| of == unit || catalog.covers(of, unit));
         let generation = u32::try_from(revoked).unwrap_or(u32::MAX);
         let secret = self.keys.secret();
         let material = Zeroizing::new([&*secret, unit.to_key().as_slice(), &generation.to_be_bytes()].concat());

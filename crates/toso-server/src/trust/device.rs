@@ -174,6 +174,12 @@ impl Trust {
         found
     }
 
+    /// How many revoked devices have a unit that a test selects.
+    pub fn revoked_devices(&self, mut select: impl FnMut(UnitRef) -> bool) -> usize {
+        let devices = self.devices.by_id.read();
+        devices.values().filter(|device| device.revoked && select(device.unit)).count()
+    }
+
     /// Revokes a device for good, durably. `false` when it is unknown. Repeating it changes nothing.
     pub fn revoke(&self, id: DeviceId) -> Result<bool, StoreError> {
         let Some((stored, mut device)) = stored_bytes(&*self.store, id)? else { return Ok(false) };

@@ -60,11 +60,14 @@ impl Trust {
                             return Err(TokenRefusal::BadSignature);
                         }
                         if learned {
-                            self.learn(&device).map_err(|_| TokenRefusal::UnknownDevice)?;
+                            self.learn(&device).map_err(|_| TokenRefusal::Unchecked)?;
                         }
                         Ok(device)
                     })
-                    .map_err(|refusal| Refusal::Unauthorized(refusal.to_string()))?;
+                    .map_err(|refusal| match refusal {
+                        TokenRefusal::Unchecked => Refusal::Busy(refusal.to_string()),
+                        _ => Refusal::Unauthorized(refusal.to_string()),
+                    })?;
                 let answers_ours = given.is_some_and(|given| given.as_slice() == nonce.as_slice());
                 if !answers_ours && now.0.abs_diff(at.0) > CLOCK_SKEW_MS_MAX {
                     return challenge(ChallengeReason::Clock);

@@ -221,6 +221,21 @@ fn a_clock_that_is_years_off_is_challenged_and_then_accepted_once() {
     }
 }
 
+/// The story: on a machine with far too much to do, checking a token took longer than its bound, and a phone with a good
+/// token was told for good to enrol again.
+#[test]
+fn a_good_token_that_cannot_be_checked_in_time_is_asked_for_again_and_not_refused() {
+    let Place { folder: _folder, mut trust, .. } = place();
+    let enrolment = enrolled(&trust, 1, AccessRole::Recorder);
+    let admin = std::fs::read_to_string(trust.admin_token_path()).unwrap();
+    let signed = proof(trust.server(), &enrolment.token, &key(1), NOW, &[1; 8]);
+    trust.keys.token_time_max = std::time::Duration::ZERO;
+    assert!(matches!(trust.authenticate(&signed, None, FRESH, NOW), Err(Refusal::Busy(_))));
+    assert_eq!(trust.caller(Some(&admin), None, "GET", "/", NOW).unwrap_err(), TokenRefusal::Unchecked.into());
+    trust.keys.token_time_max = std::time::Duration::from_secs(60);
+    assert!(trust.authenticate(&signed, None, FRESH, NOW).is_ok());
+}
+
 #[test]
 fn forged_foreign_and_borrowed_tokens_are_refused() {
     let Place { folder: _folder, trust, .. } = place();

@@ -241,3 +241,26 @@ async fn every_error_is_a_problem() {
     assert!(metrics.contains(r#"toso_http_requests_total{route="/v1/report",status="405"} 1"#), "{metrics}");
     assert!(metrics.contains("toso_resident_bytes"), "{metrics}");
 }
+
+async fn metric(centre: &Centre, name: &str) -> u64 {
+    let text = centre.get("/metrics").await.text;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).expect("the metric is there");
+    line.parse().expect("a number")
+}
+
+/// A server that found everything counted when it started used to say that it had counted nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_tell_the_disks_syncs_and_what_was_counted_before_a_restart() {
+    let centre = Centre::start().await;
+    let device = centre.device(COMMUNE, "recorder").await;
+    let syncs = metric(&centre, "toso_storage_syncs_total").await;
+    let (_, item) = device.team("tổ 1");
+    let mut wire = Wire::open(&centre, &device.hello()).await;
+    wire.send(&device.push(1, vec![item])).await;
+    let through = wire.ack(1).await;
+    wire.receipt(through).await;
+    assert!(metric(&centre, "toso_storage_syncs_total").await > syncs, "an acknowledgement follows a sync");
+    assert_eq!(metric(&centre, "toso_counted_sequence").await, through.0);
+    let centre = centre.restart().await;
+    assert_eq!(metric(&centre, "toso_counted_sequence").await, through.0);
+}

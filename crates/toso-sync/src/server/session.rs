@@ -269,6 +269,7 @@ impl ServerSession {
                 effects.push(ServerEffect::Send(Frame::Challenge(challenge)));
             }
             Err(Refusal::Unauthorized(detail)) => self.goodbye(GoodbyeCode::Unauthorized, &detail, effects),
+            Err(Refusal::Busy(detail)) => self.goodbye(GoodbyeCode::Overload, &detail, effects),
         }
     }
 

@@ -61,7 +61,7 @@ pub(crate) struct TeamPlan {
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum PlanError {
+pub enum PlanError {
     /// A commune would have nobody to record it.
     #[error("{asked} devices are too few: {minimum} communes have teams and each needs one; give at least {minimum}")]
     TooFewDevices {
@@ -126,6 +126,28 @@ impl Plan {
             })
             .collect();
         Ok(Self { communes })
+    }
+
+    /// A part of the country, evenly taken from all of it, or several times its teams in each commune.
+    pub(crate) fn part(mut self, part: f64) -> Self {
+        if part < 1.0 {
+            let (mut share, every) = (0.0, part.max(0.0));
+            self.communes.retain(|_| {
+                share += every;
+                let taken = share >= 1.0;
+                share -= f64::from(u8::from(taken));
+                taken
+            });
+        } else {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small whole number")]
+            let times = part.round() as usize;
+            for commune in &mut self.communes {
+                let once = commune.teams.clone();
+                let more = once.iter().map(|team| TeamPlan { level: TeamLevel::Hamlet, ..*team });
+                commune.teams.extend(more.cycle().take(once.len() * (times - 1)));
+            }
+        }
+        self
     }
 
     /// All devices.
@@ -293,6 +315,19 @@ mod tests {
             let plan = plan(seed);
             assert_eq!((plan.teams(), plan.members()), (48_538, 225_417), "seed {seed}");
         }
+    }
+
+    #[test]
+    fn a_part_is_even_and_several_times_are_exact() {
+        let whole = plan(1);
+        let tenth = whole.clone().part(0.1);
+        assert!(tenth.communes.len().abs_diff(whole.communes.len() / 10) <= 1);
+        assert!(tenth.teams().abs_diff(4_854) < 500, "{}", tenth.teams());
+        assert_eq!(whole.clone().part(1.0), whole);
+        let tenfold = whole.clone().part(10.0);
+        assert_eq!((tenfold.teams(), tenfold.members()), (485_380, 2_254_170));
+        let own_teams = |plan: &CommunePlan| plan.teams.iter().filter(|team| team.level == TeamLevel::Commune).count();
+        assert!(tenfold.communes.iter().all(|commune| own_teams(commune) <= 1), "a commune has one team of its own");
     }
 
     #[test]

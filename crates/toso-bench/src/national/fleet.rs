@@ -18,11 +18,12 @@ use toso_client::{SyncOptions, SyncReport};
 use toso_core::id::{DocKind, Sequence};
 
 use super::Figures;
-use super::device::{Exchange, FieldDevice};
-use super::parallel;
+use super::device::FieldDevice;
 use super::plan::Plan;
-use super::progress::Progress;
-use crate::fail::Fail;
+use crate::error::BenchError;
+use crate::online::Exchange;
+use crate::parallel;
+use crate::progress::Progress;
 
 /// Threads that enrol devices: each waits for the server most of the time, and the server gathers what comes together
 /// into one write to its disk.
@@ -85,7 +86,7 @@ struct Online {
 
 impl Fleet {
     /// The devices of a plan. None has done anything.
-    pub(crate) fn new(plan: Plan, server: &str, online: usize) -> Result<Self, Fail> {
+    pub(crate) fn new(plan: Plan, server: &str, online: usize) -> Result<Self, BenchError> {
         let mut devices: Vec<_> = plan
             .communes
             .iter()
@@ -111,7 +112,7 @@ impl Fleet {
     }
 
     /// Every device joins with an invite of its own.
-    pub(crate) fn enrol(&mut self, admin: &Caller) -> Result<(), Fail> {
+    pub(crate) fn enrol(&mut self, admin: &Caller) -> Result<(), BenchError> {
         let progress = Progress::new("enrolled", self.devices.len());
         parallel::each(self.online.min(ENROLLING_MAX), &self.devices, Rest::default, |rest, device| {
             if let Some(commune) = self.plan.communes.get(device.commune) {
@@ -125,7 +126,7 @@ impl Fleet {
     }
 
     /// Every device records its share, without any network.
-    pub(crate) fn record(&mut self) -> Result<(), Fail> {
+    pub(crate) fn record(&mut self) -> Result<(), BenchError> {
         let progress = Progress::new("recorded offline", self.devices.len());
         let saves = AtomicU64::new(0);
         parallel::each(
@@ -146,21 +147,21 @@ impl Fleet {
     }
 
     /// Every device comes online, so many at a time. Those that are alone in their commune are done then.
-    pub(crate) fn come_online(&mut self) -> Result<(), Fail> {
+    pub(crate) fn come_online(&mut self) -> Result<(), BenchError> {
         let devices = std::mem::take(&mut self.devices);
         self.devices = self.go_online("synced", devices)?;
         Ok(())
     }
 
     /// Devices that share a commune come online once more, for what the others brought meanwhile.
-    pub(crate) fn catch_up(&mut self) -> Result<(), Fail> {
+    pub(crate) fn catch_up(&mut self) -> Result<(), BenchError> {
         let devices = self.devices.clone();
         self.go_online("caught up", devices).map(|_| ())
     }
 
     /// Devices of one commune must hold the same changes and so show the same conflicts, and together hold what was
     /// recorded.
-    pub(crate) fn compare(&mut self) -> Result<(), Fail> {
+    pub(crate) fn compare(&mut self) -> Result<(), BenchError> {
         let mut by_commune: BTreeMap<usize, Vec<Arc<FieldDevice>>> = BTreeMap::new();
         for device in &self.devices {
             by_commune.entry(device.commune).or_default().push(Arc::clone(device));
@@ -183,7 +184,7 @@ impl Fleet {
         Ok(())
     }
 
-    fn compare_commune(&self, devices: &[Arc<FieldDevice>]) -> Result<u64, Fail> {
+    fn compare_commune(&self, devices: &[Arc<FieldDevice>]) -> Result<u64, BenchError> {
         let Some((first, others)) = devices.split_first() else { return Ok(0) };
         let Some(commune) = self.plan.communes.get(first.commune) else { return Ok(0) };
         let (holdings, conflicts) = (first.holdings()?, first.conflicts()?);
@@ -191,7 +192,7 @@ impl Fleet {
             // Merging again what was merged is dear; that equal changes are shown alike is seen on a part.
             let differ = first.commune.is_multiple_of(SHOWN_ALIKE_EVERY) && other.conflicts()? != conflicts;
             if differ || other.holdings()? != holdings {
-                return Err(Fail::new(format!(
+                return Err(BenchError::failed(format!(
                     "devices 1 and {} of {} have exchanged everything and still differ; this is a fault of the register",
                     other.number + 1,
                     commune.scope,
@@ -203,7 +204,7 @@ impl Fleet {
         let (teams, own) = (commune.teams.len(), (here(DocKind::Team), here(DocKind::Member)));
         // A server that was filled before brings more; less is a loss.
         if own.0 < teams || own.1 < members {
-            return Err(Fail::new(format!(
+            return Err(BenchError::failed(format!(
                 "{} has {} teams and {} members on its devices, but {teams} and {members} were recorded",
                 commune.scope, own.0, own.1,
             )));
@@ -212,7 +213,7 @@ impl Fleet {
     }
 
     /// Waits until the centre has counted everything, and returns its figures.
-    pub(crate) fn wait_until_counted(&mut self, admin: &Caller) -> Result<Figures, Fail> {
+    pub(crate) fn wait_until_counted(&mut self, admin: &Caller) -> Result<Figures, BenchError> {
         let rest = Rest::default();
         let started = Instant::now();
         let (mut counted, mut moved) = (Sequence::default(), started);
@@ -225,7 +226,7 @@ impl Fleet {
             if report.as_of_sequence > counted {
                 (counted, moved) = (report.as_of_sequence, Instant::now());
             } else if moved.elapsed() > COUNTING_STALLED_AFTER {
-                return Err(Fail::new(format!(
+                return Err(BenchError::failed(format!(
                     "the centre has counted up to {} of {} and then nothing for {} s; its log says why",
                     counted.0,
                     self.through.0,
@@ -234,6 +235,11 @@ impl Fleet {
             }
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// What each phase took, in order.
+    pub(crate) fn phases(&self) -> &[(&'static str, Duration)] {
+        &self.phases
     }
 
     /// What it took, for people.
@@ -270,7 +276,7 @@ impl Fleet {
         &mut self,
         label: &'static str,
         devices: Vec<Arc<FieldDevice>>,
-    ) -> Result<Vec<Arc<FieldDevice>>, Fail> {
+    ) -> Result<Vec<Arc<FieldDevice>>, BenchError> {
         let shared =
             |device: &FieldDevice| self.plan.communes.get(device.commune).is_some_and(|commune| commune.devices > 1);
         let alone: Vec<bool> = devices.iter().map(|device| !shared(device)).collect();
@@ -299,9 +305,9 @@ impl Fleet {
                 // Dropping the set ends the others.
                 ended??;
             }
-            Ok::<(), Fail>(())
+            Ok::<(), BenchError>(())
         })?;
-        let phase = Arc::into_inner(phase).ok_or_else(|| Fail::new("a device is still online"))?;
+        let phase = Arc::into_inner(phase).ok_or_else(|| BenchError::failed("a device is still online"))?;
         self.phases.push((label, phase.progress.finish()));
         self.traffic = phase.traffic.into_inner();
         self.through = phase.through.into_inner();
@@ -310,7 +316,7 @@ impl Fleet {
 }
 
 /// One place online: one device after the other.
-async fn serve_place(phase: Arc<Online>) -> Result<(), Fail> {
+async fn serve_place(phase: Arc<Online>) -> Result<(), BenchError> {
     loop {
         // The guard must not live through the exchange below.
         let next = phase.waiting.lock().pop();

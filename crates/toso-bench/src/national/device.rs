@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use toso_catalog::Catalog;
 use toso_client::rest::{Caller, Rest, RestError};
 use toso_client::{
-    ConflictView, EnrolError, Invite, Replica, ReplicaError, ReplicaOptions, SyncError, SyncOptions, SyncReport, enrol,
-    sync_once,
+    ConflictView, EnrolError, Invite, Replica, ReplicaError, ReplicaOptions, SyncOptions, enrol, make_invite,
 };
 use toso_core::chunk::ChangeHash;
 use toso_core::edit::DocEdit;
@@ -19,11 +18,11 @@ use toso_core::id::{DocId, Sequence};
 use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChunkStore, StoreError};
 
-use super::patience::Patience;
 use super::plan::CommunePlan;
 use super::script;
-use crate::commands::invite::{InviteRequest, InviteResponse};
-use crate::fail::Fail;
+use crate::error::BenchError;
+use crate::online::{Exchange, come_online};
+use crate::patience::Patience;
 
 /// Merged documents that a simulated device keeps in memory: the team at hand and the member.
 const DOCUMENT_CACHE: usize = 2;
@@ -42,15 +41,6 @@ pub(crate) struct FieldDevice {
 /// What a device holds: the changes of every document.
 pub(crate) type Holdings = BTreeMap<DocId, BTreeSet<ChangeHash>>;
 
-/// What one coming online cost, over all its tries.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Exchange {
-    /// The bytes and changes of all tries together.
-    pub(crate) report: SyncReport,
-    /// Tries that failed.
-    pub(crate) failures: u32,
-}
-
 impl FieldDevice {
     /// A device that knows nothing yet.
     pub(crate) fn new(commune: usize, number: u16) -> Self {
@@ -58,20 +48,23 @@ impl FieldDevice {
     }
 
     /// Has an invite made for the commune and joins with it. Blocks.
-    pub(crate) fn enrol(&self, rest: &Rest, server: &str, admin: &Caller, commune: &CommunePlan) -> Result<(), Fail> {
-        let request =
-            InviteRequest { unit: commune.scope.to_string(), role: "recorder", expires_in_s: INVITE_LIFE.as_secs() };
+    pub(crate) fn enrol(
+        &self,
+        rest: &Rest,
+        server: &str,
+        admin: &Caller,
+        commune: &CommunePlan,
+    ) -> Result<(), BenchError> {
         let mut patience = self.patience();
-        let invite: InviteResponse =
-            persist(&mut patience, || rest.post(server, "/v1/invites", admin, &request), worth_a_retry)?;
-        let invite = Invite::parse(&invite.invite)?;
+        let ask = || make_invite(rest, server, admin, commune.scope, "recorder", INVITE_LIFE);
+        let invite = Invite::parse(&persist(&mut patience, ask, worth_a_retry)?)?;
         let enrol = || enrol(self.store.as_ref(), rest, &invite, None);
         persist(&mut patience, enrol, |error| matches!(error, EnrolError::Rest(error) if worth_a_retry(error)))?;
         Ok(())
     }
 
     /// Records the device's share of its commune, offline. Returns the number of saves.
-    pub(crate) fn record(&self, commune: &CommunePlan) -> Result<u64, Fail> {
+    pub(crate) fn record(&self, commune: &CommunePlan) -> Result<u64, BenchError> {
         let replica = self.open()?;
         let mut saves = 0;
         for team in script::of_device(Catalog::shared(), commune, self.number)? {
@@ -86,33 +79,8 @@ impl FieldDevice {
     }
 
     /// Comes online until everything is exchanged.
-    pub(crate) async fn come_online(&self, options: SyncOptions) -> Result<Exchange, Fail> {
-        let replica = Arc::new(self.open()?);
-        let mut exchange = Exchange::default();
-        let mut patience = self.patience();
-        loop {
-            let (report, result) = sync_once(&replica, options, |_, _| {}).await;
-            add(&mut exchange.report, &report);
-            if report.refused > 0 {
-                return Err(refused(&replica)?);
-            }
-            let error = match result {
-                Ok(()) if report.up_to_date => return Ok(exchange),
-                // The session ended before everything was through; the rest goes with the next one.
-                Ok(()) => SyncError::Lost,
-                Err(error) if error.needs_a_person() => return Err(error.into()),
-                Err(error) => error,
-            };
-            let at_least = match &error {
-                SyncError::RetryAfter { delay_ms } => Duration::from_millis(*delay_ms),
-                _ => Duration::ZERO,
-            };
-            let Some(wait) = patience.next_wait(at_least, Instant::now()) else {
-                return Err(Fail::new(format!("a device failed {} times to sync; last: {error}", patience.failures())));
-            };
-            exchange.failures = patience.failures();
-            tokio::time::sleep(wait).await;
-        }
+    pub(crate) async fn come_online(&self, options: SyncOptions) -> Result<Exchange, BenchError> {
+        come_online(&Arc::new(self.open()?), options, self.patience()).await
     }
 
     /// The server sequence up to which everything recorded here is in its log.
@@ -151,13 +119,6 @@ impl FieldDevice {
     }
 }
 
-/// Nothing that a simulated device records may be refused.
-fn refused(replica: &Replica) -> Result<Fail, Fail> {
-    let held = replica.status()?.held;
-    let why = held.first().map_or_else(String::new, |held| format!(": {:?}, {}", held.code, held.detail));
-    Ok(Fail::new(format!("the server refused {} changes of a device{why}", held.len())))
-}
-
 fn correct(replica: &Replica, id: DocId, correction: &[DocEdit]) -> Result<bool, ReplicaError> {
     if correction.is_empty() { Ok(false) } else { replica.edit(id, correction) }
 }
@@ -171,11 +132,11 @@ fn worth_a_retry(error: &RestError) -> bool {
     }
 }
 
-fn persist<T, E: std::error::Error>(
+fn persist<T, E: Into<BenchError>>(
     patience: &mut Patience,
     mut ask: impl FnMut() -> Result<T, E>,
     again: impl Fn(&E) -> bool,
-) -> Result<T, Fail> {
+) -> Result<T, BenchError> {
     loop {
         match ask() {
             Ok(answer) => return Ok(answer),
@@ -186,15 +147,4 @@ fn persist<T, E: std::error::Error>(
             },
         }
     }
-}
-
-fn add(sum: &mut SyncReport, one: &SyncReport) {
-    sum.bytes_up += one.bytes_up;
-    sum.bytes_down += one.bytes_down;
-    sum.http_bytes_up += one.http_bytes_up;
-    sum.http_bytes_down += one.http_bytes_down;
-    sum.round_trips += one.round_trips;
-    sum.pushed += one.pushed;
-    sum.acked += one.acked;
-    sum.pulled += one.pulled;
 }

@@ -33,15 +33,41 @@ pub fn frames(stream: &[u8]) -> (Vec<Frame>, usize) {
     (frames, rest.len())
 }
 
+/// How many messages stand in a stream behind the head of its HTTP message; pings and the like are none.
+pub fn messages(stream: &[u8]) -> u64 {
+    const BINARY: u8 = 0x02;
+    let mut rest = head(stream).map_or(&[][..], |(_, rest)| rest);
+    let mut count = 0;
+    while let Some((_, after)) = websocket_frame(rest) {
+        count += u64::from(rest.first().is_some_and(|first| first & 0x0f == BINARY));
+        rest = after;
+    }
+    count
+}
+
+/// Bytes of the head of the HTTP message that a stream begins with.
+pub fn head_bytes(stream: &[u8]) -> usize {
+    head(stream).map_or(stream.len(), |(head, _)| head.len())
+}
+
 /// The HELLO in an upgrade request.
 pub fn hello(stream: &[u8]) -> Option<Hello> {
+    hello_from_token(&hello_token(stream)?).ok()
+}
+
+/// Bytes of HELLO's token in an upgrade request.
+pub fn hello_bytes(stream: &[u8]) -> usize {
+    hello_token(stream).map_or(0, |token| token.len())
+}
+
+fn hello_token(stream: &[u8]) -> Option<String> {
     let (head, _) = head(stream)?;
     let head = String::from_utf8_lossy(head);
     let value = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("Sec-WebSocket-Protocol").then_some(value)
     })?;
-    hello_from_token(value.split_once(", ")?.1.trim()).ok()
+    Some(value.split_once(", ")?.1.trim().to_owned())
 }
 
 fn head(stream: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -62,5 +88,7 @@ mod tests {
         assert_eq!(websocket_frame(&long), Some((vec![7; 256], &[7][..])));
         assert_eq!(frames(b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x82\x05\x00"), (Vec::new(), 3));
         assert_eq!(frames(b"HTTP/1.1 101 Swi"), (Vec::new(), 0));
+        let stream = b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x82\x01a\x89\x00\x82\x01b\x88\x00\x82\x05";
+        assert_eq!(messages(stream), 2, "neither the ping, nor the close, nor half a message");
     }
 }

@@ -4,17 +4,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::fail::Fail;
+use crate::error::BenchError;
 
 /// Does `work` for every item. Each thread makes its own state with `init`. After a failure no further item is begun.
 pub(crate) fn each<T: Sync, S>(
     threads: usize,
     items: &[T],
     init: impl Fn() -> S + Sync,
-    work: impl Fn(&mut S, &T) -> Result<(), Fail> + Sync,
-) -> Result<(), Fail> {
+    work: impl Fn(&mut S, &T) -> Result<(), BenchError> + Sync,
+) -> Result<(), BenchError> {
     let next = AtomicUsize::new(0);
-    let failed: Mutex<Option<Fail>> = Mutex::new(None);
+    let failed: Mutex<Option<BenchError>> = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..threads.min(items.len()) {
             scope.spawn(|| {
@@ -67,7 +67,7 @@ mod tests {
             || (),
             |(), item| {
                 done.fetch_add(1, Ordering::Relaxed);
-                if *item == 10 { Err(Fail::new("item 10")) } else { Ok(()) }
+                if *item == 10 { Err(BenchError::failed("item 10")) } else { Ok(()) }
             },
         );
         assert_eq!(result.unwrap_err().to_string(), "item 10");

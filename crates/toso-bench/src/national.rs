@@ -10,49 +10,67 @@
 mod device;
 mod fleet;
 mod names;
-mod parallel;
-mod patience;
 mod plan;
-mod progress;
 mod script;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use toso_catalog::Catalog;
+use toso_client::rest::Caller;
 
 use self::fleet::Fleet;
 use self::plan::Plan;
-use crate::args::NationalArgs;
-use crate::fail::Fail;
-use crate::token_file;
+use crate::error::BenchError;
+
+pub use self::plan::PlanError;
+
+/// Whose country is simulated, and how.
+#[derive(Debug)]
+pub struct NationalOrder {
+    /// The server's address.
+    pub server: String,
+    /// Whoever makes the invites and reads the report.
+    pub admin: Caller,
+    /// Field devices; without it about one commune in eight has several.
+    pub devices: Option<usize>,
+    /// Everything that is made up is made from this number.
+    pub seed: u64,
+    /// Devices that are online at the same time.
+    pub online: usize,
+    /// Which part of the country: 0.1 is every tenth commune, 10 is ten times the teams in each.
+    pub part: f64,
+}
 
 /// What was recorded, as planned, and what the centre counts now.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// Teams and members that the devices recorded, each once.
-    pub(crate) recorded: Figures,
+    pub recorded: Figures,
     /// What the server's report says.
-    pub(crate) counted: Figures,
+    pub counted: Figures,
+    /// What each phase took, in order.
+    pub phases: Vec<(&'static str, Duration)>,
+    /// What all took.
+    pub whole: Duration,
 }
 
 /// The two figures of the dispatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(crate) struct Figures {
+pub struct Figures {
     /// Teams.
-    pub(crate) teams: u64,
+    pub teams: u64,
     /// Members.
-    pub(crate) members: u64,
+    pub members: u64,
 }
 
 /// Runs the whole simulation against a server.
-pub(crate) fn national(args: &NationalArgs) -> Result<Outcome, Fail> {
-    if args.online == 0 {
-        return Err(Fail::usage("--online 0 lets no device come online; give at least 1"));
+pub fn run(order: &NationalOrder) -> Result<Outcome, BenchError> {
+    if order.online == 0 {
+        return Err(BenchError::usage("0 devices online at the same time are none; give at least 1"));
     }
     let started = Instant::now();
-    let admin = token_file::read(&args.admin.admin_token_file)?;
-    let plan = Plan::national(Catalog::shared(), args.seed, args.devices).map_err(Fail::usage)?;
+    let plan = Plan::national(Catalog::shared(), order.seed, order.devices)?.part(order.part);
     let recorded = Figures { teams: plan.teams() as u64, members: plan.members() as u64 };
     eprintln!(
         "{} devices in {} communes ({} communes have several): {} teams, {} members",
@@ -63,16 +81,17 @@ pub(crate) fn national(args: &NationalArgs) -> Result<Outcome, Fail> {
         recorded.members,
     );
 
-    let mut fleet = Fleet::new(plan, &args.admin.server, args.online)?;
-    fleet.enrol(&admin)?;
+    let mut fleet = Fleet::new(plan, &order.server, order.online)?;
+    fleet.enrol(&order.admin)?;
     fleet.record()?;
     fleet.come_online()?;
     fleet.catch_up()?;
     fleet.compare()?;
-    let counted = fleet.wait_until_counted(&admin)?;
+    let counted = fleet.wait_until_counted(&order.admin)?;
 
+    let whole = started.elapsed();
     eprint!("{}", fleet.summary());
-    eprintln!("whole simulation: {:.1} s", started.elapsed().as_secs_f64());
+    eprintln!("whole simulation: {:.1} s", whole.as_secs_f64());
     eprintln!("the centre counts {} teams and {} members", counted.teams, counted.members);
-    Ok(Outcome { recorded, counted })
+    Ok(Outcome { recorded, counted, phases: fleet.phases().to_vec(), whole })
 }

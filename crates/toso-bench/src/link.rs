@@ -7,10 +7,11 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -50,7 +51,7 @@ pub struct Passed {
     pub cut: Option<Instant>,
 }
 
-/// A proxy in front of a server. It lives as long as the test process.
+/// A proxy in front of a server. It lives as long as the process.
 #[derive(Debug)]
 pub struct SlowLink {
     url: String,
@@ -81,14 +82,14 @@ struct Connection {
 
 impl SlowLink {
     /// A link of the given round-trip time to `address` (`127.0.0.1:PORT`). Connecting takes a round trip, too.
-    pub fn to(address: &str, round_trip: Duration) -> Self {
+    pub fn to(address: &str, round_trip: Duration) -> std::io::Result<Self> {
         Self::shaped(address, LinkShape::far(round_trip))
     }
 
     /// A link of any shape.
-    pub fn shaped(address: &str, shape: LinkShape) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    pub fn shaped(address: &str, shape: LinkShape) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let url = format!("http://{}", listener.local_addr()?);
         let shared = Arc::new(Shared {
             address: address.to_owned(),
             shape,
@@ -100,11 +101,11 @@ impl SlowLink {
         thread::spawn(move || {
             for (number, near) in (0..).zip(listener.incoming().map_while(Result::ok)) {
                 let shared = Arc::clone(&accepting);
-                shared.tries.lock().expect("never poisoned").push(Instant::now());
+                shared.tries.lock().push(Instant::now());
                 thread::spawn(move || shared.accept(near, number));
             }
         });
-        Self { url, shared }
+        Ok(Self { url, shared })
     }
 
     /// Its address, `http://127.0.0.1:PORT`.
@@ -114,19 +115,19 @@ impl SlowLink {
 
     /// What went through each connection, in the order they were made.
     pub fn passed(&self) -> Vec<Passed> {
-        let connections = self.shared.connections.lock().expect("never poisoned");
-        connections.iter().map(|connection| connection.passed.lock().expect("never poisoned").clone()).collect()
+        let connections = self.shared.connections.lock();
+        connections.iter().map(|connection| connection.passed.lock().clone()).collect()
     }
 
     /// When somebody tried to connect, whether it worked or not.
     pub fn tries(&self) -> Vec<Instant> {
-        self.shared.tries.lock().expect("never poisoned").clone()
+        self.shared.tries.lock().clone()
     }
 
     /// From now on nothing passes on the connections there are, and neither side is told: what a phone is left with when
     /// it changes from one network to another.
     pub fn go_deaf(&self) {
-        for connection in self.shared.connections.lock().expect("never poisoned").iter() {
+        for connection in self.shared.connections.lock().iter() {
             connection.deaf.store(true, Ordering::Relaxed);
         }
     }
@@ -135,7 +136,7 @@ impl SlowLink {
     pub fn switch(&self, on: bool) {
         self.shared.down.store(!on, Ordering::Relaxed);
         if !on {
-            for connection in self.shared.connections.lock().expect("never poisoned").iter() {
+            for connection in self.shared.connections.lock().iter() {
                 connection.cut();
             }
         }
@@ -159,9 +160,11 @@ impl Shared {
             near,
             far,
         });
-        self.connections.lock().expect("never poisoned").push(Arc::clone(&connection));
+        self.connections.lock().push(Arc::clone(&connection));
         for upwards in [true, false] {
-            carry(&connection, upwards, &self.shape, StdRng::seed_from_u64(rng.random()));
+            if carry(&connection, upwards, &self.shape, StdRng::seed_from_u64(rng.random())).is_err() {
+                connection.cut();
+            }
         }
     }
 }
@@ -172,15 +175,22 @@ impl Connection {
         if self.deaf.load(Ordering::Relaxed) {
             return true;
         }
-        let mut left = self.left.lock().expect("never poisoned");
-        let count = left.map_or(bytes.len(), |left| usize::try_from(left).expect("small").min(bytes.len()));
-        let bytes = &bytes[..count];
+        let mut left = self.left.lock();
+        let count =
+            left.map_or(bytes.len(), |left| usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len())));
+        let bytes = bytes.get(..count).unwrap_or_default();
         let mut to = if upwards { &self.far } else { &self.near };
-        let written = to.write_all(bytes).is_ok();
-        {
-            let mut passed = self.passed.lock().expect("never poisoned");
-            if upwards { passed.up.extend_from_slice(bytes) } else { passed.down.extend_from_slice(bytes) }
-        }
+        let written = {
+            // Held while they go out, so that whoever has got them finds them here.
+            let mut passed = self.passed.lock();
+            let written = to.write_all(bytes).is_ok();
+            if upwards {
+                passed.up.extend_from_slice(bytes);
+            } else {
+                passed.down.extend_from_slice(bytes);
+            }
+            written
+        };
         if let Some(left) = left.as_mut() {
             *left -= count as u64;
             if *left == 0 {
@@ -192,18 +202,19 @@ impl Connection {
     }
 
     fn cut(&self) {
-        self.passed.lock().expect("never poisoned").cut.get_or_insert_with(Instant::now);
-        // Either side may be gone already.
+        let at = Instant::now();
+        // Either side may be gone already. This also ends a write that nobody takes.
         let _ = self.near.shutdown(Shutdown::Both);
         let _ = self.far.shutdown(Shutdown::Both);
+        self.passed.lock().cut.get_or_insert(at);
     }
 }
 
 /// Carries one direction: one thread takes bytes as they come, another lets them out when they are due.
-fn carry(connection: &Arc<Connection>, upwards: bool, shape: &LinkShape, mut rng: StdRng) {
+fn carry(connection: &Arc<Connection>, upwards: bool, shape: &LinkShape, mut rng: StdRng) -> std::io::Result<()> {
     let (from, to) = if upwards { (&connection.near, &connection.far) } else { (&connection.far, &connection.near) };
-    let (mut from, to) = (from.try_clone().expect("clone"), to.try_clone().expect("clone"));
-    to.set_nodelay(true).expect("a socket option");
+    let (mut from, to) = (from.try_clone()?, to.try_clone()?);
+    to.set_nodelay(true)?;
     // Bounded where the link is: a sender must feel that it is slow, as a real one does by its window.
     let (sender, receiver) =
         mpsc::sync_channel::<(Instant, Vec<u8>)>(if shape.bits_per_second.is_some() { 32 } else { 4096 });
@@ -241,4 +252,5 @@ fn carry(connection: &Arc<Connection>, upwards: bool, shape: &LinkShape, mut rng
             let _ = to.shutdown(Shutdown::Write);
         }
     });
+    Ok(())
 }
