@@ -217,3 +217,6 @@ async fn one_session(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
