@@ -1,7 +1,9 @@
 //! The task that keeps a device in touch: dials, stays for live changes, and comes back by itself.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -32,6 +34,8 @@ pub enum SyncState {
     UpToDate,
     /// It does not work, and why.
     Error {
+        /// Which case, for programs: [`SyncError::word`].
+        code: &'static str,
         /// In words.
         reason: String,
         /// True when trying again by itself is useless.
@@ -73,8 +77,14 @@ impl Network {
 impl AutoSync {
     /// Starts syncing a replica, until the handle is dropped. Must be called within a tokio runtime.
     pub fn start(replica: Arc<Replica>, options: SyncOptions) -> AutoSyncHandle {
+        Self::start_knowing(replica, options, true)
+    }
+
+    /// The same for a caller that knows whether there is a network: without one nothing is dialled until
+    /// [`AutoSyncHandle::network_changed`] says that there is.
+    pub fn start_knowing(replica: Arc<Replica>, options: SyncOptions, online: bool) -> AutoSyncHandle {
         let (sender, state) = watch::channel(SyncState::Offline);
-        let network = Arc::new(Network { online: watch::channel(true).0, dial_now: watch::channel(0).0 });
+        let network = Arc::new(Network { online: watch::channel(online).0, dial_now: watch::channel(0).0 });
         let task = tokio::spawn(keep_in_touch(replica, options, sender, Arc::clone(&network)));
         AutoSyncHandle { state, network, task }
     }
@@ -129,7 +139,10 @@ async fn keep_in_touch(
         dial_now.mark_unchanged();
         state.send_replace(SyncState::Connecting);
         let (worked, error) = tokio::select! {
-            outcome = one_session(&replica, options, &state) => outcome,
+            outcome = AssertUnwindSafe(one_session(&replica, options, &state)).catch_unwind() => {
+                // What the session shares is committed whole or not at all, and its locks do not poison.
+                outcome.unwrap_or((false, Some(SyncError::Panicked)))
+            }
             _ = online.wait_for(|online| !*online) => continue,
             changed = dial_now.changed() => {
                 if changed.is_err() {
@@ -155,7 +168,11 @@ async fn keep_in_touch(
             None | Some(SyncError::Moved | SyncError::Unreachable { .. } | SyncError::Lost | SyncError::RetryAfter { .. }) => {
                 SyncState::Offline
             }
-            Some(error) => SyncState::Error { reason: error.to_string(), needs_a_person: error.needs_a_person() },
+            Some(error) => SyncState::Error {
+                code: error.word(),
+                reason: error.to_string(),
+                needs_a_person: error.needs_a_person(),
+            },
         });
         let delay = backoff.next_delay_ms(u64::from_le_bytes(random()), at_least_ms);
         tokio::select! {
@@ -200,3 +217,6 @@ async fn one_session(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
