@@ -12,6 +12,7 @@
 pub mod bundle;
 pub mod cargo;
 pub(crate) mod keep;
+pub mod meeting;
 pub mod parcel;
 pub mod pass;
 pub mod peer;
@@ -19,6 +20,7 @@ pub mod peer;
 pub use bundle::{BUNDLE_BYTES_MAX, BundleReport};
 pub use cargo::{Cargo, CargoReceipt, CargoTotals, TakeReport};
 pub use keep::CARRY_PARCELS_MAX;
+pub use meeting::Meeting;
 pub use parcel::{Parcel, ParcelId};
 pub use pass::{BundleKey, CarryPass};
 pub use peer::{PeerEffect, PeerError, PeerReport, PeerSession, Side};

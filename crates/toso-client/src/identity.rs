@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ed25519_dalek::{Signer, SigningKey};
+use toso_core::edit::ActivityId;
 use toso_core::id::{Actor, DeviceId};
 use toso_store::{ChunkStore, StoreError, Transaction};
 use zeroize::Zeroizing;
@@ -79,6 +80,11 @@ impl std::fmt::Debug for Device {
 
 /// Where a replica takes random bytes from: keys, actors, ids of members, nonces.
 pub type RandomSource = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
+/// An id for a new activity.
+pub fn new_activity_id() -> ActivityId {
+    ActivityId(random())
+}
 
 /// Fills from the system's generator. A system that cannot give any cannot keep a secret either.
 pub(crate) fn system_random(bytes: &mut [u8]) {

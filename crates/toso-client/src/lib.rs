@@ -13,12 +13,14 @@ pub mod replica;
 pub mod rest;
 pub mod sync;
 
-pub use carry::{BundleReport, CarryError, PeerEffect, PeerError, PeerReport, PeerSession, Side, TakeReport};
+pub use carry::{BundleReport, CarryError, Meeting, PeerEffect, PeerError, PeerReport, PeerSession, Side, TakeReport};
 pub use credential::{Credential, CredentialError};
 pub use enrol::{EnrolError, Invite, InviteError, enrol};
 pub use identity::{Device, RandomSource};
 pub use replica::{
-    ConflictView, DocView, Held, HeldState, Receipt, Replica, ReplicaError, ReplicaEvent, ReplicaOptions,
-    ReplicaStatus, TeamDraft,
+    CentreTotals, ConflictView, ConflictWatch, DocView, Found, Held, HeldState, Receipt, ReceiptCounts, Replica,
+    ReplicaError, ReplicaEvent, ReplicaOptions, ReplicaStatus, TeamDraft,
 };
-pub use sync::{AutoSync, AutoSyncHandle, SyncError, SyncOptions, SyncReport, SyncState, sync_once};
+pub use sync::{
+    AutoSync, AutoSyncHandle, BoundedSync, SyncError, SyncOptions, SyncReport, SyncState, sync_once, sync_within,
+};

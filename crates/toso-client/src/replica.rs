@@ -7,8 +7,10 @@ mod performing;
 mod read;
 mod receipts;
 mod reconciling;
+mod search;
 mod session;
 mod view;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +36,9 @@ use toso_store::{ChunkStore, StoreError, StoredChunk, Transaction};
 use crate::credential::{Credential, CredentialError};
 use crate::identity::{Device, RandomSource, random_from, system_random};
 
-pub use view::{ConflictView, DocView, Held, HeldState, Receipt, ReplicaStatus};
+pub use search::{Found, SEARCH_CHARS_MAX};
+pub use view::{CentreTotals, ConflictView, DocView, Held, HeldState, Receipt, ReceiptCounts, ReplicaStatus};
+pub use watch::ConflictWatch;
 
 /// The most documents on a device: a large commune has about 60 teams and 400 members; a district of 30 such communes
 /// belongs on a PC with the REST interface.
@@ -76,6 +80,8 @@ pub enum ReplicaEvent {
     Receipts,
     /// The server refused entries or holds them for review, or officers have decided; see [`Replica::held`].
     Held,
+    /// The server had these documents removed from this device: it was moved or revoked, or they were erased.
+    Removed(Vec<DocId>),
 }
 
 /// Why a replica could not do what was asked. Nothing was changed.

@@ -7,5 +7,5 @@ pub mod report;
 pub mod transport;
 
 pub use auto::{AutoSync, AutoSyncHandle, SyncState};
-pub use once::sync_once;
+pub use once::{BoundedSync, sync_once, sync_within};
 pub use report::{SyncError, SyncOptions, SyncReport};

@@ -113,7 +113,7 @@ impl Replica {
         drop(documents);
         self.chunks_changed();
         if !remove.is_empty() {
-            self.announce(ReplicaEvent::Documents(remove));
+            self.announce(ReplicaEvent::Removed(remove));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use toso_core::text::Collator;
 use toso_core::unit::Scope;
 
 use super::receipts::{ReceiptReader, SETTING_TOTALS, read_setting};
-use super::view::{ConflictView, DocView, ReplicaStatus};
+use super::view::{CentreTotals, ConflictView, DocView, Receipt, ReceiptCounts, ReplicaStatus};
 use super::{Replica, ReplicaError};
 
 impl Replica {
@@ -88,14 +88,41 @@ impl Replica {
     pub fn conflicts(&self) -> Result<Vec<ConflictView>, ReplicaError> {
         let mut found = Vec::new();
         for (_, id) in self.store.documents()? {
-            let conflicts = self.with_document(id, Document::conflicts)?;
-            found.extend(conflicts.into_iter().map(|conflict| ConflictView {
-                id,
-                field: conflict.field,
-                values: conflict.values,
-            }));
+            found.extend(self.conflicts_of(id)?);
         }
         Ok(found)
+    }
+
+    /// The fields of one document with several values; none for a document that is not here.
+    pub fn conflicts_of(&self, id: DocId) -> Result<Vec<ConflictView>, ReplicaError> {
+        let conflicts = self.with_document(id, Document::conflicts)?.into_iter();
+        Ok(conflicts.map(|conflict| ConflictView { id, field: conflict.field, values: conflict.values }).collect())
+    }
+
+    /// Records that may be one: the part of [`Self::findings`] that [`Self::merge`] settles.
+    pub fn duplicates(&self) -> Result<Vec<Finding>, ReplicaError> {
+        let found = self.findings()?.into_iter();
+        Ok(found.filter(|finding| matches!(finding, Finding::SameMember { .. } | Finding::SameTeam { .. })).collect())
+    }
+
+    /// How many records have come how far.
+    pub fn receipt_counts(&self) -> Result<ReceiptCounts, ReplicaError> {
+        let receipts = ReceiptReader::new(self)?;
+        let mut counts = ReceiptCounts::default();
+        for (_, id) in self.store.documents()? {
+            *match receipts.of(id)? {
+                Receipt::Saved => &mut counts.saved,
+                Receipt::Held => &mut counts.held,
+                Receipt::Received => &mut counts.received,
+                Receipt::Counted => &mut counts.counted,
+            } += 1;
+        }
+        Ok(counts)
+    }
+
+    /// The centre's figures for the device's unit, as last heard.
+    pub fn totals(&self) -> Result<Option<CentreTotals>, ReplicaError> {
+        Ok(read_setting(self.store.as_ref(), SETTING_TOTALS)?)
     }
 
     /// What people should look at, commune by commune.
@@ -136,7 +163,7 @@ impl Replica {
             documents: self.store.documents_len()?,
             unsent: self.store.outbox_len()?,
             held: self.held()?,
-            totals: read_setting(self.store.as_ref(), SETTING_TOTALS)?,
+            totals: self.totals()?,
         })
     }
 

@@ -178,7 +178,7 @@ impl Replica {
         }
         drop(documents);
         self.chunks_changed();
-        self.announce(ReplicaEvent::Documents(docs.to_vec()));
+        self.announce(ReplicaEvent::Removed(docs.to_vec()));
         Ok(())
     }
 }

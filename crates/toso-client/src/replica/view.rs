@@ -22,6 +22,19 @@ pub enum Receipt {
     Counted,
 }
 
+/// How many records have come how far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ReceiptCounts {
+    /// With a change that is on this device only.
+    pub saved: usize,
+    /// With a change that waits for an officer, or came back from one.
+    pub held: usize,
+    /// On the server's disk.
+    pub received: usize,
+    /// In the centre's figures.
+    pub counted: usize,
+}
+
 /// A document with its place and its receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DocView<R> {

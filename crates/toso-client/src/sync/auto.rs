@@ -1,7 +1,9 @@
 //! The task that keeps a device in touch: dials, stays for live changes, and comes back by itself.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -32,6 +34,8 @@ pub enum SyncState {
     UpToDate,
     /// It does not work, and why.
     Error {
+        /// Which case, for programs: [`SyncError::word`].
+        code: &'static str,
         /// In words.
         reason: String,
         /// True when trying again by itself is useless.
@@ -129,7 +133,10 @@ async fn keep_in_touch(
         dial_now.mark_unchanged();
         state.send_replace(SyncState::Connecting);
         let (worked, error) = tokio::select! {
-            outcome = one_session(&replica, options, &state) => outcome,
+            outcome = AssertUnwindSafe(one_session(&replica, options, &state)).catch_unwind() => {
+                // What the session shares is committed whole or not at all, and its locks do not poison.
+                outcome.unwrap_or((false, Some(SyncError::Panicked)))
+            }
             _ = online.wait_for(|online| !*online) => continue,
             changed = dial_now.changed() => {
                 if changed.is_err() {
@@ -155,7 +162,11 @@ async fn keep_in_touch(
             None | Some(SyncError::Moved | SyncError::Unreachable { .. } | SyncError::Lost | SyncError::RetryAfter { .. }) => {
                 SyncState::Offline
             }
-            Some(error) => SyncState::Error { reason: error.to_string(), needs_a_person: error.needs_a_person() },
+            Some(error) => SyncState::Error {
+                code: error.word(),
+                reason: error.to_string(),
+                needs_a_person: error.needs_a_person(),
+            },
         });
         let delay = backoff.next_delay_ms(u64::from_le_bytes(random()), at_least_ms);
         tokio::select! {

@@ -11,7 +11,7 @@ use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
 use toso_wire::{Frame, decode, encode};
 
 use super::report::{SyncError, SyncOptions, SyncReport};
-use super::transport::{Dialled, dial, message_bytes};
+use super::transport::{Dialled, Meter, dial, message_bytes};
 use crate::credential::Credential;
 use crate::replica::Replica;
 
@@ -35,6 +35,15 @@ pub(super) enum Until {
     Stopped,
 }
 
+/// The bytes of a connection.
+struct Line {
+    meter: Arc<Meter>,
+    /// HELLO's token in the request.
+    hello_bytes: u64,
+    /// All else of the request.
+    http_bytes_up: u64,
+}
+
 /// One session, from dialling to closing.
 pub(super) struct IoLoop<'a> {
     pub(super) replica: Arc<Replica>,
@@ -42,7 +51,11 @@ pub(super) struct IoLoop<'a> {
     pub(super) options: SyncOptions,
     pub(super) until: Until,
     pub(super) news: Option<mpsc::UnboundedSender<LoopNews>>,
-    pub(super) report: SyncReport,
+    report: SyncReport,
+    /// What goes through the connection, once there is one.
+    line: Option<Line>,
+    /// Bytes of frames received.
+    frames_down: u64,
     /// Entries that waited when the session began; grows with new ones.
     to_push: u64,
     /// Something went out since the server was last heard.
@@ -66,6 +79,8 @@ impl<'a> IoLoop<'a> {
             until,
             news,
             report: SyncReport::default(),
+            line: None,
+            frames_down: 0,
             to_push: 0,
             awaiting: false,
             linger_until: None,
@@ -73,7 +88,20 @@ impl<'a> IoLoop<'a> {
         }
     }
 
-    /// Runs the session. The report is filled in whatever the outcome.
+    /// What the session has cost and done so far, also when [`Self::run`] was dropped before its end.
+    pub(super) fn report(&self) -> SyncReport {
+        let Some(line) = &self.line else { return self.report };
+        let (up, down) = (line.meter.up(), line.meter.down());
+        SyncReport {
+            bytes_up: line.hello_bytes + up.saturating_sub(line.hello_bytes + line.http_bytes_up),
+            bytes_down: self.frames_down,
+            http_bytes_up: line.http_bytes_up,
+            http_bytes_down: down.saturating_sub(self.frames_down),
+            ..self.report
+        }
+    }
+
+    /// Runs the session.
     pub(super) async fn run(&mut self) -> Result<(), SyncError> {
         let live = self.until == Until::Stopped;
         let start = self.blocking(move |replica, credential| replica.session_start(credential, live)).await?;
@@ -93,15 +121,11 @@ impl<'a> IoLoop<'a> {
             })??;
         // The upgrade carried HELLO up and its acceptance down.
         self.report.round_trips = 1;
-        self.report.http_bytes_up = http_bytes_up;
+        self.line = Some(Line { meter, hello_bytes, http_bytes_up });
         self.tell(LoopNews::Connected);
-        let mut frames_down = 0;
-        let result = self.exchange(&mut session, &mut socket, &mut frames_down).await;
+        let result = self.exchange(&mut session, &mut socket).await;
         // Dropping the socket without a close frame would look like a cut; how the peer answers no longer matters.
         let _ = socket.close(None).await;
-        self.report.bytes_up = hello_bytes + meter.up().saturating_sub(hello_bytes + http_bytes_up);
-        self.report.bytes_down = frames_down;
-        self.report.http_bytes_down = meter.down().saturating_sub(frames_down);
         result
     }
 
@@ -109,7 +133,6 @@ impl<'a> IoLoop<'a> {
         &mut self,
         session: &mut ClientSession,
         socket: &mut super::transport::Socket,
-        frames_down: &mut u64,
     ) -> Result<(), SyncError> {
         let mut events = VecDeque::from([ClientEvent::Connected]);
         let mut heard = Instant::now();
@@ -130,7 +153,7 @@ impl<'a> IoLoop<'a> {
                     heard = Instant::now();
                     match message {
                         Some(Ok(message)) => {
-                            *frames_down += message_bytes(&message);
+                            self.frames_down += message_bytes(&message);
                             events.extend(self.on_message(message)?);
                         }
                         Some(Err(_)) | None => events.push_back(ClientEvent::Disconnected),

@@ -1,10 +1,16 @@
 //! One bounded exchange: connect, push everything, pull everything, hear what is counted, leave.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast::{self, error::TryRecvError};
+use tokio::time::Instant;
+use toso_core::id::DocId;
 
 use super::io_loop::{IoLoop, LoopNews, Until};
 use super::report::{SyncError, SyncOptions, SyncReport};
-use crate::replica::Replica;
+use crate::replica::{Replica, ReplicaEvent};
 
 /// Sessions of one exchange that may end with a move: one, and one more for an officer who corrects himself meanwhile.
 const MOVES_MAX: usize = 3;
@@ -29,22 +35,93 @@ pub async fn sync_once(
     (report, Err(SyncError::Moved))
 }
 
+/// What a bounded exchange did, and how it ended.
+#[derive(Debug)]
+pub struct BoundedSync {
+    /// What it cost and did.
+    pub report: SyncReport,
+    /// Documents that changed meanwhile, by sync or here, sorted.
+    pub documents: Vec<DocId>,
+    /// `None` when the time was over first.
+    pub result: Option<Result<(), SyncError>>,
+}
+
+/// [`sync_once`] that ends at the latest after `time`: for a system that lets an app work in the background for so long.
+/// What was exchanged until then is kept on both sides; a page that is being stored is stored to its end.
+pub async fn sync_within(
+    replica: &Arc<Replica>,
+    options: SyncOptions,
+    time: Duration,
+    mut progress: impl FnMut(u64, u64),
+) -> BoundedSync {
+    let end = Instant::now() + time;
+    let mut events = replica.subscribe();
+    let mut report = SyncReport::default();
+    let mut result = Some(Err(SyncError::Moved));
+    for _ in 0..MOVES_MAX {
+        let (session, ended) = session_until(replica, options, Some(end), &mut progress).await;
+        report.add(&session);
+        result = ended;
+        if !matches!(result, Some(Err(SyncError::Moved))) {
+            break;
+        }
+    }
+    BoundedSync { report, documents: changed(replica, &mut events), result }
+}
+
+/// The documents that events name; all there are when more happened than is kept for a listener.
+fn changed(replica: &Replica, events: &mut broadcast::Receiver<ReplicaEvent>) -> Vec<DocId> {
+    let mut documents = BTreeSet::new();
+    loop {
+        match events.try_recv() {
+            Ok(ReplicaEvent::Documents(changed) | ReplicaEvent::Removed(changed)) => documents.extend(changed),
+            Ok(_) => {}
+            Err(TryRecvError::Lagged(_)) => {
+                // A list that cannot be read now will be read by whoever shows it.
+                let all = replica.store().documents().unwrap_or_default();
+                documents.extend(all.into_iter().map(|(_, doc)| doc));
+            }
+            Err(_) => return documents.into_iter().collect(),
+        }
+    }
+}
+
 async fn one_session(
     replica: &Arc<Replica>,
     options: SyncOptions,
     progress: &mut impl FnMut(u64, u64),
 ) -> (SyncReport, Result<(), SyncError>) {
+    let (report, result) = session_until(replica, options, None, progress).await;
+    // Only a bounded session ends without a result.
+    (report, result.unwrap_or(Err(SyncError::Lost)))
+}
+
+/// One session; `None` when `end` came first.
+async fn session_until(
+    replica: &Arc<Replica>,
+    options: SyncOptions,
+    end: Option<Instant>,
+    progress: &mut impl FnMut(u64, u64),
+) -> (SyncReport, Option<Result<(), SyncError>>) {
     let credential = match replica.credential() {
         Ok(credential) => credential,
-        Err(error) => return (SyncReport::default(), Err(error.into())),
+        Err(error) => return (SyncReport::default(), Some(Err(error.into()))),
     };
+    let over = async {
+        match end {
+            Some(end) => tokio::time::sleep_until(end).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut over = std::pin::pin!(over);
     let (news, mut listener) = tokio::sync::mpsc::unbounded_channel();
     let mut io_loop = IoLoop::new(Arc::clone(replica), &credential, options, Until::UpToDate, Some(news));
     let result = {
         let mut run = std::pin::pin!(io_loop.run());
         loop {
             tokio::select! {
-                result = &mut run => break result,
+                result = &mut run => break Some(result),
+                () = &mut over => break None,
                 Some(news) = listener.recv() => {
                     if let LoopNews::Progress { done, total } = news {
                         progress(done, total);
@@ -53,5 +130,5 @@ async fn one_session(
             }
         }
     };
-    (io_loop.report, result)
+    (io_loop.report(), result)
 }

@@ -100,6 +100,9 @@ pub enum SyncError {
         /// What is wrong.
         detail: String,
     },
+    /// This program failed.
+    #[error("sync met a fault of its own and starts anew; everything is kept here")]
+    Panicked,
     /// Not enrolled.
     #[error(transparent)]
     Credential(#[from] CredentialError),
@@ -128,6 +131,27 @@ impl SyncReport {
 }
 
 impl SyncError {
+    /// The stable name of the case, for translations.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } | Self::Lost => "offline",
+            Self::RetryAfter { .. } => "busy",
+            Self::Moved => "moved",
+            Self::Refused { code, .. } => match code {
+                GoodbyeCode::Version => "update_needed",
+                GoodbyeCode::Unauthorized => "unauthorized",
+                GoodbyeCode::Revoked => "revoked",
+                GoodbyeCode::OutOfScope => "out_of_scope",
+                GoodbyeCode::Overload | GoodbyeCode::Shutdown => "busy",
+                _ => "server",
+            },
+            Self::Protocol { .. } => "not_a_server",
+            Self::Credential(_) => "not_enrolled",
+            Self::Store(_) | Self::Replica(_) => "storage",
+            Self::Panicked => "internal",
+        }
+    }
+
     /// True when dialling again by itself is useless: a person must act.
     pub const fn needs_a_person(&self) -> bool {
         match self {

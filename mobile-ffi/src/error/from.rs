@@ -1,0 +1,193 @@
+//! From the errors of the rooms below to the few cases an app acts on.
+
+use toso_client::credential::CredentialError;
+use toso_client::rest::RestError;
+use toso_client::{CarryError, EnrolError, InviteError, PeerError, ReplicaError, SyncError};
+use toso_core::edit::EditError;
+use toso_core::text::TextError;
+use toso_store::StoreError;
+
+use super::{ErrorInfo, TosoError};
+
+/// The statuses by which a server says that it cannot now.
+const BUSY_STATUSES: [u16; 4] = [429, 502, 503, 504];
+
+impl From<StoreError> for TosoError {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Full { .. } => Self::StorageFull { info: ErrorInfo::new("storage.full", &error) },
+            StoreError::InUse { .. } => Self::InUse { info: ErrorInfo::new("storage.in_use", &error) },
+            StoreError::WrongKey { .. } => Self::WrongKey { info: ErrorInfo::new("storage.wrong_key", &error) },
+            StoreError::NewerFormat { .. } => Self::UpdateNeeded { info: ErrorInfo::new("storage.newer", &error) },
+            StoreError::Damaged { .. } => Self::Storage { info: ErrorInfo::new("storage.damaged", &error) },
+            _ => Self::Storage { info: ErrorInfo::new("storage.failed", &error) },
+        }
+    }
+}
+
+impl From<CredentialError> for TosoError {
+    fn from(error: CredentialError) -> Self {
+        match error {
+            CredentialError::Store(error) => error.into(),
+            error => Self::NotEnrolled { info: ErrorInfo::new("not_enrolled", &error) },
+        }
+    }
+}
+
+impl From<EditError> for TosoError {
+    fn from(error: EditError) -> Self {
+        let info = |key: &str| ErrorInfo::new(key, &error);
+        let (info, field) = match &error {
+            EditError::Value { field, error: text } => (text_info(info(text.key()), text), field.as_str()),
+            EditError::UnknownField { field, .. } => (info("edit.unknown_field"), field.as_str()),
+            EditError::Choice { field, expected } => (info("edit.choice").with("expected", expected), field.as_str()),
+            EditError::Number { field, min, max } => {
+                (info("edit.number").with("min", min).with("max", max), field.as_str())
+            }
+            EditError::CounterIsAddedTo { field } => (info("edit.counter"), field.as_str()),
+            EditError::Required { field } => (info("edit.required"), field.as_str()),
+            EditError::Id { field, .. } => (info("edit.id"), field.as_str()),
+            EditError::IntoItself { field } => (info("edit.into_itself"), field.as_str()),
+            EditError::OtherHamlet { field } => (info("edit.other_hamlet"), field.as_str()),
+            EditError::PartLargerThanWhole { field } => (info("edit.part"), field.as_str()),
+            EditError::WrongKind { .. } => (info("edit.wrong_kind"), "id"),
+            EditError::UnknownActivity { .. } => (info("edit.unknown_activity"), "activities"),
+            EditError::Change(_) => (info("edit.too_large"), ""),
+            EditError::Broken { .. } => return Self::Refused { info: info("edit.broken") },
+            _ => return Self::Refused { info: info("refused") },
+        };
+        Self::Invalid { info: info.with("field", &field), field: field.to_owned() }
+    }
+}
+
+fn text_info(info: ErrorInfo, error: &TextError) -> ErrorInfo {
+    match error {
+        TextError::TooLong { length, max, .. } => info.with("length", length).with("max", max),
+        TextError::TooManyBytes { bytes, max, .. } => info.with("length", bytes).with("max", max),
+        TextError::Character { position, .. } => info.with("position", position),
+        TextError::PhoneDigits { digits } => info.with("digits", digits),
+        _ => info,
+    }
+}
+
+impl From<ReplicaError> for TosoError {
+    fn from(error: ReplicaError) -> Self {
+        let info = |key: &str| ErrorInfo::new(key, &error);
+        match error {
+            ReplicaError::Edit(error) => error.into(),
+            ReplicaError::Store(error) => error.into(),
+            ReplicaError::Credential(error) => error.into(),
+            ReplicaError::NotFound { .. } => Self::NotFound { info: info("not_found") },
+            ReplicaError::TeamExists { id } => Self::TeamExists { info: info("team_exists"), id: id.to_string() },
+            ReplicaError::HamletMissing => {
+                Self::Invalid { info: info("hamlet_missing").with("field", &"hamlet"), field: "hamlet".to_owned() }
+            }
+            ReplicaError::CommuneNeeded { .. } => {
+                Self::Invalid { info: info("commune_needed").with("field", &"commune"), field: "commune".to_owned() }
+            }
+            ReplicaError::OutsideUnit { .. } => {
+                Self::Invalid { info: info("outside_unit").with("field", &"commune"), field: "commune".to_owned() }
+            }
+            ReplicaError::TooManyDocuments => Self::Refused { info: info("too_many_documents") },
+            ReplicaError::NoConflict { .. } => Self::Refused { info: info("no_conflict") },
+            ReplicaError::CannotMerge { .. } => Self::Refused { info: info("cannot_merge") },
+            _ => Self::Refused { info: info("refused") },
+        }
+    }
+}
+
+impl From<InviteError> for TosoError {
+    fn from(error: InviteError) -> Self {
+        let key = match error {
+            InviteError::NotAnInvite => "invite.not_an_invite",
+            _ => "invite.damaged",
+        };
+        Self::BadInvite { info: ErrorInfo::new(key, &error) }
+    }
+}
+
+impl From<RestError> for TosoError {
+    fn from(error: RestError) -> Self {
+        match &error {
+            RestError::Unreachable { .. } | RestError::Interrupted { .. } => {
+                Self::Offline { info: ErrorInfo::new("offline", &error) }
+            }
+            RestError::Refused { status, .. } if BUSY_STATUSES.contains(status) || *status >= 500 => {
+                Self::ServerBusy { info: ErrorInfo::new("busy", &error), retry_after_ms: 0 }
+            }
+            RestError::Refused { .. } => Self::NotAllowed { info: ErrorInfo::new("not_allowed", &error) },
+            _ => Self::Offline { info: ErrorInfo::new("not_a_server", &error) },
+        }
+    }
+}
+
+impl From<EnrolError> for TosoError {
+    fn from(error: EnrolError) -> Self {
+        match error {
+            EnrolError::Invite(error) => error.into(),
+            EnrolError::Rest(error @ RestError::Refused { status: 400..500, .. }) => {
+                Self::BadInvite { info: ErrorInfo::new("invite.refused", &error) }
+            }
+            EnrolError::Rest(error) => error.into(),
+            EnrolError::Store(error) => error.into(),
+            EnrolError::Credential(error) => error.into(),
+            error => Self::BadInvite { info: ErrorInfo::new("invite.other_server", &error) },
+        }
+    }
+}
+
+impl From<SyncError> for TosoError {
+    fn from(error: SyncError) -> Self {
+        let word = error.word();
+        let info = |key: &str| ErrorInfo::new(key, &error);
+        match error {
+            SyncError::Store(error) => error.into(),
+            SyncError::Replica(error) => error.into(),
+            SyncError::Credential(error) => error.into(),
+            SyncError::RetryAfter { delay_ms } => Self::ServerBusy { info: info("busy"), retry_after_ms: delay_ms },
+            SyncError::Panicked => Self::internal(),
+            SyncError::Refused { .. } => match word {
+                "update_needed" => Self::UpdateNeeded { info: info("update_needed") },
+                "unauthorized" => Self::NotAllowed { info: info("unauthorized") },
+                "revoked" => Self::NotAllowed { info: info("revoked") },
+                "out_of_scope" => Self::NotAllowed { info: info("out_of_scope") },
+                _ => Self::ServerBusy { info: info("busy"), retry_after_ms: 0 },
+            },
+            SyncError::Protocol { .. } => Self::Offline { info: info("not_a_server") },
+            SyncError::Moved => Self::Offline { info: info("moved") },
+            _ => Self::Offline { info: info("offline") },
+        }
+    }
+}
+
+impl From<CarryError> for TosoError {
+    fn from(error: CarryError) -> Self {
+        let info = |key: &str| ErrorInfo::new(key, &error);
+        match error {
+            CarryError::Credential(error) => error.into(),
+            CarryError::Store(error) => error.into(),
+            CarryError::Replica(error) => error.into(),
+            CarryError::Rest(error) => error.into(),
+            CarryError::NoPass | CarryError::NoKey { .. } | CarryError::OtherGeneration { .. } => {
+                Self::BadCargo { info: info("carry.no_key") }
+            }
+            CarryError::NotABundle => Self::BadCargo { info: info("carry.not_a_bundle") },
+            CarryError::Damaged(_) | CarryError::TooLarge { .. } => Self::BadCargo { info: info("carry.damaged") },
+            CarryError::OutsideUnit { .. } | CarryError::OtherServer { .. } => {
+                Self::BadCargo { info: info("carry.outside") }
+            }
+            CarryError::BoxFull => Self::BadCargo { info: info("carry.box_full") },
+            _ => Self::BadCargo { info: info("carry.forged") },
+        }
+    }
+}
+
+impl From<PeerError> for TosoError {
+    fn from(error: PeerError) -> Self {
+        match error {
+            PeerError::Carry(error) => error.into(),
+            PeerError::Lost => Self::Offline { info: ErrorInfo::new("peer.lost", &error) },
+            error => Self::BadCargo { info: ErrorInfo::new("peer.protocol", &error) },
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What an app is told while it runs.
+//!
+//! An observer has one method that takes an event, so that it becomes a Kotlin `Flow` or a Swift `AsyncStream` in three
+//! lines, and so that events come in their order. It is called on a thread of the library's, one event at a time, never
+//! while a lock is held: it may call anything here. An observer that is slow is told less often, not later: what happens
+//! meanwhile is told together.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::runtime::Handle;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{broadcast, watch};
+use tokio::task::AbortHandle;
+use toso_client::replica::ReplicaEvent;
+use toso_client::{ConflictWatch, Replica};
+use toso_core::id::DocId;
+
+use crate::sync::SyncState;
+
+/// Something that happened. What it means in full is read from the object.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum TosoEvent {
+    /// Documents changed, here or by sync.
+    Documents {
+        /// Their ids: `c…` communes, `t…` teams, `m…` members.
+        ids: Vec<String>,
+        /// True when more changed than could be told: read everything anew.
+        all: bool,
+    },
+    /// Sync stands elsewhere.
+    Sync {
+        /// Where.
+        state: SyncState,
+    },
+    /// Receipts moved on, or the centre's figures did.
+    Receipts,
+    /// These documents' conflicts are others than before (new, or settled).
+    Conflicts {
+        /// Their ids.
+        ids: Vec<String>,
+    },
+    /// The server refused changes or holds them for review, or officers have decided: read `held`.
+    Held,
+    /// The server had documents removed from this device: it was moved or revoked, or they were erased.
+    Wiped {
+        /// Their ids.
+        ids: Vec<String>,
+        /// True when nothing is left here.
+        everything: bool,
+    },
+}
+
+/// Told of events, given by the app. What it throws is ignored.
+#[uniffi::export(foreign)]
+pub trait TosoObserver: Send + Sync {
+    /// Something happened. Return soon: what comes next waits.
+    fn on_event(&self, event: TosoEvent);
+}
+
+/// Keeps an observer; dropping it ends that. A call that is under way just then still comes to its end.
+#[derive(Debug, uniffi::Object)]
+pub struct Subscription {
+    active: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+#[uniffi::export]
+impl Subscription {
+    /// Ends it now.
+    pub fn cancel(&self) {
+        self.active.store(false, Ordering::Release);
+        self.task.abort();
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+/// Begins to tell an observer.
+pub(crate) fn observe(
+    observer: Arc<dyn TosoObserver>,
+    replica: Arc<Replica>,
+    sync: watch::Receiver<SyncState>,
+    runtime: &Handle,
+) -> Arc<Subscription> {
+    let active = Arc::new(AtomicBool::new(true));
+    let events = replica.subscribe();
+    let teller = Teller { observer, active: Arc::clone(&active), replica, watch: None };
+    let task = runtime.spawn(tell(teller, events, sync)).abort_handle();
+    Arc::new(Subscription { active, task })
+}
+
+/// Who calls the observer.
+struct Teller {
+    observer: Arc<dyn TosoObserver>,
+    active: Arc<AtomicBool>,
+    replica: Arc<Replica>,
+    /// Made on the first look, since that reads every document.
+    watch: Option<ConflictWatch>,
+}
+
+/// What has happened since the observer was last told.
+#[derive(Debug, Default)]
+struct News {
+    documents: BTreeSet<DocId>,
+    removed: BTreeSet<DocId>,
+    receipts: bool,
+    held: bool,
+    /// More than was kept.
+    lagged: bool,
+    sync: Option<SyncState>,
+    /// Nothing yet, but conflicts are to be looked at for the first time.
+    first: bool,
+    /// It came while that first look was taken, which may have seen it already.
+    during_first: bool,
+}
+
+async fn tell(teller: Teller, mut events: broadcast::Receiver<ReplicaEvent>, mut sync: watch::Receiver<SyncState>) {
+    let mut teller = Some(teller);
+    let mut news = News { first: true, ..News::default() };
+    let mut news_is_first = true;
+    loop {
+        let Some(mut one) = teller.take() else { return };
+        // A panic of the observer or of a read costs this piece of news, not the observer.
+        let (active, observer, replica) =
+            (Arc::clone(&one.active), Arc::clone(&one.observer), Arc::clone(&one.replica));
+        let told = tokio::task::spawn_blocking(move || {
+            one.tell(news);
+            one
+        });
+        teller = Some(told.await.unwrap_or(Teller { observer, active, replica, watch: None }));
+        let was_first = news_is_first;
+        news_is_first = false;
+        news = News::default();
+        if was_first && news.take_all(&mut events) {
+            news.during_first = true;
+            continue;
+        }
+        tokio::select! {
+            event = events.recv() => match event {
+                Ok(event) => news.add(event),
+                Err(RecvError::Lagged(_)) => news.lagged = true,
+                Err(RecvError::Closed) => return,
+            },
+            changed = sync.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                news.sync = Some(sync.borrow_and_update().clone());
+            }
+        }
+        // What else there is goes along.
+        news.take_all(&mut events);
+    }
+}
+
+impl News {
+    /// Takes what waits. True when there was something.
+    fn take_all(&mut self, events: &mut broadcast::Receiver<ReplicaEvent>) -> bool {
+        let mut some = false;
+        loop {
+            match events.try_recv() {
+                Ok(event) => self.add(event),
+                Err(TryRecvError::Lagged(_)) => self.lagged = true,
+                Err(_) => return some,
+            }
+            some = true;
+        }
+    }
+
+    fn add(&mut self, event: ReplicaEvent) {
+        match event {
+            ReplicaEvent::Documents(documents) => self.documents.extend(documents),
+            ReplicaEvent::Removed(documents) => self.removed.extend(documents),
+            ReplicaEvent::Receipts => self.receipts = true,
+            ReplicaEvent::Held => self.held = true,
+            _ => self.lagged = true,
+        }
+    }
+}
+
+impl Teller {
+    fn tell(&mut self, news: News) {
+        let conflicts = self.conflicts(&news);
+        let ids = |documents: &BTreeSet<DocId>| documents.iter().map(ToString::to_string).collect::<Vec<_>>();
+        if news.lagged || !news.documents.is_empty() {
+            self.call(TosoEvent::Documents { ids: ids(&news.documents), all: news.lagged });
+        }
+        if !news.removed.is_empty() {
+            let everything = self.replica.store().documents_len().is_ok_and(|documents| documents == 0);
+            self.call(TosoEvent::Wiped { ids: ids(&news.removed), everything });
+        }
+        if !conflicts.is_empty() {
+            self.call(TosoEvent::Conflicts { ids: conflicts.iter().map(ToString::to_string).collect() });
+        }
+        if news.receipts || news.lagged {
+            self.call(TosoEvent::Receipts);
+        }
+        if news.held || news.lagged {
+            self.call(TosoEvent::Held);
+        }
+        if let Some(state) = news.sync {
+            self.call(TosoEvent::Sync { state });
+        }
+    }
+
+    /// Documents whose conflicts changed. A failed read is told by whoever reads next.
+    fn conflicts(&mut self, news: &News) -> Vec<DocId> {
+        let Some(watch) = &mut self.watch else {
+            self.watch = ConflictWatch::new(&self.replica).ok();
+            return if news.first { Vec::new() } else { news.documents.iter().copied().collect() };
+        };
+        if news.lagged {
+            return watch.look_at_all(&self.replica).unwrap_or_default();
+        }
+        let documents: Vec<DocId> = news.documents.union(&news.removed).copied().collect();
+        let mut changed = watch.look_at(&self.replica, &documents).unwrap_or_default();
+        if news.during_first {
+            let in_conflict = |doc: &DocId| self.replica.conflicts_of(*doc).is_ok_and(|found| !found.is_empty());
+            changed.extend(documents.into_iter().filter(in_conflict));
+        }
+        changed
+    }
+
+    fn call(&self, event: TosoEvent) {
+        if self.active.load(Ordering::Acquire) {
+            // What an app throws must cost neither the other events nor this thread.
+            let called = catch_unwind(AssertUnwindSafe(|| self.observer.on_event(event)));
+            if called.is_err() {
+                tracing::warn!("an observer failed; it will be told the next event all the same");
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The mobile library: what an app on Android, iOS or a PC needs of the register, through UniFFI.
+//!
+//! An app opens one [`Toso`] for the folder that it gives. From there:
+//!
+//! - join: [`read_invite`], [`Toso::enrol`]
+//! - read, at once and offline: [`Toso::teams`], [`Toso::members`], [`Toso::search`], [`Toso::units`], …
+//! - edit, durable when the call returns: [`Toso::add_team`], [`Toso::edit_member`], [`Toso::resolve`], …
+//! - be told: [`Toso::observe`] with a [`TosoObserver`] of its own
+//! - sync: [`Toso::start_sync`] and the platform's hints; [`Toso::run_background_sync`] for background work
+//! - help each other without a server: [`Toso::make_bundle`], [`Toso::meet`]
+//! - speak to people: [`error_text`] and [`message`], in Vietnamese and English
+//!
+//! The surface is thin: each method delegates to `toso-client` once. What is here and nowhere else is what a foreign
+//! caller needs: few errors that it can act on, callbacks that hold no lock and may throw, panics that stay inside, and one
+//! small runtime that leaves no thread behind.
+
+// UniFFI's macros write `#[unsafe(no_mangle)]` and `extern "C"`; tidy sees to it that nothing else here is unsafe.
+#![allow(unsafe_code, reason = "only in what UniFFI's macros write")]
+
+mod edits;
+mod error;
+mod events;
+mod log;
+mod messages;
+mod records;
+mod sync;
+mod toso;
+mod words;
+
+pub use edits::{CommuneEdit, MemberEdit, NewMember, NewTeam, TeamEdit};
+pub use error::{ErrorInfo, TosoError, error_info, error_text};
+pub use events::{Subscription, TosoEvent, TosoObserver};
+pub use log::{LogLevel, LogSink};
+pub use messages::{Language, message, message_keys};
+pub use records::*;
+pub use sync::{BackgroundEnd, BackgroundSync, NetworkKind, SyncState};
+pub use toso::{
+    PeerReport, PeerSession, PeerStep, Toso, TosoConfig, check_person_name, hamlet_key, new_activity_id, read_invite,
+};
+pub use words::*;
+
+uniffi::setup_scaffolding!("toso");

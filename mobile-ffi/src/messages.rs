@@ -1,0 +1,71 @@
+//! What people read, in Vietnamese and English, by key: errors, findings, states, and the words of the register.
+//!
+//! The texts are compiled in, so that every app says the same. A place in braces stands for an argument: `{max}`.
+
+mod table;
+mod words;
+
+use std::collections::HashMap;
+
+/// The languages that the library speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, uniffi::Enum)]
+pub enum Language {
+    /// Tiếng Việt.
+    Vietnamese,
+    /// English.
+    English,
+}
+
+/// A text in both languages.
+struct Message {
+    key: &'static str,
+    vi: &'static str,
+    en: &'static str,
+}
+
+/// The text of a key, with its places filled. A key that this version does not know is shown as it is.
+#[uniffi::export]
+pub fn message(key: &str, args: &HashMap<String, String>, language: Language) -> String {
+    let Some(found) = all().find(|message| message.key == key) else { return key.to_owned() };
+    let text = match language {
+        Language::Vietnamese => found.vi,
+        Language::English => found.en,
+    };
+    fill(text, args)
+}
+
+/// Every key that [`message`] knows, sorted: for apps that bring translations of their own.
+#[uniffi::export]
+pub fn message_keys() -> Vec<String> {
+    let mut keys: Vec<String> = all().map(|message| message.key.to_owned()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn all() -> impl Iterator<Item = &'static Message> {
+    table::MESSAGES.iter().chain(words::WORDS)
+}
+
+/// Fills the places in one pass, so that a value which looks like a place stays a value.
+fn fill(text: &str, args: &HashMap<String, String>) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let Some((name, after)) = after.split_once('}') else {
+            filled.push('{');
+            rest = after;
+            continue;
+        };
+        match args.get(name) {
+            Some(value) => filled.push_str(value),
+            None => filled.push('…'),
+        }
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+#[cfg(test)]
+mod tests;

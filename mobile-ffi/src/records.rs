@@ -1,0 +1,470 @@
+//! What an app is shown, as plain records. Ids are texts of 25 characters, units are texts like `2025/00004`, days are
+//! ISO 8601 (`2026-11-24`), instants are milliseconds since 1970.
+
+mod from;
+
+pub(crate) use from::count;
+
+use std::collections::HashMap;
+
+use crate::words::{
+    ActivityKind, Affiliation, ConsentMethod, Course, CourseStatus, DocKind, Gender, HamletKind, HamletStatus,
+    HeldState, Receipt, Role, SameMemberReason, Skill, TeamLevel, TeamStatus, UnitLevel, UnitList,
+};
+
+/// A team.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Team {
+    /// Its id.
+    pub id: String,
+    /// Its commune.
+    pub commune: String,
+    /// How far it has come.
+    pub receipt: Receipt,
+    /// Whether it serves a hamlet or the commune.
+    pub level: TeamLevel,
+    /// The hamlet served; none for a commune team.
+    pub hamlet: Option<String>,
+    /// Kind of the hamlet.
+    pub hamlet_kind: Option<HamletKind>,
+    /// The name the team goes by.
+    pub local_name: Option<String>,
+    /// Number of the founding decision.
+    pub decision_number: Option<String>,
+    /// Its date.
+    pub decision_date: Option<String>,
+    /// Who decided.
+    pub decision_body: Option<String>,
+    /// The day it was set up.
+    pub established_on: Option<String>,
+    /// Where it stands.
+    pub status: TeamStatus,
+    /// The team that this one is a duplicate of, or went into.
+    pub merged_into: Option<String>,
+    /// Link to the Zalo group.
+    pub zalo_link: Option<String>,
+    /// Households covered.
+    pub households_covered: Option<i64>,
+    /// Note.
+    pub note: Option<String>,
+    /// What the team did, by id.
+    pub activities: Vec<Activity>,
+}
+
+/// One activity of a team. People are counted, never named.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Activity {
+    /// Its id within the team.
+    pub id: String,
+    /// The day.
+    pub date: Option<String>,
+    /// What it was.
+    pub kind: Option<ActivityKind>,
+    /// Skills covered.
+    pub skills: Vec<Skill>,
+    /// People reached.
+    pub reached: Reached,
+}
+
+/// People reached; counts only. As an edit it is what to add; negative numbers correct.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, uniffi::Record)]
+pub struct Reached {
+    /// All.
+    pub total: i64,
+    /// Of them women.
+    #[uniffi(default = 0)]
+    pub women: i64,
+    /// Of them over 60.
+    #[uniffi(default = 0)]
+    pub over_60: i64,
+    /// Of them of an ethnic minority.
+    #[uniffi(default = 0)]
+    pub minority: i64,
+}
+
+/// A person in a team.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Member {
+    /// Its id.
+    pub id: String,
+    /// Its commune.
+    pub commune: String,
+    /// How far it has come.
+    pub receipt: Receipt,
+    /// The team.
+    pub team: Option<String>,
+    /// Full name.
+    pub full_name: Option<String>,
+    /// Year of birth.
+    pub birth_year: Option<i64>,
+    /// Gender.
+    pub gender: Option<Gender>,
+    /// Phone, E.164.
+    pub phone: Option<String>,
+    /// Part in the team.
+    pub role: Role,
+    /// Organisations.
+    pub affiliations: Vec<Affiliation>,
+    /// Member of the youth union (sensitive, optional).
+    pub union_member: Option<bool>,
+    /// Joined on.
+    pub joined_on: Option<String>,
+    /// Left on.
+    pub left_on: Option<String>,
+    /// Training.
+    pub courses: HashMap<Course, CourseStatus>,
+    /// Follows the Zalo OA "Chuyển đổi số quốc gia".
+    pub zalo_oa_followed: Option<bool>,
+    /// Consent to being recorded.
+    pub consent: Consent,
+    /// The member that this one is a duplicate of.
+    pub merged_into: Option<String>,
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Member").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Proof that a person agreed to be recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, uniffi::Record)]
+pub struct Consent {
+    /// How it was given.
+    pub method: Option<ConsentMethod>,
+    /// When.
+    pub date: Option<String>,
+    /// Version of the text that was agreed to.
+    pub text_version: Option<String>,
+    /// When withdrawn.
+    pub withdrawn_on: Option<String>,
+}
+
+/// A commune's hamlet list and sign-off.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Commune {
+    /// Its document's id.
+    pub id: String,
+    /// The commune.
+    pub commune: String,
+    /// How far it has come.
+    pub receipt: Receipt,
+    /// Its hamlets, by key.
+    pub hamlets: Vec<Hamlet>,
+    /// The officer's sign-off: the day for which the figures are confirmed.
+    pub signed_off_on: Option<String>,
+    /// The office that signed off.
+    pub signed_off_by: Option<String>,
+}
+
+/// A hamlet of a commune.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Hamlet {
+    /// What edits call it; see `hamlet_key`.
+    pub key: String,
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: Option<HamletKind>,
+    /// Households.
+    pub households: Option<i64>,
+    /// Whether it exists.
+    pub status: HamletStatus,
+    /// Keys of the hamlets it came from.
+    pub predecessors: Vec<String>,
+    /// Keys of the hamlets it went into.
+    pub successors: Vec<String>,
+}
+
+/// A field with several values: written by several devices that did not know of each other.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Conflict {
+    /// The document.
+    pub id: String,
+    /// The field, as `resolve` takes it.
+    pub field: String,
+    /// The values, the shown one first.
+    pub values: Vec<ConflictValue>,
+}
+
+impl std::fmt::Debug for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conflict").field("id", &self.id).field("field", &self.field).finish_non_exhaustive()
+    }
+}
+
+/// One of the values of a conflict.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct ConflictValue {
+    /// The value, as `resolve` takes it; empty when cleared.
+    pub value: String,
+    /// The device that wrote it.
+    pub device: String,
+    /// When, by that device's clock.
+    pub at_ms: i64,
+    /// True for the value that every phone shows until somebody settles it.
+    pub shown: bool,
+}
+
+impl std::fmt::Debug for ConflictValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConflictValue").field("device", &self.device).finish_non_exhaustive()
+    }
+}
+
+/// Something a person should look at. Computed on read, never a refusal.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum Finding {
+    /// A team with more than one leader.
+    SeveralLeaders {
+        /// The team.
+        team: String,
+        /// Its leaders.
+        leaders: Vec<String>,
+    },
+    /// A team at work that has members but no leader.
+    NoLeader {
+        /// The team.
+        team: String,
+    },
+    /// A team at work without members.
+    NoMembers {
+        /// The team.
+        team: String,
+    },
+    /// A member whose team is dissolved, merged away or unknown here.
+    MemberWithoutTeam {
+        /// The member.
+        member: String,
+        /// The team that the member names.
+        team: Option<String>,
+    },
+    /// Two members that may be one person.
+    SameMember {
+        /// The one with the smaller id.
+        a: String,
+        /// The other.
+        b: String,
+        /// Why.
+        reason: SameMemberReason,
+    },
+    /// Two teams at work for the same hamlet.
+    SameTeam {
+        /// The one with the smaller id.
+        a: String,
+        /// The other.
+        b: String,
+    },
+    /// A team at work whose hamlet is not on the commune's list, or no longer exists.
+    UnknownHamlet {
+        /// The team.
+        team: String,
+        /// The hamlet that it names.
+        hamlet: String,
+    },
+    /// A merge that leads in a circle or to a document that is not here.
+    BrokenMerge {
+        /// The document with the mark.
+        from: String,
+        /// Where the mark leads.
+        into: String,
+    },
+    /// A member recorded without consent, or whose consent was withdrawn.
+    NoConsent {
+        /// The member.
+        member: String,
+    },
+}
+
+/// One save in a document's history.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct HistoryEntry {
+    /// The change's hash, 64 hexadecimal digits.
+    pub hash: String,
+    /// The device that saved.
+    pub device: String,
+    /// When, by that device's clock.
+    pub at_ms: i64,
+    /// What was set, as text (empty when cleared; counters as `+n`).
+    pub changes: Vec<FieldChange>,
+}
+
+impl std::fmt::Debug for HistoryEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HistoryEntry").field("hash", &self.hash).finish_non_exhaustive()
+    }
+}
+
+/// One field of a save.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct FieldChange {
+    /// The field's path.
+    pub field: String,
+    /// Its new value as text.
+    pub value: String,
+}
+
+impl std::fmt::Debug for FieldChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FieldChange").field("field", &self.field).finish_non_exhaustive()
+    }
+}
+
+/// A team or member found by a search.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Found {
+    /// The team or member.
+    pub id: String,
+    /// Which of the two.
+    pub kind: DocKind,
+    /// Its commune.
+    pub commune: String,
+    /// The name to show.
+    pub name: String,
+    /// The team that a member belongs to.
+    pub team: Option<String>,
+}
+
+impl std::fmt::Debug for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Found").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A change that the server refused, or holds for an officer's review, and what became of it.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Held {
+    /// Its document.
+    pub id: String,
+    /// The change's hash, 64 hexadecimal digits.
+    pub hash: String,
+    /// What the document describes.
+    pub kind: DocKind,
+    /// What the volunteer called the record when it was sent: hamlet, team or person.
+    pub label: String,
+    /// The commune it is for.
+    pub commune: Option<String>,
+    /// The commune's name, whose officers review.
+    pub commune_name: Option<String>,
+    /// Where it stands.
+    pub state: HeldState,
+    /// Why: `out_of_scope`, `held_for_review`, …; a message has the key `held.` and this.
+    pub code: String,
+    /// The server's words, in English.
+    pub detail: String,
+    /// The officer's words.
+    pub note: String,
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Held").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// This device at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Status {
+    /// The device's id.
+    pub device: String,
+    /// Its unit, once enrolled.
+    pub unit: Option<Unit>,
+    /// Its role, once enrolled: `recorder`, `officer`, `viewer`.
+    pub role: Option<String>,
+    /// The server it syncs with, once enrolled.
+    pub server: Option<String>,
+    /// Documents here.
+    pub documents: u32,
+    /// Changes that the server has not acknowledged.
+    pub unsent: u32,
+    /// Changes that the server refused or holds; `held` has them.
+    pub held: u32,
+    /// The centre's figures for the unit, once heard.
+    pub totals: Option<Totals>,
+}
+
+/// What the centre has counted for this device's unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Totals {
+    /// Teams.
+    pub teams: u64,
+    /// Members.
+    pub members: u64,
+    /// When, by the server's clock.
+    pub at_ms: i64,
+}
+
+/// Receipts at a glance: how many records have come how far, and what the centre has counted.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Receipts {
+    /// Records with a change that is on this device only.
+    pub saved: u32,
+    /// Records with a change that waits for an officer, or came back.
+    pub held: u32,
+    /// Records on the server's disk.
+    pub received: u32,
+    /// Records in the centre's figures.
+    pub counted: u32,
+    /// The centre's figures for the unit, once heard.
+    pub totals: Option<Totals>,
+}
+
+/// An administrative unit.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Unit {
+    /// What other calls name it by, `2025/00004`.
+    pub unit: String,
+    /// The list it is of.
+    pub list: UnitList,
+    /// Its full name, `Phường Ba Đình`.
+    pub name: String,
+    /// Its name with those above it, `Phường Ba Đình, Thành phố Hà Nội`: many communes share a name.
+    pub path: String,
+    /// How wide it is.
+    pub level: UnitLevel,
+    /// True when records can belong to it: a commune, or a district that has none.
+    pub holds_records: bool,
+}
+
+/// What an invite says, before it is used.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Invite {
+    /// The server's address.
+    pub server: String,
+    /// The unit to join.
+    pub unit: Unit,
+    /// The role: `recorder`, `officer`, `viewer`.
+    pub role: String,
+    /// Useless from then on, by the server's clock.
+    pub expires_at_ms: i64,
+}
+
+/// A bundle for other phones to carry.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Bundle {
+    /// The file's content; send it whole.
+    pub bytes: Vec<u8>,
+    /// Batches in it; none means that nothing waits.
+    pub batches: u32,
+    /// Batches that found no place; make another bundle after these are delivered.
+    pub left: u32,
+}
+
+impl std::fmt::Debug for Bundle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bundle").field("bytes", &self.bytes.len()).field("batches", &self.batches).finish()
+    }
+}
+
+/// What opening a bundle, or a meeting, brought.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, uniffi::Record)]
+pub struct Taken {
+    /// Batches taken to carry for others.
+    pub batches: u32,
+    /// Changes in them.
+    pub changes: u32,
+    /// Batches that were here already, or this device's own.
+    pub known: u32,
+    /// Changes of this device that the other brought to the server.
+    pub received: u32,
+}

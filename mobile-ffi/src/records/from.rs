@@ -1,0 +1,267 @@
+//! From what the rooms below show to what an app is shown.
+
+use toso_catalog::Catalog;
+use toso_client::{CentreTotals, ConflictView, DocView, ReplicaStatus, TakeReport};
+use toso_core::document;
+use toso_core::finding;
+use toso_core::id::DocId;
+use toso_core::record::{ActivityRecord, CommuneRecord, HamletRecord, MemberRecord, TeamRecord};
+use toso_core::time::TimestampMs;
+use toso_core::unit::UnitRef;
+
+use super::{
+    Activity, Commune, Conflict, ConflictValue, Consent, FieldChange, Finding, Found, Hamlet, Held, HistoryEntry,
+    Invite, Member, Reached, Status, Taken, Team, Totals, Unit,
+};
+
+fn text(id: Option<DocId>) -> Option<String> {
+    id.map(|id| id.to_string())
+}
+
+/// Counts are far below 2^32 (a device keeps at most 5,000 documents).
+pub(crate) fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn instant(at: TimestampMs) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+impl From<DocView<TeamRecord>> for Team {
+    fn from(view: DocView<TeamRecord>) -> Self {
+        let team = view.record;
+        Self {
+            id: view.id.to_string(),
+            commune: view.commune.to_string(),
+            receipt: view.receipt.into(),
+            level: team.level.into(),
+            hamlet: team.hamlet,
+            hamlet_kind: team.hamlet_kind.map(Into::into),
+            local_name: team.local_name,
+            decision_number: team.decision_number,
+            decision_date: team.decision_date,
+            decision_body: team.decision_body,
+            established_on: team.established_on,
+            status: team.status.into(),
+            merged_into: text(team.merged_into),
+            zalo_link: team.zalo_link,
+            households_covered: team.households_covered,
+            note: team.note,
+            activities: team.activities.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<(String, ActivityRecord)> for Activity {
+    fn from((id, activity): (String, ActivityRecord)) -> Self {
+        Self {
+            id,
+            date: activity.date,
+            kind: activity.kind.map(Into::into),
+            skills: activity.skills.into_iter().map(Into::into).collect(),
+            reached: Reached {
+                total: activity.reached,
+                women: activity.reached_women,
+                over_60: activity.reached_over_60,
+                minority: activity.reached_minority,
+            },
+        }
+    }
+}
+
+impl From<DocView<MemberRecord>> for Member {
+    fn from(view: DocView<MemberRecord>) -> Self {
+        let member = view.record;
+        Self {
+            id: view.id.to_string(),
+            commune: view.commune.to_string(),
+            receipt: view.receipt.into(),
+            team: text(member.team),
+            full_name: member.full_name,
+            birth_year: member.birth_year,
+            gender: member.gender.map(Into::into),
+            phone: member.phone,
+            role: member.role.into(),
+            affiliations: member.affiliations.into_iter().map(Into::into).collect(),
+            union_member: member.union_member,
+            joined_on: member.joined_on,
+            left_on: member.left_on,
+            courses: member.courses.into_iter().map(|(course, status)| (course.into(), status.into())).collect(),
+            zalo_oa_followed: member.zalo_oa_followed,
+            consent: Consent {
+                method: member.consent.method.map(Into::into),
+                date: member.consent.date,
+                text_version: member.consent.text_version,
+                withdrawn_on: member.consent.withdrawn_on,
+            },
+            merged_into: text(member.merged_into),
+        }
+    }
+}
+
+impl From<DocView<CommuneRecord>> for Commune {
+    fn from(view: DocView<CommuneRecord>) -> Self {
+        Self {
+            id: view.id.to_string(),
+            commune: view.commune.to_string(),
+            receipt: view.receipt.into(),
+            hamlets: view.record.hamlets.into_iter().map(Into::into).collect(),
+            signed_off_on: view.record.signed_off_on,
+            signed_off_by: view.record.signed_off_by,
+        }
+    }
+}
+
+impl From<(String, HamletRecord)> for Hamlet {
+    fn from((key, hamlet): (String, HamletRecord)) -> Self {
+        Self {
+            key,
+            name: hamlet.name,
+            kind: hamlet.kind.map(Into::into),
+            households: hamlet.households,
+            status: hamlet.status.into(),
+            predecessors: hamlet.predecessors,
+            successors: hamlet.successors,
+        }
+    }
+}
+
+impl From<ConflictView> for Conflict {
+    fn from(conflict: ConflictView) -> Self {
+        let value = |value: document::ConflictValue| ConflictValue {
+            value: value.value,
+            device: value.device.to_string(),
+            at_ms: instant(value.at),
+            shown: value.shown,
+        };
+        Self {
+            id: conflict.id.to_string(),
+            field: conflict.field,
+            values: conflict.values.into_iter().map(value).collect(),
+        }
+    }
+}
+
+impl From<finding::Finding> for Finding {
+    fn from(found: finding::Finding) -> Self {
+        use finding::Finding as F;
+        match found {
+            F::SeveralLeaders { team, leaders } => Self::SeveralLeaders {
+                team: team.to_string(),
+                leaders: leaders.iter().map(ToString::to_string).collect(),
+            },
+            F::NoLeader { team } => Self::NoLeader { team: team.to_string() },
+            F::NoMembers { team } => Self::NoMembers { team: team.to_string() },
+            F::MemberWithoutTeam { member, team } => {
+                Self::MemberWithoutTeam { member: member.to_string(), team: text(team) }
+            }
+            F::SameMember { a, b, reason } => {
+                Self::SameMember { a: a.to_string(), b: b.to_string(), reason: reason.into() }
+            }
+            F::SameTeam { a, b } => Self::SameTeam { a: a.to_string(), b: b.to_string() },
+            F::UnknownHamlet { team, hamlet } => Self::UnknownHamlet { team: team.to_string(), hamlet },
+            F::BrokenMerge { from, into } => Self::BrokenMerge { from: from.to_string(), into: into.to_string() },
+            F::NoConsent { member } => Self::NoConsent { member: member.to_string() },
+            _ => unreachable!("this crate and toso-core are built together"),
+        }
+    }
+}
+
+impl From<document::HistoryEntry> for HistoryEntry {
+    fn from(entry: document::HistoryEntry) -> Self {
+        Self {
+            hash: entry.hash.to_string(),
+            device: entry.device.to_string(),
+            at_ms: instant(entry.at),
+            changes: entry.changes.into_iter().map(|(field, value)| FieldChange { field, value }).collect(),
+        }
+    }
+}
+
+impl From<toso_client::Found> for Found {
+    fn from(found: toso_client::Found) -> Self {
+        Self {
+            id: found.id.to_string(),
+            kind: found.id.kind().into(),
+            commune: found.commune.to_string(),
+            name: found.name,
+            team: text(found.team),
+        }
+    }
+}
+
+impl From<toso_client::Held> for Held {
+    fn from(held: toso_client::Held) -> Self {
+        Self {
+            id: held.doc.to_string(),
+            hash: held.hash.to_string(),
+            kind: held.doc.kind().into(),
+            label: held.label,
+            commune: held.commune.map(|commune| commune.to_string()),
+            commune_name: held.unit_name,
+            state: held.state.into(),
+            code: held.code,
+            detail: held.detail,
+            note: held.note,
+        }
+    }
+}
+
+impl From<ReplicaStatus> for Status {
+    fn from(status: ReplicaStatus) -> Self {
+        Self {
+            device: status.device.to_string(),
+            unit: status.unit.map(Unit::of),
+            role: status.role,
+            server: status.server,
+            documents: count(status.documents),
+            unsent: count(status.unsent),
+            held: count(status.held.len()),
+            totals: status.totals.map(Into::into),
+        }
+    }
+}
+
+impl From<CentreTotals> for Totals {
+    fn from(totals: CentreTotals) -> Self {
+        Self { teams: totals.teams, members: totals.members, at_ms: instant(totals.at) }
+    }
+}
+
+impl Unit {
+    /// A unit of the catalogue; one that it does not know is shown by its code, as a commune.
+    pub(crate) fn of(unit: UnitRef) -> Self {
+        let catalog = Catalog::shared();
+        let known = catalog.get(unit);
+        Self {
+            unit: unit.to_string(),
+            list: unit.list.into(),
+            name: known.map_or_else(|| unit.to_string(), |known| known.name.to_string()),
+            path: catalog.display_path(unit),
+            level: known.map_or(toso_catalog::Level::Commune, |known| known.level).into(),
+            holds_records: catalog.is_scope(unit),
+        }
+    }
+}
+
+impl From<toso_client::Invite> for Invite {
+    fn from(invite: toso_client::Invite) -> Self {
+        Self {
+            server: invite.url.clone(),
+            unit: Unit::of(invite.unit),
+            role: invite.role.clone(),
+            expires_at_ms: instant(invite.expires_at),
+        }
+    }
+}
+
+impl From<TakeReport> for Taken {
+    fn from(report: TakeReport) -> Self {
+        Self {
+            batches: count(report.parcels),
+            changes: count(report.changes),
+            known: count(report.known),
+            received: count(report.received),
+        }
+    }
+}
