@@ -6,11 +6,9 @@
 //! meanwhile is told together.
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
@@ -18,6 +16,7 @@ use toso_client::replica::ReplicaEvent;
 use toso_client::{ConflictWatch, Replica};
 use toso_core::id::DocId;
 
+use crate::callbacks::{Callbacks, call_app};
 use crate::sync::SyncState;
 
 /// Something that happened. What it means in full is read from the object.
@@ -87,22 +86,22 @@ pub(crate) fn observe(
     observer: Arc<dyn TosoObserver>,
     replica: Arc<Replica>,
     sync: watch::Receiver<SyncState>,
-    runtime: &Handle,
+    callbacks: Callbacks,
 ) -> Arc<Subscription> {
     let active = Arc::new(AtomicBool::new(true));
     let events = replica.subscribe();
-    let teller = Teller { observer, active: Arc::clone(&active), replica, watch: None };
-    let task = runtime.spawn(tell(teller, events, sync)).abort_handle();
+    let teller = Teller { observer, active: Arc::clone(&active), replica };
+    let runtime = callbacks.runtime().clone();
+    let task = runtime.spawn(tell(callbacks, teller, events, sync)).abort_handle();
     Arc::new(Subscription { active, task })
 }
 
 /// Who calls the observer.
+#[derive(Clone)]
 struct Teller {
     observer: Arc<dyn TosoObserver>,
     active: Arc<AtomicBool>,
     replica: Arc<Replica>,
-    /// Made on the first look, since that reads every document.
-    watch: Option<ConflictWatch>,
 }
 
 /// What has happened since the observer was last told.
@@ -115,48 +114,44 @@ struct News {
     /// More than was kept.
     lagged: bool,
     sync: Option<SyncState>,
-    /// Nothing yet, but conflicts are to be looked at for the first time.
-    first: bool,
-    /// It came while that first look was taken, which may have seen it already.
-    during_first: bool,
+    /// It came while conflicts were looked at for the first time, and that look may have seen it.
+    during_first_look: bool,
 }
 
-async fn tell(teller: Teller, mut events: broadcast::Receiver<ReplicaEvent>, mut sync: watch::Receiver<SyncState>) {
-    let mut teller = Some(teller);
-    let mut news = News { first: true, ..News::default() };
-    let mut news_is_first = true;
+async fn tell(
+    callbacks: Callbacks,
+    teller: Teller,
+    mut events: broadcast::Receiver<ReplicaEvent>,
+    mut sync: watch::Receiver<SyncState>,
+) {
+    let replica = Arc::clone(&teller.replica);
+    let mut watch = callbacks.run(move || ConflictWatch::new(&replica).ok()).await.flatten();
+    let mut during_first_look = true;
     loop {
-        let Some(mut one) = teller.take() else { return };
-        // A panic of the observer or of a read costs this piece of news, not the observer.
-        let (active, observer, replica) =
-            (Arc::clone(&one.active), Arc::clone(&one.observer), Arc::clone(&one.replica));
-        let told = tokio::task::spawn_blocking(move || {
-            one.tell(news);
-            one
-        });
-        teller = Some(told.await.unwrap_or(Teller { observer, active, replica, watch: None }));
-        let was_first = news_is_first;
-        news_is_first = false;
-        news = News::default();
-        if was_first && news.take_all(&mut events) {
-            news.during_first = true;
-            continue;
-        }
-        tokio::select! {
-            event = events.recv() => match event {
-                Ok(event) => news.add(event),
-                Err(RecvError::Lagged(_)) => news.lagged = true,
-                Err(RecvError::Closed) => return,
-            },
-            changed = sync.changed() => {
-                if changed.is_err() {
-                    return;
+        let mut news = News { during_first_look, ..News::default() };
+        let waiting = news.take_all(&mut events);
+        // From here on nothing is news of that time any more.
+        news.during_first_look &= waiting;
+        during_first_look = false;
+        if !waiting {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Ok(event) => news.add(event),
+                    Err(RecvError::Lagged(_)) => news.lagged = true,
+                    Err(RecvError::Closed) => return,
+                },
+                changed = sync.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    news.sync = Some(sync.borrow_and_update().clone());
                 }
-                news.sync = Some(sync.borrow_and_update().clone());
             }
+            news.take_all(&mut events);
         }
-        // What else there is goes along.
-        news.take_all(&mut events);
+        let teller = teller.clone();
+        // A panic costs this piece of news and what was known of conflicts, not the observer.
+        watch = callbacks.run(move || teller.tell(news, watch)).await.flatten();
     }
 }
 
@@ -186,8 +181,9 @@ impl News {
 }
 
 impl Teller {
-    fn tell(&mut self, news: News) {
-        let conflicts = self.conflicts(&news);
+    /// Tells it all, and returns what is now known of conflicts.
+    fn tell(&self, news: News, watch: Option<ConflictWatch>) -> Option<ConflictWatch> {
+        let (conflicts, watch) = self.conflicts(&news, watch);
         let ids = |documents: &BTreeSet<DocId>| documents.iter().map(ToString::to_string).collect::<Vec<_>>();
         if news.lagged || !news.documents.is_empty() {
             self.call(TosoEvent::Documents { ids: ids(&news.documents), all: news.lagged });
@@ -197,7 +193,7 @@ impl Teller {
             self.call(TosoEvent::Wiped { ids: ids(&news.removed), everything });
         }
         if !conflicts.is_empty() {
-            self.call(TosoEvent::Conflicts { ids: conflicts.iter().map(ToString::to_string).collect() });
+            self.call(TosoEvent::Conflicts { ids: ids(&conflicts) });
         }
         if news.receipts || news.lagged {
             self.call(TosoEvent::Receipts);
@@ -208,33 +204,29 @@ impl Teller {
         if let Some(state) = news.sync {
             self.call(TosoEvent::Sync { state });
         }
+        watch
     }
 
-    /// Documents whose conflicts changed. A failed read is told by whoever reads next.
-    fn conflicts(&mut self, news: &News) -> Vec<DocId> {
-        let Some(watch) = &mut self.watch else {
-            self.watch = ConflictWatch::new(&self.replica).ok();
-            return if news.first { Vec::new() } else { news.documents.iter().copied().collect() };
+    /// Documents whose conflicts changed. What cannot be read is told by whoever reads next.
+    fn conflicts(&self, news: &News, watch: Option<ConflictWatch>) -> (BTreeSet<DocId>, Option<ConflictWatch>) {
+        let touched: Vec<DocId> = news.documents.union(&news.removed).copied().collect();
+        let in_conflict = |doc: &DocId| self.replica.conflicts_of(*doc).is_ok_and(|found| !found.is_empty());
+        let Some(mut watch) = watch else {
+            let found = touched.into_iter().filter(in_conflict).collect();
+            return (found, ConflictWatch::new(&self.replica).ok());
         };
-        if news.lagged {
-            return watch.look_at_all(&self.replica).unwrap_or_default();
+        let looked =
+            if news.lagged { watch.look_at_all(&self.replica) } else { watch.look_at(&self.replica, &touched) };
+        let mut found: BTreeSet<DocId> = looked.unwrap_or_default().into_iter().collect();
+        if news.during_first_look {
+            found.extend(touched.into_iter().filter(in_conflict));
         }
-        let documents: Vec<DocId> = news.documents.union(&news.removed).copied().collect();
-        let mut changed = watch.look_at(&self.replica, &documents).unwrap_or_default();
-        if news.during_first {
-            let in_conflict = |doc: &DocId| self.replica.conflicts_of(*doc).is_ok_and(|found| !found.is_empty());
-            changed.extend(documents.into_iter().filter(in_conflict));
-        }
-        changed
+        (found, Some(watch))
     }
 
     fn call(&self, event: TosoEvent) {
         if self.active.load(Ordering::Acquire) {
-            // What an app throws must cost neither the other events nor this thread.
-            let called = catch_unwind(AssertUnwindSafe(|| self.observer.on_event(event)));
-            if called.is_err() {
-                tracing::warn!("an observer failed; it will be told the next event all the same");
-            }
+            call_app(|| self.observer.on_event(event));
         }
     }
 }

@@ -17,6 +17,7 @@
 // UniFFI's macros write `#[unsafe(no_mangle)]` and `extern "C"`; tidy sees to it that nothing else here is unsafe.
 #![allow(unsafe_code, reason = "only in what UniFFI's macros write")]
 
+mod callbacks;
 mod edits;
 mod error;
 mod events;

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, Weak};
 
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::field::{Field, Visit};
 use tracing::span;
 use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::callbacks::Callbacks;
 
 /// Lines that wait for a slow sink; at about 100 B each, 25 KB.
 const QUEUE_LINES: usize = 256;
@@ -59,8 +60,8 @@ static QUEUES: Mutex<Vec<Weak<LogQueue>>> = Mutex::new(Vec::new());
 static INSTALLED: Once = Once::new();
 
 impl LogQueue {
-    /// Begins to hand lines to a sink, on the given runtime, until the queue is dropped.
-    pub(crate) fn start(sink: Arc<dyn LogSink>, runtime: &Handle) -> Arc<Self> {
+    /// Begins to hand lines to a sink, until the queue is dropped.
+    pub(crate) fn start(sink: Arc<dyn LogSink>, callbacks: Callbacks) -> Arc<Self> {
         INSTALLED.call_once(|| {
             // Somebody in this process may have set another: then that one has the lines.
             let _ = tracing::subscriber::set_global_default(Forward);
@@ -68,19 +69,12 @@ impl LogQueue {
         let (lines, mut waiting) = mpsc::channel::<Line>(QUEUE_LINES);
         let queue = Arc::new(Self { lines, lost: AtomicU64::new(0) });
         let weak = Arc::downgrade(&queue);
+        let runtime = callbacks.runtime().clone();
         runtime.spawn(async move {
             while let Some(line) = waiting.recv().await {
                 let lost = weak.upgrade().map_or(0, |queue| queue.lost.swap(0, Ordering::Relaxed));
                 let sink = Arc::clone(&sink);
-                let handed = tokio::task::spawn_blocking(move || {
-                    if lost > 0 {
-                        let text = format!("{lost} lines before this one were lost: the sink was too slow");
-                        sink.log(LogLevel::Warn, "toso_ffi::log".to_owned(), text);
-                    }
-                    sink.log(line.level, line.target.to_owned(), line.text);
-                });
-                // A sink that throws is its own affair.
-                let _ = handed.await;
+                callbacks.run(move || hand_over(sink.as_ref(), line, lost)).await;
             }
         });
         let mut queues = QUEUES.lock();
@@ -88,6 +82,15 @@ impl LogQueue {
         queues.push(Arc::downgrade(&queue));
         queue
     }
+}
+
+/// Not by [`crate::callbacks::call_app`], whose own line about a sink that fails would come back here.
+fn hand_over(sink: &dyn LogSink, line: Line, lost: u64) {
+    if lost > 0 {
+        let text = format!("{lost} lines before this one were lost: the sink was too slow");
+        sink.log(LogLevel::Warn, module_path!().to_owned(), text);
+    }
+    sink.log(line.level, line.target.to_owned(), line.text);
 }
 
 /// Hands this project's own lines to the queues.

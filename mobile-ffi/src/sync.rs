@@ -183,10 +183,8 @@ impl SyncControl {
 
     fn start(&self, network: NetworkKind) -> Live {
         let _within = self.runtime.enter();
-        let handle = AutoSync::start(Arc::clone(&self.replica), SyncOptions::default());
-        if network == NetworkKind::None {
-            handle.network_changed(false);
-        }
+        let online = network != NetworkKind::None;
+        let handle = AutoSync::start_knowing(Arc::clone(&self.replica), SyncOptions::default(), online);
         let (mut from, to) = (handle.state(), self.state.clone());
         let forward = self.runtime.spawn(async move {
             loop {

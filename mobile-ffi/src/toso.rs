@@ -20,6 +20,7 @@ use toso_store::ChunkStore;
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 use zeroize::Zeroizing;
 
+use crate::callbacks::Callbacks;
 use crate::error::{ErrorInfo, TosoError};
 use crate::log::{LogQueue, LogSink};
 use crate::sync::SyncControl;
@@ -27,8 +28,10 @@ use crate::sync::SyncControl;
 /// Workers of the runtime: sockets and timers of one device are never busy.
 const WORKER_THREADS: usize = 1;
 /// Threads for what waits for the disk or the app, made when needed: two calls of the app, a session's store call, a name
-/// being looked up (which may take half a minute), an enrolment, and three for observers and the log sink.
-const BLOCKING_THREADS_MAX: usize = 8;
+/// being looked up (which may take half a minute), an enrolment, and [`CALLBACKS_MAX`].
+const BLOCKING_THREADS_MAX: usize = 5 + CALLBACKS_MAX;
+/// Observers and log sinks that are called at the same time. What they call here needs a thread of the others.
+const CALLBACKS_MAX: usize = 3;
 /// How long such a thread waits for more work before it ends.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// How long shutting down waits for calls that are under way: an edit takes milliseconds, a flash that is busy a second.
@@ -76,6 +79,7 @@ struct Core {
     replica: Arc<Replica>,
     sync: Arc<SyncControl>,
     device_name: String,
+    callbacks: Callbacks,
     /// Ends with the object.
     _log: Option<Arc<LogQueue>>,
     runtime: OwnedRuntime,
@@ -103,7 +107,10 @@ impl OwnedRuntime {
 
     /// Ends all tasks, and waits for calls that are under way, but not for the call that this is made from.
     fn end(mut self) {
-        if let Some(runtime) = self.0.take().filter(|_| Handle::try_current().is_err()) {
+        // On one of its own threads, waiting would be for itself; dropped, it ends without.
+        if Handle::try_current().is_err()
+            && let Some(runtime) = self.0.take()
+        {
             runtime.shutdown_timeout(SHUTDOWN_WAIT);
         }
     }
@@ -124,7 +131,8 @@ impl Toso {
     pub async fn open(config: TosoConfig, log: Option<Arc<dyn LogSink>>) -> Result<Arc<Self>, TosoError> {
         let runtime = OwnedRuntime::new()?;
         let handle = runtime.handle()?;
-        let log = log.map(|sink| LogQueue::start(sink, &handle));
+        let callbacks = Callbacks::new(handle.clone(), CALLBACKS_MAX);
+        let log = log.map(|sink| LogQueue::start(sink, callbacks.clone()));
         let TosoConfig { folder, key, device_name } = config;
         let key = store_key(key)?;
         let opened = handle.spawn_blocking(move || -> Result<_, TosoError> {
@@ -136,7 +144,7 @@ impl Toso {
         let (store, replica) = opened.await.map_err(|error| joined(&error))??;
         tracing::info!(device = %replica.device().id(), "opened");
         let sync = Arc::new(SyncControl::new(Arc::clone(&replica), handle));
-        let core = Core { store, replica, sync, device_name, _log: log, runtime };
+        let core = Core { store, replica, sync, device_name, callbacks, _log: log, runtime };
         Ok(Arc::new(Self { core: RwLock::new(Some(core)) }))
     }
 
@@ -146,8 +154,8 @@ impl Toso {
     pub fn shutdown(&self) {
         let Some(core) = self.core.write().take() else { return };
         tracing::info!("closing");
-        let Core { store, replica, sync, runtime, device_name: _, _log } = core;
-        drop((replica, sync, _log));
+        let Core { store, replica, sync, runtime, .. } = core;
+        drop((replica, sync));
         runtime.end();
         drop(store);
     }

@@ -130,8 +130,8 @@ impl Toso {
     /// Tells an observer of everything from now on, until the subscription is dropped or cancelled.
     pub fn observe(&self, observer: Arc<dyn TosoObserver>) -> Result<Arc<Subscription>, TosoError> {
         self.with(|core| {
-            let runtime = core.runtime.handle()?;
-            Ok::<_, TosoError>(observe(observer, Arc::clone(&core.replica), core.sync.state(), &runtime))
+            let (replica, callbacks) = (Arc::clone(&core.replica), core.callbacks.clone());
+            Ok::<_, TosoError>(observe(observer, replica, core.sync.state(), callbacks))
         })
     }
 }

@@ -17,11 +17,11 @@ use super::view::HeldState;
 use super::{DOCUMENTS_MAX, Receipt, Replica, ReplicaError, ReplicaOptions, TeamDraft};
 use crate::credential::Credential;
 
-fn commune() -> Scope {
+pub(super) fn commune() -> Scope {
     "2022/00001".parse().unwrap()
 }
 
-fn replica() -> (Arc<MemoryChunkStore>, Replica) {
+pub(super) fn replica() -> (Arc<MemoryChunkStore>, Replica) {
     let store = Arc::new(MemoryChunkStore::new());
     let credential = Credential {
         server_url: "http://127.0.0.1:9".to_owned(),
@@ -35,7 +35,7 @@ fn replica() -> (Arc<MemoryChunkStore>, Replica) {
     (store, replica)
 }
 
-fn draft(hamlet: &str) -> TeamDraft {
+pub(super) fn draft(hamlet: &str) -> TeamDraft {
     TeamDraft { hamlet: Some(PlaceName::parse(hamlet).unwrap()), ..TeamDraft::default() }
 }
 

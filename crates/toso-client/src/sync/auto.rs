@@ -77,8 +77,14 @@ impl Network {
 impl AutoSync {
     /// Starts syncing a replica, until the handle is dropped. Must be called within a tokio runtime.
     pub fn start(replica: Arc<Replica>, options: SyncOptions) -> AutoSyncHandle {
+        Self::start_knowing(replica, options, true)
+    }
+
+    /// The same for a caller that knows whether there is a network: without one nothing is dialled until
+    /// [`AutoSyncHandle::network_changed`] says that there is.
+    pub fn start_knowing(replica: Arc<Replica>, options: SyncOptions, online: bool) -> AutoSyncHandle {
         let (sender, state) = watch::channel(SyncState::Offline);
-        let network = Arc::new(Network { online: watch::channel(true).0, dial_now: watch::channel(0).0 });
+        let network = Arc::new(Network { online: watch::channel(online).0, dial_now: watch::channel(0).0 });
         let task = tokio::spawn(keep_in_touch(replica, options, sender, Arc::clone(&network)));
         AutoSyncHandle { state, network, task }
     }
@@ -211,3 +217,6 @@ async fn one_session(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
