@@ -8,7 +8,7 @@ use super::Problem;
 use crate::tree::Tree;
 
 /// Every crate with the crates of the workspace that it may use.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("toso-core", &[]),
     ("toso-catalog", &["toso-core"]),
     ("toso-wire", &["toso-core", "toso-catalog"]),
@@ -17,6 +17,8 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("toso-store-sled", &["toso-core", "toso-store"]),
     ("toso-projection", &["toso-core", "toso-catalog", "toso-store"]),
     ("toso-client", &["toso-core", "toso-catalog", "toso-wire", "toso-sync", "toso-store", "toso-store-sled"]),
+    ("toso-ffi", &["toso-core", "toso-catalog", "toso-store", "toso-store-sled", "toso-client"]),
+    ("toso-bindgen", &[]),
     (
         "toso-server",
         &["toso-core", "toso-catalog", "toso-wire", "toso-sync", "toso-store", "toso-store-sled", "toso-projection"],
@@ -46,6 +48,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "toso-store-sled",
             "toso-projection",
             "toso-client",
+            "toso-ffi",
             "toso-server",
             "toso-cli",
         ],
