@@ -35,9 +35,7 @@ pub(super) fn test(tree: &Tree, built: &Built, sources: &Path) -> Result<(), Tro
         .map_err(|error| format!("cannot put the library beside its module: {error}"))?;
     let tests = tree.root.join("mobile-ffi/python");
     let mut command = Command::new(python);
-    command
-        .args(["-B", "-X", "dev", "-W", "error", "-m", "unittest", "discover", "--verbose", "--start-directory"])
-        .arg(&tests);
+    command.args(["-B", "-W", "error", "-m", "unittest", "discover", "--verbose", "--start-directory"]).arg(&tests);
     command.env("PYTHONPATH", sources).env("TOSO_BINARY", &built.server);
     must(&mut command, "python's unittest")?;
     Ok(())
