@@ -5,6 +5,7 @@
 
 import asyncio
 import itertools
+import logging
 import pathlib
 import socket
 import subprocess
@@ -18,6 +19,8 @@ import toso
 from centre import Centre
 from phones import Notes, Phones, eventually, record, sync, sync_until_counted
 
+# unittest runs asyncio in its debug mode, which tells of every step that takes a tenth of a second.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 HERE = pathlib.Path(__file__).parent
 # Communes of the list of 2022, one for each test, so that tests do not see each other.
 COMMUNES = iter("00058 00061 00064 00067 00070 00073 00076 00079 00082 00085 00088 00091 00094 00097 00100".split())

@@ -35,18 +35,6 @@ struct Jna {
     natives: Option<PathBuf>,
 }
 
-/// What a compilation reads and makes.
-pub(crate) struct Classes<'a> {
-    /// The jar to write.
-    pub(crate) jar: &'a Path,
-    /// Folders or files of sources.
-    pub(crate) sources: &'a [&'a Path],
-    /// Jars that the sources use, besides Kotlin's own, coroutines and JNA.
-    pub(crate) uses: &'a [&'a Path],
-    /// True for sources of ours, whose warnings are errors; false for generated ones.
-    pub(crate) strict: bool,
-}
-
 impl Kotlin {
     /// Finds the tools, or fetches what can be fetched.
     pub(crate) fn find(tree: &Tree) -> Result<Self, Lack> {
@@ -60,31 +48,26 @@ impl Kotlin {
 
     fn runtime(&self) -> Vec<PathBuf> {
         let mut jars = vec![self.jna.jar.clone()];
-        jars.extend(["kotlin-stdlib", "kotlinx-coroutines-core-jvm"].map(|name| self.library(name)));
+        jars.extend(["kotlin-stdlib", "kotlin-test", "kotlinx-coroutines-core-jvm"].map(|name| self.library(name)));
         jars
     }
 
-    /// Compiles.
-    pub(crate) fn compile(&self, classes: &Classes<'_>) -> Result<(), String> {
-        let mut uses = self.runtime();
-        uses.push(self.library("kotlin-test"));
-        uses.extend(classes.uses.iter().map(|jar| jar.to_path_buf()));
+    /// Compiles folders of sources into a jar; they may use coroutines, JNA and kotlin-test. A warning is an error.
+    pub(crate) fn compile(&self, sources: &[&Path], jar: &Path) -> Result<(), String> {
         let mut command = Command::new("java");
         command.args(COMPILER_JVM).arg("-cp").arg(self.library("kotlin-preloader"));
         command.arg("org.jetbrains.kotlin.preloading.Preloader").arg("-cp").arg(self.library("kotlin-compiler"));
         command.arg("org.jetbrains.kotlin.cli.jvm.K2JVMCompiler").arg("-kotlin-home").arg(&self.home);
-        command.args(["-no-reflect", "-no-stdlib", "-jvm-target", JVM_TARGET]);
-        command.arg(if classes.strict { "-Werror" } else { "-nowarn" });
-        command.arg("-classpath").arg(joined(&uses)).arg("-d").arg(classes.jar).args(classes.sources);
+        command.args(["-no-reflect", "-no-stdlib", "-jvm-target", JVM_TARGET, "-Werror"]);
+        command.arg("-classpath").arg(joined(&self.runtime())).arg("-d").arg(jar).args(sources);
         must(&mut command, "the Kotlin compiler")
     }
 
     /// The command that runs a class.
-    fn run(&self, class: &str, jars: &[&Path], library: &Path) -> Result<Command, String> {
+    fn run(&self, class: &str, jar: PathBuf, library: &Path) -> Result<Command, String> {
         let folder = library.parent().ok_or("the library is in no folder")?;
         let mut path = self.runtime();
-        path.push(self.library("kotlin-test"));
-        path.extend(jars.iter().map(|jar| jar.to_path_buf()));
+        path.push(jar);
         let mut command = Command::new("java");
         command.arg("-ea").arg(property("jna.library.path", folder));
         if let Some(natives) = &self.jna.natives {
@@ -99,11 +82,11 @@ pub(super) fn test(tree: &Tree, built: &Built, sources: &Path) -> Result<(), Tro
     let kotlin = Kotlin::find(tree)?;
     let folder = workshop(tree).join("kotlin");
     std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    let (bindings, app) = (folder.join("bindings.jar"), folder.join("app.jar"));
-    kotlin.compile(&Classes { jar: &bindings, sources: &[sources], uses: &[], strict: false })?;
+    let jar = folder.join("tests.jar");
     let (sample, tests) = (tree.root.join("mobile-ffi/kotlin/sample"), tree.root.join("mobile-ffi/kotlin/tests"));
-    kotlin.compile(&Classes { jar: &app, sources: &[&sample, &tests], uses: &[&bindings], strict: true })?;
-    let mut command = kotlin.run("vn.toso.tests.MainKt", &[&bindings, &app], &built.library)?;
+    // In one go: starting the compiler costs more than our sources do.
+    kotlin.compile(&[sources, &sample, &tests], &jar)?;
+    let mut command = kotlin.run("vn.toso.tests.MainKt", jar, &built.library)?;
     // One story's observer throws on purpose.
     command.env("TOSO_BINARY", &built.server).env("RUST_BACKTRACE", "0");
     must(&mut command, "the tests in Kotlin")?;

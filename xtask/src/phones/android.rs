@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{PROFILE, copy, fresh_folder, lacking_targets, make_folder, ndk, require, size, write};
 use crate::ci::{cargo, forget_outer_cargo};
-use crate::mobile::{self, Classes, Kotlin, Lack, Language, Profile, answer, must, workshop};
+use crate::mobile::{self, Kotlin, Lack, Language, Profile, answer, must, workshop};
 use crate::tree::Tree;
 
 /// ABIs with their Rust targets: all that Android has. Cheap phones are still 32-bit; the last two are emulators and Chromebooks.
@@ -114,7 +114,7 @@ fn pack(tree: &Tree, kotlin: &Kotlin, sources: &Path, folder: &Path) -> Result<P
         let library = format!("lib{}.so", mobile::LIBRARY_NAME);
         copy(&from.join(&library), &to.join(&library))?;
     }
-    kotlin.compile(&Classes { jar: &content.join("classes.jar"), sources: &[sources], uses: &[], strict: false })?;
+    kotlin.compile(&[sources], &content.join("classes.jar"))?;
 
     let published = folder.join("maven").join(GROUP.replace('.', "/")).join(ARTIFACT).join(&version);
     make_folder(&published)?;

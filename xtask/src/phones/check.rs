@@ -3,8 +3,9 @@
 //!
 //! The standard library comes from rustup's targets where those are installed, and is compiled from its own source where not
 //! (`-Z build-std`, which the stable compiler takes under `RUSTC_BOOTSTRAP`). C code (zstd, ring) is compiled by the NDK's or Xcode's
-//! compiler, or else by any clang with the headers of a GNU C library for that processor: near enough for what these two include,
-//! and nothing of it is ever run.
+//! compiler. Without the NDK any clang does it, with the headers of a GNU C library for that processor: near enough for what
+//! these two include, and nothing of it is ever run. Without Xcode the C code is left out, since Apple's headers are nowhere
+//! else; nothing misses it where nothing is linked.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,30 +19,40 @@ use crate::tree::Tree;
 struct Target {
     /// To rustc.
     name: &'static str,
-    /// To clang; the API level is added for Android.
-    clang: &'static str,
+    /// How its C is compiled without the platform's own tools; left out where there is nothing.
+    clang: Option<Clang>,
+}
+
+/// A C compiler that is no platform's own.
+struct Clang {
+    /// The target; the API level is added.
+    target: &'static str,
     /// A GNU C library's headers for the processor, and the package that has them.
     headers: (&'static str, &'static str),
+    /// What those headers need to be told.
+    flags: &'static str,
 }
 
 /// 64 bits, and the 32 of cheap phones, where a `usize` is half as wide.
 const ANDROID: [Target; 2] = [
     Target {
         name: "aarch64-linux-android",
-        clang: "aarch64-linux-android",
-        headers: ("/usr/aarch64-linux-gnu/include", "libc6-dev-arm64-cross"),
+        clang: Some(Clang {
+            target: "aarch64-linux-android",
+            headers: ("/usr/aarch64-linux-gnu/include", "libc6-dev-arm64-cross"),
+            flags: "",
+        }),
     },
     Target {
         name: "armv7-linux-androideabi",
-        clang: "armv7a-linux-androideabi",
-        headers: ("/usr/arm-linux-gnueabihf/include", "libc6-dev-armhf-cross"),
+        clang: Some(Clang {
+            target: "armv7a-linux-androideabi",
+            headers: ("/usr/arm-linux-gnueabihf/include", "libc6-dev-armhf-cross"),
+            flags: "-D__ARM_PCS_VFP",
+        }),
     },
 ];
-const IOS: [Target; 1] = [Target {
-    name: "aarch64-apple-ios",
-    clang: "arm64-apple-ios15",
-    headers: ("/usr/aarch64-linux-gnu/include", "libc6-dev-arm64-cross"),
-}];
+const IOS: [Target; 1] = [Target { name: "aarch64-apple-ios", clang: None }];
 /// Names of clang, the newest first.
 const CLANGS: [&str; 8] = ["clang", "clang-22", "clang-21", "clang-20", "clang-19", "clang-18", "clang-17", "clang-16"];
 const UNDONE: &str = "the check of types";
@@ -62,21 +73,21 @@ pub(crate) fn run(platform: Platform) -> Result<(), String> {
         Platform::Ios => &IOS,
     };
     for target in targets {
-        let (rust, clang) = match (rust(target), clang(platform, target)) {
-            (Ok(rust), Ok(clang)) => (rust, clang),
-            (rust, clang) => {
-                let lacks: Vec<Lack> = [rust.err(), clang.err()].into_iter().flatten().collect();
+        let (rust, c) = match (rust(target), c_tools(&tree, target)) {
+            (Ok(rust), Ok(c)) => (rust, c),
+            (rust, c) => {
+                let lacks: Vec<Lack> = [rust.err(), c.err()].into_iter().flatten().collect();
                 return require(&lacks, &format!("{UNDONE} for {}", target.name));
             }
         };
         println!("xtask: checking {} for {}", mobile::LIBRARY_PACKAGE, target.name);
-        must(&mut command(&tree, target, &rust, &clang), &format!("cargo check for {}", target.name))?;
+        must(&mut command(&tree, target, &rust, &c), &format!("cargo check for {}", target.name))?;
         println!("xtask: {}: types are right; nothing was linked or run", target.name);
     }
     Ok(())
 }
 
-fn command(tree: &Tree, target: &Target, rust: &Rust, c: &[(&'static str, String)]) -> Command {
+fn command(tree: &Tree, target: &Target, rust: &Rust, c: &[(String, String)]) -> Command {
     let mut command = match rust {
         Rust::Ready => Command::new(crate::ci::cargo()),
         Rust::FromSource { cargo, .. } => Command::new(cargo),
@@ -93,9 +104,7 @@ fn command(tree: &Tree, target: &Target, rust: &Rust, c: &[(&'static str, String
     }
     command.args(["--target", target.name, "--package", mobile::LIBRARY_PACKAGE]);
     command.arg("--target-dir").arg(workshop(tree).join("check"));
-    for (tool, value) in c {
-        command.env(format!("{tool}_{}", target.name.replace('-', "_")), value);
-    }
+    command.envs(c.iter().map(|(name, value)| (name, value)));
     command
 }
 
@@ -138,32 +147,36 @@ fn has_source(rustc: &str) -> bool {
 }
 
 /// The variables by which build scripts find a C compiler for the target.
-fn clang(platform: Platform, target: &Target) -> Result<Vec<(&'static str, String)>, Lack> {
-    if platform == Platform::Ios && answer("xcrun", &["--sdk", "iphoneos", "--show-sdk-path"]).is_some() {
-        return Ok(Vec::new());
-    }
-    let triple = match platform {
-        Platform::Android => format!("{}{}", target.clang, android::API_LEVEL_MIN),
-        Platform::Ios => target.clang.to_owned(),
+fn c_tools(tree: &Tree, target: &Target) -> Result<Vec<(String, String)>, Lack> {
+    let of_target = |tool: &str| format!("{tool}_{}", target.name.replace('-', "_"));
+    let named = |cc: String, ar: String| vec![(of_target("CC"), cc), (of_target("AR"), ar)];
+    let Some(clang) = &target.clang else {
+        if answer("xcrun", &["--sdk", "iphoneos", "--show-sdk-path"]).is_some() {
+            return Ok(Vec::new());
+        }
+        println!("xtask: without Xcode the C code is left out");
+        let mut variables = named("true".into(), "true".into());
+        // Any folder does: it is only asked for where there is none.
+        variables.push(("SDKROOT".into(), tree.root.to_string_lossy().into_owned()));
+        return Ok(variables);
     };
-    if platform == Platform::Android
-        && let Some(tools) = ndk().and_then(|ndk| ndk_tools(&ndk))
-    {
+    let triple = format!("{}{}", clang.target, android::API_LEVEL_MIN);
+    if let Some(tools) = ndk().and_then(|ndk| ndk_tools(&ndk)) {
         let tool = |name: &str| tools.join(name).to_string_lossy().into_owned();
-        return Ok(vec![("CC", tool("clang")), ("AR", tool("llvm-ar")), ("CFLAGS", format!("--target={triple}"))]);
+        let mut variables = named(tool("clang"), tool("llvm-ar"));
+        variables.push((of_target("CFLAGS"), format!("--target={triple}")));
+        return Ok(variables);
     }
-    let (headers, package) = target.headers;
-    let clang = CLANGS.into_iter().find_map(on_path).filter(|_| Path::new(headers).is_dir());
-    let clang = clang.ok_or_else(|| Lack {
+    let (headers, package) = clang.headers;
+    let program = CLANGS.into_iter().find_map(on_path).filter(|_| Path::new(headers).is_dir());
+    let program = program.ok_or_else(|| Lack {
         what: format!("a C compiler for {}", target.name),
         undone: UNDONE,
-        remedy: format!("install the NDK (Android) or Xcode (iOS); or apt install clang {package} (Debian, Ubuntu)"),
+        remedy: format!("install the NDK; or apt install clang {package} (Debian, Ubuntu)"),
     })?;
-    Ok(vec![
-        ("CC", clang.to_string_lossy().into_owned()),
-        ("AR", "ar".into()),
-        ("CFLAGS", format!("--target={triple} -isystem {headers}")),
-    ])
+    let mut variables = named(program.to_string_lossy().into_owned(), "ar".into());
+    variables.push((of_target("CFLAGS"), format!("--target={triple} {} -isystem {headers}", clang.flags)));
+    Ok(variables)
 }
 
 fn ndk_tools(ndk: &Path) -> Option<PathBuf> {
