@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each suite needs a part")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod threads;
+
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
