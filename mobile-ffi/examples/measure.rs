@@ -47,7 +47,7 @@ fn main() {
     let before = memory_kb();
     let toso = open(&sealed);
     let opened = memory_kb();
-    (toso.teams().unwrap(), toso.members(None).unwrap(), toso.conflicts().unwrap());
+    drop((toso.teams().unwrap(), toso.members(None).unwrap(), toso.conflicts().unwrap()));
     println!("memory: opening adds {} KB, reading everything {} KB more", opened - before, memory_kb() - opened);
     saving(&toso);
     searching(&toso);

@@ -106,6 +106,7 @@ struct Teller {
 
 /// What has happened since the observer was last told.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one thing that happened or did not")]
 struct News {
     documents: BTreeSet<DocId>,
     removed: BTreeSet<DocId>,

@@ -452,7 +452,10 @@ pub struct Bundle {
 
 impl std::fmt::Debug for Bundle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bundle").field("bytes", &self.bytes.len()).field("batches", &self.batches).finish()
+        f.debug_struct("Bundle")
+            .field("bytes", &self.bytes.len())
+            .field("batches", &self.batches)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,11 @@
 //! The object on one phone, without a server: folder and key, edits, search, observers, errors, shutting down.
 
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::result_large_err,
+    clippy::items_after_statements,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -435,7 +440,7 @@ fn sync_follows_what_the_platform_says() {
     toso.start_sync().expect("it starts");
     listener.until(|event| *event == TosoEvent::Sync { state: SyncState::Offline });
     assert!(
-        !listener.heard().iter().any(|event| *event == TosoEvent::Sync { state: SyncState::Connecting }),
+        !listener.heard().contains(&TosoEvent::Sync { state: SyncState::Connecting }),
         "nothing is dialled without a network: {:?}",
         listener.heard()
     );

@@ -8,7 +8,7 @@ use toso_client::sync::report::LINGER_FOR_RECEIPT;
 
 use super::{Toso, joined};
 use crate::error::TosoError;
-use crate::sync::{BackgroundSync, NetworkKind, SyncState};
+use crate::sync::{BackgroundSync, NetworkKind, SyncControl, SyncState};
 
 /// A task that ends when nobody waits for it any more.
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
@@ -19,16 +19,25 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
+impl Toso {
+    fn steer(&self, change: impl FnOnce(&SyncControl)) -> Result<(), TosoError> {
+        self.with(|core| {
+            change(&core.sync);
+            Ok::<_, TosoError>(())
+        })
+    }
+}
+
 #[uniffi::export]
 impl Toso {
     /// Stays in touch with the server from now on, whenever there is a network and the app is in front.
     pub fn start_sync(&self) -> Result<(), TosoError> {
-        self.with(|core| Ok::<_, TosoError>(core.sync.want(true)))
+        self.steer(|sync| sync.want(true))
     }
 
     /// Stops being in touch.
     pub fn stop_sync(&self) -> Result<(), TosoError> {
-        self.with(|core| Ok::<_, TosoError>(core.sync.want(false)))
+        self.steer(|sync| sync.want(false))
     }
 
     /// Where sync stands.
@@ -38,22 +47,22 @@ impl Toso {
 
     /// The platform says that the network went, came, or is another one. When there is one, it dials at once.
     pub fn network_changed(&self, kind: NetworkKind) -> Result<(), TosoError> {
-        self.with(|core| Ok::<_, TosoError>(core.sync.network_changed(kind)))
+        self.steer(|sync| sync.network_changed(kind))
     }
 
     /// A person wants it now: dials at once, when sync is started.
     pub fn refresh(&self) -> Result<(), TosoError> {
-        self.with(|core| Ok::<_, TosoError>(core.sync.refresh()))
+        self.steer(|sync| sync.refresh())
     }
 
     /// The app is no longer in front: the connection is closed, and nothing wakes the phone. Edits go on working.
     pub fn app_backgrounded(&self) -> Result<(), TosoError> {
-        self.with(|core| Ok::<_, TosoError>(core.sync.foreground(false)))
+        self.steer(|sync| sync.foreground(false))
     }
 
     /// The app is in front again: when sync is started, it dials at once.
     pub fn app_foregrounded(&self) -> Result<(), TosoError> {
-        self.with(|core| Ok::<_, TosoError>(core.sync.foreground(true)))
+        self.steer(|sync| sync.foreground(true))
     }
 
     /// Exchanges everything there is once, for at most so many milliseconds, and returns what it did: for WorkManager and

@@ -107,11 +107,11 @@ impl Listener {
     /// Waits until it has been told what is wanted.
     pub(crate) fn until(&self, wanted: impl Fn(&TosoEvent) -> bool) {
         let heard = self.heard.lock().expect("no test panics within");
-        let (heard, waited) = self
+        let (told, timer) = self
             .more
             .wait_timeout_while(heard, PATIENCE, |heard| !heard.iter().any(&wanted))
             .expect("no test panics within");
-        assert!(!waited.timed_out(), "it was told {heard:?} only");
+        assert!(!timer.timed_out(), "it was told {told:?} only");
     }
 
     /// Waits until it has been told of a document.

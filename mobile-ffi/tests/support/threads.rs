@@ -41,7 +41,7 @@ pub(crate) fn woken_since(start: &[(String, String, u64)]) -> (u64, String) {
     for (id, name, count) in switches() {
         let before = start.iter().find(|(of, ..)| *of == id).map_or(0, |(.., count)| *count);
         woken.0 += count - before;
-        woken.1 += &format!("{name} {} ", count - before);
+        woken.1.push_str(&[&name, " ", &(count - before).to_string(), " "].concat());
     }
     woken
 }
