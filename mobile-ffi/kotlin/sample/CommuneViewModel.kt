@@ -77,14 +77,14 @@ class CommuneViewModel(
         act { toso.events().collect { event -> orNotice { take(event) } } }
     }
 
-    /** The screen is in front. */
-    fun shown() = act {
+    /** The screen is in front. At once, not launched: this and [hidden] must keep their order. */
+    fun shown() = orNotice {
         toso.startSync()
         toso.appForegrounded()
     }
 
     /** It no longer is. */
-    fun hidden() = act { toso.appBackgrounded() }
+    fun hidden() = orNotice { toso.appBackgrounded() }
 
     /** Records a hamlet's team; when the hamlet has one, [CommuneState.openInstead] names it. */
     fun addTeam(hamlet: String, edits: List<TeamEdit> = emptyList()) = act { toso.addTeam(NewTeam(hamlet = hamlet, edits = edits)) }
@@ -138,11 +138,11 @@ class CommuneViewModel(
     }
 
     private fun act(action: suspend () -> Unit) {
-        scope.launch { orNotice(action) }
+        scope.launch { orNotice { action() } }
     }
 
-    /** What does not work becomes a notice, never a crash. */
-    private suspend fun orNotice(action: suspend () -> Unit) {
+    /** What does not work becomes a notice, never a crash. Inline, so that the action may suspend where its caller may. */
+    private inline fun orNotice(action: () -> Unit) {
         try {
             action()
         } catch (_: TosoException.Closed) {
