@@ -368,7 +368,7 @@ pub struct Status {
     /// The device's id.
     pub device: String,
     /// Its unit, once enrolled.
-    pub unit: Option<Unit>,
+    pub unit: Option<AdminUnit>,
     /// Its role, once enrolled: `recorder`, `officer`, `viewer`.
     pub role: Option<String>,
     /// The server it syncs with, once enrolled.
@@ -411,7 +411,7 @@ pub struct Receipts {
 
 /// An administrative unit.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct Unit {
+pub struct AdminUnit {
     /// What other calls name it by, `2025/00004`.
     pub unit: String,
     /// The list it is of.
@@ -432,7 +432,7 @@ pub struct Invite {
     /// The server's address.
     pub server: String,
     /// The unit to join.
-    pub unit: Unit,
+    pub unit: AdminUnit,
     /// The role: `recorder`, `officer`, `viewer`.
     pub role: String,
     /// Useless from then on, by the server's clock.

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::main_job;
+use crate::mobile;
 use crate::tidy;
 use crate::tree::Tree;
 
@@ -90,9 +91,10 @@ fn wishes() -> Vec<Need> {
 pub(crate) fn run() -> Result<(), String> {
     let begun = Instant::now();
     check_needs(&needs())?;
-    let skipped = check_needs(&wishes()).err();
-    if let Some(skipped) = &skipped {
-        println!("xtask ci: some tests will be SKIPPED: {skipped}");
+    let mut skipped = Vec::new();
+    if let Err(lacking) = check_needs(&wishes()) {
+        println!("xtask ci: some tests will be SKIPPED: {lacking}");
+        skipped.push(lacking);
     }
     let tree = Tree::open()?;
     let mut done = Vec::new();
@@ -101,6 +103,11 @@ pub(crate) fn run() -> Result<(), String> {
     for step in &AFTER_TIDY {
         done.push(cargo_step(&tree, step)?);
     }
+    // Right after the tests, which have built the library, the server and the generator that it takes.
+    done.push(timed("mobile", "cargo xtask mobile", || {
+        skipped.extend(mobile::run_in_ci(&tree)?);
+        Ok(())
+    })?);
     done.push(timed("main job", &format!("cargo {}", main_job::ARGUMENTS.join(" ")), || {
         let mut command = Command::new(cargo());
         forget_outer_cargo(&mut command);
@@ -110,7 +117,7 @@ pub(crate) fn run() -> Result<(), String> {
     for Done { name, command, took } in &done {
         println!("  {name:<8} {:>7}  {command}", seconds(*took));
     }
-    if let Some(skipped) = skipped {
+    for skipped in skipped {
         println!("xtask ci: some tests were SKIPPED: {skipped}");
     }
     println!("xtask ci: all {} steps passed in {}", done.len(), seconds(begun.elapsed()));

@@ -9,6 +9,8 @@ mod ci;
 mod fuzz;
 mod long_run;
 mod main_job;
+mod mobile;
+mod phones;
 mod scan;
 mod simulate;
 mod tidy;
@@ -41,6 +43,16 @@ Tasks:
   fuzz [--seconds N] [TARGET]
           The fuzz targets (or one), each for N seconds (60). Needs cargo-fuzz and a nightly compiler; says what is
           missing. Inputs that break something stay in fuzz/artifacts/.
+  mobile [kotlin|python|swift]...
+          The mobile library's tests in the languages of apps, against the real library and server; says what is
+          missing. Part of ci, which goes on without.
+  bindings [--release]
+          Builds the mobile library and writes its Kotlin, Swift and Python sources to target/mobile-ffi/bindings.
+  android [--check]
+          The library for every Android ABI as an AAR with its Kotlin sources, by cargo-ndk. --check only checks types, which
+          needs no NDK.
+  ios [--check]
+          The library as an XCFramework with its Swift sources; needs a Mac. --check only checks types, anywhere.
   help    This text (also --help, -h).
 
 Exit codes: 0 all is well, 1 something failed, 2 wrong usage.
@@ -63,7 +75,18 @@ fn main() -> ExitCode {
             Ok(plan) => fuzz::run(&plan),
             Err(message) => return usage_error(&message),
         },
-        ["help" | "--help" | "-h"] | ["bench" | "ci" | "tidy" | "fuzz", "--help" | "-h"] => {
+        ["mobile", names @ ..] if !matches!(names, ["--help" | "-h"]) => match languages(names) {
+            Ok(languages) => mobile::run(&languages),
+            Err(message) => return usage_error(&message),
+        },
+        ["bindings"] => mobile::generate(mobile::Profile::Debug),
+        ["bindings", "--release"] => mobile::generate(mobile::Profile::Release),
+        ["android"] => phones::android(),
+        ["ios"] => phones::ios(),
+        ["android", "--check"] => phones::check(phones::Platform::Android),
+        ["ios", "--check"] => phones::check(phones::Platform::Ios),
+        ["help" | "--help" | "-h"]
+        | ["bench" | "ci" | "tidy" | "fuzz" | "mobile" | "bindings" | "android" | "ios", "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
@@ -82,6 +105,11 @@ fn main() -> ExitCode {
 fn usage_error(message: &str) -> ExitCode {
     eprintln!("xtask: {message}\n\n{USAGE}");
     ExitCode::from(2)
+}
+
+fn languages(names: &[&str]) -> Result<Vec<mobile::Language>, String> {
+    let of = |name: &&str| mobile::Language::of(name).ok_or_else(|| format!("there are no bindings for `{name}`"));
+    names.iter().map(of).collect()
 }
 
 fn run_tidy() -> Result<(), String> {

@@ -10,8 +10,8 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 
 use super::{
-    Activity, Commune, Conflict, ConflictValue, Consent, FieldChange, Finding, Found, Hamlet, Held, HistoryEntry,
-    Invite, Member, Reached, Status, Taken, Team, Totals, Unit,
+    Activity, AdminUnit, Commune, Conflict, ConflictValue, Consent, FieldChange, Finding, Found, Hamlet, Held,
+    HistoryEntry, Invite, Member, Reached, Status, Taken, Team, Totals,
 };
 
 fn text(id: Option<DocId>) -> Option<String> {
@@ -211,7 +211,7 @@ impl From<ReplicaStatus> for Status {
     fn from(status: ReplicaStatus) -> Self {
         Self {
             device: status.device.to_string(),
-            unit: status.unit.map(Unit::of),
+            unit: status.unit.map(AdminUnit::of),
             role: status.role,
             server: status.server,
             documents: count(status.documents),
@@ -228,7 +228,7 @@ impl From<CentreTotals> for Totals {
     }
 }
 
-impl Unit {
+impl AdminUnit {
     /// A unit of the catalogue; one that it does not know is shown by its code, as a commune.
     pub(crate) fn of(unit: UnitRef) -> Self {
         let catalog = Catalog::shared();
@@ -248,7 +248,7 @@ impl From<toso_client::Invite> for Invite {
     fn from(invite: toso_client::Invite) -> Self {
         Self {
             server: invite.url.clone(),
-            unit: Unit::of(invite.unit),
+            unit: AdminUnit::of(invite.unit),
             role: invite.role.clone(),
             expires_at_ms: instant(invite.expires_at),
         }

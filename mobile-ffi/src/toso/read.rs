@@ -10,7 +10,7 @@ use crate::edits::{doc_id, unit};
 use crate::error::TosoError;
 use crate::events::{Subscription, TosoObserver, observe};
 use crate::records::{
-    Commune, Conflict, Finding, Found, Held, HistoryEntry, Member, Receipts, Status, Team, Totals, Unit, count,
+    AdminUnit, Commune, Conflict, Finding, Found, Held, HistoryEntry, Member, Receipts, Status, Team, Totals, count,
 };
 use crate::words::UnitList;
 
@@ -109,21 +109,21 @@ impl Toso {
     /// The units of a list (the newest when not said) whose names fit a text, best first: with all marks, some or none,
     /// `p. 1`, `tan an, long an`. The first search takes a tenth of a second, later ones milliseconds.
     #[uniffi::method(default(list = None, limit = 20))]
-    pub fn units(&self, text: &str, list: Option<UnitList>, limit: u32) -> Result<Vec<Unit>, TosoError> {
+    pub fn units(&self, text: &str, list: Option<UnitList>, limit: u32) -> Result<Vec<AdminUnit>, TosoError> {
         self.with(|_| {
             let list = list.map_or(List::L2025, Into::into);
             let hits = Catalog::shared().search(list, text, limit as usize);
-            Ok::<_, TosoError>(hits.into_iter().map(|hit| Unit::of(hit.unit)).collect())
+            Ok::<_, TosoError>(hits.into_iter().map(|hit| AdminUnit::of(hit.unit)).collect())
         })
     }
 
     /// The units right below one, in Vietnamese order, for a list to choose from; the provinces when none is said.
     #[uniffi::method(default(above = None))]
-    pub fn units_below(&self, above: Option<String>) -> Result<Vec<Unit>, TosoError> {
+    pub fn units_below(&self, above: Option<String>) -> Result<Vec<AdminUnit>, TosoError> {
         self.with(|_| {
             let country = toso_core::unit::UnitRef::country(List::L2025);
             let above = above.as_deref().map_or(Ok(country), unit)?;
-            Ok::<_, TosoError>(Catalog::shared().children(above).map(|below| Unit::of(below.unit)).collect())
+            Ok::<_, TosoError>(Catalog::shared().children(above).map(|below| AdminUnit::of(below.unit)).collect())
         })
     }
 

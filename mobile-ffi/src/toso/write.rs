@@ -11,13 +11,13 @@ use crate::edits::{
     team_edits,
 };
 use crate::error::TosoError;
-use crate::records::{Unit, count};
+use crate::records::{AdminUnit, count};
 
 #[uniffi::export]
 impl Toso {
     /// Joins by an invite: the text of the scanned QR code. Needs the network; repeating it with the same invite does no
     /// harm. Returns the unit that was joined.
-    pub async fn enrol(&self, invite: &str) -> Result<Unit, TosoError> {
+    pub async fn enrol(&self, invite: &str) -> Result<AdminUnit, TosoError> {
         let invite = toso_client::Invite::parse(invite)?;
         let unit = self
             .off_thread(move |_, store, device_name| {
@@ -27,7 +27,7 @@ impl Toso {
             .await?;
         tracing::info!(%unit, "enrolled");
         self.refresh()?;
-        Ok(Unit::of(unit))
+        Ok(AdminUnit::of(unit))
     }
 
     /// Records a team and returns its id. [`TosoError::TeamExists`] names the team that the hamlet has.

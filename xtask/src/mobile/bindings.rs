@@ -1,0 +1,65 @@
+//! The sources that the generator writes beside the library: made from the built library itself, and never committed, since a copy
+//! could fall behind.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::built::Built;
+use super::{must, workshop};
+use crate::tree::Tree;
+
+/// A language that has bindings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    /// Android, and the JVM.
+    Kotlin,
+    /// Scripts.
+    Python,
+    /// iOS.
+    Swift,
+}
+
+impl Language {
+    /// All, in the order in which they are tried: the quickest first.
+    pub(crate) const ALL: [Self; 3] = [Self::Python, Self::Swift, Self::Kotlin];
+
+    /// The name, to the generator and to people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kotlin => "kotlin",
+            Self::Python => "python",
+            Self::Swift => "swift",
+        }
+    }
+
+    /// The language of a name.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.name() == name)
+    }
+}
+
+/// Writes a language's sources into a fresh folder, and gives that.
+pub(crate) fn generate(tree: &Tree, built: &Built, language: Language) -> Result<PathBuf, String> {
+    let folder = workshop(tree).join("bindings").join(language.name());
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|error| format!("cannot empty {}: {error}", folder.display()))?;
+    }
+    let mut command = Command::new(&built.generator);
+    command.current_dir(&tree.root).arg("generate").arg(&built.library);
+    command.args(["--language", language.name(), "--no-format", "--out-dir"]).arg(&folder);
+    must(&mut command, "the bindings' generator")?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_languages() {
+        for language in Language::ALL {
+            assert_eq!(Language::of(language.name()), Some(language));
+        }
+        assert_eq!(Language::of("cobol"), None);
+    }
+}
