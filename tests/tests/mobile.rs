@@ -252,22 +252,24 @@ fn a_bundle_goes_by_another_phone_to_the_centre_and_its_receipt_comes_back() {
 }
 
 /// Carries bytes between two sessions in pieces of a few bytes, until both are done.
-fn connect(caller: &PeerSession, called: &PeerSession) -> Result<(), TosoError> {
-    let (mut to_called, mut to_caller) = (caller.start().concat(), called.start().concat());
-    let (mut caller_ended, mut called_ended) = (false, false);
-    while !(caller_ended && called_ended) {
-        let (answer, ended) = give(called, &std::mem::take(&mut to_called))?;
-        to_caller.extend(answer);
-        called_ended |= ended;
-        let (answer, ended) = give(caller, &std::mem::take(&mut to_caller))?;
-        to_called.extend(answer);
-        caller_ended |= ended;
+#[expect(clippy::result_large_err, reason = "UniFFI's errors are not boxed, and this is one call of a test")]
+fn connect(first: &PeerSession, second: &PeerSession) -> Result<(), TosoError> {
+    let (mut for_second, mut for_first) = (first.start().concat(), second.start().concat());
+    let mut open = [true, true];
+    while open != [false, false] {
+        let (answer, ended) = give(second, &std::mem::take(&mut for_second))?;
+        for_first.extend(answer);
+        open[1] &= !ended;
+        let (answer, ended) = give(first, &std::mem::take(&mut for_first))?;
+        for_second.extend(answer);
+        open[0] &= !ended;
     }
-    caller.closed()?;
-    called.closed()
+    first.closed()?;
+    second.closed()
 }
 
 /// What a session answers to bytes that come in pieces, and whether it has ended.
+#[expect(clippy::result_large_err, reason = "as above")]
 fn give(session: &PeerSession, bytes: &[u8]) -> Result<(Vec<u8>, bool), TosoError> {
     let (mut answer, mut ended) = (Vec::new(), false);
     for piece in bytes.chunks(61) {
@@ -286,8 +288,8 @@ fn two_phones_meet_without_a_server() {
     let of_b = add_team(&b, "Thôn 2");
     let (heard, _subscription) = listen(&b);
     let caller = wait(Arc::clone(&a).meet(MeetingSide::Caller)).expect("it begins");
-    let called = wait(Arc::clone(&b).meet(MeetingSide::Called)).expect("it begins");
-    connect(&caller, &called).expect("they meet");
+    let other = wait(Arc::clone(&b).meet(MeetingSide::Called)).expect("it begins");
+    connect(&caller, &other).expect("they meet");
     heard.until_document(&of_a);
     assert!(a.team(&of_b).is_ok() && b.team(&of_a).is_ok(), "each has what the other recorded");
     let report = caller.report().expect("it is told");
@@ -305,7 +307,7 @@ fn two_phones_meet_without_a_server() {
         other => panic!("it is over: {other:?}"),
     }
     a.shutdown();
-    assert!(matches!(wait(called.receive(vec![])).map(|_| ()), Ok(()) | Err(TosoError::BadCargo { .. })));
+    assert!(matches!(wait(other.receive(vec![])).map(|_| ()), Ok(()) | Err(TosoError::BadCargo { .. })));
     assert!(matches!(wait(caller.receive(vec![])), Err(TosoError::Closed { .. })), "its phone is shut down");
 }
 

@@ -4,8 +4,8 @@
 //! `toso-client`, and comes online through a real socket; only its store is in memory. What the centre then counts
 //! is the server's own work: nothing here tells it any total.
 //!
-//! [`plan`] deals the dispatch's totals out to communes and devices, [`script`] says what one device records, with
-//! [`names`] made up for it, [`device`] does it, and [`fleet`] runs all of them through the phases.
+//! `plan` deals the dispatch's totals out to communes and devices, `script` says what one device records, with
+//! `names` made up for it, `device` does it, and `fleet` runs all of them through the phases.
 
 mod device;
 mod fleet;
