@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash, Chunk};
-use toso_core::document::DOCUMENT_CHANGES_MAX;
-use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::document::{DOCUMENT_CHANGES_MAX, Document};
+use toso_core::edit::{ActivityId, DocEdit, Reached, TeamEdit};
 use toso_core::id::{DocId, Epoch, Sequence, ServerId};
-use toso_core::text::PlaceName;
+use toso_core::record::{ActivityKind, Record};
+use toso_core::text::{Date, PlaceName};
 use toso_core::unit::Scope;
 use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChunkStore, StoredChunk, Transaction};
@@ -270,4 +271,47 @@ fn merges_do_not_run_in_a_circle() {
     assert_eq!(replica.members(Some(c)).unwrap().first().map(|view| view.id), Some(member), "members follow merges");
     replica.unmerge(b).unwrap();
     assert!(replica.members(Some(c)).unwrap().is_empty());
+}
+
+/// A list of a full phone built every document anew, and kept 64 of them.
+#[test]
+fn a_list_builds_no_document_but_where_counters_or_disorder_ask_for_it() {
+    let (store, replica) = replica();
+    let (other_store, other) = self::replica();
+    let team = replica.add_team(draft("Thôn 1")).unwrap();
+    assert_eq!(other.add_team(draft("thôn 01")).unwrap(), team, "the same hamlet");
+    for (replica, households) in [(&replica, 7), (&other, 8)] {
+        replica.edit(team, &[DocEdit::Team(TeamEdit::HouseholdsCovered(Some(households)))]).unwrap();
+    }
+    let of_other = other_store.chunks(team).unwrap();
+    store.commit(Transaction { chunks: of_other, ..Transaction::default() }).unwrap();
+    let counted = replica.add_team(draft("Thôn 2")).unwrap();
+    let activity = TeamEdit::AddActivity {
+        id: ActivityId([1; 8]),
+        date: Date::parse("2022-09-07").unwrap(),
+        kind: ActivityKind::GroupSession,
+        skills: Vec::new(),
+        reached: Reached { total: 5, ..Reached::default() },
+    };
+    replica.edit(counted, &[DocEdit::Team(activity)]).unwrap();
+
+    let options = ReplicaOptions::default();
+    let again = Replica::open(Arc::clone(&store) as Arc<dyn ChunkStore>, &options).unwrap();
+    let merged = |id| {
+        let chunks: Vec<Chunk> = store.chunks(id).unwrap().iter().map(|c| Chunk::parse(&c.bytes).unwrap()).collect();
+        Document::fold(id, &chunks).0.read()
+    };
+    for view in again.teams().unwrap() {
+        assert_eq!(Record::Team(view.record), merged(view.id));
+    }
+    let built: Vec<DocId> = again.documents.lock().iter().map(|(id, _)| *id).collect();
+    assert_eq!(built, [counted], "the other has conflicts and no counter");
+
+    // Stored in another order than they were made: a phone that was handed the later one first.
+    let mut backwards = store.chunks(team).unwrap();
+    backwards.reverse();
+    let disordered = Arc::new(MemoryChunkStore::new());
+    disordered.commit(Transaction { chunks: backwards, ..Transaction::default() }).unwrap();
+    let disordered = Replica::open(disordered as Arc<dyn ChunkStore>, &options).unwrap();
+    assert_eq!(Record::Team(disordered.team(team).unwrap().record), merged(team));
 }
