@@ -121,6 +121,18 @@ fn a_harness_can_run_every_operation_and_nothing_acknowledged_is_lost() {
     assert_eq!(harness.verify(&server, &acks), (1, 1));
 }
 
+/// The file for the figures was opened when they were there, and a long run ended without any.
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_runs() {
+    let output = Command::new(toso())
+        .args(["bench", "--only", "reconnect", "--scale", "0.001", "--rounds", "1", "--json", "/nowhere/figures.json"])
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("/nowhere/figures.json"), "{said}");
+    assert!(!said.contains("round 1"), "{said}");
+}
+
 #[test]
 fn orders_that_make_no_sense_say_why() {
     let harness = Harness::new();

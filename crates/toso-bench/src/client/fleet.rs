@@ -47,7 +47,7 @@ impl Made {
         match std::fs::read(dir.join(MADE_FILE)) {
             Ok(text) => serde_json::from_slice(&text).map_err(BenchError::failed),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(BenchError::usage(format!("cannot read {}: {error}", dir.join(MADE_FILE).display()))),
         }
     }
 

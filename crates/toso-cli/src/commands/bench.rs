@@ -1,6 +1,9 @@
 //! `toso bench`: what a server and phones cost, measured from outside.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use toso_bench::bench::{self, BenchOrder};
@@ -25,12 +28,20 @@ pub(crate) fn run(args: BenchArgs) -> Result<(), Fail> {
 fn scenarios(args: BenchArgs) -> Result<(), Fail> {
     let BenchArgs { only, scale, rounds, steps: factors, keep, .. } = args;
     let order = BenchOrder { only, scale, rounds, factors, keep };
+    // Before the hour that a run takes, and not after it.
+    let file = args.json.as_deref().map(|path| File::create(path).map(|file| (path, file)).map_err(cannot_write(path)));
+    let file = file.transpose()?;
     let outcomes = bench::run(&order).map_err(Fail::of_bench)?;
-    if let Some(file) = &args.json {
+    output::print(&report::table(&outcomes))?;
+    if let Some((path, mut file)) = file {
         let text = report::json(&order, &outcomes).map_err(Fail::of_bench)?;
-        std::fs::write(file, text).map_err(|error| Fail::new(format!("cannot write {}: {error}", file.display())))?;
+        file.write_all(text.as_bytes()).map_err(cannot_write(path))?;
     }
-    output::print(&report::table(&outcomes))
+    Ok(())
+}
+
+fn cannot_write(path: &Path) -> impl FnOnce(std::io::Error) -> Fail {
+    move |error| Fail::new(format!("cannot write {}: {error}", path.display()))
 }
 
 fn list() -> Result<(), Fail> {
