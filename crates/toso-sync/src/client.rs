@@ -115,7 +115,7 @@ pub enum ClientEffect {
     },
     /// Commit chunks that comparing showed to be missing; no cursor moves.
     CommitChunks(Delta),
-    /// A comparison is complete. Commit in one transaction: the cursor, the epoch, all receipts, and the chunks that the
+    /// A comparison is complete, or a unit of another epoch has come whole. Commit in one transaction: the cursor, the epoch, all receipts, and the chunks that the
     /// server lacks at the end of the outbox (those which wait in it already, or are held, aside). When the epoch is another
     /// than the device's, what was held goes into the outbox too: the server may have lost its queue with its log.
     CommitReconciled {

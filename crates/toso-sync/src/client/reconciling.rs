@@ -2,14 +2,18 @@
 //!
 //! Nothing of the new state counts before the end: epoch, cursor and the outbox's additions are committed together, so a
 //! phone killed in between compares again.
+//!
+//! A unit of more chunks than are compared comes whole, by ordinary pages, when the epoch is another. What came then tells
+//! what the server has, and the end is the same.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
-use toso_core::chunk::ChangeHash;
+use toso_core::chunk::{ChangeHash, Chunk};
+use toso_core::document::Document;
 use toso_core::id::{ChunkKey, DocId, Sequence};
 use toso_core::unit::UnitRef;
 use toso_wire::limits::WANT_KEYS_MAX;
-use toso_wire::{Delta, Frame, Reconcile, Want};
+use toso_wire::{Delta, DeltaItem, Frame, Reconcile, Want};
 
 use super::{ClientEffect, ClientSession, SessionEnd};
 use crate::reconcile::{Elements, Found, RECONCILE_ROUNDS_MAX, ReconcileError};
@@ -27,6 +31,14 @@ pub(super) struct Reconciling {
     asked_last: bool,
 }
 
+/// A unit of another epoch that comes whole.
+#[derive(Debug, Default)]
+pub(super) struct PullingAnew {
+    /// What came: 32 bytes a chunk, 8 MB for as many chunks as are compared.
+    keys: HashSet<ChunkKey>,
+    through: Sequence,
+}
+
 impl ClientSession {
     /// The server opens a comparison, or answers in one.
     pub(super) fn on_reconcile(&mut self, reconcile: Reconcile, effects: &mut Vec<ClientEffect>) {
@@ -37,6 +49,7 @@ impl ClientSession {
         match &mut follow.reconciling {
             None if message.is_empty() => {
                 follow.caught_up = false;
+                follow.pulling_anew = None;
                 follow.reconciling = Some(Reconciling {
                     as_of,
                     elements: None,
@@ -70,8 +83,14 @@ impl ClientSession {
         chunks: Vec<(DocId, ChangeHash)>,
         effects: &mut Vec<ClientEffect>,
     ) {
-        let follow = self.follows.iter_mut().find(|follow| follow.unit == unit);
-        let Some(reconciling) = follow.and_then(|follow| follow.reconciling.as_mut()) else { return };
+        let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == unit) else { return };
+        if let Some(pulled) = follow.pulling_anew.take() {
+            follow.caught_up = true;
+            let is_lacking = |(doc, hash): &(DocId, ChangeHash)| !pulled.keys.contains(&ChunkKey::of(*doc, hash));
+            let lacking = chunks.into_iter().filter(is_lacking).collect();
+            return self.commit_reconciled(unit, pulled.through, lacking, effects);
+        }
+        let Some(reconciling) = follow.reconciling.as_mut() else { return };
         let elements = Elements::new(chunks);
         let message = elements.open();
         reconciling.elements = Some(elements);
@@ -113,19 +132,29 @@ impl ClientSession {
             return;
         };
         follow.caught_up = true;
-        let mut lacking = done.elements.map(|elements| elements.chunks(&done.found.have)).unwrap_or_default();
+        let lacking = done.elements.map(|elements| elements.chunks(&done.found.have)).unwrap_or_default();
+        self.commit_reconciled(unit, done.as_of, lacking, effects);
+    }
+
+    fn commit_reconciled(
+        &mut self,
+        unit: UnitRef,
+        as_of: Sequence,
+        mut lacking: Vec<(DocId, ChangeHash)>,
+        effects: &mut Vec<ClientEffect>,
+    ) {
         // The push in HELLO came after what was compared, and need not go again.
         lacking.retain(|chunk| !self.acked_meanwhile.contains(chunk));
-        let all_done = self.follows.iter().all(|follow| follow.reconciling.is_none());
+        let all_done = !self.is_reconciling() && !self.is_pulling_anew();
         if all_done {
             self.acked_meanwhile.clear();
         }
         effects.push(ClientEffect::CommitReconciled {
             unit,
-            as_of: done.as_of,
+            as_of,
             // Cursors of one epoch only: while another unit is still being compared, the old one stays.
             epoch: self.epoch.filter(|_| all_done),
-            acknowledged: done.as_of.max(self.acked_through),
+            acknowledged: as_of.max(self.acked_through),
             lacking,
         });
         self.outbox_dirty = true;
@@ -135,6 +164,30 @@ impl ClientSession {
     /// True while pushes wait for a comparison: sequences of the new epoch must not meet cursors of the old one.
     pub(super) fn is_reconciling(&self) -> bool {
         self.follows.iter().any(|follow| follow.reconciling.is_some())
+    }
+
+    /// True while a unit of another epoch comes whole.
+    pub(super) fn is_pulling_anew(&self) -> bool {
+        self.follows.iter().any(|follow| follow.pulling_anew.is_some())
+    }
+}
+
+impl PullingAnew {
+    pub(super) fn absorb(&mut self, delta: &Delta) {
+        self.through = delta.next;
+        for item in delta.groups.iter().flat_map(|group| &group.items) {
+            match item {
+                DeltaItem::Change(doc, bytes) => {
+                    self.keys.extend(Chunk::parse(bytes).map(|chunk| ChunkKey::of(*doc, &chunk.hash())));
+                }
+                DeltaItem::Snapshot(doc, bytes) => {
+                    let chunks = Document::from_snapshot(*doc, bytes).map(|document| document.chunks());
+                    let chunks = chunks.unwrap_or_default();
+                    self.keys.extend(chunks.iter().map(|chunk| ChunkKey::of(*doc, &chunk.hash())));
+                }
+                _ => unreachable!("this crate and toso-wire are built together"),
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use toso_wire::{
 };
 
 use super::moving::Leaving;
-use super::reconciling::Reconciling;
+use super::reconciling::{PullingAnew, Reconciling};
 use super::{ClientEffect, ClientEvent, ClientStart, OutboxBatch, OutboxItem, SessionEnd};
 
 /// How long to stay away after a server that stops or cannot store: a restart takes seconds.
@@ -40,7 +40,7 @@ pub struct ClientSession {
     pub(super) pulled: u64,
     pull_pending: u64,
     pub(super) acked_through: Sequence,
-    /// Acknowledged while units are being compared.
+    /// Acknowledged while units are being compared or pulled anew.
     pub(super) acked_meanwhile: HashSet<(DocId, ChangeHash)>,
     receipt_as_of: Option<Sequence>,
     pub(super) reported: Option<bool>,
@@ -62,6 +62,8 @@ pub(super) struct Follow {
     pub(super) unit: UnitRef,
     pub(super) caught_up: bool,
     pub(super) reconciling: Option<Reconciling>,
+    /// Set while the whole of another epoch comes by pages.
+    pub(super) pulling_anew: Option<PullingAnew>,
 }
 
 /// A push that is not acknowledged yet.
@@ -81,7 +83,7 @@ impl ClientSession {
             follows: start
                 .interests
                 .iter()
-                .map(|interest| Follow { unit: interest.unit, caught_up: false, reconciling: None })
+                .map(|interest| Follow { unit: interest.unit, caught_up: false, reconciling: None, pulling_anew: None })
                 .collect(),
             epoch: None,
             start,
@@ -170,13 +172,15 @@ impl ClientSession {
     fn on_welcome(&mut self, welcome: Welcome, effects: &mut Vec<ClientEffect>) {
         self.phase = Phase::Live;
         self.pull_pending = welcome.pending;
-        for follow in &mut self.follows {
-            follow.caught_up = welcome.pending == 0;
-        }
         let Welcome { epoch, at, ticket, .. } = welcome;
         self.epoch = Some(epoch);
-        // Cursors of another epoch mean nothing in this one: the server opens a comparison, and its end keeps the epoch.
+        // Cursors of another epoch mean nothing in this one: the server opens a comparison, or sends the whole unit when it
+        // is too large to compare. The end of either keeps the epoch.
         let stays = self.start.epoch.is_none_or(|known| known == epoch);
+        for follow in &mut self.follows {
+            follow.caught_up = welcome.pending == 0;
+            follow.pulling_anew = (!stays).then(PullingAnew::default);
+        }
         effects.push(ClientEffect::KeepSession { epoch: stays.then_some(epoch), ticket, at });
         self.progress(effects);
     }
@@ -196,7 +200,7 @@ impl ClientSession {
         let (accepted, refused) = under_way.split();
         self.acked_through = self.acked_through.max(ack.through);
         self.pushed += accepted.len() as u64;
-        if self.is_reconciling() {
+        if self.is_reconciling() || self.is_pulling_anew() {
             self.acked_meanwhile.extend(accepted.iter().map(|item| (item.doc, item.hash)));
         }
         effects.push(ClientEffect::CommitAck { accepted, through: ack.through });
@@ -252,7 +256,12 @@ impl ClientSession {
         let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == delta.unit) else {
             return self.end(SessionEnd::Protocol("a DELTA names a unit that was not asked for"), effects);
         };
-        follow.caught_up = !delta.more;
+        if let Some(pulling) = &mut follow.pulling_anew {
+            pulling.absorb(&delta);
+        }
+        let complete = !delta.more && follow.pulling_anew.is_some();
+        follow.caught_up = !delta.more && !complete;
+        let unit = delta.unit;
         let items: usize = delta.groups.iter().map(|group| group.items.len()).sum();
         self.pulled += items as u64;
         self.pull_pending = self.pull_pending.saturating_sub(items as u64);
@@ -260,6 +269,9 @@ impl ClientSession {
             self.pull_pending = 0;
         }
         effects.push(ClientEffect::CommitDelta(delta));
+        if complete {
+            effects.push(ClientEffect::ReadElements { unit });
+        }
         if items > 0 {
             self.reported = None;
             self.progress(effects);
