@@ -59,67 +59,67 @@ fn a_seed_means_the_same_every_time() {
     assert_ne!(run(Plan::of(3)).hash, run(Plan::of(4)).hash, "seeds differ");
 }
 
-/// The first seed that sees a planted bug, and by which check.
-fn caught(planted: Planted) -> (u64, &'static str) {
+/// A planted bug must be seen by the check that is made for it. Another may see it first, in other seeds: a device that
+/// is moved hangs where everyone may do everything, since nobody sends it away.
+fn assert_caught(planted: Planted, by: &str) {
+    let mut others = Vec::new();
     for seed in 1..=PLANTED_SEEDS_MAX {
         let outcome = run(Plan { planted: Some(planted), ..Plan::of(seed) });
-        if let Some(violation) = outcome.violation {
-            println!("{planted:?}: seed {seed}, \"{}\"", violation.check);
-            return (seed, violation.check);
+        let Some(violation) = outcome.violation else { continue };
+        if violation.check == by {
+            println!("{planted:?}: seed {seed}, \"{by}\"; before it: {others:?}");
+            return;
         }
+        others.push((seed, violation.check));
     }
-    panic!("{planted:?} was not seen within {PLANTED_SEEDS_MAX} seeds");
+    panic!("{planted:?} was not seen by \"{by}\" within {PLANTED_SEEDS_MAX} seeds, but by {others:?}");
 }
 
 #[test]
 fn an_acknowledgement_before_the_flush_is_seen() {
-    assert_eq!(caught(Planted::AckBeforeFlush).1, "acknowledged edits are in the durable log");
+    assert_caught(Planted::AckBeforeFlush, "acknowledged edits are in the durable log");
 }
 
 #[test]
 fn a_cursor_saved_before_its_data_is_seen() {
-    assert_eq!(caught(Planted::CursorBeforeData).1, "the cursor is never ahead of its data");
+    assert_caught(Planted::CursorBeforeData, "the cursor is never ahead of its data");
 }
 
 #[test]
 fn a_log_that_forgets_what_it_has_is_seen() {
-    assert_eq!(caught(Planted::LostIdentities).1, "a change is in the log once");
+    assert_caught(Planted::LostIdentities, "a change is in the log once");
 }
 
 #[test]
 fn a_server_that_lets_everyone_do_everything_is_seen() {
-    assert_eq!(caught(Planted::EveryoneMayAll).1, "devices hold their unit's documents only");
+    assert_caught(Planted::EveryoneMayAll, "devices hold their unit's documents only");
 }
 
 #[test]
 fn pages_of_another_unit_are_seen() {
-    assert_eq!(caught(Planted::ForeignPages).1, "devices hold their unit's documents only");
+    assert_caught(Planted::ForeignPages, "devices hold their unit's documents only");
 }
 
 #[test]
 fn a_change_that_the_servers_disk_drops_is_seen() {
-    assert_eq!(caught(Planted::ServerDropsChunks).1, "acknowledged edits are in the durable log");
+    assert_caught(Planted::ServerDropsChunks, "acknowledged edits are in the durable log");
 }
 
 #[test]
 fn a_change_that_a_phones_disk_drops_is_seen() {
-    assert_eq!(caught(Planted::PhoneDropsChunks).1, "the cursor is never ahead of its data");
+    assert_caught(Planted::PhoneDropsChunks, "the cursor is never ahead of its data");
 }
 
 /// Without comparing, a phone takes the restored server's cursor for its own, and what the server lost stays lost.
 #[test]
 fn a_server_that_never_compares_is_seen() {
-    let (_, check) = caught(Planted::ComparisonsIgnored);
-    assert!(["phones and centre hold the same", "everything comes to rest"].contains(&check), "{check}");
+    assert_caught(Planted::ComparisonsIgnored, "phones and centre hold the same");
 }
 
 #[test]
 fn a_review_queue_that_holds_nothing_is_seen() {
-    assert_eq!(
-        caught(Planted::HoldsNothing).1,
-        "everything comes to rest",
-        "whoever handed over waits for a decision that nobody can take"
-    );
+    // Whoever handed over waits for a decision that nobody can take.
+    assert_caught(Planted::HoldsNothing, "everything comes to rest");
 }
 
 /// The seeds that always run have all of it.

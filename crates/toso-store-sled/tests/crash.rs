@@ -25,7 +25,7 @@ use toso_store_sled::{Options, SledChangeLog, SledChunkStore, StoreKey};
 
 const KILLS: u64 = 12;
 /// On a busy machine the victims get little done in their lifetimes; then there are more of them, up to so many: with
-/// lifetimes of some 0.2 s, under half a minute.
+/// lifetimes of some 0.2 s, under a minute.
 const KILLS_MAX: u64 = 10 * KILLS;
 /// With less work done before the kills, a test would show nothing.
 const ACKNOWLEDGED_MIN: usize = 50;
