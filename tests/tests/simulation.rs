@@ -92,7 +92,7 @@ fn a_log_that_forgets_what_it_has_is_seen() {
 
 #[test]
 fn a_server_that_lets_everyone_do_everything_is_seen() {
-    assert_caught(Planted::EveryoneMayAll, "devices hold their unit's documents only");
+    assert_caught(Planted::EveryoneMayAll, "devices write in their unit");
 }
 
 #[test]
@@ -110,10 +110,11 @@ fn a_change_that_a_phones_disk_drops_is_seen() {
     assert_caught(Planted::PhoneDropsChunks, "the cursor is never ahead of its data");
 }
 
-/// Without comparing, a phone takes the restored server's cursor for its own, and what the server lost stays lost.
+/// Without comparing, a phone takes the restored server's cursor for its own, and what the server lost stays lost: its
+/// author waits for a word that never comes.
 #[test]
 fn a_server_that_never_compares_is_seen() {
-    assert_caught(Planted::ComparisonsIgnored, "phones and centre hold the same");
+    assert_caught(Planted::ComparisonsIgnored, "an edit ends in the register or returned, and its author sees which");
 }
 
 #[test]
