@@ -22,6 +22,8 @@ impl Replica {
     /// What a session starts from: for [`toso_sync::ClientSession::new`]. `live` stays connected for live changes.
     pub fn session_start(&self, credential: &Credential, live: bool) -> Result<ClientStart, ReplicaError> {
         self.begin_carrying();
+        // The commit that set a document free may have been the last thing before the process was killed.
+        self.forget_what_was_left()?;
         let memory = SessionMemory::load(self.store.as_ref())?;
         let cursor = self.store.cursor(credential.unit)?;
         // Nothing pending: then the digests of both sides must be equal.

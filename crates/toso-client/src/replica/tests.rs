@@ -13,7 +13,7 @@ use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChunkStore, StoredChunk, Transaction};
 use toso_sync::OutboxItem;
 use toso_wire::limits::{DETAIL_BYTES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
-use toso_wire::{Decision, NackCode, Receipt as ReceiptFrame, Reviewed, UnitTotals};
+use toso_wire::{Decision, Moved, NackCode, Receipt as ReceiptFrame, Reviewed, UnitTotals};
 
 use super::view::HeldState;
 use super::{DOCUMENTS_MAX, Receipt, Replica, ReplicaError, ReplicaOptions, TeamDraft};
@@ -206,6 +206,23 @@ fn a_document_made_again_after_it_was_forgotten_has_another_actor() {
     let second = made();
     assert_eq!(first.actor().device(), second.actor().device());
     assert_ne!(first.actor(), second.actor());
+}
+
+/// The story: killed between the commit that took the last unsent edit off the outbox and the one that forgets, a phone
+/// that had been moved kept the records of its former unit for good.
+#[test]
+fn a_phone_killed_before_it_forgot_forgets_when_it_next_connects() {
+    let (store, replica) = replica();
+    replica.add_team(draft("Thôn 1")).unwrap();
+    let moved = Moved { unit: "2022/00004".parse().unwrap(), role: "recorder".to_owned(), token: vec![2] };
+    replica.move_to(&moved).unwrap();
+    assert_eq!(store.documents_len().unwrap(), 1, "its edit is nowhere else");
+    let sent = store.outbox(0, 10).unwrap().into_iter().map(|entry| entry.number).collect();
+    store.commit(Transaction { outbox_remove: sent, ..Transaction::default() }).unwrap();
+
+    let again = Replica::open(Arc::clone(&store) as Arc<dyn ChunkStore>, &ReplicaOptions::default()).unwrap();
+    again.session_start(&again.credential().unwrap(), false).unwrap();
+    assert_eq!(store.documents_len().unwrap(), 0);
 }
 
 #[test]
