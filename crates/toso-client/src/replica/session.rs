@@ -23,7 +23,11 @@ impl Replica {
     pub fn session_start(&self, credential: &Credential, live: bool) -> Result<ClientStart, ReplicaError> {
         self.begin_carrying();
         // The commit that set a document free may have been the last thing before the process was killed.
-        self.forget_what_was_left()?;
+        // On a full disk nothing is forgotten, and everything else goes on.
+        match self.forget_what_was_left() {
+            Ok(()) | Err(StoreError::Full { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         let memory = SessionMemory::load(self.store.as_ref())?;
         let cursor = self.store.cursor(credential.unit)?;
         // Nothing pending: then the digests of both sides must be equal.
