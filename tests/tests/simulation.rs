@@ -44,7 +44,7 @@ fn fresh_seeds_run_clean_for_a_while() {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     let from = since.as_secs() * 1_000;
     let begun = Instant::now();
-    let mut ran = 0;
+    let mut ran = 0_u32;
     for seed in (from..).filter(|seed| !seed.is_multiple_of(MOVES_EVERY)) {
         if begun.elapsed() >= FRESH_TIME {
             break;
@@ -53,7 +53,7 @@ fn fresh_seeds_run_clean_for_a_while() {
         ran += 1;
     }
     let seconds = begun.elapsed().as_secs_f64();
-    println!("{ran} fresh seeds from {from} ran clean in {seconds:.1} s: {:.1}/s", ran as f64 / seconds);
+    println!("{ran} fresh seeds from {from} ran clean in {seconds:.1} s: {:.1}/s", f64::from(ran) / seconds);
 }
 
 #[test]
