@@ -26,7 +26,7 @@ pub(crate) async fn come_online(
     let mut exchange = Exchange::default();
     loop {
         let (report, result) = sync_once(replica, options, |_, _| {}).await;
-        add(&mut exchange.report, &report);
+        exchange.report.add(&report);
         if report.refused > 0 {
             return Err(refused(replica)?);
         }
@@ -55,15 +55,4 @@ fn refused(replica: &Replica) -> Result<BenchError, BenchError> {
     let held = replica.status()?.held;
     let why = held.first().map_or_else(String::new, |held| format!(": {:?}, {}", held.code, held.detail));
     Ok(BenchError::failed(format!("the server refused {} changes of a device{why}", held.len())))
-}
-
-fn add(sum: &mut SyncReport, one: &SyncReport) {
-    sum.bytes_up += one.bytes_up;
-    sum.bytes_down += one.bytes_down;
-    sum.http_bytes_up += one.http_bytes_up;
-    sum.http_bytes_down += one.http_bytes_down;
-    sum.round_trips += one.round_trips;
-    sum.pushed += one.pushed;
-    sum.acked += one.acked;
-    sum.pulled += one.pulled;
 }

@@ -116,7 +116,7 @@ pub enum SyncError {
 
 impl SyncReport {
     /// Adds what a further session of the same exchange cost and did.
-    pub(super) fn add(&mut self, next: &Self) {
+    pub fn add(&mut self, next: &Self) {
         self.bytes_up += next.bytes_up;
         self.bytes_down += next.bytes_down;
         self.http_bytes_up += next.http_bytes_up;
