@@ -8,7 +8,10 @@ use serde_json::Value;
 /// By scenario and figure, what each round gave.
 type Figures = BTreeMap<(String, String), Vec<f64>>;
 
-/// The ratios of all figures that both have: of the least values, which noise has spoilt the least, and of the middle ones.
+/// How the name of a figure ends of which more is better.
+const RATE: &str = "_per_s";
+
+/// The ratios of all figures that both have: of the best rounds, which noise has spoilt the least, and of the middle ones.
 pub(super) fn table(against: &str, before: &[Value], now: &[Value]) -> String {
     let (before, now) = (figures(before), figures(now));
     let mut text = String::new();
@@ -17,10 +20,10 @@ pub(super) fn table(against: &str, before: &[Value], now: &[Value]) -> String {
         let Some(new) = now.get(&(scenario.clone(), figure.clone())) else { continue };
         if scenario != last {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{scenario:30} {against:>12} {:>12} {:>9} {:>9}", "this tree", "min", "median");
+            let _ = writeln!(text, "{scenario:30} {against:>12} {:>12} {:>9} {:>9}", "this tree", "best", "median");
             last = scenario;
         }
-        let (old, new) = (spread(old), spread(new));
+        let (old, new) = (spread(figure, old), spread(figure, new));
         let ratio = |old: f64, new: f64| if old == 0.0 { "–".to_owned() } else { format!("{:.2}×", new / old) };
         let _ = writeln!(
             text,
@@ -34,13 +37,13 @@ pub(super) fn table(against: &str, before: &[Value], now: &[Value]) -> String {
     text
 }
 
-/// The least and the middle value.
-fn spread(values: &[f64]) -> (f64, f64) {
+/// The best and the middle value.
+fn spread(figure: &str, values: &[f64]) -> (f64, f64) {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     let at = |place: usize| values.get(place).copied().unwrap_or_default();
     let middle = f64::midpoint(at(values.len().saturating_sub(1) / 2), at(values.len() / 2));
-    (at(0), middle)
+    (if figure.ends_with(RATE) { at(values.len().saturating_sub(1)) } else { at(0) }, middle)
 }
 
 fn figures(rounds: &[Value]) -> Figures {
@@ -67,16 +70,19 @@ mod tests {
     use super::*;
 
     fn run(ms: f64) -> Value {
-        let round = serde_json::json!({ "ms": ms, "syncs": 0.0 });
+        let round = serde_json::json!({ "ms": ms, "syncs": 0.0, "docs_per_s": 1000.0 / ms });
         serde_json::json!({ "scenarios": [{ "name": "edit", "steps": [{ "size": 1, "rounds": [round] }] }] })
     }
 
     #[test]
-    fn ratios_are_of_the_least_and_of_the_middle() {
+    fn ratios_are_of_the_best_and_of_the_middle() {
         let text = table("main", &[run(4.0), run(2.0), run(9.0)], &[run(1.0), run(8.0), run(2.0)]);
-        let line = text.lines().find(|line| line.contains("ms")).expect("a line");
-        let words: Vec<_> = line.split_whitespace().collect();
-        assert_eq!(words, ["ms", "2.000", "1.000", "0.50×", "0.50×"], "{text}");
+        let words_of = |figure| {
+            let line = text.lines().find(|line| line.trim_start().starts_with(figure)).expect("a line");
+            line.split_whitespace().collect::<Vec<_>>()
+        };
+        assert_eq!(words_of("ms"), ["ms", "2.000", "1.000", "0.50×", "0.50×"], "{text}");
+        assert_eq!(words_of("docs_per_s"), ["docs_per_s", "500.000", "1000.000", "2.00×", "2.00×"], "{text}");
         assert!(text.contains("edit") && text.contains("main"), "{text}");
         assert!(text.lines().any(|line| line.contains("syncs") && line.contains('–')), "nothing has no ratio: {text}");
     }
