@@ -9,6 +9,15 @@ pub const SESSIONS_MAX: usize = 20_000;
 /// TCP connections that speak HTTP at the same time: REST callers, upgrades under way, refusals. One that becomes a
 /// session gives its place back. 4,096 × 16 KiB of head are 64 MiB at worst; more wait in the system's queue.
 pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
+/// Connections that the system keeps for the server until it accepts them: as many as it may hold. Where a rush fills the
+/// queue, Linux answers with SYN cookies, or a phone's first packet is lost and sent again after a second. The system may
+/// allow fewer (`net.core.somaxconn`, 4,096 on Linux).
+pub const QUEUED_CONNECTIONS_MAX: u32 = 4_096;
+/// What the system holds of a connection's answers until the peer has taken them, in bytes. Left to itself it grows to
+/// some MiB, which a peer that never reads fills from outside the server's own bounds, and which hides from the server
+/// for [`Times::silence`] that it does not read. Eight pages of 16 KiB are under way at once: at 600 ms of delay that is
+/// 1.7 Mbit/s, far above 2G.
+pub const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 /// Sync sessions that have not proved who they are. Each can hold one unfinished frame: 1,024 × 64 KiB = 64 MiB. Phones
 /// that prove themselves in the upgrade request need none of these places, however many strangers sit in them.
 pub const UNPROVED_SESSIONS_MAX: usize = 1_024;

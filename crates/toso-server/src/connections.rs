@@ -6,9 +6,11 @@
 //! request the longest. So slow or silent connections, however many, only hold each other's places: an honest phone
 //! needs its place for a round trip.
 
-mod patient;
+pub(crate) mod patient;
 mod waiting;
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +21,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
-use crate::config::HEADER_BYTES_MAX;
+use crate::config::{HEADER_BYTES_MAX, QUEUED_CONNECTIONS_MAX, SEND_BUFFER_BYTES};
 use crate::metrics::ConnectionRefusal;
 use crate::state::Shared;
 
@@ -32,6 +34,19 @@ use self::waiting::{Seat, UntilRead, Waiting};
 
 /// The wait after a failed accept (too many open files): others must close theirs first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens with the queue and the buffers that this server wants. Needs a tokio runtime.
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that is started again finds the connections of the last one still closing on its port. On Windows the
+    // option would let two servers share one port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    // Accepted connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.bind(addr)?;
+    socket.listen(QUEUED_CONNECTIONS_MAX)
+}
 
 /// Accepts until the server stops. A connection gives its place back when it ends or becomes a WebSocket, which has a
 /// place of its own.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use toso_catalog::Catalog;
 use toso_core::id::ServerId;
 use toso_projection::Projector;
@@ -34,8 +33,7 @@ pub struct Server;
 impl Server {
     /// Opens the data folder, listens, and serves until [`RunningServer::shutdown`]. Needs a tokio runtime.
     pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
-        let listener = TcpListener::bind(config.listen)
-            .await
+        let listener = connections::listen(config.listen)
             .map_err(|error| StartError::Listen { addr: config.listen, detail: error.to_string() })?;
         let addr = listener
             .local_addr()

@@ -4,6 +4,7 @@
 //! Admission is decided before the upgrade. From then on one loop owns the connection: it sends what the session has to
 //! say, then waits for the peer, for the session's own work, for the end of the server, or for silence.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, SUBPROTOCOL};
 use toso_wire::{Frame, GoodbyeCode, Hello, decode, hello_from_token};
 
 use crate::config::{CONTROL_FRAMES_MAX, CONTROL_WINDOW, SHUTDOWN_TIME_MAX};
+use crate::connections::patient::is_overdue;
 use crate::driver::Driver;
 use crate::metrics::ConnectionRefusal;
 use crate::rest::problem::Problem;
@@ -292,15 +294,21 @@ impl Drop for Connection {
 /// The connection cannot be used any more.
 struct Gone;
 
-async fn within<E>(limit: Duration, shared: &Shared, io: impl Future<Output = Result<(), E>>) -> Result<(), Gone> {
-    match timeout(limit, io).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Gone),
-        Err(_) => {
-            shared.metrics.refused_connection(ConnectionRefusal::Unread);
-            Err(Gone)
-        }
+async fn within<E: Error + 'static>(
+    limit: Duration,
+    shared: &Shared,
+    io: impl Future<Output = Result<(), E>>,
+) -> Result<(), Gone> {
+    let unread = match timeout(limit, io).await {
+        Ok(Ok(())) => return Ok(()),
+        // The stream below has the same patience, and often loses it first.
+        Ok(Err(error)) => is_overdue(&error),
+        Err(_) => true,
+    };
+    if unread {
+        shared.metrics.refused_connection(ConnectionRefusal::Unread);
     }
+    Err(Gone)
 }
 
 // A session must not outlive the patience of the server's end.
