@@ -7,10 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use toso_core::id::Sequence;
+use toso_core::id::{DeviceId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_wire::limits::PURGE_SCOPES_MAX;
-use toso_wire::{Ack, Frame, Hello, Moved, NackCode, Purge, Push};
+use toso_wire::limits::{DECISIONS_MAX, PURGE_SCOPES_MAX};
+use toso_wire::{Ack, Decision, Frame, Hello, Moved, NackCode, Purge, Push, Reviewed};
 
 use super::session::{ServerSession, check_item, nack};
 use super::{AppendFailure, ServerEffect};
@@ -56,6 +56,19 @@ pub struct HoldOutcome {
     pub fates: Vec<HoldFate>,
     /// Those that the register has lie in the log at or below this.
     pub through: Sequence,
+    /// Of those that are held: what officers had decided before.
+    pub decided: Vec<Decision>,
+    /// The last decision that the author has confirmed.
+    pub told: u64,
+}
+
+/// A push on its way to the review queue.
+#[derive(Debug)]
+pub(super) struct Holding {
+    scope: Scope,
+    author: DeviceId,
+    /// The items' places in their push.
+    places: Vec<u32>,
 }
 
 impl ServerSession {
@@ -156,8 +169,9 @@ impl ServerSession {
             return;
         }
         let (number, scope) = (push.number, push.scope);
-        self.holding.insert(number, (scope, places));
-        effects.push(ServerEffect::Hold { number, scope, author: principal.device, reason, items });
+        let author = principal.device;
+        self.holding.insert(number, Holding { scope, author, places });
+        effects.push(ServerEffect::Hold { number, scope, author, reason, items });
     }
 
     /// Every item gets its own answer; those that the register has are acknowledged like any other.
@@ -167,7 +181,7 @@ impl ServerSession {
         outcome: Result<HoldOutcome, AppendFailure>,
         effects: &mut Vec<ServerEffect>,
     ) {
-        let Some((scope, places)) = self.holding.remove(&number) else { return };
+        let Some(Holding { scope, author, places }) = self.holding.remove(&number) else { return };
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(AppendFailure::Unavailable) => {
@@ -187,6 +201,15 @@ impl ServerSession {
                     nack(number, Some(place), NackCode::Unavailable, detail, effects);
                 }
                 HoldFate::Registered => registered = true,
+            }
+        }
+        if self.principal.is_some_and(|principal| principal.device == author) {
+            // The decision came before: to another copy of the device, or when this one had no mark yet, since the answer that
+            // it is held was lost. It is told once more, after the answer, and no later decision is passed over by it.
+            let number = self.heard.unwrap_or(outcome.told);
+            for decisions in outcome.decided.chunks(DECISIONS_MAX) {
+                let reviewed = Reviewed { number, decisions: decisions.to_vec() };
+                effects.push(ServerEffect::Send(Frame::Reviewed(reviewed)));
             }
         }
         if registered {
