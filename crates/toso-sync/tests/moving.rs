@@ -50,7 +50,7 @@ fn greeted_by(hello: Hello, now: &str, former: &[&str], revoked: bool) -> (Serve
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
     let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: unit(now) };
     let former = former.iter().map(|former| unit(former)).collect();
-    let standing = Standing { former, token: vec![7; 4], revoked };
+    let standing = Standing { former, token: vec![7; 4], revoked, reminded: false };
     let effects =
         session.handle(NOW, ServerEvent::Authenticated(Ok(Authenticated { principal, ticket: None, standing })));
     if let Some(ServerEffect::Open { interests, .. }) = effects.first() {

@@ -25,6 +25,8 @@ pub struct Standing {
     pub token: Vec<u8>,
     /// True once it was shut out: it may only hand over what it has not sent.
     pub revoked: bool,
+    /// True when its token has just told the server of a move that the server had lost.
+    pub reminded: bool,
 }
 
 /// Why a change goes to an officer instead of the register.
