@@ -9,7 +9,7 @@ use toso_server::trust::{EnrolRequest, INVITE_LIFE_MS_DEFAULT, InviteOrder};
 use toso_store::faulty::WriteFault;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
 use toso_wire::enrol::signed_enrol;
-use toso_wire::{decode, encode, hello_token};
+use toso_wire::{Frame, decode, encode, hello_token};
 
 use super::world::{Event, Link, World, communes};
 
@@ -193,10 +193,23 @@ impl World {
         match decode(bytes) {
             Ok(frame) => {
                 self.note(&format!("phone {number} gets {} of {} bytes", frame.name(), bytes.len()));
+                if matches!(frame, Frame::Welcome(_)) {
+                    self.welcomed(number, link);
+                }
                 self.phones[number].inbox.push_back(ClientEvent::Frame(frame));
                 self.pump_phone(number);
             }
             Err(error) => self.fail("frames can be read", error.to_string()),
+        }
+    }
+
+    /// What a phone has when a restored server first greets it is not lost, and must not be from then on.
+    fn welcomed(&mut self, number: usize, link: u64) {
+        let phone = &mut self.phones[number];
+        let restored = self.restored_after_link.is_some_and(|last| link > last);
+        if restored && !phone.tampered && !std::mem::replace(&mut phone.met_restored, true) {
+            let here = phone.chunks_here();
+            self.still_held.extend(here);
         }
     }
 
