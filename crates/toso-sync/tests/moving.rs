@@ -256,6 +256,21 @@ fn decisions_are_read_after_what_the_device_says_it_has_heard() {
     assert_eq!(read(&session.handle(NOW, ServerEvent::Decided)), Some(Some(5)));
 }
 
+/// The story: an officer decided while a session was opening, its phone was told before WELCOME and took it for a breach.
+#[test]
+fn what_is_decided_while_a_session_opens_is_read_with_its_welcome() {
+    let mut session = ServerSession::new(Catalog::shared());
+    session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(unit("2022/00001")))));
+    let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: unit("2022/00004") };
+    let standing = Standing { former: vec![unit("2022/00001")], ..Standing::default() };
+    let known = Authenticated { principal, ticket: None, standing };
+    session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
+    assert!(session.handle(NOW, ServerEvent::Decided).is_empty());
+    let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns: false };
+    let effects = session.handle(NOW, ServerEvent::Opened(opened));
+    assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::ReadDecisions { .. })), "{effects:?}");
+}
+
 #[test]
 fn a_phone_that_is_shut_out_keeps_no_copies_and_one_that_moves_does() {
     for moved in [true, false] {
@@ -278,7 +293,10 @@ fn what_was_decided_before_is_told_again_after_the_answer_that_it_is_held() {
     let told_again = |heard| {
         let hello = Hello { epoch: Some(Epoch(1)), heard, ..hello(unit("2022/00001")) };
         let (mut session, _) = greeted_by(hello, "2022/00004", &["2022/00001"], false);
-        session.handle(NOW, ServerEvent::Frame(push(1, "2022/00001")));
+        let Frame::Push(mut push) = push(1, "2022/00001") else { unreachable!() };
+        push.items.push(push.items[0].clone());
+        session.handle(NOW, ServerEvent::Frame(Frame::Push(push)));
+        assert!(session.handle(NOW, ServerEvent::Decided).is_empty(), "not before the answer");
         let decision = Decision {
             doc: change(unit("2022/00001")).0,
             hash: ChangeHash([1; 32]),
@@ -286,17 +304,20 @@ fn what_was_decided_before_is_told_again_after_the_answer_that_it_is_held() {
             note: "thử".to_owned(),
         };
         let decided = vec![decision; DECISIONS_MAX + 1];
-        let outcome = HoldOutcome { fates: vec![HoldFate::Held], decided, told: 9, ..HoldOutcome::default() };
+        let fates = vec![HoldFate::Held, HoldFate::Registered];
+        let outcome = HoldOutcome { fates, decided, told: 9, ..HoldOutcome::default() };
         let effects = session.handle(NOW, ServerEvent::Holding { number: 1, outcome: Ok(outcome) });
+        assert!(matches!(effects.last(), Some(ServerEffect::ReadDecisions { .. })), "but after it: {effects:?}");
         let told = frames(&effects).into_iter().map(|frame| match frame {
             Frame::Nack(nack) if nack.code == NackCode::Held => (0, 0),
+            Frame::Ack(_) => (0, 1),
             Frame::Reviewed(reviewed) => (reviewed.number, reviewed.decisions.len()),
             other => panic!("{other:?}"),
         });
         told.collect::<Vec<_>>()
     };
-    assert_eq!(told_again(None), [(0, 0), (9, DECISIONS_MAX), (9, 1)], "what it confirmed counts");
-    assert_eq!(told_again(Some(4)), [(0, 0), (4, DECISIONS_MAX), (4, 1)], "what it says it kept counts");
+    assert_eq!(told_again(None), [(0, 0), (0, 1), (9, DECISIONS_MAX), (9, 1)], "what it confirmed counts");
+    assert_eq!(told_again(Some(4)), [(0, 0), (0, 1), (4, DECISIONS_MAX), (4, 1)], "what it says it kept counts");
 }
 
 /// A server that was restored has perhaps lost what a phone acknowledged long ago, or had from others. Before the phone

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use toso_client::Credential;
+use toso_client::{Credential, ReplicaError};
 use toso_server::trust::{EnrolRequest, INVITE_LIFE_MS_DEFAULT, InviteOrder};
+use toso_store::StoreError;
 use toso_store::faulty::WriteFault;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
 use toso_wire::enrol::signed_enrol;
@@ -113,9 +114,17 @@ impl World {
         }
         let start = match replica.credential() {
             Ok(credential) => {
-                let start = replica.session_start(&credential, true).map_err(|error| error.to_string());
+                let start = replica.session_start(&credential, true);
                 self.phones[number].credential = Some(credential);
-                start
+                if let Err(ReplicaError::Store(error @ (StoreError::Io { .. } | StoreError::Poisoned { .. }))) = &start
+                {
+                    // What was left is forgotten first, and that is a write.
+                    self.count("phone writes failed");
+                    self.note(&format!("phone {number} cannot store: {error}"));
+                    self.phone_disk_failed(number);
+                    return self.dial_later(number, 0);
+                }
+                start.map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),
         };

@@ -205,19 +205,33 @@ impl ServerSession {
                 HoldFate::Registered => registered = true,
             }
         }
+        if registered {
+            // Its receipt is due once that is counted, as of any other acknowledgement.
+            self.acked_through = self.acked_through.max(outcome.through);
+            effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through })));
+        }
         if self.principal.is_some_and(|principal| principal.device == author) {
-            // The decision came before: to another copy of the device, or when this one had no mark yet, since the answer that
-            // it is held was lost. It is told once more, after the answer, and no later decision is passed over by it.
+            // The decision came before: to another copy of the device, or when this one had no mark yet, since the answer
+            // that it is held was lost. It is told once more, after the whole answer (a phone marks what is held when its
+            // push is through), and under a number that passes over no later decision.
             let number = self.heard.unwrap_or(outcome.told);
             for decisions in outcome.decided.chunks(DECISIONS_MAX) {
                 let reviewed = Reviewed { number, decisions: decisions.to_vec() };
                 effects.push(ServerEffect::Send(Frame::Reviewed(reviewed)));
             }
         }
-        if registered {
-            // Its receipt is due once that is counted, as of any other acknowledgement.
-            self.acked_through = self.acked_through.max(outcome.through);
-            effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through })));
+        if self.holding.is_empty() && std::mem::take(&mut self.decided_meanwhile) {
+            self.read_decisions(effects);
+        }
+    }
+
+    /// An officer has decided something. It may be about what is being held just now, and is told after that answer; before
+    /// WELCOME nothing is told, and what was decided is read with it.
+    pub(super) fn on_decided(&mut self, is_live: bool, effects: &mut Vec<ServerEffect>) {
+        if !self.holding.is_empty() {
+            self.decided_meanwhile = true;
+        } else if is_live {
+            self.read_decisions(effects);
         }
     }
 

@@ -43,6 +43,8 @@ pub struct ServerSession {
     pub(super) leaves: Vec<UnitRef>,
     /// Pushes on their way to the review queue.
     pub(super) holding: BTreeMap<u64, Holding>,
+    /// An officer decided something while they were.
+    pub(super) decided_meanwhile: bool,
     /// The last decisions that the device says it has kept, and the epoch that numbered them.
     pub(super) heard: Option<u64>,
     heard_epoch: Option<Epoch>,
@@ -107,6 +109,7 @@ impl ServerSession {
             standing: Standing::default(),
             leaves: Vec::new(),
             holding: BTreeMap::new(),
+            decided_meanwhile: false,
             heard: None,
             heard_epoch: None,
             challenges: 0,
@@ -169,7 +172,7 @@ impl ServerSession {
             ServerEvent::Counted(through) => self.counted = self.counted.max(through),
             ServerEvent::Totals { as_of, totals } => self.on_totals(now, as_of, totals, &mut effects),
             ServerEvent::Holding { number, outcome } => self.on_holding(number, outcome, &mut effects),
-            ServerEvent::Decided => self.read_decisions(&mut effects),
+            ServerEvent::Decided => self.on_decided(matches!(self.phase, Phase::Live), &mut effects),
             // Of officers, which the device has not confirmed.
             ServerEvent::Decisions(reviewed) => {
                 effects.extend(reviewed.map(|reviewed| ServerEffect::Send(Frame::Reviewed(reviewed))));
