@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
-use toso_client::rest::Caller;
-use toso_client::{
-    Invite, Replica, ReplicaOptions, Rest, SyncOptions, SyncReport, TeamDraft, enrol, make_invite, sync_once,
-};
+use toso_client::rest::{Caller, Rest};
+use toso_client::{Invite, Replica, ReplicaOptions, SyncOptions, SyncReport, TeamDraft, enrol, make_invite, sync_once};
 use toso_core::text::PlaceName;
 use toso_core::time::TimestampMs;
 use toso_server::upkeep::backup;
@@ -89,9 +87,11 @@ async fn a_restore_of(chunks: u64) {
     let report = sync(&holder).await;
     let whole = if chunks > KEYS_MAX { chunks } else { 0 };
     assert_eq!((report.pulled, report.acked), (whole, 1), "{chunks} chunks: what was lost comes back: {report:?}");
-    // Its epoch is the server's now, and its cursor is of it: nothing is compared or sent again.
+    // Its epoch is the server's now, and its cursor is of it: nothing is compared or sent again, but perhaps the one change
+    // that the cursor had not passed yet when the exchange ended.
     let report = sync(&holder).await;
-    assert_eq!((report.pulled, report.pushed, report.round_trips), (0, 0, 1), "{chunks} chunks: {report:?}");
+    assert_eq!((report.pushed, report.round_trips), (0, 1), "{chunks} chunks: {report:?}");
+    assert!(report.pulled <= 1, "{chunks} chunks: {report:?}");
 
     // With what came back, the unit is past the bound for the other phone in either case.
     assert_eq!(sync(&other).await.pulled, chunks + 1);
