@@ -86,6 +86,9 @@ pub(crate) struct SessionMemory {
     pub(crate) ticket_expires_at: TimestampMs,
     /// Server clock minus device clock when they last met, in milliseconds.
     pub(crate) clock_offset_ms: i64,
+    /// The server is of another epoch than what is here, and the two have not been compared to the end.
+    #[serde(default)]
+    pub(crate) foreign: bool,
 }
 
 impl SessionMemory {

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use toso_sync::reconcile::RECONCILE_KEYS_MAX;
+
 /// Sync sessions at the same time. Idle ones cost at most 16 KiB each: 20,000 × 16 KiB = 320 MiB.
 pub const SESSIONS_MAX: usize = 20_000;
 /// TCP connections that speak HTTP at the same time: REST callers, upgrades under way, refusals. One that becomes a
@@ -102,6 +104,8 @@ pub struct ServerConfig {
     pub http_connections_max: usize,
     /// Sessions without a proof at the same time.
     pub unproved_sessions_max: usize,
+    /// Chunks of a unit that are compared with a device's; a larger unit is sent whole after a restore.
+    pub reconcile_keys_max: u64,
     /// How long it waits for peers.
     pub times: Times,
 }
@@ -120,6 +124,7 @@ impl ServerConfig {
             fold_cache_documents: FOLD_CACHE_DOCUMENTS,
             http_connections_max: HTTP_CONNECTIONS_MAX,
             unproved_sessions_max: UNPROVED_SESSIONS_MAX,
+            reconcile_keys_max: RECONCILE_KEYS_MAX,
             times: Times::default(),
         }
     }

@@ -14,7 +14,6 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitCode, UnitRef};
 use toso_projection::Projector;
 use toso_store::{ChangeLog, LogBatch, LogEntry, LogItem, Page, StoreError};
-use toso_sync::reconcile::RECONCILE_KEYS_MAX;
 use toso_sync::{
     AppendFailure, AppendItem, AppendOutcome, Authenticated, HoldReason, Opened, OpenedInterest, PageEntry, PageRead,
     Refusal, ServerEffect, ServerEvent, WantedRead,
@@ -48,18 +47,22 @@ pub struct Desk {
     pub review: Arc<ReviewQueue>,
     /// Scopes by unit, as they are asked for; bounded by the number of units (about 15,000).
     scopes: RwLock<HashMap<UnitRef, Arc<[Scope]>>>,
+    /// Chunks of a unit that are compared.
+    reconcile_keys_max: u64,
 }
 
 impl Desk {
-    /// A desk over these rooms.
+    /// A desk over these rooms. A unit of more than `reconcile_keys_max` chunks
+    /// ([`toso_sync::reconcile::RECONCILE_KEYS_MAX`]) is not compared but sent whole when the epoch is another.
     pub fn new(
         catalog: &'static Catalog,
         trust: Trust,
         log: Arc<dyn ChangeLog>,
         projector: Arc<Mutex<Projector>>,
         review: Arc<ReviewQueue>,
+        reconcile_keys_max: u64,
     ) -> Self {
-        Self { catalog, trust, log, projector, review, scopes: RwLock::default() }
+        Self { catalog, trust, log, projector, review, scopes: RwLock::default(), reconcile_keys_max }
     }
 
     /// Answers [`ServerEffect::Authenticate`]. `nonce` is the connection's: that of its last CHALLENGE, good for one
@@ -180,7 +183,7 @@ impl Desk {
             // No digest: the device knows that it holds something else (edits on their way).
             let differs = *digest != Digest::default() && *digest != known.digest;
             // A unit of more chunks than any device holds is sent anew instead.
-            let reconcile = (foreign || differs) && whole.count <= RECONCILE_KEYS_MAX;
+            let reconcile = (foreign || differs) && whole.count <= self.reconcile_keys_max;
             opened.interests.push(OpenedInterest {
                 cursor,
                 reconcile: reconcile.then_some(end),

@@ -114,9 +114,10 @@ impl Rooms {
             Box::new(move |_through| tail.grew()),
         )
         .map_err(thread)?;
+        let reconcile_keys_max = config.reconcile_keys_max;
         let shared = Arc::new(Shared::new(Parts {
             config,
-            desk: Desk::new(catalog, trust, log, projector, review),
+            desk: Desk::new(catalog, trust, log, projector, review, reconcile_keys_max),
             writer,
             hub,
             counted,

@@ -113,7 +113,12 @@ impl Serving {
     pub fn step(&mut self, desk: &Desk, hub: &Arc<Hub>, now: TimestampMs, effect: ServerEffect) -> Step {
         match effect {
             ServerEffect::Authenticate(proof) => {
-                Step::Answer(ServerEvent::Authenticated(desk.authenticate(&proof, &mut self.nonce, now)))
+                let answer = desk.authenticate(&proof, &mut self.nonce, now);
+                // Sessions of other copies of the device began under what was known before.
+                if let Some(known) = answer.as_ref().ok().filter(|known| known.standing.reminded) {
+                    hub.moved(known.principal.device);
+                }
+                Step::Answer(ServerEvent::Authenticated(answer))
             }
             ServerEffect::Open { ref interests, .. } => {
                 if let Some(principal) = self.session.principal() {

@@ -14,8 +14,10 @@ use toso_sync::{
     HoldReason, Opened, OutboxBatch, OutboxItem, Principal, ServerEffect, ServerEvent, ServerSession, SessionEnd,
     Standing,
 };
+use toso_wire::limits::DECISIONS_MAX;
 use toso_wire::{
-    Frame, GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem, Reviewed, Welcome,
+    Carried, Decision, Frame, GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem,
+    Reviewed, Welcome,
 };
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
@@ -48,7 +50,7 @@ fn greeted_by(hello: Hello, now: &str, former: &[&str], revoked: bool) -> (Serve
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
     let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: unit(now) };
     let former = former.iter().map(|former| unit(former)).collect();
-    let standing = Standing { former, token: vec![7; 4], revoked };
+    let standing = Standing { former, token: vec![7; 4], revoked, reminded: false };
     let effects =
         session.handle(NOW, ServerEvent::Authenticated(Ok(Authenticated { principal, ticket: None, standing })));
     if let Some(ServerEffect::Open { interests, .. }) = effects.first() {
@@ -71,8 +73,12 @@ fn frames(effects: &[ServerEffect]) -> Vec<&Frame> {
 }
 
 fn change(scope: Scope) -> (DocId, Vec<u8>) {
+    change_of(DEVICE, scope)
+}
+
+fn change_of(device: DeviceId, scope: Scope) -> (DocId, Vec<u8>) {
     let doc = DocId::hamlet_team(scope, "thôn 1", 0);
-    let author = Author { actor: Actor::new(DEVICE, [2; 8]), at: NOW };
+    let author = Author { actor: Actor::new(device, [2; 8]), at: NOW };
     let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
     (doc, Document::new(doc).edit(author, &[edit]).unwrap().unwrap().bytes().to_vec())
 }
@@ -120,7 +126,7 @@ fn a_former_units_push_is_held_a_present_ones_goes_on_and_a_strangers_is_refused
     };
     assert_eq!(items.len(), 1);
     assert!(!session.is_quiescent());
-    let outcome = HoldOutcome { fates: vec![HoldFate::Held], through: Sequence::ZERO };
+    let outcome = HoldOutcome { fates: vec![HoldFate::Held], ..HoldOutcome::default() };
     let effects = session.handle(NOW, ServerEvent::Holding { number: 1, outcome: Ok(outcome) });
     assert!(
         matches!(frames(&effects)[0], Frame::Nack(nack) if nack.code == NackCode::Held && nack.detail.contains("Phường Phúc Xá"))
@@ -137,7 +143,7 @@ fn what_the_register_has_already_is_acknowledged_and_a_full_queue_leaves_it_on_t
     let (mut session, _) = greeted("2022/00004", &["2022/00001"], false, "2022/00001");
     for (number, fate) in [(1, HoldFate::Registered), (2, HoldFate::Full)] {
         session.handle(NOW, ServerEvent::Frame(push(number, "2022/00001")));
-        let outcome = HoldOutcome { fates: vec![fate], through: Sequence(5) };
+        let outcome = HoldOutcome { fates: vec![fate], through: Sequence(5), ..HoldOutcome::default() };
         let effects = session.handle(NOW, ServerEvent::Holding { number, outcome: Ok(outcome) });
         let [answer] = frames(&effects)[..] else { panic!("one answer: {effects:?}") };
         match fate {
@@ -250,6 +256,21 @@ fn decisions_are_read_after_what_the_device_says_it_has_heard() {
     assert_eq!(read(&session.handle(NOW, ServerEvent::Decided)), Some(Some(5)));
 }
 
+/// The story: an officer decided while a session was opening, its phone was told before WELCOME and took it for a breach.
+#[test]
+fn what_is_decided_while_a_session_opens_is_read_with_its_welcome() {
+    let mut session = ServerSession::new(Catalog::shared());
+    session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(unit("2022/00001")))));
+    let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: unit("2022/00004") };
+    let standing = Standing { former: vec![unit("2022/00001")], ..Standing::default() };
+    let known = Authenticated { principal, ticket: None, standing };
+    session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
+    assert!(session.handle(NOW, ServerEvent::Decided).is_empty());
+    let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns: false };
+    let effects = session.handle(NOW, ServerEvent::Opened(opened));
+    assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::ReadDecisions { .. })), "{effects:?}");
+}
+
 #[test]
 fn a_phone_that_is_shut_out_keeps_no_copies_and_one_that_moves_does() {
     for moved in [true, false] {
@@ -265,17 +286,103 @@ fn a_phone_that_is_shut_out_keeps_no_copies_and_one_that_moves_does() {
     }
 }
 
-/// The answer that something is held may have been lost the first time, and a decision come since: it came when nothing
-/// here waited for it.
+/// The story: a phone that left its unit was told a decision before it learned that the edit is held, then heard of later
+/// decisions, and so never asked for the first one again. It waited for ever.
 #[test]
-fn who_learns_that_something_is_held_asks_for_all_decisions() {
-    let (mut session, _) = phone();
+fn what_was_decided_before_is_told_again_after_the_answer_that_it_is_held() {
+    let told_again = |heard| {
+        let hello = Hello { epoch: Some(Epoch(1)), heard, ..hello(unit("2022/00001")) };
+        let (mut session, _) = greeted_by(hello, "2022/00004", &["2022/00001"], false);
+        let Frame::Push(mut push) = push(1, "2022/00001") else { unreachable!() };
+        push.items.push(push.items[0].clone());
+        session.handle(NOW, ServerEvent::Frame(Frame::Push(push)));
+        assert!(session.handle(NOW, ServerEvent::Decided).is_empty(), "not before the answer");
+        let decision = Decision {
+            doc: change(unit("2022/00001")).0,
+            hash: ChangeHash([1; 32]),
+            accepted: false,
+            note: "thử".to_owned(),
+        };
+        let decided = vec![decision; DECISIONS_MAX + 1];
+        let fates = vec![HoldFate::Held, HoldFate::Registered];
+        let outcome = HoldOutcome { fates, decided, told: 9, ..HoldOutcome::default() };
+        let effects = session.handle(NOW, ServerEvent::Holding { number: 1, outcome: Ok(outcome) });
+        assert!(matches!(effects.last(), Some(ServerEffect::ReadDecisions { .. })), "but after it: {effects:?}");
+        let told = frames(&effects).into_iter().map(|frame| match frame {
+            Frame::Nack(nack) if nack.code == NackCode::Held => (0, 0),
+            Frame::Ack(_) => (0, 1),
+            Frame::Reviewed(reviewed) => (reviewed.number, reviewed.decisions.len()),
+            other => panic!("{other:?}"),
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(told_again(None), [(0, 0), (0, 1), (9, DECISIONS_MAX), (9, 1)], "what it confirmed counts");
+    assert_eq!(told_again(Some(4)), [(0, 0), (0, 1), (4, DECISIONS_MAX), (4, 1)], "what it says it kept counts");
+}
+
+/// A server that was restored has perhaps lost what a phone acknowledged long ago, or had from others. Before the phone
+/// forgets a unit that it has to leave, all of it goes into the outbox.
+#[test]
+fn a_phone_that_leaves_a_restored_servers_unit_takes_all_along_before_it_forgets() {
+    let own = unit("2022/00001");
+    let (mut session, _) = ClientSession::new(ClientStart {
+        proof: Proof::Ticket(vec![1; 28]),
+        epoch: Some(Epoch(1)),
+        interests: vec![Interest { unit: own, cursor: Sequence(5), digest: Digest::default() }],
+        live: true,
+        heard: None,
+        first: None,
+    });
+    session.handle(ClientEvent::Connected);
+    session.handle(ClientEvent::Frame(Frame::Welcome(Welcome { epoch: Epoch(2), at: NOW, ticket: None, pending: 0 })));
+    let moved = Moved { unit: unit("2022/00004"), role: "recorder".to_owned(), token: vec![1] };
+    let purge = Purge { scopes: vec![own], docs: Vec::new() };
+    let effects = session.handle(ClientEvent::Frame(Frame::Moved(moved.clone())));
+    assert_eq!(effects, [ClientEffect::ReadElements { unit: own }]);
+    assert_eq!(session.handle(ClientEvent::Frame(Frame::Purge(purge.clone()))), [], "not before");
     session.handle(ClientEvent::Outbox(None));
-    let effects = session.handle(held(NackCode::Held));
-    let asked = ClientEffect::Send(Frame::Reviewed(Reviewed { number: 0, decisions: Vec::new() }));
-    let committed = effects.iter().position(|effect| matches!(effect, ClientEffect::CommitRefused { .. }));
-    assert!(committed < effects.iter().position(|effect| *effect == asked), "marked first: {effects:?}");
-    let (mut session, _) = phone();
-    session.handle(ClientEvent::Outbox(None));
-    assert!(!session.handle(held(NackCode::Malformed)).contains(&asked));
+    let (doc, _) = change(own);
+    let here = vec![(doc, ChangeHash([1; 32]))];
+    let effects = session.handle(ClientEvent::Elements { unit: own, chunks: here.clone() });
+    let [ClientEffect::CommitReconciled { epoch, lacking, .. }, told, forget, ClientEffect::ReadOutbox { .. }] =
+        effects.as_slice()
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((epoch, lacking), (&Some(Epoch(2)), &here));
+    assert_eq!((told, forget), (&ClientEffect::Move(moved), &ClientEffect::Purge(purge)));
+    let effects = session.handle(ClientEvent::Outbox(None));
+    assert!(effects.contains(&ClientEffect::End(SessionEnd::Moved)), "{effects:?}");
+}
+
+/// What others made goes with it: over a server that has lost nothing only its author hands it over.
+#[test]
+fn what_others_made_is_held_from_whoever_returns_it_to_a_server_that_lost_it() {
+    let author = DeviceId([2; 8]);
+    for (takes_returns, signature, held) in [(true, 0, true), (false, 0, false), (true, 64, false)] {
+        let mut session = ServerSession::new(Catalog::shared());
+        session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(unit("2022/00001")))));
+        let principal = Principal { device: author, role: AccessRole::Recorder, unit: unit("2022/00004") };
+        let carrier = Principal { device: DeviceId([3; 8]), ..principal };
+        let standing = Standing { former: vec![unit("2022/00001")], ..Standing::default() };
+        let known = Authenticated { principal: carrier, ticket: None, standing };
+        session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
+        let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns };
+        session.handle(NOW, ServerEvent::Opened(opened));
+        let (doc, change) = change_of(author, unit("2022/00001"));
+        let carried = Some(Carried { device: author, signature: vec![1; signature] });
+        let items = vec![PushItem { doc, change }];
+        let push = Frame::Push(Push { number: 1, scope: unit("2022/00001"), items, carried });
+        let effects = session.handle(NOW, ServerEvent::Frame(push));
+        let by_author =
+            |effect: &ServerEffect| matches!(effect, ServerEffect::Hold { author: of, .. } if *of == author);
+        assert_eq!(effects.iter().any(by_author), held, "{effects:?}");
+        let refused = |frame: &&Frame| matches!(frame, Frame::Nack(nack) if nack.code == NackCode::OutOfScope);
+        assert_eq!(frames(&effects).iter().any(refused), !held, "{effects:?}");
+        // The decision is the author's to hear.
+        let decision = Decision { doc, hash: ChangeHash([1; 32]), accepted: true, note: String::new() };
+        let outcome = HoldOutcome { fates: vec![HoldFate::Held], decided: vec![decision], ..HoldOutcome::default() };
+        let effects = session.handle(NOW, ServerEvent::Holding { number: 1, outcome: Ok(outcome) });
+        assert_eq!(frames(&effects).len(), usize::from(held), "{effects:?}");
+    }
 }

@@ -71,6 +71,8 @@ pub(super) struct Phone {
     pub(super) verified: Sequence,
     /// The commits at the last check.
     pub(super) checked_commits: u64,
+    /// It has met the restored server.
+    pub(super) met_restored: bool,
 }
 
 impl Phone {
@@ -107,6 +109,7 @@ impl Phone {
             acked: BTreeSet::new(),
             verified: Sequence::ZERO,
             checked_commits: 0,
+            met_restored: false,
         }
     }
 
@@ -143,6 +146,14 @@ impl Phone {
     /// True once it was ever moved.
     pub(super) fn was_moved(&self) -> bool {
         self.units.len() > 1
+    }
+
+    /// Every chunk that is here, in a document or as the copy of one that was held.
+    pub(super) fn chunks_here(&self) -> BTreeSet<(DocId, ChangeHash)> {
+        let keys = self.disk.keys().unwrap_or_default().into_iter().map(|(_, doc, hash)| (doc, hash));
+        let marks = self.disk.held().unwrap_or_default().into_iter().map(|mark| (mark.doc, mark.hash));
+        let copied = |(doc, hash): &(DocId, ChangeHash)| matches!(self.disk.held_copy(*doc, hash), Ok(Some(_)));
+        keys.chain(marks.filter(copied)).collect()
     }
 
     /// Sets the clock by the true time.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use toso_client::Credential;
+use toso_client::{Credential, ReplicaError};
 use toso_server::trust::{EnrolRequest, INVITE_LIFE_MS_DEFAULT, InviteOrder};
+use toso_store::StoreError;
 use toso_store::faulty::WriteFault;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
 use toso_wire::enrol::signed_enrol;
-use toso_wire::{decode, encode, hello_token};
+use toso_wire::{Frame, decode, encode, hello_token};
 
 use super::world::{Event, Link, World, communes};
 
@@ -113,9 +114,17 @@ impl World {
         }
         let start = match replica.credential() {
             Ok(credential) => {
-                let start = replica.session_start(&credential, true).map_err(|error| error.to_string());
+                let start = replica.session_start(&credential, true);
                 self.phones[number].credential = Some(credential);
-                start
+                if let Err(ReplicaError::Store(error @ (StoreError::Io { .. } | StoreError::Poisoned { .. }))) = &start
+                {
+                    // What was left is forgotten first, and that is a write.
+                    self.count("phone writes failed");
+                    self.note(&format!("phone {number} cannot store: {error}"));
+                    self.phone_disk_failed(number);
+                    return self.dial_later(number, 0);
+                }
+                start.map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),
         };
@@ -193,10 +202,23 @@ impl World {
         match decode(bytes) {
             Ok(frame) => {
                 self.note(&format!("phone {number} gets {} of {} bytes", frame.name(), bytes.len()));
+                if matches!(frame, Frame::Welcome(_)) {
+                    self.welcomed(number, link);
+                }
                 self.phones[number].inbox.push_back(ClientEvent::Frame(frame));
                 self.pump_phone(number);
             }
             Err(error) => self.fail("frames can be read", error.to_string()),
+        }
+    }
+
+    /// What a phone has when a restored server first greets it is not lost, and must not be from then on.
+    fn welcomed(&mut self, number: usize, link: u64) {
+        let phone = &mut self.phones[number];
+        let restored = self.restored_after_link.is_some_and(|last| link > last);
+        if restored && !phone.tampered && !std::mem::replace(&mut phone.met_restored, true) {
+            let here = phone.chunks_here();
+            self.still_held.extend(here);
         }
     }
 

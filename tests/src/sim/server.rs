@@ -17,6 +17,7 @@ use toso_server::trust::{RootSecrets, Trust};
 use toso_store::faulty::{FaultyChangeLog, LogDefect};
 use toso_store::{ChangeLog, LogBatch, RecordStore};
 use toso_sync::ServerEvent;
+use toso_sync::reconcile::RECONCILE_KEYS_MAX;
 
 use super::plan::Planted;
 use super::rng::Rng;
@@ -121,7 +122,7 @@ impl Server {
         let review = Arc::new(ReviewQueue::load(Arc::clone(&records)).map_err(|error| error.to_string())?);
         self.life += 1;
         self.running = Some(Running {
-            desk: Desk::new(catalog, trust, log, projector, review),
+            desk: Desk::new(catalog, trust, log, projector, review, RECONCILE_KEYS_MAX),
             hub: Arc::new(Hub::new(catalog)),
             folder,
             sessions: BTreeMap::new(),

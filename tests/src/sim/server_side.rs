@@ -136,7 +136,7 @@ impl World {
             Step::Append { number, batch, .. } => self.append(link, number, batch),
             Step::Hold { number, items, .. } if holds_nothing => {
                 let fates = vec![HoldFate::Held; items.len()];
-                let outcome = Ok(HoldOutcome { fates, through: Sequence::ZERO });
+                let outcome = Ok(HoldOutcome { fates, ..HoldOutcome::default() });
                 Some(ServerEvent::Holding { number, outcome })
             }
             Step::Hold { number, from, reason, items } => Some(running.desk.hold(number, from, reason, &items, now)),

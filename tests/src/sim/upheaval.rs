@@ -22,10 +22,8 @@ use super::phone::Phone;
 use super::rng::Rng;
 use super::world::{Event, World, communes};
 
-/// One seed in so many has devices that move; not those whose server ends up with nothing, which cannot know what a device's
-/// former units were.
+/// One seed in so many has devices that move.
 const MOVES_EVERY: u64 = 3;
-const EMPTIED_EVERY: u64 = 8;
 /// One seed in so many has phones from older copies, and phones that become two.
 const COPIES_EVERY: u64 = 5;
 /// Clones of a seed.
@@ -43,6 +41,8 @@ pub(super) struct Upheaval {
     clones: usize,
     /// Saves that only a phone had which an older copy replaced.
     lost: BTreeSet<(DocId, ChangeHash)>,
+    /// Officers have looked at a restored server.
+    looked_after: bool,
 }
 
 /// A phone as it was.
@@ -56,7 +56,7 @@ struct Copy {
 impl Upheaval {
     /// What a seed has.
     pub(super) fn of(seed: u64) -> Self {
-        let moves = seed.is_multiple_of(MOVES_EVERY) && !seed.is_multiple_of(EMPTIED_EVERY);
+        let moves = seed.is_multiple_of(MOVES_EVERY);
         Self { moves, copies: seed.is_multiple_of(COPIES_EVERY), ..Self::default() }
     }
 
@@ -227,23 +227,33 @@ impl World {
         self.after(on, Event::PhoneStarts { phone: clone_number, life });
     }
 
-    /// After the storm: moves that a restored server has forgotten are made again, in their order, and officers decide all
-    /// that waits.
-    pub(super) fn settle(&mut self) {
-        if !self.upheaval.moves {
-            return;
-        }
+    /// Moves that a restored server has forgotten: it learns of them from the devices that had heard of them. Of others
+    /// nobody knows, so officers make them again, and some that need not be, and some to another unit.
+    fn move_again(&mut self) {
+        let first = !std::mem::replace(&mut self.upheaval.looked_after, true);
         for number in 0..self.phones.len() {
             let phone = &self.phones[number];
             let (Some(device), Some(running)) = (phone.device.filter(|_| !phone.tampered), &self.server.running) else {
                 continue;
             };
-            let known = running.desk.trust.device(device).map(|record| record.unit);
-            if known.is_some_and(|known| known != phone.unit) {
-                for unit in phone.units.clone() {
-                    self.move_device(device, unit);
-                }
+            let (wanted, known) = (phone.unit, running.desk.trust.device(device).map(|record| record.unit));
+            let heard = |phone: &Phone| phone.device == Some(device) && phone.believed_unit() == wanted;
+            let is_told = self.phones.iter().any(heard);
+            if first && phone.was_moved() && self.rng.chance(200) {
+                self.move_somebody(number);
+            } else if known.is_some_and(|known| known != wanted) && (!is_told || first && self.rng.chance(300)) {
+                self.move_device(device, wanted);
             }
+        }
+    }
+
+    /// After the storm: officers look after moves that were forgotten, and decide all that waits.
+    pub(super) fn settle(&mut self) {
+        if !self.upheaval.moves {
+            return;
+        }
+        if self.restored_after_link.is_some() {
+            self.move_again();
         }
         let Some(running) = &self.server.running else { return };
         for (item, _) in running.desk.review.list(0, usize::MAX, |record| record.status == ReviewStatus::Open) {
@@ -282,11 +292,23 @@ impl World {
         let status = |doc: DocId, hash: ChangeHash| {
             items.iter().find(|(_, record)| record.doc == doc && record.hash == hash).map(|(_, record)| record.status)
         };
-        let nowhere = self.model.saves().find(|(doc, hash)| {
-            !self.in_log.contains(&(*doc, *hash))
-                && status(*doc, *hash) != Some(ReviewStatus::Returned)
-                && !self.upheaval.lost.contains(&(*doc, *hash))
-        });
+        // A restored server has lost for good what no phone had any more.
+        let restored = self.restored_after_link.is_some();
+        let nowhere: Vec<_> = self
+            .model
+            .saves()
+            .filter(|(doc, hash)| {
+                !self.in_log.contains(&(*doc, *hash))
+                    && status(*doc, *hash) != Some(ReviewStatus::Returned)
+                    && !self.upheaval.lost.contains(&(*doc, *hash))
+            })
+            .collect();
+        let (nowhere, gone): (Vec<_>, Vec<_>) =
+            nowhere.into_iter().partition(|save| !restored || self.still_held.contains(save));
+        if !gone.is_empty() {
+            *self.counts.entry("edits that only the lost server had").or_default() += gone.len() as u64;
+        }
+        let nowhere = nowhere.first();
         let mut wrong = nowhere.map(|(doc, hash)| format!("{doc} {hash} is nowhere"));
         for (number, phone) in self.phones.iter().enumerate() {
             let held = phone.replica.as_ref().and_then(|replica| replica.held().ok()).unwrap_or_default();

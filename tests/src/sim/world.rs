@@ -116,6 +116,9 @@ pub struct World {
     pub(super) restored_after_link: Option<u64>,
     /// What the log had before a restore.
     pub(super) logged_before_restore: std::collections::BTreeSet<(toso_core::id::DocId, toso_core::chunk::ChangeHash)>,
+    /// What phones had when they first met a restored server: this at least must be in the register in the end, or
+    /// returned.
+    pub(super) still_held: std::collections::BTreeSet<(toso_core::id::DocId, toso_core::chunk::ChangeHash)>,
     /// What else may happen to devices.
     pub(super) upheaval: Upheaval,
     /// How often things happened, for the report.
@@ -179,6 +182,7 @@ impl World {
             in_log: std::collections::BTreeSet::new(),
             restored_after_link: None,
             logged_before_restore: std::collections::BTreeSet::new(),
+            still_held: std::collections::BTreeSet::new(),
             upheaval: Upheaval::of(plan.seed),
             counts: BTreeMap::new(),
         };

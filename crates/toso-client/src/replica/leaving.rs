@@ -16,7 +16,7 @@ use super::receipts::{SETTING_TOTALS, read_setting, setting};
 use super::view::HeldState;
 use super::{Replica, ReplicaEvent};
 use crate::carry::pass::SETTING_PASS;
-use crate::credential::Credential;
+use crate::credential::{Credential, SessionMemory};
 
 const SETTING_LEAVING: &str = "leaving";
 /// Outbox entries read at a time.
@@ -89,8 +89,11 @@ impl Replica {
         Ok(())
     }
 
-    /// Looks again at what is to be forgotten.
+    /// Looks again at what is to be forgotten. Not while the server may have lost what is here.
     pub(super) fn forget_what_was_left(&self) -> Result<(), StoreError> {
+        if SessionMemory::load(self.store.as_ref())?.foreign {
+            return Ok(());
+        }
         match read_setting(self.store.as_ref(), SETTING_LEAVING)? {
             Some(leaving) => self.forget_as(leaving),
             None => Ok(()),

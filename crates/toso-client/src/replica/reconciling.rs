@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::id::{DeviceId, Digest, DocId, Epoch, Sequence};
-use toso_core::unit::UnitRef;
+use toso_core::unit::{Scope, UnitRef};
 use toso_store::{StoreError, Transaction};
 use toso_sync::{OutboxBatch, OutboxItem};
 use toso_wire::Delta;
@@ -49,7 +49,7 @@ impl Replica {
     /// Every chunk of a unit that is here.
     pub(super) fn elements(&self, unit: UnitRef) -> Result<Vec<(DocId, ChangeHash)>, StoreError> {
         let keys = self.store.keys()?.into_iter();
-        let within = keys.filter(|(scope, ..)| *scope == unit || self.catalog.covers(unit, *scope));
+        let within = keys.filter(|(scope, ..)| self.within(unit, *scope));
         Ok(within.map(|(_, doc, hash)| (doc, hash)).collect())
     }
 
@@ -73,15 +73,20 @@ impl Replica {
         let lacking_there: HashSet<_> = lacking.iter().copied().collect();
         // What was held and has come into the register since is accepted; the volunteer has yet to read so.
         transaction.held = self.accepted_marks(|doc, hash| {
-            let within = store.scope_of(doc)?.is_some_and(|scope| scope == unit || self.catalog.covers(unit, scope));
+            let within = store.scope_of(doc)?.is_some_and(|scope| self.within(unit, scope));
             Ok(within && !lacking_there.contains(&(doc, hash)) && store.contains(doc, &hash)?)
         })?;
+        let mut again = lacking.to_vec();
         if let Some(epoch) = epoch {
             let mut memory = SessionMemory::load(store)?;
             if memory.epoch != Some(epoch) {
                 // Before the epoch is kept, so that a phone killed in between does it again.
                 self.hand_over_again()?;
-                memory.epoch = Some(epoch);
+                // Of units that were left and still have something unsent nobody compares what is here, and it goes when
+                // that is sent.
+                let beside = store.keys()?.into_iter().filter(|(scope, ..)| !self.within(unit, *scope));
+                again.extend(beside.map(|(_, doc, hash)| (doc, hash)));
+                (memory.epoch, memory.foreign) = (Some(epoch), false);
                 transaction.settings.push(memory.setting());
             }
         }
@@ -90,8 +95,8 @@ impl Replica {
         let mut waiting: HashSet<_> = held.map(|held| (held.doc, held.hash)).collect();
         waiting.extend(store.outbox(0, usize::MAX)?.into_iter().map(|entry| (entry.doc, entry.hash)));
         waiting.extend(self.undelivered()?);
-        let again = lacking.iter().filter(|chunk| !waiting.contains(chunk));
-        transaction.outbox_add = again.map(|(_, hash)| *hash).collect();
+        again.retain(|chunk| !waiting.contains(chunk));
+        transaction.outbox_add = again.into_iter().map(|(_, hash)| hash).collect();
         let decided = !transaction.held.is_empty();
         store.commit(transaction)?;
         self.chunks_changed();
@@ -99,7 +104,11 @@ impl Replica {
         if decided {
             self.announce(ReplicaEvent::Held);
         }
-        Ok(())
+        self.forget_what_was_left()
+    }
+
+    fn within(&self, unit: UnitRef, scope: Scope) -> bool {
+        scope == unit || self.catalog.covers(unit, scope)
     }
 
     /// Whose changes a batch of the outbox has, when they are not this device's: the server had them once.

@@ -92,10 +92,12 @@ impl Replica {
         let clock_offset_ms = i64::try_from(i128::from(server_now.0) - i128::from((self.clock)().0)).unwrap_or(0);
         let changed = (epoch.is_some() && memory.epoch != epoch)
             || ticket.is_some()
+            || memory.foreign != epoch.is_none()
             || memory.clock_offset_ms.abs_diff(clock_offset_ms) > CLOCK_OFFSET_TOLERANCE_MS;
         if !changed {
             return Ok(());
         }
+        memory.foreign = epoch.is_none();
         (memory.epoch, memory.clock_offset_ms) = (epoch.or(memory.epoch), clock_offset_ms);
         if let Some(ticket) = ticket {
             memory.keep_ticket(ticket);

@@ -136,7 +136,12 @@ pub(super) async fn give_back(
     }
     let by = caller.device;
     let returned = blocking(&shared, move |shared| shared.review.give_back(&*shared.log, number, by, note, now()));
-    returned.await?.map_err(refusal)?;
+    let returned = returned.await?;
+    if returned.is_err() {
+        // It may have turned out to be in the register.
+        shared.hub.decided(record.device);
+    }
+    returned.map_err(refusal)?;
     shared.metrics.review_returned.inc();
     tracing::info!(number, device = %record.device, "a held change was returned");
     decided(shared, number, record.device).await

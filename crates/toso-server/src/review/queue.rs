@@ -144,6 +144,7 @@ impl ReviewQueue {
         let (mut all, mut own, mut number) = {
             let state = self.state.read();
             let last = state.items.last_key_value().map_or(0, |(number, _)| *number);
+            outcome.told = state.told.get(&author).copied().unwrap_or_default();
             (state.kept, state.kept_by.get(&author).copied().unwrap_or_default(), last)
         };
         let mut seen = HashSet::new();
@@ -153,6 +154,9 @@ impl ReviewQueue {
                 outcome.through = outcome.through.max(place(log, item)?);
                 HoldFate::Registered
             } else if known.is_some() || !seen.insert((item.doc, item.hash)) {
+                let record = known.and_then(|number| self.item(number));
+                let decided = record.filter(|record| record.status != ReviewStatus::Open);
+                outcome.decided.extend(decided.map(|record| decision_of(&record)));
                 HoldFate::Held
             } else if !own.takes(item.change.len(), HELD_PER_DEVICE_MAX, HELD_BYTES_PER_DEVICE_MAX)
                 || !all.takes(item.change.len(), HELD_MAX, HELD_BYTES_MAX)
@@ -209,7 +213,8 @@ impl ReviewQueue {
         Ok(Deciding { queue: Arc::clone(self), number, record, change })
     }
 
-    /// Returns an open item to its author with the officer's words.
+    /// Returns an open item to its author with the officer's words. One that the register has turns out to be accepted,
+    /// which is noted, and the return is refused.
     pub fn give_back(
         &self,
         log: &dyn ChangeLog,
@@ -223,9 +228,14 @@ impl ReviewQueue {
         if record.status != ReviewStatus::Open {
             return Err(DecideError::Decided { number, status: record.status.word() });
         }
-        // Also when the server stopped between the log and the queue while it was accepted: then it is accepted.
-        if self.state.read().deciding.contains(&number) || log.contains(record.doc, &record.hash)? {
+        if self.state.read().deciding.contains(&number) {
             return Err(DecideError::Decided { number, status: "being accepted" });
+        }
+        // The register has it: the server stopped between the log and the queue while it was accepted, or it came there
+        // another way, from another copy of the device or from one that was moved back. What is registered is not returned.
+        if log.contains(record.doc, &record.hash)? {
+            self.decide(number, ReviewStatus::Accepted, by, String::new(), now)?;
+            return Err(DecideError::Decided { number, status: ReviewStatus::Accepted.word() });
         }
         Ok(self.decide(number, ReviewStatus::Returned, by, note, now)?)
     }
@@ -295,12 +305,7 @@ impl ReviewQueue {
         let (mut last, mut decisions) = (0, Vec::new());
         for ((_, decision), number) in news {
             last = *decision;
-            decisions.extend(state.items.get(number).map(|record| Decision {
-                doc: record.doc,
-                hash: record.hash,
-                accepted: record.status == ReviewStatus::Accepted,
-                note: record.note.clone(),
-            }));
+            decisions.extend(state.items.get(number).map(|record| decision_of(record)));
         }
         (!decisions.is_empty()).then_some(Reviewed { number: last, decisions })
     }
@@ -365,6 +370,11 @@ impl std::fmt::Debug for ReviewQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ReviewQueue").field("open", &self.open_len()).finish_non_exhaustive()
     }
+}
+
+fn decision_of(record: &ReviewRecord) -> Decision {
+    let accepted = record.status == ReviewStatus::Accepted;
+    Decision { doc: record.doc, hash: record.hash, accepted, note: record.note.clone() }
 }
 
 /// Where the log has an item.

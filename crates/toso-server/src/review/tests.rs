@@ -74,7 +74,37 @@ fn what_the_register_has_is_acknowledged_and_not_held() {
     let batch = LogBatch { scope: scope(), author: DEVICE, received_at: NOW, items };
     let through = store.append(&[batch]).unwrap()[0].through;
     let outcome = hold(&queue(&store), &store, DEVICE, &[known, item(2, 10)]);
-    assert_eq!(outcome, HoldOutcome { fates: vec![HoldFate::Registered, HoldFate::Held], through });
+    let fates = vec![HoldFate::Registered, HoldFate::Held];
+    assert_eq!(outcome, HoldOutcome { fates, through, ..HoldOutcome::default() });
+}
+
+/// The story: an edit was held from one copy of a device, and another copy, which was moved back, brought it into the
+/// register. An officer who returned it was told that it is being accepted, whenever they asked, and it stayed open.
+#[test]
+fn what_came_into_the_register_another_way_is_accepted_and_not_returned() {
+    let store = Arc::new(MemoryChangeLog::new());
+    let queue = queue(&store);
+    let known = item(1, 10);
+    hold(&queue, &store, DEVICE, std::slice::from_ref(&known));
+    let items = vec![LogItem { doc: known.doc, hash: known.hash, bytes: known.change }];
+    store.append(&[LogBatch { scope: scope(), author: DEVICE, received_at: NOW, items }]).unwrap();
+    let refused = queue.give_back(&*store, 1, None, "thử".to_owned(), NOW);
+    assert!(matches!(refused, Err(DecideError::Decided { number: 1, status: "accepted" })), "{refused:?}");
+    assert_eq!(queue.open_len(), 0);
+    assert!(queue.untold(DEVICE, None).unwrap().decisions[0].accepted, "its author hears so");
+}
+
+#[test]
+fn what_was_decided_is_told_when_it_is_brought_again() {
+    let store = Arc::new(MemoryChangeLog::new());
+    let queue = queue(&store);
+    hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10)]);
+    queue.give_back(&*store, 1, None, "thử".to_owned(), NOW).unwrap();
+    queue.keep_told(DEVICE, 1).unwrap();
+    let again = hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10), item(3, 10)]);
+    assert_eq!((again.fates, again.told), (fates(3, 0), 1));
+    let [decision] = again.decided.as_slice() else { panic!("one was decided: {:?}", again.decided) };
+    assert_eq!((decision.hash, decision.accepted, decision.note.as_str()), (item(1, 10).hash, false, "thử"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
-use toso_core::id::DeviceId;
+use toso_core::id::{DeviceId, Epoch};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
@@ -15,7 +15,6 @@ use toso_sync::{AccessRole, Principal};
 
 use super::Trust;
 use super::moving::FormerUnit;
-use super::token::Grant;
 
 pub(super) const DEVICE_TABLE: &str = "devices";
 
@@ -46,6 +45,12 @@ pub struct DeviceRecord {
     /// Units that it belonged to before, newest first, at most [`super::FORMER_UNITS_MAX`].
     #[serde(default)]
     pub former: Vec<FormerUnit>,
+    /// How often it was placed anew, by a move or an enrolment: of two tokens the one of more moves is the newer.
+    #[serde(default)]
+    pub moves: u32,
+    /// The epoch in which it was placed where it is; `None` when a token told so.
+    #[serde(default)]
+    pub placed_in: Option<Epoch>,
 }
 
 impl DeviceRecord {
@@ -134,29 +139,13 @@ impl Trust {
         self.devices.find(id)
     }
 
-    /// The record of a device that this server has lost, as its token tells it: the token bears this server's signature.
-    /// Its name is gone, and so is a revocation, if there was one.
-    pub(super) fn told_by(grant: &Grant, now: TimestampMs) -> Option<DeviceRecord> {
-        let (public_key, expires_at) =
-            grant.key.filter(|(key, _)| Some(DeviceId::from_public_key(key)) == grant.device)?;
-        Some(DeviceRecord {
-            public_key,
-            name: None,
-            unit: grant.unit,
-            role: grant.role.word().to_owned(),
-            enrolled_at: now,
-            expires_at,
-            invite: [0; 32],
-            token: Vec::new(),
-            revoked: false,
-            former: Vec::new(),
-        })
-    }
-
-    /// Keeps the record of a device that has proved itself, durably.
+    /// Keeps what a token told of a device that has proved itself, durably.
     pub(super) fn learn(&self, device: &DeviceRecord) -> Result<(), StoreError> {
-        tracing::warn!(device = %device.id(), unit = %device.unit, "a device known by its token only; its record is made anew");
-        self.store.write(&[device.to_change()], Durability::Durable)?;
+        let stored = self.store.record(DEVICE_TABLE, &device.id().0)?;
+        tracing::warn!(device = %device.id(), unit = %device.unit, "a device's token says more than its record here");
+        // Only if nobody else changed the device meanwhile: a revocation must not be undone.
+        let change = RecordChange { expect: Some(stored), ..device.to_change() };
+        self.store.write(&[change], Durability::Durable)?;
         self.devices.keep(device.clone());
         Ok(())
     }

@@ -73,6 +73,7 @@ impl Trust {
         // What it has not sent for the unit it leaves by enrolling anew is held for review, like after a move.
         let former =
             known.as_ref().map_or_else(Vec::new, |known| joined(&known.former, known.unit, invite.unit, None, now));
+        let moves = known.as_ref().map_or(0, |known| known.moves.saturating_add(1));
         match (invite.used_by, known) {
             (None, _) if now >= invite.expires_at => return Err(EnrolError::ExpiredInvite),
             (None, _) => {}
@@ -83,7 +84,7 @@ impl Trust {
 
         let role = invite.role.parse().unwrap_or(AccessRole::Viewer);
         let expires_at = now.plus_ms(TOKEN_LIFE_MS);
-        let record = DeviceRecord {
+        let mut record = DeviceRecord {
             public_key: request.public_key,
             name: name.map(ToOwned::to_owned),
             unit: invite.unit,
@@ -91,10 +92,13 @@ impl Trust {
             enrolled_at: now,
             expires_at,
             invite: secret_hash,
-            token: self.keys.mint(&request.public_key, invite.unit, role, expires_at, self.random()?)?,
+            token: Vec::new(),
             revoked: false,
             former,
+            moves,
+            placed_in: Some(self.epoch()),
         };
+        record.token = self.keys.mint(&record, self.random()?)?;
         invite.used_by = Some(device);
         let use_invite = RecordChange {
             table: INVITE_TABLE.to_owned(),

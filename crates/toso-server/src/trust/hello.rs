@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use toso_core::time::TimestampMs;
-use toso_sync::Refusal;
 use toso_sync::server::Authenticated;
+use toso_sync::{Refusal, Standing};
 use toso_wire::{Challenge, ChallengeReason, Proof, signed_hello};
 
 use super::ticket::TICKET_LIFE_MS;
@@ -32,48 +32,45 @@ impl Trust {
         let challenge = |reason| Err(Refusal::Challenge(Challenge { at: now, nonce: fresh.to_vec(), reason }));
         match proof {
             Proof::Ticket(ticket) => {
-                let Some((id, ends)) = self.keys.check_ticket(ticket, now) else {
+                let Some((id, ends)) = self.keys.check_ticket(self.epoch(), ticket, now) else {
                     return challenge(ChallengeReason::Ticket);
                 };
                 let Some(device) = self.devices.find(id).filter(|device| now < device.expires_at) else {
                     return challenge(ChallengeReason::Ticket);
                 };
                 let past_half = ends.since_ms(now) < TICKET_LIFE_MS / 2;
-                let ticket = (past_half && !device.revoked).then(|| self.keys.ticket(id, now, device.expires_at));
+                let epoch = self.epoch();
+                let ticket =
+                    (past_half && !device.revoked).then(|| self.keys.ticket(epoch, id, now, device.expires_at));
                 Ok(Authenticated { principal: device.principal(), ticket, standing: device.standing() })
             }
             Proof::Token { token, at, nonce, signature } => {
-                let device = self
-                    .keys
-                    .verify(token, now)
-                    .and_then(|grant| match self.greeting_device(&grant) {
-                        Err(TokenRefusal::UnknownDevice) => {
-                            let learned = Self::told_by(&grant, now).ok_or(TokenRefusal::UnknownDevice)?;
-                            Ok((Arc::new(learned), true))
-                        }
-                        known => known.map(|device| (device, false)),
-                    })
-                    .and_then(|(device, learned)| {
-                        let signed = signed_hello(self.server(), *at, nonce);
-                        let fits = nonce.len() <= NONCE_BYTES_MAX && verify(&device.public_key, &signed, signature);
-                        if !fits {
-                            return Err(TokenRefusal::BadSignature);
-                        }
-                        if learned {
-                            self.learn(&device).map_err(|_| TokenRefusal::Unchecked)?;
-                        }
-                        Ok(device)
-                    })
-                    .map_err(|refusal| match refusal {
-                        TokenRefusal::Unchecked => Refusal::Busy(refusal.to_string()),
-                        _ => Refusal::Unauthorized(refusal.to_string()),
-                    })?;
+                let refused = |refusal: TokenRefusal| match refusal {
+                    TokenRefusal::Unchecked => Refusal::Busy(refusal.to_string()),
+                    _ => Refusal::Unauthorized(refusal.to_string()),
+                };
+                let grant = self.keys.verify(token, now).map_err(refused)?;
+                let told = self.told_by(&grant, now).map_err(refused)?;
+                let reminded = told.is_some();
+                let device = match told {
+                    Some(told) => Arc::new(told),
+                    None => self.greeting_device(&grant).map_err(refused)?,
+                };
+                let signed = signed_hello(self.server(), *at, nonce);
+                if nonce.len() > NONCE_BYTES_MAX || !verify(&device.public_key, &signed, signature) {
+                    return Err(refused(TokenRefusal::BadSignature));
+                }
                 let answers_ours = given.is_some_and(|given| given.as_slice() == nonce.as_slice());
                 if !answers_ours && now.0.abs_diff(at.0) > CLOCK_SKEW_MS_MAX {
                     return challenge(ChallengeReason::Clock);
                 }
-                let ticket = (!device.revoked).then(|| self.keys.ticket(device.id(), now, device.expires_at));
-                Ok(Authenticated { principal: device.principal(), ticket, standing: device.standing() })
+                if reminded {
+                    self.learn(&device).map_err(|_| refused(TokenRefusal::Unchecked))?;
+                }
+                let epoch = self.epoch();
+                let ticket = (!device.revoked).then(|| self.keys.ticket(epoch, device.id(), now, device.expires_at));
+                let standing = Standing { reminded, ..device.standing() };
+                Ok(Authenticated { principal: device.principal(), ticket, standing })
             }
             _ => Err(Refusal::Unauthorized("this server does not know this kind of proof".to_owned())),
         }

@@ -2,9 +2,18 @@
 //!
 //! A move is one durable write: the device's record gets the new unit, a new token for it, and remembers the unit it left,
 //! with when and by whose order. Whatever the device still has for a former unit is held for an officer's review.
+//!
+//! A server that was restored, or has lost its records, has perhaps forgotten moves. Devices remember them: a token bears
+//! this server's signature over the unit, the number of moves that led there, and the units before. What it says beyond the
+//! record is learned when the device says HELLO with it ([`Trust::told_by`]). Two rules decide between the two:
+//!
+//! - a placement that an officer has made in this epoch stands, whatever tokens of an earlier one say;
+//! - else the one of more moves is the newer.
+//!
+//! Either way the other's units are remembered as former ones, so that nothing which the device has for them is refused.
 
 use serde::{Deserialize, Serialize};
-use toso_core::id::DeviceId;
+use toso_core::id::{DeviceId, Epoch};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::change_log::RECORD_CHANGES_MAX;
@@ -45,9 +54,24 @@ pub enum MoveError {
 
 impl DeviceRecord {
     /// Puts the device into another unit, remembering the one it leaves.
-    pub(super) fn leave_for(&mut self, unit: UnitRef, by: Option<DeviceId>, now: TimestampMs) {
+    pub(super) fn leave_for(&mut self, unit: UnitRef, by: Option<DeviceId>, now: TimestampMs, epoch: Epoch) {
         self.former = joined(&self.former, self.unit, unit, by, now);
         self.unit = unit;
+        self.moves = self.moves.saturating_add(1);
+        self.placed_in = Some(epoch);
+    }
+
+    /// Remembers units of a token as former ones, as far as there is room.
+    fn remember(&mut self, units: impl Iterator<Item = UnitRef>, now: TimestampMs) {
+        for unit in units {
+            if self.former.len() < FORMER_UNITS_MAX && !self.knows(unit) {
+                self.former.push(FormerUnit { unit, until: now, by: None });
+            }
+        }
+    }
+
+    fn knows(&self, unit: UnitRef) -> bool {
+        self.unit == unit || self.former.iter().any(|former| former.unit == unit)
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -55,6 +79,7 @@ impl DeviceRecord {
             former: self.former.iter().map(|former| former.unit).collect(),
             token: self.token.clone(),
             revoked: self.revoked,
+            reminded: false,
         }
     }
 }
@@ -106,9 +131,8 @@ impl Trust {
                 if record.revoked || record.unit == unit {
                     continue;
                 }
-                record.leave_for(unit, by, now);
-                record.token =
-                    self.keys.mint(&record.public_key, unit, record.role(), record.expires_at, self.random()?)?;
+                record.leave_for(unit, by, now, self.epoch());
+                record.token = self.keys.mint(&record, self.random()?)?;
                 // Only if nobody else changed the device meanwhile: a revocation must not be undone.
                 changes.push(RecordChange { expect: Some(Some(stored)), ..record.to_change() });
                 records.push(record);
@@ -123,6 +147,58 @@ impl Trust {
             }
         }
         Ok(moved)
+    }
+
+    /// What a device's token says beyond the record: the whole record when there is none, and, in a history that began with
+    /// a loss, a newer placement or units that the device had. `None` when it says nothing new.
+    pub(super) fn told_by(&self, grant: &Grant, now: TimestampMs) -> Result<Option<DeviceRecord>, TokenRefusal> {
+        let id = grant.device.ok_or(TokenRefusal::NotBound)?;
+        let bound = grant.key.filter(|(key, _)| DeviceId::from_public_key(key) == id);
+        let tokens_units = || grant.former.iter().copied().chain([grant.unit]);
+        let mut told = match (self.devices.find(id), bound) {
+            (None, None) => return Err(TokenRefusal::UnknownDevice),
+            // Its name is gone, and so is a revocation, if there was one.
+            (None, Some((public_key, expires_at))) => DeviceRecord {
+                public_key,
+                name: None,
+                unit: grant.unit,
+                role: grant.role.word().to_owned(),
+                enrolled_at: now,
+                expires_at,
+                invite: [0; 32],
+                token: Vec::new(),
+                revoked: false,
+                former: Vec::new(),
+                moves: grant.moves,
+                placed_in: None,
+            },
+            (Some(record), Some((_, expires_at))) if self.takes_returns() && !record.revoked => {
+                let stands = record.placed_in == Some(self.epoch());
+                let mut told = DeviceRecord::clone(&record);
+                if grant.moves > record.moves && !stands {
+                    told.former = joined(&record.former, record.unit, grant.unit, None, now);
+                    (told.unit, told.moves, told.placed_in) = (grant.unit, grant.moves, None);
+                    (told.role, told.expires_at) = (grant.role.word().to_owned(), expires_at);
+                } else if grant.role != record.role() {
+                    return Ok(None);
+                } else {
+                    let room = record.former.len() < FORMER_UNITS_MAX;
+                    let news = room && tokens_units().any(|unit| !record.knows(unit));
+                    if !news && (grant.unit == record.unit || grant.moves < record.moves) {
+                        return Ok(None);
+                    }
+                    // So that after another loss this placement is known for the newer, too.
+                    told.moves = record.moves.max(grant.moves.saturating_add(u32::from(grant.unit != record.unit)));
+                }
+                told
+            }
+            _ => return Ok(None),
+        };
+        told.remember(tokens_units(), now);
+        // Also for another copy of the device, which has not heard of what this one tells.
+        let fresh = self.random().map_err(|_| TokenRefusal::Unchecked)?;
+        told.token = self.keys.mint(&told, fresh).map_err(|_| TokenRefusal::Unchecked)?;
+        Ok(Some(told))
     }
 
     /// Who says HELLO with a token. One that was made for a unit the device has left still proves who it is: what it may

@@ -16,6 +16,8 @@ use toso_wire::{ChallengeReason, Proof, signed_hello};
 
 use super::*;
 
+mod losses;
+
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
 const FRESH: [u8; 8] = [8; 8];
 
@@ -190,14 +192,14 @@ fn no_single_changed_bit_of_a_ticket_is_accepted() {
     let Place { trust, .. } = place();
     enrolled(&trust, 1, AccessRole::Recorder);
     let enrolment = enrolled(&trust, 2, AccessRole::Recorder);
-    let ticket = trust.keys.ticket(enrolment.device, NOW, enrolment.expires_at).bytes;
+    let ticket = trust.keys.ticket(trust.epoch(), enrolment.device, NOW, enrolment.expires_at).bytes;
     for bit in 0..ticket.len() * 8 {
         let mut forged = ticket.clone();
         forged[bit / 8] ^= 1 << (bit % 8);
         let answer = trust.authenticate(&Proof::Ticket(forged), None, FRESH, NOW);
         assert!(matches!(answer, Err(Refusal::Challenge(_))), "bit {bit}");
     }
-    let foreign = place().trust.keys.ticket(enrolment.device, NOW, enrolment.expires_at).bytes;
+    let foreign = place().trust.keys.ticket(trust.epoch(), enrolment.device, NOW, enrolment.expires_at).bytes;
     assert!(trust.authenticate(&Proof::Ticket(foreign), None, FRESH, NOW).is_err());
     assert!(trust.authenticate(&Proof::Ticket(Vec::new()), None, FRESH, NOW).is_err());
 }
@@ -293,7 +295,7 @@ fn a_token_can_be_narrowed_and_never_widened() {
 fn a_revoked_device_is_shut_out_at_once_and_for_good() {
     let Place { folder, store, trust } = place();
     let enrolment = enrolled(&trust, 1, AccessRole::Recorder);
-    let ticket = trust.keys.ticket(enrolment.device, NOW, enrolment.expires_at).bytes;
+    let ticket = trust.keys.ticket(trust.epoch(), enrolment.device, NOW, enrolment.expires_at).bytes;
     assert!(trust.revoke(enrolment.device).unwrap());
     assert!(!trust.revoke(DeviceId([0; 8])).unwrap(), "nobody to revoke");
     let invite = trust.invite(&order(AccessRole::Recorder), NOW).unwrap();

@@ -1,9 +1,12 @@
 //! Session tickets: what a device shows instead of its token once it is known. 28 bytes, nothing stored per ticket.
 //!
-//! Layout: device id (8) ‖ end, in seconds since 1970 (u32 BE) ‖ keyed BLAKE3 over label, server, device and end (16).
+//! Layout: device id (8) ‖ end, in seconds since 1970 (u32 BE) ‖ keyed BLAKE3 over label, server, epoch, device and end (16).
+//!
+//! A ticket is good within one epoch. After a restore a device shows its token again, which can tell the server of a move
+//! that it has lost; a ticket tells nothing but the device.
 
 use subtle::ConstantTimeEq as _;
-use toso_core::id::DeviceId;
+use toso_core::id::{DeviceId, Epoch};
 use toso_core::time::TimestampMs;
 use toso_wire::Ticket;
 
@@ -19,29 +22,35 @@ const MAC_BYTES: usize = 16;
 
 impl RootKeys {
     /// A ticket that ends a week from now, or with the device's token if that is sooner.
-    pub(super) fn ticket(&self, device: DeviceId, now: TimestampMs, token_ends: TimestampMs) -> Ticket {
+    pub(super) fn ticket(&self, epoch: Epoch, device: DeviceId, now: TimestampMs, token_ends: TimestampMs) -> Ticket {
         let expires_at = now.plus_ms(TICKET_LIFE_MS).min(token_ends);
         let seconds = u32::try_from(expires_at.seconds()).unwrap_or(u32::MAX);
         let mut bytes = device.0.to_vec();
         bytes.extend(seconds.to_be_bytes());
-        bytes.extend(self.mac(device, seconds));
+        bytes.extend(self.mac(epoch, device, seconds));
         Ticket { bytes, expires_at: TimestampMs(u64::from(seconds) * 1000) }
     }
 
     /// The device of a valid ticket, and the ticket's end.
-    pub(super) fn check_ticket(&self, ticket: &[u8], now: TimestampMs) -> Option<(DeviceId, TimestampMs)> {
+    pub(super) fn check_ticket(
+        &self,
+        epoch: Epoch,
+        ticket: &[u8],
+        now: TimestampMs,
+    ) -> Option<(DeviceId, TimestampMs)> {
         let (device, rest) = ticket.split_first_chunk::<8>()?;
         let (seconds, mac) = rest.split_first_chunk::<4>()?;
         let (device, seconds) = (DeviceId(*device), u32::from_be_bytes(*seconds));
         let expires_at = TimestampMs(u64::from(seconds) * 1000);
-        let genuine = mac.len() == MAC_BYTES && bool::from(self.mac(device, seconds).ct_eq(mac));
+        let genuine = mac.len() == MAC_BYTES && bool::from(self.mac(epoch, device, seconds).ct_eq(mac));
         (genuine && now < expires_at).then_some((device, expires_at))
     }
 
-    fn mac(&self, device: DeviceId, seconds: u32) -> [u8; MAC_BYTES] {
+    fn mac(&self, epoch: Epoch, device: DeviceId, seconds: u32) -> [u8; MAC_BYTES] {
         let mut mac = [0; MAC_BYTES];
         let mut hasher = blake3::Hasher::new_keyed(&self.ticket);
-        hasher.update(b"toso ticket v1").update(&self.server().0).update(&device.0).update(&seconds.to_be_bytes());
+        hasher.update(b"toso ticket v2").update(&self.server().0).update(&epoch.0.to_be_bytes());
+        hasher.update(&device.0).update(&seconds.to_be_bytes());
         hasher.finalize_xof().fill(&mut mac);
         mac
     }

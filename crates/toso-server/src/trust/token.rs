@@ -1,5 +1,6 @@
-//! Capability tokens: biscuits whose first block says device, its key, unit, role and end. So a token alone is enough for
-//! a server that has lost its records to know the device again.
+//! Capability tokens: biscuits whose first block says device, its key, unit, role and end, and of a device that was moved
+//! how often and from where. So a token alone is enough for a server that has lost its records, or its newest ones, to know
+//! the device again (`moving`).
 //!
 //! A holder can only narrow a token (biscuit attenuation): facts of later blocks are not read, their checks must hold.
 
@@ -18,6 +19,7 @@ use toso_core::unit::{UnitList, UnitRef};
 use toso_sync::AccessRole;
 
 use super::TokenRefusal;
+use super::device::DeviceRecord;
 use super::keys::{KeyError, RootKeys, key_pair};
 
 /// How long a device's token lives: a year, the longest a phone may be away before an officer must see it again.
@@ -25,7 +27,7 @@ pub const TOKEN_LIFE_MS: u64 = 365 * 24 * 60 * 60 * 1000;
 /// The largest token that is looked at, in bytes: ours have about 400, each attenuation adds about 150.
 pub const TOKEN_BYTES_MAX: usize = 2048;
 
-/// Datalog a token may make the server evaluate. Ours has 6 facts and one check.
+/// Datalog a token may make the server evaluate. Ours has 4 to 13 facts (8 former units) and one check.
 const FACTS_MAX: u64 = 100;
 const ITERATIONS_MAX: u64 = 20;
 
@@ -40,29 +42,32 @@ pub(super) struct Grant {
     pub(super) key: Option<([u8; 32], TimestampMs)>,
     pub(super) unit: UnitRef,
     pub(super) role: AccessRole,
+    /// How often the device had been placed anew when the token was made, and where it was before.
+    pub(super) moves: u32,
+    pub(super) former: Vec<UnitRef>,
 }
 
 impl RootKeys {
-    /// A token for a device.
-    pub(super) fn mint(
-        &self,
-        public_key: &[u8; 32],
-        unit: UnitRef,
-        role: AccessRole,
-        expires_at: TimestampMs,
-        fresh: [u8; 32],
-    ) -> Result<Vec<u8>, KeyError> {
+    /// A token for a device as its record has it.
+    pub(super) fn mint(&self, device: &DeviceRecord, fresh: [u8; 32]) -> Result<Vec<u8>, KeyError> {
         // A token ends in a key of its own, with which its holder could narrow it further.
         let next = key_pair(&fresh)?;
         let build = || {
-            let params: HashMap<String, Term> = [("end".to_owned(), date(&system_time(expires_at)))].into();
-            let device = DeviceId::from_public_key(public_key).to_string();
-            let ends = i64::try_from(expires_at.0).unwrap_or(i64::MAX);
-            Biscuit::builder()
-                .fact(fact("device", &[string(&device)]))?
-                .fact(fact("key", &[bytes(public_key), int(ends)]))?
-                .fact(fact("unit", &[int(i64::from(unit.list.year())), string(unit.code.as_str())]))?
-                .fact(fact("role", &[string(role.word())]))?
+            let params: HashMap<String, Term> = [("end".to_owned(), date(&system_time(device.expires_at)))].into();
+            let ends = i64::try_from(device.expires_at.0).unwrap_or(i64::MAX);
+            let place = |unit: UnitRef| [int(i64::from(unit.list.year())), string(unit.code.as_str())];
+            let mut block = Biscuit::builder()
+                .fact(fact("device", &[string(&device.id().to_string())]))?
+                .fact(fact("key", &[bytes(&device.public_key), int(ends)]))?
+                .fact(fact("unit", &place(device.unit)))?
+                .fact(fact("role", &[string(device.role().word())]))?;
+            if device.moves > 0 {
+                block = block.fact(fact("moves", &[int(i64::from(device.moves))]))?;
+            }
+            for former in &device.former {
+                block = block.fact(fact("former", &place(former.unit)))?;
+            }
+            block
                 .code_with_params("check if time($now), $now <= {end}", params, HashMap::new())?
                 .build_with_key_pair(&self.root, SymbolTable::new(), &next)?
                 .to_vec()
@@ -113,17 +118,25 @@ impl RootKeys {
         let keys: Vec<(Vec<u8>, i64)> = authorizer.query("found($key, $ends) <- key($key, $ends)")?;
         let serials: Vec<(String,)> = authorizer.query("found($serial) <- serial($serial)")?;
         let ([(year, code)], [(role,)]) = (units.as_slice(), roles.as_slice()) else { return Ok(None) };
-        let list = u16::try_from(*year).ok().and_then(UnitList::from_year);
-        let unit = list.and_then(|list| UnitRef::new(list, code).ok());
+        let unit = unit_of(*year, code);
         let (Some(unit), Ok(role)) = (unit, role.parse()) else { return Ok(None) };
+        let moves: Vec<(i64,)> = authorizer.query("found($moves) <- moves($moves)")?;
+        let moves = moves.first().and_then(|(moves,)| u32::try_from(*moves).ok()).unwrap_or_default();
+        let former: Vec<(i64, String)> = authorizer.query("found($list, $code) <- former($list, $code)")?;
+        let former = former.iter().filter_map(|(year, code)| unit_of(*year, code)).collect();
         let key = keys
             .first()
             .and_then(|(key, ends)| Some((key.as_slice().try_into().ok()?, TimestampMs(u64::try_from(*ends).ok()?))));
         let device = devices.first().and_then(|(device,)| device.parse().ok());
         let serial = serials.first().and_then(|(serial,)| HEXLOWER.decode(serial.as_bytes()).ok());
         // Bound to a device or numbered by a serial: exactly one of the two.
-        Ok((device.is_some() != serial.is_some()).then_some(Grant { device, serial, key, unit, role }))
+        Ok((device.is_some() != serial.is_some()).then_some(Grant { device, serial, key, unit, role, moves, former }))
     }
+}
+
+fn unit_of(year: i64, code: &str) -> Option<UnitRef> {
+    let list = u16::try_from(year).ok().and_then(UnitList::from_year)?;
+    UnitRef::new(list, code).ok()
 }
 
 /// A token as text.

@@ -3,6 +3,9 @@
 //! The order matters. An edit that is in no other place than this phone must be acknowledged or held before its document
 //! may go, so the session goes on until the outbox is empty and only then says GOODBYE. After a move the phone dials again
 //! at once, for its new unit.
+//!
+//! A server of another epoch has perhaps lost what the phone has long handed over, and what others made. Before it forgets,
+//! the phone puts all that it has of the unit into its outbox: what the server has, it knows by its hash.
 
 use toso_wire::{Frame, Goodbye, GoodbyeCode, Moved, Purge, Reviewed};
 
@@ -20,6 +23,13 @@ pub(super) struct Leaving {
     done: bool,
 }
 
+/// What the server said while this session still had to take something along.
+#[derive(Debug)]
+pub(super) enum ToldToLeave {
+    Moved(Moved),
+    Purge(Purge),
+}
+
 impl Leaving {
     /// True once the session only hands over.
     pub(super) fn has_begun(self) -> bool {
@@ -29,13 +39,40 @@ impl Leaving {
 
 impl ClientSession {
     pub(super) fn on_moved(&mut self, moved: Moved, effects: &mut Vec<ClientEffect>) {
-        self.leaving.moved = true;
-        effects.push(ClientEffect::Move(moved));
+        if self.takes_all_along(effects) {
+            self.told_to_leave.push(ToldToLeave::Moved(moved));
+        } else {
+            self.leaving.moved = true;
+            effects.push(ClientEffect::Move(moved));
+        }
     }
 
     pub(super) fn on_purge(&mut self, purge: Purge, effects: &mut Vec<ClientEffect>) {
-        self.leaving.purged |= purge.docs.is_empty();
-        effects.push(ClientEffect::Purge(purge));
+        if purge.docs.is_empty() && self.takes_all_along(effects) {
+            self.told_to_leave.push(ToldToLeave::Purge(purge));
+        } else {
+            self.leaving.purged |= purge.docs.is_empty();
+            effects.push(ClientEffect::Purge(purge));
+        }
+    }
+
+    /// True while what is here must first go into the outbox, as all of it that this epoch may have lost.
+    fn takes_all_along(&mut self, effects: &mut Vec<ClientEffect>) -> bool {
+        if self.told_to_leave.is_empty() {
+            let unknown = self.follows.iter().filter(|follow| follow.pulling_anew.is_some());
+            effects.extend(unknown.map(|follow| ClientEffect::ReadElements { unit: follow.unit }));
+        }
+        self.is_reconciling() || self.is_pulling_anew()
+    }
+
+    /// Goes on with leaving, once all that is here waits in the outbox.
+    pub(super) fn leave_after_all(&mut self, effects: &mut Vec<ClientEffect>) {
+        for told in std::mem::take(&mut self.told_to_leave) {
+            match told {
+                ToldToLeave::Moved(moved) => self.on_moved(moved, effects),
+                ToldToLeave::Purge(purge) => self.on_purge(purge, effects),
+            }
+        }
     }
 
     /// Kept first, confirmed then: the server repeats what is not confirmed.

@@ -159,6 +159,9 @@ impl ClientSession {
         });
         self.outbox_dirty = true;
         self.reported = None;
+        if all_done {
+            self.leave_after_all(effects);
+        }
     }
 
     /// True while pushes wait for a comparison: sequences of the new epoch must not meet cursors of the old one.

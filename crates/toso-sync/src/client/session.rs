@@ -7,11 +7,11 @@ use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::unit::UnitRef;
 use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_FIRST, PUSH_BYTES_MAX, PUSH_WINDOW};
 use toso_wire::{
-    Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt, Reviewed,
-    Welcome, encoded_push_len,
+    Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt, Welcome,
+    encoded_push_len,
 };
 
-use super::moving::Leaving;
+use super::moving::{Leaving, ToldToLeave};
 use super::reconciling::{PullingAnew, Reconciling};
 use super::{ClientEffect, ClientEvent, ClientStart, OutboxBatch, OutboxItem, SessionEnd};
 
@@ -45,6 +45,7 @@ pub struct ClientSession {
     receipt_as_of: Option<Sequence>,
     pub(super) reported: Option<bool>,
     pub(super) leaving: Leaving,
+    pub(super) told_to_leave: Vec<ToldToLeave>,
 }
 
 /// How far the session is.
@@ -103,6 +104,7 @@ impl ClientSession {
             receipt_as_of: None,
             reported: None,
             leaving: Leaving::default(),
+            told_to_leave: Vec::new(),
         };
         let riding = first.filter(|batch| encoded_push_len(&push_frame(1, batch)) <= HELLO_PUSH_BYTES_MAX);
         session.riding = riding.map(|batch| session.register(batch));
@@ -204,7 +206,7 @@ impl ClientSession {
             self.acked_meanwhile.extend(accepted.iter().map(|item| (item.doc, item.hash)));
         }
         effects.push(ClientEffect::CommitAck { accepted, through: ack.through });
-        self.refuse(refused, effects);
+        Self::refuse(refused, effects);
         self.progress(effects);
     }
 
@@ -233,22 +235,15 @@ impl ClientSession {
         if under_way.refused.len() + under_way.postponed.len() == under_way.items.len()
             && let Some(under_way) = self.under_way.remove(&nack.number)
         {
-            self.refuse(under_way.split().1, effects);
+            Self::refuse(under_way.split().1, effects);
         }
     }
 
-    fn refuse(&self, refused: Vec<(OutboxItem, NackCode, String)>, effects: &mut Vec<ClientEffect>) {
+    fn refuse(refused: Vec<(OutboxItem, NackCode, String)>, effects: &mut Vec<ClientEffect>) {
         if refused.is_empty() {
             return;
         }
-        let is_held = refused.iter().any(|(_, code, _)| *code == NackCode::Held);
         effects.push(ClientEffect::CommitRefused { refused });
-        // One that leaves asks by its next HELLO.
-        if is_held && !self.leaving.has_begun() {
-            // It may have been held, and decided, before: when that answer was lost, or another copy of the device had
-            // brought it. The decision came when nothing here waited for it, so all are asked for once more.
-            effects.push(ClientEffect::Send(Frame::Reviewed(Reviewed { number: 0, decisions: Vec::new() })));
-        }
     }
 
     fn on_delta(&mut self, delta: Delta, effects: &mut Vec<ClientEffect>) {

@@ -7,10 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use toso_core::id::Sequence;
+use toso_core::id::{DeviceId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_wire::limits::PURGE_SCOPES_MAX;
-use toso_wire::{Ack, Frame, Hello, Moved, NackCode, Purge, Push};
+use toso_wire::limits::{DECISIONS_MAX, PURGE_SCOPES_MAX};
+use toso_wire::{Ack, Decision, Frame, Hello, Moved, NackCode, Purge, Push, Reviewed};
 
 use super::session::{ServerSession, check_item, nack};
 use super::{AppendFailure, ServerEffect};
@@ -25,6 +25,8 @@ pub struct Standing {
     pub token: Vec<u8>,
     /// True once it was shut out: it may only hand over what it has not sent.
     pub revoked: bool,
+    /// True when its token has just told the server of a move that the server had lost.
+    pub reminded: bool,
 }
 
 /// Why a change goes to an officer instead of the register.
@@ -56,6 +58,19 @@ pub struct HoldOutcome {
     pub fates: Vec<HoldFate>,
     /// Those that the register has lie in the log at or below this.
     pub through: Sequence,
+    /// Of those that are held: what officers had decided before.
+    pub decided: Vec<Decision>,
+    /// The last decision that the author has confirmed.
+    pub told: u64,
+}
+
+/// A push on its way to the review queue.
+#[derive(Debug)]
+pub(super) struct Holding {
+    scope: Scope,
+    author: DeviceId,
+    /// The items' places in their push.
+    places: Vec<u32>,
 }
 
 impl ServerSession {
@@ -156,8 +171,9 @@ impl ServerSession {
             return;
         }
         let (number, scope) = (push.number, push.scope);
-        self.holding.insert(number, (scope, places));
-        effects.push(ServerEffect::Hold { number, scope, author: principal.device, reason, items });
+        let author = principal.device;
+        self.holding.insert(number, Holding { scope, author, places });
+        effects.push(ServerEffect::Hold { number, scope, author, reason, items });
     }
 
     /// Every item gets its own answer; those that the register has are acknowledged like any other.
@@ -167,7 +183,7 @@ impl ServerSession {
         outcome: Result<HoldOutcome, AppendFailure>,
         effects: &mut Vec<ServerEffect>,
     ) {
-        let Some((scope, places)) = self.holding.remove(&number) else { return };
+        let Some(Holding { scope, author, places }) = self.holding.remove(&number) else { return };
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(AppendFailure::Unavailable) => {
@@ -193,6 +209,29 @@ impl ServerSession {
             // Its receipt is due once that is counted, as of any other acknowledgement.
             self.acked_through = self.acked_through.max(outcome.through);
             effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through })));
+        }
+        if self.principal.is_some_and(|principal| principal.device == author) {
+            // The decision came before: to another copy of the device, or when this one had no mark yet, since the answer
+            // that it is held was lost. It is told once more, after the whole answer (a phone marks what is held when its
+            // push is through), and under a number that passes over no later decision.
+            let number = self.heard.unwrap_or(outcome.told);
+            for decisions in outcome.decided.chunks(DECISIONS_MAX) {
+                let reviewed = Reviewed { number, decisions: decisions.to_vec() };
+                effects.push(ServerEffect::Send(Frame::Reviewed(reviewed)));
+            }
+        }
+        if self.holding.is_empty() && std::mem::take(&mut self.decided_meanwhile) {
+            self.read_decisions(effects);
+        }
+    }
+
+    /// An officer has decided something. It may be about what is being held just now, and is told after that answer; before
+    /// WELCOME nothing is told, and what was decided is read with it.
+    pub(super) fn on_decided(&mut self, is_live: bool, effects: &mut Vec<ServerEffect>) {
+        if !self.holding.is_empty() {
+            self.decided_meanwhile = true;
+        } else if is_live {
+            self.read_decisions(effects);
         }
     }
 

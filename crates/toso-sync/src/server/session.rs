@@ -9,7 +9,7 @@ use toso_core::document::full_document_text;
 use toso_core::edit::SIGN_OFF_FIELDS;
 use toso_core::id::{DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
-use toso_core::unit::{Scope, UnitRef};
+use toso_core::unit::UnitRef;
 use toso_wire::limits::{
     DETAIL_BYTES_MAX, INTERESTS_MAX, PAGE_BYTES_FIRST, PAGE_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_MAX,
     PUSH_ITEMS_MAX, PUSH_WINDOW,
@@ -19,7 +19,7 @@ use toso_wire::{
     UnitTotals, Welcome, pack_delta, signed_carried,
 };
 
-use super::holding::Standing;
+use super::holding::{Holding, Standing};
 use super::reconciling::Reconciling;
 use super::{
     AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, Opened, PageRead, Refusal, RefusalKind,
@@ -41,8 +41,10 @@ pub struct ServerSession {
     pub(super) standing: Standing,
     /// Units of HELLO that the device has to leave.
     pub(super) leaves: Vec<UnitRef>,
-    /// Pushes on their way to the review queue: scope, and the items' places in their push.
-    pub(super) holding: BTreeMap<u64, (Scope, Vec<u32>)>,
+    /// Pushes on their way to the review queue.
+    pub(super) holding: BTreeMap<u64, Holding>,
+    /// An officer decided something while they were.
+    pub(super) decided_meanwhile: bool,
     /// The last decisions that the device says it has kept, and the epoch that numbered them.
     pub(super) heard: Option<u64>,
     heard_epoch: Option<Epoch>,
@@ -107,6 +109,7 @@ impl ServerSession {
             standing: Standing::default(),
             leaves: Vec::new(),
             holding: BTreeMap::new(),
+            decided_meanwhile: false,
             heard: None,
             heard_epoch: None,
             challenges: 0,
@@ -169,7 +172,7 @@ impl ServerSession {
             ServerEvent::Counted(through) => self.counted = self.counted.max(through),
             ServerEvent::Totals { as_of, totals } => self.on_totals(now, as_of, totals, &mut effects),
             ServerEvent::Holding { number, outcome } => self.on_holding(number, outcome, &mut effects),
-            ServerEvent::Decided => self.read_decisions(&mut effects),
+            ServerEvent::Decided => self.on_decided(matches!(self.phase, Phase::Live), &mut effects),
             // Of officers, which the device has not confirmed.
             ServerEvent::Decisions(reviewed) => {
                 effects.extend(reviewed.map(|reviewed| ServerEffect::Send(Frame::Reviewed(reviewed))));
@@ -321,8 +324,10 @@ impl ServerSession {
         }
         self.next_push += 1;
         let bytes: usize = push.items.iter().map(|item| item.change.len()).sum();
-        // What another device made is refused here: its author hands it over itself.
-        let held = self.hold_reason(&principal, push.scope).filter(|_| push.carried.is_none());
+        // What another device made is refused here, since its author hands it over itself; but not by a server that has
+        // lost it, where whoever still has it may be the last.
+        let lost = |carried: &Carried| carried.signature.is_empty() && self.takes_returns;
+        let held = self.hold_reason(&principal, push.scope).filter(|_| push.carried.as_ref().is_none_or(lost));
         let whole = if push.items.is_empty() || push.items.len() > PUSH_ITEMS_MAX {
             Some((NackCode::TooLarge, format!("{} items, 1 to {PUSH_ITEMS_MAX} are accepted", push.items.len())))
         } else if bytes > PUSH_BYTES_MAX && push.items.len() > 1 {
@@ -339,7 +344,8 @@ impl ServerSession {
             return nack(push.number, None, code, &detail, effects);
         }
         if let Some(reason) = held {
-            return self.hold_checked(&principal, reason, push, effects);
+            let device = push.carried.as_ref().map_or(principal.device, |carried| carried.device);
+            return self.hold_checked(&Principal { device, ..principal }, reason, push, effects);
         }
         match &push.carried {
             Some(carried) if carried.signature.is_empty() && !self.takes_returns => {
