@@ -15,6 +15,7 @@
 
 mod check;
 mod documents;
+mod pack;
 mod read;
 mod records;
 mod run;
@@ -41,6 +42,7 @@ use crate::staged::Staged;
 use crate::value::Reader;
 pub use check::Checked;
 use documents::DocumentEntry;
+use pack::Packer;
 use run::{FinishedRun, RunBuilder};
 use summary::ScopeRun;
 
@@ -60,6 +62,7 @@ pub struct SledChangeLog {
     engine: Engine,
     commits: GroupCommit<Request, Result<Answer, StoreError>>,
     published: RwLock<Published>,
+    packer: Packer,
 }
 
 /// What readers may see.
@@ -86,7 +89,8 @@ impl SledChangeLog {
     /// Opens the log in a folder, making it when it is not there.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let engine = Engine::open(folder.as_ref(), Kind::Server, options)?;
-        let log = Self { engine, commits: GroupCommit::default(), published: RwLock::default() };
+        let (commits, published, packer) = (GroupCommit::default(), RwLock::default(), Packer::default());
+        let log = Self { engine, commits, published, packer };
         let published = log.recover()?;
         *log.published.write() = published;
         Ok(log)
@@ -309,8 +313,8 @@ impl<'a> Group<'a> {
         self.staged.put(&key, &entry.body())
     }
 
-    fn close(&mut self, run: RunBuilder, scope: Scope) -> Result<(), StoreError> {
-        let Some(FinishedRun { first, entries, body, digest }) = run.finish() else { return Ok(()) };
+    fn close(&mut self, run: RunBuilder<'_>, scope: Scope) -> Result<(), StoreError> {
+        let Some(FinishedRun { first, entries, body, digest }) = run.finish(&self.log.packer) else { return Ok(()) };
         let summary = match self.summaries.entry(scope) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(self.log.summary_of(scope, Sequence(u64::MAX))?),

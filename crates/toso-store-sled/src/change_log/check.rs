@@ -102,7 +102,11 @@ impl Check<'_> {
 
     /// The run that begins with a sequence.
     fn run(&self, first: Sequence) -> Result<Option<Run>, StoreError> {
-        Ok(self.body(&run_key(first))?.and_then(|body| Run::parse(first, &body)))
+        Ok(self.body(&run_key(first))?.and_then(|body| self.parse(first, &body)))
+    }
+
+    fn parse(&self, first: Sequence, body: &[u8]) -> Option<Run> {
+        Run::parse(first, body, &self.log.packer, |_| true)
     }
 
     /// Sequences are 1, 2, 3, … without a gap; each run has its scope key, each entry its chunk key and a document key
@@ -122,7 +126,7 @@ impl Check<'_> {
                 self.wrong(&key, &format!("the run begins at sequence {}, expected {}", first.0, next.0));
             }
             let body = unless_damaged(log.engine.decode(&key, &value))?;
-            let Some(run) = body.ok().and_then(|body| Run::parse(first, &body)) else {
+            let Some(run) = body.ok().and_then(|body| self.parse(first, &body)) else {
                 self.wrong(&key, "the run's fields cannot be read");
                 // Where it should end nobody knows; the next run says by itself.
                 next = self.following(&key, first)?;

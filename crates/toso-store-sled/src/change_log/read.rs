@@ -113,8 +113,8 @@ impl SledChangeLog {
             let Some((first, _)) = run.first() else { continue };
             let key = run_key(*first);
             let body = self.engine.get(&key)?.ok_or_else(|| self.engine.damaged(&key, "it is missing"))?;
-            let of_run = self.parse(*first, &body)?.after(Sequence::ZERO);
-            entries.extend(of_run.filter(|entry| entry.item.doc == doc));
+            let of_document = Run::parse(*first, &body, &self.packer, |other| other == doc);
+            entries.extend(of_document.ok_or_else(|| self.unreadable(*first))?.after(Sequence::ZERO));
         }
         Ok(entries)
     }
@@ -155,7 +155,7 @@ impl SledChangeLog {
     }
 
     pub(super) fn parse(&self, first: Sequence, body: &[u8]) -> Result<Run, StoreError> {
-        Run::parse(first, body).ok_or_else(|| self.unreadable(first))
+        Run::parse(first, body, &self.packer, |_| true).ok_or_else(|| self.unreadable(first))
     }
 
     fn unreadable(&self, first: Sequence) -> StoreError {
