@@ -53,6 +53,7 @@ fn main() {
             batch.0.insert(key, value);
             batch.1 += 1;
             if batch.1 == BATCH_PAIRS {
+                batch.1 = 0;
                 copy.apply_batch(std::mem::take(&mut batch).0).expect("the copy can be written");
                 copy.flush().expect("the copy can be written");
             }

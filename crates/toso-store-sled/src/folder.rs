@@ -54,9 +54,7 @@ enum Format {
     /// With its number.
     Plain(u32),
     /// With the data key, wrapped by the app's key.
-    Encrypted {
-        wrapped: Vec<u8>,
-    },
+    Encrypted { wrapped: Vec<u8> },
 }
 
 /// A folder that this process holds.

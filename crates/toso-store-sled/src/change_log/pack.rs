@@ -85,7 +85,12 @@ impl Packer {
 
     /// The changes that were packed, of which `wanted` says by their places which ones are asked for; `None` when the
     /// bytes are not what [`Self::pack`] makes of `count` changes.
-    pub(super) fn unpack(&self, packed: &[u8], count: usize, wanted: impl Fn(usize) -> bool) -> Option<Vec<(usize, Unpacked)>> {
+    pub(super) fn unpack(
+        &self,
+        packed: &[u8],
+        count: usize,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Option<Vec<(usize, Unpacked)>> {
         let mut reader = Reader(packed);
         let [method] = reader.array()?;
         let length = usize::try_from(reader.u32()?).ok().filter(|length| *length <= UNPACKED_BYTES_MAX)?;
@@ -213,7 +218,11 @@ mod tests {
 
     /// Bytes that are no change.
     fn other(number: u8, bytes: usize) -> LogItem {
-        LogItem { doc: DocId::member(scope(), [number; 11]), hash: ChangeHash([number; 32]), bytes: vec![number; bytes] }
+        LogItem {
+            doc: DocId::member(scope(), [number; 11]),
+            hash: ChangeHash([number; 32]),
+            bytes: vec![number; bytes],
+        }
     }
 
     fn round_trip(items: &[LogItem]) -> usize {

@@ -116,12 +116,7 @@ impl Run {
     }
 
     /// Reads a body, or of it only the entries of the documents that are wanted.
-    pub(super) fn parse(
-        first: Sequence,
-        body: &[u8],
-        packer: &Packer,
-        wanted: impl Fn(DocId) -> bool,
-    ) -> Option<Self> {
+    pub(super) fn parse(first: Sequence, body: &[u8], packer: &Packer, wanted: impl Fn(DocId) -> bool) -> Option<Self> {
         let mut reader = header(body)?;
         let scope = UnitRef::from_key(reader.array()?).ok()?;
         let author = DeviceId(reader.array()?);
