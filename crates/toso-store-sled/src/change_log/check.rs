@@ -221,13 +221,12 @@ impl Check<'_> {
 
     fn entry_has_its_document_key(&mut self, scope: Scope, doc: DocId, sequence: Sequence) -> Result<(), StoreError> {
         let head = self.head(doc)?.filter(|head| head.scope == scope);
-        let (key, first) = match head {
-            Some(head) => (head_key(doc), Some(head.first.sequence.0)),
-            None => {
-                let key = document_key(scope, doc);
-                let first = self.body(&key)?.and_then(|body| Reader(&body).u64());
-                (key, first)
-            }
+        let (key, first) = if let Some(head) = head {
+            (head_key(doc), Some(head.first.sequence.0))
+        } else {
+            let key = document_key(scope, doc);
+            let first = self.body(&key)?.and_then(|body| Reader(&body).u64());
+            (key, first)
         };
         match first {
             None => self.wrong(&key, "the document key of an entry is missing or cannot be read"),
@@ -261,10 +260,10 @@ impl Check<'_> {
                 let detail = format!("the entry at sequence {} is not of this document", head.first.sequence.0);
                 self.wrong(&key, &detail);
             }
-            if DocumentSize::of(of_scope.iter().map(|entry| entry.item.bytes.len())) != head.size {
-                let DocumentSize { changes, bytes } =
-                    DocumentSize::of(of_scope.iter().map(|entry| entry.item.bytes.len()));
-                let detail = format!("it does not say that the document has {changes} chunks of {bytes} bytes");
+            let sum = DocumentSize::of(of_scope.iter().map(|entry| entry.item.bytes.len()));
+            if sum != head.size {
+                let detail =
+                    format!("it does not say that the document has {} chunks of {} bytes", sum.changes, sum.bytes);
                 self.wrong(&key, &detail);
             }
         }

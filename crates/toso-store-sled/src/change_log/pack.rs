@@ -227,19 +227,19 @@ mod tests {
 
     fn round_trip(items: &[LogItem]) -> usize {
         let packer = Packer::default();
-        let packed = packer.pack(items.iter());
-        let back = packer.unpack(&packed, items.len(), |_| true).unwrap();
+        let block = packer.pack(items.iter());
+        let back = packer.unpack(&block, items.len(), |_| true).unwrap();
         let expected: Vec<_> = items.iter().map(|item| (item.hash, item.bytes.clone())).enumerate().collect();
         assert!(back == expected, "they come back as they were");
-        packed.len()
+        block.len()
     }
 
     #[test]
     fn changes_come_back_with_their_hashes_in_a_third_of_their_bytes() {
         let items: Vec<_> = (0..40).map(real).collect();
         let raw: usize = items.iter().map(|item| item.bytes.len()).sum();
-        let packed = round_trip(&items);
-        assert!(packed * 3 < raw, "{raw} bytes became {packed}");
+        let block = round_trip(&items);
+        assert!(block * 3 < raw, "{raw} bytes became {block}");
         let one = round_trip(&items[..1]);
         assert!(one * 3 < items[0].bytes.len() * 2, "{} bytes became {one}", items[0].bytes.len());
     }
@@ -276,8 +276,8 @@ mod tests {
     fn only_what_is_wanted_is_made_again() {
         let items: Vec<_> = (0..9).map(real).collect();
         let packer = Packer::default();
-        let packed = packer.pack(items.iter());
-        let back = packer.unpack(&packed, 9, |place| place == 4).unwrap();
+        let block = packer.pack(items.iter());
+        let back = packer.unpack(&block, 9, |place| place == 4).unwrap();
         assert_eq!(back, vec![(4, (items[4].hash, items[4].bytes.clone()))]);
     }
 
@@ -285,21 +285,21 @@ mod tests {
     fn a_cut_a_longer_and_a_foreign_packing_are_refused() {
         let items: Vec<_> = (0..5).map(real).collect();
         let packer = Packer::default();
-        let packed = packer.pack(items.iter());
-        assert_eq!(packed[0], ZSTD_1);
-        for end in 0..packed.len() {
-            assert!(packer.unpack(&packed[..end], 5, |_| true).is_none(), "{end} bytes of {}", packed.len());
+        let block = packer.pack(items.iter());
+        assert_eq!(block[0], ZSTD_1);
+        for end in 0..block.len() {
+            assert!(packer.unpack(&block[..end], 5, |_| true).is_none(), "{end} bytes of {}", block.len());
         }
-        assert!(packer.unpack(&packed, 4, |_| true).is_none());
-        assert!(packer.unpack(&packed, 6, |_| true).is_none());
+        assert!(packer.unpack(&block, 4, |_| true).is_none());
+        assert!(packer.unpack(&block, 6, |_| true).is_none());
         let altered = |at: usize, byte: u8| {
-            let mut altered = packed.clone();
+            let mut altered = block.clone();
             altered[at] = byte;
             altered
         };
         assert!(packer.unpack(&altered(0, 9), 5, |_| true).is_none(), "an unknown method");
         assert!(packer.unpack(&altered(1, 0xff), 5, |_| true).is_none(), "a length past the limit");
-        assert!(packer.unpack(&altered(4, packed[4] - 1), 5, |_| true).is_none(), "a length that is not its own");
+        assert!(packer.unpack(&altered(4, block[4] - 1), 5, |_| true).is_none(), "a length that is not its own");
     }
 
     #[test]
