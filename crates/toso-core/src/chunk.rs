@@ -6,6 +6,7 @@
 
 pub(crate) mod columns;
 pub(crate) mod scan;
+mod tail;
 mod whole;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +17,7 @@ use automerge::legacy::{Key, ObjectId};
 
 use crate::id::Actor;
 pub use crate::id::ChangeHash;
+pub use tail::ChangeTail;
 pub(crate) use whole::check_document_envelope;
 
 /// The largest change accepted, in bytes. A store keeps values of at most 64 KiB; 4 KiB of those are left for its own

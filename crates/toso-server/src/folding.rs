@@ -10,10 +10,13 @@
 
 mod applying;
 mod folder;
+mod journal;
 mod rows;
 mod worker;
 
 pub use folder::Folder;
+#[cfg(test)]
+pub(crate) use journal::bend_rows;
 pub use rows::{Loaded, QUARANTINE_TABLE};
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -169,7 +172,12 @@ impl Folding {
             read_to: loaded.through,
             tail: Arc::clone(&tail),
             under_way: VecDeque::new(),
-            applying: Applying::new(Arc::clone(&self.records), Arc::clone(&self.projector)),
+            applying: Applying::new(
+                Arc::clone(&self.records),
+                Arc::clone(&self.projector),
+                loaded.journal,
+                loaded.through,
+            ),
             folding: self,
             workers,
         };

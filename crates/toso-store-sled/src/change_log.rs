@@ -6,8 +6,10 @@
 //! | --- | --- |
 //! | `l` first sequence (8) | a run of entries of one batch, see [`run`] |
 //! | `s` scope (8) first sequence (8) | how many entries the run has (2), and of the scope up to the run's end: how many chunks (8), their digest (8) |
-//! | `i` doc (16) hash (32) | sequence (8), its offset in its run (2) |
-//! | `d` scope (8) doc (16) | of the document in the scope: sequence of its first chunk (8), how many chunks (8), their bytes (8) |
+//! | `x` doc (16) | a document's head: its first chunk, and what all come to, see [`heads`] |
+//! | `y` doc (16) first half of hash (16) | a later chunk of it: sequence, its offset in its run (LEB128) |
+//! | `i` doc (16) hash (32) | a chunk in the former index: sequence (8), its offset in its run (2) |
+//! | `d` scope (8) doc (16) | a document in the former index: sequence of its first chunk (8), how many chunks (8), their bytes (8) |
 //! | `t` table length (1) table key | record |
 //!
 //! One thread at a time, the leader of a group, gives out sequences, applies and syncs; only then does it publish what
@@ -15,6 +17,10 @@
 
 mod check;
 mod documents;
+#[cfg(test)]
+mod former;
+mod heads;
+mod pack;
 mod read;
 mod records;
 mod run;
@@ -29,9 +35,7 @@ use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{
-    Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, RecordChange, StoreError, Summary,
-};
+use toso_store::{Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, RecordChange, StoreError, Summary};
 
 use crate::engine::Engine;
 use crate::folder::Kind;
@@ -40,12 +44,15 @@ use crate::options::Options;
 use crate::staged::Staged;
 use crate::value::Reader;
 pub use check::Checked;
-use documents::DocumentEntry;
+use heads::Position;
+use pack::Packer;
 use run::{FinishedRun, RunBuilder};
 use summary::ScopeRun;
 
 const RUN_SPACE: u8 = b'l';
 const SCOPE_SPACE: u8 = b's';
+const HEAD_SPACE: u8 = b'x';
+const LATER_SPACE: u8 = b'y';
 const CHUNK_SPACE: u8 = b'i';
 const DOCUMENT_SPACE: u8 = b'd';
 const RECORD_SPACE: u8 = b't';
@@ -60,6 +67,7 @@ pub struct SledChangeLog {
     engine: Engine,
     commits: GroupCommit<Request, Result<Answer, StoreError>>,
     published: RwLock<Published>,
+    packer: Packer,
 }
 
 /// What readers may see.
@@ -86,7 +94,8 @@ impl SledChangeLog {
     /// Opens the log in a folder, making it when it is not there.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let engine = Engine::open(folder.as_ref(), Kind::Server, options)?;
-        let log = Self { engine, commits: GroupCommit::default(), published: RwLock::default() };
+        let (commits, published, packer) = (GroupCommit::default(), RwLock::default(), Packer::default());
+        let log = Self { engine, commits, published, packer };
         let published = log.recover()?;
         *log.published.write() = published;
         Ok(log)
@@ -243,9 +252,8 @@ impl ChangeLog for SledChangeLog {
 
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
         let last = self.last();
-        let key = chunk_key(doc, hash);
-        let body = self.engine.get(&key)?;
-        Ok(body.map(|body| self.chunk_position(&key, &body)).transpose()?.is_some_and(|(sequence, _)| sequence <= last))
+        let (_, position) = self.locate(doc, hash, |key| self.engine.get(key))?;
+        Ok(position.is_some_and(|position| position.sequence <= last))
     }
 }
 
@@ -271,10 +279,9 @@ impl<'a> Group<'a> {
         let mut appended = Appended { first_new: None, new: 0, through: Sequence::ZERO };
         let mut run = RunBuilder::new(batch, self.published.last.plus(1));
         for item in &batch.items {
-            let key = chunk_key(item.doc, &item.hash);
-            if let Some(body) = self.staged.get(&key)? {
-                let (known, _) = self.log.chunk_position(&key, &body)?;
-                appended.through = appended.through.max(known);
+            let (head, known) = self.log.locate(item.doc, &item.hash, |key| self.staged.get(key))?;
+            if let Some(known) = known {
+                appended.through = appended.through.max(known.sequence);
                 continue;
             }
             let sequence = self.published.last.plus(1);
@@ -283,8 +290,7 @@ impl<'a> Group<'a> {
                 run = RunBuilder::new(batch, sequence);
             }
             let offset = run.push(item);
-            self.staged.insert(&key, &[sequence.0.to_be_bytes().as_slice(), &offset.to_be_bytes()].concat());
-            self.count(batch.scope, item, sequence)?;
+            self.index(batch.scope, item.doc, &item.hash, item.bytes.len(), head, Position { sequence, offset })?;
             self.published.last = sequence;
             self.published.of_scope.insert(batch.scope, sequence);
             appended.first_new.get_or_insert(sequence);
@@ -298,19 +304,8 @@ impl<'a> Group<'a> {
         Ok(appended)
     }
 
-    /// Adds an item to what its document has.
-    fn count(&mut self, scope: Scope, item: &LogItem, sequence: Sequence) -> Result<(), StoreError> {
-        let key = document_key(scope, item.doc);
-        let mut entry = match self.staged.get(&key)? {
-            Some(body) => self.log.document_entry(&key, &body, item.doc)?,
-            None => DocumentEntry { first: sequence, size: DocumentSize::default() },
-        };
-        entry.size.add(item.bytes.len());
-        self.staged.put(&key, &entry.body())
-    }
-
-    fn close(&mut self, run: RunBuilder, scope: Scope) -> Result<(), StoreError> {
-        let Some(FinishedRun { first, entries, body, digest }) = run.finish() else { return Ok(()) };
+    fn close(&mut self, run: RunBuilder<'_>, scope: Scope) -> Result<(), StoreError> {
+        let Some(FinishedRun { first, entries, body, digest }) = run.finish(&self.log.packer) else { return Ok(()) };
         let summary = match self.summaries.entry(scope) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(self.log.summary_of(scope, Sequence(u64::MAX))?),

@@ -14,12 +14,14 @@ use toso_store::{StoreError, StoreKeyMismatch};
 use crate::key::{DataKey, StoreKey, UnwrapError};
 
 /// The newest version of the layout that this crate reads.
-pub const FORMAT_VERSION: u32 = FORMAT_ENCRYPTED;
+pub const FORMAT_VERSION: u32 = FORMAT_PACKED;
 
-/// The version of a plain folder.
+/// The version of a plain folder; of a server's, one of which nothing is packed yet.
 const FORMAT_PLAIN: u32 = 1;
 /// The version of an encrypted folder: an older reader must not take its values for damage.
 const FORMAT_ENCRYPTED: u32 = 2;
+/// The version of a server's folder with packed runs, which an older reader would take for damage.
+const FORMAT_PACKED: u32 = 3;
 /// The cipher, as `FORMAT` names it.
 const CIPHER_NAME: &str = "xchacha20-poly1305";
 
@@ -49,11 +51,10 @@ impl Kind {
 /// What FORMAT says of a folder of the expected kind.
 #[derive(Debug)]
 enum Format {
-    Plain,
+    /// With its number.
+    Plain(u32),
     /// With the data key, wrapped by the app's key.
-    Encrypted {
-        wrapped: Vec<u8>,
-    },
+    Encrypted { wrapped: Vec<u8> },
 }
 
 /// A folder that this process holds.
@@ -70,7 +71,11 @@ impl Folder {
     pub(crate) fn open(path: &Path, kind: Kind) -> Result<Self, StoreError> {
         let folder = Self::take(path)?;
         match folder.read_format(kind)? {
-            Some(Format::Plain) => {}
+            Some(Format::Plain(found)) if found == plain_version(kind) => {}
+            // Before anything of the new format is in it.
+            Some(Format::Plain(_)) => folder
+                .write_format(&plain_format(kind))
+                .map_err(|error| io_error("writing the FORMAT file", path, &error))?,
             Some(Format::Encrypted { .. }) => return Err(folder.key_error(StoreKeyMismatch::NoKeyGiven)),
             None => folder.make(&plain_format(kind))?,
         }
@@ -82,7 +87,7 @@ impl Folder {
         let folder = Self::take(path)?;
         let data_key = match folder.read_format(kind)? {
             Some(Format::Encrypted { wrapped }) => folder.unwrap(&wrapped, key)?,
-            Some(Format::Plain) => return Err(folder.key_error(StoreKeyMismatch::NotEncrypted)),
+            Some(Format::Plain(_)) => return Err(folder.key_error(StoreKeyMismatch::NotEncrypted)),
             None => {
                 let data_key = DataKey::random().map_err(|error| no_random(path, error))?;
                 folder.make(&folder.encrypted_format(kind, &data_key, key)?)?;
@@ -213,8 +218,11 @@ impl Folder {
             Some(found) => return Err(StoreError::WrongKind { path: path(), found, expected: kind.name() }),
             None => return Err(self.damaged_format("its third line is not `kind` and a word")),
         }
-        if found < FORMAT_ENCRYPTED {
-            return Ok(Format::Plain);
+        if found == FORMAT_PLAIN || found == plain_version(kind) {
+            return Ok(Format::Plain(found));
+        }
+        if found != FORMAT_ENCRYPTED {
+            return Err(self.damaged_format("its second line has a number that no folder of this kind has"));
         }
         if field("cipher").as_deref() != Some(CIPHER_NAME) {
             return Err(self.damaged_format("its fourth line is not `cipher` and the name of the cipher"));
@@ -264,8 +272,16 @@ impl Folder {
     }
 }
 
+/// The version of a plain folder as it is made now.
+const fn plain_version(kind: Kind) -> u32 {
+    match kind {
+        Kind::Field => FORMAT_PLAIN,
+        Kind::Server => FORMAT_PACKED,
+    }
+}
+
 fn plain_format(kind: Kind) -> String {
-    format!("toso storage\nformat {FORMAT_PLAIN}\nkind {}\n", kind.name())
+    format!("toso storage\nformat {}\nkind {}\n", plain_version(kind), kind.name())
 }
 
 /// Maps what the operating system says; a full disk and a used-up quota are [`StoreError::Full`].

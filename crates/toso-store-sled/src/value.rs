@@ -1,7 +1,7 @@
 //! The bytes of a value: a version, a checksum, and a body cut into parts that sled can hold well.
 //!
 //! A value is `version (1) ‖ parts (1) ‖ checksum (8) ‖ first part of the body`. Further parts, when the body has more
-//! than [`BODY_IN_FIRST_PART_MAX`] bytes, stand under overflow keys without a header. The checksum covers the key and the
+//! than fits into [`PART_BYTES_MAX`] with its header, stand under overflow keys without a header. The checksum covers the key and the
 //! whole body, so a value under a wrong key, a lost part, or a part of an older body are all noticed.
 //!
 //! A value of an encrypted folder is `version (1) ‖ parts (1) ‖ first part of the sealed body`. It has no checksum: the
@@ -27,8 +27,6 @@ const CHECKSUM_BYTES: usize = 8;
 /// at most 17 values before it is split, and up to 3 more when a neighbour is merged into it:
 /// 20 × (4 KiB + 256 B of key) = 85 KiB.
 pub(crate) const PART_BYTES_MAX: usize = 4096;
-/// The largest body that needs no overflow key.
-pub(crate) const BODY_IN_FIRST_PART_MAX: usize = PART_BYTES_MAX - HEADER_BYTES;
 /// The first byte of overflow keys; every other key space uses another letter.
 pub(crate) const OVERFLOW_SPACE: u8 = b'+';
 

@@ -11,7 +11,7 @@ use super::{
 use crate::document::genesis::{GENESIS_ACTOR, GENESIS_OPS_MAX};
 use crate::id::Actor;
 
-const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+pub(super) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 /// Automerge's checksum is the first bytes of the change hash.
 pub(super) const CHECKSUM_BYTES: usize = 4;
 const TYPE_CHANGE: u8 = 1;

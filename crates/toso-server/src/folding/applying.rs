@@ -6,8 +6,9 @@ use parking_lot::Mutex;
 use toso_core::id::Sequence;
 use toso_core::time::TimestampMs;
 use toso_projection::Projector;
-use toso_store::RecordStore;
+use toso_store::{RecordStore, StoreError};
 
+use super::journal::Journal;
 use super::{FoldedRow, rows};
 
 /// Rows applied under one lock, below a millisecond, so that no session's read waits for a page.
@@ -16,13 +17,22 @@ const ROWS_PER_LOCK: usize = 64;
 pub(super) struct Applying {
     records: Arc<dyn RecordStore>,
     projector: Arc<Mutex<Projector>>,
+    journal: Journal,
+    /// True until what is stored has been removed, because counting begins anew.
+    anew: bool,
     /// False once a write failed: a later checkpoint would claim rows that are not there.
     may_store: bool,
 }
 
 impl Applying {
-    pub(super) fn new(records: Arc<dyn RecordStore>, projector: Arc<Mutex<Projector>>) -> Self {
-        Self { records, projector, may_store: true }
+    /// Goes on after what a start has loaded through a sequence; from zero everything is counted anew.
+    pub(super) fn new(
+        records: Arc<dyn RecordStore>,
+        projector: Arc<Mutex<Projector>>,
+        journal: Journal,
+        through: Sequence,
+    ) -> Self {
+        Self { records, projector, journal, anew: through == Sequence::ZERO, may_store: true }
     }
 
     /// Applies a page. `counted` is told how many chunks were quarantined as soon as the figures include the page,
@@ -35,7 +45,6 @@ impl Applying {
         counted: impl FnOnce(usize),
     ) {
         rows.sort_by_key(|row| row.last);
-        let stored = if self.may_store { rows::changes(&rows, through, newest) } else { Vec::new() };
         let quarantined: usize = rows.iter().map(|row| row.quarantined.len()).sum();
         if quarantined > 0 {
             tracing::warn!(chunks = quarantined, through = through.0, "chunks quarantined while folding");
@@ -53,10 +62,17 @@ impl Applying {
         self.projector.lock().advance(through, newest);
         counted(quarantined);
         if self.may_store
-            && let Err(error) = rows::store(&*self.records, &stored)
+            && let Err(error) = self.store(&rows, through, newest)
         {
             self.may_store = false;
             tracing::error!(%error, "the views' checkpoint cannot be stored; the next start folds again from the last");
         }
+    }
+
+    fn store(&mut self, rows: &[FoldedRow], through: Sequence, newest: TimestampMs) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.anew) {
+            rows::remove_all(&*self.records)?;
+        }
+        rows::store(&*self.records, &rows::changes(&mut self.journal, &*self.records, rows, through, newest))
     }
 }

@@ -34,7 +34,7 @@ impl Folder {
         let quarantined = Arc::new(loaded.quarantined);
         Self {
             merging: Merging::new(Arc::clone(&log), cache_documents, loaded.documents, quarantined),
-            applying: Applying::new(records, projector),
+            applying: Applying::new(records, projector, loaded.journal, loaded.through),
             read_to: loaded.through,
             log,
         }

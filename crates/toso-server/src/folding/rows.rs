@@ -2,26 +2,31 @@
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
-//! | `rows` | document id (16) | MessagePack `(scope key (8), last sequence, when it came, row)`; the row begins with its version |
-//! | `rows_head` | `checkpoint` | row version (1) ‖ sequence (u64 BE) ‖ time the newest chunk came (u64 BE) |
+//! | `views` | number (u32 BE) | a block of rows, see [`super::journal`] |
+//! | `views_head` | `checkpoint` | row version (1) ‖ sequence (u64 BE) ‖ time the newest chunk came (u64 BE) |
 //! | `quarantine` | document id (16) ‖ change hash (32) | why, as text |
 //!
-//! Rows and checkpoint of a page are written together. All of it can be lost, or deleted, without losing anything.
+//! Rows and checkpoint of a page are written together. All of it can be lost, or deleted, without losing anything. Earlier
+//! versions kept each row under its document in `rows`, and the checkpoint in `rows_head`: both are removed, and the log
+//! is counted anew once.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::mpsc;
+use std::thread;
 
-use serde::{Deserialize, Serialize};
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DocId, DocKind, Sequence};
+use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_projection::{Projector, ROW_VERSION, Row};
+use toso_projection::{Projector, ROW_VERSION};
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 
 use super::FoldedRow;
+use super::journal::{BLOCK_TABLE, Blocks, Journal, StoredRow};
 
-const ROW_TABLE: &str = "rows";
-const HEAD_TABLE: &str = "rows_head";
+const HEAD_TABLE: &str = "views_head";
+/// What earlier versions kept, the checkpoint first: without it nothing of the rest is believed.
+const FORMER_TABLES: [&str; 2] = ["rows_head", "rows"];
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
 /// Chunks that could not be merged: kept in the log, left out of documents, for an operator to look at.
 pub const QUARANTINE_TABLE: &str = "quarantine";
@@ -29,6 +34,10 @@ pub const QUARANTINE_TABLE: &str = "quarantine";
 const WRITE_CHANGES_MAX: usize = 2_048;
 /// The longest reason kept of a quarantined chunk.
 const REASON_CHARS_MAX: usize = 200;
+/// Bytes of blocks read at a time.
+const READ_BYTES_MAX: usize = 1024 * 1024;
+/// Blocks read ahead of those being applied.
+const READ_AHEAD_BLOCKS: usize = 16;
 
 /// What a start found.
 #[derive(Debug, Default)]
@@ -39,10 +48,12 @@ pub struct Loaded {
     pub documents: HashSet<DocId>,
     /// Chunks not to be tried again.
     pub quarantined: HashSet<ChangeHash>,
+    /// Where the rows are.
+    pub(super) journal: Journal,
 }
 
-#[derive(Serialize, Deserialize)]
-struct StoredRow(#[serde(with = "serde_bytes")] [u8; 8], Sequence, TimestampMs, Row);
+/// A block as the reading thread gives it; `None` when it is damaged.
+type ReadBlock = Option<(u32, Vec<StoredRow>)>;
 
 impl Loaded {
     /// Brings stored rows into an empty projector. When they are of another version, damaged, or ahead of the log,
@@ -62,28 +73,66 @@ impl Loaded {
         let Some((through, newest)) = head.filter(|(through, _)| *through <= log_end) else {
             return Ok(Self { quarantined, ..Self::default() });
         };
-        let mut documents = HashSet::new();
-        let mut freshest: HashMap<UnitRef, (Sequence, TimestampMs)> = HashMap::new();
-        // By the first two bytes of the id, so that only a 256th of the table is held twice at a time.
-        for prefix in DocKind::ALL.iter().flat_map(|kind| (0..=u8::MAX).map(|tag| [kind.letter(), tag])) {
-            for (key, value) in records.records(ROW_TABLE, &prefix)? {
-                let Some((scope, doc, StoredRow(_, last, at, row))) = read_row(&key, &value) else {
-                    tracing::warn!("stored views are of another version; counting again from the start of the log");
-                    *projector = fresh();
-                    return Ok(Self { quarantined, ..Self::default() });
-                };
+        let Some(journal) = load_blocks(records, projector)? else {
+            tracing::warn!("stored views are of another version; counting again from the start of the log");
+            *projector = fresh();
+            return Ok(Self { quarantined, ..Self::default() });
+        };
+        projector.advance(through, newest);
+        projector.refresh();
+        Ok(Self { through, documents: journal.documents().collect(), quarantined, journal })
+    }
+}
+
+/// Applies all blocks in their order, while another thread reads the next ones; `None` when one is damaged.
+fn load_blocks(records: &dyn RecordStore, projector: &mut Projector) -> Result<Option<Journal>, StoreError> {
+    let mut journal = Journal::default();
+    let mut freshest: HashMap<UnitRef, (Sequence, TimestampMs)> = HashMap::new();
+    thread::scope(|threads| {
+        let (send, blocks) = mpsc::sync_channel::<Result<ReadBlock, StoreError>>(READ_AHEAD_BLOCKS);
+        threads.spawn(move || {
+            // An error shows at the other end; when nobody listens any more, the rest is not wanted.
+            if let Err(error) = read_blocks(records, |block| send.send(Ok(block)).is_ok()) {
+                let _ = send.send(Err(error));
+            }
+        });
+        for block in blocks {
+            let Some((number, rows)) = block? else { return Ok(None) };
+            journal.note(number, rows.iter().map(|row| row.0));
+            for row in rows {
+                let Some(scope) = row.scope() else { return Ok(None) };
+                let StoredRow(doc, _, last, at, row) = row;
                 projector.apply(scope, doc, row);
                 let fresh = freshest.entry(scope).or_default();
                 *fresh = (last, at).max(*fresh);
-                documents.insert(doc);
             }
         }
-        for (scope, (last, at)) in freshest {
-            projector.mark(scope, last, at);
+        Ok(Some(()))
+    })
+    .map(|whole| {
+        whole.map(|()| {
+            for (scope, (last, at)) in freshest {
+                projector.mark(scope, last, at);
+            }
+            journal
+        })
+    })
+}
+
+/// Hands every block to `each`, until it says no.
+fn read_blocks(records: &dyn RecordStore, mut each: impl FnMut(ReadBlock) -> bool) -> Result<(), StoreError> {
+    let mut blocks = Blocks::default();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let page = records.records_after(BLOCK_TABLE, after.as_deref(), READ_BYTES_MAX)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after = Some(last.clone());
+        for (key, block) in &page {
+            let number = key.as_slice().try_into().ok().map(u32::from_be_bytes);
+            if !each(number.zip(blocks.read(block))) {
+                return Ok(());
+            }
         }
-        projector.advance(through, newest);
-        projector.refresh();
-        Ok(Self { through, documents, quarantined })
     }
 }
 
@@ -94,36 +143,54 @@ fn read_head(value: &[u8]) -> Option<(Sequence, TimestampMs)> {
     (*version == ROW_VERSION).then(|| (Sequence(u64::from_be_bytes(*through)), TimestampMs(newest)))
 }
 
-fn read_row(key: &[u8], value: &[u8]) -> Option<(UnitRef, DocId, StoredRow)> {
-    let doc = DocId::from_bytes(key.try_into().ok()?).ok()?;
-    let row: StoredRow = rmp_serde::from_slice(value).ok()?;
-    Some((UnitRef::from_key(row.0).ok()?, doc, row))
+/// Removes whatever is stored, before the log is counted from its start: first the checkpoints, so that nothing that a
+/// crash leaves of the rest is ever taken for whole.
+pub(super) fn remove_all(records: &dyn RecordStore) -> Result<(), StoreError> {
+    let [former_head, former_rows] = FORMER_TABLES;
+    for table in [HEAD_TABLE, former_head, BLOCK_TABLE, former_rows] {
+        loop {
+            let page = records.records_after(table, None, READ_BYTES_MAX)?;
+            if page.is_empty() {
+                break;
+            }
+            let removals = page.into_iter().map(|(key, _)| change(table, key, None));
+            store(records, &removals.collect::<Vec<_>>())?;
+        }
+    }
+    Ok(())
 }
 
 /// A page's writes: rows, quarantine, and the checkpoint last.
-pub(super) fn changes(rows: &[FoldedRow], through: Sequence, newest: TimestampMs) -> Vec<RecordChange> {
-    let mut changes = Vec::with_capacity(rows.len() + 1);
+pub(super) fn changes(
+    journal: &mut Journal,
+    records: &dyn RecordStore,
+    rows: &[FoldedRow],
+    through: Sequence,
+    newest: TimestampMs,
+) -> Vec<RecordChange> {
+    let mut changes = Vec::new();
+    journal.clean(records, &mut changes);
+    let stored = rows.iter().filter_map(|folded| {
+        let row = folded.row.clone()?;
+        Some(StoredRow::new(folded.doc, folded.scope, folded.last, folded.at, row))
+    });
+    journal.add(&stored.collect::<Vec<_>>(), &mut changes);
     for folded in rows {
-        let doc = folded.doc.as_bytes();
-        if let Some(row) = &folded.row {
-            let stored = StoredRow(folded.scope.to_key(), folded.last, folded.at, row.clone());
-            let value = rmp_serde::to_vec(&stored).unwrap_or_default();
-            changes.push(change(ROW_TABLE, doc.to_vec(), value));
-        }
         for (hash, reason) in &folded.quarantined {
             let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
-            changes.push(change(QUARANTINE_TABLE, [doc.as_slice(), &hash.0].concat(), reason.into_bytes()));
+            let key = [folded.doc.as_bytes().as_slice(), &hash.0].concat();
+            changes.push(change(QUARANTINE_TABLE, key, Some(reason.into_bytes())));
         }
     }
     let mut head = vec![ROW_VERSION];
     head.extend(through.0.to_be_bytes());
     head.extend(newest.0.to_be_bytes());
-    changes.push(change(HEAD_TABLE, CHECKPOINT_KEY.to_vec(), head));
+    changes.push(change(HEAD_TABLE, CHECKPOINT_KEY.to_vec(), Some(head)));
     changes
 }
 
-fn change(table: &str, key: Vec<u8>, value: Vec<u8>) -> RecordChange {
-    RecordChange { table: table.to_owned(), key, value: Some(value), expect: None }
+fn change(table: &str, key: Vec<u8>, value: Option<Vec<u8>>) -> RecordChange {
+    RecordChange { table: table.to_owned(), key, value, expect: None }
 }
 
 /// Writes a page. The checkpoint is in the last write, so it never claims what is not there.

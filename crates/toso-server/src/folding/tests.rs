@@ -166,12 +166,12 @@ fn a_checkpoint_of_another_version_or_of_a_longer_log_is_left_aside() {
     let bench = run(&log, 64);
     bench.wait();
     bench.running.stop();
-    let head = log.record("rows_head", b"checkpoint").unwrap().unwrap();
+    let head = log.record("views_head", b"checkpoint").unwrap().unwrap();
     for (position, value) in [(0, 0xff), (1, 0xff)] {
         let mut bent = head.clone();
         bent[position] = value;
         let change = RecordChange {
-            table: "rows_head".to_owned(),
+            table: "views_head".to_owned(),
             key: b"checkpoint".to_vec(),
             value: Some(bent),
             expect: None,

@@ -147,23 +147,19 @@ fn a_counted_folder_is_whole_and_each_wrong_thing_in_it_is_told() {
     fs::write(data.path().join("root.key"), key).unwrap();
 
     let log = open_log(data.path()).unwrap();
-    let rows = log.records("rows", &[]).unwrap();
-    let put = |key: &[u8], value: Option<Vec<u8>>| {
-        let change = RecordChange { table: "rows".into(), key: key.to_vec(), value, expect: None };
-        log.write(&[change], Durability::Durable).unwrap();
-    };
-    // One team's row in another's place: a good checksum over wrong content.
-    put(&rows[0].0, Some(rows[1].1.clone()));
-    put(&rows[1].0, Some(rows[0].1.clone()));
+    // Two teams' rows, each in the other's place, under a good checksum; then one that is missing.
+    crate::folding::bend_rows(&log, |rows| {
+        (rows[0].0, rows[1].0) = (rows[1].0, rows[0].0);
+    });
     drop(log);
     let found = findings(data.path());
     assert!(found.iter().any(|text| text.contains("the stored row of document")), "{found:?}");
 
     let log = open_log(data.path()).unwrap();
-    for (key, value) in [(&rows[0].0, None), (&rows[1].0, Some(rows[1].1.clone()))] {
-        let change = RecordChange { table: "rows".into(), key: key.clone(), value, expect: None };
-        log.write(&[change], Durability::Durable).unwrap();
-    }
+    crate::folding::bend_rows(&log, |rows| {
+        (rows[0].0, rows[1].0) = (rows[1].0, rows[0].0);
+        rows.remove(0);
+    });
     drop(log);
     let found = findings(data.path());
     assert!(found.iter().any(|text| text.contains("the documents of scope")), "a row is missing: {found:?}");

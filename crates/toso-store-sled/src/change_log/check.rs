@@ -10,20 +10,21 @@ use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
-use toso_store::{StoreError, Summary};
+use toso_store::{LogItem, StoreError, Summary};
 
 use super::documents::DocumentEntry;
+use super::heads::{Head, Position, head_key, later_key, tag_of};
 use super::records::table_of;
 use super::run::Run;
 use super::summary::ScopeRun;
 use super::{
-    CHUNK_SPACE, DOCUMENT_SPACE, RECORD_SPACE, RUN_SPACE, SCOPE_SPACE, SledChangeLog, chunk_key, document_key,
-    parse_scope_key, run_key, scope_key,
+    CHUNK_SPACE, DOCUMENT_SPACE, HEAD_SPACE, LATER_SPACE, RECORD_SPACE, RUN_SPACE, SCOPE_SPACE, SledChangeLog,
+    chunk_key, document_key, parse_scope_key, run_key, scope_key,
 };
 use crate::value::{self, OVERFLOW_SPACE, Reader};
 
 /// The spaces of keys that have a value with a header.
-const SPACES: [u8; 5] = [RUN_SPACE, SCOPE_SPACE, CHUNK_SPACE, DOCUMENT_SPACE, RECORD_SPACE];
+const SPACES: [u8; 7] = [RUN_SPACE, SCOPE_SPACE, HEAD_SPACE, LATER_SPACE, CHUNK_SPACE, DOCUMENT_SPACE, RECORD_SPACE];
 
 /// What a check went through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub struct Checked {
     pub runs: u64,
     /// Entries of the log.
     pub entries: u64,
-    /// Keys of the three indexes.
+    /// Keys of the indexes.
     pub index_keys: u64,
     /// Records.
     pub records: u64,
@@ -48,6 +49,8 @@ impl SledChangeLog {
         check.values()?;
         check.runs()?;
         check.scope_index()?;
+        check.heads()?;
+        check.later_chunks()?;
         check.chunk_index()?;
         check.document_index()?;
         check.records()?;
@@ -102,7 +105,11 @@ impl Check<'_> {
 
     /// The run that begins with a sequence.
     fn run(&self, first: Sequence) -> Result<Option<Run>, StoreError> {
-        Ok(self.body(&run_key(first))?.and_then(|body| Run::parse(first, &body)))
+        Ok(self.body(&run_key(first))?.and_then(|body| self.parse(first, &body)))
+    }
+
+    fn parse(&self, first: Sequence, body: &[u8]) -> Option<Run> {
+        Run::parse(first, body, &self.log.packer, |_| true)
     }
 
     /// Sequences are 1, 2, 3, … without a gap; each run has its scope key, each entry its chunk key and a document key
@@ -122,7 +129,7 @@ impl Check<'_> {
                 self.wrong(&key, &format!("the run begins at sequence {}, expected {}", first.0, next.0));
             }
             let body = unless_damaged(log.engine.decode(&key, &value))?;
-            let Some(run) = body.ok().and_then(|body| Run::parse(first, &body)) else {
+            let Some(run) = body.ok().and_then(|body| self.parse(first, &body)) else {
                 self.wrong(&key, "the run's fields cannot be read");
                 // Where it should end nobody knows; the next run says by itself.
                 next = self.following(&key, first)?;
@@ -137,7 +144,8 @@ impl Check<'_> {
                 sum.count += 1;
                 sum.digest.toggle(entry.item.doc, &entry.item.hash);
                 self.checked.entries += 1;
-                self.entry_has_its_chunk_key(entry.item.doc, &entry.item.hash, entry.sequence, offset)?;
+                let position = Position { sequence: entry.sequence, offset };
+                self.entry_has_its_chunk_key(entry.item.doc, &entry.item.hash, position)?;
                 self.entry_has_its_document_key(scope, entry.item.doc, entry.sequence)?;
             }
             self.run_has_its_scope_key(scope, first, last, *sum)?;
@@ -182,17 +190,27 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn entry_has_its_chunk_key(
-        &mut self,
-        doc: DocId,
-        hash: &ChangeHash,
-        sequence: Sequence,
-        offset: u16,
-    ) -> Result<(), StoreError> {
-        let key = chunk_key(doc, hash);
-        match self.body(&key)?.map(|body| chunk_body(&body)) {
+    /// The head of a document; `None` when it is missing or damaged.
+    fn head(&self, doc: DocId) -> Result<Option<Head>, StoreError> {
+        Ok(self.body(&head_key(doc))?.and_then(|body| Head::parse(&body)))
+    }
+
+    fn entry_has_its_chunk_key(&mut self, doc: DocId, hash: &ChangeHash, position: Position) -> Result<(), StoreError> {
+        let (mut key, mut found) = (chunk_key(doc, hash), None);
+        if let Some(head) = self.head(doc)? {
+            if head.tag == tag_of(hash) {
+                (key, found) = (head_key(doc), Some(Some(head.first)));
+            } else if let Some(body) = self.body(&later_key(doc, hash))? {
+                (key, found) = (later_key(doc, hash), Some(Position::parse(&body)));
+            }
+        }
+        if found.is_none() {
+            found = self.body(&chunk_key(doc, hash))?.map(|body| Position::parse_former(&body));
+        }
+        match found {
             None => self.wrong(&key, "the chunk key of an entry is missing or damaged"),
-            Some(position) if position != Some((sequence, offset)) => {
+            Some(found) if found != Some(position) => {
+                let Position { sequence, offset } = position;
                 let detail = format!("it does not say sequence {}, offset {offset}, where its entry is", sequence.0);
                 self.wrong(&key, &detail);
             }
@@ -202,8 +220,15 @@ impl Check<'_> {
     }
 
     fn entry_has_its_document_key(&mut self, scope: Scope, doc: DocId, sequence: Sequence) -> Result<(), StoreError> {
-        let key = document_key(scope, doc);
-        match self.body(&key)?.and_then(|body| Reader(&body).u64()) {
+        let head = self.head(doc)?.filter(|head| head.scope == scope);
+        let (key, first) = if let Some(head) = head {
+            (head_key(doc), Some(head.first.sequence.0))
+        } else {
+            let key = document_key(scope, doc);
+            let first = self.body(&key)?.and_then(|body| Reader(&body).u64());
+            (key, first)
+        };
+        match first {
             None => self.wrong(&key, "the document key of an entry is missing or cannot be read"),
             Some(first) if first > sequence.0 => {
                 self.wrong(
@@ -214,6 +239,66 @@ impl Check<'_> {
             Some(_) => {}
         }
         Ok(())
+    }
+
+    /// Each head names an entry that is its document's in its scope, with its tag, and the sum of the document's chunks
+    /// there. That it is the first, [`Self::runs`] has checked.
+    fn heads(&mut self) -> Result<(), StoreError> {
+        for entry in bodies(self.log, HEAD_SPACE) {
+            let (key, body) = entry?;
+            self.checked.index_keys += 1;
+            let Some(body) = body else { continue };
+            let doc = key.last_chunk().and_then(|bytes| DocId::from_bytes(*bytes).ok());
+            let Some((doc, head)) = doc.filter(|doc| head_key(*doc) == key).zip(Head::parse(&body)) else {
+                self.wrong(&key, "its fields cannot be read");
+                continue;
+            };
+            let Ok(entries) = unless_damaged(self.log.read_document(doc))? else { continue };
+            let of_scope: Vec<_> = entries.iter().filter(|entry| entry.scope == head.scope).collect();
+            let first = of_scope.iter().find(|entry| entry.sequence == head.first.sequence);
+            if first.is_none_or(|entry| tag_of(&entry.item.hash) != head.tag) {
+                let detail = format!("the entry at sequence {} is not of this document", head.first.sequence.0);
+                self.wrong(&key, &detail);
+            }
+            let sum = DocumentSize::of(of_scope.iter().map(|entry| entry.item.bytes.len()));
+            if sum != head.size {
+                let detail =
+                    format!("it does not say that the document has {} chunks of {} bytes", sum.changes, sum.bytes);
+                self.wrong(&key, &detail);
+            }
+        }
+        Ok(())
+    }
+
+    /// Each later chunk's key names an entry that is its chunk, of a document that has a head.
+    fn later_chunks(&mut self) -> Result<(), StoreError> {
+        for entry in bodies(self.log, LATER_SPACE) {
+            let (key, body) = entry?;
+            self.checked.index_keys += 1;
+            let Some(body) = body else { continue };
+            let doc = key.get(1..).and_then(|key| key.first_chunk()).and_then(|bytes| DocId::from_bytes(*bytes).ok());
+            let Some((doc, position)) = doc.zip(Position::parse(&body)) else {
+                self.wrong(&key, "its fields cannot be read");
+                continue;
+            };
+            let item = self.item(doc, position)?;
+            if item.is_none_or(|(_, item)| later_key(item.doc, &item.hash) != key) {
+                let Position { sequence, offset } = position;
+                self.wrong(&key, &format!("the entry at sequence {}, offset {offset} is not this chunk", sequence.0));
+            }
+            if self.head(doc)?.is_none() {
+                self.wrong(&key, "its document has no head");
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry at a position with its scope, when it is of a document.
+    fn item(&self, doc: DocId, position: Position) -> Result<Option<(Scope, LogItem)>, StoreError> {
+        let first = position.run();
+        let Some(body) = self.body(&run_key(first))? else { return Ok(None) };
+        let run = Run::parse(first, &body, &self.log.packer, |other| other == doc);
+        Ok(run.and_then(|run| Some((run.scope(), run.item(position.offset)?))))
     }
 
     /// Each scope key belongs to a run of its scope. That its length is right, [`Self::runs`] has checked.
@@ -233,7 +318,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Each chunk key names an entry that is its chunk; each document's key has the sum of its chunks.
+    /// Each chunk key of the former index names an entry that is its chunk; each document's key has the sum of its chunks.
     fn chunk_index(&mut self) -> Result<(), StoreError> {
         // The chunks of a document follow each other.
         let mut document: Option<(Scope, DocId, DocumentSize)> = None;
@@ -241,15 +326,14 @@ impl Check<'_> {
             let (key, body) = entry?;
             self.checked.index_keys += 1;
             let Some(body) = body else { continue };
-            let Some((sequence, offset)) = chunk_body(&body) else {
+            let doc = key.get(1..).and_then(|key| key.first_chunk()).and_then(|bytes| DocId::from_bytes(*bytes).ok());
+            let Some((doc, position)) = doc.zip(Position::parse_former(&body)) else {
                 self.wrong(&key, "its fields cannot be read");
                 continue;
             };
-            let first = Sequence(sequence.0.saturating_sub(u64::from(offset)));
-            let run = self.run(first)?;
-            let scope = run.as_ref().map(Run::scope);
-            let entry = run.and_then(|run| run.item(offset)).filter(|item| chunk_key(item.doc, &item.hash) == key);
-            let Some((item, scope)) = entry.zip(scope) else {
+            let entry = self.item(doc, position)?.filter(|(_, item)| chunk_key(item.doc, &item.hash) == key);
+            let Some((scope, item)) = entry else {
+                let Position { sequence, offset } = position;
                 self.wrong(&key, &format!("the entry at sequence {}, offset {offset} is not this chunk", sequence.0));
                 continue;
             };
@@ -277,7 +361,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Each document key names an entry of its document and scope. That it is the first, [`Self::runs`] has checked:
+    /// Each document key of the former index names an entry of its document and scope. That it is the first, [`Self::runs`] has checked:
     /// none of the document's entries comes before it.
     fn document_index(&mut self) -> Result<(), StoreError> {
         for entry in bodies(self.log, DOCUMENT_SPACE) {
@@ -317,12 +401,6 @@ fn bodies(log: &SledChangeLog, space: u8) -> impl Iterator<Item = Result<(Vec<u8
         let body = unless_damaged(log.engine.decode(&key, &value))?.ok();
         Ok((key.to_vec(), body))
     })
-}
-
-/// Sequence and offset in a chunk key's body.
-fn chunk_body(body: &[u8]) -> Option<(Sequence, u16)> {
-    let mut body = Reader(body);
-    Some((Sequence(body.u64()?), body.u16()?))
 }
 
 /// Damage is a finding; everything else ends the check.

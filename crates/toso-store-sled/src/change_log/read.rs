@@ -8,8 +8,9 @@ use toso_core::unit::Scope;
 use toso_store::page::PageBuilder;
 use toso_store::{ChangeLog, LogEntry, Page, StoreError};
 
+use super::heads::Position;
 use super::run::Run;
-use super::{CHUNK_SPACE, SledChangeLog, run_key, scope_key};
+use super::{CHUNK_SPACE, LATER_SPACE, SledChangeLog, run_key, scope_key};
 use crate::value::Reader;
 
 /// Runs that are looked at in the log itself for each scope asked for, before each scope is looked up in the index.
@@ -99,32 +100,27 @@ impl SledChangeLog {
 
     pub(super) fn read_document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
         let last = self.last();
-        let mut positions = Vec::new();
-        for entry in self.engine.scan(&[&[CHUNK_SPACE], doc.as_bytes().as_slice()].concat()) {
+        let mut positions: Vec<Position> = self.head(doc)?.iter().map(|head| head.first).collect();
+        let prefix = |space: u8| [&[space], doc.as_bytes().as_slice()].concat();
+        for entry in self.engine.scan(&prefix(LATER_SPACE)) {
             let (key, body) = entry?;
-            let (sequence, first) = self.chunk_position(&key, &body)?;
-            if sequence <= last {
-                positions.push((first, sequence));
-            }
+            positions.push(Position::parse(&body).ok_or_else(|| self.unreadable_fields(&key))?);
         }
+        for entry in self.engine.scan(&prefix(CHUNK_SPACE)) {
+            let (key, body) = entry?;
+            positions.push(Position::parse_former(&body).ok_or_else(|| self.unreadable_fields(&key))?);
+        }
+        positions.retain(|position| position.sequence <= last);
         positions.sort_unstable();
         let mut entries = Vec::with_capacity(positions.len());
-        for run in positions.chunk_by(|(run, _), (next, _)| run == next) {
-            let Some((first, _)) = run.first() else { continue };
-            let key = run_key(*first);
+        for run in positions.chunk_by(|position, next| position.run() == next.run()) {
+            let Some(first) = run.first().map(|position| position.run()) else { continue };
+            let key = run_key(first);
             let body = self.engine.get(&key)?.ok_or_else(|| self.engine.damaged(&key, "it is missing"))?;
-            let of_run = self.parse(*first, &body)?.after(Sequence::ZERO);
-            entries.extend(of_run.filter(|entry| entry.item.doc == doc));
+            let of_document = Run::parse(first, &body, &self.packer, |other| other == doc);
+            entries.extend(of_document.ok_or_else(|| self.unreadable(first))?.after(Sequence::ZERO));
         }
         Ok(entries)
-    }
-
-    /// The sequence of a chunk and the first of its run, from an entry of the chunk index.
-    pub(super) fn chunk_position(&self, key: &[u8], body: &[u8]) -> Result<(Sequence, Sequence), StoreError> {
-        let mut body = Reader(body);
-        let (sequence, offset) =
-            body.u64().zip(body.u16()).ok_or_else(|| self.engine.damaged(key, "its fields cannot be read"))?;
-        Ok((Sequence(sequence), Sequence(sequence.saturating_sub(u64::from(offset)))))
     }
 
     /// Runs that have entries after `after` and begin at or before `last`: first sequence and body.
@@ -155,7 +151,7 @@ impl SledChangeLog {
     }
 
     pub(super) fn parse(&self, first: Sequence, body: &[u8]) -> Result<Run, StoreError> {
-        Run::parse(first, body).ok_or_else(|| self.unreadable(first))
+        Run::parse(first, body, &self.packer, |_| true).ok_or_else(|| self.unreadable(first))
     }
 
     fn unreadable(&self, first: Sequence) -> StoreError {

@@ -1,24 +1,36 @@
 //! A run: entries of one batch with consecutive sequences, in one value.
 //!
-//! Body: `scope (8) ‖ author (8) ‖ received at, ms (8)`, then for each entry `doc (16) ‖ hash (32) ‖ length (4) ‖ change`.
-//! A run ends before it needs a second part, so reading an entry costs one value; only a single large change does.
+//! Body: `form (1) = 1 ‖ scope (8) ‖ author (8) ‖ received at, ms (8) ‖ entries (2)`, then for each entry its document:
+//! `kind (1) ‖ unique (11)`, where the scope tag of an id that does not belong to the scope stands between the two and the
+//! kind's highest bit is set; then the changes as [`Packer`] packs them. Ids stay out of the packing, because their random
+//! bytes would only make it worse.
+//!
+//! Folders of format 1 have runs of another body: `scope (8) ‖ author (8) ‖ received at, ms (8)`, then for each entry
+//! `doc (16) ‖ hash (32) ‖ length (4) ‖ change`. They are read as they are, and tell themselves apart by their first byte,
+//! the year's, which no form has.
 
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DeviceId, Digest, DocId, Sequence};
+use toso_core::id::{DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, DeviceId, Digest, DocId, DocKind, SCOPE_TAG_BYTES, Sequence};
 use toso_core::time::TimestampMs;
-use toso_core::unit::{Scope, UnitRef};
+use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_store::{LogBatch, LogEntry, LogItem};
 
-use crate::value::{BODY_IN_FIRST_PART_MAX, Reader};
+use super::pack::{Packer, RUN_RAW_BYTES_MAX};
+use crate::value::Reader;
 
-const ENTRY_HEADER_BYTES: usize = 16 + 32 + 4;
+/// The form of a packed body.
+const PACKED: u8 = 1;
+const _: () = assert!(UnitList::L2022.year().to_be_bytes()[0] != PACKED, "a former body begins with its year");
+/// In the kind of an id: its scope tag follows.
+const WITH_TAG: u8 = 0x80;
 
 /// A run being filled.
 #[derive(Debug)]
-pub(super) struct RunBuilder {
+pub(super) struct RunBuilder<'a> {
     first: Sequence,
-    entries: u16,
-    body: Vec<u8>,
+    batch: &'a LogBatch,
+    items: Vec<&'a LogItem>,
+    change_bytes: usize,
     digest: Digest,
 }
 
@@ -32,69 +44,89 @@ pub(super) struct FinishedRun {
     pub(super) digest: Digest,
 }
 
-impl RunBuilder {
+impl<'a> RunBuilder<'a> {
     /// An empty run of a batch, whose first entry will have a sequence.
-    pub(super) fn new(batch: &LogBatch, first: Sequence) -> Self {
-        let received_at = batch.received_at.0.to_be_bytes();
-        let body = [batch.scope.to_key().as_slice(), &batch.author.0, &received_at].concat();
-        Self { first, entries: 0, body, digest: Digest::default() }
+    pub(super) fn new(batch: &'a LogBatch, first: Sequence) -> Self {
+        Self { first, batch, items: Vec::new(), change_bytes: 0, digest: Digest::default() }
     }
 
     /// True when the run can take an item.
     pub(super) fn fits(&self, item: &LogItem) -> bool {
-        self.entries == 0 || self.body.len() + ENTRY_HEADER_BYTES + item.bytes.len() <= BODY_IN_FIRST_PART_MAX
+        self.items.is_empty() || self.change_bytes + item.bytes.len() <= RUN_RAW_BYTES_MAX
     }
 
     /// Adds an item; returns its offset in the run.
-    pub(super) fn push(&mut self, item: &LogItem) -> u16 {
-        let length = u32::try_from(item.bytes.len()).unwrap_or_default();
-        self.body.extend_from_slice(item.doc.as_bytes());
-        self.body.extend_from_slice(&item.hash.0);
-        self.body.extend_from_slice(&length.to_be_bytes());
-        self.body.extend_from_slice(&item.bytes);
+    pub(super) fn push(&mut self, item: &'a LogItem) -> u16 {
+        let offset = self.entries();
+        self.change_bytes += item.bytes.len();
         self.digest.toggle(item.doc, &item.hash);
-        let offset = self.entries;
-        self.entries += 1;
+        self.items.push(item);
         offset
     }
 
+    /// A batch has at most 1,024.
+    fn entries(&self) -> u16 {
+        u16::try_from(self.items.len()).unwrap_or(u16::MAX)
+    }
+
     /// The run; `None` when it is empty.
-    pub(super) fn finish(self) -> Option<FinishedRun> {
-        let Self { first, entries, body, digest } = self;
-        (entries > 0).then_some(FinishedRun { first, entries, body, digest })
+    pub(super) fn finish(self, packer: &Packer) -> Option<FinishedRun> {
+        let entries = self.entries();
+        let Self { first, batch, items, digest, .. } = self;
+        if items.is_empty() {
+            return None;
+        }
+        let mut body = vec![PACKED];
+        body.extend(batch.scope.to_key());
+        body.extend(batch.author.0);
+        body.extend(batch.received_at.0.to_be_bytes());
+        body.extend(entries.to_be_bytes());
+        for item in &items {
+            let [kind, rest @ ..] = item.doc.as_bytes();
+            let (tag, unique) = rest.split_at(SCOPE_TAG_BYTES);
+            if item.doc.belongs_to(batch.scope) {
+                body.push(*kind);
+            } else {
+                body.push(kind | WITH_TAG);
+                body.extend(tag);
+            }
+            body.extend(unique);
+        }
+        body.extend(packer.pack(items.iter().copied()));
+        Some(FinishedRun { first, entries, body, digest })
     }
 }
 
-/// A run read back.
+/// A run read back, whole or what is wanted of it.
 #[derive(Debug)]
 pub(super) struct Run {
     first: Sequence,
     scope: Scope,
     author: DeviceId,
     received_at: TimestampMs,
-    entries: Vec<LogItem>,
+    count: usize,
+    /// With their offsets.
+    entries: Vec<(usize, LogItem)>,
 }
 
 impl Run {
     /// The scope alone, to pass over a run cheaply.
     pub(super) fn scope_in(body: &[u8]) -> Option<Scope> {
-        UnitRef::from_key(Reader(body).array()?).ok()
+        UnitRef::from_key(header(body)?.array()?).ok()
     }
 
-    /// Reads a body.
-    pub(super) fn parse(first: Sequence, body: &[u8]) -> Option<Self> {
-        let mut body = Reader(body);
-        let scope = UnitRef::from_key(body.array()?).ok()?;
-        let author = DeviceId(body.array()?);
-        let received_at = TimestampMs(body.u64()?);
-        let mut entries = Vec::new();
-        while !body.0.is_empty() {
-            let doc = DocId::from_bytes(body.array()?).ok()?;
-            let hash = ChangeHash(body.array()?);
-            let length = usize::try_from(body.u32()?).ok()?;
-            entries.push(LogItem { doc, hash, bytes: body.bytes(length)?.to_vec() });
-        }
-        Some(Self { first, scope, author, received_at, entries })
+    /// Reads a body, or of it only the entries of the documents that are wanted.
+    pub(super) fn parse(first: Sequence, body: &[u8], packer: &Packer, wanted: impl Fn(DocId) -> bool) -> Option<Self> {
+        let mut reader = header(body)?;
+        let scope = UnitRef::from_key(reader.array()?).ok()?;
+        let author = DeviceId(reader.array()?);
+        let received_at = TimestampMs(reader.u64()?);
+        let (count, entries) = if body.first() == Some(&PACKED) {
+            packed_entries(reader, scope, packer, wanted)?
+        } else {
+            former_entries(reader, wanted)?
+        };
+        Some(Self { first, scope, author, received_at, count, entries })
     }
 
     /// The sequence of the first entry.
@@ -107,22 +139,20 @@ impl Run {
         self.scope
     }
 
-    /// The entry at an offset.
-    pub(super) fn item(mut self, offset: u16) -> Option<LogItem> {
-        let offset = usize::from(offset);
-        (offset < self.entries.len()).then(|| self.entries.swap_remove(offset))
+    /// The entry at an offset, when it was wanted.
+    pub(super) fn item(self, offset: u16) -> Option<LogItem> {
+        self.entries.into_iter().find(|(at, _)| *at == usize::from(offset)).map(|(_, item)| item)
     }
 
     /// The sequence of the last entry.
     pub(super) fn last(&self) -> Sequence {
-        self.first.plus((self.entries.len() as u64).saturating_sub(1))
+        self.first.plus((self.count as u64).saturating_sub(1))
     }
 
-    /// The entries after a sequence.
+    /// The wanted entries after a sequence.
     pub(super) fn after(self, after: Sequence) -> impl Iterator<Item = LogEntry> {
-        let Self { first, scope, author, received_at, entries } = self;
-        let numbered = entries.into_iter().enumerate();
-        let all = numbered.map(move |(offset, item)| LogEntry {
+        let Self { first, scope, author, received_at, entries, .. } = self;
+        let all = entries.into_iter().map(move |(offset, item)| LogEntry {
             sequence: first.plus(offset as u64),
             scope,
             author,
@@ -133,27 +163,109 @@ impl Run {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use toso_core::unit::UnitList;
+/// A body from its scope on.
+fn header(body: &[u8]) -> Option<Reader<'_>> {
+    let mut reader = Reader(body);
+    if body.first() == Some(&PACKED) {
+        reader.bytes(1)?;
+    }
+    Some(reader)
+}
 
+type Entries = (usize, Vec<(usize, LogItem)>);
+
+fn packed_entries(
+    mut reader: Reader<'_>,
+    scope: Scope,
+    packer: &Packer,
+    wanted: impl Fn(DocId) -> bool,
+) -> Option<Entries> {
+    let count = usize::from(reader.u16()?);
+    let docs = (0..count).map(|_| doc(&mut reader, scope)).collect::<Option<Vec<_>>>()?;
+    let unpacked = packer.unpack(reader.0, count, |place| docs.get(place).is_some_and(|doc| wanted(*doc)))?;
+    let entries = unpacked.into_iter().filter_map(|(place, (hash, bytes))| {
+        let doc = *docs.get(place)?;
+        Some((place, LogItem { doc, hash, bytes }))
+    });
+    Some((count, entries.collect()))
+}
+
+fn doc(reader: &mut Reader<'_>, scope: Scope) -> Option<DocId> {
+    let [kind] = reader.array()?;
+    if kind & WITH_TAG == 0 {
+        return Some(DocId::new(DocKind::from_letter(kind)?, scope, reader.array::<DOC_ID_UNIQUE_BYTES>()?));
+    }
+    let rest = reader.bytes(SCOPE_TAG_BYTES + DOC_ID_UNIQUE_BYTES)?;
+    DocId::from_bytes([&[kind & !WITH_TAG], rest].concat().try_into().ok()?).ok()
+}
+
+const _: () = assert!(DOC_ID_BYTES == 1 + SCOPE_TAG_BYTES + DOC_ID_UNIQUE_BYTES, "the parts of an id");
+
+/// Entries as format 1 has them.
+fn former_entries(mut reader: Reader<'_>, wanted: impl Fn(DocId) -> bool) -> Option<Entries> {
+    let (mut count, mut entries) = (0, Vec::new());
+    while !reader.0.is_empty() {
+        let doc = DocId::from_bytes(reader.array()?).ok()?;
+        let hash = ChangeHash(reader.array()?);
+        let length = usize::try_from(reader.u32()?).ok()?;
+        let bytes = reader.bytes(length)?;
+        if wanted(doc) {
+            entries.push((count, LogItem { doc, hash, bytes: bytes.to_vec() }));
+        }
+        count += 1;
+    }
+    Some((count, entries))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
     use super::*;
 
+    fn scope(code: &str) -> Scope {
+        UnitRef::new(UnitList::L2022, code).unwrap()
+    }
+
     fn batch(sizes: &[usize]) -> LogBatch {
-        let scope = UnitRef::new(UnitList::L2022, "00001").unwrap();
-        let items = sizes.iter().map(|bytes| LogItem {
-            doc: DocId::commune(scope),
+        // The second of two documents belongs to another scope.
+        let docs = [DocId::commune(scope("00001")), DocId::commune(scope("00004"))];
+        let items = sizes.iter().zip(docs.iter().cycle()).map(|(bytes, doc)| LogItem {
+            doc: *doc,
             hash: ChangeHash([3; 32]),
             bytes: vec![4; *bytes],
         });
-        LogBatch { scope, author: DeviceId([1; 8]), received_at: TimestampMs(2), items: items.collect() }
+        LogBatch {
+            scope: scope("00001"),
+            author: DeviceId([1; 8]),
+            received_at: TimestampMs(2),
+            items: items.collect(),
+        }
+    }
+
+    /// A run's body as format 1 has it.
+    pub(in super::super) fn former_body(batch: &LogBatch) -> Vec<u8> {
+        let received_at = batch.received_at.0.to_be_bytes();
+        let mut body = [batch.scope.to_key().as_slice(), &batch.author.0, &received_at].concat();
+        for item in &batch.items {
+            body.extend_from_slice(item.doc.as_bytes());
+            body.extend_from_slice(&item.hash.0);
+            body.extend_from_slice(&u32::try_from(item.bytes.len()).unwrap().to_be_bytes());
+            body.extend_from_slice(&item.bytes);
+        }
+        body
+    }
+
+    fn finished(batch: &LogBatch) -> Option<FinishedRun> {
+        let mut run = RunBuilder::new(batch, Sequence(5));
+        for (offset, item) in (0..).zip(&batch.items) {
+            assert_eq!(run.push(item), offset);
+        }
+        run.finish(&Packer::default())
     }
 
     #[test]
-    fn a_run_ends_before_it_needs_a_second_part() {
-        let fixed = 24 + 2 * ENTRY_HEADER_BYTES;
-        for (bytes, fits) in [(BODY_IN_FIRST_PART_MAX - fixed, true), (BODY_IN_FIRST_PART_MAX - fixed + 1, false)] {
-            let batch = batch(&[0, bytes]);
+    fn a_run_ends_at_its_limit() {
+        for (bytes, fits) in [(RUN_RAW_BYTES_MAX - 10, true), (RUN_RAW_BYTES_MAX - 9, false)] {
+            let batch = batch(&[10, bytes]);
             let mut run = RunBuilder::new(&batch, Sequence(5));
             run.push(&batch.items[0]);
             assert_eq!(run.fits(&batch.items[1]), fits);
@@ -165,17 +277,24 @@ mod tests {
     #[test]
     fn a_run_comes_back_and_a_cut_one_does_not() {
         let batch = batch(&[10, 0, 20]);
-        let mut run = RunBuilder::new(&batch, Sequence(5));
-        let offsets: Vec<u16> = batch.items.iter().map(|item| run.push(item)).collect();
-        assert_eq!(offsets, vec![0, 1, 2]);
-        let FinishedRun { first, entries, body, .. } = run.finish().unwrap();
+        let FinishedRun { first, entries, body, .. } = finished(&batch).unwrap();
         assert_eq!((first, entries), (Sequence(5), 3));
-        assert_eq!(Run::scope_in(&body), Some(batch.scope));
-        let run = Run::parse(first, &body).unwrap();
-        assert_eq!(run.last(), Sequence(7));
-        let read: Vec<_> = run.after(Sequence(5)).map(|entry| (entry.sequence.0, entry.item)).collect();
-        assert_eq!(read, vec![(6, batch.items[1].clone()), (7, batch.items[2].clone())]);
-        assert!(Run::parse(first, &body[..body.len() - 1]).is_none());
-        assert!(RunBuilder::new(&batch, Sequence(5)).finish().is_none());
+        let packer = Packer::default();
+        for body in [body, former_body(&batch)] {
+            assert_eq!(Run::scope_in(&body), Some(batch.scope));
+            let parse = |body: &[u8]| Run::parse(first, body, &packer, |_| true);
+            let run = parse(&body).unwrap();
+            assert_eq!(run.last(), Sequence(7));
+            let read: Vec<_> = run.after(Sequence(5)).map(|entry| (entry.sequence.0, entry.item)).collect();
+            assert_eq!(read, vec![(6, batch.items[1].clone()), (7, batch.items[2].clone())]);
+            assert_eq!(parse(&body).unwrap().item(2), Some(batch.items[2].clone()));
+            assert!(parse(&body[..body.len() - 1]).is_none());
+            let other = batch.items[1].doc;
+            let run = Run::parse(first, &body, &packer, |doc| doc == other).unwrap();
+            assert_eq!(run.last(), Sequence(7), "also when only a part of it is wanted");
+            let read: Vec<_> = run.after(Sequence::ZERO).map(|entry| (entry.sequence.0, entry.item)).collect();
+            assert_eq!(read, vec![(6, batch.items[1].clone())]);
+        }
+        assert!(RunBuilder::new(&batch, Sequence(5)).finish(&packer).is_none());
     }
 }
