@@ -63,19 +63,18 @@ impl Replica {
     pub fn search(&self, text: &str, limit: usize) -> Result<Vec<Found>, ReplicaError> {
         let query = Query::new(text);
         let mut found = Vec::new();
-        for (commune, id) in self.store.documents()?.into_iter().filter(|(_, id)| id.kind() != DocKind::Commune) {
-            let (names, phone, team) = match self.record(id)? {
+        for (commune, id, shown) in self.shown(|kind| kind != DocKind::Commune)? {
+            let (names, phone, team) = match shown.record {
                 Record::Team(team) if team.merged_into.is_none() => ([team.hamlet, team.local_name], None, None),
                 Record::Member(member) if member.merged_into.is_none() => {
                     ([member.full_name, None], member.phone, member.team)
                 }
                 _ => continue,
             };
-            let names = names.into_iter().flatten();
-            let by_name = names.filter_map(|name| Some((query.rank(&name)?, name))).min();
-            let by_phone = || phone.filter(|phone| query.fits_phone(phone)).map(|phone| (Rank::PHONE, phone));
+            let person = || names.first().cloned().flatten().unwrap_or_default();
+            let by_phone = || phone.filter(|phone| query.fits_phone(phone)).map(|_| (Rank::PHONE, person()));
+            let by_name = names.iter().flatten().filter_map(|name| Some((query.rank(name)?, name.clone()))).min();
             if let Some((rank, name)) = by_name.or_else(by_phone) {
-                let name = if rank == Rank::PHONE { self.name(id)? } else { name };
                 found.push((rank, Found { id, commune, name, team }));
             }
         }
@@ -84,13 +83,6 @@ impl Replica {
             a_rank.cmp(b_rank).then_with(|| collator.compare(&a.name, &b.name)).then(a.id.cmp(&b.id))
         });
         Ok(found.into_iter().map(|(_, found)| found).take(limit).collect())
-    }
-
-    fn name(&self, id: DocId) -> Result<String, ReplicaError> {
-        Ok(match self.record(id)? {
-            Record::Member(member) => member.full_name.unwrap_or_default(),
-            _ => String::new(),
-        })
     }
 }
 
