@@ -42,9 +42,14 @@ impl Replica {
         if let Some(team) = team {
             self.scope_of(team, DocKind::Team)?;
             // A team and every team that it stands for, each followed once however many members name it.
-            let teams = self.shown(|kind| kind == DocKind::Team)?.into_iter();
-            let links: HashMap<DocId, Option<DocId>> =
-                teams.map(|(_, id, shown)| (id, merged_into(&shown.record))).collect();
+            let mut links: HashMap<DocId, Option<DocId>> = HashMap::new();
+            self.each_shown(
+                |kind| kind == DocKind::Team,
+                |_, id, shown| {
+                    links.insert(id, merged_into(&shown.record));
+                    Ok(())
+                },
+            )?;
             let mut stands: HashMap<DocId, DocId> = HashMap::new();
             for own in members.iter().filter_map(|member| member.record.team) {
                 if let Entry::Vacant(entry) = stands.entry(own) {
@@ -135,15 +140,19 @@ impl Replica {
     /// What people should look at, commune by commune.
     pub fn findings(&self) -> Result<Vec<Finding>, ReplicaError> {
         let mut communes: BTreeMap<Scope, (Option<CommuneRecord>, Teams, Members)> = BTreeMap::new();
-        for (scope, id, shown) in self.shown(|_| true)? {
-            let (commune, teams, members) = communes.entry(scope).or_default();
-            match shown.record {
-                Record::Commune(record) => *commune = Some(record),
-                Record::Team(record) => teams.push((id, record)),
-                Record::Member(record) => members.push((id, record)),
-                _ => {}
-            }
-        }
+        self.each_shown(
+            |_| true,
+            |scope, id, shown| {
+                let (commune, teams, members) = communes.entry(scope).or_default();
+                match shown.record {
+                    Record::Commune(record) => *commune = Some(record),
+                    Record::Team(record) => teams.push((id, record)),
+                    Record::Member(record) => members.push((id, record)),
+                    _ => {}
+                }
+                Ok(())
+            },
+        )?;
         let found = communes.values().map(|(commune, teams, members)| findings(commune.as_ref(), teams, members));
         Ok(found.flatten().collect())
     }
@@ -178,11 +187,15 @@ impl Replica {
     fn views<R>(&self, kind: DocKind, narrow: impl Fn(Record) -> Option<R>) -> Result<Vec<DocView<R>>, ReplicaError> {
         let receipts = ReceiptReader::of_all(self)?;
         let mut views = Vec::new();
-        for (commune, id, shown) in self.shown(|of| of == kind)? {
-            if let Some(record) = narrow(shown.record) {
-                views.push(DocView { id, commune, record, receipt: receipts.of(id)? });
-            }
-        }
+        self.each_shown(
+            |of| of == kind,
+            |commune, id, shown| {
+                if let Some(record) = narrow(shown.record) {
+                    views.push(DocView { id, commune, record, receipt: receipts.of(id)? });
+                }
+                Ok(())
+            },
+        )?;
         Ok(views)
     }
 

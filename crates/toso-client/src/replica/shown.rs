@@ -65,27 +65,25 @@ impl Shown {
 }
 
 impl Replica {
-    /// The documents of the wanted kinds with what they show, by id.
-    pub(super) fn shown(&self, wanted: impl Fn(DocKind) -> bool) -> Result<Vec<(Scope, DocId, Shown)>, ReplicaError> {
-        let listed = self.store.listed()?.into_iter().filter(|listed| wanted(listed.doc.kind()));
-        let kept = |listed: Listed| {
-            let shown = listed.shown.and_then(|bytes| Shown::decode(listed.doc.kind(), &bytes));
-            (listed.scope, listed.doc, shown)
-        };
-        let kept: Vec<_> = listed.map(kept).collect();
-        if kept.iter().all(|(.., shown)| shown.is_some()) {
-            return Ok(kept.into_iter().filter_map(|(scope, doc, shown)| Some((scope, doc, shown?))).collect());
-        }
-        // Held from the look at the changes until what they show is kept. A list does not wait for a save to let go of
-        // the documents; it merges then, and the next one keeps it.
-        let mut documents = self.documents.try_lock();
+    /// Hands the documents of the wanted kinds over with what they show, by id. One at a time: a list of 5,000 in memory has
+    /// 2 MB, and fresh memory costs more than reading does.
+    pub(super) fn each_shown(
+        &self,
+        wanted: impl Fn(DocKind) -> bool,
+        mut take: impl FnMut(Scope, DocId, Shown) -> Result<(), ReplicaError>,
+    ) -> Result<(), ReplicaError> {
+        let mut documents = None;
         let (mut transaction, mut bytes) = (Transaction::default(), 0);
-        let mut all = Vec::with_capacity(kept.len());
-        for (scope, doc, shown) in kept {
-            let shown = match (shown, documents.as_deref_mut()) {
-                (Some(shown), _) => shown,
-                (None, None) => self.merged(&mut self.documents.lock(), doc)?,
-                (None, Some(documents)) => {
+        for Listed { scope, doc, shown } in self.store.listed()?.into_iter().filter(|of| wanted(of.doc.kind())) {
+            if let Some(shown) = shown.and_then(|bytes| Shown::decode(doc.kind(), &bytes)) {
+                take(scope, doc, shown)?;
+                continue;
+            }
+            // Held from the look at the changes until what they show is kept. A list does not wait for a save to let go of
+            // the documents; it merges then, and the next one keeps it.
+            let shown = match documents.get_or_insert_with(|| self.documents.try_lock()).as_deref_mut() {
+                None => self.merged_apart(doc)?,
+                Some(documents) => {
                     let shown = self.merged(documents, doc)?;
                     let encoded = shown.encode().map(|encoded| (doc, encoded));
                     bytes += encoded.as_ref().map_or(0, |(_, encoded)| encoded.len());
@@ -97,10 +95,10 @@ impl Replica {
                     shown
                 }
             };
-            all.push((scope, doc, shown));
+            take(scope, doc, shown)?;
         }
         self.keep(transaction);
-        Ok(all)
+        Ok(())
     }
 
     /// What one document shows, without waiting for a save that has its hand on the documents: what is stored is the truth.
@@ -113,16 +111,20 @@ impl Replica {
         if let Some(shown) = self.store.shown(id)?.and_then(|bytes| Shown::decode(id.kind(), &bytes)) {
             return Ok(shown.record);
         }
-        if let Some(shown) = Shown::flat(id, self.store.chunks(id)?.iter()) {
-            return Ok(shown.record);
-        }
-        Ok(self.merged(&mut self.documents.lock(), id)?.record)
+        Ok(self.merged_apart(id)?.record)
     }
 
     /// Documents that may have fields with several values.
     pub(super) fn disputed(&self) -> Result<Vec<DocId>, ReplicaError> {
-        let shown = self.shown(|_| true)?.into_iter();
-        Ok(shown.filter(|(.., shown)| shown.disputed).map(|(_, doc, _)| doc).collect())
+        let mut disputed = Vec::new();
+        self.each_shown(
+            |_| true,
+            |_, doc, shown| {
+                disputed.extend(shown.disputed.then_some(doc));
+                Ok(())
+            },
+        )?;
+        Ok(disputed)
     }
 
     /// What a saved document shows, for the transaction that saves it.
@@ -151,6 +153,14 @@ impl Replica {
             shown.extend(of.encode().map(|bytes| (doc, bytes)));
         }
         Ok(shown)
+    }
+
+    /// Without the documents, where that can be.
+    fn merged_apart(&self, id: DocId) -> Result<Shown, ReplicaError> {
+        match Shown::flat(id, self.store.chunks(id)?.iter()) {
+            Some(shown) => Ok(shown),
+            None => self.merged(&mut self.documents.lock(), id),
+        }
     }
 
     fn merged(&self, documents: &mut LruCache<DocId, Document>, id: DocId) -> Result<Shown, ReplicaError> {

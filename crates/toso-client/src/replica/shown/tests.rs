@@ -154,6 +154,7 @@ fn a_list_does_not_need_the_disk_or_the_documents() {
     {
         let _saving = replica.documents.lock();
         assert_eq!(replica.record(doc).unwrap(), merge(disk.as_ref(), doc).read());
+        assert_eq!((households(&replica), disk.shown(doc).unwrap()), (Some(87), None));
     }
     assert_eq!(households(&replica), Some(87));
     assert!(disk.shown(doc).unwrap().is_some());
