@@ -23,8 +23,8 @@ use toso_sync::{AccessRole, Principal, ServerEffect, ServerEvent, ServerSession}
 use toso_wire::enrol::Invite;
 use toso_wire::limits::{FRAME_BYTES_MAX, PUSH_ITEMS_MAX};
 use toso_wire::{
-    Frame, Goodbye, GoodbyeCode, Hello, Interest, Proof, Push, PushItem, Reconcile, Want, decode, encode, encode_plain,
-    hello_from_token, hello_token,
+    Delta, DeltaGroup, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Interest, Proof, Push, PushItem, Reconcile, Want,
+    decode, decode_from_client, encode, encode_plain, hello_from_token, hello_token,
 };
 
 /// A door: its name, and the function that takes bytes.
@@ -49,7 +49,12 @@ const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 
 /// Bytes of any content are a frame or an error, and a frame is the same after encoding it.
 pub fn frame(bytes: &[u8]) {
-    let Ok(frame) = decode(bytes) else { return };
+    let of_client = decode_from_client(bytes);
+    let Ok(frame) = decode(bytes) else {
+        assert!(of_client.is_err(), "a client may send no more than a server");
+        return;
+    };
+    assert!(of_client.is_err() || of_client.as_ref() == Ok(&frame), "a client says the same by it");
     let plain = encode_plain(&frame);
     if plain.len() <= FRAME_BYTES_MAX {
         assert_eq!(decode(&plain).as_ref(), Ok(&frame), "plain");
@@ -346,6 +351,12 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         push: None,
         heard: None,
     };
+    // Long enough and regular enough to travel by prediction.
+    let words = |n: u64| format!("{} hộ dân, {} người cao tuổi; ", n * 7_919 % 1_009, n * 104_729 % 1_013);
+    let texts = (0..60).map(|item| (0..20).map(|n| words(item * 20 + n)).collect::<String>().into_bytes());
+    let items = texts.map(|text| DeltaItem::Change(team(), text)).collect();
+    let groups = vec![DeltaGroup { scope: scope(), items }];
+    let page = Frame::Delta(Delta { unit: scope(), groups, next: Sequence(60), more: true });
     let frames = [
         Frame::Hello(hello.clone()),
         push(1),
@@ -354,7 +365,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         Frame::Goodbye(Goodbye { code: GoodbyeCode::Done, detail: "hết".to_owned() }),
     ];
     match target {
-        "frame" => frames.iter().flat_map(|frame| [encode(frame), encode_plain(frame)]).collect(),
+        "frame" => frames.iter().chain([&page]).flat_map(|frame| [encode(frame), encode_plain(frame)]).collect(),
         "hello_token" => vec![hello_token(&hello).into_bytes()],
         "session" => vec![
             join(&[encode_plain(&push(1)), encode_plain(&push(2))]),

@@ -14,6 +14,8 @@ const UNCHANGED_BYTES_MAX: f64 = 150.0;
 const EDIT_BYTES_MAX: f64 = 160.0;
 /// What a commune of 10 teams and 50 members takes downwards.
 const FIRST_SYNC_BYTES_MAX: f64 = 16.0 * 1024.0;
+/// What 60 teams with 68 KB of text take downwards, HTTP's head too: gzip makes 18 KB of all the text at once.
+const FIRST_TEXT_BYTES_MAX: f64 = 18.0 * 1024.0;
 /// HTTP's heads and all frames of a phone with nothing new, both ways.
 const UNCHANGED_WITH_HTTP_BYTES_MAX: f64 = 600.0;
 /// Past this a round trip too many has crept in: a noisy machine adds a quarter of one at most.
@@ -105,6 +107,8 @@ fn every_scenario_runs_and_its_counts_are_within_budget() {
     let round_trips = run.figure("first", "round_trips");
     assert!(about(round_trips, 2.0, NOISE_ROUND_TRIPS), "pages come unasked: {round_trips} round trips");
     assert!(about(run.figure("first-text", "changes"), 60.0, 0.0));
+    let text = run.figure("first-text", "down_bytes");
+    assert!(text <= FIRST_TEXT_BYTES_MAX, "a first sync of 68 KB of text takes {text} bytes with HTTP");
 
     let load = run.figure("load", "up_each_bytes");
     assert!(load <= LOAD_BYTES_EACH_MAX, "a document of a load takes {load} bytes upwards");

@@ -41,7 +41,7 @@ pub struct Work {
 pub struct Done {
     /// From opening the store until all teams and members could be shown.
     pub open_ms: f64,
-    /// Of it, unpacking the unit lists and the rules of Vietnamese order, once a process.
+    /// Of it, unpacking the unit list that names the phone's commune and the rules of Vietnamese order, once a process.
     pub tables_ms: f64,
     /// Of it, opening the store.
     pub store_ms: f64,
@@ -70,7 +70,9 @@ pub struct Done {
 /// Does it, on a folder of its own.
 pub fn run(home: &Path, work: Work) -> Result<Done, BenchError> {
     let begun = Instant::now();
-    Catalog::shared();
+    // What a first screen shows above its list.
+    let commune = UnitRef::new(UnitList::L2022, COMMUNE).map_err(BenchError::failed)?;
+    let title = Catalog::shared().display_path(commune);
     Collator::shared();
     let tables_ms = millis(begun.elapsed());
     let memory_before_bytes = Process::own().memory_bytes().unwrap_or_default();
@@ -81,6 +83,9 @@ pub fn run(home: &Path, work: Work) -> Result<Done, BenchError> {
     let (teams, members) = (replica.teams()?, replica.members(None)?);
     let open_ms = millis(begun.elapsed());
     let documents = teams.len() + members.len();
+    if title.is_empty() {
+        return Err(BenchError::failed("the commune has no name"));
+    }
 
     let begun = Instant::now();
     let members = replica.members(None)?;
@@ -95,7 +100,7 @@ pub fn run(home: &Path, work: Work) -> Result<Done, BenchError> {
 
     let mut record_each_ms = 0.0;
     if work.record > 0 {
-        join(store.as_ref())?;
+        join(store.as_ref(), commune)?;
         let begun = Instant::now();
         record(&replica, work.record)?;
         record_each_ms = millis(begun.elapsed()) / work.record as f64;
@@ -129,8 +134,7 @@ pub fn run(home: &Path, work: Work) -> Result<Done, BenchError> {
 }
 
 /// A phone that records offline needs a unit, and no server.
-fn join(store: &dyn ChunkStore) -> Result<(), BenchError> {
-    let unit = UnitRef::new(UnitList::L2022, COMMUNE).map_err(BenchError::failed)?;
+fn join(store: &dyn ChunkStore, unit: UnitRef) -> Result<(), BenchError> {
     let credential = Credential {
         server_url: "http://127.0.0.1:1".to_owned(),
         server_id: ServerId([0; 16]),

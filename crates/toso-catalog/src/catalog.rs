@@ -8,7 +8,7 @@ use serde::Serialize;
 use toso_core::unit::{UnitCode, UnitList, UnitRef};
 
 use crate::dispatch::{Dispatch, DispatchProvince, DispatchStatus};
-use crate::embedded::{self, Sources};
+use crate::embedded;
 use crate::error::{CatalogError, DataError, Suggestion};
 use crate::kind::Level;
 use crate::lineage::LineageTable;
@@ -18,13 +18,16 @@ use crate::table::ListTable;
 use crate::unit::Unit;
 
 /// Both unit lists and the lineage between them. Immutable; one per process, from [`Catalog::shared`].
-#[derive(Debug)]
+///
+/// Each part is unpacked when it is first asked for: a phone that shows its commune needs one list, and not the other, nor
+/// what became of 11,000 communes.
+#[derive(Debug, Default)]
 pub struct Catalog {
-    l2022: ListTable,
-    l2025: ListTable,
-    lineage: LineageTable,
-    dispatch: Dispatch,
-    renames: Vec<Rename>,
+    l2022: OnceLock<ListTable>,
+    l2025: OnceLock<ListTable>,
+    lineage: OnceLock<LineageTable>,
+    dispatch: OnceLock<Dispatch>,
+    renames: OnceLock<Vec<Rename>>,
     /// By list; built by the first search, since most processes never search.
     search: [OnceLock<SearchIndex>; UnitList::ALL.len()],
 }
@@ -44,34 +47,48 @@ pub struct Counts {
 }
 
 impl Catalog {
-    /// The catalogue of this process, unpacked on first use.
-    ///
-    /// # Panics
-    /// When the data built into the program are damaged, which no input can cause and the tests exclude.
+    /// The catalogue of this process.
     pub fn shared() -> &'static Self {
-        static SHARED: LazyLock<Catalog> = LazyLock::new(|| {
-            Catalog::load().expect("the embedded unit lists are whole; this crate's tests check them")
-        });
+        static SHARED: LazyLock<Catalog> = LazyLock::new(Catalog::default);
         &SHARED
     }
 
-    /// Unpacks a catalogue of its own. [`Catalog::shared`] serves every ordinary need.
+    /// Unpacks a whole catalogue of its own, and says what is wrong with it. [`Catalog::shared`] serves every ordinary need.
     pub fn load() -> Result<Self, DataError> {
-        let text = embedded::unpack()?;
-        let sources = Sources::split(&text)?;
-        let l2022 = ListTable::load(UnitList::L2022, sources.units_2022)?;
-        let l2025 = ListTable::load(UnitList::L2025, sources.units_2025)?;
-        let lineage = LineageTable::load(sources.lineage, sources.provinces, &l2022, &l2025)?;
-        let dispatch = Dispatch::load(sources.dispatch)?;
-        let renames = rename::load(sources.renames)?;
-        Ok(Self { l2022, l2025, lineage, dispatch, renames, search: Default::default() })
+        let l2022 = load_2022()?;
+        let l2025 = load_2025()?;
+        let lineage = load_lineage(&l2022, &l2025)?;
+        Ok(Self {
+            l2022: l2022.into(),
+            l2025: l2025.into(),
+            lineage: lineage.into(),
+            dispatch: embedded::DISPATCH.read(Dispatch::load)?.into(),
+            renames: embedded::RENAMES.read(rename::load)?.into(),
+            search: Default::default(),
+        })
+    }
+
+    fn l2022(&self) -> &ListTable {
+        self.l2022.get_or_init(|| whole(load_2022()))
+    }
+
+    fn l2025(&self) -> &ListTable {
+        self.l2025.get_or_init(|| whole(load_2025()))
+    }
+
+    fn lineage(&self) -> &LineageTable {
+        self.lineage.get_or_init(|| whole(load_lineage(self.l2022(), self.l2025())))
+    }
+
+    fn dispatch(&self) -> &Dispatch {
+        self.dispatch.get_or_init(|| whole(embedded::DISPATCH.read(Dispatch::load)))
     }
 
     /// A list's table. `None` for a list that a newer core knows and this crate does not.
     fn table(&self, list: UnitList) -> Option<&ListTable> {
         match list {
-            UnitList::L2022 => Some(&self.l2022),
-            UnitList::L2025 => Some(&self.l2025),
+            UnitList::L2022 => Some(self.l2022()),
+            UnitList::L2025 => Some(self.l2025()),
             _ => None,
         }
     }
@@ -229,25 +246,43 @@ impl Catalog {
 
     /// How far a province of 2022 had come by the dispatch of 19/9/2022; `None` for any other unit.
     pub fn dispatch_status(&self, province: UnitRef) -> Option<DispatchStatus> {
-        Some(self.dispatch.province(province)?.status)
+        Some(self.dispatch().province(province)?.status)
     }
 
     /// All 63 provinces of the dispatch, by code.
     pub fn dispatch_provinces(&self) -> &[DispatchProvince] {
-        &self.dispatch.provinces
+        &self.dispatch().provinces
     }
 
     /// The provinces of one status, in the order of the dispatch's footnote; complete ones, which have none, by code.
     pub fn dispatch_listed(&self, status: DispatchStatus) -> Vec<DispatchProvince> {
-        let mut listed: Vec<_> = self.dispatch.provinces.iter().filter(|p| p.status == status).copied().collect();
+        let mut listed: Vec<_> = self.dispatch().provinces.iter().filter(|p| p.status == status).copied().collect();
         listed.sort_by_key(|province| province.footnote_order);
         listed
     }
 
     /// What is known to have been renamed since a list was fixed: notes of one source, see [`Rename`].
     pub fn renames_since(&self, list: UnitList) -> impl Iterator<Item = &Rename> {
-        self.renames.iter().filter(move |rename| rename.unit.list == list)
+        let renames = self.renames.get_or_init(|| whole(embedded::RENAMES.read(rename::load)));
+        renames.iter().filter(move |rename| rename.unit.list == list)
     }
+}
+
+fn load_2022() -> Result<ListTable, DataError> {
+    embedded::UNITS_2022.read(|source| ListTable::load(UnitList::L2022, source))
+}
+
+fn load_2025() -> Result<ListTable, DataError> {
+    embedded::UNITS_2025.read(|source| ListTable::load(UnitList::L2025, source))
+}
+
+fn load_lineage(old: &ListTable, new: &ListTable) -> Result<LineageTable, DataError> {
+    embedded::LINEAGE.read(|lines| embedded::PROVINCES.read(|provinces| LineageTable::load(lines, provinces, old, new)))
+}
+
+/// What is built into the program cannot be damaged by any input.
+fn whole<T>(loaded: Result<T, DataError>) -> T {
+    loaded.expect("the embedded unit lists are whole; this crate's tests load all of them")
 }
 
 /// Only communes have five digits.

@@ -1,15 +1,48 @@
-//! The data that travel inside the crate: six CSV files, packed by `build.rs` into one zstd frame.
+//! The data that travel inside the crate: six CSV files, each packed by `build.rs` into a zstd frame of its own.
 
 use crate::error::DataError;
 
-/// The packed files, each followed by a zero byte, in the order of the fields of [`Sources`].
-static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalog.zst"));
-
-/// What the files may grow to, unpacked: today 713,000 bytes, and a third list would add less than 300,000.
+/// What a file may grow to, unpacked: today the largest has 380,000 bytes.
 const UNPACKED_BYTES_MAX: usize = 1024 * 1024;
 
-/// How many files are packed.
-const FILES: usize = 6;
+/// A packed file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packed {
+    name: &'static str,
+    bytes: &'static [u8],
+}
+
+macro_rules! packed {
+    ($($file:ident = $name:literal,)+) => {
+        $(
+            pub(crate) const $file: Packed = Packed {
+                name: concat!($name, ".csv"),
+                bytes: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".zst")),
+            };
+        )+
+        #[cfg(test)]
+        const ALL: &[(Packed, &str)] =
+            &[$(($file, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/", $name, ".csv")))),+];
+    };
+}
+
+packed!(
+    UNITS_2022 = "units-2022",
+    UNITS_2025 = "units-2025",
+    LINEAGE = "map-2022-2025",
+    PROVINCES = "map-provinces",
+    DISPATCH = "dispatch-provinces",
+    RENAMES = "changes-2026",
+);
+
+impl Packed {
+    /// Hands the text to `read`.
+    pub(crate) fn read<T>(self, read: impl FnOnce(Source<'_>) -> Result<T, DataError>) -> Result<T, DataError> {
+        let bytes = zstd::bulk::decompress(self.bytes, UNPACKED_BYTES_MAX).map_err(DataError::Unpack)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| DataError::Layout { file: self.name })?;
+        read(Source { name: self.name, text })
+    }
+}
 
 /// A CSV file: its name, for errors, and its text.
 #[derive(Debug, Clone, Copy)]
@@ -59,67 +92,34 @@ impl Line {
     }
 }
 
-/// All files.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sources<'a> {
-    pub(crate) units_2022: Source<'a>,
-    pub(crate) units_2025: Source<'a>,
-    pub(crate) lineage: Source<'a>,
-    pub(crate) provinces: Source<'a>,
-    pub(crate) dispatch: Source<'a>,
-    pub(crate) renames: Source<'a>,
-}
-
-impl<'a> Sources<'a> {
-    /// Splits what [`unpack`] gave.
-    pub(crate) fn split(text: &'a str) -> Result<Self, DataError> {
-        let mut texts = text.split_terminator('\0');
-        let mut next =
-            |name| texts.next().map(|text| Source { name, text }).ok_or(DataError::Layout { expected: FILES });
-        let sources = Self {
-            units_2022: next("units-2022.csv")?,
-            units_2025: next("units-2025.csv")?,
-            lineage: next("map-2022-2025.csv")?,
-            provinces: next("map-provinces.csv")?,
-            dispatch: next("dispatch-provinces.csv")?,
-            renames: next("changes-2026.csv")?,
-        };
-        if next("").is_ok() { Err(DataError::Layout { expected: FILES }) } else { Ok(sources) }
-    }
-}
-
-/// The text of all files.
-pub(crate) fn unpack() -> Result<String, DataError> {
-    let bytes = zstd::bulk::decompress(PACKED, UNPACKED_BYTES_MAX).map_err(DataError::Unpack)?;
-    String::from_utf8(bytes).map_err(|_| DataError::Layout { expected: FILES })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn packed_files_are_the_csv_files() {
-        let text = unpack().unwrap();
-        let sources = Sources::split(&text).unwrap();
-        assert_eq!(sources.units_2022.text, include_str!("../data/units-2022.csv"));
-        assert_eq!(sources.units_2025.text, include_str!("../data/units-2025.csv"));
-        assert_eq!(sources.lineage.text, include_str!("../data/map-2022-2025.csv"));
-        assert_eq!(sources.provinces.text, include_str!("../data/map-provinces.csv"));
-        assert_eq!(sources.dispatch.text, include_str!("../data/dispatch-provinces.csv"));
-        assert_eq!(sources.renames.text, include_str!("../data/changes-2026.csv"));
+        for (packed, text) in ALL {
+            packed
+                .read(|source| {
+                    assert!(source.text == *text, "{}", source.name);
+                    Ok(())
+                })
+                .unwrap();
+        }
     }
 
     #[test]
     fn packed_size_is_within_its_budget() {
-        assert!(PACKED.len() <= 160 * 1024, "{} bytes", PACKED.len());
+        let bytes: usize = ALL.iter().map(|(packed, _)| packed.bytes.len()).sum();
+        assert!(bytes <= 160 * 1024, "{bytes} bytes");
     }
 
     #[test]
-    fn a_file_too_few_or_too_many_is_refused() {
-        assert!(Sources::split("a\0b\0c\0d\0e\0f\0").is_ok());
-        assert!(matches!(Sources::split("a\0b\0c\0d\0e\0"), Err(DataError::Layout { expected: 6 })));
-        assert!(matches!(Sources::split("a\0b\0c\0d\0e\0f\0g\0"), Err(DataError::Layout { expected: 6 })));
+    fn what_is_no_zstd_frame_or_no_text_is_refused() {
+        let packed = |bytes| Packed { name: "x.csv", bytes }.read(|_| Ok(()));
+        assert!(matches!(packed(b"a,b"), Err(DataError::Unpack(_))));
+        let not_text = zstd::bulk::compress(&[0xff, 0xfe], 1).unwrap().leak();
+        assert!(matches!(packed(not_text), Err(DataError::Layout { file: "x.csv" })));
     }
 
     #[test]

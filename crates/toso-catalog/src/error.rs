@@ -86,11 +86,11 @@ pub enum DataError {
     /// The packed data do not unpack.
     #[error("the embedded unit lists do not unpack; rebuild toso-catalog")]
     Unpack(#[source] std::io::Error),
-    /// The unpacked data are not text, or not the expected number of files.
-    #[error("the embedded unit lists are not {expected} text files; rebuild toso-catalog")]
+    /// An unpacked file is not text.
+    #[error("the embedded file {file} is no text; rebuild toso-catalog")]
     Layout {
-        /// How many files there should be.
-        expected: usize,
+        /// The file.
+        file: &'static str,
     },
     /// A line is not what its file's header promises.
     #[error("{file} line {line}: {problem}")]

@@ -279,3 +279,11 @@ proptest! {
         }
     }
 }
+
+/// [`Catalog::shared`] unpacks each part when it is asked for, and trusts this.
+#[test]
+fn every_embedded_part_is_whole() {
+    let loaded = Catalog::load().expect("whole");
+    assert_eq!(loaded.counts_under(UnitRef::country(UnitList::L2022)).communes, 10_599);
+    assert_eq!(loaded.renames_since(UnitList::L2025).count(), Catalog::shared().renames_since(UnitList::L2025).count());
+}

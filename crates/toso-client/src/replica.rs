@@ -9,6 +9,7 @@ mod receipts;
 mod reconciling;
 mod search;
 mod session;
+mod shown;
 mod view;
 mod watch;
 
@@ -22,7 +23,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 use toso_catalog::Catalog;
-use toso_core::chunk::Chunk;
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::{Author, Document, DocumentSize, full_document_text};
 use toso_core::edit::{DocEdit, EditError, MemberEdit, TeamEdit};
 use toso_core::finding::standing_for;
@@ -35,6 +36,8 @@ use toso_store::{ChunkStore, StoreError, StoredChunk, Transaction};
 
 use crate::credential::{Credential, CredentialError};
 use crate::identity::{Device, RandomSource, random_from, system_random};
+
+use shown::Shown;
 
 pub use search::{Found, SEARCH_CHARS_MAX};
 pub use view::{CentreTotals, ConflictView, DocView, Held, HeldState, Receipt, ReceiptCounts, ReplicaStatus};
@@ -190,7 +193,12 @@ pub struct Replica {
     carry: Mutex<carry::CarryState>,
     /// Of everything here of a unit, once settled; absent until it is asked for again.
     digest: Mutex<Option<(UnitRef, Digest)>>,
+    /// What is in the outbox; absent until it is asked for again.
+    unsent: Mutex<Option<Unsent>>,
 }
+
+/// Changes in the outbox: 48 bytes for each.
+type Unsent = Arc<[(DocId, ChangeHash)]>;
 
 impl Replica {
     /// Opens the replica of a store. Each opening gets an actor of its own.
@@ -210,6 +218,7 @@ impl Replica {
             outbox_grew: Notify::new(),
             carry: Mutex::default(),
             digest: Mutex::default(),
+            unsent: Mutex::default(),
         })
     }
 
@@ -352,7 +361,8 @@ impl Replica {
         // Not put into memory: whoever looks at it reads it from the store.
         documents.pop(&id);
         if let Some(chunk) = Document::first_save(id, self.author(), edits)? {
-            self.store_edit(scope, id, &chunk)?;
+            let shown = Document::first_record(id, edits).map(|record| Shown { record, disputed: false });
+            self.store_edit(scope, id, &chunk, shown.and_then(|shown| shown.encode()))?;
             self.announce_edit(id);
         }
         Ok(id)
@@ -390,16 +400,20 @@ impl Replica {
         if size.is_full() {
             return Err(ReplicaError::DocumentFull { id: doc, size });
         }
-        self.store_edit(scope, doc, chunk)?;
+        self.store_edit(scope, doc, chunk, Self::shown_of(&document))?;
         documents.put(doc, document);
         self.announce_edit(doc);
         Ok(())
     }
 
-    fn store_edit(&self, scope: Scope, doc: DocId, chunk: &Chunk) -> Result<(), StoreError> {
+    fn store_edit(&self, scope: Scope, doc: DocId, chunk: &Chunk, shown: Option<Vec<u8>>) -> Result<(), StoreError> {
         let stored = StoredChunk { scope, doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() };
-        let transaction =
-            Transaction { chunks: vec![stored], outbox_add: vec![chunk.hash()], ..Transaction::default() };
+        let transaction = Transaction {
+            chunks: vec![stored],
+            shown: shown.map(|shown| (doc, shown)).into_iter().collect(),
+            outbox_add: vec![chunk.hash()],
+            ..Transaction::default()
+        };
         self.store.commit(transaction)?;
         self.chunks_changed();
         Ok(())

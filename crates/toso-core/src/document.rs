@@ -138,6 +138,11 @@ impl Document {
     pub fn first_save(id: DocId, author: Author, edits: &[DocEdit]) -> Result<Option<Chunk>, EditError> {
         first::save(id, author, edits)
     }
+    /// What a document shows after [`Self::first_save`] of these edits, without building it. `None` where only building it
+    /// tells.
+    pub fn first_record(id: DocId, edits: &[DocEdit]) -> Option<Record> {
+        first::read(id, edits)
+    }
     /// Settles a conflict (or sets a field): one change whose value replaces all concurrent ones. Unlike [`Self::edit`]
     /// it also makes a change when the chosen value is the one already shown, and writes it anew: when two people
     /// settle a conflict apart and differently, both choices must show.

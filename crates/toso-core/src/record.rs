@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::DocId;
 
@@ -222,7 +222,7 @@ word_enum!(
 );
 
 /// One activity of a team. People are counted, never named.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActivityRecord {
     /// Day, ISO 8601.
     pub date: Option<String>,
@@ -241,7 +241,7 @@ pub struct ActivityRecord {
 }
 
 /// A team.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TeamRecord {
     /// Level.
     pub level: TeamLevel,
@@ -304,7 +304,7 @@ impl TeamRecord {
 }
 
 /// Proof that a person agreed to be recorded.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentRecord {
     /// How it was given.
     pub method: Option<ConsentMethod>,
@@ -317,7 +317,7 @@ pub struct ConsentRecord {
 }
 
 /// A person in a team.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRecord {
     /// Team.
     pub team: Option<DocId>,
@@ -379,7 +379,7 @@ impl MemberRecord {
 }
 
 /// A hamlet of a commune.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HamletRecord {
     /// Name.
     pub name: String,
@@ -396,7 +396,7 @@ pub struct HamletRecord {
 }
 
 /// A commune's own document.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommuneRecord {
     /// Hamlets by [`crate::text::hamlet_key`].
     pub hamlets: BTreeMap<String, HamletRecord>,

@@ -40,6 +40,12 @@ proptest! {
         ordered.extend(all.clone());
         prop_assert_eq!(flat(team().id(), &ordered), Ok(reference.read()), "what came already changes nothing");
 
+        let mut document = FlatDocument::new(team().id());
+        for chunk in &ordered {
+            prop_assert_eq!(document.apply(chunk.hash(), chunk.bytes()), Ok(()));
+        }
+        prop_assert!(document.is_disputed() || reference.conflicts().is_empty());
+
         // In another order it reads the same, or gives up.
         let mut random = seed;
         shuffle(&mut all, &mut random);
@@ -61,7 +67,12 @@ proptest! {
     #[test]
     fn a_first_save_is_the_change_that_automerge_makes(edits in prop::collection::vec(any_edit(), 0..6)) {
         let by = author(1);
-        prop_assert_eq!(Document::first_save(team().id(), by, &edits), team().edit(by, &edits));
+        let mut document = team();
+        let saved = document.edit(by, &edits);
+        prop_assert_eq!(&Document::first_save(team().id(), by, &edits), &saved);
+        if let (Ok(_), Some(record)) = (saved, Document::first_record(team().id(), &edits)) {
+            prop_assert_eq!(record, document.read());
+        }
     }
 }
 
@@ -91,6 +102,7 @@ fn a_first_save_of_every_kind_is_the_change_that_automerge_makes() {
         assert_eq!(Document::first_save(id, author(1), &edits), made);
         let chunks: Vec<Chunk> = made.unwrap().into_iter().collect();
         assert_eq!(flat(id, &chunks), Ok(document.read()));
+        assert_eq!(Document::first_record(id, &edits), Some(document.read()));
     }
     let foreign = [edit("note", "một")];
     assert_eq!(

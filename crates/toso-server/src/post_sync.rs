@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use toso_sync::ServerEvent;
 use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, PAGE_BYTES_MAX, POST_BODY_BYTES_MAX, PUSH_WINDOW};
-use toso_wire::{Frame, decode_stream};
+use toso_wire::{Frame, decode_stream_from_client};
 
 use crate::driver::Driver;
 use crate::rest::problem::Problem;
@@ -88,7 +88,7 @@ async fn read_rest(body: &mut Incoming, driver: &mut Driver) -> Result<(), Probl
 }
 
 fn frames(shared: &Shared, bytes: &[u8], frames_max: usize) -> Result<Vec<Frame>, Problem> {
-    let frames = decode_stream(bytes, frames_max).map_err(|error| bad_frames(error.to_string()))?;
+    let frames = decode_stream_from_client(bytes, frames_max).map_err(|error| bad_frames(error.to_string()))?;
     shared.metrics.bytes_received.inc_by(bytes.len() as u64);
     shared.metrics.frames_received.inc_by(frames.len() as u64);
     Ok(frames)

@@ -19,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 use toso_sync::ServerEvent;
 use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, SUBPROTOCOL};
-use toso_wire::{Frame, GoodbyeCode, Hello, decode, hello_from_token};
+use toso_wire::{Frame, GoodbyeCode, Hello, decode_from_client, hello_from_token};
 
 use crate::config::{CONTROL_FRAMES_MAX, CONTROL_WINDOW, SHUTDOWN_TIME_MAX};
 use crate::connections::patient::is_overdue;
@@ -213,7 +213,7 @@ impl Connection {
             Message::Binary(bytes) => {
                 self.shared.metrics.frames_received.inc();
                 self.shared.metrics.bytes_received.inc_by(bytes.len() as u64);
-                match decode(&bytes) {
+                match decode_from_client(&bytes) {
                     Ok(frame) => ServerEvent::Frame(frame),
                     Err(error) => ServerEvent::BadFrame(error.to_string()),
                 }

@@ -5,7 +5,7 @@
 //! | key | body |
 //! | --- | --- |
 //! | `m` `counters` | last outbox number (8), last chunk number (8) |
-//! | `d` doc (16) | scope (8) |
+//! | `d` doc (16) | scope (8), then what the document shows, behind a byte 1, when that is kept |
 //! | `c` doc (16) hash (32) | chunk number (8), the change |
 //! | `r` doc (16) hash (32) | receipt: sequence (8) |
 //! | `o` outbox number (8) | scope (8), doc (16), hash (32) |
@@ -14,14 +14,14 @@
 //! | `u` unit (8) | cursor: sequence (8) |
 //! | `s` key | setting |
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use parking_lot::Mutex;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DOC_ID_BYTES, DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{ChunkStore, HeldChunk, HeldCopy, OutboxEntry, StoreError, StoredChunk, Transaction};
+use toso_store::{ChunkStore, HeldChunk, HeldCopy, Listed, OutboxEntry, StoreError, StoredChunk, Transaction};
 
 use crate::engine::Engine;
 use crate::folder::Kind;
@@ -40,6 +40,8 @@ const HELD_SPACE: u8 = b'h';
 const COPY_SPACE: u8 = b'k';
 const CURSOR_SPACE: u8 = b'u';
 const SETTING_SPACE: u8 = b's';
+/// Before what a document shows.
+const SHOWN: u8 = 1;
 /// The spaces whose keys begin with a document id, which an encrypted folder hides.
 const ID_SPACES: &[u8] = &[DOCUMENT_SPACE, CHUNK_SPACE, RECEIPT_SPACE, HELD_SPACE, COPY_SPACE];
 
@@ -56,6 +58,7 @@ struct Counters {
     outbox_last: u64,
     outbox_len: usize,
     chunk_last: u64,
+    documents_len: usize,
 }
 
 impl SledChunkStore {
@@ -87,6 +90,7 @@ impl SledChunkStore {
                 .ok_or_else(|| engine.damaged(COUNTERS_KEY, "it does not hold two numbers"))?;
         }
         counters.outbox_len = engine.tree().scan_prefix([OUTBOX_SPACE]).count();
+        counters.documents_len = engine.tree().scan_prefix([DOCUMENT_SPACE]).keys().count();
         Ok(Self { engine, commits: GroupCommit::default(), counters: Mutex::new(counters) })
     }
 
@@ -176,6 +180,28 @@ impl ChunkStore for SledChunkStore {
         Ok(documents)
     }
 
+    fn documents_len(&self) -> Result<usize, StoreError> {
+        let _whole = self.engine.read_whole();
+        Ok(self.counters.lock().documents_len)
+    }
+
+    fn listed(&self) -> Result<Vec<Listed>, StoreError> {
+        let _whole = self.engine.read_whole();
+        let listed = self.entries(&[DOCUMENT_SPACE], |key, body| {
+            let (scope, shown) = parse_document(body)?;
+            Some(Listed { scope, doc: doc_in(key)?, shown: shown.map(<[u8]>::to_vec) })
+        });
+        let mut listed = listed.collect::<Result<Vec<_>, _>>()?;
+        listed.sort_unstable_by_key(|listed| listed.doc);
+        Ok(listed)
+    }
+
+    fn shown(&self, doc: DocId) -> Result<Option<Vec<u8>>, StoreError> {
+        let _whole = self.engine.read_whole();
+        let shown = |body: &[u8]| parse_document(body).map(|(_, shown)| shown.map(<[u8]>::to_vec));
+        Ok(self.value(&document_key(doc), shown)?.flatten())
+    }
+
     fn scope_of(&self, doc: DocId) -> Result<Option<Scope>, StoreError> {
         self.value(&document_key(doc), parse_scope)
     }
@@ -217,6 +243,17 @@ impl ChunkStore for SledChunkStore {
         let _whole = self.engine.read_whole();
         let mut receipts = self.entries(&[RECEIPT_SPACE], |_, body| parse_sequence(body));
         receipts.try_fold(Sequence::ZERO, |last, receipt| Ok(last.max(receipt?)))
+    }
+
+    fn last_receipts(&self) -> Result<BTreeMap<DocId, Sequence>, StoreError> {
+        let _whole = self.engine.read_whole();
+        let mut last: BTreeMap<DocId, Sequence> = BTreeMap::new();
+        for receipt in self.entries(&[RECEIPT_SPACE], |key, body| Some((doc_in(key)?, parse_sequence(body)?))) {
+            let (doc, sequence) = receipt?;
+            let entry = last.entry(doc).or_default();
+            *entry = (*entry).max(sequence);
+        }
+        Ok(last)
     }
 
     fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError> {
@@ -269,6 +306,7 @@ fn stage(
 ) -> Result<(), StoreError> {
     let before = *counters;
     remove_documents(&transaction.remove_documents, counters, staged, engine)?;
+    let mut grown = BTreeSet::new();
     for chunk in &transaction.chunks {
         let key = of_chunk(CHUNK_SPACE, chunk.doc, &chunk.hash);
         if staged.contains(&key)? {
@@ -277,10 +315,14 @@ fn stage(
         counters.chunk_last += 1;
         staged.insert(&key, &[&counters.chunk_last.to_be_bytes(), chunk.bytes.as_slice()].concat());
         let document = document_key(chunk.doc);
-        if !staged.contains(&document)? {
+        if staged.contains(&document)? {
+            grown.insert(chunk.doc);
+        } else {
+            counters.documents_len += 1;
             staged.insert(&document, &chunk.scope.to_key());
         }
     }
+    stage_shown(transaction, grown, staged, engine)?;
     if let Some(reset) = transaction.receipts_reset {
         for key in staged.keys(&[RECEIPT_SPACE])? {
             staged.put(&key, &reset.0.to_be_bytes())?;
@@ -296,11 +338,11 @@ fn stage(
     }
     for (doc, hash) in resolve_outbox(transaction, staged)? {
         let document = document_key(doc);
-        let scope =
-            staged.get(&document)?.ok_or_else(|| engine.damaged(&document, "it is missing beside its chunks"))?;
+        let scope = staged.get(&document)?.as_deref().and_then(parse_scope);
+        let scope = scope.ok_or_else(|| engine.damaged(&document, "it is missing beside its chunks"))?;
         counters.outbox_last += 1;
         counters.outbox_len += 1;
-        let body = [scope.as_slice(), doc.as_bytes(), &hash.0].concat();
+        let body = [scope.to_key().as_slice(), doc.as_bytes(), &hash.0].concat();
         staged.insert(&outbox_key(counters.outbox_last), &body);
     }
     for (doc, hash, why) in &transaction.held {
@@ -336,6 +378,28 @@ fn stage(
     Ok(())
 }
 
+/// Sets what documents show; of those that have grown without it, nothing stays.
+fn stage_shown(
+    transaction: &Transaction,
+    grown: BTreeSet<DocId>,
+    staged: &mut Staged<'_>,
+    engine: &Engine,
+) -> Result<(), StoreError> {
+    let mut shown: BTreeMap<DocId, Option<&[u8]>> = grown.into_iter().map(|doc| (doc, None)).collect();
+    shown.extend(transaction.shown.iter().map(|(doc, shown)| (*doc, Some(shown.as_slice()))));
+    for (doc, shown) in shown {
+        let key = document_key(doc);
+        let Some(body) = staged.get(&key)? else { continue };
+        let (scope, before) = parse_document(&body).ok_or_else(|| engine.damaged(&key, "its fields cannot be read"))?;
+        match shown {
+            Some(shown) => staged.put(&key, &[&scope.to_key(), [SHOWN].as_slice(), shown].concat())?,
+            None if before.is_some() => staged.put(&key, &scope.to_key())?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
 fn remove_documents(
     documents: &[DocId],
     counters: &mut Counters,
@@ -349,7 +413,7 @@ fn remove_documents(
                 staged.remove(&key)?;
             }
         }
-        staged.remove(&document_key(*doc))?;
+        counters.documents_len -= usize::from(staged.remove(&document_key(*doc))?);
     }
     if removed.is_empty() || counters.outbox_len == 0 {
         return Ok(());
@@ -400,11 +464,12 @@ fn resolve_outbox(transaction: &Transaction, staged: &Staged<'_>) -> Result<Vec<
 /// Bytes that a transaction writes, roughly.
 fn bytes(transaction: &Transaction) -> usize {
     let chunks: usize = transaction.chunks.iter().map(|chunk| chunk.bytes.len() + 100).sum();
+    let shown: usize = transaction.shown.iter().map(|(_, shown)| shown.len() + 50).sum();
     let settings: usize = transaction.settings.iter().map(|(_, value)| value.as_ref().map_or(0, Vec::len)).sum();
     let held: usize = transaction.held.iter().map(|(_, _, why)| why.as_ref().map_or(0, Vec::len) + 100).sum();
     let copies = transaction.held_copies.iter().filter_map(|(_, _, copy)| copy.as_ref());
     let copies: usize = copies.map(|copy| copy.bytes.len() + 100).sum();
-    chunks + settings + held + copies + 100 * (transaction.outbox_add.len() + transaction.receipts.len())
+    chunks + shown + settings + held + copies + 100 * (transaction.outbox_add.len() + transaction.receipts.len())
 }
 
 fn document_key(doc: DocId) -> Vec<u8> {
@@ -439,8 +504,19 @@ fn hash_in(key: &[u8]) -> Option<ChangeHash> {
     key.get(1 + DOC_ID_BYTES..)?.try_into().ok().map(ChangeHash)
 }
 
+/// A document's scope, and what it shows.
+fn parse_document(body: &[u8]) -> Option<(Scope, Option<&[u8]>)> {
+    let mut body = Reader(body);
+    let scope = UnitRef::from_key(body.array()?).ok()?;
+    match body.0 {
+        [] => Some((scope, None)),
+        [SHOWN, shown @ ..] => Some((scope, Some(shown))),
+        _ => None,
+    }
+}
+
 fn parse_scope(body: &[u8]) -> Option<Scope> {
-    UnitRef::from_key(body.try_into().ok()?).ok()
+    parse_document(body).map(|(scope, _)| scope)
 }
 
 fn parse_sequence(body: &[u8]) -> Option<Sequence> {

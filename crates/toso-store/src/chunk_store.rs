@@ -1,5 +1,7 @@
 //! A phone's store: chunks by document, the outbox, one cursor per scope, and small settings.
 
+use std::collections::BTreeMap;
+
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
@@ -41,6 +43,21 @@ pub struct OutboxEntry {
 /// The largest reason kept with a held chunk, in bytes: 300 of words, and what helps a person to recognise the record.
 pub const HELD_BYTES_MAX: usize = 1024;
 
+/// The most bytes kept of what a document shows: a team with the longest note (2 KiB) and some activities has 5 KiB. What is
+/// longer is read from the chunks each time.
+pub const SHOWN_BYTES_MAX: usize = 16 * 1024;
+
+/// A document as lists need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its scope.
+    pub scope: Scope,
+    /// Its identity.
+    pub doc: DocId,
+    /// What it shows, as the client encoded it; `None` when that is to be read from the chunks.
+    pub shown: Option<Vec<u8>>,
+}
+
 /// A chunk that the server did not take into the register: refused, or waiting for an officer's decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldChunk {
@@ -63,12 +80,16 @@ pub struct HeldCopy {
 
 /// Everything one call of [`ChunkStore::commit`] changes, together or not at all.
 ///
-/// The steps happen in this order: removal of documents, chunks, the reset of receipts, receipts, removal from the
+/// The steps happen in this order: removal of documents, chunks, what is shown, the reset of receipts, receipts, removal from the
 /// outbox, additions to the outbox, held chunks, their copies, cursors, settings. So one transaction can replace a document whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transaction {
     /// Chunks to store; one that is stored already is left as it is. A document keeps the scope of its first chunk.
     pub chunks: Vec<StoredChunk>,
+    /// What documents show with all chunks that this transaction leaves them, at most [`SHOWN_BYTES_MAX`] bytes each. Of a
+    /// document that is not stored it is ignored, and the last one set counts. A document that gets a new chunk without it
+    /// has none from then on: what is kept never shows less than the chunks do.
+    pub shown: Vec<(DocId, Vec<u8>)>,
     /// Chunks to put at the end of the outbox, in order. The n-th time a hash comes it means its n-th chunk in
     /// `chunks`; when `chunks` has none, it means every stored chunk with this hash (two documents made from the same
     /// words in the same second can share one; sending both is harmless, sending the wrong one would lose an edit).
@@ -124,6 +145,10 @@ pub trait ChunkStore: Send + Sync {
     fn documents_len(&self) -> Result<usize, StoreError> {
         Ok(self.documents()?.len())
     }
+    /// Every document with its scope and what it shows, by id.
+    fn listed(&self) -> Result<Vec<Listed>, StoreError>;
+    /// What one document shows, when that is kept.
+    fn shown(&self, doc: DocId) -> Result<Option<Vec<u8>>, StoreError>;
     /// The scope of one document.
     fn scope_of(&self, doc: DocId) -> Result<Option<Scope>, StoreError>;
     /// Outbox entries with numbers greater than `after`, oldest first, at most `limit`.
@@ -136,6 +161,8 @@ pub trait ChunkStore: Send + Sync {
     fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError>;
     /// The greatest receipt of all; zero when there is none.
     fn last_receipt(&self) -> Result<Sequence, StoreError>;
+    /// The greatest receipt of every document that has one.
+    fn last_receipts(&self) -> Result<BTreeMap<DocId, Sequence>, StoreError>;
     /// Every chunk with its scope, in the order they were stored.
     fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError>;
     /// Chunks marked as held, by document and hash.

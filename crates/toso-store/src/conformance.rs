@@ -77,6 +77,7 @@ macro_rules! chunk_store_conformance {
                 changes_end_at_their_limit,
                 removing_a_document_removes_all_of_it,
                 a_copy_of_a_held_chunk_goes_with_its_mark,
+                what_is_shown_never_outlives_its_chunks,
                 a_document_can_be_replaced_in_one_transaction,
                 readers_see_whole_transactions,
                 random_transactions_match_the_model,

@@ -21,7 +21,7 @@ pub mod page;
 pub use change_log::{
     Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, Record, RecordChange, RecordStore, Summary,
 };
-pub use chunk_store::{ChunkStore, HeldChunk, HeldCopy, OutboxEntry, StoredChunk, Transaction};
+pub use chunk_store::{ChunkStore, HeldChunk, HeldCopy, Listed, OutboxEntry, StoredChunk, Transaction};
 
 use toso_core::chunk::ChangeHash;
 

@@ -7,7 +7,7 @@ use crate::change_log::{
     LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, LogBatch, RECORD_BYTES_MAX, RECORD_CHANGES_MAX, RECORD_KEY_BYTES_MAX,
     RECORD_TABLE_BYTES_MAX, RecordChange,
 };
-use crate::chunk_store::{HELD_BYTES_MAX, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, Transaction};
+use crate::chunk_store::{HELD_BYTES_MAX, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, SHOWN_BYTES_MAX, Transaction};
 
 /// The most change and setting bytes in one [`Transaction`]: 256 pages of 16 KiB, far more than one sync step brings.
 pub const TRANSACTION_BYTES_MAX: usize = 256 * 16 * 1024;
@@ -19,6 +19,10 @@ impl Transaction {
         for chunk in &self.chunks {
             within("a change", chunk.bytes.len(), CHANGE_BYTES_MAX)?;
             total += chunk.bytes.len();
+        }
+        for (_, shown) in &self.shown {
+            within("what a document shows", shown.len(), SHOWN_BYTES_MAX)?;
+            total += shown.len();
         }
         for (key, value) in &self.settings {
             within("the key of a setting", key.len(), SETTING_KEY_BYTES_MAX)?;
@@ -103,6 +107,14 @@ mod tests {
         assert!(transaction.check().is_ok());
         transaction.chunks.push(chunk(1));
         assert!(matches!(transaction.check(), Err(StoreError::TooLarge { what: "a transaction", .. })));
+    }
+
+    #[test]
+    fn what_a_document_shows_has_a_limit() {
+        let doc = DocId::commune(UnitRef::new(UnitList::L2022, "00001").unwrap());
+        let shown = |bytes| Transaction { shown: vec![(doc, vec![0; bytes])], ..Transaction::default() }.check();
+        assert!(shown(SHOWN_BYTES_MAX).is_ok());
+        assert!(matches!(shown(SHOWN_BYTES_MAX + 1), Err(StoreError::TooLarge { max: SHOWN_BYTES_MAX, .. })));
     }
 
     #[test]

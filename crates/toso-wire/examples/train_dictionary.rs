@@ -4,7 +4,7 @@
 //! cargo run --release -p toso-wire --example train_dictionary -- OUT.dict [BYTES]
 //! ```
 //!
-//! A dictionary that a release has carried never changes. A better one becomes `dict/v2.dict` with form byte `0x02`, read
+//! A dictionary that a release has carried never changes. A better one becomes `dict/v2.dict` with form byte `0x03`, read
 //! beside the old one from then on, and written to peers that are known to read it. The seeds for training and for
 //! measuring differ, so what is printed is what other communes will see; the same arguments give the same dictionary.
 

@@ -12,20 +12,54 @@ use crate::compress;
 use crate::error::DecodeError;
 use crate::frame::{Frame, Hello, Push};
 use crate::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX};
+use crate::predict;
 
 /// Header byte of a frame whose body follows as it is.
 const FORM_PLAIN: u8 = 0x00;
 /// Header byte of a frame whose body was compressed with dictionary 1.
 const FORM_DICTIONARY_1: u8 = 0x01;
+/// Header byte of a DELTA whose body was compressed by prediction. Only servers send it.
+const FORM_PREDICTED: u8 = 0x02;
 /// Bytes before each frame of a stream.
 const STREAM_LENGTH_BYTES: usize = 4;
 
-/// Encodes a frame; compresses when that is shorter.
+/// Encodes a frame; compresses when that is shorter, and a large page of a DELTA in whichever way is shortest.
 ///
 /// A frame within the limits of [`crate::limits`] encodes to at most [`FRAME_BYTES_MAX`]; whoever fills a frame keeps
 /// to them, and the receiver refuses one that is over.
 pub fn encode(frame: &Frame) -> Vec<u8> {
-    shorter_form(encode_plain(frame))
+    let plain = encode_plain(frame);
+    let Some(block) = by_dictionary(&plain) else { return plain };
+    match by_prediction(frame, &plain, &block) {
+        Some(predicted) => of_form(FORM_PREDICTED, &predicted),
+        None => of_form(FORM_DICTIONARY_1, &block),
+    }
+}
+
+/// Bytes of a frame without prediction: [`encode`] makes at most so many.
+pub(crate) fn encoded_len(frame: &Frame) -> usize {
+    let plain = encode_plain(frame);
+    by_dictionary(&plain).map_or(plain.len(), |block| 1 + block.len())
+}
+
+/// Bytes of a frame by prediction, when [`encode`] takes it.
+pub(crate) fn predicted_len(frame: &Frame) -> Option<usize> {
+    let plain = encode_plain(frame);
+    Some(1 + by_prediction(frame, &plain, &by_dictionary(&plain)?)?.len())
+}
+
+fn by_dictionary(plain: &[u8]) -> Option<Vec<u8>> {
+    compress::deflate(plain.split_first()?.1)
+}
+
+/// Only pages: what a client sends would have to be inflated by the server.
+fn by_prediction(frame: &Frame, plain: &[u8], block: &[u8]) -> Option<Vec<u8>> {
+    let (_, body) = plain.split_first()?;
+    let tried = matches!(frame, Frame::Delta(_)) && predict::is_worth_trying(body.len(), block.len());
+    if !tried {
+        return None;
+    }
+    predict::deflate(body).filter(|predicted| predicted.len() < block.len())
 }
 
 /// Encodes a frame without compression, as tests and tools want it.
@@ -35,12 +69,8 @@ pub fn encode_plain(frame: &Frame) -> Vec<u8> {
     out
 }
 
-fn shorter_form(plain: Vec<u8>) -> Vec<u8> {
-    let Some(block) = plain.split_first().and_then(|(_, body)| compress::deflate(body)) else { return plain };
-    let mut out = Vec::with_capacity(1 + block.len());
-    out.push(FORM_DICTIONARY_1);
-    out.extend(block);
-    out
+fn of_form(form: u8, block: &[u8]) -> Vec<u8> {
+    [&[form], block].concat()
 }
 
 /// Bytes of a PUSH as [`encode`] makes it.
@@ -50,6 +80,20 @@ pub fn encoded_push_len(push: &Push) -> usize {
 
 /// Decodes one frame.
 pub fn decode(bytes: &[u8]) -> Result<Frame, DecodeError> {
+    let Some((&FORM_PREDICTED, block)) = bytes.split_first().filter(|_| bytes.len() <= FRAME_BYTES_MAX) else {
+        return decode_from_client(bytes);
+    };
+    match predict::inflate(block, read_whole)? {
+        Frame::Delta(delta) => Ok(Frame::Delta(delta)),
+        other => {
+            let detail = format!("{} in a form that only DELTA has", other.name());
+            Err(DecodeError::Malformed { what: "a predicted frame", detail })
+        }
+    }
+}
+
+/// Decodes one frame of a client, which never sends what is costly to inflate.
+pub fn decode_from_client(bytes: &[u8]) -> Result<Frame, DecodeError> {
     if bytes.len() > FRAME_BYTES_MAX {
         return Err(DecodeError::TooLarge { what: "a frame", bytes: bytes.len(), max: FRAME_BYTES_MAX });
     }
@@ -84,6 +128,19 @@ pub fn encode_stream(frames: &[Frame]) -> Vec<u8> {
 
 /// Reads [`encode_stream`] back, at most `frames_max` frames.
 pub fn decode_stream(bytes: &[u8], frames_max: usize) -> Result<Vec<Frame>, DecodeError> {
+    read_stream(bytes, frames_max, decode)
+}
+
+/// The same for what a client sends.
+pub fn decode_stream_from_client(bytes: &[u8], frames_max: usize) -> Result<Vec<Frame>, DecodeError> {
+    read_stream(bytes, frames_max, decode_from_client)
+}
+
+fn read_stream(
+    bytes: &[u8],
+    frames_max: usize,
+    decode: impl Fn(&[u8]) -> Result<Frame, DecodeError>,
+) -> Result<Vec<Frame>, DecodeError> {
     let stream_bytes_max = frames_max.saturating_mul(STREAM_LENGTH_BYTES + FRAME_BYTES_MAX);
     if bytes.len() > stream_bytes_max {
         return Err(DecodeError::TooLarge { what: "a stream", bytes: bytes.len(), max: stream_bytes_max });
@@ -124,7 +181,7 @@ pub fn hello_from_token(token: &str) -> Result<Hello, DecodeError> {
     let bytes = URL_SAFE_NO_PAD
         .decode(token)
         .map_err(|_| malformed("not base64url without padding; send it as it was made".to_owned()))?;
-    match decode(&bytes)? {
+    match decode_from_client(&bytes)? {
         Frame::Hello(hello) => Ok(hello),
         other => Err(malformed(format!("holds {}, not HELLO", other.name()))),
     }

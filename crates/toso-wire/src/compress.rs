@@ -169,7 +169,7 @@ mod tests {
         assert!(matches!(inflate(&block, |_| Ok(())), Err(DecodeError::Inflate { .. })));
     }
 
-    /// Dictionary 1 is part of the wire format. To change compression, train dictionary 2 and give it form byte 0x02.
+    /// Dictionary 1 is part of the wire format. To change compression, train dictionary 2 and give it form byte 0x03.
     #[test]
     fn dictionary_1_is_what_was_shipped() {
         let fnv = DICTIONARY_1

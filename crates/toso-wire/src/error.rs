@@ -16,7 +16,9 @@ pub enum DecodeError {
         max: usize,
     },
     /// The header byte is none that this version knows.
-    #[error("a frame begins with form byte {form:#04x}; this version reads 0x00 (plain) and 0x01 (compressed)")]
+    #[error(
+        "a frame begins with form byte {form:#04x}; 0x00 (plain) and 0x01 (compressed) are read here, and 0x02 of a server"
+    )]
     UnknownForm {
         /// The byte.
         form: u8,

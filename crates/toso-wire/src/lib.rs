@@ -1,6 +1,6 @@
 //! The sync protocol's frames as bytes.
 //!
-//! A frame is one binary WebSocket message: a header byte (plain or compressed with the shipped dictionary), then one
+//! A frame is one binary WebSocket message: a header byte (plain, or compressed in one of two ways), then one
 //! MessagePack array `[type, field, …]`. Every byte of it costs a volunteer on 2G time and money, so each field has the
 //! shortest form that still says everything; `docs/wire-format.md` lists them.
 //!
@@ -17,10 +17,12 @@ pub mod error;
 pub mod frame;
 pub mod limits;
 pub mod pack;
+mod predict;
 
 pub use carry::{DeviceCard, signed_bundle, signed_carried, signed_peer};
 pub use codec::{
-    decode, decode_stream, encode, encode_plain, encode_stream, encoded_push_len, hello_from_token, hello_token,
+    decode, decode_from_client, decode_stream, decode_stream_from_client, encode, encode_plain, encode_stream,
+    encoded_push_len, hello_from_token, hello_token,
 };
 pub use error::DecodeError;
 pub use frame::*;

@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use toso_core::id::Sequence;
 use toso_core::unit::{Scope, UnitRef};
 
-use crate::codec::encode;
+use crate::codec::{encoded_len, predicted_len};
 use crate::frame::{Delta, DeltaGroup, DeltaItem, Frame};
 use crate::limits::{DELTA_ITEMS_MAX, FRAME_BYTES_MAX, FRAME_INFLATED_BYTES_MAX};
 
@@ -63,6 +63,16 @@ pub fn pack_delta(
         }
         raw_target = pool.raw_bytes(candidate) * bytes_max / encoded.max(1) * (100 - CAUTION_PERCENT) / 100;
     }
+    // Prediction makes more room; each attempt costs as much as several of the others, so there are two.
+    if let Some(predicted) =
+        pool.predicted_len(fits).filter(|predicted| predicted * 100 < bytes_max * FULL_ENOUGH_PERCENT)
+    {
+        let raw_target = pool.raw_bytes(fits) * bytes_max / predicted.max(1) * (100 - CAUTION_PERCENT) / 100;
+        let candidate = pool.count_within(raw_target);
+        if candidate > fits && pool.predicted_len(candidate).is_some_and(|predicted| predicted <= bytes_max) {
+            fits = candidate;
+        }
+    }
     if fits == 0 && pool.count_at_least(1) == 1 && pool.encoded_len(1) <= FRAME_BYTES_MAX - FRAME_ENVELOPE_BYTES_MAX {
         fits = 1;
     }
@@ -113,8 +123,17 @@ impl<I: Iterator<Item = DeltaEntry>> Pool<I> {
     }
 
     fn encoded_len(&self, count: usize) -> usize {
+        encoded_len(&self.frame(count))
+    }
+
+    /// What prediction makes of the first `count` entries, when it is tried and shorter.
+    fn predicted_len(&self, count: usize) -> Option<usize> {
+        predicted_len(&self.frame(count))
+    }
+
+    fn frame(&self, count: usize) -> Frame {
         let groups = group(self.taken.iter().take(count).cloned());
-        encode(&Frame::Delta(Delta { unit: self.unit, groups, next: Sequence::ZERO, more: false })).len()
+        Frame::Delta(Delta { unit: self.unit, groups, next: Sequence::ZERO, more: false })
     }
 
     fn into_delta(mut self, count: usize) -> Delta {

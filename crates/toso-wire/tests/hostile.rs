@@ -2,12 +2,17 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a corpus that cannot be read is a failed test")]
 
+#[path = "support/register.rs"]
+mod register;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
-use toso_wire::limits::FRAME_BYTES_MAX;
-use toso_wire::{DecodeError, decode, hello_from_token};
+use toso_core::id::Sequence;
+use toso_core::unit::UnitRef;
+use toso_wire::limits::{FRAME_BYTES_MAX, PAGE_BYTES_MAX};
+use toso_wire::{DecodeError, Frame, decode, decode_from_client, decode_stream_from_client, encode, hello_from_token};
 
 fn fixtures() -> BTreeMap<String, Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -73,6 +78,25 @@ fn a_frame_that_nests_through_all_its_bytes_is_an_error() {
     let mut bytes = vec![0x91; FRAME_BYTES_MAX];
     bytes[..4].copy_from_slice(&[0x00, 0x93, 0x0b, 0x01]);
     assert!(matches!(decode(&bytes), Err(DecodeError::Truncated { .. })));
+}
+
+/// What inflates slowly is taken from servers only.
+#[test]
+fn a_client_cannot_make_the_server_predict() {
+    let register = register::Register::various(4_000_000, 40, 300);
+    let unit: UnitRef = register.scope;
+    let entries = register
+        .saved
+        .iter()
+        .map(|saved| (Sequence(1), unit, toso_wire::DeltaItem::Change(saved.doc, saved.change.clone())));
+    let page = Frame::Delta(toso_wire::pack_delta(unit, entries, PAGE_BYTES_MAX).0);
+    let bytes = encode(&page);
+    assert_eq!(bytes.first(), Some(&0x02));
+    assert_eq!(decode(&bytes), Ok(page));
+    let refused = DecodeError::UnknownForm { form: 0x02 };
+    assert_eq!(decode_from_client(&bytes), Err(refused.clone()));
+    let stream = [&u32::try_from(bytes.len()).expect("a length").to_be_bytes(), bytes.as_slice()].concat();
+    assert_eq!(decode_stream_from_client(&stream, 1), Err(refused));
 }
 
 #[test]

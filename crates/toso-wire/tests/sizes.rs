@@ -10,10 +10,16 @@ mod register;
 mod sample_frames;
 
 use register::{Random, Register};
-use toso_core::id::{Epoch, Sequence};
+use toso_core::document::{Author, Document};
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::id::{Actor, DocId, Epoch, Sequence};
+use toso_core::text::{Note, PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
-use toso_wire::limits::PAGE_BYTES_MAX;
-use toso_wire::{Frame, Receipt, UnitTotals, Welcome, encode, encode_plain, encoded_push_len, hello_token};
+use toso_wire::limits::{PAGE_BYTES_FIRST, PAGE_BYTES_MAX};
+use toso_wire::{
+    DeltaEntry, DeltaItem, Frame, Receipt, UnitTotals, Welcome, encode, encode_plain, encoded_push_len, hello_token,
+    pack_delta,
+};
 
 /// Seeds that no dictionary was trained from.
 const SEEDS: std::ops::Range<u64> = 2_000_000..2_000_040;
@@ -111,4 +117,84 @@ fn a_commune_of_10_teams_and_50_members_comes_in_one_page() {
     }
     println!("10 teams and 50 members: at most {worst} bytes");
     assert!(worst <= PAGE_BYTES_MAX, "{worst} bytes");
+}
+
+/// Pages as a session sends them, the first small. Each word is as likely as any other, which real text is not, so that
+/// it takes more bytes than real text does.
+#[test]
+fn sixty_notes_of_a_kilobyte_come_in_a_quarter_of_their_bytes() {
+    const WORDS: [&str; 40] = [
+        "ruộng",
+        "vườn",
+        "mưa",
+        "nắng",
+        "sáng",
+        "chiều",
+        "đường",
+        "cầu",
+        "chợ",
+        "trường",
+        "lớp",
+        "học",
+        "trò",
+        "thầy",
+        "sách",
+        "bút",
+        "gạo",
+        "cơm",
+        "nước",
+        "lửa",
+        "gió",
+        "sông",
+        "suối",
+        "núi",
+        "rừng",
+        "trâu",
+        "bò",
+        "gà",
+        "vịt",
+        "cá",
+        "xe",
+        "đạp",
+        "thuyền",
+        "bến",
+        "đò",
+        "mùa",
+        "gặt",
+        "cấy",
+        "lúa",
+        "ngô",
+    ];
+    let mut random = Random::new(5_000_000);
+    let (scope, actor) = (Register::new(1).scope, Actor(random.bytes()));
+    let mut text_bytes = 0;
+    let mut entries: Vec<DeltaEntry> = Vec::new();
+    for number in 1..=60_u64 {
+        let mut note = String::new();
+        while note.len() < 1_133 {
+            let word: &&str = random.pick(&WORDS);
+            note.push_str(word);
+            note.push(' ');
+        }
+        text_bytes += note.len();
+        let hamlet = format!("Thôn {number}");
+        let edits = [
+            DocEdit::Team(TeamEdit::Hamlet(Some(PlaceName::parse(&hamlet).expect("a name")))),
+            DocEdit::Team(TeamEdit::Note(Some(Note::parse(&note).expect("a note")))),
+        ];
+        let id = DocId::hamlet_team(scope, &hamlet_key(&hamlet), 0);
+        let author = Author { actor, at: TimestampMs(AT.0 + number * 60_000) };
+        let change = Document::first_save(id, author, &edits).expect("sound").expect("a change");
+        entries.push((Sequence(number), scope, DeltaItem::Change(id, change.bytes().to_vec())));
+    }
+    let (mut rest, mut page_bytes, mut sizes) = (entries.as_slice(), PAGE_BYTES_FIRST, Vec::new());
+    while !rest.is_empty() {
+        let (page, packed) = pack_delta(scope, rest.iter().cloned(), page_bytes);
+        sizes.push(encode(&Frame::Delta(page)).len());
+        rest = &rest[packed..];
+        page_bytes = (2 * page_bytes).min(PAGE_BYTES_MAX);
+    }
+    let bytes: usize = sizes.iter().sum();
+    println!("60 notes, {text_bytes} bytes of text: {bytes} bytes in pages of {sizes:?}");
+    assert!(bytes * 4 <= text_bytes, "{bytes} of {text_bytes} bytes: {sizes:?}");
 }

@@ -11,15 +11,15 @@ impl Catalog {
     /// What became of a scope of 2022: its default successor first. Empty for any other unit.
     pub fn successors(&self, old: UnitRef) -> &[Lineage] {
         let index =
-            Some(old).filter(|old| old.list == UnitList::L2022).and_then(|old| self.l2022.scope_index(old.code));
-        index.map(|index| self.lineage.successors(index)).unwrap_or_default()
+            Some(old).filter(|old| old.list == UnitList::L2022).and_then(|old| self.l2022().scope_index(old.code));
+        index.map(|index| self.lineage().successors(index)).unwrap_or_default()
     }
 
     /// What a commune of 2025 was made of: those whose default successor it is first. Empty for any other unit.
     pub fn predecessors(&self, new: UnitRef) -> impl Iterator<Item = &Lineage> {
         let index =
-            Some(new).filter(|new| new.list == UnitList::L2025).and_then(|new| self.l2025.scope_index(new.code));
-        index.into_iter().flat_map(|index| self.lineage.predecessors(index))
+            Some(new).filter(|new| new.list == UnitList::L2025).and_then(|new| self.l2025().scope_index(new.code));
+        index.into_iter().flat_map(|index| self.lineage().predecessors(index))
     }
 
     /// The unit of 2025 that stands for a scope, a province or the country of 2022. `None` for districts, which have no
@@ -31,7 +31,7 @@ impl Catalog {
         let list = UnitList::L2025;
         match self.get(old)?.level {
             Level::Country => Some(UnitRef::country(list)),
-            Level::Province => Some(UnitRef { list, code: self.lineage.province_successor(old.code)? }),
+            Level::Province => Some(UnitRef { list, code: self.lineage().province_successor(old.code)? }),
             _ => self.successors(old).first().filter(|line| line.is_default).map(|line| line.to),
         }
     }
@@ -101,10 +101,10 @@ impl Catalog {
         let own = self.scopes_under(unit);
         let (mut other, table) = if unit.list == UnitList::L2022 {
             let new: Vec<_> = own.iter().flat_map(|scope| self.successors(*scope)).map(|line| line.to).collect();
-            (new, &self.l2025)
+            (new, self.l2025())
         } else {
             let old: Vec<_> = own.iter().flat_map(|scope| self.predecessors(*scope)).map(|line| line.from).collect();
-            (old, &self.l2022)
+            (old, self.l2022())
         };
         other.sort_by_cached_key(|scope| table.scope_index(scope.code));
         other.dedup();

@@ -182,6 +182,7 @@ impl Replica {
             bytes: item.change,
         };
         transaction.chunks = items.into_iter().map(stored).collect();
+        transaction.shown = self.shown_with(&transaction.chunks)?;
         self.store().commit(transaction)?;
         self.chunks_changed();
         for doc in &docs {

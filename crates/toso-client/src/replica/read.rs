@@ -1,9 +1,9 @@
 //! Reading a replica: lists in Vietnamese order, single documents, conflicts, findings, history.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
-use toso_core::document::{Document, FlatDocument, HistoryEntry};
+use toso_core::document::{Document, HistoryEntry};
 use toso_core::finding::{Finding, findings, standing_for};
 use toso_core::id::{DocId, DocKind};
 use toso_core::record::{CommuneRecord, MemberRecord, Record, TeamRecord};
@@ -14,6 +14,10 @@ use super::receipts::{ReceiptReader, SETTING_TOTALS, read_setting};
 use super::view::{CentreTotals, ConflictView, DocView, Receipt, ReceiptCounts, ReplicaStatus};
 use super::{Replica, ReplicaError};
 
+/// A commune's teams and members.
+type Teams = Vec<(DocId, TeamRecord)>;
+type Members = Vec<(DocId, MemberRecord)>;
+
 impl Replica {
     /// The teams here, by hamlet.
     pub fn teams(&self) -> Result<Vec<DocView<TeamRecord>>, ReplicaError> {
@@ -22,10 +26,9 @@ impl Replica {
             _ => None,
         })?;
         let collator = Collator::shared();
-        let name = |team: &TeamRecord| team.hamlet.clone().or_else(|| team.local_name.clone()).unwrap_or_default();
-        teams.sort_by(|a, b| {
-            let by_name = collator.compare(&name(&a.record), &name(&b.record));
-            a.commune.cmp(&b.commune).then(by_name).then(a.id.cmp(&b.id))
+        teams.sort_by_cached_key(|team| {
+            let name = team.record.hamlet.as_deref().or(team.record.local_name.as_deref()).unwrap_or_default();
+            (team.commune, collator.sort_key(name), team.id)
         });
         Ok(teams)
     }
@@ -39,10 +42,18 @@ impl Replica {
         if let Some(team) = team {
             self.scope_of(team, DocKind::Team)?;
             // A team and every team that it stands for, each followed once however many members name it.
+            let mut links: HashMap<DocId, Option<DocId>> = HashMap::new();
+            self.each_shown(
+                |kind| kind == DocKind::Team,
+                |_, id, shown| {
+                    links.insert(id, merged_into(&shown.record));
+                    Ok(())
+                },
+            )?;
             let mut stands: HashMap<DocId, DocId> = HashMap::new();
             for own in members.iter().filter_map(|member| member.record.team) {
                 if let Entry::Vacant(entry) = stands.entry(own) {
-                    entry.insert(standing_for(own, |id| self.merge_link(id))?);
+                    entry.insert(standing_for(own, |id| Ok::<_, ReplicaError>(links.get(&id).copied()))?);
                 }
             }
             members.retain(|member| {
@@ -51,8 +62,9 @@ impl Replica {
             });
         }
         let collator = Collator::shared();
-        let name = |member: &MemberRecord| member.full_name.clone().unwrap_or_default();
-        members.sort_by(|a, b| collator.compare_persons(&name(&a.record), &name(&b.record)).then(a.id.cmp(&b.id)));
+        members.sort_by_cached_key(|member| {
+            (collator.person_sort_key(member.record.full_name.as_deref().unwrap_or_default()), member.id)
+        });
         Ok(members)
     }
 
@@ -87,7 +99,7 @@ impl Replica {
     /// Every field with several values.
     pub fn conflicts(&self) -> Result<Vec<ConflictView>, ReplicaError> {
         let mut found = Vec::new();
-        for (_, id) in self.store.documents()? {
+        for id in self.disputed()? {
             found.extend(self.conflicts_of(id)?);
         }
         Ok(found)
@@ -107,7 +119,7 @@ impl Replica {
 
     /// How many records have come how far.
     pub fn receipt_counts(&self) -> Result<ReceiptCounts, ReplicaError> {
-        let receipts = ReceiptReader::new(self)?;
+        let receipts = ReceiptReader::of_all(self)?;
         let mut counts = ReceiptCounts::default();
         for (_, id) in self.store.documents()? {
             *match receipts.of(id)? {
@@ -127,23 +139,22 @@ impl Replica {
 
     /// What people should look at, commune by commune.
     pub fn findings(&self) -> Result<Vec<Finding>, ReplicaError> {
-        let mut scopes: Vec<Scope> = self.store.documents()?.into_iter().map(|(scope, _)| scope).collect();
-        scopes.sort_unstable();
-        scopes.dedup();
-        let mut found = Vec::new();
-        for scope in scopes {
-            let (mut commune, mut teams, mut members) = (None, Vec::new(), Vec::new());
-            for (_, id) in self.store.documents()?.into_iter().filter(|(of, _)| *of == scope) {
-                match self.record(id)? {
-                    Record::Commune(record) => commune = Some(record),
+        let mut communes: BTreeMap<Scope, (Option<CommuneRecord>, Teams, Members)> = BTreeMap::new();
+        self.each_shown(
+            |_| true,
+            |scope, id, shown| {
+                let (commune, teams, members) = communes.entry(scope).or_default();
+                match shown.record {
+                    Record::Commune(record) => *commune = Some(record),
                     Record::Team(record) => teams.push((id, record)),
                     Record::Member(record) => members.push((id, record)),
                     _ => {}
                 }
-            }
-            found.extend(findings(commune.as_ref(), &teams, &members));
-        }
-        Ok(found)
+                Ok(())
+            },
+        )?;
+        let found = communes.values().map(|(commune, teams, members)| findings(commune.as_ref(), teams, members));
+        Ok(found.flatten().collect())
     }
 
     /// Every save of a document, oldest first.
@@ -167,22 +178,6 @@ impl Replica {
         })
     }
 
-    /// A document's values. Those of the many that nobody is editing are read from their changes, without building the
-    /// document, and without waiting for a save that has its hand on the documents: what is stored is the truth.
-    pub(super) fn record(&self, id: DocId) -> Result<Record, ReplicaError> {
-        if let Some(mut documents) = self.documents.try_lock()
-            && let Some(document) = documents.get(&id)
-        {
-            return Ok(document.read());
-        }
-        let mut values = FlatDocument::new(id);
-        let chunks = self.store.chunks(id)?;
-        if chunks.iter().all(|chunk| values.apply(chunk.hash, &chunk.bytes).is_ok()) {
-            return Ok(values.read());
-        }
-        self.with_document(id, Document::read)
-    }
-
     fn view(&self, id: DocId, kind: DocKind) -> Result<DocView<Record>, ReplicaError> {
         let commune = self.scope_of(id, kind)?;
         let record = self.record(id)?;
@@ -190,15 +185,17 @@ impl Replica {
     }
 
     fn views<R>(&self, kind: DocKind, narrow: impl Fn(Record) -> Option<R>) -> Result<Vec<DocView<R>>, ReplicaError> {
-        let receipts = ReceiptReader::new(self)?;
+        let receipts = ReceiptReader::of_all(self)?;
         let mut views = Vec::new();
-        for (commune, id) in self.store.documents()? {
-            if id.kind() == kind
-                && let Some(record) = narrow(self.record(id)?)
-            {
-                views.push(DocView { id, commune, record, receipt: receipts.of(id)? });
-            }
-        }
+        self.each_shown(
+            |of| of == kind,
+            |commune, id, shown| {
+                if let Some(record) = narrow(shown.record) {
+                    views.push(DocView { id, commune, record, receipt: receipts.of(id)? });
+                }
+                Ok(())
+            },
+        )?;
         Ok(views)
     }
 
@@ -208,11 +205,7 @@ impl Replica {
         if self.store.scope_of(id)?.is_none() {
             return Ok(None);
         }
-        Ok(Some(match self.record(id)? {
-            Record::Team(team) => team.merged_into,
-            Record::Member(member) => member.merged_into,
-            _ => None,
-        }))
+        Ok(Some(merged_into(&self.record(id)?)))
     }
 
     fn with_document<T>(&self, id: DocId, read: impl FnOnce(&Document) -> T) -> Result<T, ReplicaError> {
@@ -221,5 +214,13 @@ impl Replica {
         let value = read(&document);
         documents.put(id, document);
         Ok(value)
+    }
+}
+
+fn merged_into(record: &Record) -> Option<DocId> {
+    match record {
+        Record::Team(team) => team.merged_into,
+        Record::Member(member) => member.merged_into,
+        _ => None,
     }
 }

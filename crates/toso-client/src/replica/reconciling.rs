@@ -44,6 +44,7 @@ impl Replica {
     /// To be called after every commit that changes which chunks are here, in the outbox, or held.
     pub(super) fn chunks_changed(&self) {
         *self.digest.lock() = None;
+        *self.unsent.lock() = None;
     }
 
     /// Every chunk of a unit that is here.

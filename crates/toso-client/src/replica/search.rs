@@ -63,34 +63,18 @@ impl Replica {
     pub fn search(&self, text: &str, limit: usize) -> Result<Vec<Found>, ReplicaError> {
         let query = Query::new(text);
         let mut found = Vec::new();
-        for (commune, id) in self.store.documents()?.into_iter().filter(|(_, id)| id.kind() != DocKind::Commune) {
-            let (names, phone, team) = match self.record(id)? {
-                Record::Team(team) if team.merged_into.is_none() => ([team.hamlet, team.local_name], None, None),
-                Record::Member(member) if member.merged_into.is_none() => {
-                    ([member.full_name, None], member.phone, member.team)
-                }
-                _ => continue,
-            };
-            let names = names.into_iter().flatten();
-            let by_name = names.filter_map(|name| Some((query.rank(&name)?, name))).min();
-            let by_phone = || phone.filter(|phone| query.fits_phone(phone)).map(|phone| (Rank::PHONE, phone));
-            if let Some((rank, name)) = by_name.or_else(by_phone) {
-                let name = if rank == Rank::PHONE { self.name(id)? } else { name };
-                found.push((rank, Found { id, commune, name, team }));
-            }
-        }
+        self.each_shown(
+            |kind| kind != DocKind::Commune,
+            |commune, id, shown| {
+                found.extend(query.find(commune, id, shown.record));
+                Ok(())
+            },
+        )?;
         let collator = Collator::shared();
         found.sort_by(|(a_rank, a), (b_rank, b)| {
             a_rank.cmp(b_rank).then_with(|| collator.compare(&a.name, &b.name)).then(a.id.cmp(&b.id))
         });
         Ok(found.into_iter().map(|(_, found)| found).take(limit).collect())
-    }
-
-    fn name(&self, id: DocId) -> Result<String, ReplicaError> {
-        Ok(match self.record(id)? {
-            Record::Member(member) => member.full_name.unwrap_or_default(),
-            _ => String::new(),
-        })
     }
 }
 
@@ -113,6 +97,22 @@ impl Query {
             .zip(KEYS)
             .zip(&self.names)
             .find_map(|((tier, key), text)| place(&key(name), text).map(|place| Rank { tier, place }))
+    }
+
+    /// A record, when it fits.
+    fn find(&self, commune: Scope, id: DocId, record: Record) -> Option<(Rank, Found)> {
+        let (names, phone, team) = match record {
+            Record::Team(team) if team.merged_into.is_none() => ([team.hamlet, team.local_name], None, None),
+            Record::Member(member) if member.merged_into.is_none() => {
+                ([member.full_name, None], member.phone, member.team)
+            }
+            _ => return None,
+        };
+        let person = || names.first().cloned().flatten().unwrap_or_default();
+        let by_phone = || phone.filter(|phone| self.fits_phone(phone)).map(|_| (Rank::PHONE, person()));
+        let by_name = names.iter().flatten().filter_map(|name| Some((self.rank(name)?, name.clone()))).min();
+        let (rank, name) = by_name.or_else(by_phone)?;
+        Some((rank, Found { id, commune, name, team }))
     }
 
     fn fits_phone(&self, phone: &str) -> bool {

@@ -130,6 +130,7 @@ impl Replica {
         }
         // Locked over the commit, so that no edit is made on a copy that lacks what the store already has.
         let mut documents = self.documents.lock();
+        transaction.shown = self.shown_with(&transaction.chunks)?;
         self.store.commit(transaction)?;
         for doc in &changed {
             documents.pop(doc);

@@ -13,7 +13,7 @@ pub struct ConflictWatch {
 }
 
 impl ConflictWatch {
-    /// Begins with what there is now. Reads every document.
+    /// Begins with what there is now.
     pub fn new(replica: &Replica) -> Result<Self, ReplicaError> {
         let mut watch = Self::default();
         watch.look_at_all(replica)?;
@@ -37,7 +37,7 @@ impl ConflictWatch {
 
     /// Looks at everything again, for a listener that was too slow to be told each change.
     pub fn look_at_all(&mut self, replica: &Replica) -> Result<Vec<DocId>, ReplicaError> {
-        let mut documents: Vec<DocId> = replica.store().documents()?.into_iter().map(|(_, doc)| doc).collect();
+        let mut documents = replica.disputed()?;
         // What is no longer here has no conflicts any more.
         documents.extend(self.known.keys());
         self.look_at(replica, &documents)

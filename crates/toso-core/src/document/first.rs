@@ -4,16 +4,19 @@
 //! follows from the edits alone; Automerge's op set would be filled only to be read back. `tests/flat.rs` holds the
 //! bytes against those that Automerge makes.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
-use automerge::{ActorId, Change, ExpandedChange, ScalarValue};
+use automerge::{ActorId, Change, ExpandedChange, ScalarValue, ValueRef};
 
+use super::read::Reading;
 use super::save::{check, last_writes};
 use super::{Author, Document, genesis, guarded};
 use crate::chunk::Chunk;
 use crate::edit::{DocEdit, EditError, Value};
 use crate::id::{Actor, ChangeHash, DocId};
+use crate::record::Record;
 
 pub(super) fn save(id: DocId, author: Author, edits: &[DocEdit]) -> Result<Option<Chunk>, EditError> {
     check(id, edits, |_| false)?;
@@ -41,6 +44,26 @@ pub(super) fn save(id: DocId, author: Author, edits: &[DocEdit]) -> Result<Optio
         Written { actor: author.actor, seq: 1, start_op: max_op + 1, time_s: author.at_s(), deps: &[last], operations };
     let change = change.encode().ok_or_else(broken)?;
     Ok(Some(Chunk::parse(change.raw_bytes())?))
+}
+
+/// What a new document shows after a save of edits that [`save`] has accepted; `None` where they count people.
+pub(super) fn read(id: DocId, edits: &[DocEdit]) -> Option<Record> {
+    let mut values = BTreeMap::new();
+    for write in last_writes(edits) {
+        match write.value {
+            Value::Set(ScalarValue::Null) => {}
+            Value::Set(value) => {
+                let place = genesis::places(id.kind()).position(|(map, _)| map == write.map)?;
+                values.insert((place, write.key), (write.map, value));
+            }
+            Value::Add(_) => return None,
+        }
+    }
+    let mut reading = Reading::new(id.kind());
+    for ((_, key), (map, value)) in values {
+        reading.item(map, &key, &ValueRef::Scalar(value.into()));
+    }
+    Some(reading.finish())
 }
 
 /// A change without a message, as its parts.

@@ -121,6 +121,12 @@ impl FlatDocument {
         reading.finish()
     }
 
+    /// True when a key has several values that nobody has settled. They may be equal, which [`super::Document::conflicts`]
+    /// does not call a conflict.
+    pub fn is_disputed(&self) -> bool {
+        self.keys.values().any(|written| written.iter().filter(|written| !written.replaced).count() > 1)
+    }
+
     fn take(&mut self, actor: Actor, operation: &Operation<'_, '_>) -> Result<Op, NotFlat> {
         let place = usize::try_from(operation.place).map_err(|_| NotFlat)?;
         let key = std::str::from_utf8(operation.key).map_err(|_| NotFlat)?;

@@ -10,7 +10,9 @@ use super::Subject;
 use super::model::{self, ChunkModel};
 use super::samples::{chunk, doc, hash, saved, scope};
 use crate::StoreError;
-use crate::chunk_store::{ChunkStore, HeldCopy, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, StoredChunk, Transaction};
+use crate::chunk_store::{
+    ChunkStore, HeldCopy, Listed, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, SHOWN_BYTES_MAX, StoredChunk, Transaction,
+};
 
 /// Nothing is there, and asking is no error.
 pub fn an_empty_store_answers<S: Subject<Store: ChunkStore>>(subject: &S) {
@@ -335,6 +337,38 @@ pub fn a_copy_of_a_held_chunk_goes_with_its_mark<S: Subject<Store: ChunkStore>>(
     store.commit(Transaction { held: mark(Some(b"again")), ..Transaction::default() }).unwrap();
     let store = subject.reopen(store);
     assert_eq!(of(&store, &marked), None, "it went with its mark");
+}
+
+/// A chunk that comes without it, or removal, ends it; a repeated chunk does not.
+pub fn what_is_shown_never_outlives_its_chunks<S: Subject<Store: ChunkStore>>(subject: &S) {
+    let (first, second, other) = (chunk(1, 1), chunk(1, 2), chunk(2, 3));
+    let shows = |of: &StoredChunk, bytes: Vec<u8>| vec![(of.doc, bytes)];
+    let listed = |of: &StoredChunk, shown: Option<Vec<u8>>| Listed { scope: of.scope, doc: of.doc, shown };
+    let store = subject.fresh();
+    store.commit(Transaction { shown: shows(&first, b"nobody".to_vec()), ..Transaction::default() }).unwrap();
+    assert!(store.listed().unwrap().is_empty(), "a document that is not there shows nothing");
+    store
+        .commit(Transaction { shown: shows(&first, b"one".to_vec()), ..saved([first.clone(), other.clone()]) })
+        .unwrap();
+    let store = subject.reopen(store);
+    assert_eq!(store.listed().unwrap(), [listed(&first, Some(b"one".to_vec())), listed(&other, None)]);
+    assert_eq!(store.shown(first.doc).unwrap(), Some(b"one".to_vec()));
+    store.commit(saved([first.clone()])).unwrap();
+    assert_eq!(store.shown(first.doc).unwrap(), Some(b"one".to_vec()), "a repeated chunk changes nothing");
+    store.commit(Transaction { chunks: vec![second.clone()], ..Transaction::default() }).unwrap();
+    let store = subject.reopen(store);
+    assert_eq!((store.shown(first.doc).unwrap(), store.scope_of(first.doc).unwrap()), (None, Some(first.scope)));
+    for bytes in [0, 1, 4_000, 8_200, SHOWN_BYTES_MAX, 5_000] {
+        store.commit(Transaction { shown: shows(&first, vec![7; bytes]), ..Transaction::default() }).unwrap();
+        assert_eq!(store.shown(first.doc).unwrap(), Some(vec![7; bytes]));
+    }
+    let too_large = Transaction { shown: shows(&first, vec![7; SHOWN_BYTES_MAX + 1]), ..Transaction::default() };
+    assert!(matches!(store.commit(too_large), Err(StoreError::TooLarge { .. })));
+    let store = subject.reopen(store);
+    assert_eq!(store.listed().unwrap(), [listed(&first, Some(vec![7; 5_000])), listed(&other, None)]);
+    store.commit(Transaction { remove_documents: vec![first.doc], ..saved([first.clone()]) }).unwrap();
+    assert_eq!(store.shown(first.doc).unwrap(), None, "removed and stored anew");
+    assert_eq!((store.documents_len().unwrap(), subject.reopen(store).documents_len().unwrap()), (2, 2));
 }
 
 /// Removal comes first.

@@ -9,7 +9,7 @@ use toso_core::id::{DocId, Sequence};
 
 use super::samples::{bytes, chunk, doc, hash, scope};
 use crate::change_log::{ChangeLog, LogBatch, LogEntry, LogItem, Summary};
-use crate::chunk_store::{ChunkStore, HeldCopy, OutboxEntry, StoredChunk, Transaction};
+use crate::chunk_store::{ChunkStore, HeldCopy, Listed, OutboxEntry, StoredChunk, Transaction};
 
 /// Documents, scopes and hashes of a script: few, so that they meet often.
 const DOCUMENTS: u32 = 4;
@@ -39,12 +39,14 @@ pub fn chunk_scripts() -> impl Strategy<Value = Vec<ChunkStep>> {
     let reset = prop::option::weighted(0.1, 1..100_u64);
     let held = prop::collection::vec((0..DOCUMENTS, 0..HASHES, prop::option::of(0..900_usize)), 0..3);
     let copies = prop::collection::vec((0..DOCUMENTS, 0..HASHES, any::<bool>()), 0..3);
-    let held = (held, copies);
+    let shown = prop::collection::vec((0..DOCUMENTS, 0..9_000_usize), 0..2);
+    let held = (held, copies, shown);
     let transaction = (chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove, reset, held).prop_map(
-        |(chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove, reset, (held, copies))| {
+        |(chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove, reset, (held, copies, shown))| {
             let stored = |(of, number, within)| StoredChunk { scope: scope(within), ..chunk(of, number) };
             Transaction {
                 chunks: chunks.into_iter().map(stored).collect(),
+                shown: shown.into_iter().map(|(of, n)| (chunk(of, 0).doc, vec![3; n])).collect(),
                 outbox_add: outbox_add.into_iter().map(hash).collect(),
                 outbox_remove,
                 receipts_reset: reset.map(Sequence),
@@ -79,6 +81,7 @@ fn copy(of: u32, number: u64) -> HeldCopy {
 #[derive(Debug, Default, Clone)]
 pub struct ChunkModel {
     chunks: Vec<StoredChunk>,
+    shown: BTreeMap<DocId, Vec<u8>>,
     receipts: BTreeMap<(DocId, ChangeHash), Sequence>,
     outbox: Vec<OutboxEntry>,
     outbox_last: u64,
@@ -102,6 +105,7 @@ impl ChunkModel {
     fn try_commit(&mut self, transaction: &Transaction) -> bool {
         for removed in &transaction.remove_documents {
             self.chunks.retain(|chunk| chunk.doc != *removed);
+            self.shown.remove(removed);
             self.receipts.retain(|(of, _), _| of != removed);
             self.outbox.retain(|entry| entry.doc != *removed);
         }
@@ -109,6 +113,12 @@ impl ChunkModel {
             if !self.has(new.doc, &new.hash) {
                 let within = self.scope_of(new.doc).unwrap_or(new.scope);
                 self.chunks.push(StoredChunk { scope: within, ..new.clone() });
+                self.shown.remove(&new.doc);
+            }
+        }
+        for (of, shown) in &transaction.shown {
+            if self.scope_of(*of).is_some() {
+                self.shown.insert(*of, shown.clone());
             }
         }
         if let Some(reset) = transaction.receipts_reset {
@@ -178,6 +188,7 @@ impl ChunkModel {
             assert_eq!(store.chunks(of).unwrap(), expected);
             assert_eq!(store.document_size(of).unwrap(), size);
             assert_eq!(store.scope_of(of).unwrap(), self.scope_of(of));
+            assert_eq!(store.shown(of).unwrap().as_ref(), self.shown.get(&of));
             let receipts = self.receipts.iter().filter(|((doc, _), _)| *doc == of);
             assert_eq!(store.receipts(of).unwrap(), receipts.map(|((_, hash), at)| (*hash, *at)).collect::<Vec<_>>());
             for number in 0..HASHES {
@@ -189,6 +200,18 @@ impl ChunkModel {
         }
         documents.sort_unstable_by_key(|(_, doc)| *doc);
         assert_eq!(store.documents().unwrap(), documents);
+        assert_eq!(store.documents_len().unwrap(), documents.len());
+        let listed = documents.iter().map(|(scope, doc)| {
+            let shown = self.shown.get(doc).cloned();
+            Listed { scope: *scope, doc: *doc, shown }
+        });
+        assert_eq!(store.listed().unwrap(), listed.collect::<Vec<_>>());
+        let mut last: BTreeMap<DocId, Sequence> = BTreeMap::new();
+        for ((doc, _), at) in &self.receipts {
+            let entry = last.entry(*doc).or_default();
+            *entry = (*entry).max(*at);
+        }
+        assert_eq!(store.last_receipts().unwrap(), last);
         assert_eq!(store.outbox(0, usize::MAX).unwrap(), self.outbox);
         assert_eq!(store.outbox_len().unwrap(), self.outbox.len());
         let keys: Vec<_> = self.chunks.iter().map(|chunk| (chunk.scope, chunk.doc, chunk.hash)).collect();

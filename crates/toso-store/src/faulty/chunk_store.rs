@@ -1,5 +1,7 @@
 //! A phone's disk that fails on demand.
 
+use std::collections::BTreeMap;
+
 use parking_lot::Mutex;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
@@ -7,7 +9,7 @@ use toso_core::unit::{Scope, UnitRef};
 
 use super::{WriteFault, failed, full, poisoned};
 use crate::StoreError;
-use crate::chunk_store::{ChunkStore, HeldChunk, HeldCopy, OutboxEntry, StoredChunk, Transaction};
+use crate::chunk_store::{ChunkStore, HeldChunk, HeldCopy, Listed, OutboxEntry, StoredChunk, Transaction};
 use crate::memory::MemoryChunkStore;
 
 /// A breach of the contract, to prove that a simulation would see it.
@@ -108,7 +110,8 @@ impl ChunkStore for FaultyChunkStore {
             Some(ChunkDefect::DropsChunks(every)) if !transaction.chunks.is_empty() => {
                 state.bringing += 1;
                 if state.bringing.is_multiple_of(every.max(1)) && transaction.outbox_add.is_empty() {
-                    transaction.chunks.pop();
+                    let dropped = transaction.chunks.pop();
+                    transaction.shown.retain(|(doc, _)| dropped.as_ref().is_none_or(|chunk| chunk.doc != *doc));
                 }
             }
             _ => {}
@@ -145,6 +148,18 @@ impl ChunkStore for FaultyChunkStore {
         self.live.documents()
     }
 
+    fn listed(&self) -> Result<Vec<Listed>, StoreError> {
+        self.live.listed()
+    }
+
+    fn shown(&self, doc: DocId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.live.shown(doc)
+    }
+
+    fn documents_len(&self) -> Result<usize, StoreError> {
+        self.live.documents_len()
+    }
+
     fn scope_of(&self, doc: DocId) -> Result<Option<Scope>, StoreError> {
         self.live.scope_of(doc)
     }
@@ -167,6 +182,10 @@ impl ChunkStore for FaultyChunkStore {
 
     fn last_receipt(&self) -> Result<Sequence, StoreError> {
         self.live.last_receipt()
+    }
+
+    fn last_receipts(&self) -> Result<BTreeMap<DocId, Sequence>, StoreError> {
+        self.live.last_receipts()
     }
 
     fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError> {

@@ -8,7 +8,7 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 
 use crate::StoreError;
-use crate::chunk_store::{ChunkStore, HeldChunk, HeldCopy, OutboxEntry, StoredChunk, Transaction};
+use crate::chunk_store::{ChunkStore, HeldChunk, HeldCopy, Listed, OutboxEntry, StoredChunk, Transaction};
 
 /// A phone's store in memory.
 #[derive(Debug, Default)]
@@ -33,6 +33,7 @@ struct State {
 #[derive(Debug, Clone)]
 struct Document {
     scope: Scope,
+    shown: Option<Box<[u8]>>,
     /// In the order they were stored. Documents have tens of chunks, so a scan beats an index in time and memory.
     chunks: Vec<KeptChunk>,
 }
@@ -101,6 +102,23 @@ impl ChunkStore for MemoryChunkStore {
         Ok(self.read(|state| state.documents.iter().map(|(doc, document)| (document.scope, *doc)).collect()))
     }
 
+    fn listed(&self) -> Result<Vec<Listed>, StoreError> {
+        let listed = |(doc, document): (&DocId, &Document)| Listed {
+            scope: document.scope,
+            doc: *doc,
+            shown: document.shown.as_deref().map(<[u8]>::to_vec),
+        };
+        Ok(self.read(|state| state.documents.iter().map(listed).collect()))
+    }
+
+    fn shown(&self, doc: DocId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.read(|state| state.documents.get(&doc)?.shown.as_deref().map(<[u8]>::to_vec)))
+    }
+
+    fn documents_len(&self) -> Result<usize, StoreError> {
+        Ok(self.read(|state| state.documents.len()))
+    }
+
     fn scope_of(&self, doc: DocId) -> Result<Option<Scope>, StoreError> {
         Ok(self.read(|state| state.documents.get(&doc).map(|document| document.scope)))
     }
@@ -134,6 +152,14 @@ impl ChunkStore for MemoryChunkStore {
         Ok(self.read(|state| {
             let chunks = state.documents.values().flat_map(|document| &document.chunks);
             chunks.filter_map(|chunk| chunk.receipt).max().unwrap_or_default()
+        }))
+    }
+
+    fn last_receipts(&self) -> Result<BTreeMap<DocId, Sequence>, StoreError> {
+        Ok(self.read(|state| {
+            let documents = state.documents.iter();
+            let last = |document: &Document| document.chunks.iter().filter_map(|chunk| chunk.receipt).max();
+            documents.filter_map(|(doc, document)| Some((*doc, last(document)?))).collect()
         }))
     }
 
@@ -215,14 +241,21 @@ impl State {
             self.outbox.retain(|entry| entry.doc != *doc);
         }
         for chunk in transaction.chunks {
-            let document = self
-                .documents
-                .entry(chunk.doc)
-                .or_insert_with(|| Document { scope: chunk.scope, chunks: Vec::with_capacity(1) });
+            let document = self.documents.entry(chunk.doc).or_insert_with(|| Document {
+                scope: chunk.scope,
+                shown: None,
+                chunks: Vec::with_capacity(1),
+            });
             if document.chunks.iter().all(|kept| kept.hash != chunk.hash) {
                 let bytes = chunk.bytes.into_boxed_slice();
                 document.chunks.push(KeptChunk { number: self.next_chunk, hash: chunk.hash, receipt: None, bytes });
                 self.next_chunk += 1;
+                document.shown = None;
+            }
+        }
+        for (doc, shown) in transaction.shown {
+            if let Some(document) = self.documents.get_mut(&doc) {
+                document.shown = Some(shown.into_boxed_slice());
             }
         }
         if let Some(reset) = transaction.receipts_reset {
