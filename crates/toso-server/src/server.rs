@@ -13,7 +13,7 @@ use toso_projection::Projector;
 use toso_store::{ChangeLog, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 
-use crate::config::{SHUTDOWN_TIME_MAX, ServerConfig};
+use crate::config::{READERS_MAX, READERS_PER_CORE, SHUTDOWN_TIME_MAX, ServerConfig};
 use crate::connections;
 use crate::counted::Counted;
 use crate::desk::Desk;
@@ -21,6 +21,7 @@ use crate::folding::{Folding, Loaded, RunningFolding, Tail};
 use crate::hub::Hub;
 use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
+use crate::readers::Readers;
 use crate::rest;
 use crate::review::ReviewQueue;
 use crate::state::{Parts, Shared, StorageSyncs};
@@ -116,11 +117,14 @@ impl Rooms {
             Box::new(move |_through| tail.grew()),
         )
         .map_err(thread)?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let readers = Readers::start((cores * READERS_PER_CORE).min(READERS_MAX)).map_err(thread)?;
         let shared = Arc::new(Shared::new(Parts {
             config,
             desk: Desk::new(catalog, trust, log, projector, review),
             writer,
             hub,
+            readers,
             counted,
             metrics,
             storage_syncs,

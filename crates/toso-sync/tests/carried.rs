@@ -177,7 +177,8 @@ fn what_was_carried_comes_back_to_the_carrier() {
     let item = team(AUTHOR, "thôn 1");
     session.handle(NOW, ServerEvent::Frame(push(1, vec![item.clone()])));
     verified(&mut session, Ok(principal(AUTHOR, AccessRole::Recorder, commune())));
-    let outcome = AppendOutcome { first_new: Some(Sequence(1)), new: 1, through: Sequence(1), refused: Vec::new() };
+    let outcome =
+        AppendOutcome { first_new: Some(Sequence(1)), new: 1, through: Sequence(1), refused: Vec::new(), before: None };
     let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome: Ok(outcome) });
     assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Ack(_)))), "{effects:?}");
     let entry = PageEntry {

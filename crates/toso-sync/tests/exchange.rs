@@ -276,7 +276,8 @@ impl World {
     fn append(&mut self, index: usize) {
         let Some(connection) = &mut self.phones[index].connection else { return };
         let Some((number, entries)) = connection.appends.pop_front() else { return };
-        let mut outcome = AppendOutcome { first_new: None, new: 0, through: Sequence::ZERO, refused: Vec::new() };
+        let mut outcome =
+            AppendOutcome { first_new: None, new: 0, through: Sequence::ZERO, refused: Vec::new(), before: None };
         for entry in entries {
             let sequence = self.log.position(&entry.hash).unwrap_or_else(|| {
                 connection.pushed.insert(entry.hash);

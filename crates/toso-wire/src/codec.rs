@@ -48,6 +48,13 @@ pub fn encoded_push_len(push: &Push) -> usize {
     encode(&Frame::Push(push.clone())).len()
 }
 
+/// True when a PUSH has at most so many bytes as [`encode`] makes it; one that fits as it is need not be compressed for
+/// that.
+pub fn push_fits(push: &Push, bytes_max: usize) -> bool {
+    let plain = encode_plain(&Frame::Push(push.clone()));
+    plain.len() <= bytes_max || shorter_form(plain).len() <= bytes_max
+}
+
 /// Decodes one frame.
 pub fn decode(bytes: &[u8]) -> Result<Frame, DecodeError> {
     if bytes.len() > FRAME_BYTES_MAX {

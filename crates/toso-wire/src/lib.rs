@@ -21,6 +21,7 @@ pub mod pack;
 pub use carry::{DeviceCard, signed_bundle, signed_carried, signed_peer};
 pub use codec::{
     decode, decode_stream, encode, encode_plain, encode_stream, encoded_push_len, hello_from_token, hello_token,
+    push_fits,
 };
 pub use error::DecodeError;
 pub use frame::*;

@@ -15,7 +15,7 @@ use toso_server::review::ReviewQueue;
 use toso_server::serving::Serving;
 use toso_server::trust::{RootSecrets, Trust};
 use toso_store::faulty::{FaultyChangeLog, LogDefect};
-use toso_store::{ChangeLog, LogBatch, RecordStore};
+use toso_store::{ChangeLog, RecordStore};
 use toso_sync::ServerEvent;
 
 use super::plan::Planted;
@@ -65,7 +65,7 @@ pub(super) struct Pushed {
     /// Its number there.
     pub(super) number: u64,
     /// What it brings.
-    pub(super) batch: LogBatch,
+    pub(super) batch: UnitBatch,
 }
 
 /// A session and its socket.

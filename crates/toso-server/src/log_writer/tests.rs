@@ -210,12 +210,13 @@ fn a_full_document_takes_no_more_and_everything_else_of_the_batch_goes_in() {
         log.append(&[of(numbers.map(|number| item(full, number)).collect())]).unwrap();
     }
     let (known, last, past) = (3, DOCUMENT_CHANGES_MAX, DOCUMENT_CHANGES_MAX + 1);
-    let group = vec![
+    let group = [
         of(vec![item(full, known), item(full, last)]),
         of(vec![item(full, past), item(other, 1), item(full, last), item(full, known)]),
         of(vec![item(full, past)]),
     ];
-    let outcomes: Vec<Accepted> = append_group(&log, group).into_iter().map(Result::unwrap).collect();
+    let outcomes: Vec<Accepted> =
+        append_group(&log, group.map(UnitBatch::from).into()).into_iter().map(Result::unwrap).collect();
     let told: Vec<_> = outcomes.iter().map(|outcome| (outcome.appended.new, outcome.refused.as_slice())).collect();
     assert_eq!(told, [(1, &[][..]), (1, &[0][..]), (0, &[0][..])]);
     assert_eq!(log.document_size(scope, full).unwrap().changes, DOCUMENT_CHANGES_MAX);
@@ -235,7 +236,7 @@ fn a_document_is_full_by_its_bytes_too() {
         items: vec![LogItem { doc: DocId::commune(scope), hash: ChangeHash([number; 32]), bytes: vec![1; bytes] }],
         ..batch(1, 0)
     };
-    let append = |number, bytes| append_group(&log, vec![of(number, bytes)]).remove(0).unwrap().refused;
+    let append = |number, bytes| append_group(&log, vec![of(number, bytes).into()]).remove(0).unwrap().refused;
     for number in 1..64 {
         assert!(append(number, large).is_empty());
     }

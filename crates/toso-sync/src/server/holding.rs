@@ -192,7 +192,7 @@ impl ServerSession {
         if registered {
             // Its receipt is due once that is counted, as of any other acknowledgement.
             self.acked_through = self.acked_through.max(outcome.through);
-            effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through })));
+            effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through, settled: false })));
         }
     }
 

@@ -132,6 +132,14 @@ impl ServerSession {
         self.principal
     }
 
+    /// The unit that the device follows, when it is one.
+    pub fn only_unit(&self) -> Option<UnitRef> {
+        match self.follows.as_slice() {
+            [follow] => Some(follow.unit),
+            _ => None,
+        }
+    }
+
     /// True when no answer is outstanding and nothing is left to send: `POST /v1/sync` answers then.
     pub fn is_quiescent(&self) -> bool {
         match self.phase {
@@ -439,7 +447,8 @@ impl ServerSession {
                     self.remember_own(first.0..=first.0 + (outcome.new - 1));
                 }
                 self.acked_through = self.acked_through.max(outcome.through);
-                effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through })));
+                let settled = !carried && self.settle(&outcome);
+                effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through, settled })));
                 // The pushed chunks lie in one of the followed units; reading on moves the device's cursor past them.
                 for follow in &mut self.follows {
                     follow.grown = follow.grown.max(outcome.through);
@@ -449,6 +458,22 @@ impl ServerSession {
                 nack(number, None, NackCode::Unavailable, "the server cannot store at the moment", effects);
             }
         }
+    }
+
+    /// True when the device has everything of its only unit once it knows that its push is there: no page needs to be read
+    /// to tell that. Moves the cursor.
+    fn settle(&mut self, outcome: &AppendOutcome) -> bool {
+        let ([follow], Some(before), Some(first)) = (self.follows.as_mut_slice(), outcome.before, outcome.first_new)
+        else {
+            return false;
+        };
+        // Without gaps from the first new one to the end, nothing of the push is older and still to be passed.
+        let all_new = outcome.new > 0 && first.0 + (outcome.new - 1) == outcome.through.0;
+        let settled = all_new && before <= follow.cursor && follow.reconciling.is_none() && !follow.owed;
+        if settled {
+            follow.cursor = follow.cursor.max(outcome.through);
+        }
+        settled
     }
 
     /// Consecutive pushes usually get consecutive sequences, so the list stays short.
