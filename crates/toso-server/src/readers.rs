@@ -139,13 +139,15 @@ mod tests {
         let done = Arc::new(AtomicUsize::new(0));
         let readers = Readers::start(1).unwrap();
         let (release, held) = mpsc::channel::<()>();
-        readers.0.push(Box::new(move || drop(held.recv())));
+        readers.0.push(Box::new(move || held.recv().unwrap()));
         for _ in 0..10 {
             let done = Arc::clone(&done);
-            readers.0.push(Box::new(move || drop(done.fetch_add(1, Ordering::SeqCst))));
+            readers.0.push(Box::new(move || {
+                done.fetch_add(1, Ordering::SeqCst);
+            }));
         }
         let (last, ended) = oneshot::channel();
-        readers.0.push(Box::new(move || drop(last.send(()))));
+        readers.0.push(Box::new(move || last.send(()).unwrap()));
         drop(readers);
         release.send(()).unwrap();
         ended.await.unwrap();
