@@ -11,6 +11,7 @@ use toso_projection::Projector;
 use toso_server::Desk;
 use toso_server::folding::{Folder, Loaded};
 use toso_server::hub::Hub;
+use toso_server::log_writer::UnitBatch;
 use toso_server::review::ReviewQueue;
 use toso_server::serving::Serving;
 use toso_server::trust::{RootSecrets, Trust};
