@@ -1,6 +1,6 @@
 //! Performs what a [`ServerSession`](toso_sync::ServerSession) asks for. One driver per session, whether it speaks over a WebSocket or a POST.
 //!
-//! The session decides, the driver does: it checks proofs, reads the log on blocking threads, hands pushes to the log
+//! The session decides, the driver does: it checks proofs, has the log read on other threads, hands pushes to the log
 //! writer, and collects encoded frames for whoever owns the connection to send. It holds no clock and no socket.
 
 use std::collections::VecDeque;

@@ -26,11 +26,15 @@ fn commune() -> Scope {
 
 /// A session of a device that follows these units, with so much pending in each.
 fn session(units: &[UnitRef], pending: u64) -> ServerSession {
+    session_of(Epoch(1), units, pending)
+}
+
+fn session_of(epoch: Epoch, units: &[UnitRef], pending: u64) -> ServerSession {
     let interest = |unit: &UnitRef| Interest { unit: *unit, cursor: CURSOR, digest: Digest::default() };
     let hello = Hello {
         protocol: 1,
         proof: Proof::Ticket(vec![1; 28]),
-        epoch: Some(Epoch(1)),
+        epoch: Some(epoch),
         interests: units.iter().map(interest).collect(),
         live: true,
         push: None,
@@ -78,6 +82,12 @@ fn a_device_that_lacks_nothing_is_told_so_and_no_page_is_read() {
 fn what_came_between_is_read() {
     assert_eq!(answer(&mut session(&[commune()], 0), outcome(Some(CURSOR.0 + 1))), (false, true));
     assert_eq!(answer(&mut session(&[commune()], 0), outcome(None)), (false, true), "not told what was there");
+}
+
+/// Its cursors mean nothing here, whatever the comparison came to: only pages and the end of a comparison move them.
+#[test]
+fn a_device_of_another_history_is_not_told() {
+    assert_eq!(answer(&mut session_of(Epoch(2), &[commune()], 0), outcome(Some(CURSOR.0))), (false, true));
 }
 
 #[test]

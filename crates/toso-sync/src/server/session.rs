@@ -46,6 +46,8 @@ pub struct ServerSession {
     /// The last decisions that the device says it has kept, and the epoch that numbered them.
     pub(super) heard: Option<u64>,
     heard_epoch: Option<Epoch>,
+    /// The device's cursors are of this history, so that an acknowledgement may move them.
+    may_settle: bool,
     challenges: u32,
     pub(super) follows: Vec<Follow>,
     next_push: u64,
@@ -109,6 +111,7 @@ impl ServerSession {
             holding: BTreeMap::new(),
             heard: None,
             heard_epoch: None,
+            may_settle: false,
             challenges: 0,
             follows: Vec::new(),
             next_push: 1,
@@ -286,6 +289,7 @@ impl ServerSession {
             return;
         };
         self.takes_returns = opened.takes_returns;
+        self.may_settle = self.heard_epoch.is_none_or(|epoch| epoch == opened.epoch);
         // Numbers of another history mean nothing here: all decisions are told.
         self.heard = self.heard.map(|heard| if self.heard_epoch == Some(opened.epoch) { heard } else { 0 });
         let comparing = opened.interests.iter().any(|interest| interest.reconcile.is_some());
@@ -469,7 +473,8 @@ impl ServerSession {
         };
         // Without gaps from the first new one to the end, nothing of the push is older and still to be passed.
         let all_new = outcome.new > 0 && first.0 + (outcome.new - 1) == outcome.through.0;
-        let settled = all_new && before <= follow.cursor && follow.reconciling.is_none() && !follow.owed;
+        let settled =
+            self.may_settle && all_new && before <= follow.cursor && follow.reconciling.is_none() && !follow.owed;
         if settled {
             follow.cursor = follow.cursor.max(outcome.through);
         }
