@@ -25,6 +25,8 @@ const ONCE_FAILED: &[(u64, &str)] = &[
 ];
 /// Seeds that always run: the calm and the wild, few phones and many.
 const ALWAYS: std::ops::RangeInclusive<u64> = 1..=12;
+/// A seed in which officers return edits.
+const RETURNS_EDITS: u64 = 27;
 /// How long fresh seeds are tried.
 const FRESH_TIME: Duration = Duration::from_secs(12);
 /// Seeds within which a planted bug must show.
@@ -70,73 +72,75 @@ fn a_seed_means_the_same_every_time() {
 
 /// A planted bug must be seen by the check that is made for it. Another may see it first, in other seeds: a device that
 /// is moved hangs where everyone may do everything, since nobody sends it away.
-fn assert_caught(planted: Planted, by: &str) {
+fn assert_caught(planted: Planted, by: &[&str]) {
     let mut others = Vec::new();
     for seed in 1..=PLANTED_SEEDS_MAX {
         let outcome = run(Plan { planted: Some(planted), ..Plan::of(seed) });
         let Some(violation) = outcome.violation else { continue };
-        if violation.check == by {
-            println!("{planted:?}: seed {seed}, \"{by}\"; before it: {others:?}");
+        if by.contains(&violation.check) {
+            println!("{planted:?}: seed {seed}, \"{}\"; before it: {others:?}", violation.check);
             return;
         }
         others.push((seed, violation.check));
     }
-    panic!("{planted:?} was not seen by \"{by}\" within {PLANTED_SEEDS_MAX} seeds, but by {others:?}");
+    panic!("{planted:?} was not seen by {by:?} within {PLANTED_SEEDS_MAX} seeds, but by {others:?}");
 }
 
 #[test]
 fn an_acknowledgement_before_the_flush_is_seen() {
-    assert_caught(Planted::AckBeforeFlush, "acknowledged edits are in the durable log");
+    assert_caught(Planted::AckBeforeFlush, &["acknowledged edits are in the durable log"]);
 }
 
 #[test]
 fn a_cursor_saved_before_its_data_is_seen() {
-    assert_caught(Planted::CursorBeforeData, "the cursor is never ahead of its data");
+    assert_caught(Planted::CursorBeforeData, &["the cursor is never ahead of its data"]);
 }
 
 #[test]
 fn a_log_that_forgets_what_it_has_is_seen() {
-    assert_caught(Planted::LostIdentities, "a change is in the log once");
+    assert_caught(Planted::LostIdentities, &["a change is in the log once"]);
 }
 
 #[test]
 fn a_server_that_lets_everyone_do_everything_is_seen() {
-    assert_caught(Planted::EveryoneMayAll, "devices write in their unit");
+    assert_caught(Planted::EveryoneMayAll, &["devices write in their unit"]);
 }
 
 #[test]
 fn pages_of_another_unit_are_seen() {
-    assert_caught(Planted::ForeignPages, "devices hold their unit's documents only");
+    assert_caught(Planted::ForeignPages, &["devices hold their unit's documents only"]);
 }
 
 #[test]
 fn a_change_that_the_servers_disk_drops_is_seen() {
-    assert_caught(Planted::ServerDropsChunks, "acknowledged edits are in the durable log");
+    assert_caught(Planted::ServerDropsChunks, &["acknowledged edits are in the durable log"]);
 }
 
 #[test]
 fn a_change_that_a_phones_disk_drops_is_seen() {
-    assert_caught(Planted::PhoneDropsChunks, "the cursor is never ahead of its data");
+    assert_caught(Planted::PhoneDropsChunks, &["the cursor is never ahead of its data"]);
 }
 
 /// Without comparing, a phone takes the restored server's cursor for its own, and what the server lost stays lost: its
 /// author waits for a word that never comes.
+/// In other seeds a phone never comes to rest first.
 #[test]
 fn a_server_that_never_compares_is_seen() {
-    assert_caught(Planted::ComparisonsIgnored, "an edit ends in the register or returned, and its author sees which");
+    let lost = "an edit ends in the register or returned, and its author sees which";
+    assert_caught(Planted::ComparisonsIgnored, &[lost, "everything comes to rest"]);
 }
 
 #[test]
 fn a_review_queue_that_holds_nothing_is_seen() {
     // Whoever handed over waits for a decision that nobody can take.
-    assert_caught(Planted::HoldsNothing, "everything comes to rest");
+    assert_caught(Planted::HoldsNothing, &["everything comes to rest"]);
 }
 
-/// The seeds that always run have all of it.
+/// The seeds that always run have all of it, but for officers who return edits: those are rare, and a seed is named for them.
 #[test]
 fn devices_move_and_phones_go_back_or_become_two() {
     let mut counts: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
-    for seed in ALWAYS {
+    for seed in ALWAYS.chain([RETURNS_EDITS]) {
         for (what, times) in run(Plan::of(seed)).counts {
             *counts.entry(what).or_default() += times;
         }

@@ -72,7 +72,7 @@ pub(crate) const GOALS: [Goal; 26] = [
     at_most("reconnect", "frames_up_bytes", 150.0),
     at_most("reconnect", "frames_down_bytes", 150.0),
     at_most("edit", "round_trips", 2.0),
-    at_most("edit", "http_and_frames_bytes", 600.0),
+    at_most("edit", "up_bytes", 600.0),
     at_most("edit", "edit_adds_up_bytes", 160.0),
     at_least("kept", "kept_of_one", 1.0),
     at_most("first", "frames_down_bytes", 16.0 * KIBIBYTE),

@@ -39,8 +39,13 @@ pub const REFUSED_ITEMS_MAX: u32 = 5_000;
 pub const CACHE_BYTES: u64 = 160 << 20;
 /// Documents kept merged in memory, at 20–50 KiB each about 40 MiB.
 pub const FOLD_CACHE_DOCUMENTS: usize = 1_024;
-/// Reads of the log that may run at once; more only fight for the same disk and memory.
+/// Long reads that may run at once: comparisons of whole units, answers to REST callers. More only fight for the same
+/// disk and memory.
 pub const READS_CONCURRENT_MAX: usize = 16;
+/// Threads that read the log for sessions, for each core: as many as can compute, and as many again that wait for the disk.
+pub const READERS_PER_CORE: usize = 2;
+/// The most of them; more only fight for the same disk and memory.
+pub const READERS_MAX: usize = 16;
 /// The largest JSON body of a REST request; the largest real one (enrolment) has 400 bytes.
 pub const REST_BODY_BYTES_MAX: usize = 16 * 1024;
 /// The longest a REST request may take.

@@ -1,6 +1,6 @@
 //! Performs what a [`ServerSession`](toso_sync::ServerSession) asks for. One driver per session, whether it speaks over a WebSocket or a POST.
 //!
-//! The session decides, the driver does: it checks proofs, reads the log on blocking threads, hands pushes to the log
+//! The session decides, the driver does: it checks proofs, has the log read on other threads, hands pushes to the log
 //! writer, and collects encoded frames for whoever owns the connection to send. It holds no clock and no socket.
 
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use toso_core::id::{DeviceId, Sequence};
 use toso_core::unit::Scope;
-use toso_store::LogBatch;
+use toso_store::StoreError;
 use toso_sync::server::RefusalKind;
 use toso_sync::{AppendItem, HoldFate, HoldReason, ServerEffect, ServerEvent};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, encode};
@@ -20,6 +20,7 @@ use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX};
 use crate::counted::Wish;
 use crate::desk;
 use crate::hub::{HubNews, Subscription};
+use crate::log_writer::UnitBatch;
 use crate::serving::{Serving, Step};
 use crate::state::{Shared, now};
 
@@ -83,6 +84,8 @@ impl Driver {
     /// Waits for unfinished work or news; pending for ever when there is none. Cancelling it loses nothing.
     pub(crate) async fn next(&mut self) -> Done {
         tokio::select! {
+            // Its own push first: news of it are none then.
+            biased;
             Some(done) = self.work.next() => done,
             news = news(self.serving.subscription()) => Done::News(news),
             counted = poll(&mut self.counting) => {
@@ -189,9 +192,9 @@ impl Driver {
             Step::Read(effect) => self.read(effect),
             Step::Append { number, returned, batch } => {
                 if returned {
-                    self.shared.metrics.returned_chunks.inc_by(batch.items.len() as u64);
+                    let (author, chunks) = (batch.batch.author, batch.batch.items.len());
+                    self.shared.metrics.returned_chunks.inc_by(chunks as u64);
                     let carrier = self.serving.session().principal().map(|principal| principal.device.to_string());
-                    let (author, chunks) = (batch.author, batch.items.len());
                     tracing::info!(%author, carrier, chunks, "chunks returned that the log had lost");
                 }
                 self.append(number, batch);
@@ -216,7 +219,7 @@ impl Driver {
         None
     }
 
-    fn append(&mut self, number: u64, batch: LogBatch) {
+    fn append(&mut self, number: u64, batch: UnitBatch) {
         self.appends += 1;
         self.shared.metrics.pushes.inc();
         let writer = self.shared.writer.clone();
@@ -244,26 +247,30 @@ impl Driver {
         }));
     }
 
-    /// What waits for the disk gets a thread of its own.
+    /// What may wait for the disk is not done here: the readers do what is short, and what walks through a whole unit gets a
+    /// thread of its own, so that nobody's page waits for it.
     fn read(&mut self, effect: ServerEffect) {
         let shared = Arc::clone(&self.shared);
+        if matches!(effect, ServerEffect::ReadElements { .. } | ServerEffect::ReadWanted { .. }) {
+            self.work.push(Box::pin(async move {
+                let Ok(_place) = Arc::clone(&shared.read_places).acquire_owned().await else { return Done::Failed };
+                // Tracked, so that the server's end waits for it even when the session is gone.
+                let tasks = shared.tasks.clone();
+                read_done(tasks.spawn_blocking(move || shared.answer(&effect)).await.ok())
+            }));
+            return;
+        }
+        // Held until the read is done, for the same reason.
+        let task = shared.tasks.token();
         self.work.push(Box::pin(async move {
-            let Ok(_place) = Arc::clone(&shared.read_places).acquire_owned().await else { return Done::Failed };
-            // Tracked, so that the server's end waits for it even when the session is gone.
-            let tasks = shared.tasks.clone();
-            let read = tasks.spawn_blocking(move || shared.answer(&effect)).await;
-            match read {
-                Ok(Ok(Some(event))) => Done::Event(event),
-                Ok(Ok(None)) => {
-                    tracing::error!("a session asked the desk for what it does not answer");
-                    Done::Failed
-                }
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "a session's read failed");
-                    Done::Failed
-                }
-                Err(_) => Done::Failed,
-            }
+            let of_read = Arc::clone(&shared);
+            let read = shared.readers.run(move || {
+                let answer = of_read.answer(&effect);
+                drop(of_read);
+                drop(task);
+                answer
+            });
+            read_done(read.await)
         }));
     }
 
@@ -300,6 +307,17 @@ impl Driver {
             self.counting = Some(Box::pin(async move { counted.reached(target).await }));
         }
     }
+}
+
+/// What a read comes to; `None` when it panicked.
+fn read_done(read: Option<Result<Option<ServerEvent>, StoreError>>) -> Done {
+    match read {
+        Some(Ok(Some(event))) => return Done::Event(event),
+        Some(Ok(None)) => tracing::error!("a session asked the desk for what it does not answer"),
+        Some(Err(error)) => tracing::error!(%error, "a session's read failed"),
+        None => {}
+    }
+    Done::Failed
 }
 
 async fn news(subscription: Option<&Subscription>) -> HubNews {

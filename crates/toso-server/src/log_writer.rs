@@ -13,6 +13,7 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
+use toso_core::unit::Scope;
 use toso_store::{Appended, ChangeLog, LogBatch, StoreError};
 use toso_sync::AppendFailure;
 
@@ -25,6 +26,9 @@ pub const QUEUE_BATCHES_MAX: usize = 1024;
 pub const GROUP_BATCHES_MAX: usize = 512;
 /// Change bytes that share an fsync at most, so that one write stays within some 100 ms on a slow disk.
 pub const GROUP_BYTES_MAX: usize = 4 << 20;
+/// Scopes of a unit for which [`Accepted::before`] is told, one look-up each for every batch: a commune of 2025 with what
+/// it was made of. Of wider units it would cost more than the page that it spares.
+pub const UNIT_SCOPES_MAX: usize = 32;
 
 enum Message {
     Append(Job),
@@ -32,8 +36,24 @@ enum Message {
     Stop,
 }
 
+/// A batch, and the unit that its device follows.
+#[derive(Debug, Clone)]
+#[expect(clippy::exhaustive_structs, reason = "sessions and tests make it")]
+pub struct UnitBatch {
+    /// What is to be appended.
+    pub batch: LogBatch,
+    /// The unit's scopes, at most [`UNIT_SCOPES_MAX`]; none when what was there before does not matter.
+    pub unit: Arc<[Scope]>,
+}
+
+impl From<LogBatch> for UnitBatch {
+    fn from(batch: LogBatch) -> Self {
+        Self { batch, unit: Arc::default() }
+    }
+}
+
 struct Job {
-    batch: LogBatch,
+    batch: UnitBatch,
     reply: oneshot::Sender<Result<Accepted, AppendFailure>>,
 }
 
@@ -44,6 +64,8 @@ pub struct Accepted {
     pub appended: Appended,
     /// Places in the batch of changes that were not taken, since their document is full; in order.
     pub refused: Vec<usize>,
+    /// The last sequence that the batch's unit had before it; `None` when the unit was not given.
+    pub before: Option<Sequence>,
 }
 
 /// A handle for sessions; clones share the thread.
@@ -71,8 +93,9 @@ impl LogWriter {
     }
 
     /// Appends a batch; returns once it is durable.
-    pub async fn append(&self, batch: LogBatch) -> Result<Accepted, AppendFailure> {
+    pub async fn append(&self, batch: impl Into<UnitBatch>) -> Result<Accepted, AppendFailure> {
         let (reply, answer) = oneshot::channel();
+        let batch = batch.into();
         self.queue.send(Message::Append(Job { batch, reply })).await.map_err(|_| AppendFailure::Unavailable)?;
         answer.await.unwrap_or(Err(AppendFailure::Unavailable))
     }
@@ -103,7 +126,7 @@ impl Appender {
                 jobs.close();
                 continue;
             };
-            let mut bytes = size(&first.batch);
+            let mut bytes = size(&first.batch.batch);
             let (mut batches, mut replies) = (vec![first.batch], vec![first.reply]);
             while batches.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX {
                 let job = match jobs.try_recv() {
@@ -114,7 +137,7 @@ impl Appender {
                     }
                     Err(_) => break,
                 };
-                bytes += size(&job.batch);
+                bytes += size(&job.batch.batch);
                 batches.push(job.batch);
                 replies.push(job.reply);
             }
@@ -122,22 +145,21 @@ impl Appender {
         }
     }
 
-    fn append(&self, batches: Vec<LogBatch>, replies: Vec<oneshot::Sender<Result<Accepted, AppendFailure>>>) {
+    fn append(&self, batches: Vec<UnitBatch>, replies: Vec<oneshot::Sender<Result<Accepted, AppendFailure>>>) {
         let start = Instant::now();
-        let scopes: Vec<_> = batches.iter().map(|batch| batch.scope).collect();
+        let scopes: Vec<_> = batches.iter().map(|batch| batch.batch.scope).collect();
         self.metrics.append_batches.observe(batches.len() as f64);
         let outcomes = append_group(&*self.log, batches);
         self.metrics.append_seconds.observe(start.elapsed().as_secs_f64());
-        let mut through = None;
+        let (mut through, mut grown) = (None, Vec::with_capacity(outcomes.len()));
         for (scope, outcome) in scopes.into_iter().zip(&outcomes) {
             match outcome {
-                Ok(Accepted { appended: Appended { first_new: Some(first), new, .. }, .. }) => {
-                    let last = Sequence(first.plus(*new as u64).0.saturating_sub(1));
-                    self.metrics.appended_chunks.inc_by(*new as u64);
-                    self.hub.grew(scope, last);
+                Ok(Accepted { appended, .. }) => {
+                    let Some(last) = last_new(appended) else { continue };
+                    self.metrics.appended_chunks.inc_by(appended.new as u64);
+                    grown.push((scope, last));
                     through = through.max(Some(last));
                 }
-                Ok(_) => {}
                 Err(_) => {
                     self.metrics.append_failures.inc();
                 }
@@ -147,6 +169,10 @@ impl Appender {
             // The session may be gone; its chunks are in the log all the same.
             let _ = reply.send(outcome);
         }
+        // After the answers: who has heard what it was itself that grew does not read the log to see.
+        for (scope, last) in grown {
+            self.hub.grew(scope, last);
+        }
         if let Some(through) = through {
             (self.on_growth)(through);
         }
@@ -154,8 +180,12 @@ impl Appender {
 }
 
 /// Appends batches with one flush, and tells each one's outcome. Of a document that is full nothing new is taken; the
-/// rest of its batch is. Only one thread may call it at a time, so that no two count a document's room twice.
-pub fn append_group(log: &dyn ChangeLog, mut batches: Vec<LogBatch>) -> Vec<Result<Accepted, AppendFailure>> {
+/// rest of its batch is. Only one thread may call it at a time, so that no two count a document's room twice, and nothing
+/// comes between what was last and what is new.
+pub fn append_group(log: &dyn ChangeLog, batches: Vec<UnitBatch>) -> Vec<Result<Accepted, AppendFailure>> {
+    let (mut batches, units): (Vec<_>, Vec<_>) =
+        batches.into_iter().map(|UnitBatch { batch, unit }| (batch, unit)).unzip();
+    let before = units.iter().map(|unit| if unit.is_empty() { None } else { log.last_of_scopes(unit).ok() }).collect();
     let refused = match leave_out_what_has_no_room(log, &mut batches) {
         Ok(refused) => refused,
         Err(error) => {
@@ -163,8 +193,36 @@ pub fn append_group(log: &dyn ChangeLog, mut batches: Vec<LogBatch>) -> Vec<Resu
             return vec![Err(AppendFailure::Unavailable); batches.len()];
         }
     };
-    let accept = |(outcome, refused): (Result<_, _>, _)| outcome.map(|appended| Accepted { appended, refused });
-    append_all(log, &batches).into_iter().zip(refused).map(accept).collect()
+    let appended = append_all(log, &batches);
+    let before = before_each(&batches, &units, before, &appended);
+    let accept = |((outcome, refused), before): ((Result<_, _>, _), _)| {
+        outcome.map(|appended| Accepted { appended, refused, before })
+    };
+    appended.into_iter().zip(refused).zip(before).map(accept).collect()
+}
+
+/// The last new sequence of a batch, if any.
+fn last_new(appended: &Appended) -> Option<Sequence> {
+    let first = appended.first_new.filter(|_| appended.new > 0)?;
+    Some(Sequence(first.plus(appended.new as u64).0.saturating_sub(1)))
+}
+
+/// What each batch's unit had last before the batch: what it had before the group, or what came with the group.
+fn before_each(
+    batches: &[LogBatch],
+    units: &[Arc<[Scope]>],
+    before_group: Vec<Option<Sequence>>,
+    appended: &[Result<Appended, AppendFailure>],
+) -> Vec<Option<Sequence>> {
+    let mut of_group: HashMap<Scope, Sequence> = HashMap::new();
+    let each = batches.iter().zip(units).zip(before_group).zip(appended);
+    each.map(|(((batch, unit), before), appended)| {
+        let in_group = unit.iter().filter_map(|scope| of_group.get(scope).copied()).max();
+        let last = appended.as_ref().ok().and_then(last_new);
+        of_group.extend(last.map(|last| (batch.scope, last)));
+        before.map(|before| in_group.map_or(before, |in_group| in_group.max(before)))
+    })
+    .collect()
 }
 
 /// Takes out of batches what would go into full documents, and tells for each batch where it was.

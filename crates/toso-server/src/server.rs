@@ -12,7 +12,7 @@ use toso_projection::Projector;
 use toso_store::{ChangeLog, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 
-use crate::config::{SHUTDOWN_TIME_MAX, ServerConfig};
+use crate::config::{READERS_MAX, READERS_PER_CORE, SHUTDOWN_TIME_MAX, ServerConfig};
 use crate::connections;
 use crate::counted::Counted;
 use crate::desk::Desk;
@@ -20,6 +20,7 @@ use crate::folding::{Folding, Loaded, RunningFolding, Tail};
 use crate::hub::Hub;
 use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
+use crate::readers::Readers;
 use crate::rest;
 use crate::review::ReviewQueue;
 use crate::state::{Parts, Shared, StorageSyncs};
@@ -115,11 +116,14 @@ impl Rooms {
         )
         .map_err(thread)?;
         let reconcile_keys_max = config.reconcile_keys_max;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let readers = Readers::start((cores * READERS_PER_CORE).min(READERS_MAX)).map_err(thread)?;
         let shared = Arc::new(Shared::new(Parts {
             config,
             desk: Desk::new(catalog, trust, log, projector, review, reconcile_keys_max),
             writer,
             hub,
+            readers,
             counted,
             metrics,
             storage_syncs,

@@ -9,7 +9,6 @@ use toso_catalog::Catalog;
 use toso_core::id::{DeviceId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
-use toso_store::LogBatch;
 use toso_sync::server::RefusalKind;
 use toso_sync::{AppendItem, HoldReason, ServerEffect, ServerEvent, ServerSession};
 use toso_wire::Frame;
@@ -17,6 +16,7 @@ use toso_wire::Frame;
 use crate::counted::Wish;
 use crate::desk::{self, Desk};
 use crate::hub::{Hub, Subscription};
+use crate::log_writer::{UNIT_SCOPES_MAX, UnitBatch};
 use crate::trust::NONCE_BYTES;
 
 /// A session with what is kept beside it while it runs.
@@ -46,7 +46,7 @@ pub enum Step {
         /// True when its device had the items from the server, which has lost them.
         returned: bool,
         /// What is to be appended.
-        batch: LogBatch,
+        batch: UnitBatch,
     },
     /// [`Desk::hold`] it on a thread of its own.
     Hold {
@@ -141,7 +141,10 @@ impl Serving {
                 desk.answer(&effect).ok().flatten().map_or(Step::Nothing, Step::Answer)
             }
             ServerEffect::Append { number, scope, returned, author, items } => {
-                Step::Append { number, returned, batch: desk::batch(scope, author, items, now) }
+                let batch = desk::batch(scope, author, items, now);
+                let unit = self.session.only_unit().map(|unit| desk.scopes(unit)).unwrap_or_default();
+                let unit = if unit.len() <= UNIT_SCOPES_MAX { unit } else { Arc::default() };
+                Step::Append { number, returned, batch: UnitBatch { batch, unit } }
             }
             ServerEffect::Hold { number, scope, author, reason, items } => {
                 Step::Hold { number, from: (author, scope), reason, items }

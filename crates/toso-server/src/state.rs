@@ -15,6 +15,7 @@ use crate::desk::Desk;
 use crate::hub::Hub;
 use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
+use crate::readers::Readers;
 
 /// Asks the store how often it has synced the disk.
 pub(crate) type StorageSyncs = Box<dyn Fn() -> u64 + Send + Sync>;
@@ -33,8 +34,10 @@ pub(crate) struct Shared {
     pub(crate) session_places: Arc<Semaphore>,
     /// Places for sessions that have not proved who they are.
     pub(crate) unproved_places: Arc<Semaphore>,
-    /// Places for log reads.
+    /// Places for long reads.
     pub(crate) read_places: Arc<Semaphore>,
+    /// Who reads the log for sessions.
+    pub(crate) readers: Readers,
     /// Set once the server stops.
     pub(crate) stop: CancellationToken,
     /// Connections and sessions that still run.
@@ -47,6 +50,7 @@ pub(crate) struct Parts {
     pub(crate) desk: Desk,
     pub(crate) writer: LogWriter,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) readers: Readers,
     pub(crate) counted: Arc<Counted>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) storage_syncs: StorageSyncs,
@@ -57,13 +61,14 @@ impl Shared {
         Self {
             session_places: Arc::new(Semaphore::new(parts.config.sessions_max)),
             unproved_places: Arc::new(Semaphore::new(parts.config.unproved_sessions_max)),
-            read_places: Arc::new(Semaphore::new(READS_CONCURRENT_MAX)),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config: parts.config,
             desk: parts.desk,
             writer: parts.writer,
+            read_places: Arc::new(Semaphore::new(READS_CONCURRENT_MAX)),
             hub: parts.hub,
+            readers: parts.readers,
             counted: parts.counted,
             metrics: parts.metrics,
             storage_syncs: parts.storage_syncs,

@@ -139,6 +139,10 @@ pub trait ChunkStore: Send + Sync {
     }
     /// True when the chunk is stored.
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError>;
+    /// True when a call may wait for a disk, so that callers who must not wait give it a thread of its own.
+    fn waits_for_disk(&self) -> bool {
+        true
+    }
     /// Every document with its scope, by id.
     fn documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError>;
     /// How many documents there are.

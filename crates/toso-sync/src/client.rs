@@ -136,6 +136,8 @@ pub enum ClientEffect {
         accepted: Vec<OutboxItem>,
         /// They are in the server's log at or below it.
         through: Sequence,
+        /// The unit whose cursor moves to `through`: nothing else has come into it.
+        settled: Option<UnitRef>,
     },
     /// Take refused entries out of the outbox; their chunks stay on the device, marked with the reason. Of those that are
     /// held for review a copy stays when their document goes.

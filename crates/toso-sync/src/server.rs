@@ -165,6 +165,9 @@ pub struct AppendOutcome {
     pub through: Sequence,
     /// Places among the items of those that were not taken, since their document is full; in order.
     pub refused: Vec<usize>,
+    /// The last sequence that the unit which the device follows had before what is new here. `None` when that is not
+    /// told: the device follows several units, or a wide one.
+    pub before: Option<Sequence>,
 }
 
 /// Why nothing was appended.

@@ -177,9 +177,13 @@ fn what_was_carried_comes_back_to_the_carrier() {
     let item = team(AUTHOR, "thôn 1");
     session.handle(NOW, ServerEvent::Frame(push(1, vec![item.clone()])));
     verified(&mut session, Ok(principal(AUTHOR, AccessRole::Recorder, commune())));
-    let outcome = AppendOutcome { first_new: Some(Sequence(1)), new: 1, through: Sequence(1), refused: Vec::new() };
+    let (first_new, through, before) = (Some(Sequence(1)), Sequence(1), Some(Sequence::ZERO));
+    let outcome = AppendOutcome { first_new, new: 1, through, refused: Vec::new(), before };
     let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome: Ok(outcome) });
-    assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Ack(_)))), "{effects:?}");
+    assert!(
+        effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Ack(ack)) if !ack.settled)),
+        "{effects:?}"
+    );
     let entry = PageEntry {
         sequence: Sequence(1),
         scope: commune(),

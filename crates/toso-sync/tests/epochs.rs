@@ -58,8 +58,13 @@ fn the_epoch_is_kept_when_the_whole_unit_has_come_and_what_did_not_come_is_hande
     let mut session = greeted(Some(Epoch(1)), &own);
     let effects = session.handle(page(&there, 5, true));
     assert!(!effects.iter().any(|effect| matches!(effect, ClientEffect::ReadElements { .. })), "{effects:?}");
-    let ack = Ack { number: 1, through: Sequence(8) };
-    session.handle(ClientEvent::Frame(Frame::Ack(ack)));
+    // Whatever it says, a cursor means nothing before the unit is whole.
+    let ack = Ack { number: 1, through: Sequence(8), settled: true };
+    let effects = session.handle(ClientEvent::Frame(Frame::Ack(ack)));
+    assert!(
+        effects.iter().any(|effect| matches!(effect, ClientEffect::CommitAck { settled: None, .. })),
+        "{effects:?}"
+    );
     session.handle(ClientEvent::Outbox(None));
     let effects = session.handle(page(&newer, 7, false));
     assert!(effects.contains(&ClientEffect::ReadElements { unit: commune() }), "{effects:?}");

@@ -174,7 +174,11 @@ impl Phone {
                         }
                         self.cursor = delta.next;
                     }
-                    ClientEffect::CommitAck { accepted, .. } => {
+                    ClientEffect::CommitAck { accepted, through, settled } => {
+                        if settled.is_some() {
+                            assert!(through > self.cursor, "a cursor never goes back");
+                            self.cursor = through;
+                        }
                         for item in accepted {
                             self.acked.insert(item.hash);
                             self.outbox.retain(|waiting| waiting.number != item.number);
@@ -276,7 +280,8 @@ impl World {
     fn append(&mut self, index: usize) {
         let Some(connection) = &mut self.phones[index].connection else { return };
         let Some((number, entries)) = connection.appends.pop_front() else { return };
-        let mut outcome = AppendOutcome { first_new: None, new: 0, through: Sequence::ZERO, refused: Vec::new() };
+        let (through, before) = (Sequence::ZERO, Some(self.log.last()));
+        let mut outcome = AppendOutcome { first_new: None, new: 0, through, refused: Vec::new(), before };
         for entry in entries {
             let sequence = self.log.position(&entry.hash).unwrap_or_else(|| {
                 connection.pushed.insert(entry.hash);
@@ -440,6 +445,10 @@ fn one_edit_rides_in_hello() {
     world.append(0);
     let connection = world.phones[0].connection.as_ref().unwrap();
     let names: Vec<&str> = connection.down.iter().map(|bytes| decode(bytes).unwrap().name()).collect();
-    assert_eq!(names, ["WELCOME", "RECEIPT", "ACK", "DELTA"]);
+    assert_eq!(names, ["WELCOME", "RECEIPT", "ACK"], "the acknowledgement moves the cursor");
     assert!(connection.up.is_empty(), "nothing further was sent");
+    while !world.phones[0].connection.as_ref().unwrap().down.is_empty() {
+        world.deliver_down(0);
+    }
+    assert_eq!(world.phones[0].cursor, world.log.last(), "so that its own edit does not come next time");
 }

@@ -103,7 +103,7 @@ fn what_a_full_document_does_not_take_is_named_and_the_rest_acknowledged() {
         let items = vec![item(DeviceId([9; 8]), commune()), item(DEVICE, commune()), item(DEVICE, commune())];
         session.handle(NOW, ServerEvent::Frame(Frame::Push(push(commune(), items))));
         let (first_new, through) = (Some(Sequence(4)), Sequence(4));
-        let outcome = Ok(AppendOutcome { first_new, new: 1, through, refused });
+        let outcome = Ok(AppendOutcome { first_new, new: 1, through, refused, before: None });
         let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome });
         let frames = effects.into_iter().filter_map(|effect| match effect {
             ServerEffect::Send(Frame::Nack(nack)) => {

@@ -78,6 +78,13 @@ pub fn encoded_push_len(push: &Push) -> usize {
     encode(&Frame::Push(push.clone())).len()
 }
 
+/// True when a PUSH has at most so many bytes as [`encode`] makes it; one that fits as it is need not be compressed for
+/// that.
+pub fn push_fits(push: &Push, bytes_max: usize) -> bool {
+    let plain = encode_plain(&Frame::Push(push.clone()));
+    plain.len() <= bytes_max || by_dictionary(&plain).is_some_and(|block| 1 + block.len() <= bytes_max)
+}
+
 /// Decodes one frame.
 pub fn decode(bytes: &[u8]) -> Result<Frame, DecodeError> {
     let Some((&FORM_PREDICTED, block)) = bytes.split_first().filter(|_| bytes.len() <= FRAME_BYTES_MAX) else {

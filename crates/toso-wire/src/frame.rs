@@ -215,6 +215,9 @@ pub struct Ack {
     pub number: u64,
     /// All its accepted items are in the log at or below this sequence.
     pub through: Sequence,
+    /// Nothing else has come into the one unit that the device follows since what it was sent: its cursor moves to
+    /// `through`.
+    pub settled: bool,
 }
 
 /// NACK.

@@ -22,7 +22,7 @@ mod predict;
 pub use carry::{DeviceCard, signed_bundle, signed_carried, signed_peer};
 pub use codec::{
     decode, decode_from_client, decode_stream, decode_stream_from_client, encode, encode_plain, encode_stream,
-    encoded_push_len, hello_from_token, hello_token,
+    encoded_push_len, hello_from_token, hello_token, push_fits,
 };
 pub use error::DecodeError;
 pub use frame::*;

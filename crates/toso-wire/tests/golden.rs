@@ -116,7 +116,8 @@ fn push_of_an_own_and_of_a_carried_change() {
 
 #[test]
 fn ack() {
-    pin(&Frame::Ack(Ack { number: 2, through: Sequence(70_000) }), "00930502ce00011170");
+    pin(&Frame::Ack(Ack { number: 2, through: Sequence(70_000), settled: false }), "00930502ce00011170");
+    pin(&Frame::Ack(Ack { number: 2, through: Sequence(70_000), settled: true }), "00940502ce00011170c3");
 }
 
 #[test]
@@ -220,7 +221,7 @@ fn token() {
 #[test]
 fn stream() {
     let frames = [
-        Frame::Ack(Ack { number: 1, through: Sequence(2) }),
+        Frame::Ack(Ack { number: 1, through: Sequence(2), settled: false }),
         Frame::Goodbye(Goodbye { code: GoodbyeCode::Done, detail: String::new() }),
     ];
     let bytes = encode_stream(&frames);
@@ -233,7 +234,7 @@ fn stream() {
 fn fields_of_a_later_version_are_passed_over() {
     let ack = "00 95 05 02 03 c0 82 01 91 02 a1 78 d4 01 02";
     let bytes = HEXLOWER.decode(ack.replace(' ', "").as_bytes()).expect("hex");
-    assert_eq!(decode(&bytes), Ok(Frame::Ack(Ack { number: 2, through: Sequence(3) })));
+    assert_eq!(decode(&bytes), Ok(Frame::Ack(Ack { number: 2, through: Sequence(3), settled: false })));
     let receipt = "00 94 08 05 06 91 94 01 0a 32 c3";
     let bytes = HEXLOWER.decode(receipt.replace(' ', "").as_bytes()).expect("hex");
     let totals = vec![UnitTotals { unit: unit("2022/00001"), teams: 10, members: 50 }];

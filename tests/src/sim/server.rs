@@ -11,11 +11,12 @@ use toso_projection::Projector;
 use toso_server::Desk;
 use toso_server::folding::{Folder, Loaded};
 use toso_server::hub::Hub;
+use toso_server::log_writer::UnitBatch;
 use toso_server::review::ReviewQueue;
 use toso_server::serving::Serving;
 use toso_server::trust::{RootSecrets, Trust};
 use toso_store::faulty::{FaultyChangeLog, LogDefect};
-use toso_store::{ChangeLog, LogBatch, RecordStore};
+use toso_store::{ChangeLog, RecordStore};
 use toso_sync::ServerEvent;
 use toso_sync::reconcile::RECONCILE_KEYS_MAX;
 
@@ -66,7 +67,7 @@ pub(super) struct Pushed {
     /// Its number there.
     pub(super) number: u64,
     /// What it brings.
-    pub(super) batch: LogBatch,
+    pub(super) batch: UnitBatch,
 }
 
 /// A session and its socket.

@@ -8,7 +8,7 @@ use toso_core::unit::{UnitList, UnitRef};
 use toso_server::counted::Wish;
 use toso_server::desk;
 use toso_server::hub::HubNews;
-use toso_server::log_writer::{GROUP_BATCHES_MAX, append_group};
+use toso_server::log_writer::{GROUP_BATCHES_MAX, UnitBatch, append_group};
 use toso_server::serving::Step;
 use toso_store::LogBatch;
 use toso_store::faulty::WriteFault;
@@ -162,13 +162,14 @@ impl World {
         }
     }
 
-    fn append(&mut self, link: u64, number: u64, batch: LogBatch) -> Option<ServerEvent> {
+    fn append(&mut self, link: u64, number: u64, batch: UnitBatch) -> Option<ServerEvent> {
         let planted = self.planted(Planted::AckBeforeFlush);
         let running = self.server.running.as_mut()?;
-        let waiting: usize = running.queue.iter().chain(&running.flushing).map(|push| push.batch.items.len()).sum();
+        let waiting: usize =
+            running.queue.iter().chain(&running.flushing).map(|push| push.batch.batch.items.len()).sum();
         let through =
-            Sequence(toso_store::ChangeLog::last(&*self.server.disk).0 + (waiting + batch.items.len()) as u64);
-        let early = AppendOutcome { first_new: None, new: 0, through, refused: Vec::new() };
+            Sequence(toso_store::ChangeLog::last(&*self.server.disk).0 + (waiting + batch.batch.items.len()) as u64);
+        let early = AppendOutcome { first_new: None, new: 0, through, refused: Vec::new(), before: None };
         running.queue.push_back(Pushed { link, number, batch });
         self.flush();
         planted.then_some(ServerEvent::Appended { number, outcome: Ok(early) })
@@ -199,14 +200,14 @@ impl World {
         }
         let Some(running) = &mut self.server.running else { return };
         let pushed = std::mem::take(&mut running.flushing);
-        let batches: Vec<LogBatch> = pushed.iter().map(|push| push.batch.clone()).collect();
+        let batches: Vec<UnitBatch> = pushed.iter().map(|push| push.batch.clone()).collect();
         let outcomes = append_group(&*self.server.disk, batches);
         let mut grown = false;
         for (push, outcome) in pushed.iter().zip(&outcomes) {
             if let Ok(appended) = outcome
                 && let Some(first) = appended.appended.first_new
             {
-                running.hub.grew(push.batch.scope, Sequence(first.0 + appended.appended.new as u64 - 1));
+                running.hub.grew(push.batch.batch.scope, Sequence(first.0 + appended.appended.new as u64 - 1));
                 grown = true;
             }
         }
@@ -364,7 +365,7 @@ impl World {
         self.count("server crashes");
         let torn = self.rng.index(running.flushing.len() + 1);
         let kept = self.rng.index(self.server.disk.unflushed() + 1);
-        let batches: Vec<LogBatch> = running.flushing.iter().take(torn).map(|push| push.batch.clone()).collect();
+        let batches: Vec<LogBatch> = running.flushing.iter().take(torn).map(|push| push.batch.batch.clone()).collect();
         let links: Vec<u64> = running.sessions.keys().copied().collect();
         drop(running);
         self.server.life += 1;

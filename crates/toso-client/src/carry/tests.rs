@@ -90,7 +90,7 @@ fn cargo_of(replica: &Replica) -> Cargo {
 
 /// The server acknowledges a batch.
 fn acknowledge(replica: &Replica, batch: &OutboxBatch) {
-    let effect = ClientEffect::CommitAck { accepted: batch.items.clone(), through: Sequence(9) };
+    let effect = ClientEffect::CommitAck { accepted: batch.items.clone(), through: Sequence(9), settled: None };
     replica.perform(&replica.credential().unwrap(), effect).unwrap();
 }
 

@@ -39,7 +39,7 @@ impl Replica {
             ClientEffect::CommitReconciled { unit, as_of, epoch, acknowledged, lacking } => {
                 self.commit_reconciled(unit, as_of, epoch, acknowledged, &lacking)?;
             }
-            ClientEffect::CommitAck { accepted, through } => self.commit_ack(&accepted, through)?,
+            ClientEffect::CommitAck { accepted, through, settled } => self.commit_ack(&accepted, through, settled)?,
             ClientEffect::CommitRefused { refused } => self.commit_refused(refused)?,
             ClientEffect::KeepReceipt(receipt) => self.keep_receipt(&receipt)?,
             ClientEffect::Move(moved) => self.move_to(&moved)?,

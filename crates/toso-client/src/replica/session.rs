@@ -143,7 +143,12 @@ impl Replica {
         Ok(())
     }
 
-    pub(super) fn commit_ack(&self, accepted: &[OutboxItem], through: Sequence) -> Result<(), StoreError> {
+    pub(super) fn commit_ack(
+        &self,
+        accepted: &[OutboxItem],
+        through: Sequence,
+        settled: Option<UnitRef>,
+    ) -> Result<(), StoreError> {
         self.delivered(accepted, through)?;
         let of_ack: HashSet<_> = accepted.iter().map(|item| (item.doc, item.hash)).collect();
         let held = self.accepted_marks(|doc, hash| Ok(of_ack.contains(&(doc, hash))))?;
@@ -152,6 +157,7 @@ impl Replica {
             held,
             outbox_remove: accepted.iter().map(|item| item.number).collect(),
             receipts: accepted.iter().map(|item| (item.doc, item.hash, through)).collect(),
+            cursors: settled.into_iter().map(|unit| (unit, through)).collect(),
             ..Transaction::default()
         })?;
         self.chunks_changed();

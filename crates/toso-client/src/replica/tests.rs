@@ -155,7 +155,7 @@ fn what_was_held_can_be_handed_over_again_until_its_mark_is_dismissed() {
     replica.keep_decisions(&Reviewed { number: 1, decisions: vec![returned] }, None).unwrap();
     let held = [0, 1].map(|position| (numbered(position), NackCode::Held, "chờ duyệt".to_owned()));
     replica.commit_refused(held.into()).unwrap();
-    replica.commit_ack(&[numbered(2)], Sequence(5)).unwrap();
+    replica.commit_ack(&[numbered(2)], Sequence(5), None).unwrap();
     let states: Vec<_> = replica.held().unwrap().into_iter().map(|held| held.state).collect();
     assert_eq!(states[..4], [HeldState::Waiting, HeldState::Returned, HeldState::Accepted, HeldState::Waiting]);
     assert_eq!(replica.held().unwrap()[1].note, "thiếu ngày sinh");
@@ -197,7 +197,7 @@ fn a_document_made_again_after_it_was_forgotten_has_another_actor() {
     let made = || {
         let team = replica.add_team(draft("Thôn 1")).unwrap();
         let batch = replica.outbox_batch(0, PUSH_BYTES_MAX).unwrap().unwrap();
-        replica.commit_ack(&batch.items, Sequence(1)).unwrap();
+        replica.commit_ack(&batch.items, Sequence(1), None).unwrap();
         Chunk::parse(&store.chunks(team).unwrap()[0].bytes).unwrap()
     };
     let first = made();
@@ -250,7 +250,7 @@ fn a_receipt_follows_the_servers_words() {
     let receipt = || replica.team(team).unwrap().receipt;
     assert_eq!(receipt(), Receipt::Saved);
     let batch = replica.outbox_batch(0, PUSH_BYTES_MAX).unwrap().unwrap();
-    replica.commit_ack(&batch.items, Sequence(7)).unwrap();
+    replica.commit_ack(&batch.items, Sequence(7), None).unwrap();
     assert_eq!(receipt(), Receipt::Received);
     let counted = |as_of| ReceiptFrame {
         as_of: Sequence(as_of),

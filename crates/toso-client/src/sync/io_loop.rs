@@ -7,13 +7,14 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
+use toso_store::StoreError;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
 use toso_wire::{Frame, decode, encode};
 
 use super::report::{SyncError, SyncOptions, SyncReport};
 use super::transport::{Dialled, Meter, dial, message_bytes};
 use crate::credential::Credential;
-use crate::replica::Replica;
+use crate::replica::{Replica, ReplicaError};
 
 /// What the loop tells whoever runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,11 @@ pub(super) struct IoLoop<'a> {
     finished: bool,
 }
 
+/// True for what the replica performs, and for progress, which is told after that.
+fn is_of_store(effect: &ClientEffect) -> bool {
+    !matches!(effect, ClientEffect::Send(_) | ClientEffect::UpToDate { .. } | ClientEffect::End(_))
+}
+
 impl<'a> IoLoop<'a> {
     pub(super) fn new(
         replica: Arc<Replica>,
@@ -104,8 +110,11 @@ impl<'a> IoLoop<'a> {
     /// Runs the session.
     pub(super) async fn run(&mut self) -> Result<(), SyncError> {
         let live = self.until == Until::Stopped;
-        let start = self.blocking(move |replica, credential| replica.session_start(credential, live)).await?;
-        self.to_push = self.blocking(|replica, _| replica.outbox_len()).await? as u64;
+        let begin = move |replica: &Replica, credential: &Credential| {
+            Ok::<_, ReplicaError>((replica.session_start(credential, live)?, replica.outbox_len()?))
+        };
+        let (start, to_push) = self.blocking(begin).await?;
+        self.to_push = to_push as u64;
         let riding = start.first.as_ref().map_or(0, |batch| batch.items.len() as u64);
         let (mut session, hello) = ClientSession::new(start);
         if hello.push.is_some() {
@@ -138,11 +147,18 @@ impl<'a> IoLoop<'a> {
         let mut heard = Instant::now();
         loop {
             while let Some(event) = events.pop_front() {
+                let mut of_store = Vec::new();
                 for effect in session.handle(event) {
+                    if is_of_store(&effect) {
+                        of_store.push(effect);
+                        continue;
+                    }
+                    events.extend(self.perform_all(std::mem::take(&mut of_store)).await?);
                     if let Some(answer) = self.perform(effect, socket).await? {
                         events.push_back(answer);
                     }
                 }
+                events.extend(self.perform_all(of_store).await?);
             }
             if self.finished {
                 return Ok(());
@@ -206,11 +222,6 @@ impl<'a> IoLoop<'a> {
                     return Ok(Some(ClientEvent::Disconnected));
                 }
             }
-            ClientEffect::Progress { pushed, pulled, pull_pending } => {
-                self.report.pulled = pulled;
-                let total = self.to_push.max(pushed) + pulled + pull_pending;
-                self.tell(LoopNews::Progress { done: pushed + pulled, total });
-            }
             ClientEffect::UpToDate { counted } => {
                 self.report.up_to_date = true;
                 self.report.counted = counted;
@@ -221,16 +232,36 @@ impl<'a> IoLoop<'a> {
                 }
             }
             ClientEffect::End(end) => return Err(self.ended(end)),
-            other => {
-                match &other {
-                    ClientEffect::CommitAck { accepted, .. } => self.report.acked += accepted.len() as u64,
-                    ClientEffect::CommitRefused { refused } => self.report.refused += refused.len() as u64,
-                    _ => {}
-                }
-                return self.blocking(move |replica, credential| replica.perform(credential, other)).await;
-            }
+            other => return Ok(self.perform_all(vec![other]).await?.pop()),
         }
         Ok(None)
+    }
+
+    /// Performs effects of the store one after the other, on one thread; tells progress once they are done.
+    async fn perform_all(&mut self, effects: Vec<ClientEffect>) -> Result<Vec<ClientEvent>, SyncError> {
+        if effects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut progress = None;
+        for effect in &effects {
+            match effect {
+                ClientEffect::CommitAck { accepted, .. } => self.report.acked += accepted.len() as u64,
+                ClientEffect::CommitRefused { refused } => self.report.refused += refused.len() as u64,
+                ClientEffect::Progress { pushed, pulled, pull_pending } => {
+                    self.report.pulled = *pulled;
+                    let total = self.to_push.max(*pushed) + pulled + pull_pending;
+                    progress = Some(LoopNews::Progress { done: pushed + pulled, total });
+                }
+                _ => {}
+            }
+        }
+        let perform = move |replica: &Replica, credential: &Credential| {
+            let answers = effects.into_iter().map(|effect| replica.perform(credential, effect));
+            answers.filter_map(Result::transpose).collect::<Result<Vec<_>, StoreError>>()
+        };
+        let answers = self.blocking(perform).await?;
+        progress.into_iter().for_each(|progress| self.tell(progress));
+        Ok(answers)
     }
 
     fn ended(&self, end: SessionEnd) -> SyncError {
@@ -254,7 +285,7 @@ impl<'a> IoLoop<'a> {
         }
     }
 
-    /// Store calls wait for the disk; they get a thread of their own.
+    /// Store calls that wait for a disk get a thread of their own.
     async fn blocking<T, E>(
         &self,
         work: impl FnOnce(&Replica, &Credential) -> Result<T, E> + Send + 'static,
@@ -263,6 +294,9 @@ impl<'a> IoLoop<'a> {
         T: Send + 'static,
         E: Into<SyncError> + Send + 'static,
     {
+        if !self.replica.store().waits_for_disk() {
+            return work(&self.replica, self.credential).map_err(Into::into);
+        }
         let (replica, credential) = (Arc::clone(&self.replica), self.credential.clone());
         match tokio::task::spawn_blocking(move || work(&replica, &credential)).await {
             Ok(result) => result.map_err(Into::into),

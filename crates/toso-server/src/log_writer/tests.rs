@@ -210,12 +210,13 @@ fn a_full_document_takes_no_more_and_everything_else_of_the_batch_goes_in() {
         log.append(&[of(numbers.map(|number| item(full, number)).collect())]).unwrap();
     }
     let (known, last, past) = (3, DOCUMENT_CHANGES_MAX, DOCUMENT_CHANGES_MAX + 1);
-    let group = vec![
+    let group = [
         of(vec![item(full, known), item(full, last)]),
         of(vec![item(full, past), item(other, 1), item(full, last), item(full, known)]),
         of(vec![item(full, past)]),
     ];
-    let outcomes: Vec<Accepted> = append_group(&log, group).into_iter().map(Result::unwrap).collect();
+    let outcomes: Vec<Accepted> =
+        append_group(&log, group.map(UnitBatch::from).into()).into_iter().map(Result::unwrap).collect();
     let told: Vec<_> = outcomes.iter().map(|outcome| (outcome.appended.new, outcome.refused.as_slice())).collect();
     assert_eq!(told, [(1, &[][..]), (1, &[0][..]), (0, &[0][..])]);
     assert_eq!(log.document_size(scope, full).unwrap().changes, DOCUMENT_CHANGES_MAX);
@@ -235,7 +236,7 @@ fn a_document_is_full_by_its_bytes_too() {
         items: vec![LogItem { doc: DocId::commune(scope), hash: ChangeHash([number; 32]), bytes: vec![1; bytes] }],
         ..batch(1, 0)
     };
-    let append = |number, bytes| append_group(&log, vec![of(number, bytes)]).remove(0).unwrap().refused;
+    let append = |number, bytes| append_group(&log, vec![of(number, bytes).into()]).remove(0).unwrap().refused;
     for number in 1..64 {
         assert!(append(number, large).is_empty());
     }
@@ -243,4 +244,26 @@ fn a_document_is_full_by_its_bytes_too() {
     assert!(append(65, large).is_empty(), "so one more goes in");
     assert_eq!(append(66, 1), [0], "and nothing after it");
     assert_eq!(append(65, large), [] as [usize; 0], "what is there is acknowledged");
+}
+
+/// What a unit had last before a batch: of all its scopes, of the log and of the group, and of nothing else.
+#[test]
+fn each_batch_is_told_what_its_unit_had_before_it() {
+    let log = MemoryChangeLog::new();
+    let [one, two, other] = ["00001", "00004", "00006"].map(|code| UnitRef::new(UnitList::L2022, code).unwrap());
+    let of = |scope: UnitRef, number: u8, unit: &[UnitRef]| {
+        let items = vec![LogItem { doc: DocId::commune(scope), hash: ChangeHash([number; 32]), bytes: vec![1] }];
+        UnitBatch { batch: LogBatch { scope, items, ..batch(1, 0) }, unit: unit.into() }
+    };
+    let told = |group: Vec<UnitBatch>| -> Vec<_> {
+        let outcomes = append_group(&log, group).into_iter().map(Result::unwrap);
+        outcomes.map(|outcome| (outcome.before.map(|before| before.0), outcome.appended.through.0)).collect()
+    };
+    assert_eq!(
+        told(vec![of(one, 1, &[one]), of(other, 2, &[other]), of(two, 3, &[one, two])]),
+        [(Some(0), 1), (Some(0), 2), (Some(1), 3)]
+    );
+    let group = vec![of(one, 4, &[one]), of(one, 1, &[one]), of(one, 5, &[one, two]), of(one, 6, &[])];
+    assert_eq!(told(group), [(Some(1), 4), (Some(4), 1), (Some(4), 5), (None, 6)], "what was there is not new");
+    assert_eq!(told(vec![of(two, 7, &[one, two]), of(other, 8, &[other])]), [(Some(6), 7), (Some(2), 8)]);
 }

@@ -90,6 +90,10 @@ impl Clone for FaultyChunkStore {
 }
 
 impl ChunkStore for FaultyChunkStore {
+    fn waits_for_disk(&self) -> bool {
+        false
+    }
+
     fn commit(&self, mut transaction: Transaction) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         if state.poisoned {

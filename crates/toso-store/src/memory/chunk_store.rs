@@ -70,6 +70,10 @@ impl Clone for MemoryChunkStore {
 }
 
 impl ChunkStore for MemoryChunkStore {
+    fn waits_for_disk(&self) -> bool {
+        false
+    }
+
     fn commit(&self, transaction: Transaction) -> Result<(), StoreError> {
         transaction.check()?;
         let mut guard = self.state.lock();

@@ -8,7 +8,7 @@ use toso_core::unit::UnitRef;
 use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_FIRST, PUSH_BYTES_MAX, PUSH_WINDOW};
 use toso_wire::{
     Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt, Welcome,
-    encoded_push_len,
+    push_fits,
 };
 
 use super::moving::{Leaving, ToldToLeave};
@@ -106,7 +106,7 @@ impl ClientSession {
             leaving: Leaving::default(),
             told_to_leave: Vec::new(),
         };
-        let riding = first.filter(|batch| encoded_push_len(&push_frame(1, batch)) <= HELLO_PUSH_BYTES_MAX);
+        let riding = first.filter(|batch| push_fits(&push_frame(1, batch), HELLO_PUSH_BYTES_MAX));
         session.riding = riding.map(|batch| session.register(batch));
         let hello = session.hello();
         (session, hello)
@@ -205,7 +205,13 @@ impl ClientSession {
         if self.is_reconciling() || self.is_pulling_anew() {
             self.acked_meanwhile.extend(accepted.iter().map(|item| (item.doc, item.hash)));
         }
-        effects.push(ClientEffect::CommitAck { accepted, through: ack.through });
+        let settled = match self.follows.as_slice() {
+            [follow] if ack.settled && follow.reconciling.is_none() && follow.pulling_anew.is_none() => {
+                Some(follow.unit)
+            }
+            _ => None,
+        };
+        effects.push(ClientEffect::CommitAck { accepted, through: ack.through, settled });
         Self::refuse(refused, effects);
         self.progress(effects);
     }

@@ -208,7 +208,7 @@ impl ServerSession {
         if registered {
             // Its receipt is due once that is counted, as of any other acknowledgement.
             self.acked_through = self.acked_through.max(outcome.through);
-            effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through })));
+            effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through, settled: false })));
         }
         if self.principal.is_some_and(|principal| principal.device == author) {
             // The decision came before: to another copy of the device, or when this one had no mark yet, since the answer

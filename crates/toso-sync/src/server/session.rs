@@ -48,6 +48,8 @@ pub struct ServerSession {
     /// The last decisions that the device says it has kept, and the epoch that numbered them.
     pub(super) heard: Option<u64>,
     heard_epoch: Option<Epoch>,
+    /// The device's cursors are of this history, so that an acknowledgement may move them.
+    may_settle: bool,
     challenges: u32,
     pub(super) follows: Vec<Follow>,
     next_push: u64,
@@ -112,6 +114,7 @@ impl ServerSession {
             decided_meanwhile: false,
             heard: None,
             heard_epoch: None,
+            may_settle: false,
             challenges: 0,
             follows: Vec::new(),
             next_push: 1,
@@ -133,6 +136,14 @@ impl ServerSession {
     /// Who the session belongs to, once known.
     pub fn principal(&self) -> Option<Principal> {
         self.principal
+    }
+
+    /// The unit that the device follows, when it is one.
+    pub fn only_unit(&self) -> Option<UnitRef> {
+        match self.follows.as_slice() {
+            [follow] => Some(follow.unit),
+            _ => None,
+        }
     }
 
     /// True when no answer is outstanding and nothing is left to send: `POST /v1/sync` answers then.
@@ -281,6 +292,7 @@ impl ServerSession {
             return;
         };
         self.takes_returns = opened.takes_returns;
+        self.may_settle = self.heard_epoch.is_none_or(|epoch| epoch == opened.epoch);
         // Numbers of another history mean nothing here: all decisions are told.
         self.heard = self.heard.map(|heard| if self.heard_epoch == Some(opened.epoch) { heard } else { 0 });
         let comparing = opened.interests.iter().any(|interest| interest.reconcile.is_some());
@@ -445,7 +457,8 @@ impl ServerSession {
                     self.remember_own(first.0..=first.0 + (outcome.new - 1));
                 }
                 self.acked_through = self.acked_through.max(outcome.through);
-                effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through })));
+                let settled = !carried && self.settle(&outcome);
+                effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through, settled })));
                 // The pushed chunks lie in one of the followed units; reading on moves the device's cursor past them.
                 for follow in &mut self.follows {
                     follow.grown = follow.grown.max(outcome.through);
@@ -455,6 +468,23 @@ impl ServerSession {
                 nack(number, None, NackCode::Unavailable, "the server cannot store at the moment", effects);
             }
         }
+    }
+
+    /// True when the device has everything of its only unit once it knows that its push is there: no page needs to be read
+    /// to tell that. Moves the cursor.
+    fn settle(&mut self, outcome: &AppendOutcome) -> bool {
+        let ([follow], Some(before), Some(first)) = (self.follows.as_mut_slice(), outcome.before, outcome.first_new)
+        else {
+            return false;
+        };
+        // Without gaps from the first new one to the end, nothing of the push is older and still to be passed.
+        let all_new = outcome.new > 0 && first.0 + (outcome.new - 1) == outcome.through.0;
+        let settled =
+            self.may_settle && all_new && before <= follow.cursor && follow.reconciling.is_none() && !follow.owed;
+        if settled {
+            follow.cursor = follow.cursor.max(outcome.through);
+        }
+        settled
     }
 
     /// Consecutive pushes usually get consecutive sequences, so the list stays short.

@@ -312,6 +312,7 @@ fn write_ack(out: &mut Vec<u8>, ack: &Ack) {
     let mut fields = open(out, ACK);
     fields.required(|out| write_uint(out, ack.number));
     fields.required(|out| write_uint(out, ack.through.0));
+    fields.optional(!ack.settled, |out| write_bool(out, ack.settled));
     fields.close();
 }
 
@@ -319,6 +320,7 @@ fn read_ack(fields: &mut FieldReader<'_, '_>) -> Result<Ack> {
     Ok(Ack {
         number: fields.required(|reader| reader.uint("ACK number"))?,
         through: fields.required(|reader| read_sequence(reader, "ACK through"))?,
+        settled: fields.optional(|reader| reader.bool("ACK settled"))?.unwrap_or_default(),
     })
 }
 

@@ -21,8 +21,11 @@ pub(crate) fn any_frame() -> impl Strategy<Value = Frame> {
         (any::<u64>(), vec(any::<u8>(), 0..=32), select(&ChallengeReason::ALL[..]))
             .prop_map(|(at, nonce, reason)| Frame::Challenge(Challenge { at: TimestampMs(at), nonce, reason })),
         any_push().prop_map(Frame::Push),
-        (any::<u64>(), any::<u64>())
-            .prop_map(|(number, through)| Frame::Ack(Ack { number, through: Sequence(through) })),
+        (any::<u64>(), any::<u64>(), any::<bool>()).prop_map(|(number, through, settled)| Frame::Ack(Ack {
+            number,
+            through: Sequence(through),
+            settled
+        })),
         (any::<u64>(), option::of(any::<u32>()), select(&NackCode::ALL[..]), "\\PC{0,75}")
             .prop_map(|(number, item, code, detail)| Frame::Nack(Nack { number, item, code, detail })),
         any_delta().prop_map(Frame::Delta),

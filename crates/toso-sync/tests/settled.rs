@@ -1,0 +1,107 @@
+//! When an acknowledgement moves the device's cursor: it must know everything at or below it, and nobody else's change may
+//! be passed over.
+
+#![allow(clippy::unwrap_used, reason = "a test panics on what must not happen")]
+
+use toso_catalog::Catalog;
+use toso_core::document::{Author, Document};
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitRef};
+use toso_sync::{
+    AccessRole, AppendOutcome, Authenticated, Opened, OpenedInterest, Principal, ServerEffect, ServerEvent,
+    ServerSession, Standing,
+};
+use toso_wire::{Frame, Hello, Interest, Proof, Push, PushItem};
+
+const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
+const DEVICE: DeviceId = DeviceId([1; 8]);
+/// Where the device's cursor stands.
+const CURSOR: Sequence = Sequence(10);
+
+fn commune() -> Scope {
+    "2022/00001".parse().unwrap()
+}
+
+/// A session of a device that follows these units, with so much pending in each.
+fn session(units: &[UnitRef], pending: u64) -> ServerSession {
+    session_of(Epoch(1), units, pending)
+}
+
+fn session_of(epoch: Epoch, units: &[UnitRef], pending: u64) -> ServerSession {
+    let interest = |unit: &UnitRef| Interest { unit: *unit, cursor: CURSOR, digest: Digest::default() };
+    let hello = Hello {
+        protocol: 1,
+        proof: Proof::Ticket(vec![1; 28]),
+        epoch: Some(epoch),
+        interests: units.iter().map(interest).collect(),
+        live: true,
+        push: None,
+        heard: None,
+    };
+    let mut session = ServerSession::new(Catalog::shared());
+    session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
+    let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: "2022/01".parse().unwrap() };
+    let authenticated = Authenticated { principal, ticket: None, standing: Standing::default() };
+    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    let opened = OpenedInterest { cursor: CURSOR, reconcile: None, last: Sequence(CURSOR.0 + pending), pending };
+    let interests = vec![opened; units.len()];
+    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests }));
+    session
+}
+
+/// Whether the ACK of one change says that all is known, and whether a page is read after it.
+fn answer(session: &mut ServerSession, outcome: AppendOutcome) -> (bool, bool) {
+    let doc = DocId::hamlet_team(commune(), "thôn 1", 0);
+    let author = Author { actor: Actor::new(DEVICE, [2; 8]), at: NOW };
+    let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
+    let change = Document::new(doc).edit(author, &[edit]).unwrap().unwrap().bytes().to_vec();
+    let items = vec![PushItem { doc, change }];
+    let push = Push { number: 1, scope: commune(), items, carried: None };
+    session.handle(NOW, ServerEvent::Frame(Frame::Push(push)));
+    let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome: Ok(outcome) });
+    let settled = effects.iter().find_map(|effect| match effect {
+        ServerEffect::Send(Frame::Ack(ack)) => Some(ack.settled),
+        _ => None,
+    });
+    (settled.unwrap(), effects.iter().any(|effect| matches!(effect, ServerEffect::ReadPage { .. })))
+}
+
+fn outcome(before: Option<u64>) -> AppendOutcome {
+    let (first_new, through, refused) = (Some(Sequence(15)), Sequence(15), Vec::new());
+    AppendOutcome { first_new, new: 1, through, refused, before: before.map(Sequence) }
+}
+
+#[test]
+fn a_device_that_lacks_nothing_is_told_so_and_no_page_is_read() {
+    assert_eq!(answer(&mut session(&[commune()], 0), outcome(Some(CURSOR.0))), (true, false));
+}
+
+#[test]
+fn what_came_between_is_read() {
+    assert_eq!(answer(&mut session(&[commune()], 0), outcome(Some(CURSOR.0 + 1))), (false, true));
+    assert_eq!(answer(&mut session(&[commune()], 0), outcome(None)), (false, true), "not told what was there");
+}
+
+/// Its cursors mean nothing here, whatever the comparison came to: only pages and the end of a comparison move them.
+#[test]
+fn a_device_of_another_history_is_not_told() {
+    assert_eq!(answer(&mut session_of(Epoch(2), &[commune()], 0), outcome(Some(CURSOR.0))), (false, true));
+}
+
+#[test]
+fn a_push_of_which_something_was_there_before_is_not_all_there_is() {
+    let known = AppendOutcome { first_new: None, new: 0, through: Sequence(12), ..outcome(Some(CURSOR.0)) };
+    assert_eq!(answer(&mut session(&[commune()], 0), known), (false, true));
+    // Of two changes only the second is new, and others have come between the two.
+    let gap = AppendOutcome { first_new: Some(Sequence(14)), ..outcome(Some(CURSOR.0)) };
+    assert_eq!(answer(&mut session(&[commune()], 0), gap), (false, true));
+}
+
+#[test]
+fn a_device_that_waits_for_a_page_or_follows_several_units_waits_on() {
+    let others: UnitRef = "2022/00004".parse().unwrap();
+    assert_eq!(answer(&mut session(&[commune(), others], 0), outcome(Some(CURSOR.0))), (false, true));
+    assert_eq!(answer(&mut session(&[commune()], 1), outcome(Some(CURSOR.0))), (false, false), "a page is on its way");
+}
