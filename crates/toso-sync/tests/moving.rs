@@ -363,9 +363,9 @@ fn what_others_made_is_held_from_whoever_returns_it_to_a_server_that_lost_it() {
         let mut session = ServerSession::new(Catalog::shared());
         session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(unit("2022/00001")))));
         let principal = Principal { device: author, role: AccessRole::Recorder, unit: unit("2022/00004") };
-        let carrier = Principal { device: DeviceId([3; 8]), ..principal };
+        let bringer = Principal { device: DeviceId([3; 8]), ..principal };
         let standing = Standing { former: vec![unit("2022/00001")], ..Standing::default() };
-        let known = Authenticated { principal: carrier, ticket: None, standing };
+        let known = Authenticated { principal: bringer, ticket: None, standing };
         session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
         let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns };
         session.handle(NOW, ServerEvent::Opened(opened));

@@ -5,12 +5,12 @@
 //! forgets what lies outside it. A revoked device may hand over what it has not sent, into the same queue, and is shut
 //! out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toso_core::id::{DeviceId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 use toso_wire::limits::{DECISIONS_MAX, PURGE_SCOPES_MAX};
-use toso_wire::{Ack, Decision, Frame, Hello, Moved, NackCode, Purge, Push, Reviewed};
+use toso_wire::{Ack, Carried, Decision, Frame, Hello, Moved, NackCode, Purge, Push, Reviewed};
 
 use super::session::{ServerSession, check_item, nack};
 use super::{AppendFailure, ServerEffect};
@@ -62,6 +62,15 @@ pub struct HoldOutcome {
     pub decided: Vec<Decision>,
     /// The last decision that the author has confirmed.
     pub told: u64,
+}
+
+/// Pushes on their way to the review queue.
+#[derive(Debug, Default)]
+pub(super) struct Holdings {
+    /// By number.
+    pub(super) pushes: BTreeMap<u64, Holding>,
+    /// An officer decided something while they were.
+    decided_meanwhile: bool,
 }
 
 /// A push on its way to the review queue.
@@ -131,9 +140,13 @@ impl ServerSession {
         }
     }
 
-    /// Why changes of a scope go to the review queue; `None` when they do not.
-    pub(super) fn hold_reason(&self, principal: &Principal, scope: Scope) -> Option<HoldReason> {
-        if !self.catalog.is_scope(scope) {
+    /// Why a push goes to the review queue; `None` when they do not.
+    pub(super) fn hold_reason(&self, principal: &Principal, push: &Push) -> Option<HoldReason> {
+        let scope = push.scope;
+        // What another device made is refused here, since its author hands it over itself; but not by a server that has
+        // lost it, where whoever still has it may be the last.
+        let lost = |carried: &Carried| carried.signature.is_empty() && self.takes_returns;
+        if !self.catalog.is_scope(scope) || !push.carried.as_ref().is_none_or(lost) {
             return None;
         }
         let inside = principal.covers(self.catalog, scope);
@@ -157,9 +170,11 @@ impl ServerSession {
         push: Push,
         effects: &mut Vec<ServerEffect>,
     ) {
+        let author = push.carried.as_ref().map_or(principal.device, |carried| carried.device);
+        let by_author = Principal { device: author, ..*principal };
         let (mut items, mut places) = (Vec::with_capacity(push.items.len()), Vec::new());
         for (index, item) in (0..).zip(push.items) {
-            match check_item(principal, push.scope, item) {
+            match check_item(&by_author, push.scope, item) {
                 Ok(item) => {
                     items.push(item);
                     places.push(index);
@@ -171,8 +186,7 @@ impl ServerSession {
             return;
         }
         let (number, scope) = (push.number, push.scope);
-        let author = principal.device;
-        self.holding.insert(number, Holding { scope, author, places });
+        self.holding.pushes.insert(number, Holding { scope, author, places });
         effects.push(ServerEffect::Hold { number, scope, author, reason, items });
     }
 
@@ -183,7 +197,7 @@ impl ServerSession {
         outcome: Result<HoldOutcome, AppendFailure>,
         effects: &mut Vec<ServerEffect>,
     ) {
-        let Some(Holding { scope, author, places }) = self.holding.remove(&number) else { return };
+        let Some(Holding { scope, author, places }) = self.holding.pushes.remove(&number) else { return };
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(AppendFailure::Unavailable) => {
@@ -220,7 +234,7 @@ impl ServerSession {
                 effects.push(ServerEffect::Send(Frame::Reviewed(reviewed)));
             }
         }
-        if self.holding.is_empty() && std::mem::take(&mut self.decided_meanwhile) {
+        if self.holding.pushes.is_empty() && std::mem::take(&mut self.holding.decided_meanwhile) {
             self.read_decisions(effects);
         }
     }
@@ -228,8 +242,8 @@ impl ServerSession {
     /// An officer has decided something. It may be about what is being held just now, and is told after that answer; before
     /// WELCOME nothing is told, and what was decided is read with it.
     pub(super) fn on_decided(&mut self, is_live: bool, effects: &mut Vec<ServerEffect>) {
-        if !self.holding.is_empty() {
-            self.decided_meanwhile = true;
+        if !self.holding.pushes.is_empty() {
+            self.holding.decided_meanwhile = true;
         } else if is_live {
             self.read_decisions(effects);
         }

@@ -19,7 +19,7 @@ use toso_wire::{
     UnitTotals, Welcome, pack_delta, signed_carried,
 };
 
-use super::holding::{Holding, Standing};
+use super::holding::{Holdings, Standing};
 use super::reconciling::Reconciling;
 use super::{
     AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, Opened, PageRead, Refusal, RefusalKind,
@@ -42,9 +42,7 @@ pub struct ServerSession {
     /// Units of HELLO that the device has to leave.
     pub(super) leaves: Vec<UnitRef>,
     /// Pushes on their way to the review queue.
-    pub(super) holding: BTreeMap<u64, Holding>,
-    /// An officer decided something while they were.
-    pub(super) decided_meanwhile: bool,
+    pub(super) holding: Holdings,
     /// The last decisions that the device says it has kept, and the epoch that numbered them.
     pub(super) heard: Option<u64>,
     heard_epoch: Option<Epoch>,
@@ -60,7 +58,7 @@ pub struct ServerSession {
     carried: BTreeSet<u64>,
     own: Vec<RangeInclusive<u64>>,
     /// See [`Opened::takes_returns`].
-    takes_returns: bool,
+    pub(super) takes_returns: bool,
     reading_page: bool,
     /// How large the next page may be.
     pub(super) page_bytes_max: usize,
@@ -110,8 +108,7 @@ impl ServerSession {
             principal: None,
             standing: Standing::default(),
             leaves: Vec::new(),
-            holding: BTreeMap::new(),
-            decided_meanwhile: false,
+            holding: Holdings::default(),
             heard: None,
             heard_epoch: None,
             may_settle: false,
@@ -153,7 +150,7 @@ impl ServerSession {
             Phase::AwaitHello | Phase::Ended => true,
             Phase::Live => {
                 self.appending.is_empty()
-                    && self.holding.is_empty()
+                    && self.holding.pushes.is_empty()
                     && self.verifying.is_empty()
                     && !self.reading_page
                     && !self.reading_totals
@@ -326,7 +323,7 @@ impl ServerSession {
         let Some(principal) = self.principal else {
             return;
         };
-        let under_way = self.appending.len() + self.verifying.len() + self.holding.len();
+        let under_way = self.appending.len() + self.verifying.len() + self.holding.pushes.len();
         if push.number != self.next_push || under_way >= PUSH_WINDOW {
             let detail = format!(
                 "push {} came while {} was expected and {under_way} of at most {PUSH_WINDOW} were under way",
@@ -336,10 +333,7 @@ impl ServerSession {
         }
         self.next_push += 1;
         let bytes: usize = push.items.iter().map(|item| item.change.len()).sum();
-        // What another device made is refused here, since its author hands it over itself; but not by a server that has
-        // lost it, where whoever still has it may be the last.
-        let lost = |carried: &Carried| carried.signature.is_empty() && self.takes_returns;
-        let held = self.hold_reason(&principal, push.scope).filter(|_| push.carried.as_ref().is_none_or(lost));
+        let held = self.hold_reason(&principal, &push);
         let whole = if push.items.is_empty() || push.items.len() > PUSH_ITEMS_MAX {
             Some((NackCode::TooLarge, format!("{} items, 1 to {PUSH_ITEMS_MAX} are accepted", push.items.len())))
         } else if bytes > PUSH_BYTES_MAX && push.items.len() > 1 {
@@ -356,8 +350,7 @@ impl ServerSession {
             return nack(push.number, None, code, &detail, effects);
         }
         if let Some(reason) = held {
-            let device = push.carried.as_ref().map_or(principal.device, |carried| carried.device);
-            return self.hold_checked(&Principal { device, ..principal }, reason, push, effects);
+            return self.hold_checked(&principal, reason, push, effects);
         }
         match &push.carried {
             Some(carried) if carried.signature.is_empty() && !self.takes_returns => {
