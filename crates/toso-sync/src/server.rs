@@ -1,6 +1,7 @@
 //! The server's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
 
 mod holding;
+mod own;
 mod reconciling;
 pub mod session;
 

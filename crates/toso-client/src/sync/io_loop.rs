@@ -260,7 +260,9 @@ impl<'a> IoLoop<'a> {
             answers.filter_map(Result::transpose).collect::<Result<Vec<_>, StoreError>>()
         };
         let answers = self.blocking(perform).await?;
-        progress.into_iter().for_each(|progress| self.tell(progress));
+        if let Some(progress) = progress {
+            self.tell(progress);
+        }
         Ok(answers)
     }
 

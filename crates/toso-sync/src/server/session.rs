@@ -45,18 +45,18 @@ pub struct ServerSession {
     pub(super) holding: Holdings,
     /// The last decisions that the device says it has kept, and the epoch that numbered them.
     pub(super) heard: Option<u64>,
-    heard_epoch: Option<Epoch>,
-    /// The device's cursors are of this history, so that an acknowledgement may move them.
-    may_settle: bool,
+    pub(super) heard_epoch: Option<Epoch>,
+    /// The log's, once the session is open.
+    pub(super) epoch: Option<Epoch>,
     challenges: u32,
     pub(super) follows: Vec<Follow>,
     next_push: u64,
-    appending: BTreeMap<u64, Vec<(u32, ChangeHash)>>,
+    pub(super) appending: BTreeMap<u64, Vec<(u32, ChangeHash)>>,
     /// Carried pushes whose author's signature is being checked.
     verifying: BTreeMap<u64, Push>,
     /// Pushes being appended that this device only carried.
-    carried: BTreeSet<u64>,
-    own: Vec<RangeInclusive<u64>>,
+    pub(super) carried: BTreeSet<u64>,
+    pub(super) own: Vec<RangeInclusive<u64>>,
     /// See [`Opened::takes_returns`].
     pub(super) takes_returns: bool,
     reading_page: bool,
@@ -90,7 +90,7 @@ pub(super) struct Follow {
     /// The unit has chunks up to here.
     grown: Sequence,
     /// The device waits for a page that says "no more", even an empty one.
-    owed: bool,
+    pub(super) owed: bool,
 }
 
 impl Follow {
@@ -111,7 +111,7 @@ impl ServerSession {
             holding: Holdings::default(),
             heard: None,
             heard_epoch: None,
-            may_settle: false,
+            epoch: None,
             challenges: 0,
             follows: Vec::new(),
             next_push: 1,
@@ -289,7 +289,7 @@ impl ServerSession {
             return;
         };
         self.takes_returns = opened.takes_returns;
-        self.may_settle = self.heard_epoch.is_none_or(|epoch| epoch == opened.epoch);
+        self.epoch = Some(opened.epoch);
         // Numbers of another history mean nothing here: all decisions are told.
         self.heard = self.heard.map(|heard| if self.heard_epoch == Some(opened.epoch) { heard } else { 0 });
         let comparing = opened.interests.iter().any(|interest| interest.reconcile.is_some());
@@ -461,38 +461,6 @@ impl ServerSession {
                 nack(number, None, NackCode::Unavailable, "the server cannot store at the moment", effects);
             }
         }
-    }
-
-    /// True when the device has everything of its only unit once it knows that its push is there: no page needs to be read
-    /// to tell that. Moves the cursor.
-    fn settle(&mut self, outcome: &AppendOutcome) -> bool {
-        let ([follow], Some(before), Some(first)) = (self.follows.as_mut_slice(), outcome.before, outcome.first_new)
-        else {
-            return false;
-        };
-        // Without gaps from the first new one to the end, nothing of the push is older and still to be passed.
-        let all_new = outcome.new > 0 && first.0 + (outcome.new - 1) == outcome.through.0;
-        let settled =
-            self.may_settle && all_new && before <= follow.cursor && follow.reconciling.is_none() && !follow.owed;
-        if settled {
-            follow.cursor = follow.cursor.max(outcome.through);
-        }
-        settled
-    }
-
-    /// Consecutive pushes usually get consecutive sequences, so the list stays short.
-    fn remember_own(&mut self, range: RangeInclusive<u64>) {
-        match self.own.last_mut() {
-            Some(last) if last.end() + 1 == *range.start() => *last = *last.start()..=*range.end(),
-            _ => self.own.push(range),
-        }
-    }
-
-    fn is_own(&self, sequence: Sequence, hash: &ChangeHash) -> bool {
-        self.own.iter().any(|range| range.contains(&sequence.0))
-            || self.appending.iter().any(|(number, hashes)| {
-                !self.carried.contains(number) && hashes.iter().any(|(_, of_push)| of_push == hash)
-            })
     }
 
     fn on_page(&mut self, page: PageRead, effects: &mut Vec<ServerEffect>) {
