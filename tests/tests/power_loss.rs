@@ -22,7 +22,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 use toso_client::{AutoSync, Invite, Replica, ReplicaOptions, SyncOptions, TeamDraft, enrol};
-use toso_core::id::Sequence;
+use toso_core::id::{DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, DocId, Sequence};
 use toso_core::text::PlaceName;
 use toso_store::conformance::samples::{batch, chunk, doc, hash, saved, scope};
 use toso_store::memory::MemoryChunkStore;
@@ -355,9 +355,11 @@ async fn a_servers_acknowledgement_leaves_after_its_sync() {
     let replica = Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"));
     let sync = AutoSync::start(Arc::clone(&replica), SyncOptions::default());
     // One at a time, so that the n-th acknowledgement is that of the n-th edit.
+    let mut docs = Vec::new();
     for edit in 0..EDITS {
         let hamlet = PlaceName::parse(&hamlet_of(edit)).expect("a name");
-        replica.add_team(TeamDraft { hamlet: Some(hamlet), ..TeamDraft::default() }).expect("recorded");
+        let doc = replica.add_team(TeamDraft { hamlet: Some(hamlet), ..TeamDraft::default() }).expect("recorded");
+        docs.push(doc);
         while replica.status().expect("readable").unsent > 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -376,12 +378,14 @@ async fn a_servers_acknowledgement_leaves_after_its_sync() {
     assert_eq!(acks.len(), EDITS, "an acknowledgement for each edit");
     let log = data.join("log");
     let db = log.join("db").display().to_string();
-    for (edit, (moment, _)) in acks.iter().enumerate() {
-        trace.check_synced(&db, hamlet_of(edit).as_bytes(), *moment).expect("synced, then acknowledged");
+    // The log packs what an edit says; which record it is of stands in it as it is.
+    let unique = |doc: &DocId| doc.as_bytes()[DOC_ID_BYTES - DOC_ID_UNIQUE_BYTES..].to_vec();
+    for (doc, (moment, _)) in docs.iter().zip(&acks) {
+        trace.check_synced(&db, &unique(doc), *moment).expect("synced, then acknowledged");
     }
     let unsafely = without_syncs(&trace, &log.join("db"));
     let first = acks.first().expect("there are some").0;
-    assert!(unsafely.check_synced(&db, hamlet_of(0).as_bytes(), first).is_err(), "the check can fail");
+    assert!(unsafely.check_synced(&db, &unique(&docs[0]), first).is_err(), "the check can fail");
 
     let moments: Vec<usize> = acks.iter().map(|(moment, _)| *moment).collect();
     let check = |image: &Path, count: usize| {

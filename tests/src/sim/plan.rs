@@ -20,7 +20,7 @@ pub enum Planted {
     ServerDropsChunks,
     /// A phone's disk silently loses a pulled chunk now and then.
     PhoneDropsChunks,
-    /// The server never compares, whatever epochs and digests say.
+    /// The server never compares, whatever digests say; its restore goes on under the old epoch.
     ComparisonsIgnored,
     /// The review queue says that it holds an edit, and does not.
     HoldsNothing,

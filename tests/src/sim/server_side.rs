@@ -287,9 +287,12 @@ impl World {
         };
         match answer {
             Ok(Some(mut event)) => {
-                if let (ServerEvent::Opened(opened), true) = (&mut event, self.planted(Planted::ComparisonsIgnored)) {
-                    for interest in &mut opened.interests {
+                if let (ServerEffect::Open { interests, .. }, ServerEvent::Opened(opened)) = (effect, &mut event)
+                    && self.planted(Planted::ComparisonsIgnored)
+                {
+                    for (told, interest) in interests.iter().zip(&mut opened.interests) {
                         interest.reconcile = None;
+                        interest.cursor = told.cursor.min(toso_store::ChangeLog::last(&*self.server.disk));
                     }
                 }
                 self.serve(link, event);

@@ -49,7 +49,8 @@ mod tests {
     fn a_change_follows_from_its_tail_and_nothing_else_is_taken_for_one() {
         let doc = DocId::member(UnitRef::new(UnitList::L2022, "00001").unwrap(), [1; 11]);
         let author = Author { actor: Actor::new(DeviceId([1; 8]), [2; 8]), at: TimestampMs(1_662_534_000_000) };
-        let edits = [DocEdit::Member(MemberEdit::Team(Some(doc)))];
+        let team = DocId::hamlet_team(UnitRef::new(UnitList::L2022, "00001").unwrap(), "1", 0);
+        let edits = [DocEdit::Member(MemberEdit::Team(Some(team)))];
         let chunk: Chunk = Document::first_save(doc, author, &edits).unwrap().unwrap();
         let tail = ChangeTail::of(&chunk.hash(), chunk.bytes()).unwrap();
         assert_eq!(tail.0.len() + 8, chunk.bytes().len());
