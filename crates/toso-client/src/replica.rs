@@ -177,6 +177,13 @@ pub struct TeamDraft {
     pub edits: Vec<TeamEdit>,
 }
 
+/// A document as merged from all that is stored of it, and what that comes to: counted once, since an edit must not read the
+/// document's history to see that there is room.
+struct Merged {
+    document: Document,
+    size: DocumentSize,
+}
+
 /// The documents of a device.
 pub struct Replica {
     store: Arc<dyn ChunkStore>,
@@ -187,7 +194,7 @@ pub struct Replica {
     random: RandomSource,
     catalog: &'static Catalog,
     /// Held while a document is read, edited and committed, so that one document has one writer.
-    documents: Mutex<LruCache<DocId, Document>>,
+    documents: Mutex<LruCache<DocId, Merged>>,
     events: broadcast::Sender<ReplicaEvent>,
     outbox_grew: Notify,
     carry: Mutex<carry::CarryState>,
@@ -303,13 +310,13 @@ impl Replica {
         let scope = self.scope_of(id, id.kind())?;
         let edit = DocEdit::parse(id.kind(), field, value)?;
         let mut documents = self.documents.lock();
-        let mut document = self.take(&mut documents, id)?;
-        if !document.conflicts().iter().any(|conflict| conflict.field == field) {
-            documents.put(id, document);
+        let mut merged = self.take(&mut documents, id)?;
+        if !merged.document.conflicts().iter().any(|conflict| conflict.field == field) {
+            documents.put(id, merged);
             return Err(ReplicaError::NoConflict { id, field: field.to_owned() });
         }
-        let chunk = document.resolve(self.author(), &edit)?;
-        self.commit_edit(&mut documents, scope, document, &chunk)
+        let chunk = merged.document.resolve(self.author(), &edit)?;
+        self.commit_edit(&mut documents, scope, merged, &chunk)
     }
 
     /// Marks `from` as a duplicate of `into`. Nothing is lost; [`Self::unmerge`] takes it back.
@@ -350,7 +357,7 @@ impl Replica {
 
     fn create(
         &self,
-        documents: &mut LruCache<DocId, Document>,
+        documents: &mut LruCache<DocId, Merged>,
         scope: Scope,
         id: DocId,
         edits: &[DocEdit],
@@ -370,16 +377,16 @@ impl Replica {
 
     fn save(
         &self,
-        documents: &mut LruCache<DocId, Document>,
+        documents: &mut LruCache<DocId, Merged>,
         scope: Scope,
         id: DocId,
         edits: &[DocEdit],
     ) -> Result<bool, ReplicaError> {
-        let mut document = self.take(documents, id)?;
-        match document.edit(self.author(), edits) {
-            Ok(Some(chunk)) => self.commit_edit(documents, scope, document, &chunk).map(|()| true),
+        let mut merged = self.take(documents, id)?;
+        match merged.document.edit(self.author(), edits) {
+            Ok(Some(chunk)) => self.commit_edit(documents, scope, merged, &chunk).map(|()| true),
             Ok(None) => {
-                documents.put(id, document);
+                documents.put(id, merged);
                 Ok(false)
             }
             // A refused edit may have left its mark on the copy in memory: it is read anew next time.
@@ -390,18 +397,18 @@ impl Replica {
     /// Durable first, then visible in memory; a document whose commit failed is not kept.
     fn commit_edit(
         &self,
-        documents: &mut LruCache<DocId, Document>,
+        documents: &mut LruCache<DocId, Merged>,
         scope: Scope,
-        document: Document,
+        mut merged: Merged,
         chunk: &Chunk,
     ) -> Result<(), ReplicaError> {
-        let doc = document.id();
-        let size = self.store.document_size(doc)?;
+        let (doc, size) = (merged.document.id(), merged.size);
         if size.is_full() {
             return Err(ReplicaError::DocumentFull { id: doc, size });
         }
-        self.store_edit(scope, doc, chunk, Self::shown_of(&document))?;
-        documents.put(doc, document);
+        self.store_edit(scope, doc, chunk, Self::shown_of(&merged.document))?;
+        merged.size.add(chunk.bytes().len());
+        documents.put(doc, merged);
         self.announce_edit(doc);
         Ok(())
     }
@@ -425,20 +432,20 @@ impl Replica {
     }
 
     /// The document out of the cache, or rebuilt from its chunks.
-    fn take(&self, documents: &mut LruCache<DocId, Document>, id: DocId) -> Result<Document, ReplicaError> {
+    fn take(&self, documents: &mut LruCache<DocId, Merged>, id: DocId) -> Result<Merged, ReplicaError> {
         match documents.pop(&id) {
-            Some(document) => Ok(document),
+            Some(merged) => Ok(merged),
             None => self.rebuild(id),
         }
     }
 
-    fn rebuild(&self, id: DocId) -> Result<Document, ReplicaError> {
+    fn rebuild(&self, id: DocId) -> Result<Merged, ReplicaError> {
         let mut document = Document::new(id);
+        let stored = self.store.chunks(id)?;
         // What is stored was checked when it came; a chunk that cannot be read any more is left out, not fatal.
-        let chunks: Vec<Chunk> =
-            self.store.chunks(id)?.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect();
+        let chunks: Vec<Chunk> = stored.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect();
         document.apply(&chunks);
-        Ok(document)
+        Ok(Merged { document, size: DocumentSize::of(stored.iter().map(|stored| stored.bytes.len())) })
     }
 
     fn author(&self) -> Author {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use toso_core::chunk::ChangeHash;
-use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 
@@ -133,10 +132,6 @@ pub trait ChunkStore: Send + Sync {
     fn commit(&self, transaction: Transaction) -> Result<(), StoreError>;
     /// All chunks of a document, in the order they were stored; empty when there is none.
     fn chunks(&self, doc: DocId) -> Result<Vec<StoredChunk>, StoreError>;
-    /// What the chunks of a document come to.
-    fn document_size(&self, doc: DocId) -> Result<DocumentSize, StoreError> {
-        Ok(DocumentSize::of(self.chunks(doc)?.iter().map(|chunk| chunk.bytes.len())))
-    }
     /// True when the chunk is stored.
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError>;
     /// True when a call may wait for a disk, so that callers who must not wait give it a thread of its own.

@@ -210,9 +210,9 @@ impl Replica {
 
     fn with_document<T>(&self, id: DocId, read: impl FnOnce(&Document) -> T) -> Result<T, ReplicaError> {
         let mut documents = self.documents.lock();
-        let document = self.take(&mut documents, id)?;
-        let value = read(&document);
-        documents.put(id, document);
+        let merged = self.take(&mut documents, id)?;
+        let value = read(&merged.document);
+        documents.put(id, merged);
         Ok(value)
     }
 }

@@ -15,7 +15,7 @@ use toso_core::unit::Scope;
 use toso_store::chunk_store::SHOWN_BYTES_MAX;
 use toso_store::{Listed, StoreError, StoredChunk, Transaction};
 
-use super::{Replica, ReplicaError};
+use super::{Merged, Replica, ReplicaError};
 
 /// The first byte. A record with other fields needs another one: what was kept is then merged anew. A test pins it.
 const FORMAT: u8 = 1;
@@ -104,9 +104,9 @@ impl Replica {
     /// What one document shows, without waiting for a save that has its hand on the documents: what is stored is the truth.
     pub(super) fn record(&self, id: DocId) -> Result<Record, ReplicaError> {
         if let Some(mut documents) = self.documents.try_lock()
-            && let Some(document) = documents.get(&id)
+            && let Some(merged) = documents.get(&id)
         {
-            return Ok(document.read());
+            return Ok(merged.document.read());
         }
         if let Some(shown) = self.store.shown(id)?.and_then(|bytes| Shown::decode(id.kind(), &bytes)) {
             return Ok(shown.record);
@@ -163,13 +163,13 @@ impl Replica {
         }
     }
 
-    fn merged(&self, documents: &mut LruCache<DocId, Document>, id: DocId) -> Result<Shown, ReplicaError> {
+    fn merged(&self, documents: &mut LruCache<DocId, Merged>, id: DocId) -> Result<Shown, ReplicaError> {
         if let Some(shown) = Shown::flat(id, self.store.chunks(id)?.iter()) {
             return Ok(shown);
         }
-        let document = self.take(documents, id)?;
-        let shown = Shown::of(&document);
-        documents.put(id, document);
+        let merged = self.take(documents, id)?;
+        let shown = Shown::of(&merged.document);
+        documents.put(id, merged);
         Ok(shown)
     }
 

@@ -87,27 +87,44 @@ impl DeviceRecord {
 }
 
 pub(super) struct Devices {
-    by_id: RwLock<HashMap<DeviceId, Arc<DeviceRecord>>>,
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    by_id: HashMap<DeviceId, Arc<DeviceRecord>>,
+    /// Those of them that were revoked: few, and counted at every enrolment.
+    revoked: HashMap<DeviceId, Arc<DeviceRecord>>,
 }
 
 impl Devices {
     pub(super) fn load(store: &dyn RecordStore) -> Result<Self, StoreError> {
-        let mut by_id = HashMap::new();
+        let mut known = Known::default();
         for (key, value) in store.records(DEVICE_TABLE, &[])? {
-            let mut device = decode(&key, &value)?;
-            device.forget_token();
-            by_id.insert(device.id(), Arc::new(device));
+            known.keep(decode(&key, &value)?);
         }
-        Ok(Self { by_id: RwLock::new(by_id) })
+        Ok(Self { known: RwLock::new(known) })
     }
 
     pub(super) fn find(&self, id: DeviceId) -> Option<Arc<DeviceRecord>> {
-        self.by_id.read().get(&id).cloned()
+        self.known.read().by_id.get(&id).cloned()
     }
 
-    pub(super) fn keep(&self, mut device: DeviceRecord) {
+    pub(super) fn keep(&self, device: DeviceRecord) {
+        self.known.write().keep(device);
+    }
+}
+
+impl Known {
+    fn keep(&mut self, mut device: DeviceRecord) {
         device.forget_token();
-        self.by_id.write().insert(device.id(), Arc::new(device));
+        let (id, device) = (device.id(), Arc::new(device));
+        if device.revoked {
+            self.revoked.insert(id, Arc::clone(&device));
+        } else {
+            self.revoked.remove(&id);
+        }
+        self.by_id.insert(id, device);
     }
 }
 
@@ -158,15 +175,14 @@ impl Trust {
     /// Devices that a test on their unit selects, by id.
     pub fn devices(&self, mut select: impl FnMut(UnitRef) -> bool) -> Vec<Arc<DeviceRecord>> {
         let mut found: Vec<_> =
-            self.devices.by_id.read().values().filter(|device| select(device.unit)).cloned().collect();
+            self.devices.known.read().by_id.values().filter(|device| select(device.unit)).cloned().collect();
         found.sort_by_key(|device| device.id());
         found
     }
 
     /// How many revoked devices have a unit that a test selects.
     pub fn revoked_devices(&self, mut select: impl FnMut(UnitRef) -> bool) -> usize {
-        let devices = self.devices.by_id.read();
-        devices.values().filter(|device| device.revoked && select(device.unit)).count()
+        self.devices.known.read().revoked.values().filter(|device| select(device.unit)).count()
     }
 
     /// Revokes a device for good, durably. `false` when it is unknown. Repeating it changes nothing.

@@ -184,9 +184,7 @@ impl ChunkModel {
             let of = chunk(number, 0).doc;
             let expected: Vec<_> = self.chunks.iter().filter(|chunk| chunk.doc == of).cloned().collect();
             documents.extend(self.scope_of(of).map(|scope| (scope, of)));
-            let size = DocumentSize::of(expected.iter().map(|chunk| chunk.bytes.len()));
             assert_eq!(store.chunks(of).unwrap(), expected);
-            assert_eq!(store.document_size(of).unwrap(), size);
             assert_eq!(store.scope_of(of).unwrap(), self.scope_of(of));
             assert_eq!(store.shown(of).unwrap().as_ref(), self.shown.get(&of));
             let receipts = self.receipts.iter().filter(|((doc, _), _)| *doc == of);
