@@ -82,7 +82,8 @@ pub fn encoded_push_len(push: &Push) -> usize {
 /// that.
 pub fn push_fits(push: &Push, bytes_max: usize) -> bool {
     let plain = encode_plain(&Frame::Push(push.clone()));
-    plain.len() <= bytes_max || by_dictionary(&plain).is_some_and(|block| 1 + block.len() <= bytes_max)
+    // A block has its form byte before it.
+    plain.len() <= bytes_max || by_dictionary(&plain).is_some_and(|block| block.len() < bytes_max)
 }
 
 /// Decodes one frame.
