@@ -17,9 +17,12 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Reads the workspace that this program was built from.
+    /// Reads the workspace that cargo runs this program for. Where two clones share a target folder, it may have been built
+    /// from the other.
     pub(crate) fn open() -> Result<Self, String> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let package = std::env::var_os("CARGO_MANIFEST_DIR");
+        let manifest =
+            package.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from).join("Cargo.toml");
         let metadata = MetadataCommand::new()
             .manifest_path(manifest)
             .exec()
