@@ -41,9 +41,11 @@ fn a_steady_load_with_kills_leaves_nothing_growing() {
     let data = TempDir::new().expect("a temporary folder");
     let minutes = option("TOSO_SOAK_MINUTES", 10);
     let devices = usize::try_from(option("TOSO_SOAK_DEVICES", 200)).expect("a number of devices");
+    let time = Duration::from_secs(60 * minutes);
     let plan = Plan {
-        time: Duration::from_secs(60 * minutes),
-        line_every: Duration::from_secs(30),
+        time,
+        // Also after the last kill of one minute there are enough to tell what grows.
+        line_every: (time / 30).min(Duration::from_secs(30)),
         devices,
         edits_per_second: 100,
         records: u32::try_from(devices * 25).expect("a number of records"),
