@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::runtime::Runtime;
+use toso_client::replica::DOCUMENTS_MAX;
 use toso_client::{AutoSync, AutoSyncHandle, Replica, SyncOptions, TeamDraft};
 use toso_core::chunk::ChangeHash;
 use toso_core::edit::{DocEdit, MemberEdit};
@@ -30,6 +31,9 @@ pub struct Mix {
 pub const GROWING: Mix = Mix { teams: 20, members: 30 };
 /// One that is being kept.
 pub const STEADY: Mix = Mix { teams: 0, members: 1 };
+
+/// Documents that a device leaves free for what others record at the same moment.
+const FREE_DOCUMENTS_MIN: usize = 500;
 
 /// A device with what it recorded itself.
 pub struct Recorder {
@@ -84,7 +88,8 @@ impl Recorder {
         let team = teams.get(rng.random_range(0..teams.len().max(1))).copied();
         let drawn = rng.random_range(0..100);
         let doc = match team {
-            Some(team) if drawn >= mix.teams + mix.members => {
+            // A long run fills a commune; what is there is kept up then.
+            Some(team) if drawn >= mix.teams + mix.members || self.is_almost_full() => {
                 let value = DocEdit::parse(DocKind::Team, "households_covered", &(number % 900).to_string());
                 self.replica.edit(team, &[value.expect("a number")]).expect("recorded");
                 team
@@ -104,6 +109,10 @@ impl Recorder {
             }
         };
         self.own.lock().expect("never poisoned").insert(doc);
+    }
+
+    fn is_almost_full(&self) -> bool {
+        self.replica.status().expect("readable").documents + FREE_DOCUMENTS_MIN > DOCUMENTS_MAX
     }
 
     /// Own changes of which it has heard that they are in the log.
