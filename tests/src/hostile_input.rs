@@ -142,6 +142,7 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
                 epoch: Epoch(1),
                 takes_returns: compares,
                 interests: vec![opened; interests.len()],
+                page: None,
             })
         }
         ServerEffect::Append { number, items, author, .. } => {

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_comparison_is_awaited_to_where_it_leaves_the_cursor() {
         let interest = |reconcile| OpenedInterest { cursor: Sequence::ZERO, reconcile, last: Sequence(18), pending: 0 };
-        let opened = |interest| Opened { epoch: Epoch(1), takes_returns: true, interests: vec![interest] };
+        let opened = |interest| Opened { epoch: Epoch(1), takes_returns: true, interests: vec![interest], page: None };
         assert_eq!(Wish::concern(&ServerEvent::Opened(opened(interest(None)))), Sequence(18));
         assert_eq!(Wish::concern(&ServerEvent::Opened(opened(interest(Some(Sequence(20)))))), Sequence(20));
     }

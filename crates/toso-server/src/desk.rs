@@ -172,8 +172,8 @@ impl Desk {
     /// The state of the log as a session begins, and whether the device's view of it is one that pages can go on from.
     pub fn open(&self, epoch: Option<Epoch>, interests: &[Interest]) -> Result<Opened, StoreError> {
         let end = self.log.last();
-        let mut opened =
-            Opened { epoch: self.trust.epoch(), takes_returns: self.trust.takes_returns(), interests: Vec::new() };
+        let (epoch_now, takes_returns) = (self.trust.epoch(), self.trust.takes_returns());
+        let mut opened = Opened { epoch: epoch_now, takes_returns, interests: Vec::new(), page: None };
         for Interest { unit, cursor, digest } in interests {
             let scopes = self.scopes(*unit);
             let whole = self.log.summary(&scopes, end)?;
@@ -190,6 +190,12 @@ impl Desk {
                 last: self.log.last_of_scopes(&scopes)?,
                 pending: whole.count.saturating_sub(known.count),
             });
+        }
+        if let ([Interest { unit, .. }], [only]) = (interests, opened.interests.as_slice())
+            && only.reconcile.is_none()
+            && only.last > only.cursor
+        {
+            opened.page = Some(self.read_page(*unit, only.cursor)?);
         }
         Ok(opened)
     }

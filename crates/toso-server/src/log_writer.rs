@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
-use toso_store::{Appended, ChangeLog, LogBatch, StoreError};
+use toso_store::{Appended, ChangeLog, LogBatch, Standing, StoreError};
 use toso_sync::AppendFailure;
 
 use crate::hub::Hub;
@@ -233,12 +233,18 @@ fn leave_out_what_has_no_room(log: &dyn ChangeLog, batches: &mut [LogBatch]) -> 
     for batch in batches {
         let (mut room, mut without) = (Vec::with_capacity(batch.items.len()), Vec::new());
         for (place, item) in std::mem::take(&mut batch.items).into_iter().enumerate() {
-            let size = match sizes.entry(item.doc) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unknown) => unknown.insert(log.document_size(batch.scope, item.doc)?),
-            };
             // What the log has, or the group brings already, takes no room.
-            if counted.contains(&(item.doc, item.hash)) || log.contains(item.doc, &item.hash)? {
+            let (size, known) = match sizes.entry(item.doc) {
+                Entry::Occupied(size) => {
+                    let known = counted.contains(&(item.doc, item.hash)) || log.contains(item.doc, &item.hash)?;
+                    (size.into_mut(), known)
+                }
+                Entry::Vacant(unknown) => {
+                    let Standing { size, known } = log.standing(batch.scope, item.doc, &item.hash)?;
+                    (unknown.insert(size), known)
+                }
+            };
+            if known {
                 room.push(item);
             } else if size.is_full() {
                 without.push(place);

@@ -26,16 +26,18 @@ mod records;
 mod run;
 mod summary;
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, RecordChange, StoreError, Summary};
+use toso_store::{
+    Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, RecordChange, Standing, StoreError, Summary,
+};
 
 use crate::engine::Engine;
 use crate::folder::Kind;
@@ -68,14 +70,24 @@ pub struct SledChangeLog {
     commits: GroupCommit<Request, Result<Answer, StoreError>>,
     published: RwLock<Published>,
     packer: Packer,
+    /// True when the former index has anything: most folders have none, and need not be asked twice for everything.
+    has_former: AtomicBool,
 }
 
 /// What readers may see.
 #[derive(Debug, Default)]
 struct Published {
     last: Sequence,
-    /// The last sequence of each scope: 24 bytes for each of at most 14,000 scopes of both lists.
-    of_scope: HashMap<Scope, Sequence>,
+    /// The end of each scope: 40 bytes for each of at most 14,000 scopes of both lists. A device that has everything of its
+    /// unit is told so without a look at the disk.
+    of_scope: HashMap<Scope, ScopeEnd>,
+}
+
+/// Where a scope ends, and what it has up to there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct ScopeEnd {
+    last: Sequence,
+    whole: Summary,
 }
 
 #[derive(Debug)]
@@ -95,9 +107,13 @@ impl SledChangeLog {
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let engine = Engine::open(folder.as_ref(), Kind::Server, options)?;
         let (commits, published, packer) = (GroupCommit::default(), RwLock::default(), Packer::default());
-        let log = Self { engine, commits, published, packer };
+        let log = Self { engine, commits, published, packer, has_former: AtomicBool::new(false) };
         let published = log.recover()?;
         *log.published.write() = published;
+        for space in [CHUNK_SPACE, DOCUMENT_SPACE] {
+            let has_any = log.engine.keys(&[space]).next().transpose()?.is_some();
+            log.has_former.fetch_or(has_any, Ordering::Relaxed);
+        }
         Ok(log)
     }
 
@@ -166,11 +182,17 @@ impl SledChangeLog {
             let Some(entry) = self.engine.tree().range(key.to_vec()..=end.clone()).next_back() else { break };
             let end_of_scope = self.scope_entry(entry)?;
             let last = end_of_scope.last();
-            published.of_scope.insert(scope, last);
+            published.of_scope.insert(scope, ScopeEnd { last, whole: end_of_scope.through });
             published.last = published.last.max(last);
             from = [end.as_slice(), &[0]].concat();
         }
         Ok(published)
+    }
+
+    /// False when the former index is known to be empty. What a reader may see was put there before it was published, so a
+    /// reader that asks after it looked at what is published misses nothing.
+    fn has_former(&self) -> bool {
+        self.has_former.load(Ordering::Acquire)
     }
 
     fn scope_entry(&self, entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<ScopeRun, StoreError> {
@@ -224,7 +246,7 @@ impl ChangeLog for SledChangeLog {
 
     fn last_of_scopes(&self, scopes: &[Scope]) -> Result<Sequence, StoreError> {
         let published = self.published.read();
-        Ok(scopes.iter().filter_map(|scope| published.of_scope.get(scope).copied()).max().unwrap_or_default())
+        Ok(scopes.iter().filter_map(|scope| Some(published.of_scope.get(scope)?.last)).max().unwrap_or_default())
     }
 
     fn summary(&self, scopes: &[Scope], at: Sequence) -> Result<Summary, StoreError> {
@@ -246,6 +268,16 @@ impl ChangeLog for SledChangeLog {
         self.read_document_size(scope, doc)
     }
 
+    fn standing(&self, scope: Scope, doc: DocId, hash: &ChangeHash) -> Result<Standing, StoreError> {
+        let last = self.last();
+        let (head, position) = self.locate(doc, hash, |key| self.engine.get(key))?;
+        let size = match head.filter(|head| head.scope == scope) {
+            Some(head) => head.size,
+            None => self.former_document_size(scope, doc)?,
+        };
+        Ok(Standing { size, known: position.is_some_and(|position| position.sequence <= last) })
+    }
+
     fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {
         self.read_documents(scope)
     }
@@ -261,10 +293,8 @@ impl ChangeLog for SledChangeLog {
 struct Group<'a> {
     log: &'a SledChangeLog,
     staged: Staged<'a>,
-    /// What will be visible when all is durable: the last sequence, and those of the scopes that changed.
+    /// What will be visible when all is durable: the last sequence, and the ends of the scopes that changed.
     published: Published,
-    /// What the scopes that changed have so far.
-    summaries: HashMap<Scope, Summary>,
     /// True once a part has gone to sled: the rest must follow, or the store stop.
     applied: bool,
 }
@@ -272,7 +302,7 @@ struct Group<'a> {
 impl<'a> Group<'a> {
     fn new(log: &'a SledChangeLog) -> Self {
         let published = Published { last: log.last(), of_scope: HashMap::new() };
-        Self { log, staged: Staged::new(&log.engine), published, summaries: HashMap::new(), applied: false }
+        Self { log, staged: Staged::new(&log.engine), published, applied: false }
     }
 
     fn append(&mut self, batch: &LogBatch) -> Result<Appended, StoreError> {
@@ -286,36 +316,34 @@ impl<'a> Group<'a> {
             }
             let sequence = self.published.last.plus(1);
             if !run.fits(item) {
-                self.close(run, batch.scope)?;
+                self.close(run, batch.scope);
                 run = RunBuilder::new(batch, sequence);
             }
             let offset = run.push(item);
             self.index(batch.scope, item.doc, &item.hash, item.bytes.len(), head, Position { sequence, offset })?;
             self.published.last = sequence;
-            self.published.of_scope.insert(batch.scope, sequence);
             appended.first_new.get_or_insert(sequence);
             appended.new += 1;
             appended.through = sequence;
         }
-        self.close(run, batch.scope)?;
+        self.close(run, batch.scope);
         if self.staged.bytes() > APPLY_BYTES_MAX {
             self.apply()?;
         }
         Ok(appended)
     }
 
-    fn close(&mut self, run: RunBuilder<'_>, scope: Scope) -> Result<(), StoreError> {
-        let Some(FinishedRun { first, entries, body, digest }) = run.finish(&self.log.packer) else { return Ok(()) };
-        let summary = match self.summaries.entry(scope) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(self.log.summary_of(scope, Sequence(u64::MAX))?),
-        };
-        summary.count += u64::from(entries);
-        summary.digest.combine(digest);
-        let of_scope = ScopeRun { first, entries, through: *summary };
+    fn close(&mut self, run: RunBuilder<'_>, scope: Scope) {
+        let Some(FinishedRun { first, entries, body, digest }) = run.finish(&self.log.packer) else { return };
+        // Only one group at a time is under way, so what was published last is where this one goes on.
+        let published = || self.log.published.read().of_scope.get(&scope).copied().unwrap_or_default();
+        let end = self.published.of_scope.entry(scope).or_insert_with(published);
+        end.whole.count += u64::from(entries);
+        end.whole.digest.combine(digest);
+        let of_scope = ScopeRun { first, entries, through: end.whole };
+        end.last = of_scope.last();
         self.staged.insert(&run_key(first), &body);
         self.staged.insert(&scope_key(scope, first), &of_scope.body());
-        Ok(())
     }
 
     fn apply(&mut self) -> Result<(), StoreError> {

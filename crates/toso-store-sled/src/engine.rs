@@ -136,7 +136,7 @@ impl Engine {
     }
 
     /// Keys and bodies with a prefix, in the disk's order. A prefix ends before a document id or after it.
-    pub(crate) fn scan(&self, prefix: &[u8]) -> impl Iterator<Item = Result<(IVec, Vec<u8>), StoreError>> {
+    pub(crate) fn scan(&self, prefix: &[u8]) -> impl Iterator<Item = Result<(IVec, Vec<u8>), StoreError>> + use<'_> {
         self.db.scan_prefix(self.disk_key(prefix)).map(|entry| self.entry(entry))
     }
 

@@ -93,6 +93,15 @@ pub struct Summary {
     pub digest: Digest,
 }
 
+/// What a chunk that may be new meets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// What its document comes to.
+    pub size: DocumentSize,
+    /// True when the chunk is in the log.
+    pub known: bool,
+}
+
 /// A server's log.
 ///
 /// # Contract
@@ -129,6 +138,10 @@ pub trait ChangeLog: Send + Sync {
     /// What the chunks of one document come to, by its index: costs the same however many it has. What is being made
     /// durable may be counted already.
     fn document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError>;
+    /// [`Self::document_size`] and [`Self::contains`] in one look-up.
+    fn standing(&self, scope: Scope, doc: DocId, hash: &ChangeHash) -> Result<Standing, StoreError> {
+        Ok(Standing { size: self.document_size(scope, doc)?, known: self.contains(doc, hash)? })
+    }
     /// The documents of a scope, by id.
     fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError>;
     /// True when the chunk is in the log.

@@ -19,7 +19,8 @@ pub mod memory;
 pub mod page;
 
 pub use change_log::{
-    Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, Record, RecordChange, RecordStore, Summary,
+    Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, Record, RecordChange, RecordStore, Standing,
+    Summary,
 };
 pub use chunk_store::{ChunkStore, HeldChunk, HeldCopy, Listed, OutboxEntry, StoredChunk, Transaction};
 

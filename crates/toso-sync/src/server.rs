@@ -139,6 +139,9 @@ pub struct Opened {
     pub takes_returns: bool,
     /// The units, in the order of [`ServerEffect::Open`].
     pub interests: Vec<OpenedInterest>,
+    /// What [`ServerEffect::ReadPage`] would say first, of the only unit at its cursor, when that has something to say:
+    /// whoever looks up where the device stands has the place at hand. `None` costs that read, and nothing else.
+    pub page: Option<PageRead>,
 }
 
 /// A unit as a session begins.

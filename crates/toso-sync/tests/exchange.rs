@@ -216,6 +216,13 @@ impl Connection {
                         })));
                     }
                     ServerEffect::Open { interests, .. } => {
+                        // Sometimes at hand, sometimes not: it must make no difference.
+                        let page = match interests.as_slice() {
+                            [only] if log.last() > only.cursor && log.last().0.is_multiple_of(2) => {
+                                Some(page(log, only.unit, only.cursor))
+                            }
+                            _ => None,
+                        };
                         let interests = interests
                             .iter()
                             .map(|interest| OpenedInterest {
@@ -225,7 +232,12 @@ impl Connection {
                                 pending: log.last().0 - interest.cursor.0,
                             })
                             .collect();
-                        events.push_back(ServerEvent::Opened(Opened { epoch: EPOCH, takes_returns: false, interests }));
+                        events.push_back(ServerEvent::Opened(Opened {
+                            epoch: EPOCH,
+                            takes_returns: false,
+                            interests,
+                            page,
+                        }));
                     }
                     ServerEffect::Append { number, author, items, .. } => {
                         let entries: Vec<Entry> = items

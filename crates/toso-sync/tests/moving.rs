@@ -58,7 +58,12 @@ fn greeted_by(hello: Hello, now: &str, former: &[&str], revoked: bool) -> (Serve
         if interests.is_empty() {
             let opened = session.handle(
                 NOW,
-                ServerEvent::Opened(Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns: false }),
+                ServerEvent::Opened(Opened {
+                    epoch: Epoch(1),
+                    interests: Vec::new(),
+                    takes_returns: false,
+                    page: None,
+                }),
             );
             return (session, opened);
         }
@@ -266,7 +271,7 @@ fn what_is_decided_while_a_session_opens_is_read_with_its_welcome() {
     let known = Authenticated { principal, ticket: None, standing };
     session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
     assert!(session.handle(NOW, ServerEvent::Decided).is_empty());
-    let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns: false };
+    let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns: false, page: None };
     let effects = session.handle(NOW, ServerEvent::Opened(opened));
     assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::ReadDecisions { .. })), "{effects:?}");
 }
@@ -367,7 +372,7 @@ fn what_others_made_is_held_from_whoever_returns_it_to_a_server_that_lost_it() {
         let standing = Standing { former: vec![unit("2022/00001")], ..Standing::default() };
         let known = Authenticated { principal: bringer, ticket: None, standing };
         session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
-        let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns };
+        let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns, page: None };
         session.handle(NOW, ServerEvent::Opened(opened));
         let (doc, change) = change_of(author, unit("2022/00001"));
         let carried = Some(Carried { device: author, signature: vec![1; signature] });

@@ -53,7 +53,7 @@ fn greeted(role: AccessRole) -> ServerSession {
     let authenticated = Authenticated { principal: principal(role), ticket: None, standing: Standing::default() };
     session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence::ZERO, pending: 0 }];
-    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests }));
+    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None }));
     session
 }
 

@@ -4,14 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a test panics on what must not happen")]
 
 use toso_catalog::Catalog;
+use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_sync::{
-    AccessRole, AppendOutcome, Authenticated, Opened, OpenedInterest, Principal, ServerEffect, ServerEvent,
-    ServerSession, Standing,
+    AccessRole, AppendOutcome, Authenticated, Opened, OpenedInterest, PageEntry, PageRead, Principal, ServerEffect,
+    ServerEvent, ServerSession, Standing,
 };
 use toso_wire::{Frame, Hello, Interest, Proof, Push, PushItem};
 
@@ -30,6 +31,17 @@ fn session(units: &[UnitRef], pending: u64) -> ServerSession {
 }
 
 fn session_of(epoch: Epoch, units: &[UnitRef], pending: u64) -> ServerSession {
+    opened(epoch, units, pending, None, None).0
+}
+
+/// A session with its first page at hand, whose HELLO may bring a push; and what it does at once.
+fn opened(
+    epoch: Epoch,
+    units: &[UnitRef],
+    pending: u64,
+    page: Option<PageRead>,
+    push: Option<Push>,
+) -> (ServerSession, Vec<ServerEffect>) {
     let interest = |unit: &UnitRef| Interest { unit: *unit, cursor: CURSOR, digest: Digest::default() };
     let hello = Hello {
         protocol: 1,
@@ -37,7 +49,7 @@ fn session_of(epoch: Epoch, units: &[UnitRef], pending: u64) -> ServerSession {
         epoch: Some(epoch),
         interests: units.iter().map(interest).collect(),
         live: true,
-        push: None,
+        push,
         heard: None,
     };
     let mut session = ServerSession::new(Catalog::shared());
@@ -47,18 +59,70 @@ fn session_of(epoch: Epoch, units: &[UnitRef], pending: u64) -> ServerSession {
     session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
     let opened = OpenedInterest { cursor: CURSOR, reconcile: None, last: Sequence(CURSOR.0 + pending), pending };
     let interests = vec![opened; units.len()];
-    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests }));
-    session
+    let opened = Opened { epoch: Epoch(1), takes_returns: false, interests, page };
+    let effects = session.handle(NOW, ServerEvent::Opened(opened));
+    (session, effects)
+}
+
+fn item(number: u32) -> PushItem {
+    let doc = DocId::hamlet_team(commune(), "thôn 1", 0);
+    let author = Author { actor: Actor::new(DEVICE, [2; 8]), at: NOW };
+    let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)));
+    let change = Document::new(doc).edit(author, &[edit]).unwrap().unwrap().bytes().to_vec();
+    PushItem { doc, change }
+}
+
+/// A page with these changes, which are the last in the log.
+fn page(unit: UnitRef, items: &[PushItem]) -> PageRead {
+    let entries = (CURSOR.0 + 1..).zip(items).map(|(sequence, item)| PageEntry {
+        sequence: Sequence(sequence),
+        scope: commune(),
+        author: DeviceId([3; 8]),
+        doc: item.doc,
+        hash: Chunk::parse(&item.change).unwrap().hash(),
+        change: item.change.clone(),
+    });
+    let through = Sequence(CURSOR.0 + items.len() as u64);
+    PageRead { unit, entries: entries.collect(), through, more: false }
+}
+
+/// Changes in the first DELTA, and its cursor; and whether a page is read.
+fn delta(effects: &[ServerEffect]) -> (Option<(usize, Sequence)>, bool) {
+    let sent = effects.iter().find_map(|effect| match effect {
+        ServerEffect::Send(Frame::Delta(delta)) => {
+            Some((delta.groups.iter().map(|group| group.items.len()).sum(), delta.next))
+        }
+        _ => None,
+    });
+    (sent, effects.iter().any(|effect| matches!(effect, ServerEffect::ReadPage { .. })))
+}
+
+#[test]
+fn a_page_that_is_at_hand_is_sent_and_not_read() {
+    let (one, two) = (item(1), item(2));
+    let first = page(commune(), &[one.clone(), two.clone()]);
+    let (_, effects) = opened(Epoch(1), &[commune()], 2, Some(first.clone()), None);
+    assert_eq!(delta(&effects), (Some((2, Sequence(12))), false));
+    let (_, effects) = opened(Epoch(1), &[commune()], 2, None, None);
+    assert_eq!(delta(&effects), (None, true), "without it the session asks");
+    // The log has gone on since: what is after the page is asked for.
+    let (_, effects) = opened(Epoch(1), &[commune()], 3, Some(first.clone()), None);
+    assert_eq!(delta(&effects), (Some((2, Sequence(12))), true));
+    // What the device pushes itself, its ACK lost last time, does not come back to it.
+    let push = Push { number: 1, scope: commune(), items: vec![two], carried: None };
+    let (_, effects) = opened(Epoch(1), &[commune()], 2, Some(first.clone()), Some(push));
+    assert_eq!(delta(&effects), (Some((1, Sequence(12))), false));
+    // Of a unit that the device does not follow, or follows beside another, it says nothing.
+    let others: UnitRef = "2022/00004".parse().unwrap();
+    for units in [vec![others], vec![commune(), others]] {
+        let (_, effects) = opened(Epoch(1), &units, 2, Some(first.clone()), None);
+        assert_eq!(delta(&effects), (None, true));
+    }
 }
 
 /// Whether the ACK of one change says that all is known, and whether a page is read after it.
 fn answer(session: &mut ServerSession, outcome: AppendOutcome) -> (bool, bool) {
-    let doc = DocId::hamlet_team(commune(), "thôn 1", 0);
-    let author = Author { actor: Actor::new(DEVICE, [2; 8]), at: NOW };
-    let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
-    let change = Document::new(doc).edit(author, &[edit]).unwrap().unwrap().bytes().to_vec();
-    let items = vec![PushItem { doc, change }];
-    let push = Push { number: 1, scope: commune(), items, carried: None };
+    let push = Push { number: 1, scope: commune(), items: vec![item(9)], carried: None };
     session.handle(NOW, ServerEvent::Frame(Frame::Push(push)));
     let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome: Ok(outcome) });
     let settled = effects.iter().find_map(|effect| match effect {

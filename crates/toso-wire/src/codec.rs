@@ -45,6 +45,10 @@ pub(crate) fn encoded_len(frame: &Frame) -> usize {
 /// Bytes of a frame by prediction, when [`encode`] takes it.
 pub(crate) fn predicted_len(frame: &Frame) -> Option<usize> {
     let plain = encode_plain(frame);
+    // Most pages are small, and their size alone says so: nothing needs to be compressed to know.
+    if !predict::may_be_worth_trying(plain.len()) {
+        return None;
+    }
     Some(1 + by_prediction(frame, &plain, &by_dictionary(&plain)?)?.len())
 }
 

@@ -31,6 +31,11 @@ const TRIED_FROM_BYTES: usize = 2 * 1024;
 /// noise gains nothing, and takes ten times as long as text does (0.1 s for a full body).
 const TRIED_FROM_RATIO: usize = 2;
 
+/// Whether a body of this length can be one that [`is_worth_trying`] says yes to.
+pub(crate) fn may_be_worth_trying(body_bytes: usize) -> bool {
+    body_bytes >= TRIED_FROM_BYTES * TRIED_FROM_RATIO
+}
+
 /// Whether a body that zstd makes `block_bytes` long may become shorter.
 pub(crate) fn is_worth_trying(body_bytes: usize, block_bytes: usize) -> bool {
     block_bytes >= TRIED_FROM_BYTES && block_bytes * TRIED_FROM_RATIO <= body_bytes
@@ -122,6 +127,10 @@ mod tests {
     fn only_large_pages_that_shrink_are_tried() {
         assert!(is_worth_trying(8_000, TRIED_FROM_BYTES) && !is_worth_trying(8_000, TRIED_FROM_BYTES - 1));
         assert!(is_worth_trying(8_000, 4_000) && !is_worth_trying(8_000, 4_001));
+        let least = TRIED_FROM_BYTES * TRIED_FROM_RATIO;
+        assert!(may_be_worth_trying(least) && is_worth_trying(least, TRIED_FROM_BYTES));
+        assert!(!may_be_worth_trying(least - 1));
+        assert!((0..least).all(|block| !is_worth_trying(least - 1, block)), "nothing is missed by not compressing it");
     }
 
     #[test]

@@ -54,6 +54,14 @@ impl SledChangeLog {
         if let Some(head) = self.head(doc)?.filter(|head| head.scope == scope) {
             return Ok(head.size);
         }
+        self.former_document_size(scope, doc)
+    }
+
+    /// By the former index.
+    pub(super) fn former_document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError> {
+        if !self.has_former() {
+            return Ok(DocumentSize::default());
+        }
         let key = document_key(scope, doc);
         let Some(body) = self.engine.get(&key)? else { return Ok(DocumentSize::default()) };
         Ok(self.document_entry(&key, &body, doc)?.size)
@@ -63,7 +71,8 @@ impl SledChangeLog {
         let last = self.last();
         let prefix = [&[DOCUMENT_SPACE], scope.to_key().as_slice()].concat();
         let mut documents = Vec::new();
-        for entry in self.engine.scan(&prefix) {
+        let former = self.has_former().then(|| self.engine.scan(&prefix));
+        for entry in former.into_iter().flatten() {
             let (key, body) = entry?;
             let doc = key.last_chunk().and_then(|bytes| DocId::from_bytes(*bytes).ok());
             let (doc, (first, _)) = doc.zip(DocumentEntry::parse(&body)).ok_or_else(|| self.unreadable_fields(&key))?;

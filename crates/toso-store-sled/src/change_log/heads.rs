@@ -7,6 +7,8 @@
 //! Format 1 kept three things apart (`i`, `d`, and nothing shortened). A document that is in that index stays in it, and so
 //! does one under a scope that its id does not belong to, of which a head would not know.
 
+use std::sync::atomic::Ordering;
+
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
@@ -130,6 +132,9 @@ impl SledChangeLog {
                 return Ok((Some(head), Some(position)));
             }
         }
+        if !self.has_former() {
+            return Ok((head, None));
+        }
         let key = chunk_key(doc, hash);
         let former = get(&key)?.map(|body| Position::parse_former(&body).ok_or_else(|| self.unreadable_fields(&key)));
         Ok((head, former.transpose()?))
@@ -166,7 +171,7 @@ impl Group<'_> {
             return Ok(());
         }
         let key = document_key(scope, doc);
-        let former = self.staged.get(&key)?;
+        let former = if self.log.has_former() { self.staged.get(&key)? } else { None };
         if head.is_none() && former.is_none() && doc.belongs_to(scope) {
             let mut size = DocumentSize::default();
             size.add(bytes);
@@ -178,6 +183,7 @@ impl Group<'_> {
             None => DocumentEntry { first: position.sequence, size: DocumentSize::default() },
         };
         entry.size.add(bytes);
+        self.log.has_former.store(true, Ordering::Release);
         self.staged.put(&key, &entry.body())?;
         let body = [position.sequence.0.to_be_bytes().as_slice(), &position.offset.to_be_bytes()].concat();
         self.staged.insert(&chunk_key(doc, hash), &body);

@@ -14,9 +14,12 @@ use super::{CHUNK_SPACE, LATER_SPACE, SledChangeLog, run_key, scope_key};
 use crate::value::Reader;
 
 /// Runs that are looked at in the log itself for each scope asked for, before each scope is looked up in the index.
-/// Looking a scope up costs about as much as passing over a few runs, so this at most doubles a read of few scopes'
+/// Looking a scope up costs about as much as passing over a few runs, so this at most doubles a read of many scopes'
 /// sparse entries, and saves ten thousand look-ups when most of the log is asked for.
 const SCAN_RUNS_PER_SCOPE: usize = 2;
+/// So few scopes, a commune of 2025 with what it was made of, are looked up at once, unless the log is sure to end before
+/// a look at it were in vain.
+const LOOKED_UP_SCOPES_MAX: usize = 32;
 
 /// Whether a page has room for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,32 +52,36 @@ impl SledChangeLog {
     ) -> Result<Page, StoreError> {
         let (last, scopes): (_, HashSet<Scope>) = {
             let published = self.published.read();
-            let active = |scope: &&Scope| published.of_scope.get(scope).is_some_and(|of_scope| *of_scope > after);
+            let active = |scope: &&Scope| published.of_scope.get(scope).is_some_and(|end| end.last > after);
             (published.last, scopes.iter().filter(active).copied().collect())
         };
         let mut page = PageBuilder::new(items_max, bytes_max);
         if scopes.is_empty() {
             return Ok(page.complete(after, last));
         }
-        // First the log itself: enough when the scopes are most of it, or when little is new. Also settles the one run
-        // that `after` may stand in the middle of.
+        // What can be new is no more runs than entries.
+        let scanned_max = scopes.len().saturating_mul(SCAN_RUNS_PER_SCOPE);
+        let surely_scanned = last.0 - after.0 <= u64::try_from(scanned_max).unwrap_or(u64::MAX);
+        if scopes.len() <= LOOKED_UP_SCOPES_MAX && !surely_scanned {
+            return self.merge(&scopes, after, last, page, after);
+        }
+        // First the log itself: enough when the scopes are most of it, or when little is new.
         let mut position = after;
         for (passed, run) in self.runs(after, last)?.enumerate() {
             let (first, body) = run?;
-            if passed > scopes.len().saturating_mul(SCAN_RUNS_PER_SCOPE) {
+            if passed > scanned_max {
                 return self.merge(&scopes, position, last, page, after);
             }
-            let scope = Run::scope_in(&body).ok_or_else(|| self.unreadable(first))?;
-            let run = self.parse(first, &body)?;
-            position = run.last();
-            if scopes.contains(&scope) && fill(&mut page, run, after) == Room::None {
+            let (scope, end) = Run::extent(first, &body, &self.packer).ok_or_else(|| self.unreadable(first))?;
+            position = end;
+            if scopes.contains(&scope) && fill(&mut page, self.parse(first, &body)?, after) == Room::None {
                 return Ok(page.full());
             }
         }
         Ok(page.complete(after, last))
     }
 
-    /// Merges the runs of scopes after `position`, the end of a run, by their first sequences.
+    /// Merges the runs of scopes that have entries after `position`, by their first sequences.
     fn merge(
         &self,
         scopes: &HashSet<Scope>,
@@ -83,17 +90,20 @@ impl SledChangeLog {
         mut page: PageBuilder,
         after: Sequence,
     ) -> Result<Page, StoreError> {
-        let mut heads = BinaryHeap::new();
+        let (mut heads, mut rests) = (BinaryHeap::with_capacity(scopes.len()), Vec::with_capacity(scopes.len()));
         for scope in scopes {
-            heads.extend(self.next_run(*scope, position, last)?.map(|first| Reverse((first, *scope))));
+            let mut rest = self.runs_of(*scope, position, last)?;
+            heads.extend(rest.next().transpose()?.map(|first| Reverse((first, rests.len()))));
+            rests.push(rest);
         }
-        while let Some(Reverse((first, scope))) = heads.pop() {
+        while let Some(Reverse((first, of))) = heads.pop() {
             let key = run_key(first);
             let body = self.engine.get(&key)?.ok_or_else(|| self.engine.damaged(&key, "it is missing"))?;
             if fill(&mut page, self.parse(first, &body)?, position) == Room::None {
                 return Ok(page.full());
             }
-            heads.extend(self.next_run(scope, first, last)?.map(|next| Reverse((next, scope))));
+            let next = rests.get_mut(of).and_then(Iterator::next).transpose()?;
+            heads.extend(next.map(|next| Reverse((next, of))));
         }
         Ok(page.complete(after, last))
     }
@@ -106,7 +116,8 @@ impl SledChangeLog {
             let (key, body) = entry?;
             positions.push(Position::parse(&body).ok_or_else(|| self.unreadable_fields(&key))?);
         }
-        for entry in self.engine.scan(&prefix(CHUNK_SPACE)) {
+        let former = self.has_former().then(|| self.engine.scan(&prefix(CHUNK_SPACE)));
+        for entry in former.into_iter().flatten() {
             let (key, body) = entry?;
             positions.push(Position::parse_former(&body).ok_or_else(|| self.unreadable_fields(&key))?);
         }
@@ -143,11 +154,19 @@ impl SledChangeLog {
         }))
     }
 
-    /// The first run of a scope that begins after `after` and at or before `last`.
-    fn next_run(&self, scope: Scope, after: Sequence, last: Sequence) -> Result<Option<Sequence>, StoreError> {
+    /// Where the runs of a scope begin that have entries after `after` and begin at or before `last`.
+    fn runs_of(
+        &self,
+        scope: Scope,
+        after: Sequence,
+        last: Sequence,
+    ) -> Result<impl Iterator<Item = Result<Sequence, StoreError>>, StoreError> {
+        // `after` may stand in the middle of one.
+        let around = self.run_before(scope, after)?.filter(|run| run.last() > after).map(|run| run.first);
         let range = scope_key(scope, after.plus(1))..=scope_key(scope, last);
-        let entry = if after < last { self.engine.tree().range(range).next() } else { None };
-        entry.map(|entry| self.scope_entry(entry).map(|run| run.first)).transpose()
+        let rest = (after < last).then(|| self.engine.tree().range(range));
+        let rest = rest.into_iter().flatten().map(|entry| self.scope_entry(entry).map(|run| run.first));
+        Ok(around.map(Ok).into_iter().chain(rest))
     }
 
     pub(super) fn parse(&self, first: Sequence, body: &[u8]) -> Result<Run, StoreError> {
@@ -162,4 +181,94 @@ impl SledChangeLog {
 /// Puts the entries of a run after `after` into a page.
 fn fill(page: &mut PageBuilder, run: Run, after: Sequence) -> Room {
     if run.after(after).all(|entry| page.push(entry)) { Room::Left } else { Room::None }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use toso_core::chunk::ChangeHash;
+    use toso_core::id::DeviceId;
+    use toso_core::time::TimestampMs;
+    use toso_core::unit::{UnitList, UnitRef};
+    use toso_store::{LogBatch, LogItem};
+
+    use super::*;
+    use crate::options::Options;
+
+    fn scope(number: usize) -> Scope {
+        UnitRef::new(UnitList::L2022, &format!("{number:05}")).unwrap()
+    }
+
+    /// Several scopes, whose batches of one to three changes alternate.
+    fn log(scopes: usize, rounds: usize) -> (TempDir, SledChangeLog) {
+        let folder = TempDir::new().unwrap();
+        let log = SledChangeLog::open(folder.path(), Options::phone()).unwrap();
+        let mut number = 0_u8;
+        let mut item = |of: usize| {
+            number = number.wrapping_add(1);
+            LogItem { doc: DocId::commune(scope(of)), hash: ChangeHash([number; 32]), bytes: vec![number; 9] }
+        };
+        for round in 0..rounds {
+            let batches: Vec<_> = (0..scopes)
+                .map(|of| LogBatch {
+                    scope: scope(of),
+                    author: DeviceId([1; 8]),
+                    received_at: TimestampMs(2),
+                    items: (0..=(round + of) % 3).map(|_| item(of)).collect(),
+                })
+                .collect();
+            log.append(&batches).unwrap();
+        }
+        (folder, log)
+    }
+
+    /// All entries after a position, page by page.
+    fn read(log: &SledChangeLog, scopes: &[Scope], mut after: Sequence) -> Vec<LogEntry> {
+        let mut entries = Vec::new();
+        loop {
+            let page = log.read_scopes(scopes, after, 4, usize::MAX).unwrap();
+            entries.extend(page.entries);
+            after = page.through;
+            if !page.more {
+                assert_eq!(after, log.last());
+                return entries;
+            }
+        }
+    }
+
+    /// Few scopes are looked up, many are looked for; a position may stand in the middle of a run.
+    #[test]
+    fn scopes_are_read_alike_however_many_they_are() {
+        let (_folder, log) = log(LOOKED_UP_SCOPES_MAX + 8, 2);
+        let all = log.read(Sequence::ZERO, usize::MAX, usize::MAX).unwrap().entries;
+        for count in [1, 2, LOOKED_UP_SCOPES_MAX, LOOKED_UP_SCOPES_MAX + 1] {
+            let scopes: Vec<_> = (0..count).map(scope).collect();
+            for after in (0..=log.last().0).map(Sequence) {
+                let wanted = |entry: &&LogEntry| entry.sequence > after && scopes.contains(&entry.scope);
+                assert!(all.iter().filter(wanted).eq(&read(&log, &scopes, after)), "{count} scopes after {after:?}");
+            }
+        }
+    }
+
+    /// A device that has everything of its unit, and one that has nothing of it, are told what it has without a look at
+    /// the index; between the two it is looked up.
+    #[test]
+    fn what_a_scope_has_is_the_same_from_memory_and_from_the_index() {
+        let (folder, log) = log(3, 40);
+        let check = |log: &SledChangeLog| {
+            let all = log.read(Sequence::ZERO, usize::MAX, usize::MAX).unwrap().entries;
+            for at in (0..=log.last().0 + 2).map(Sequence) {
+                let of_scope = all.iter().filter(|entry| entry.scope == scope(1) && entry.sequence <= at);
+                let mut expected = toso_store::Summary::default();
+                for entry in of_scope {
+                    expected.count += 1;
+                    expected.digest.toggle(entry.item.doc, &entry.item.hash);
+                }
+                assert_eq!(log.summary(&[scope(1)], at).unwrap(), expected, "at {at:?}");
+            }
+        };
+        check(&log);
+        drop(log);
+        check(&SledChangeLog::open(folder.path(), Options::phone()).unwrap());
+    }
 }

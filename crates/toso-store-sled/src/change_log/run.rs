@@ -110,9 +110,17 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// The scope alone, to pass over a run cheaply.
-    pub(super) fn scope_in(body: &[u8]) -> Option<Scope> {
-        UnitRef::from_key(header(body)?.array()?).ok()
+    /// The scope, and the sequence of the last entry, to pass over a run without unpacking it.
+    pub(super) fn extent(first: Sequence, body: &[u8], packer: &Packer) -> Option<(Scope, Sequence)> {
+        if body.first() != Some(&PACKED) {
+            let run = Self::parse(first, body, packer, |_| false)?;
+            return Some((run.scope, run.last()));
+        }
+        let mut reader = header(body)?;
+        let scope = UnitRef::from_key(reader.array()?).ok()?;
+        reader.bytes(size_of::<DeviceId>() + size_of::<TimestampMs>())?;
+        let entries = u64::from(reader.u16()?);
+        Some((scope, first.plus(entries.saturating_sub(1))))
     }
 
     /// Reads a body, or of it only the entries of the documents that are wanted.
@@ -281,7 +289,8 @@ pub(super) mod tests {
         assert_eq!((first, entries), (Sequence(5), 3));
         let packer = Packer::default();
         for body in [body, former_body(&batch)] {
-            assert_eq!(Run::scope_in(&body), Some(batch.scope));
+            assert_eq!(Run::extent(first, &body, &packer), Some((batch.scope, Sequence(7))));
+            assert_eq!(Run::extent(first, &body[..20], &packer), None);
             let parse = |body: &[u8]| Run::parse(first, body, &packer, |_| true);
             let run = parse(&body).unwrap();
             assert_eq!(run.last(), Sequence(7));

@@ -37,8 +37,12 @@ impl ScopeRun {
 }
 
 impl SledChangeLog {
-    /// What a scope has at or below `at`, of what sled holds (a leader asks before it publishes).
+    /// What a scope has at or below `at`. Its end is in memory.
     pub(super) fn summary_of(&self, scope: Scope, at: Sequence) -> Result<Summary, StoreError> {
+        let end = self.published.read().of_scope.get(&scope).copied().unwrap_or_default();
+        if end.last <= at {
+            return Ok(end.whole);
+        }
         let Some(run) = self.run_before(scope, at)? else { return Ok(Summary::default()) };
         if run.last() <= at {
             return Ok(run.through);
@@ -55,7 +59,7 @@ impl SledChangeLog {
     }
 
     /// The last run of a scope that begins at or before `at`.
-    fn run_before(&self, scope: Scope, at: Sequence) -> Result<Option<ScopeRun>, StoreError> {
+    pub(super) fn run_before(&self, scope: Scope, at: Sequence) -> Result<Option<ScopeRun>, StoreError> {
         let range = scope_key(scope, Sequence::ZERO)..=scope_key(scope, at);
         self.engine.tree().range(range).next_back().map(|entry| self.scope_entry(entry)).transpose()
     }

@@ -8,7 +8,7 @@ use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 
 use super::samples::{bytes, chunk, doc, hash, scope};
-use crate::change_log::{ChangeLog, LogBatch, LogEntry, LogItem, Summary};
+use crate::change_log::{ChangeLog, LogBatch, LogEntry, LogItem, Standing, Summary};
 use crate::chunk_store::{ChunkStore, HeldCopy, Listed, OutboxEntry, StoredChunk, Transaction};
 
 /// Documents, scopes and hashes of a script: few, so that they meet often.
@@ -333,6 +333,11 @@ impl LogModel {
                 let size = DocumentSize::of(expected.iter().map(|entry| entry.item.bytes.len()));
                 assert_eq!(log.document(of).unwrap(), expected);
                 assert_eq!(log.document_size(scope(within), of).unwrap(), size);
+                let standing = |hash| log.standing(scope(within), of, hash).unwrap();
+                assert_eq!(standing(&ChangeHash([0xee; 32])), Standing { size, known: false });
+                for entry in &expected {
+                    assert_eq!(standing(&entry.item.hash), Standing { size, known: true });
+                }
             }
             documents.sort_unstable();
             assert_eq!(log.documents(scope(within)).unwrap(), documents);

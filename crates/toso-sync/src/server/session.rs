@@ -170,7 +170,7 @@ impl ServerSession {
             ServerEvent::Frame(frame) => self.on_frame(frame, &mut effects),
             ServerEvent::BadFrame(detail) => self.goodbye(GoodbyeCode::Protocol, &detail, &mut effects),
             ServerEvent::Authenticated(result) => self.on_authenticated(result, &mut effects),
-            ServerEvent::Opened(opened) => self.on_opened(now, &opened, &mut effects),
+            ServerEvent::Opened(opened) => self.on_opened(now, opened, &mut effects),
             ServerEvent::Appended { number, outcome } => self.on_appended(number, outcome, &mut effects),
             ServerEvent::CarriedVerified { number, author } => self.on_carried_verified(number, author, &mut effects),
             ServerEvent::Page(page) => self.on_page(page, &mut effects),
@@ -284,7 +284,7 @@ impl ServerSession {
         }
     }
 
-    fn on_opened(&mut self, now: TimestampMs, opened: &Opened, effects: &mut Vec<ServerEffect>) {
+    fn on_opened(&mut self, now: TimestampMs, opened: Opened, effects: &mut Vec<ServerEffect>) {
         let Phase::Opening { push, ticket } = std::mem::replace(&mut self.phase, Phase::Live) else {
             return;
         };
@@ -316,6 +316,11 @@ impl ServerSession {
         }
         if !self.follows.is_empty() && !matches!(self.phase, Phase::Ended) {
             self.read_totals(effects);
+            // After the push, so that it does not bring the device what it pushes once more.
+            let wants_page = |page: &PageRead| matches!(self.follows.as_slice(), [follow] if follow.unit == page.unit && follow.wants_page());
+            if let Some(page) = opened.page.filter(wants_page) {
+                self.on_page(page, effects);
+            }
         }
     }
 
