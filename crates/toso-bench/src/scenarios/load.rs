@@ -52,12 +52,14 @@ pub(super) fn load(bench: &Bench, factor: u32) -> Result<Step, BenchError> {
 
 /// Phones with one edit each, at once; warm, and after a restart.
 pub(super) fn rush(bench: &Bench, factor: u32) -> Result<Step, BenchError> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number")]
-    let count = bench.sized(NATIONAL_PHONES as usize, factor);
+    let count = bench.sized(NATIONAL_PHONES, factor);
     open_files::make_room(RUSH_WIDTH.min(count))?;
     let mut server = bench.server()?;
     let door = Door::of(&server)?;
-    let phones = phones(&door, scopes(), count, |_| Ok(()))?;
+    // As many phones a commune as in all of the country, at every step: each has its neighbours' edits to fetch, and would
+    // have none where every phone is alone.
+    let communes = (scopes().len() * count).div_ceil(NATIONAL_PHONES);
+    let phones = phones(&door, scopes().get(..communes).unwrap_or(scopes()), count, |_| Ok(()))?;
     // One team a phone: communes that have several phones have several teams.
     let teams = phones
         .iter()
