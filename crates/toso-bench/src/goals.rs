@@ -17,8 +17,17 @@ pub(crate) struct Goal {
     pub(crate) scenario: &'static str,
     pub(crate) figure: &'static str,
     pub(crate) bound: Bound,
-    /// The goal is for at least this size; smaller runs are shown beside it and not judged by it.
+    /// The goal is for this size; see [`Self::judge`]. Zero: for any.
     pub(crate) from_size: f64,
+}
+
+impl Goal {
+    /// Whether a run of a size met the goal. Smaller runs are not judged, and of much larger ones only that they met it.
+    pub(crate) fn judge(&self, size: f64, value: f64) -> Option<bool> {
+        let met = self.bound.met(value);
+        let larger = self.from_size > 0.0 && size > self.from_size * LARGER;
+        (size >= self.from_size && (met || !larger)).then_some(met)
+    }
 }
 
 /// What the best of others reaches.
@@ -46,6 +55,8 @@ impl Bound {
     }
 }
 
+/// A run of so many times a goal's size is of another size.
+const LARGER: f64 = 1.5;
 /// Three digits are printed; 2.009 round trips are 2.01 of which the 0.01 is the link's own timer.
 const ROUNDING: f64 = 0.01;
 /// Teams and members of the country as of 7/9/2022.
@@ -133,5 +144,15 @@ mod tests {
         assert!(!Bound::AtMost(600.0).met(607.0));
         assert!(Bound::AtLeast(1_600.0).met(1_600.0));
         assert!(!Bound::AtLeast(1_600.0).met(1_583.0));
+    }
+
+    #[test]
+    fn a_run_is_judged_by_goals_of_its_size() {
+        let goal = national("start", "clean_s", 3.0);
+        let of = |size: f64, value| goal.judge(size * NATIONAL_DOCUMENTS, value);
+        assert_eq!((of(0.99, 2.0), of(0.99, 4.0)), (None, None), "a smaller country says nothing");
+        assert_eq!((of(1.0, 2.0), of(1.0, 4.0), of(1.5, 4.0)), (Some(true), Some(false), Some(false)));
+        assert_eq!((of(10.0, 2.0), of(10.0, 4.0)), (Some(true), None), "ten countries may take longer than one");
+        assert_eq!(at_most("edit", "round_trips", 2.0).judge(1e9, 3.0), Some(false), "a goal for any size");
     }
 }

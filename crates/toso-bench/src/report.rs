@@ -37,7 +37,7 @@ pub struct Judged {
     pub at_least: bool,
     /// The best round.
     pub best: f64,
-    /// Whether the goal is met by it; absent when the run was too small to say.
+    /// Whether the goal is met by it; absent when the run was of another size and says nothing of it.
     pub met: Option<bool>,
 }
 
@@ -75,7 +75,7 @@ fn judge(goal: &Goal, step: &Step) -> Option<Judged> {
         goal: goal.bound.value(),
         at_least,
         best,
-        met: (step.size >= goal.from_size).then(|| goal.bound.met(best)),
+        met: goal.judge(step.size, best),
     })
 }
 
@@ -90,7 +90,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
     let count = |met| judged.iter().filter(|judged| judged.met == met).count();
     let _ = writeln!(
         text,
-        "goals by the best round: {} met, {} missed, {} of a larger size than was run",
+        "goals by the best round: {} met, {} missed, {} of another size than was run",
         count(Some(true)),
         count(Some(false)),
         count(None)

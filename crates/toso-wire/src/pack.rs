@@ -63,10 +63,11 @@ pub fn pack_delta(
         }
         raw_target = pool.raw_bytes(candidate) * bytes_max / encoded.max(1) * (100 - CAUTION_PERCENT) / 100;
     }
-    // Prediction makes more room; each attempt costs as much as several of the others, so there are two.
-    if let Some(predicted) =
-        pool.predicted_len(fits).filter(|predicted| predicted * 100 < bytes_max * FULL_ENOUGH_PERCENT)
-    {
+    // Prediction makes more room, where there is something to fill it with; each attempt costs as much as several of the
+    // others, so there are two.
+    let wants_room = pool.count_at_least(fits + 1) > fits;
+    let predicted = if wants_room { pool.predicted_len(fits) } else { None };
+    if let Some(predicted) = predicted.filter(|predicted| predicted * 100 < bytes_max * FULL_ENOUGH_PERCENT) {
         let raw_target = pool.raw_bytes(fits) * bytes_max / predicted.max(1) * (100 - CAUTION_PERCENT) / 100;
         let candidate = pool.count_within(raw_target);
         if candidate > fits && pool.predicted_len(candidate).is_some_and(|predicted| predicted <= bytes_max) {

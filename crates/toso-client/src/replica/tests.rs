@@ -122,6 +122,29 @@ fn a_record_takes_its_last_change_and_no_more() {
     replica.add_team(draft("Thôn 2")).unwrap();
 }
 
+/// Whether there is room is known in memory: a history that grew behind the replica's back would be noticed by a save that
+/// reads it, at a cost that grows with the history.
+#[test]
+fn a_save_of_a_document_in_memory_reads_nothing_of_its_history() {
+    let (store, replica) = replica();
+    let team = replica.add_team(draft("Thôn 1")).unwrap();
+    let households = |number| [DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)))];
+    assert!(replica.edit(team, &households(1)).unwrap());
+    let filler = |number: u64| StoredChunk {
+        scope: commune(),
+        doc: team,
+        hash: ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes()),
+        bytes: vec![0],
+    };
+    let chunks = (0..DOCUMENT_CHANGES_MAX).map(filler).collect();
+    store.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
+    assert!(replica.edit(team, &households(2)).unwrap());
+    drop(replica);
+    let replica = Replica::open(store as Arc<dyn ChunkStore>, &ReplicaOptions::default()).unwrap();
+    let noticed = replica.edit(team, &households(3)).unwrap_err();
+    assert!(matches!(noticed, ReplicaError::DocumentFull { id, .. } if id == team), "whoever reads notices: {noticed}");
+}
+
 #[test]
 fn what_was_held_can_be_handed_over_again_until_its_mark_is_dismissed() {
     let (store, replica) = replica();

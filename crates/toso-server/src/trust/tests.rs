@@ -312,6 +312,25 @@ fn a_revoked_device_is_shut_out_at_once_and_for_good() {
     }
 }
 
+/// Every enrolment counts them; a walk over all devices would make the next one dearer than the last.
+#[test]
+fn counting_the_revoked_looks_at_no_other_device() {
+    let Place { folder, store, trust } = place();
+    let devices: Vec<_> = (1..=40).map(|seed| enrolled(&trust, seed, AccessRole::Recorder).device).collect();
+    for device in &devices[..3] {
+        assert!(trust.revoke(*device).unwrap());
+    }
+    for trust in [trust, Trust::open(folder.path(), store).unwrap()] {
+        let mut looked_at = 0;
+        let count = trust.revoked_devices(|unit| {
+            looked_at += 1;
+            unit == commune()
+        });
+        assert_eq!((count, looked_at), (3, 3));
+        assert_eq!(trust.devices(|_| true).len(), devices.len());
+    }
+}
+
 #[test]
 fn a_new_enrolment_voids_the_older_token() {
     let Place { trust, .. } = place();

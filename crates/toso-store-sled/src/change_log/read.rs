@@ -250,6 +250,23 @@ mod tests {
         }
     }
 
+    /// Every push asks how large its documents are, and whether it is new: neither may cost a look at their history.
+    #[test]
+    fn what_a_document_comes_to_is_told_without_its_history() {
+        let (_folder, log) = log(1, 20);
+        let entries = log.document(DocId::commune(scope(0))).unwrap();
+        let expected = toso_core::document::DocumentSize::of(entries.iter().map(|entry| entry.item.bytes.len()));
+        for run in log.engine.keys(&[super::super::RUN_SPACE]).collect::<Result<Vec<_>, _>>().unwrap() {
+            log.engine.tree().remove(run).unwrap();
+        }
+        assert!(log.document(DocId::commune(scope(0))).is_err(), "whoever looks at it notices");
+        for entry in &entries {
+            let standing = log.standing(scope(0), entry.item.doc, &entry.item.hash).unwrap();
+            assert_eq!(standing, toso_store::Standing { size: expected, known: true });
+        }
+        assert_eq!(log.document_size(scope(0), DocId::commune(scope(0))).unwrap(), expected);
+    }
+
     /// A device that has everything of its unit, and one that has nothing of it, are told what it has without a look at
     /// the index; between the two it is looked up.
     #[test]
