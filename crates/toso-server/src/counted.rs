@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use toso_core::id::Sequence;
-use toso_sync::ServerEvent;
+use toso_sync::{OpenedInterest, ServerEvent};
 
 /// What one session wants counted, and what it has been told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,9 +22,10 @@ impl Wish {
     /// Up to where a session cares once it has been told this: what a phone pulled or pushed it wants counted.
     pub fn concern(event: &ServerEvent) -> Sequence {
         match event {
-            // A comparison leaves the phone's cursor where it began, past what other units got.
+            // A comparison leaves the phone's cursor where it began, and a page at its end, past what other units got.
             ServerEvent::Opened(opened) => {
-                opened.interests.iter().map(|interest| interest.last.max(interest.reconcile.unwrap_or_default())).max()
+                let of_interest = |interest: &OpenedInterest| interest.last.max(interest.reconcile.unwrap_or_default());
+                opened.interests.iter().map(of_interest).chain(opened.page.iter().map(|page| page.through)).max()
             }
             ServerEvent::Appended { outcome: Ok(outcome), .. } => Some(outcome.through),
             ServerEvent::Holding { outcome: Ok(outcome), .. } => Some(outcome.through),
@@ -112,7 +113,7 @@ mod tests {
     use std::sync::Arc;
 
     use toso_core::id::Epoch;
-    use toso_sync::{Opened, OpenedInterest, PageRead};
+    use toso_sync::{Opened, PageRead};
 
     use super::*;
 
@@ -125,6 +126,9 @@ mod tests {
         let grew = ServerEvent::Grew { unit, through: Sequence(5) };
         assert_eq!(wish.raise(Wish::concern(&grew), Sequence(4)), Some(Sequence(4)));
         let page = PageRead { unit, entries: Vec::new(), through: Sequence(7), more: false };
+        let interests = vec![OpenedInterest { cursor: Sequence(3), reconcile: None, last: Sequence(5), pending: 1 }];
+        let at_hand = Opened { epoch: Epoch(1), takes_returns: false, interests, page: Some(page.clone()) };
+        assert_eq!(Wish::concern(&ServerEvent::Opened(at_hand)), Sequence(7), "also when the opening brings it");
         assert_eq!(wish.raise(Wish::concern(&ServerEvent::Page(page)), Sequence(6)), Some(Sequence(6)));
         assert_eq!(wish.awaited(Sequence(6)), Some(Sequence(7)));
         assert_eq!(wish.raise(Sequence::ZERO, Sequence(8)), Some(Sequence(8)));

@@ -21,7 +21,7 @@ use toso_sync::{
 use toso_wire::limits::PAGE_BYTES_MAX;
 use toso_wire::{Interest, Proof, UnitTotals};
 
-use crate::log_writer::Accepted;
+use crate::log_writer::{Accepted, UNIT_SCOPES_MAX};
 use crate::review::ReviewQueue;
 use crate::trust::{NONCE_BYTES, Trust};
 
@@ -198,6 +198,21 @@ impl Desk {
             opened.page = Some(self.read_page(*unit, only.cursor)?);
         }
         Ok(opened)
+    }
+
+    /// True when [`ServerEffect::Open`] is answered without a look at the disk: the device has everything of what it
+    /// follows, as nearly all have that come back after a short while without network.
+    pub fn opens_from_memory(&self, effect: &ServerEffect) -> bool {
+        let ServerEffect::Open { epoch, interests } = effect else { return false };
+        let end = self.log.last();
+        *epoch == Some(self.trust.epoch())
+            && interests.iter().all(|Interest { unit, cursor, .. }| {
+                let scopes = self.scopes(*unit);
+                // Wide units are many look-ups, though in memory.
+                scopes.len() <= UNIT_SCOPES_MAX
+                    && *cursor <= end
+                    && self.log.last_of_scopes(&scopes).is_ok_and(|last| last <= *cursor)
+            })
     }
 
     /// Which chunks of a unit lie at or below `at`.

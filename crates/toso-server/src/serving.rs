@@ -130,7 +130,7 @@ impl Serving {
                         return Step::Moved;
                     }
                 }
-                Step::Read(effect)
+                if desk.opens_from_memory(&effect) { answered(desk, &effect) } else { Step::Read(effect) }
             }
             ServerEffect::ReadPage { .. }
             | ServerEffect::ReadElements { .. }
@@ -138,7 +138,7 @@ impl Serving {
             | ServerEffect::KeepTold { .. } => Step::Read(effect),
             // In memory.
             ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions { .. } => {
-                desk.answer(&effect).ok().flatten().map_or(Step::Nothing, Step::Answer)
+                answered(desk, &effect)
             }
             ServerEffect::Append { number, scope, returned, author, items } => {
                 let batch = desk::batch(scope, author, items, now);
@@ -165,6 +165,10 @@ impl Serving {
     pub fn awaits_count(&self, current: Sequence) -> Option<Sequence> {
         self.wish.awaited(current)
     }
+}
+
+fn answered(desk: &Desk, effect: &ServerEffect) -> Step {
+    desk.answer(effect).ok().flatten().map_or(Step::Nothing, Step::Answer)
 }
 
 impl std::fmt::Debug for Serving {
