@@ -22,6 +22,9 @@ const ONCE_FAILED: &[(u64, &str)] = &[
     (301_980, "a phone whose disk failed when its session was to start was taken for a fault of the session"),
     (1_795_523_646_008, "a phone never heard that it was counted up to where a comparison had left its cursor"),
     (700_267, "a page that came with the opening ended past other units' changes, and nobody waited for its count"),
+    (801_804, "what an officer returned and the register had was decided, and its author's session was not told"),
+    (800_880, "a copy told an emptied server of a move, and the session of the other copy did not look"),
+    (802_349, "the model took a change that waited for another for one that its phone's person had seen"),
     (1_795_523_421_004, "an ACK from before a restore came after it, and the check took it for the restored server's"),
 ];
 /// Seeds that always run: the calm and the wild, few phones and many.

@@ -63,9 +63,12 @@ pub(crate) fn run(order: &Order<'_>) -> Result<(), String> {
     let folder = target.join(FOLDER);
     fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     let other = Worktree::of(&tree.root, order.against, &folder.join("tree"))?;
-    let old = build(&other.path, &target, &folder.join("toso-old"))?;
+    let old = build(&other.path, &folder.join("target"), &folder.join("toso-old"))?;
     let new = build(&tree.root, &target, &folder.join("toso-new"))?;
     drop(other);
+    if are_the_same(&old, &new)? {
+        return Err(format!("{} and this tree build to the same program: there is nothing to compare", order.against));
+    }
     if !knows_bench(&old)? {
         return Err(format!("{} has no `toso bench`; compare with a later revision", order.against));
     }
@@ -122,7 +125,8 @@ impl Drop for Worktree {
     }
 }
 
-/// Builds a tree's `toso` and puts it aside. All share one target folder, so that dependencies are built once.
+/// Builds a tree's `toso` and puts it aside. Each has a target folder of its own: cargo names what it has built by the place
+/// within the workspace and looks at times only, so in one folder it takes the other tree's crates for this one's.
 fn build(tree: &Path, target: &Path, aside: &Path) -> Result<PathBuf, String> {
     let mut command = Command::new(cargo());
     command.current_dir(tree).args(["build", "--release", "--package", "toso-cli", "--bin", "toso"]);
@@ -132,6 +136,11 @@ fn build(tree: &Path, target: &Path, aside: &Path) -> Result<PathBuf, String> {
     let built = target.join("release").join(format!("toso{}", std::env::consts::EXE_SUFFIX));
     fs::copy(&built, aside).map_err(|error| format!("cannot copy {}: {error}", built.display()))?;
     Ok(aside.to_owned())
+}
+
+fn are_the_same(one: &Path, other: &Path) -> Result<bool, String> {
+    let read = |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
+    Ok(read(one)? == read(other)?)
 }
 
 fn knows_bench(binary: &Path) -> Result<bool, String> {
@@ -182,5 +191,21 @@ mod tests {
             let said = Order::parse(wrong).expect_err("it is refused");
             assert!(said.contains(part), "{said}");
         }
+    }
+
+    #[test]
+    fn two_builds_of_one_program_are_told_from_two_programs() {
+        let folder = std::env::temp_dir().join(format!("toso-xtask-bench-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a temporary folder");
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.join(name);
+            fs::write(&path, bytes).expect("a file is written");
+            path
+        };
+        let (one, same, other) = (file("one", b"abc"), file("same", b"abc"), file("other", b"abd"));
+        assert_eq!(are_the_same(&one, &same), Ok(true));
+        assert_eq!(are_the_same(&one, &other), Ok(false));
+        assert!(are_the_same(&one, &folder.join("none")).is_err_and(|said| said.contains("none")));
+        fs::remove_dir_all(&folder).expect("it is removed");
     }
 }

@@ -37,10 +37,14 @@ impl Wish {
         .unwrap_or_default()
     }
 
-    /// The session cares about everything up to `target`. Returns what it is to be told now, when it cares about more
-    /// than it knows and there is something new to tell.
-    pub fn raise(&mut self, target: Sequence, current: Sequence) -> Option<Sequence> {
+    /// The session cares about everything up to `target`.
+    pub fn care(&mut self, target: Sequence) {
         self.wanted = self.wanted.max(target);
+    }
+
+    /// What the session is to be told now that everything up to `current` is counted: that, when it cares about more than
+    /// it knows and there is something new to tell.
+    pub fn tell(&mut self, current: Sequence) -> Option<Sequence> {
         if self.told < self.wanted && self.told < current {
             self.told = current;
             return Some(current);
@@ -124,14 +128,16 @@ mod tests {
         let unit = "2022/00001".parse().unwrap();
         let mut wish = Wish::default();
         let grew = ServerEvent::Grew { unit, through: Sequence(5) };
-        assert_eq!(wish.raise(Wish::concern(&grew), Sequence(4)), Some(Sequence(4)));
+        wish.care(Wish::concern(&grew));
+        assert_eq!(wish.tell(Sequence(4)), Some(Sequence(4)));
         let page = PageRead { unit, entries: Vec::new(), through: Sequence(7), more: false };
         let interests = vec![OpenedInterest { cursor: Sequence(3), reconcile: None, last: Sequence(5), pending: 1 }];
         let at_hand = Opened { epoch: Epoch(1), takes_returns: false, interests, page: Some(page.clone()) };
         assert_eq!(Wish::concern(&ServerEvent::Opened(at_hand)), Sequence(7), "also when the opening brings it");
-        assert_eq!(wish.raise(Wish::concern(&ServerEvent::Page(page)), Sequence(6)), Some(Sequence(6)));
+        wish.care(Wish::concern(&ServerEvent::Page(page)));
+        assert_eq!(wish.tell(Sequence(6)), Some(Sequence(6)));
         assert_eq!(wish.awaited(Sequence(6)), Some(Sequence(7)));
-        assert_eq!(wish.raise(Sequence::ZERO, Sequence(8)), Some(Sequence(8)));
+        assert_eq!(wish.tell(Sequence(8)), Some(Sequence(8)));
         assert_eq!(wish.awaited(Sequence(8)), None);
     }
 

@@ -17,7 +17,6 @@ use toso_sync::{AppendItem, HoldFate, HoldReason, ServerEffect, ServerEvent};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, encode};
 
 use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX};
-use crate::counted::Wish;
 use crate::desk;
 use crate::hub::{HubNews, Subscription};
 use crate::log_writer::UnitBatch;
@@ -68,11 +67,20 @@ impl Driver {
 
     /// Takes one event and does everything that follows from it at once.
     pub(crate) fn feed(&mut self, event: ServerEvent) {
-        let mut ready = VecDeque::from([event]);
-        while let Some(event) = ready.pop_front() {
-            if self.ended {
-                return;
-            }
+        self.go_on(VecDeque::from([event]));
+    }
+
+    fn go_on(&mut self, mut ready: VecDeque<ServerEvent>) {
+        while !self.ended {
+            let Some(event) = ready.pop_front() else {
+                // One reading decides both what is told and whether to wait, so that no progress falls between the two.
+                let current = self.shared.counted.current();
+                match self.serving.tell_counted(current) {
+                    Some(counted) => ready.push_back(counted),
+                    None => return self.await_count(current),
+                }
+                continue;
+            };
             for effect in self.serving.handle(now(), event) {
                 if let Some(answer) = self.perform(effect) {
                     ready.push_back(answer);
@@ -98,23 +106,14 @@ impl Driver {
     /// Goes on with what [`Self::next`] brought.
     pub(crate) fn take(&mut self, done: Done) {
         match done {
-            Done::Event(event) => {
-                let concern = Wish::concern(&event);
-                self.feed(event);
-                self.want_counted(concern);
-            }
+            Done::Event(event) => self.feed(event),
             Done::Appended(event) => {
                 self.appends = self.appends.saturating_sub(1);
-                let concern = Wish::concern(&event);
                 self.feed(event);
-                self.want_counted(concern);
             }
             Done::News(HubNews::Grew(grown)) => {
                 for (unit, through) in grown {
-                    let event = ServerEvent::Grew { unit, through };
-                    let concern = Wish::concern(&event);
-                    self.feed(event);
-                    self.want_counted(concern);
+                    self.feed(ServerEvent::Grew { unit, through });
                 }
             }
             Done::News(HubNews::Revoked) => self.revoke(),
@@ -125,7 +124,7 @@ impl Driver {
             }
             Done::News(HubNews::Moved) => self.moved(),
             Done::News(HubNews::Decided) => self.feed(ServerEvent::Decided),
-            Done::Counted(Some(_)) => self.want_counted(Sequence::ZERO),
+            Done::Counted(Some(_)) => self.go_on(VecDeque::new()),
             Done::Counted(None) => {}
             Done::Failed => self.say_goodbye(GoodbyeCode::Internal, "the server could not read its store; try later"),
         }
@@ -293,13 +292,8 @@ impl Driver {
         self.say_goodbye(GoodbyeCode::Revoked, "the device was revoked; ask your officer");
     }
 
-    /// Tells the session once everything up to `target` is counted; at once when it is.
-    fn want_counted(&mut self, target: Sequence) {
-        // One reading decides both what is told and whether to wait, so that no progress falls between the two.
-        let current = self.shared.counted.current();
-        if let Some(event) = self.serving.want_counted(target, current) {
-            self.feed(event);
-        }
+    /// Waits for more to be counted than is, when the session wants that.
+    fn await_count(&mut self, current: Sequence) {
         if self.counting.is_none()
             && let Some(target) = self.serving.awaits_count(current)
         {

@@ -103,8 +103,10 @@ impl Serving {
         self.session.principal().is_some() && !self.opened
     }
 
-    /// Takes an event; every effect is to go through [`Self::step`], in order, before the next event.
+    /// Takes an event; every effect is to go through [`Self::step`], in order, before the next event. Notes what the session
+    /// wants counted from now on.
     pub fn handle(&mut self, now: TimestampMs, event: ServerEvent) -> Vec<ServerEffect> {
+        self.wish.care(Wish::concern(&event));
         self.opened |= matches!(event, ServerEvent::Opened(_));
         self.session.handle(now, event)
     }
@@ -156,9 +158,10 @@ impl Serving {
         }
     }
 
-    /// What the session is to be told now that everything up to `current` is counted, when it cares about `target`.
-    pub fn want_counted(&mut self, target: Sequence, current: Sequence) -> Option<ServerEvent> {
-        self.wish.raise(target, current).map(ServerEvent::Counted)
+    /// What the session is to be told now that everything up to `current` is counted. Asked after every event, whoever
+    /// answered it.
+    pub fn tell_counted(&mut self, current: Sequence) -> Option<ServerEvent> {
+        self.wish.tell(current).map(ServerEvent::Counted)
     }
 
     /// What it waits for to be counted.
@@ -174,5 +177,42 @@ fn answered(desk: &Desk, effect: &ServerEffect) -> Step {
 impl std::fmt::Debug for Serving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Serving").field("session", &self.session).field("opened", &self.opened).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toso_core::id::{Digest, Epoch};
+    use toso_sync::{AccessRole, Authenticated, Opened, OpenedInterest, Principal, Standing};
+    use toso_wire::{Hello, Interest, Proof};
+
+    use super::*;
+
+    /// An opening that is answered from memory must be awaited like one that a thread brings.
+    #[test]
+    fn what_a_session_wants_counted_is_noted_whoever_answers() {
+        let unit = "2022/00001".parse().unwrap();
+        let (device, now) = (DeviceId([1; 8]), TimestampMs(1_663_545_600_000));
+        let mut serving = Serving::new(Catalog::shared());
+        let hello = Hello {
+            protocol: 1,
+            proof: Proof::Ticket(vec![1; 28]),
+            epoch: Some(Epoch(1)),
+            interests: vec![Interest { unit, cursor: Sequence(5), digest: Digest::default() }],
+            live: true,
+            push: None,
+            heard: None,
+        };
+        let principal = Principal { device, role: AccessRole::Recorder, unit };
+        let authenticated = Authenticated { principal, ticket: None, standing: Standing::default() };
+        let interest = OpenedInterest { cursor: Sequence(5), reconcile: None, last: Sequence(5), pending: 0 };
+        let opened = Opened { epoch: Epoch(1), takes_returns: false, interests: vec![interest], page: None };
+        serving.handle(now, ServerEvent::Frame(Frame::Hello(hello)));
+        serving.handle(now, ServerEvent::Authenticated(Ok(authenticated)));
+        assert_eq!(serving.awaits_count(Sequence(3)), None);
+        serving.handle(now, ServerEvent::Opened(opened));
+        assert_eq!(serving.awaits_count(Sequence(3)), Some(Sequence(5)));
+        assert_eq!(serving.tell_counted(Sequence(5)), Some(ServerEvent::Counted(Sequence(5))));
+        assert_eq!((serving.awaits_count(Sequence(5)), serving.tell_counted(Sequence(6))), (None, None));
     }
 }

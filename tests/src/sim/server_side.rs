@@ -5,7 +5,6 @@ use std::task::{Context, Poll, Waker};
 
 use toso_core::id::Sequence;
 use toso_core::unit::{UnitList, UnitRef};
-use toso_server::counted::Wish;
 use toso_server::desk;
 use toso_server::hub::HubNews;
 use toso_server::log_writer::{GROUP_BATCHES_MAX, UnitBatch, append_group};
@@ -86,7 +85,6 @@ impl World {
         let mut ready = VecDeque::from([event]);
         while let Some(event) = ready.pop_front() {
             let now = self.server_now();
-            let concern = Wish::concern(&event);
             let Some(running) = &mut self.server.running else { return };
             let Some(served) = running.sessions.get_mut(&link) else { return };
             for effect in served.serving.handle(now, event) {
@@ -97,16 +95,16 @@ impl World {
                     ready.push_back(answer);
                 }
             }
-            self.want_counted(link, concern, &mut ready);
+            self.tell_counted(link, &mut ready);
         }
     }
 
     /// What the session cares about, told once it is counted.
-    fn want_counted(&mut self, link: u64, target: Sequence, ready: &mut VecDeque<ServerEvent>) {
+    fn tell_counted(&mut self, link: u64, ready: &mut VecDeque<ServerEvent>) {
         let Some(running) = &mut self.server.running else { return };
         let current = running.folder.counted();
         let Some(served) = running.sessions.get_mut(&link) else { return };
-        ready.extend(served.serving.want_counted(target, current));
+        ready.extend(served.serving.tell_counted(current));
     }
 
     fn do_for(&mut self, link: u64, effect: ServerEffect) -> Option<ServerEvent> {
@@ -126,7 +124,13 @@ impl World {
                 authenticated.principal.unit = UnitRef::country(UnitList::L2022);
                 Some(ServerEvent::Authenticated(Ok(authenticated)))
             }
-            Step::Answer(event) => Some(event),
+            Step::Answer(event) => {
+                // The device told of a move: sessions of its other copies hear of it, whatever else happens.
+                if matches!(&event, ServerEvent::Authenticated(Ok(known)) if known.standing.reminded) {
+                    self.tell_news();
+                }
+                Some(event)
+            }
             Step::Nothing | Step::Count(_) => None,
             Step::Read(effect) => {
                 let wait = self.rng.below(READ_MS_MAX);
@@ -254,7 +258,7 @@ impl World {
                 self.note(&format!("counted up to {}", counted.0));
                 for link in links {
                     let mut ready = VecDeque::new();
-                    self.want_counted(link, Sequence::ZERO, &mut ready);
+                    self.tell_counted(link, &mut ready);
                     for event in ready {
                         self.serve(link, event);
                     }

@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Sessions look for news.
-    fn tell_news(&mut self) {
+    pub(super) fn tell_news(&mut self) {
         let life = self.server.life;
         let Some(running) = &self.server.running else { return };
         let links: Vec<u64> = running.sessions.keys().copied().collect();
@@ -143,12 +143,14 @@ impl World {
         let review = &running.desk.review;
         let Some(record) = review.item(number) else { return };
         if !accepts {
-            if review.give_back(&*self.server.disk, number, None, "thử".to_owned(), now).is_ok() {
-                running.hub.decided(record.device);
+            let returned = review.give_back(&*self.server.disk, number, None, "thử".to_owned(), now).is_ok();
+            // Also when it was not: it may have turned out to be in the register, which its author is told.
+            running.hub.decided(record.device);
+            if returned {
                 self.count("edits returned");
-                self.note(&format!("item {number} is returned"));
-                self.tell_news();
             }
+            self.note(&format!("item {number} is {}", if returned { "returned" } else { "not returned" }));
+            self.tell_news();
             return;
         }
         let Ok(deciding) = review.begin_accept(number) else { return };

@@ -149,11 +149,8 @@ impl World {
         self.count("edits tried");
         // What the author has of every document: which one it is comes out with the save.
         let before = self.phones[number].disk.clone();
-        let moves = self.upheaval.moves;
-        let known = |doc: DocId| -> BTreeSet<ChangeHash> {
-            let chunks = before.chunks(doc).unwrap_or_default();
-            if moves { in_document(doc, &chunks) } else { chunks.iter().map(|chunk| chunk.hash).collect() }
-        };
+        // What waits for a change that it builds on is not in the document yet.
+        let known = |doc: DocId| in_document(doc, &before.chunks(doc).unwrap_or_default());
         let seen = doc.map(known).unwrap_or_default();
         let saved = Saved { seen, ..saved };
         match make(replica) {
