@@ -1,5 +1,6 @@
 //! The server's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
 
+mod carried;
 mod holding;
 mod own;
 mod reconciling;

@@ -15,15 +15,15 @@ use toso_wire::limits::{
     PUSH_ITEMS_MAX, PUSH_WINDOW,
 };
 use toso_wire::{
-    Ack, Carried, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Push, Receipt, RetryAfter, Ticket,
-    UnitTotals, Welcome, pack_delta, signed_carried,
+    Ack, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Push, Receipt, RetryAfter, Ticket, UnitTotals,
+    Welcome, pack_delta,
 };
 
 use super::holding::{Holdings, Standing};
 use super::reconciling::Reconciling;
 use super::{
-    AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, Opened, PageRead, Refusal, RefusalKind,
-    ServerEffect, ServerEvent,
+    AppendFailure, AppendItem, AppendOutcome, Authenticated, Opened, PageRead, Refusal, RefusalKind, ServerEffect,
+    ServerEvent,
 };
 use crate::principal::Principal;
 
@@ -53,7 +53,7 @@ pub struct ServerSession {
     next_push: u64,
     pub(super) appending: BTreeMap<u64, Vec<(u32, ChangeHash)>>,
     /// Carried pushes whose author's signature is being checked.
-    verifying: BTreeMap<u64, Push>,
+    pub(super) verifying: BTreeMap<u64, Push>,
     /// Pushes being appended that this device only carried.
     pub(super) carried: BTreeSet<u64>,
     pub(super) own: Vec<RangeInclusive<u64>>,
@@ -317,8 +317,10 @@ impl ServerSession {
         if !self.follows.is_empty() && !matches!(self.phase, Phase::Ended) {
             self.read_totals(effects);
             // After the push, so that it does not bring the device what it pushes once more.
-            let wants_page = |page: &PageRead| matches!(self.follows.as_slice(), [follow] if follow.unit == page.unit && follow.wants_page());
-            if let Some(page) = opened.page.filter(wants_page) {
+            if let (Some(page), [follow]) = (opened.page, self.follows.as_slice())
+                && follow.unit == page.unit
+                && follow.wants_page()
+            {
                 self.on_page(page, effects);
             }
         }
@@ -373,7 +375,7 @@ impl ServerSession {
     }
 
     /// Appends what `author` may write, and refuses the rest item by item.
-    fn append_checked(&mut self, author: &Principal, push: Push, effects: &mut Vec<ServerEffect>) {
+    pub(super) fn append_checked(&mut self, author: &Principal, push: Push, effects: &mut Vec<ServerEffect>) {
         let (mut items, mut places) = (Vec::with_capacity(push.items.len()), Vec::with_capacity(push.items.len()));
         for (index, item) in (0..).zip(push.items) {
             match check_item(author, push.scope, item) {
@@ -391,46 +393,6 @@ impl ServerSession {
         let returned = push.carried.is_some_and(|carried| carried.signature.is_empty());
         let (number, scope, author) = (push.number, push.scope, author.device);
         effects.push(ServerEffect::Append { number, scope, returned, author, items });
-    }
-
-    /// The signature is over all changes, so each of them must be one before it can be checked.
-    fn on_carried(&mut self, push: Push, effects: &mut Vec<ServerEffect>) {
-        let Some(Carried { device, signature }) = push.carried.clone() else {
-            return;
-        };
-        let hashes = push.items.iter().map(|item| Chunk::parse(&item.change).map(|chunk| (item.doc, chunk.hash())));
-        match hashes.collect::<Result<Vec<_>, _>>() {
-            Ok(changes) => {
-                let (number, signed) = (push.number, signed_carried(push.scope, device, changes));
-                self.verifying.insert(number, push);
-                effects.push(ServerEffect::VerifyCarried { number, author: device, signed, signature });
-            }
-            Err(error) => nack(push.number, None, chunk_code(&error), &error.to_string(), effects),
-        }
-    }
-
-    /// What the carrier may do was checked when the push came; from here on the author's rights decide.
-    fn on_carried_verified(
-        &mut self,
-        number: u64,
-        author: Result<Principal, CarriedRefusal>,
-        effects: &mut Vec<ServerEffect>,
-    ) {
-        let Some(push) = self.verifying.remove(&number) else {
-            return;
-        };
-        match author {
-            Err(refusal) => nack(number, None, NackCode::Forbidden, &refusal.to_string(), effects),
-            Ok(author) if !author.may_push(self.catalog, push.scope) => {
-                let detail =
-                    format!("the author, a {} of {}, may not write in {}", author.role, author.unit, push.scope);
-                nack(number, None, NackCode::OutOfScope, &detail, effects);
-            }
-            Ok(author) => {
-                self.carried.insert(number);
-                self.append_checked(&author, push, effects);
-            }
-        }
     }
 
     fn on_appended(
@@ -580,7 +542,7 @@ pub fn check_item(
     Ok(AppendItem { doc: item.doc, hash: chunk.hash(), change: item.change })
 }
 
-fn chunk_code(error: &ChunkError) -> NackCode {
+pub(super) fn chunk_code(error: &ChunkError) -> NackCode {
     match error {
         ChunkError::TooLarge { .. } => NackCode::TooLarge,
         _ => NackCode::Malformed,
