@@ -132,7 +132,9 @@ impl Serving {
                         return Step::Moved;
                     }
                 }
-                if desk.opens_from_memory(&effect) { answered(desk, &effect) } else { Step::Read(effect) }
+                // Should it fail, because the log has grown just now and its disk is ill, a reader fails in its place.
+                let at_hand = if desk.opens_from_memory(&effect) { desk.answer(&effect).ok().flatten() } else { None };
+                at_hand.map_or(Step::Read(effect), Step::Answer)
             }
             ServerEffect::ReadPage { .. }
             | ServerEffect::ReadElements { .. }
@@ -140,7 +142,7 @@ impl Serving {
             | ServerEffect::KeepTold { .. } => Step::Read(effect),
             // In memory.
             ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions { .. } => {
-                answered(desk, &effect)
+                desk.answer(&effect).ok().flatten().map_or(Step::Nothing, Step::Answer)
             }
             ServerEffect::Append { number, scope, returned, author, items } => {
                 let batch = desk::batch(scope, author, items, now);
@@ -168,10 +170,6 @@ impl Serving {
     pub fn awaits_count(&self, current: Sequence) -> Option<Sequence> {
         self.wish.awaited(current)
     }
-}
-
-fn answered(desk: &Desk, effect: &ServerEffect) -> Step {
-    desk.answer(effect).ok().flatten().map_or(Step::Nothing, Step::Answer)
 }
 
 impl std::fmt::Debug for Serving {
