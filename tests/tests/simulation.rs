@@ -30,7 +30,7 @@ const ONCE_FAILED: &[(u64, &str)] = &[
 /// Seeds that always run: the calm and the wild, few phones and many.
 const ALWAYS: std::ops::RangeInclusive<u64> = 1..=12;
 /// A seed in which officers return edits.
-const RETURNS_EDITS: u64 = 27;
+const RETURNS_EDITS: u64 = 21;
 /// How long fresh seeds are tried.
 const FRESH_TIME: Duration = Duration::from_secs(12);
 /// Seeds within which a planted bug must show.
