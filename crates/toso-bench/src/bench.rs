@@ -24,8 +24,8 @@ use crate::server::ServerProcess;
 pub const FACTORS: [u32; 3] = [1, 3, 10];
 /// The largest of them, at which scale 1 is the size that budgets speak of.
 const FACTOR_MAX: u32 = 10;
-/// The largest size, of scale and step together. All devices are in one process: ten countries take 1.2 GiB of memory there and
-/// 1.1 in the server, so that twenty fit into a machine with 8 GiB.
+/// The largest size, of scale and step together. Ten countries take 1.1 GiB of memory in the server and 1 GiB of disk, and all
+/// devices are in one process beside it: twenty are what a large machine holds.
 pub const SCALE_MAX: f64 = 20.0;
 /// Documents of each phone that fills a server.
 pub(crate) const DOCUMENTS_PER_PHONE: usize = 60;
