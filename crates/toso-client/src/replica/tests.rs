@@ -96,18 +96,17 @@ fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
     assert_eq!(replica.held().unwrap().len(), 500);
 }
 
+/// A chunk that cannot be read, which counts like any other, since it is kept like any other.
+fn filler(doc: DocId, number: u64) -> StoredChunk {
+    let hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
+    StoredChunk { scope: commune(), doc, hash, bytes: vec![0] }
+}
+
 #[test]
 fn a_record_takes_its_last_change_and_no_more() {
     let (store, replica) = replica();
     let team = replica.add_team(draft("Thôn 1")).unwrap();
-    // What cannot be read counts like any other, since it is kept like any other.
-    let filler = |number: u64| StoredChunk {
-        scope: commune(),
-        doc: team,
-        hash: ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes()),
-        bytes: vec![0],
-    };
-    let chunks = (2..DOCUMENT_CHANGES_MAX).map(filler).collect();
+    let chunks = (2..DOCUMENT_CHANGES_MAX).map(|number| filler(team, number)).collect();
     store.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
     let households = |number| [DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)))];
     assert!(replica.edit(team, &households(1)).unwrap());
@@ -130,13 +129,7 @@ fn a_save_of_a_document_in_memory_reads_nothing_of_its_history() {
     let team = replica.add_team(draft("Thôn 1")).unwrap();
     let households = |number| [DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)))];
     assert!(replica.edit(team, &households(1)).unwrap());
-    let filler = |number: u64| StoredChunk {
-        scope: commune(),
-        doc: team,
-        hash: ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes()),
-        bytes: vec![0],
-    };
-    let chunks = (0..DOCUMENT_CHANGES_MAX).map(filler).collect();
+    let chunks = (0..DOCUMENT_CHANGES_MAX).map(|number| filler(team, number)).collect();
     store.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
     assert!(replica.edit(team, &households(2)).unwrap());
     drop(replica);
