@@ -85,6 +85,12 @@ impl<'a> Folder<'a> {
         Self { calls: calls.collect(), prefix }
     }
 
+    /// The moments at which something begins to change in the folder, in their order: between two of them a power cut
+    /// leaves what it leaves at the former.
+    pub fn moments(&self) -> impl Iterator<Item = usize> {
+        self.calls.iter().map(|call| call.begin)
+    }
+
     /// Writes what a power cut at `moment` leaves of the folder into `into`.
     pub fn after_power_cut(&self, moment: usize, fate: Fate, rng: &mut StdRng, into: &Path) {
         let mut disk = Disk::default();

@@ -35,6 +35,8 @@ use toso_wire::{Frame, decode};
 
 /// Power cuts tried on each trace, unless `TOSO_POWER_CUTS` says otherwise.
 const CUTS: usize = 40;
+/// Of which this many make one try at each moment of an opening.
+const CUTS_PER_MOMENT: usize = 5;
 /// And on a trace without its syncs, to see that the cuts can lose something.
 const UNSAFE_CUTS: usize = 8;
 const CUTS_VARIABLE: &str = "TOSO_POWER_CUTS";
@@ -69,7 +71,7 @@ fn acknowledge(number: u64) {
     std::io::stdout().write_all(format!("ack {number}.\n").as_bytes()).expect("the parent listens");
 }
 
-/// Runs a victim under strace, several times on the same folder; returns what it did.
+/// Runs a victim under strace, [`RUNS`] times on the same folder; returns what it did.
 fn run_victim(victim: &str, root: &Path, rounds: u64) -> Trace {
     let files: Vec<PathBuf> = (0..RUNS).map(|run| root.join(format!("trace-{run}"))).collect();
     for file in &files {
@@ -314,6 +316,41 @@ fn whatever_a_power_cut_leaves_of_a_phones_store_has_what_was_saved() {
     let lost = quietly(|| cut_power(&unsafely, &folder, &moments, UNSAFE_CUTS, &mut rng, check)).len();
     println!("without its syncs {lost} of {UNSAFE_CUTS} power cuts lose something");
     assert!(lost > 0, "the cuts are too kind to show anything");
+}
+
+/// Where a store is made, and each time it is opened, every moment is one at which the power may go: what is not synced
+/// by itself there can only be told from a store that is beyond repair by trying each.
+#[test]
+fn a_power_cut_at_any_moment_of_making_or_opening_a_store_leaves_one_that_opens() {
+    if !can_trace() {
+        return;
+    }
+    let mut rng = seeded("opening");
+    let opens: [(&str, fn(&Path) -> Result<(), String>); 2] = [
+        ("phone_victim", |image| SledChunkStore::open(image, Options::phone()).map(|_| ()).map_err(text)),
+        ("server_victim", |image| SledChangeLog::open(image, Options::server()).map(|_| ()).map_err(text)),
+    ];
+    for (victim, open) in opens {
+        let root = TempDir::new().expect("a temporary folder");
+        let trace = run_victim(victim, root.path(), 1);
+        let store = root.path().join("store");
+        let files = Folder::of(&trace, &store);
+        let mut tried = 0;
+        let mut wrong = Vec::new();
+        for moment in files.moments() {
+            for _ in 0..cuts().div_ceil(CUTS_PER_MOMENT) {
+                let image = TempDir::new().expect("a temporary folder");
+                files.after_power_cut(moment, Fate::Chance, &mut rng, image.path());
+                tried += 1;
+                if let Err(error) = open(image.path()) {
+                    wrong.push(format!("{victim}, at moment {moment} of {}: {error}", trace.moments));
+                }
+            }
+        }
+        println!("{victim}: {tried} cuts");
+        assert!(tried > 0, "there are moments");
+        assert_eq!(wrong, Vec::<String>::new());
+    }
 }
 
 /// The WebSocket frames that a server sent on each socket, with the moment of each.

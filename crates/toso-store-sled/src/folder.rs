@@ -27,6 +27,8 @@ const CIPHER_NAME: &str = "xchacha20-poly1305";
 
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "lock";
+/// sled's configuration: lines of text and, last, their CRC-32 in little-endian.
+const CONFIGURATION_FILE: &str = "conf";
 /// sled's log of pages, the file that acknowledgements depend on.
 pub(crate) const DATA_FILE: &str = "db";
 
@@ -158,7 +160,8 @@ impl Folder {
     fn stranger(&self) -> io::Result<Option<String>> {
         for entry in fs::read_dir(&self.path)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            let ours = name == LOCK_FILE || name.starts_with(FORMAT_FILE) || name == "conf" || name == "blobs";
+            let ours =
+                name == LOCK_FILE || name.starts_with(FORMAT_FILE) || name == CONFIGURATION_FILE || name == "blobs";
             if !ours && name != "lost+found" {
                 return Ok(Some(name));
             }
@@ -171,7 +174,9 @@ impl Folder {
     /// - A snapshot of its page table, which it writes beside the older one when it opens. sled 0.34 means to ignore an
     ///   unfinished one, but looks for another ending than it writes; a kill or a full disk during opening would make
     ///   the store unreadable for ever. Without it sled uses the older snapshot and its log, as it was meant to.
-    /// - Its configuration, when there is no data yet.
+    /// - Its configuration, when not all of it is there. sled writes it once, without a sync, and then makes its data
+    ///   file: a power cut before [`Folder::secure`] may leave the one's name and length without what it says, and the
+    ///   other. What it says is the same in every store of this crate, so sled may write it again.
     fn remove_unfinished(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let path = entry?.path();
@@ -180,11 +185,13 @@ impl Folder {
                 fs::remove_file(&path)?;
             }
         }
-        let configuration = self.path.join("conf");
-        if configuration.exists() && !self.path.join(DATA_FILE).exists() {
-            fs::remove_file(configuration)?;
+        let configuration = self.path.join(CONFIGURATION_FILE);
+        match fs::read(&configuration) {
+            Ok(bytes) if is_whole(&bytes) => Ok(()),
+            Ok(_) => fs::remove_file(configuration),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     /// Restricts what sled made to its owner, and makes its files and their names durable.
@@ -282,6 +289,13 @@ const fn plain_version(kind: Kind) -> u32 {
 
 fn plain_format(kind: Kind) -> String {
     format!("toso storage\nformat {}\nkind {}\n", plain_version(kind), kind.name())
+}
+
+/// Whether sled's configuration is as sled wrote it. sled itself only warns of another checksum, and refuses what it
+/// cannot read.
+fn is_whole(configuration: &[u8]) -> bool {
+    let Some((lines, checksum)) = configuration.split_last_chunk() else { return false };
+    !lines.is_empty() && crc32fast::hash(lines) == u32::from_le_bytes(*checksum)
 }
 
 /// Maps what the operating system says; a full disk and a used-up quota are [`StoreError::Full`].

@@ -130,6 +130,27 @@ fn what_an_interrupted_opening_leaves_is_no_damage() {
     }
 }
 
+/// sled writes its configuration without a sync, just before the data file is made. A power cut then used to leave a store
+/// that never opened again.
+#[test]
+fn a_configuration_that_a_power_cut_has_torn_is_no_damage() {
+    let root = TempDir::new().unwrap();
+    let folder = root.path().join("phone");
+    let store = open(&folder).unwrap();
+    let settings = vec![("key".to_owned(), Some(vec![1]))];
+    store.commit(Transaction { settings, ..Transaction::default() }).unwrap();
+    drop(store);
+    let whole = fs::read(folder.join("conf")).unwrap();
+    let torn = (0..whole.len()).map(|len| whole[..len].to_vec()).chain([vec![0; whole.len()]]);
+    for torn in torn.chain([[&[0; 16], &whole[16..]].concat()]) {
+        fs::write(folder.join("conf"), &torn).unwrap();
+        let opened = open(&folder).unwrap_or_else(|error| panic!("with {} bytes of it: {error}", torn.len()));
+        assert_eq!(opened.setting("key").unwrap(), Some(vec![1]));
+        drop(opened);
+        assert_eq!(fs::read(folder.join("conf")).unwrap(), whole, "it is written anew, after {} bytes", torn.len());
+    }
+}
+
 /// A flipped byte anywhere in the data is an error or gone with sled's own recovery, never a wrong value.
 #[test]
 fn damaged_data_is_never_read_as_if_it_were_whole() {
