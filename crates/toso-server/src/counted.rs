@@ -22,9 +22,12 @@ impl Wish {
     /// Up to where a session cares once it has been told this: what a phone pulled or pushed it wants counted.
     pub fn concern(event: &ServerEvent) -> Sequence {
         match event {
-            // A comparison leaves the phone's cursor where it began, and a page at its end, past what other units got.
+            // A comparison leaves the phone's cursor where it began, and a page at its end, past what other units got. And
+            // where the cursor already lies may have to be counted again after the server's end.
             ServerEvent::Opened(opened) => {
-                let of_interest = |interest: &OpenedInterest| interest.last.max(interest.reconcile.unwrap_or_default());
+                let of_interest = |interest: &OpenedInterest| {
+                    interest.last.max(interest.cursor).max(interest.reconcile.unwrap_or_default())
+                };
                 opened.interests.iter().map(of_interest).chain(opened.page.iter().map(|page| page.through)).max()
             }
             ServerEvent::Appended { outcome: Ok(outcome), .. } => Some(outcome.through),
@@ -148,6 +151,18 @@ mod tests {
         let opened = |interest| Opened { epoch: Epoch(1), takes_returns: true, interests: vec![interest], page: None };
         assert_eq!(Wish::concern(&ServerEvent::Opened(opened(interest(None)))), Sequence(18));
         assert_eq!(Wish::concern(&ServerEvent::Opened(opened(interest(Some(Sequence(20)))))), Sequence(20));
+    }
+
+    /// What was counted and not synced is counted again after a power cut. A phone whose cursor lies past its own unit's
+    /// last change is told a lower position at its next opening, and must hear once the cursor is reached again.
+    #[test]
+    fn an_opening_is_awaited_to_where_the_cursor_is() {
+        let interests = vec![OpenedInterest { cursor: Sequence(10), reconcile: None, last: Sequence(8), pending: 0 }];
+        let opened = Opened { epoch: Epoch(1), takes_returns: false, interests, page: None };
+        let mut wish = Wish::default();
+        wish.care(Wish::concern(&ServerEvent::Opened(opened)));
+        assert_eq!(wish.tell(Sequence(8)), Some(Sequence(8)));
+        assert_eq!(wish.awaited(Sequence(8)), Some(Sequence(10)));
     }
 
     #[tokio::test]
