@@ -7,6 +7,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use toso_store::{StoreError, StoreKeyMismatch};
@@ -27,6 +29,10 @@ const CIPHER_NAME: &str = "xchacha20-poly1305";
 
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "lock";
+/// How often and how long to wait for whoever has the folder and may be about to end: 50 × 20 ms = 1 s. A process that was
+/// killed is not gone at once, and one that starts another lends it its locks until that has begun.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// sled's configuration: lines of text and, last, their CRC-32 in little-endian.
 const CONFIGURATION_FILE: &str = "conf";
 /// sled's log of pages, the file that acknowledgements depend on.
@@ -116,12 +122,20 @@ impl Folder {
         let failed = |operation| move |error: io::Error| io_error(operation, path, &error);
         create_private_folder(path).map_err(failed("creating the folder"))?;
         let lock = private_file().open(path.join(LOCK_FILE)).map_err(failed("opening the lock file"))?;
-        match fs4::FileExt::try_lock(&lock) {
-            Ok(()) => {}
-            Err(fs4::TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.display().to_string() }),
-            Err(fs4::TryLockError::Error(error)) => return Err(io_error("locking the folder", path, &error)),
+        let mut tries = 1;
+        loop {
+            match fs4::FileExt::try_lock(&lock) {
+                Ok(()) => return Ok(Self { path: path.to_owned(), _lock: lock }),
+                Err(fs4::TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                    tries += 1;
+                    thread::sleep(LOCK_PAUSE);
+                }
+                Err(fs4::TryLockError::WouldBlock) => {
+                    return Err(StoreError::InUse { path: path.display().to_string() });
+                }
+                Err(fs4::TryLockError::Error(error)) => return Err(io_error("locking the folder", path, &error)),
+            }
         }
-        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     /// What FORMAT says; `None` when there is none, because the folder is new.

@@ -28,6 +28,23 @@ fn a_folder_in_use_is_refused_until_it_is_closed() {
     open(&folder).unwrap();
 }
 
+/// A process that was killed is not gone at once, and one that starts another lends it its locks until that has begun:
+/// whoever opens the folder then waits for a moment instead of refusing.
+#[test]
+fn a_folder_that_is_about_to_be_free_is_waited_for() {
+    let root = TempDir::new().unwrap();
+    let folder = root.path().join("phone");
+    drop(open(&folder).unwrap());
+    let lock = fs::File::open(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let end = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        drop(lock);
+    });
+    open(&folder).unwrap();
+    end.join().unwrap();
+}
+
 #[test]
 fn a_newer_format_another_kind_and_a_strange_file_are_refused_untouched() {
     let root = TempDir::new().unwrap();
