@@ -202,6 +202,8 @@ pub struct Replica {
     digest: Mutex<Option<(UnitRef, Digest)>>,
     /// What is in the outbox; absent until it is asked for again.
     unsent: Mutex<Option<Unsent>>,
+    /// The document whose save is being committed. The store shows the save a moment before [`Self::unsent`] is read anew.
+    saving: Mutex<Option<DocId>>,
 }
 
 /// Changes in the outbox: 48 bytes for each.
@@ -226,6 +228,7 @@ impl Replica {
             carry: Mutex::default(),
             digest: Mutex::default(),
             unsent: Mutex::default(),
+            saving: Mutex::default(),
         })
     }
 
@@ -421,9 +424,12 @@ impl Replica {
             outbox_add: vec![chunk.hash()],
             ..Transaction::default()
         };
-        self.store.commit(transaction)?;
+        // One save at a time: the documents are locked.
+        *self.saving.lock() = Some(doc);
+        let committed = self.store.commit(transaction);
         self.chunks_changed();
-        Ok(())
+        *self.saving.lock() = None;
+        committed
     }
 
     fn announce_edit(&self, doc: DocId) {

@@ -8,7 +8,6 @@ import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.cancelAndJoin
-import kotlinx.coroutines.flow.first
 import uniffi.toso.BackgroundEnd
 import uniffi.toso.ErrorInfo
 import uniffi.toso.Receipt
@@ -26,9 +25,11 @@ val modelStories = listOf(
         val (toso, other) = phone("a") to phone("b")
         val life = Job()
         val model = CommuneViewModel(toso, CoroutineScope(life + Dispatchers.Default))
+        // The very state that was waited for: the next one may be there already.
         suspend fun screen(what: String, wanted: (CommuneState) -> Boolean): CommuneState {
-            eventually(what) { wanted(model.state.value) }
-            return model.state.first()
+            var seen = model.state.value
+            eventually(what) { seen = model.state.value; wanted(seen) }
+            return seen
         }
 
         model.addTeam("Thôn 1", listOf(TeamEdit.HouseholdsCovered(20u)))

@@ -119,9 +119,10 @@ impl Replica {
 
     /// How many records have come how far.
     pub fn receipt_counts(&self) -> Result<ReceiptCounts, ReplicaError> {
+        let documents = self.store.documents()?;
         let receipts = ReceiptReader::of_all(self)?;
         let mut counts = ReceiptCounts::default();
-        for (_, id) in self.store.documents()? {
+        for (_, id) in documents {
             *match receipts.of(id)? {
                 Receipt::Saved => &mut counts.saved,
                 Receipt::Held => &mut counts.held,
@@ -185,17 +186,20 @@ impl Replica {
     }
 
     fn views<R>(&self, kind: DocKind, narrow: impl Fn(Record) -> Option<R>) -> Result<Vec<DocView<R>>, ReplicaError> {
-        let receipts = ReceiptReader::of_all(self)?;
         let mut views = Vec::new();
         self.each_shown(
             |of| of == kind,
             |commune, id, shown| {
                 if let Some(record) = narrow(shown.record) {
-                    views.push(DocView { id, commune, record, receipt: receipts.of(id)? });
+                    views.push(DocView { id, commune, record, receipt: Receipt::Saved });
                 }
                 Ok(())
             },
         )?;
+        let receipts = ReceiptReader::of_all(self)?;
+        for view in &mut views {
+            view.receipt = receipts.of(view.id)?;
+        }
         Ok(views)
     }
 
