@@ -1,5 +1,6 @@
 //! An enrolled device that does as it likes: it speaks frames by hand, over a raw WebSocket, and keeps no rules.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -34,6 +35,12 @@ pub fn unit(code: &str) -> UnitRef {
 pub fn now() -> TimestampMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     TimestampMs(u64::try_from(since.as_millis()).expect("milliseconds fit"))
+}
+
+/// A nonce that no proof has had: the server takes none twice.
+pub fn fresh() -> [u8; 8] {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes()
 }
 
 /// A device with a key and a token.
@@ -78,7 +85,7 @@ impl Rogue {
 
     /// A fresh proof.
     pub fn proof(&self) -> Proof {
-        let (at, nonce) = (now(), vec![1; 8]);
+        let (at, nonce) = (now(), fresh().to_vec());
         let signature = self.key.sign(&signed_hello(self.server, at, &nonce)).to_bytes().to_vec();
         Proof::Token { token: self.token.clone(), at, nonce, signature }
     }

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toso_core::id::ServerId;
 use toso_core::time::TimestampMs;
 
-use toso_wire::enrol::{REST_SIGNATURE_HEADER, signed_rest};
+use toso_wire::rest::{REST_SIGNATURE_HEADER, RestSignature, signed_rest};
 
-use crate::identity::Device;
+use crate::identity::{Device, random};
 
 /// How long one request may take: a page of a report over 2G.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -100,13 +98,7 @@ impl Default for Rest {
 impl Rest {
     /// `GET`, the body as text.
     pub fn get_text(&self, server_url: &str, path: &str, caller: &Caller) -> Result<String, RestError> {
-        let url = join(server_url, path);
-        let mut request = self.agent.get(&url);
-        for (name, value) in headers(caller, "GET", path) {
-            request = request.header(name, value);
-        }
-        let mut response = request.call().map_err(|error| unreachable(&url, &error))?;
-        body(&url, &mut response)
+        body(&join(server_url, path), &mut ask(&self.agent, server_url, path, Some(caller), None)?)
     }
 
     /// `GET`, the body written out as it comes. It may take as long as it takes; only the answer's head must come within
@@ -118,17 +110,13 @@ impl Rest {
         caller: &Caller,
         out: &mut dyn std::io::Write,
     ) -> Result<(), RestError> {
-        let url = join(server_url, path);
         let unhurried = ureq::Agent::config_builder()
             .timeout_connect(Some(REQUEST_TIMEOUT))
             .timeout_recv_response(Some(REQUEST_TIMEOUT))
             .http_status_as_error(false)
             .build();
-        let mut request = ureq::Agent::from(unhurried).get(&url);
-        for (name, value) in headers(caller, "GET", path) {
-            request = request.header(name, value);
-        }
-        let mut response = request.call().map_err(|error| unreachable(&url, &error))?;
+        let mut response = ask(&unhurried.into(), server_url, path, Some(caller), None)?;
+        let url = join(server_url, path);
         if !response.status().is_success() {
             return body(&url, &mut response).map(drop);
         }
@@ -149,7 +137,7 @@ impl Rest {
         caller: &Caller,
         content: &impl Serialize,
     ) -> Result<T, RestError> {
-        self.post_with(server_url, path, headers(caller, "POST", path), content)
+        self.post_as(server_url, path, Some(caller), content)
     }
 
     /// `POST` by somebody who has no token yet.
@@ -159,33 +147,89 @@ impl Rest {
         path: &str,
         content: &impl Serialize,
     ) -> Result<T, RestError> {
-        self.post_with(server_url, path, Vec::new(), content)
+        self.post_as(server_url, path, None, content)
     }
 
-    fn post_with<T: DeserializeOwned>(
+    fn post_as<T: DeserializeOwned>(
         &self,
         server_url: &str,
         path: &str,
-        headers: Vec<(&'static str, String)>,
+        caller: Option<&Caller>,
         content: &impl Serialize,
     ) -> Result<T, RestError> {
         let url = join(server_url, path);
-        let mut request = self.agent.post(&url);
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        let mut response = request.send_json(content).map_err(|error| unreachable(&url, &error))?;
-        parse(&url, &body(&url, &mut response)?)
+        let content = serde_json::to_vec(content)
+            .map_err(|error| RestError::Unreadable { url: url.clone(), detail: error.to_string() })?;
+        parse(&url, &body(&url, &mut ask(&self.agent, server_url, path, caller, Some(&content))?)?)
     }
 }
 
-fn headers(caller: &Caller, method: &str, path: &str) -> Vec<(&'static str, String)> {
+type Response = ureq::http::Response<ureq::Body>;
+
+const UNAUTHORIZED: u16 = 401;
+/// The type of a refusal for a signature's time.
+const CLOCK_PROBLEM: &str = "urn:toso:clock";
+
+/// The parts of a refusal for a signature's time that a device reads.
+#[derive(serde::Deserialize)]
+struct ClockProblem {
+    #[serde(rename = "type")]
+    kind: String,
+    server_time: TimestampMs,
+}
+
+/// Sends a request, a `POST` when it has content. A server that finds the signature's time too far from its own has
+/// done nothing yet, and says its time: the request is signed once more with that.
+fn ask(
+    agent: &ureq::Agent,
+    server_url: &str,
+    path: &str,
+    caller: Option<&Caller>,
+    content: Option<&[u8]>,
+) -> Result<Response, RestError> {
+    let url = join(server_url, path);
+    let mut at = now();
+    for signed_again in [false, true] {
+        let sent = match content {
+            None => with(agent.get(&url), caller, "GET", path, at, &[]).call(),
+            Some(content) => {
+                let request = agent.post(&url).header("Content-Type", "application/json");
+                with(request, caller, "POST", path, at, content).send(content)
+            }
+        };
+        let response = sent.map_err(|error| unreachable(&url, &error))?;
+        let signs = matches!(caller, Some(Caller::Device { .. }));
+        if signed_again || !signs || response.status() != UNAUTHORIZED {
+            return Ok(response);
+        }
+        let (head, mut refusal) = response.into_parts();
+        let text = refusal.read_to_string().map_err(|error| unreachable(&url, &error))?;
+        match serde_json::from_str(&text) {
+            Ok(ClockProblem { kind, server_time }) if kind == CLOCK_PROBLEM => at = server_time,
+            _ => return Ok(Response::from_parts(head, ureq::Body::builder().data(text))),
+        }
+    }
+    // The second answer is returned, whatever it is.
+    Err(RestError::Unreadable { url, detail: "the server asks for another time again and again".to_owned() })
+}
+
+/// Adds who asks.
+fn with<B>(
+    request: ureq::RequestBuilder<B>,
+    caller: Option<&Caller>,
+    method: &str,
+    path: &str,
+    at: TimestampMs,
+    content: &[u8],
+) -> ureq::RequestBuilder<B> {
     match caller {
-        Caller::Bearer { token } => vec![("Authorization", format!("Bearer {token}"))],
-        Caller::Device { token, device, server_id } => {
-            let at = now();
-            let signature = URL_SAFE_NO_PAD.encode(device.sign(&signed_rest(*server_id, method, path, at)));
-            vec![("Authorization", format!("Bearer {token}")), (REST_SIGNATURE_HEADER, format!("{}.{signature}", at.0))]
+        None => request,
+        Some(Caller::Bearer { token }) => request.header("Authorization", format!("Bearer {token}")),
+        Some(Caller::Device { token, device, server_id }) => {
+            let nonce = random();
+            let signature = device.sign(&signed_rest(*server_id, method, path, at, &nonce, content));
+            let signature = RestSignature { at, nonce, signature }.to_text();
+            request.header("Authorization", format!("Bearer {token}")).header(REST_SIGNATURE_HEADER, signature)
         }
     }
 }
@@ -198,7 +242,7 @@ fn unreachable(url: &str, error: &ureq::Error) -> RestError {
     RestError::Unreachable { url: url.to_owned(), detail: error.to_string() }
 }
 
-fn body(url: &str, response: &mut ureq::http::Response<ureq::Body>) -> Result<String, RestError> {
+fn body(url: &str, response: &mut Response) -> Result<String, RestError> {
     let status = response.status();
     let text = response.body_mut().read_to_string().map_err(|error| unreachable(url, &error))?;
     if status.is_success() {
@@ -222,3 +266,6 @@ pub(crate) fn now() -> TimestampMs {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     TimestampMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

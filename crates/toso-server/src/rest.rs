@@ -9,6 +9,7 @@ mod admin;
 mod backup;
 mod carry;
 mod documents;
+mod door;
 mod enrol;
 mod extract;
 mod members;
@@ -33,6 +34,7 @@ use crate::config::{POST_SYNC_TIME_MAX, REQUEST_TIME_MAX, REST_BODY_BYTES_MAX};
 use crate::metrics::HttpLabels;
 use crate::state::Shared;
 use crate::{post_sync, socket};
+use door::Door;
 use problem::Problem;
 
 /// Items of a list unless the caller says otherwise.
@@ -67,6 +69,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/backup", backup::route())
         .route("/healthz", get(ops::health))
         .route("/metrics", get(ops::metrics))
+        .route_layer(middleware::from_fn_with_state(Door::new(Arc::clone(&shared)), door::look))
         .layer(DefaultBodyLimit::max(REST_BODY_BYTES_MAX));
     // It bounds its body itself.
     let sync = Router::new().route(SYNC_ROUTE, get(socket::upgrade).post(post_sync::exchange));

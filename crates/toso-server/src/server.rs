@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::readers::Readers;
 use crate::rest;
 use crate::review::ReviewQueue;
-use crate::state::{Parts, Shared, StorageSyncs};
+use crate::state::{Parts, Shared, StorageSyncs, now};
 use crate::trust::{KeyError, Trust};
 use crate::upkeep::{self, LOG_FOLDER, Restored, UpkeepError};
 
@@ -90,6 +90,7 @@ impl Rooms {
     ) -> Result<Self, StartError> {
         let catalog = Catalog::shared();
         let trust = Trust::open(&config.data, Arc::clone(records))?;
+        trust.begin(now());
         let review = Arc::new(ReviewQueue::load(Arc::clone(records))?);
         let mut projector = Projector::new(catalog);
         let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog))?;

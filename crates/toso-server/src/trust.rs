@@ -14,6 +14,7 @@ mod invite;
 mod keys;
 mod moving;
 mod rest;
+mod seen;
 mod ticket;
 mod token;
 
@@ -26,6 +27,8 @@ pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE, RootSecrets};
 pub(crate) use keys::{read_key, write_private};
 pub use moving::{FORMER_UNITS_MAX, FormerUnit, MoveError};
 pub use rest::{Caller, RestRefusal};
+pub(crate) use rest::{Claimant, SignedRequest};
+pub use seen::{PROOFS_MAX, PROOFS_PER_DEVICE_MAX};
 pub use ticket::{TICKET_BYTES, TICKET_LIFE_MS};
 pub use token::{TOKEN_BYTES_MAX, TOKEN_LIFE_MS};
 
@@ -33,10 +36,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toso_core::id::{Epoch, ServerId};
+use toso_core::time::TimestampMs;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 
 use device::Devices;
 use keys::RootKeys;
+use seen::Seen;
 use token::Grant;
 
 /// Table of the server's own settings: epoch, identity, admin serial.
@@ -54,6 +59,7 @@ pub struct Trust {
     admin_serial: Vec<u8>,
     admin_token_path: PathBuf,
     devices: Devices,
+    seen: Seen,
     store: Arc<dyn RecordStore>,
     random: RandomSource,
 }
@@ -99,7 +105,17 @@ impl Trust {
         };
         let takes_returns = takes_returns(&*store)?;
         let devices = Devices::load(&*store)?;
-        Ok(Self { keys, epoch, takes_returns, admin_serial, admin_token_path, devices, store, random })
+        Ok(Self {
+            keys,
+            epoch,
+            takes_returns,
+            admin_serial,
+            admin_token_path,
+            devices,
+            seen: Seen::default(),
+            store,
+            random,
+        })
     }
 
     /// The same over given keys and a given random source, without a folder and without an admin token: for a
@@ -113,7 +129,22 @@ impl Trust {
         let epoch = open_epoch(&*store, &random)?;
         let (admin_serial, admin_token_path) = (bytes_of::<16>(&random)?.to_vec(), PathBuf::new());
         let (takes_returns, devices) = (takes_returns(&*store)?, Devices::load(&*store)?);
-        Ok(Self { keys, epoch, takes_returns, admin_serial, admin_token_path, devices, store, random })
+        Ok(Self {
+            keys,
+            epoch,
+            takes_returns,
+            admin_serial,
+            admin_token_path,
+            devices,
+            seen: Seen::default(),
+            store,
+            random,
+        })
+    }
+
+    /// Called once, at the server's start: proofs that were made before are not known, and asked for again.
+    pub fn begin(&self, now: TimestampMs) {
+        self.seen.begin(now);
     }
 
     /// Bytes from the room's random source.
@@ -178,11 +209,14 @@ impl std::fmt::Debug for Trust {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenRefusal {
-    /// Not signed by this server's root key, damaged, or past its end.
-    #[error("the token is forged, damaged, expired or another server's; enrol again with a new invite")]
+    /// Not signed by this server's root key, damaged, or with more than one block.
+    #[error("the token is forged, damaged or another server's; enrol again with a new invite")]
     Invalid,
-    /// It could not be checked in time, or what it says could not be kept. Nothing is wrong with it: whoever is told to
-    /// enrol again for it is lost to the register.
+    /// Past its end.
+    #[error("the token has ended; enrol again with a new invite")]
+    Ended,
+    /// What it says could not be kept. Nothing is wrong with it: whoever is told to enrol again for it is lost to the
+    /// register.
     #[error("the server could not check the token just now; try again in a moment")]
     Unchecked,
     /// An admin token where a device's is needed.

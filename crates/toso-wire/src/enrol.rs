@@ -19,8 +19,6 @@ pub const INVITE_URL_BYTES_MAX: usize = 300;
 /// The longest invite as text: 300 B of address and 70 B of the rest, as base64 (4/3), with the prefix; it still fits a
 /// QR code.
 pub const INVITE_TEXT_CHARS_MAX: usize = 512;
-/// The HTTP header with a device's signature over a REST request: `<unix ms>.<base64url of the signature>`.
-pub const REST_SIGNATURE_HEADER: &str = "toso-signature";
 
 /// An invitation to join a unit. As text: `toso1.` and the base64url of its MessagePack array.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,17 +94,6 @@ pub fn signed_enrol(server: ServerId, secret_hash: &[u8; 32], public_key: &[u8; 
     bytes
 }
 
-/// What a device signs for a REST request: `b"toso rest v1" ‖ server id ‖ method ‖ path?query ‖ time (u64 BE)`.
-pub fn signed_rest(server: ServerId, method: &str, path_and_query: &str, at: TimestampMs) -> Vec<u8> {
-    let mut bytes = b"toso rest v1".to_vec();
-    bytes.extend(server.0);
-    // A method has no blanks and no slash, a path begins with a slash: the two cannot run into each other.
-    bytes.extend(method.as_bytes());
-    bytes.extend(path_and_query.as_bytes());
-    bytes.extend(at.0.to_be_bytes());
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use toso_core::unit::UnitList;
@@ -147,14 +134,5 @@ mod tests {
         assert_eq!(Invite::parse(&invite("ftp://toso.example".to_owned()).to_text()), Err(InviteError::Damaged));
         let long = "x".repeat(INVITE_TEXT_CHARS_MAX + 1);
         assert_eq!(Invite::parse(&long), Err(InviteError::TooLong { chars: INVITE_TEXT_CHARS_MAX + 1 }));
-    }
-
-    #[test]
-    fn signed_bytes_differ_by_purpose_server_and_time() {
-        let server = ServerId([1; 16]);
-        let rest = signed_rest(server, "GET", "/v1/report", TimestampMs(5));
-        assert_ne!(rest, signed_rest(ServerId([2; 16]), "GET", "/v1/report", TimestampMs(5)));
-        assert_ne!(rest, signed_rest(server, "GET", "/v1/report", TimestampMs(6)));
-        assert!(signed_enrol(server, &[3; 32], &[4; 32]).starts_with(b"toso enrol v1"));
     }
 }

@@ -155,7 +155,7 @@ pub struct Challenge {
     pub at: TimestampMs,
     /// To be signed; valid for this connection only.
     pub nonce: Vec<u8>,
-    /// Why (ticket expired or unknown, or the device's clock is off).
+    /// Why.
     pub reason: ChallengeReason,
 }
 
@@ -167,11 +167,13 @@ pub enum ChallengeReason {
     Ticket,
     /// The device's clock is too far off.
     Clock,
+    /// This very proof was accepted before.
+    Used,
 }
 
 impl ChallengeReason {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Ticket, Self::Clock];
+    pub const ALL: [Self; 3] = [Self::Ticket, Self::Clock, Self::Used];
 }
 
 /// PUSH.

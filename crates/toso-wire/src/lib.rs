@@ -18,6 +18,7 @@ pub mod frame;
 pub mod limits;
 pub mod pack;
 mod predict;
+pub mod rest;
 
 pub use carry::{DeviceCard, signed_bundle, signed_carried, signed_peer};
 pub use codec::{

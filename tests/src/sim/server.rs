@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use toso_catalog::Catalog;
 use toso_core::id::Sequence;
+use toso_core::time::TimestampMs;
 use toso_projection::Projector;
 use toso_server::Desk;
 use toso_server::folding::{Folder, Loaded};
@@ -102,14 +102,13 @@ impl Server {
             running: None,
             life: 0,
             skew_ms: 0,
-            // The one limit by a real clock: out of reach, so that a busy machine changes nothing.
-            secrets: RootSecrets { root, ticket, token_time_max: Duration::from_secs(3600) },
+            secrets: RootSecrets { root, ticket },
             random: Arc::new(Mutex::new(rng)),
         }
     }
 
     /// Starts the process on what is on the disk.
-    pub(super) fn start(&mut self) -> Result<(), String> {
+    pub(super) fn start(&mut self, now: TimestampMs) -> Result<(), String> {
         let catalog = Catalog::shared();
         let random = Arc::clone(&self.random);
         let fill: toso_server::trust::RandomSource = Arc::new(move |bytes| {
@@ -119,6 +118,7 @@ impl Server {
         let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) =
             (Arc::clone(&self.disk) as _, Arc::clone(&self.disk) as _);
         let trust = Trust::with_keys(&self.secrets, Arc::clone(&records), fill).map_err(|error| error.to_string())?;
+        trust.begin(now);
         let (projector, folder) = folder(&log, &records)?;
         let review = Arc::new(ReviewQueue::load(Arc::clone(&records)).map_err(|error| error.to_string())?);
         self.life += 1;

@@ -401,7 +401,7 @@ impl World {
         if self.server.running.is_some() {
             return;
         }
-        match self.server.start() {
+        match self.server.start(self.server_now()) {
             Ok(()) => {
                 self.note(&format!(
                     "the server starts, log at {}, counted {}",

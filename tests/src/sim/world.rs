@@ -193,7 +193,7 @@ impl World {
     fn begin(&mut self) {
         let text = format!("seed {} {:?} planted {:?}", self.plan.seed, self.weather, self.plan.planted);
         self.note(&text);
-        if let Err(error) = self.server.start() {
+        if let Err(error) = self.server.start(self.server_now()) {
             return self.fail("the server starts", error);
         }
         for phone in 0..self.phones.len() {

@@ -4,52 +4,17 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
 use toso_core::id::DocId;
 use toso_core::unit::UnitRef;
-use toso_wire::enrol::REST_SIGNATURE_HEADER;
 
 use super::problem::Problem;
 use super::{LIMIT_DEFAULT, LIMIT_MAX};
-use crate::state::{Shared, now};
-use crate::trust::{Caller, RestRefusal, TokenRefusal};
-
-impl FromRequestParts<Arc<Shared>> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let text = |name: &HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let bearer = text(&AUTHORIZATION).and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then_some(token)
-        });
-        let signature = text(&HeaderName::from_static(REST_SIGNATURE_HEADER));
-        let path = parts.uri.path_and_query().map_or("/", axum::http::uri::PathAndQuery::as_str);
-        let now = now();
-        let checked = shared.trust.caller(bearer, signature, parts.method.as_str(), path, now);
-        std::future::ready(checked.map_err(|refusal| {
-            if matches!(refusal, RestRefusal::Token(TokenRefusal::Unchecked)) {
-                return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Not checked")
-                    .detail(refusal.to_string());
-            }
-            let kind = match refusal {
-                RestRefusal::NoToken | RestRefusal::NoSignature => "no-token",
-                RestRefusal::Clock { .. } => "clock",
-                RestRefusal::Token(TokenRefusal::Revoked) => "revoked",
-                RestRefusal::Token(_) => "bad-token",
-            };
-            Problem::new(StatusCode::UNAUTHORIZED, kind, "Not authenticated")
-                .detail(refusal.to_string())
-                // So that a device whose clock is off can sign again.
-                .with("server_time", now.0)
-                .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
-        }))
-        .await
-    }
-}
+use crate::state::Shared;
+use crate::trust::Caller;
 
 /// A JSON body.
 pub(super) struct Json<T>(pub(super) T);

@@ -8,11 +8,13 @@ use toso_sync::server::Authenticated;
 use toso_sync::{Refusal, Standing};
 use toso_wire::{Challenge, ChallengeReason, Proof, signed_hello};
 
+use super::rest::mark;
+use super::seen::NotFresh;
 use super::ticket::TICKET_LIFE_MS;
-use super::{TokenRefusal, Trust};
+use super::{RestRefusal, TokenRefusal, Trust};
 
-/// How far a device's clock may be off before it has to sign the server's nonce: 5 minutes, the life of a captured
-/// proof.
+/// How far a device's clock may be off before it has to sign the server's nonce: 5 minutes. A proof is remembered for as
+/// long, so that a captured one is worth nothing.
 pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1000;
 /// Bytes of a server's nonce.
 pub const NONCE_BYTES: usize = 8;
@@ -49,7 +51,7 @@ impl Trust {
                     TokenRefusal::Unchecked => Refusal::Busy(refusal.to_string()),
                     _ => Refusal::Unauthorized(refusal.to_string()),
                 };
-                let grant = self.keys.verify(token, now).map_err(refused)?;
+                let grant = self.keys.verify(token).map_err(refused)?;
                 let told = self.told_by(&grant, now).map_err(refused)?;
                 let reminded = told.is_some();
                 let device = match told {
@@ -57,12 +59,22 @@ impl Trust {
                     None => self.greeting_device(&grant).map_err(refused)?,
                 };
                 let signed = signed_hello(self.server(), *at, nonce);
-                if nonce.len() > NONCE_BYTES_MAX || !verify(&device.public_key, &signed, signature) {
+                let signature = <[u8; 64]>::try_from(signature.as_slice()).ok();
+                let signature = signature.filter(|signature| verify(&device.public_key, &signed, signature));
+                let Some(signature) = signature.filter(|_| nonce.len() <= NONCE_BYTES_MAX) else {
                     return Err(refused(TokenRefusal::BadSignature));
+                };
+                if now > grant.ends(&device) {
+                    return Err(refused(TokenRefusal::Ended));
                 }
-                let answers_ours = given.is_some_and(|given| given.as_slice() == nonce.as_slice());
-                if !answers_ours && now.0.abs_diff(at.0) > CLOCK_SKEW_MS_MAX {
-                    return challenge(ChallengeReason::Clock);
+                // A signature over this connection's own nonce is fresh by that.
+                if given.is_none_or(|given| given.as_slice() != nonce.as_slice()) {
+                    match self.seen.accept(device.id(), *at, mark(&signature), now) {
+                        Ok(()) => {}
+                        Err(NotFresh::Clock) => return challenge(ChallengeReason::Clock),
+                        Err(NotFresh::Seen) => return challenge(ChallengeReason::Used),
+                        Err(NotFresh::Full) => return Err(Refusal::Busy(RestRefusal::Busy.to_string())),
+                    }
                 }
                 if reminded {
                     self.learn(&device).map_err(|_| refused(TokenRefusal::Unchecked))?;
@@ -77,10 +89,8 @@ impl Trust {
     }
 }
 
-/// Checks an Ed25519 signature of any length of input; strict, so that no two signatures fit one message.
-pub(super) fn verify(public_key: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
-    let (Ok(key), Ok(signature)) = (VerifyingKey::from_bytes(public_key), Signature::from_slice(signature)) else {
-        return false;
-    };
-    key.verify_strict(message, &signature).is_ok()
+/// Checks an Ed25519 signature; strict, so that nobody but the key's owner can make a second one for a message.
+pub(super) fn verify(public_key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    let key = VerifyingKey::from_bytes(public_key);
+    key.is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }

@@ -3,7 +3,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use biscuit_auth::builder::Algorithm;
 use biscuit_auth::{KeyPair, PrivateKey, PublicKey};
@@ -18,10 +17,6 @@ use super::random;
 pub const ROOT_KEY_FILE: &str = "root.key";
 /// The admin token's file in the data folder.
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";
-/// How long checking one token may take on the wall's clock: a loaded machine must not refuse good tokens. A check takes
-/// less than a millisecond; on two cores with a load of 17 one was kept waiting for more than 100 ms and a good token was
-/// refused. What a token may make the server do is bounded by its facts and iterations.
-const TOKEN_TIME_MAX: Duration = Duration::from_secs(2);
 /// First word of the key file; a later layout takes another number.
 const KEY_FILE_LABEL: &str = "toso-root-key-1";
 
@@ -32,15 +27,11 @@ pub struct RootSecrets {
     pub root: [u8; 32],
     /// The key of tickets.
     pub ticket: [u8; 32],
-    /// How long checking one token may take on the machine's clock.
-    pub token_time_max: Duration,
 }
 
 pub(super) struct RootKeys {
     pub(super) root: KeyPair,
     pub(super) ticket: Zeroizing<[u8; 32]>,
-    /// How long checking one token may take.
-    pub(super) token_time_max: Duration,
     server: ServerId,
 }
 
@@ -70,14 +61,13 @@ impl RootKeys {
 
     fn new(root: KeyPair, ticket: Zeroizing<[u8; 32]>) -> Self {
         let server = ServerId::from_public_key(&root.public().to_bytes());
-        Self { root, ticket, token_time_max: TOKEN_TIME_MAX, server }
+        Self { root, ticket, server }
     }
 
     /// Keys that lie in no file.
     pub(super) fn of_secrets(secrets: &RootSecrets) -> Result<Self, KeyError> {
         let root = key_pair(&secrets.root)?;
-        let keys = Self::new(root, Zeroizing::new(secrets.ticket));
-        Ok(Self { token_time_max: secrets.token_time_max, ..keys })
+        Ok(Self::new(root, Zeroizing::new(secrets.ticket)))
     }
 
     fn parse(text: &str) -> Option<Self> {

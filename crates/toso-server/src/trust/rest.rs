@@ -1,17 +1,21 @@
 //! Who calls the REST interface: the admin token, or a device's token with the device's signature over the request.
+//!
+//! The order is the defence: a token's size and signature, the device's record, the device's signature over the whole
+//! request, and only then whether the token has ended and whether the signature is fresh.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::sync::Arc;
+
 use subtle::ConstantTimeEq as _;
 use toso_catalog::Catalog;
 use toso_core::id::DeviceId;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_sync::{AccessRole, Principal};
-use toso_wire::enrol::signed_rest;
+use toso_wire::rest::{RestSignature, signed_rest};
 
-use super::hello::{CLOCK_SKEW_MS_MAX, verify};
-use super::{TokenRefusal, Trust, token};
+use super::hello::verify;
+use super::seen::NotFresh;
+use super::{DeviceRecord, TokenRefusal, Trust, token};
 
 /// An authenticated caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +49,10 @@ pub enum RestRefusal {
     #[error(transparent)]
     Token(#[from] TokenRefusal),
     /// A device's token came without the device's signature.
-    #[error("this token is bound to a device; sign the request: Toso-Signature: <unix ms>.<base64url signature>")]
+    #[error(
+        "this token is bound to a device; sign the request: Toso-Signature: v2.<unix ms>.<nonce>.<signature>, as \
+         docs/http-api.md says"
+    )]
     NoSignature,
     /// The signed time is too far from the server's.
     #[error("the request was signed {off_ms} ms off the server's clock; sign again with the server's time")]
@@ -53,38 +60,86 @@ pub enum RestRefusal {
         /// How far.
         off_ms: u64,
     },
+    /// This very signature was accepted before.
+    #[error("this very request came before; see whether it was done, then sign it anew")]
+    Replayed,
+    /// The device, or all of them, have signed more than is remembered.
+    #[error("too many requests were signed in the last minutes; nothing was done; try again in a minute")]
+    Busy,
+}
+
+/// Who a token says it is, before the request is looked at.
+pub(crate) enum Claimant {
+    /// The admin token, which needs nothing more.
+    Admin(Caller),
+    /// A device, which has to have signed the request.
+    Device {
+        /// Its record.
+        device: Arc<DeviceRecord>,
+        /// When its token ends.
+        ends: TimestampMs,
+    },
+}
+
+/// A request as it was signed.
+#[derive(Clone, Copy)]
+pub(crate) struct SignedRequest<'a> {
+    /// The header's value.
+    pub(crate) signature: Option<&'a str>,
+    /// `GET`, …
+    pub(crate) method: &'a str,
+    /// As in the request line.
+    pub(crate) path_and_query: &'a str,
+    /// All of it.
+    pub(crate) body: &'a [u8],
 }
 
 impl Trust {
-    /// Checks a bearer token and, for a device's, the signature over method, path and time.
-    pub fn caller(
-        &self,
-        bearer: Option<&str>,
-        signature: Option<&str>,
-        method: &str,
-        path_and_query: &str,
-        now: TimestampMs,
-    ) -> Result<Caller, RestRefusal> {
+    /// Whose token it is, by the root key's signature and the server's record. A stranger gets no further.
+    pub(crate) fn claimant(&self, bearer: Option<&str>) -> Result<Claimant, RestRefusal> {
         let bearer = bearer.and_then(token::decode_text).ok_or(RestRefusal::NoToken)?;
-        let grant = self.keys.verify(&bearer, now)?;
+        let grant = self.keys.verify(&bearer)?;
         if let Some(serial) = &grant.serial {
             let current = bool::from(serial.as_slice().ct_eq(self.admin_serial.as_slice()));
             let caller = Caller { device: None, role: grant.role, unit: grant.unit };
-            return if current { Ok(caller) } else { Err(TokenRefusal::Invalid.into()) };
+            return if current { Ok(Claimant::Admin(caller)) } else { Err(TokenRefusal::Invalid.into()) };
         }
         let device = self.device_of(&grant)?;
-        let (at, signature) = signature.and_then(|text| text.split_once('.')).ok_or(RestRefusal::NoSignature)?;
-        let (Ok(at), Ok(signature)) = (at.parse(), URL_SAFE_NO_PAD.decode(signature)) else {
-            return Err(RestRefusal::NoSignature);
+        let ends = grant.ends(&device);
+        Ok(Claimant::Device { device, ends })
+    }
+
+    /// The caller of a request, once its whole body is here.
+    pub(crate) fn caller(
+        &self,
+        claimant: &Claimant,
+        request: SignedRequest<'_>,
+        now: TimestampMs,
+    ) -> Result<Caller, RestRefusal> {
+        let (device, ends) = match claimant {
+            Claimant::Admin(caller) => return Ok(*caller),
+            Claimant::Device { device, ends } => (device, *ends),
         };
-        let signed = signed_rest(self.server(), method, path_and_query, TimestampMs(at));
+        let given = request.signature.and_then(RestSignature::parse).ok_or(RestRefusal::NoSignature)?;
+        let RestSignature { at, nonce, signature } = given;
+        let signed = signed_rest(self.server(), request.method, request.path_and_query, at, &nonce, request.body);
         if !verify(&device.public_key, &signed, &signature) {
             return Err(TokenRefusal::BadSignature.into());
         }
-        let off_ms = now.0.abs_diff(at);
-        if off_ms > CLOCK_SKEW_MS_MAX {
-            return Err(RestRefusal::Clock { off_ms });
+        if now > ends {
+            return Err(TokenRefusal::Ended.into());
         }
-        Ok(Caller { device: Some(device.id()), role: grant.role, unit: grant.unit })
+        self.seen.accept(device.id(), at, mark(&signature), now).map_err(|refusal| match refusal {
+            NotFresh::Clock => RestRefusal::Clock { off_ms: now.0.abs_diff(at.0) },
+            NotFresh::Seen => RestRefusal::Replayed,
+            NotFresh::Full => RestRefusal::Busy,
+        })?;
+        Ok(Caller { device: Some(device.id()), role: device.role(), unit: device.unit })
     }
+}
+
+/// The first half of an Ed25519 signature tells it from every other: only its key makes two of them for one message.
+pub(super) fn mark(signature: &[u8; 64]) -> super::seen::Mark {
+    let (mark, _) = signature.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+    *mark
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use toso_core::id::Sequence;
+use toso_core::time::TimestampMs;
 
 use crate::support::{COMMUNE, Centre, NEIGHBOUR, Wire, enrol_body, now};
 
@@ -263,4 +264,36 @@ async fn metrics_tell_the_disks_syncs_and_what_was_counted_before_a_restart() {
     assert_eq!(metric(&centre, "toso_counted_sequence").await, through.0);
     let centre = centre.restart().await;
     assert_eq!(metric(&centre, "toso_counted_sequence").await, through.0);
+}
+
+/// The story: one signed call for a viewer's invite, sent again with another body, invited an officer of the district.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signed_call_is_good_once_and_for_its_own_body() {
+    let centre = Centre::start().await;
+    let officer = centre.device("001", "officer").await;
+    let (viewer, another) =
+        (json!({"unit": "2022/00001", "role": "viewer"}), json!({"unit": "2022/001", "role": "viewer"}));
+    let (viewer, another) = (viewer.to_string(), another.to_string());
+    let signed = officer.headers_over("POST", "/v1/invites", now(), viewer.as_bytes());
+    let swapped = centre.call("POST", "/v1/invites", &signed, Some(another.clone())).await;
+    assert_eq!((swapped.status, swapped.problem().as_str()), (401, "bad-token"));
+    let first = centre.call("POST", "/v1/invites", &signed, Some(viewer.clone())).await;
+    assert_eq!(first.status, 201, "{}", first.text);
+    for body in [viewer.clone(), another] {
+        let again = centre.call("POST", "/v1/invites", &signed, Some(body.clone())).await;
+        let expected = if body == viewer { "replayed" } else { "bad-token" };
+        assert_eq!((again.status, again.problem().as_str()), (401, expected));
+    }
+    let early = officer.headers("GET", "/v1/units", TimestampMs(now().0 - 301_000));
+    let refused = centre.call("GET", "/v1/units", &early, None).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (401, "clock"));
+    let at = TimestampMs(refused.json()["server_time"].as_u64().expect("the server's time"));
+    let signed_again = officer.headers("GET", "/v1/units", at);
+    assert_eq!(centre.call("GET", "/v1/units", &signed_again, None).await.status, 200);
+    let limit = toso_server::config::REST_BODY_BYTES_MAX;
+    for (bytes, status) in [(limit, 400), (limit + 1, 413)] {
+        let body = "x".repeat(bytes);
+        let signed = officer.headers_over("POST", "/v1/invites", now(), body.as_bytes());
+        assert_eq!(centre.call("POST", "/v1/invites", &signed, Some(body)).await.status, status, "{bytes} bytes");
+    }
 }

@@ -22,7 +22,8 @@ use toso_core::text::{PersonName, PlaceName};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_server::{RunningServer, Server, ServerConfig};
-use toso_wire::enrol::{Invite, signed_enrol, signed_rest};
+use toso_wire::enrol::{Invite, signed_enrol};
+use toso_wire::rest::{RestSignature, signed_rest};
 use toso_wire::{
     Frame, Hello, Interest, Proof, Push, PushItem, Receipt, Welcome, decode, encode, hello_token, signed_hello,
 };
@@ -240,7 +241,7 @@ impl Device {
 
     /// First contact, staying connected.
     pub(crate) fn hello(&self) -> Hello {
-        self.hello_with(self.proof(now(), &[1; 8]), None, Sequence::ZERO)
+        self.hello_with(self.proof(now(), &fresh()), None, Sequence::ZERO)
     }
 
     pub(crate) fn hello_with(&self, proof: Proof, epoch: Option<Epoch>, cursor: Sequence) -> Hello {
@@ -257,10 +258,23 @@ impl Device {
 
     /// Headers of a signed request.
     pub(crate) fn headers(&self, method: &str, path: &str, at: TimestampMs) -> Vec<(&'static str, String)> {
-        let signature = self.key.sign(&signed_rest(self.server, method, path, at)).to_bytes();
+        self.headers_over(method, path, at, b"")
+    }
+
+    /// The same with a body.
+    pub(crate) fn headers_over(
+        &self,
+        method: &str,
+        path: &str,
+        at: TimestampMs,
+        body: &[u8],
+    ) -> Vec<(&'static str, String)> {
+        let [high, low] = [fresh(), fresh()];
+        let nonce: [u8; 16] = [high, low].concat().try_into().expect("16 bytes");
+        let signature = self.key.sign(&signed_rest(self.server, method, path, at, &nonce, body)).to_bytes();
         vec![
             ("Authorization", format!("Bearer {}", URL_SAFE_NO_PAD.encode(&self.token))),
-            ("Toso-Signature", format!("{}.{}", at.0, URL_SAFE_NO_PAD.encode(signature))),
+            ("Toso-Signature", RestSignature { at, nonce, signature }.to_text()),
         ]
     }
 
@@ -269,8 +283,15 @@ impl Device {
     }
 
     pub(crate) async fn post(&self, centre: &Centre, path: &str, body: Value) -> Answer {
-        centre.call("POST", path, &self.headers("POST", path, now()), Some(body.to_string())).await
+        let body = body.to_string();
+        centre.call("POST", path, &self.headers_over("POST", path, now(), body.as_bytes()), Some(body)).await
     }
+}
+
+/// A nonce that no proof has had: the server takes none twice.
+pub(crate) fn fresh() -> [u8; 8] {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes()
 }
 
 /// A raw sync connection.

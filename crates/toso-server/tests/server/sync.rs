@@ -371,3 +371,19 @@ async fn every_push_gets_its_receipt_however_counting_and_acknowledging_race() {
         assert_eq!(wire.receipt(Sequence(number)).await.totals[0].teams, number);
     }
 }
+
+/// The story: one captured HELLO opened sessions for five minutes, each of which gave another ticket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hello_that_was_seen_is_challenged_on_the_socket_and_by_post() {
+    let centre = Centre::start().await;
+    let device = centre.device(COMMUNE, "recorder").await;
+    let hello = device.hello();
+    let mut first = Wire::open(&centre, &hello).await;
+    first.welcome().await;
+    let used = |frame: Frame| matches!(frame, Frame::Challenge(challenge) if challenge.reason == ChallengeReason::Used);
+    let mut second = Wire::open(&centre, &hello).await;
+    assert!(used(second.frame().await));
+    let (_, posted) = exchange(&centre, encode_stream(&[Frame::Hello(hello)])).await;
+    let posted = decode_stream(&posted, 8).expect("frames");
+    assert!(posted.len() == 1 && posted.into_iter().all(used), "nothing but the challenge");
+}

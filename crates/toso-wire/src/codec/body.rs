@@ -545,6 +545,7 @@ const fn reason_number(reason: ChallengeReason) -> u8 {
     match reason {
         ChallengeReason::Ticket => 0,
         ChallengeReason::Clock => 1,
+        ChallengeReason::Used => 2,
     }
 }
 

@@ -29,7 +29,7 @@ fn copy(store: &MemoryChangeLog) -> Vec<RecordChange> {
 
 /// A HELLO with a token, and with nothing else.
 fn greet(trust: &Trust, token: &[u8]) -> Result<toso_sync::Authenticated, Refusal> {
-    trust.authenticate(&proof(trust.server(), token, &key(1), NOW, &[1; 8]), None, FRESH, NOW)
+    trust.authenticate(&proof(trust.server(), token, &key(1), NOW, &nonce()), None, FRESH, NOW)
 }
 
 fn token(trust: &Trust, device: DeviceId) -> Vec<u8> {
@@ -120,9 +120,9 @@ fn a_token_teaches_nothing_to_a_server_that_has_lost_nothing_nor_undoes_a_revoca
     assert!(greet(&trust, &newest).is_err() && trust.device(old.device).unwrap().unit == commune());
     // Whoever has the token alone cannot speak for the device.
     let trust = restored(&place, &backup, 8);
-    let stolen = proof(trust.server(), &newest, &key(2), NOW, &[1; 8]);
+    let stolen = proof(trust.server(), &newest, &key(2), NOW, &nonce());
     assert!(trust.authenticate(&stolen, None, FRESH, NOW).is_err());
-    let late = proof(trust.server(), &newest, &key(1), TimestampMs(1), &[1; 8]);
+    let late = proof(trust.server(), &newest, &key(1), TimestampMs(1), &nonce());
     assert!(matches!(trust.authenticate(&late, None, FRESH, NOW), Err(Refusal::Challenge(_))));
     assert_eq!(trust.device(old.device).unwrap().unit, commune(), "learned from a whole proof only");
 }

@@ -1,0 +1,103 @@
+//! What a device signs for a request, and every way to be refused.
+
+use toso_wire::rest::{RestSignature, signed_rest};
+
+use super::*;
+
+const PATH: &str = "/v1/invites?list=2022";
+const BODY: &[u8] = br#"{"role":"viewer"}"#;
+
+struct Calling {
+    place: Place,
+    bearer: String,
+    device: DeviceId,
+}
+
+impl Calling {
+    fn new() -> Self {
+        let place = place();
+        let enrolment = enrolled(&place.trust, 1, AccessRole::Officer);
+        Self { bearer: URL_SAFE_NO_PAD.encode(&enrolment.token), device: enrolment.device, place }
+    }
+
+    fn sign(&self, method: &str, path: &str, body: &[u8], at: TimestampMs, nonce: u8) -> String {
+        let signed = signed_rest(self.place.trust.server(), method, path, at, &[nonce; 16], body);
+        RestSignature { at, nonce: [nonce; 16], signature: key(1).sign(&signed).to_bytes() }.to_text()
+    }
+
+    fn call(&self, signature: Option<&str>, body: &[u8], now: TimestampMs) -> Result<Caller, RestRefusal> {
+        let trust = &self.place.trust;
+        let claimant = trust.claimant(Some(&self.bearer))?;
+        trust.caller(&claimant, SignedRequest { signature, method: "POST", path_and_query: PATH, body }, now)
+    }
+}
+
+#[test]
+fn a_devices_rest_call_must_be_signed_for_this_very_request_and_time() {
+    let calling = Calling::new();
+    let good = calling.sign("POST", PATH, BODY, NOW, 1);
+    let caller = calling.call(Some(&good), BODY, NOW).unwrap();
+    assert_eq!((caller.device, caller.role), (Some(calling.device), AccessRole::Officer));
+    assert_eq!(calling.call(None, BODY, NOW), Err(RestRefusal::NoSignature));
+    assert_eq!(calling.call(Some("now.please"), BODY, NOW), Err(RestRefusal::NoSignature));
+    let old_form = format!("{}.{}", NOW.0, URL_SAFE_NO_PAD.encode([1; 64]));
+    assert_eq!(calling.call(Some(&old_form), BODY, NOW), Err(RestRefusal::NoSignature), "no body is covered by it");
+    for (method, path, body) in [
+        ("GET", PATH, BODY),
+        ("POST", "/v1/invites?list=2025", BODY),
+        ("POST", PATH, br#"{"role":"officer"}"#.as_slice()),
+        ("POST", PATH, b""),
+    ] {
+        let other = calling.sign(method, path, body, NOW, 2);
+        assert_eq!(calling.call(Some(&other), BODY, NOW), Err(RestRefusal::Token(TokenRefusal::BadSignature)));
+    }
+    for (off, good) in [(CLOCK_SKEW_MS_MAX, true), (CLOCK_SKEW_MS_MAX + 1, false)] {
+        let late = calling.sign("POST", PATH, BODY, NOW.plus_ms(off), 3);
+        let answer = calling.call(Some(&late), BODY, NOW);
+        assert_eq!(answer.is_ok(), good, "{answer:?}");
+        assert!(good || answer == Err(RestRefusal::Clock { off_ms: off }));
+    }
+}
+
+/// The story: one signed call for a viewer's invite, sent again with other bodies for ten minutes, made twenty officers.
+#[test]
+fn a_signed_request_is_done_once() {
+    let calling = Calling::new();
+    let signed = calling.sign("POST", PATH, BODY, NOW.plus_ms(CLOCK_SKEW_MS_MAX), 1);
+    assert!(calling.call(Some(&signed), BODY, NOW).is_ok());
+    for later in [0, 1, CLOCK_SKEW_MS_MAX, 2 * CLOCK_SKEW_MS_MAX] {
+        assert_eq!(calling.call(Some(&signed), BODY, NOW.plus_ms(later)), Err(RestRefusal::Replayed), "{later} ms");
+    }
+    let again = calling.sign("POST", PATH, BODY, NOW, 2);
+    assert!(calling.call(Some(&again), BODY, NOW).is_ok(), "its owner signs it anew");
+}
+
+#[test]
+fn a_device_that_signs_without_end_waits_and_nobody_else_does() {
+    let calling = Calling::new();
+    let full = || calling.sign("POST", PATH, BODY, NOW, 1);
+    for number in 0..PROOFS_PER_DEVICE_MAX as u128 {
+        calling.place.trust.seen.accept(calling.device, NOW, number.to_be_bytes(), NOW).unwrap();
+    }
+    assert_eq!(calling.call(Some(&full()), BODY, NOW), Err(RestRefusal::Busy));
+    let other = enrolled(&calling.place.trust, 2, AccessRole::Recorder);
+    let hello = proof(calling.place.trust.server(), &other.token, &key(2), NOW, &[1; 8]);
+    assert!(calling.place.trust.authenticate(&hello, None, FRESH, NOW).is_ok());
+    let token = URL_SAFE_NO_PAD.decode(&calling.bearer).unwrap();
+    let hello = proof(calling.place.trust.server(), &token, &key(1), NOW, &[1; 8]);
+    assert!(matches!(calling.place.trust.authenticate(&hello, None, FRESH, NOW), Err(Refusal::Busy(_))));
+}
+
+/// Who is refused costs the root key's signature and a look at the record, whatever else the request holds.
+#[test]
+fn a_stranger_is_told_before_the_request_is_looked_at() {
+    let calling = Calling::new();
+    let trust = &calling.place.trust;
+    let refused = |bearer: Option<&str>| trust.claimant(bearer).err();
+    assert_eq!(refused(None), Some(RestRefusal::NoToken));
+    assert_eq!(refused(Some("!")), Some(RestRefusal::NoToken));
+    assert_eq!(refused(Some("AAAA")), Some(TokenRefusal::Invalid.into()));
+    trust.revoke(calling.device).unwrap();
+    assert_eq!(refused(Some(&calling.bearer)), Some(TokenRefusal::Revoked.into()));
+    assert_eq!(calling.call(None, BODY, NOW), Err(TokenRefusal::Revoked.into()));
+}
