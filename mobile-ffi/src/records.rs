@@ -193,6 +193,21 @@ impl std::fmt::Debug for Conflict {
     }
 }
 
+/// Who a device is.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct DeviceName {
+    /// What it calls itself; none while the server has not told, or when it has no name.
+    pub name: Option<String>,
+    /// True for this very device.
+    pub this_device: bool,
+}
+
+impl std::fmt::Debug for DeviceName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeviceName").field("this_device", &self.this_device).finish_non_exhaustive()
+    }
+}
+
 /// One of the values of a conflict.
 #[derive(Clone, PartialEq, Eq, uniffi::Record)]
 pub struct ConflictValue {

@@ -34,7 +34,7 @@ async fn device(server: &RunningServer) -> Arc<Replica> {
         let unit = format!("2022/{COMMUNE}").parse().expect("a unit");
         let invite = make_invite(&rest, &url, &officer, unit, "recorder", Duration::from_secs(60)).expect("an invite");
         let store = Arc::new(MemoryChunkStore::default());
-        enrol(store.as_ref(), &rest, &Invite::parse(&invite).expect("an invite"), None).expect("enrolled");
+        enrol(store.as_ref(), &rest, &Invite::parse(&invite.text).expect("an invite"), None).expect("enrolled");
         Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"))
     });
     enrolled.await.expect("the thread")

@@ -97,7 +97,7 @@ impl Phone {
     pub(crate) fn enrol(door: &Door, scope: Scope) -> Result<Self, BenchError> {
         let store: Arc<dyn ChunkStore> = Arc::new(MemoryChunkStore::new());
         let invite = make_invite(&door.rest, &door.url, &door.admin, scope, "recorder", INVITE_LIFE)?;
-        enrol(store.as_ref(), &door.rest, &Invite::parse(&invite)?, None)?;
+        enrol(store.as_ref(), &door.rest, &Invite::parse(&invite.text)?, None)?;
         Self::open(store)
     }
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod bench;
+mod inviting;
 mod moving;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{BenchArgs, BenchClientArgs, BenchCommand, BenchOperation, BenchPhoneArgs};
+pub(crate) use inviting::{InviteArgs, InviteCommand, MakeInviteArgs};
 pub(crate) use moving::{DeviceArgs, DeviceCommand, HeldCommand, ReviewArgs, ReviewCommand};
 
 /// The register of community digital technology teams.
@@ -22,7 +24,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run the centre's server.
     Serve(ServeArgs),
-    /// Make a one-time invite for a device; prints it alone on stdout.
+    /// Make a one-time invite for a device, printed alone on stdout; or list and withdraw those that were made.
     Invite(InviteArgs),
     /// The devices of a unit: list, move to another unit, shut out.
     Device(DeviceArgs),
@@ -58,12 +60,16 @@ pub(crate) struct ServeArgs {
     /// The server's data folder; made when absent.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Address and port to listen on.
+    /// Address and port to listen on: `127.0.0.1:…` for this machine and a proxy on it, `0.0.0.0:…` for every network.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7878")]
     pub(crate) listen: String,
-    /// The address that devices reach the server at, for invites; `http://` and the listening address by default.
+    /// The address that devices reach the server at, for invites; without it an invite names `http://` and the host that
+    /// whoever makes it has called, with a warning where devices may not reach that.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
+    /// A page of this origin (`https://host[:port]`) may sync from a browser, beside those of the server's own address.
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    pub(crate) allowed_origins: Vec<String>,
     /// How logs look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
@@ -100,43 +106,6 @@ pub(crate) struct UnitArgs {
     /// The unit's code, leading zeros kept.
     #[arg(long, value_name = "CODE")]
     pub(crate) unit: String,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct InviteArgs {
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
-    #[command(flatten)]
-    pub(crate) unit: UnitArgs,
-    /// What the device may do in the unit.
-    #[arg(long, value_enum)]
-    pub(crate) role: InviteRole,
-    /// How long the invite is good: a number and s, m, h or d.
-    #[arg(long, value_name = "TIME", default_value = "7d")]
-    pub(crate) expires: String,
-    /// Also draw it as a QR code, on stderr.
-    #[arg(long)]
-    pub(crate) qr: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum InviteRole {
-    /// Records teams and members.
-    Recorder,
-    /// Records, corrects, signs off, invites.
-    Officer,
-    /// Reads.
-    Viewer,
-}
-
-impl InviteRole {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Recorder => "recorder",
-            Self::Officer => "officer",
-            Self::Viewer => "viewer",
-        }
-    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -201,6 +170,12 @@ pub(crate) enum FieldCommand {
         id: String,
         #[command(flatten)]
         json: JsonFlag,
+    },
+    /// Ask the server what the devices are called that wrote what clashes here (needs the network); `conflicts` and
+    /// `history` show it from then on.
+    Names {
+        /// Also those that wrote these documents.
+        ids: Vec<String>,
     },
     /// Exchange everything with the server.
     Sync {
@@ -483,6 +458,9 @@ pub(crate) struct ReportArgs {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
+    /// With `--format csv`: for programs, without a byte order mark and with codes as they are.
+    #[arg(long)]
+    pub(crate) raw: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -491,7 +469,7 @@ pub(crate) enum ReportFormat {
     Text,
     /// One JSON object.
     Json,
-    /// A table for spreadsheets.
+    /// A table for spreadsheets, which keep the zeros of its codes (`--raw` for programs).
     Csv,
 }
 

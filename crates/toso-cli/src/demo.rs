@@ -64,6 +64,7 @@ fn show(args: &DemoArgs, url: &str, admin: &Path) -> Result<(), Fail> {
             list: list.to_owned(),
             unit: None,
             format: ReportFormat::Text,
+            raw: false,
         })?;
         output::print("\n")?;
     }

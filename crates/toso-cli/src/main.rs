@@ -4,6 +4,7 @@
 //! wrong.
 
 mod args;
+mod code_file;
 mod commands;
 mod demo;
 mod fail;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fail) => {
-            eprintln!("toso: {fail}");
+            output::say(&format!("toso: {fail}"));
             fail.exit_code()
         }
     }

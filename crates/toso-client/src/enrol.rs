@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use toso_core::id::ServerId;
+use toso_core::text::canonical;
 use toso_core::unit::UnitRef;
 use toso_store::{ChunkStore, StoreError};
 use toso_wire::enrol::signed_enrol;
@@ -14,6 +15,7 @@ pub use toso_wire::enrol::{Invite, InviteError};
 use crate::carry::pass::PassAnswer;
 use crate::credential::{Credential, CredentialError};
 use crate::identity::Device;
+use crate::replica::names::keep_own_name;
 use crate::rest::{Caller, Rest, RestError};
 
 /// Why enrolment failed. The store is as it was.
@@ -70,14 +72,18 @@ struct InviteRequest<'a> {
     expires_in_s: u64,
 }
 
-/// Its answer.
-#[derive(Debug, Deserialize)]
-struct InviteResponse {
-    invite: String,
+/// An invite that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct MadeInvite {
+    /// Its text, which a QR code carries.
+    #[serde(rename = "invite")]
+    pub text: String,
+    /// Why devices may not reach the address in it.
+    #[serde(default)]
+    pub warning: Option<String>,
 }
 
-/// Has an officer's one-time invite made for a unit, good for `life`; its text is what a QR code carries. `role` is
-/// `recorder`, `officer` or `viewer`. Blocks.
+/// Has an officer's one-time invite made for a unit, good for `life`. `role` is `recorder`, `officer` or `viewer`. Blocks.
 pub fn make_invite(
     rest: &Rest,
     server_url: &str,
@@ -85,10 +91,9 @@ pub fn make_invite(
     unit: UnitRef,
     role: &str,
     life: Duration,
-) -> Result<String, RestError> {
+) -> Result<MadeInvite, RestError> {
     let request = InviteRequest { unit: unit.to_string(), role, expires_in_s: life.as_secs() };
-    let response: InviteResponse = rest.post(server_url, "/v1/invites", officer, &request)?;
-    Ok(response.invite)
+    rest.post(server_url, "/v1/invites", officer, &request)
 }
 
 /// Exchanges an invite for a credential and keeps it. Blocks. Repeating it with the same invite on the same device
@@ -103,11 +108,13 @@ pub fn enrol(
     let public_key = device.public_key();
     let secret_hash = *blake3::hash(&invite.secret).as_bytes();
     let signature = device.sign(&signed_enrol(invite.server, &secret_hash, &public_key));
+    // What nobody sees goes, as in every other text that a person enters; a server refuses it.
+    let device_name = device_name.map(canonical).filter(|name| !name.is_empty());
     let request = EnrolRequest {
         secret: URL_SAFE_NO_PAD.encode(invite.secret),
         public_key: URL_SAFE_NO_PAD.encode(public_key),
         signature: URL_SAFE_NO_PAD.encode(signature),
-        device_name: device_name.map(str::to_owned),
+        device_name: device_name.clone(),
     };
     let response: EnrolResponse = rest.post_anonymous(&invite.url, "/v1/enrol", &request)?;
     if response.server_id != invite.server {
@@ -125,6 +132,7 @@ pub fn enrol(
         role: response.role,
     };
     credential.keep(store)?;
+    keep_own_name(store, device_name.as_deref())?;
     // Without a usable one the device works all the same, and can ask again.
     if let Some(pass) = response.carry.and_then(|answer| answer.read(response.server_id).ok()) {
         pass.keep(store)?;

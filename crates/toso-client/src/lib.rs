@@ -15,11 +15,11 @@ pub mod sync;
 
 pub use carry::{BundleReport, CarryError, Meeting, PeerEffect, PeerError, PeerReport, PeerSession, Side, TakeReport};
 pub use credential::{Credential, CredentialError};
-pub use enrol::{EnrolError, Invite, InviteError, enrol, make_invite};
+pub use enrol::{EnrolError, Invite, InviteError, MadeInvite, enrol, make_invite};
 pub use identity::{Device, RandomSource};
 pub use replica::{
-    CentreTotals, ConflictView, ConflictWatch, DocView, Found, Held, HeldState, Receipt, ReceiptCounts, Replica,
-    ReplicaError, ReplicaEvent, ReplicaOptions, ReplicaStatus, TeamDraft,
+    CentreTotals, ConflictView, ConflictWatch, DeviceNames, DocView, Found, Held, HeldState, NamesError, Receipt,
+    ReceiptCounts, Replica, ReplicaError, ReplicaEvent, ReplicaOptions, ReplicaStatus, TeamDraft,
 };
 pub use sync::{
     AutoSync, AutoSyncHandle, BoundedSync, SyncError, SyncOptions, SyncReport, SyncState, sync_once, sync_within,

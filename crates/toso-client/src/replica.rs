@@ -3,6 +3,7 @@
 mod carry;
 mod held;
 mod leaving;
+pub(crate) mod names;
 mod performing;
 mod read;
 mod receipts;
@@ -39,6 +40,7 @@ use crate::identity::{Device, RandomSource, random_from, system_random};
 
 use shown::Shown;
 
+pub use names::{DeviceNames, NamesError};
 pub use search::{Found, SEARCH_CHARS_MAX};
 pub use view::{CentreTotals, ConflictView, DocView, Held, HeldState, Receipt, ReceiptCounts, ReplicaStatus};
 pub use watch::ConflictWatch;

@@ -67,11 +67,13 @@ mod collation;
 mod date;
 mod document_number;
 mod error;
+mod hidden;
 mod keys;
 mod limits;
 mod link;
 mod names;
 mod number;
+pub mod pasted;
 mod phone;
 #[cfg(test)]
 mod samples;
@@ -83,6 +85,7 @@ pub use collation::Collator;
 pub use date::Date;
 pub use document_number::DocumentNumber;
 pub use error::TextError;
+pub use hidden::{check_visible, inert, inert_but, is_hidden};
 pub use keys::{hamlet_key, same_name_key, search_key, search_key_without_kind, toneless_key};
 pub use limits::{
     BIRTH_YEARS, DATE_YEARS, DOCUMENT_NUMBER_CHARS_MAX, INPUT_BYTES_MAX, LABEL_BYTES_MAX, LABEL_CHARS_MAX,

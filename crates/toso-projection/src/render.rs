@@ -3,7 +3,7 @@
 mod csv;
 mod text;
 
-pub use self::csv::{UTF8_BOM, to_csv};
+pub use self::csv::{UTF8_BOM, csv_file_names, to_csv, to_plain_csv};
 pub use self::text::to_text;
 
 use crate::report::Report;

@@ -172,7 +172,7 @@ fn an_unknown_unit_is_an_error_that_helps() {
 #[test]
 fn csv_adds_up_and_keeps_zeros() {
     let report = ask(UnitList::L2022, None);
-    let csv = render::to_csv(&report).unwrap();
+    let csv = render::to_plain_csv(&report).unwrap();
     let lines: Vec<_> = csv.split("\r\n").collect();
     assert!(
         lines[0].starts_with("code,name,teams,members,communes_total,communes_with_teams,status,teams_of_communes,")
@@ -182,6 +182,19 @@ fn csv_adds_up_and_keeps_zeros() {
     assert_eq!(lines.len(), 63 + 3);
     let sum: u64 = lines[1..65].iter().map(|line| line.split(',').nth(2).unwrap().parse::<u64>().unwrap()).sum();
     assert_eq!(sum, report.teams);
+    let people = render::to_csv(&report).unwrap();
+    assert!(people.starts_with("\u{feff}code,name,"));
+    assert!(people.contains("\r\n\"=\"\"01\"\"\",Thành phố Hà Nội,1,3,"), "{people}");
+    let rows = |text: &str| text.split("\r\n").count();
+    assert_eq!(rows(&people), lines.len());
+}
+
+#[test]
+fn a_file_of_the_table_is_called_by_what_is_in_it() {
+    let (plain, full) = render::csv_file_names(&ask(UnitList::L2022, Some("001")));
+    assert_eq!(plain, "to-cong-nghe-so-2022-001-2022-09-07.csv");
+    assert_eq!(full, "tổ-công-nghệ-số-2022-001-Quận-Ba-Đình-2022-09-07.csv");
+    assert!(plain.is_ascii());
 }
 
 #[test]

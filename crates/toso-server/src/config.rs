@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use toso_sync::reconcile::RECONCILE_KEYS_MAX;
 
+use crate::reach::{Reach, origin_of};
+
 /// Sync sessions at the same time. Idle ones cost at most 16 KiB each: 20,000 × 16 KiB = 320 MiB.
 pub const SESSIONS_MAX: usize = 20_000;
 /// TCP connections that speak HTTP at the same time: REST callers, upgrades under way, refusals. One that becomes a
@@ -97,6 +99,9 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// The address that invites name, `https://…`; without it, invites name the host that the officer called.
     pub public_url: Option<String>,
+    /// Origins of pages that may sync from a browser, beside the server's own: `https://host[:port]`, exactly as browsers
+    /// send them.
+    pub allowed_origins: Vec<String>,
     /// The database's page cache, in bytes.
     pub cache_bytes: u64,
     /// Sync sessions at the same time.
@@ -123,6 +128,7 @@ impl ServerConfig {
             data: data.into(),
             listen,
             public_url: None,
+            allowed_origins: Vec::new(),
             cache_bytes: CACHE_BYTES,
             sessions_max: SESSIONS_MAX,
             fold_workers: cores,
@@ -132,5 +138,25 @@ impl ServerConfig {
             reconcile_keys_max: RECONCILE_KEYS_MAX,
             times: Times::default(),
         }
+    }
+
+    /// Origins of pages that may sync: the server's own, by its public address or else the one it listens on, and those that
+    /// the operator has named.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = String> {
+        let own = self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen));
+        origin_of(&own).into_iter().chain(self.allowed_origins.iter().cloned())
+    }
+
+    /// The first address among the settings that cannot be meant, and why.
+    pub(crate) fn wrong_address(&self) -> Option<(String, &'static str)> {
+        if let Some(url) = &self.public_url
+            && let Reach::Nowhere(why) = Reach::of_url(url)
+        {
+            return Some((url.clone(), why));
+        }
+        let wrong = self.allowed_origins.iter().find(|origin| origin_of(origin).as_ref() != Some(*origin));
+        wrong.map(|origin| {
+            (origin.clone(), "an origin is https://host or https://host:port in small letters, and no more")
+        })
     }
 }

@@ -22,6 +22,7 @@ use crate::hub::{HubNews, Subscription};
 use crate::log_writer::UnitBatch;
 use crate::serving::{Serving, Step};
 use crate::state::{Shared, now};
+use crate::trust::Footing;
 
 /// A session with its unfinished work.
 pub(crate) struct Driver {
@@ -211,6 +212,7 @@ impl Driver {
                 }
             }
             Step::Moved => self.moved(),
+            Step::Ended => self.token_ended(),
             Step::Close => self.ended = true,
             // End it rather than let it wait for ever.
             _ => self.say_goodbye(GoodbyeCode::Internal, "the server cannot do what the session needs"),
@@ -286,6 +288,22 @@ impl Driver {
     /// The next HELLO tells where.
     fn moved(&mut self) {
         self.say_goodbye(GoodbyeCode::Shutdown, "the device was moved to another unit; connect again");
+    }
+
+    fn token_ended(&mut self) {
+        self.say_goodbye(GoodbyeCode::Unauthorized, "the device's token has ended; enrol again with a new invite");
+    }
+
+    /// Ends the session of a device whose record no longer says what the session began with, or whose token has ended. Who
+    /// changes a record tells its sessions at once; a token ends by itself, so whoever owns the connection asks now and then.
+    pub(crate) fn look_at_footing(&mut self) {
+        let session = self.serving.session();
+        let Some(principal) = session.principal().filter(|_| !session.is_leaving()) else { return };
+        match self.shared.trust.footing(&principal, session.is_revoked(), now()) {
+            Footing::Firm => {}
+            Footing::Another => self.moved(),
+            Footing::Ended => self.token_ended(),
+        }
     }
 
     fn revoke(&mut self) {

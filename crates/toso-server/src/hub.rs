@@ -121,7 +121,7 @@ impl Hub {
         self.tell(device, |news| news.revoked = true);
     }
 
-    /// Ends the sessions of a device that was moved, so that it comes back for its new unit.
+    /// Ends the sessions of a device that was moved or has enrolled anew, so that it comes back as what it is now.
     pub fn moved(&self, device: DeviceId) {
         self.tell(device, |news| news.moved = true);
     }

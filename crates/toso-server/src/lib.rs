@@ -29,6 +29,7 @@ pub mod hub;
 pub mod log_writer;
 pub mod metrics;
 mod post_sync;
+mod reach;
 mod readers;
 mod rest;
 pub mod review;

@@ -12,9 +12,12 @@ mod documents;
 mod door;
 mod enrol;
 mod extract;
+mod invites;
 mod members;
 mod moving;
+mod names;
 mod ops;
+mod origin;
 pub(crate) mod problem;
 mod report;
 mod review;
@@ -25,7 +28,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -47,32 +51,42 @@ const SYNC_ROUTE: &str = "/v1/sync";
 
 /// All routes of the server.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let timed = Router::new()
+    let asking = Router::new()
         .route("/v1/units", get(units::list))
-        .route("/v1/units/{list}/{code}", get(units::show))
         .route("/v1/report", get(report::report))
         .route("/v1/teams", get(teams::list))
-        .route("/v1/teams/{id}", get(teams::show))
         .route("/v1/members", get(members::list))
-        .route("/v1/members/{id}", get(members::show))
         .route("/v1/activity", get(activity::list))
-        .route("/v1/invites", post(admin::invite))
         .route("/v1/devices", get(admin::devices))
+        .route("/v1/devices/names", get(names::list))
+        .route("/v1/review", get(review::list))
+        .route("/v1/carry", get(carry::pass));
+    let plain = Router::new()
+        .route("/v1/units/{list}/{code}", get(units::show))
+        .route("/v1/teams/{id}", get(teams::show))
+        .route("/v1/members/{id}", get(members::show))
+        .route("/v1/invites/{number}/withdraw", post(invites::withdraw))
         .route("/v1/devices/{id}/revoke", post(admin::revoke))
         .route("/v1/devices/{id}/move", post(moving::one))
         .route("/v1/devices/move", post(moving::all))
-        .route("/v1/review", get(review::list))
         .route("/v1/review/{number}/accept", post(review::accept))
         .route("/v1/review/{number}/return", post(review::give_back))
-        .route("/v1/carry", get(carry::pass))
         .route("/v1/enrol", post(enrol::enrol))
         .route("/v1/backup", backup::route())
         .route("/healthz", get(ops::health))
-        .route("/metrics", get(ops::metrics))
+        .route("/metrics", get(ops::metrics));
+    // One address for both: the list takes parameters, the making none.
+    let invites = get(invites::list).merge(post(invites::make).layer(middleware::from_fn(extract::no_parameters)));
+    let timed = asking
+        .route("/v1/invites", invites)
+        .merge(plain.route_layer(middleware::from_fn(extract::no_parameters)))
         .route_layer(middleware::from_fn_with_state(Door::new(Arc::clone(&shared)), door::look))
         .layer(DefaultBodyLimit::max(REST_BODY_BYTES_MAX));
     // It bounds its body itself.
-    let sync = Router::new().route(SYNC_ROUTE, get(socket::upgrade).post(post_sync::exchange));
+    let sync = Router::new()
+        .route(SYNC_ROUTE, get(socket::upgrade).post(post_sync::exchange))
+        .route_layer(middleware::from_fn(extract::no_parameters))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), origin::check));
     timed
         .merge(sync)
         .fallback(problem::not_found)
@@ -81,17 +95,25 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Ends requests that take too long, counts all of them by route and status.
+/// Ends requests that take too long, counts all of them by route and status, and keeps every answer out of caches.
 async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let limit = if route == SYNC_ROUTE { POST_SYNC_TIME_MAX } else { REQUEST_TIME_MAX };
     let answer = tokio::time::timeout(limit, next.run(request)).await;
-    let response = answer.unwrap_or_else(|_| {
+    let mut response = answer.unwrap_or_else(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "The request took too long")
             .detail(format!("no answer within {} seconds; try again", limit.as_secs()))
             .into_response()
     });
-    let status = response.status().as_u16();
+    let status = response.status();
+    // An upgrade has no content, and a phone pays for every byte of it.
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        let headers = response.headers_mut();
+        // Answers hold names and tokens: no proxy and no browser keeps them, or takes them for something that it runs.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+    let status = status.as_u16();
     shared.metrics.http_requests.get_or_create(&HttpLabels { route, status }).inc();
     response
 }

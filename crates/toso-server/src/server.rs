@@ -33,12 +33,16 @@ pub struct Server;
 
 impl Server {
     /// Opens the data folder, listens, and serves until [`RunningServer::shutdown`]. Needs a tokio runtime.
-    pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
+    pub async fn start(mut config: ServerConfig) -> Result<RunningServer, StartError> {
+        if let Some((address, why)) = config.wrong_address() {
+            return Err(StartError::Address { address, why });
+        }
         let listener = connections::listen(config.listen)
             .map_err(|error| StartError::Listen { addr: config.listen, detail: error.to_string() })?;
         let addr = listener
             .local_addr()
             .map_err(|error| StartError::Listen { addr: config.listen, detail: error.to_string() })?;
+        config.listen = addr;
         let rooms = tokio::task::spawn_blocking(move || Rooms::open(config))
             .await
             .map_err(|_| StartError::Thread { detail: "opening the data folder panicked".to_owned() })??;
@@ -60,7 +64,7 @@ struct Rooms {
 
 impl Rooms {
     fn open(config: ServerConfig) -> Result<Self, StartError> {
-        std::fs::create_dir_all(&config.data).map_err(|error| StartError::Folder {
+        make_private(&config.data).map_err(|error| StartError::Folder {
             path: config.data.display().to_string(),
             detail: error.to_string(),
         })?;
@@ -133,6 +137,44 @@ impl Rooms {
     }
 }
 
+/// Makes the data folder for its owner alone, whatever the umask, and closes one that was made open: it holds people's names
+/// and the key to all of them. The folder of the log closes itself.
+#[cfg(unix)]
+fn make_private(data: &Path) -> std::io::Result<()> {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+
+    /// What others may do.
+    const OTHERS: u32 = 0o077;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    let close = |path: &Path| -> std::io::Result<()> {
+        let mode = fs::symlink_metadata(path)?.permissions().mode();
+        if mode & OTHERS == 0 { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS)) }
+    };
+    let closed = (|| {
+        // A link to it is followed, links in it are not.
+        fs::set_permissions(data, Permissions::from_mode(fs::metadata(data)?.permissions().mode() & !OTHERS))?;
+        for entry in fs::read_dir(data)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_symlink() {
+                close(&entry.path())?;
+            }
+        }
+        Ok(())
+    })();
+    // Another owner's folder, or a file system without owners: it works there all the same.
+    closed.unwrap_or_else(|error: std::io::Error| {
+        let path = data.display();
+        tracing::warn!(%path, %error, "the data folder could not be closed to others; see to it that only its owner reads it");
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make_private(data: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(data)
+}
+
 /// A server that runs. Dropping it without [`Self::shutdown`] stops it too, without waiting for sessions.
 pub struct RunningServer {
     addr: SocketAddr,
@@ -198,6 +240,14 @@ impl std::fmt::Debug for RunningServer {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// An address among the settings that cannot be meant.
+    #[error("{address:?} cannot be used: {why}; correct --public-url or --allow-origin")]
+    Address {
+        /// Which.
+        address: String,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// The address is taken or not this machine's.
     #[error("cannot listen on {addr}: {detail}; choose another address with --listen")]
     Listen {

@@ -17,7 +17,7 @@ use crate::counted::Wish;
 use crate::desk::{self, Desk};
 use crate::hub::{Hub, Subscription};
 use crate::log_writer::{UNIT_SCOPES_MAX, UnitBatch};
-use crate::trust::NONCE_BYTES;
+use crate::trust::{Footing, NONCE_BYTES};
 
 /// A session with what is kept beside it while it runs.
 pub struct Serving {
@@ -65,6 +65,8 @@ pub enum Step {
     Count(RefusalKind),
     /// The device's record has changed since it said HELLO: end the session, the next HELLO tells.
     Moved,
+    /// The device's token has ended: end the session, an officer must see it again.
+    Ended,
     /// Close the connection after what was sent.
     Close,
     /// A newer session asks for what this server cannot do.
@@ -128,8 +130,10 @@ impl Serving {
                     // Before the read, so that nothing falls between the two.
                     self.subscription = Some(hub.subscribe(principal.device, &units));
                     let revoked = self.session.is_revoked();
-                    if !desk.trust.still_stands(principal.device, principal.unit, revoked) {
-                        return Step::Moved;
+                    match desk.trust.footing(&principal, revoked, now) {
+                        Footing::Firm => {}
+                        Footing::Another => return Step::Moved,
+                        Footing::Ended => return Step::Ended,
                     }
                 }
                 // Should it fail, because the log has grown just now and its disk is ill, a reader fails in its place.

@@ -121,6 +121,8 @@ struct Connection {
     heard: Instant,
     /// A ping is unanswered.
     pinged: bool,
+    /// When it was last looked whether the device may go on.
+    looked: Instant,
     /// When the current count of control frames began, and the count.
     controls: (Instant, u32),
     place: Option<OwnedSemaphorePermit>,
@@ -141,6 +143,7 @@ impl Connection {
             started: now,
             heard: now,
             pinged: false,
+            looked: now,
             controls: (now, 0),
             place: Some(place),
             unproved: None,
@@ -181,6 +184,14 @@ impl Connection {
             }
             if self.driver.is_ended() {
                 return Ok(());
+            }
+            // At each heartbeat, and as often when the peer is never silent.
+            if self.looked.elapsed() >= self.shared.config.times.ping_after {
+                self.looked = Instant::now();
+                self.driver.look_at_footing();
+                if self.driver.is_ended() {
+                    continue;
+                }
             }
             let wake = self.wake_at();
             tokio::select! {

@@ -22,9 +22,14 @@ pub use carry::BundleKey;
 pub use device::DeviceRecord;
 pub use enrol::{DEVICE_NAME_CHARS_MAX, EnrolError, EnrolRequest, Enrolment};
 pub use hello::{CLOCK_SKEW_MS_MAX, NONCE_BYTES};
-pub use invite::{INVITE_LIFE_MS_DEFAULT, INVITE_LIFE_MS_MAX, InviteError, InviteOrder};
-pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE, RootSecrets};
+pub(crate) use invite::InviteState;
+pub use invite::{
+    INVITE_LIFE_MS_DEFAULT, INVITE_LIFE_MS_MAX, InviteError, InviteNumber, InviteOrder, InviteRecord, NoInviteNumber,
+    Withdrawal,
+};
+pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE, ROOT_KEY_LABEL, RootSecrets};
 pub(crate) use keys::{read_key, write_private};
+pub(crate) use moving::Footing;
 pub use moving::{FORMER_UNITS_MAX, FormerUnit, MoveError};
 pub use rest::{Caller, RestRefusal};
 pub(crate) use rest::{Claimant, SignedRequest};

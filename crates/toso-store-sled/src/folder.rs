@@ -217,8 +217,11 @@ impl Folder {
         let failed = |error: io::Error| io_error("securing the folder", &self.path, &error);
         for entry in fs::read_dir(&self.path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            if entry.file_type().map_err(failed)?.is_file() {
-                restrict(&entry.path()).map_err(failed)?;
+            let kind = entry.file_type().map_err(failed)?;
+            if kind.is_file() {
+                restrict(&entry.path(), 0o600).map_err(failed)?;
+            } else if kind.is_dir() {
+                restrict(&entry.path(), 0o700).map_err(failed)?;
             }
         }
         sync_folder(&self.path).map_err(failed)
@@ -331,8 +334,14 @@ pub(crate) fn no_random(path: &Path, error: getrandom::Error) -> StoreError {
 
 #[cfg(unix)]
 fn create_private_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // One that was there may be open to others. Where it cannot be closed (a card without owners), it is used as it is.
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(mode & !0o077));
+    }
+    Ok(())
 }
 
 #[cfg(not(unix))]
@@ -349,13 +358,13 @@ fn private_file() -> OpenOptions {
 }
 
 #[cfg(unix)]
-fn restrict(path: &Path) -> io::Result<()> {
+fn restrict(path: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 #[cfg(not(unix))]
-fn restrict(_path: &Path) -> io::Result<()> {
+fn restrict(_path: &Path, _mode: u32) -> io::Result<()> {
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use blake3::Hasher;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use toso_core::text::pasted;
 use zeroize::Zeroizing;
 
 /// Bytes of every key here.
@@ -33,13 +34,13 @@ impl StoreKey {
         Self(Zeroizing::new(*bytes))
     }
 
-    /// A key as files hold it: 32 bytes, or 64 hexadecimal digits with or without a line's end.
+    /// A key as files hold it: 32 bytes, or 64 hexadecimal digits, however an editor has left them.
     pub fn parse(contents: &[u8]) -> Option<Self> {
         if let Ok(bytes) = contents.try_into() {
             return Some(Self::from_bytes(bytes));
         }
-        let digits = contents.trim_ascii();
-        let decoded = Zeroizing::new(data_encoding::HEXLOWER_PERMISSIVE.decode(digits).ok()?);
+        let digits = Zeroizing::new(pasted::whole(&pasted::file_text(contents)?)?);
+        let decoded = Zeroizing::new(data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()?);
         decoded.as_slice().try_into().ok().map(Self::from_bytes)
     }
 
@@ -149,6 +150,9 @@ mod tests {
         assert!(same(&key));
         assert!(same("ab".repeat(32).as_bytes()));
         assert!(same(format!("{}\r\n", "AB".repeat(32)).as_bytes()));
+        assert!(same(format!("\u{FEFF}{}\n{}", "ab".repeat(16), "ab".repeat(16)).as_bytes()));
+        assert!(same(format!("“{}”", "ab".repeat(32)).as_bytes()));
+        assert!(same(&"ab".repeat(32).encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()));
         for wrong in [&[0xAB; 31][..], &[0xAB; 33], b"", "ab".repeat(31).as_bytes(), "xy".repeat(32).as_bytes()] {
             assert!(StoreKey::parse(wrong).is_none(), "{wrong:?}");
         }

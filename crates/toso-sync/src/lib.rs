@@ -16,7 +16,7 @@ pub mod server;
 
 pub use backoff::Backoff;
 pub use client::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem, SessionEnd};
-pub use principal::{AccessRole, Principal};
+pub use principal::{AccessRole, Principal, Rank};
 pub use server::{
     AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, HoldFate, HoldOutcome, HoldReason, Opened,
     OpenedInterest, PageEntry, PageRead, Refusal, RefusalKind, ServerEffect, ServerEvent, ServerSession, Standing,

@@ -1,5 +1,6 @@
 //! Who a device is to a server, and what it may do.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -45,13 +46,34 @@ impl AccessRole {
         matches!(self, Self::Officer | Self::Admin)
     }
 
-    /// True when the role may invite a device with role `other`.
-    pub const fn may_invite(self, other: Self) -> bool {
-        match self {
-            Self::Admin => true,
-            Self::Officer => !matches!(other, Self::Admin),
-            Self::Viewer | Self::Recorder => false,
-        }
+    /// True when the role acts on other devices at all: invites, moves, revokes, decides.
+    pub const fn may_direct(self) -> bool {
+        matches!(self, Self::Officer | Self::Admin)
+    }
+}
+
+/// A place in the order of who acts on whom: a role, and the unit in which it is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rank {
+    /// What one may do.
+    pub role: AccessRole,
+    /// Where: this unit and everything below it, under either list.
+    pub unit: UnitRef,
+}
+
+impl Rank {
+    /// True when this rank stands above `other`, and so may invite, move and revoke it and decide on its work. Nobody acts
+    /// on his own rank: within a unit a lesser role is below; the same role is below only in a unit that is strictly below
+    /// (two units that cover each other, one of each list, are the same); a greater role is below nobody who lacks it.
+    pub fn stands_above(&self, catalog: &Catalog, other: &Self) -> bool {
+        let covers = |above: UnitRef, below: UnitRef| above == below || catalog.covers(above, below);
+        self.role.may_direct()
+            && covers(self.unit, other.unit)
+            && match self.role.cmp(&other.role) {
+                Ordering::Greater => true,
+                Ordering::Equal => !covers(other.unit, self.unit),
+                Ordering::Less => false,
+            }
     }
 }
 
@@ -86,6 +108,11 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Its place among others.
+    pub const fn rank(&self) -> Rank {
+        Rank { role: self.role, unit: self.unit }
+    }
+
     /// True when `unit` lies within the principal's unit.
     pub fn covers(&self, catalog: &Catalog, unit: UnitRef) -> bool {
         self.unit == unit || catalog.covers(self.unit, unit)
@@ -94,5 +121,59 @@ impl Principal {
     /// True when the principal may push into `scope`.
     pub fn may_push(&self, catalog: &Catalog, scope: Scope) -> bool {
         self.role.may_write() && catalog.is_scope(scope) && self.covers(catalog, scope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use AccessRole::{Admin, Officer, Recorder, Viewer};
+
+    use super::*;
+
+    /// An officer of a district used to invite and revoke officers of the district itself, so that one who had been caught
+    /// could be replaced by a friend before the province heard of it. Who stands above whom is one table.
+    #[test]
+    fn who_stands_above_whom() {
+        let catalog = Catalog::shared();
+        let rank = |role, unit: &str| Rank { role, unit: unit.parse().unwrap() };
+        let (country, province, district, commune) = ("2022/00", "2022/01", "2022/001", "2022/00001");
+        let elsewhere = "2022/79";
+        for (above, below, expected) in [
+            // Lesser roles, anywhere within.
+            (rank(Officer, district), rank(Recorder, district), true),
+            (rank(Officer, district), rank(Viewer, commune), true),
+            (rank(Officer, commune), rank(Recorder, commune), true),
+            (rank(Admin, commune), rank(Officer, commune), true),
+            // The same role, strictly below and not beside.
+            (rank(Officer, province), rank(Officer, district), true),
+            (rank(Officer, district), rank(Officer, commune), true),
+            (rank(Officer, district), rank(Officer, district), false),
+            (rank(Officer, commune), rank(Officer, commune), false),
+            (rank(Admin, province), rank(Admin, commune), true),
+            (rank(Admin, country), rank(Admin, country), false),
+            // Above and aside.
+            (rank(Officer, commune), rank(Recorder, district), false),
+            (rank(Officer, district), rank(Officer, province), false),
+            (rank(Officer, elsewhere), rank(Viewer, commune), false),
+            (rank(Admin, elsewhere), rank(Officer, commune), false),
+            // A greater role below: whoever could not make it does not end it.
+            (rank(Officer, country), rank(Admin, commune), false),
+            // The same unit under the other list is the same unit.
+            (rank(Officer, "2022/00"), rank(Officer, "2025/00"), false),
+            (rank(Officer, "2025/00"), rank(Officer, "2022/00"), false),
+            (rank(Officer, "2025/00"), rank(Officer, "2022/01"), true),
+            (rank(Officer, "2022/01"), rank(Officer, "2025/01"), false),
+            // Who directs nobody.
+            (rank(Recorder, country), rank(Viewer, commune), false),
+            (rank(Viewer, country), rank(Viewer, commune), false),
+        ] {
+            assert_eq!(above.stands_above(catalog, &below), expected, "{above:?} above {below:?}");
+        }
+        for role in AccessRole::ALL {
+            for unit in [country, province, district, commune] {
+                let one = rank(role, unit);
+                assert!(!one.stands_above(catalog, &one), "nobody stands above himself: {one:?}");
+            }
+        }
     }
 }

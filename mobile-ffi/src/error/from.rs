@@ -2,7 +2,7 @@
 
 use toso_client::credential::CredentialError;
 use toso_client::rest::RestError;
-use toso_client::{CarryError, EnrolError, InviteError, PeerError, ReplicaError, SyncError};
+use toso_client::{CarryError, EnrolError, InviteError, NamesError, PeerError, ReplicaError, SyncError};
 use toso_core::edit::EditError;
 use toso_core::text::TextError;
 use toso_store::StoreError;
@@ -64,7 +64,7 @@ fn text_info(info: ErrorInfo, error: &TextError) -> ErrorInfo {
     match error {
         TextError::TooLong { length, max, .. } => info.with("length", length).with("max", max),
         TextError::TooManyBytes { bytes, max, .. } => info.with("length", bytes).with("max", max),
-        TextError::Character { position, .. } => info.with("position", position),
+        TextError::Character { position, .. } | TextError::Hidden { position, .. } => info.with("position", position),
         TextError::PhoneDigits { digits } => info.with("digits", digits),
         _ => info,
     }
@@ -100,9 +100,19 @@ impl From<InviteError> for TosoError {
     fn from(error: InviteError) -> Self {
         let key = match error {
             InviteError::NotAnInvite => "invite.not_an_invite",
+            InviteError::Several => "invite.several",
             _ => "invite.damaged",
         };
         Self::BadInvite { info: ErrorInfo::new(key, &error) }
+    }
+}
+
+impl From<NamesError> for TosoError {
+    fn from(error: NamesError) -> Self {
+        match error {
+            NamesError::Replica(error) => error.into(),
+            NamesError::Rest(error) => error.into(),
+        }
     }
 }
 

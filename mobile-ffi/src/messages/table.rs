@@ -24,6 +24,11 @@ pub(super) const MESSAGES: &[Message] = &[
         "The invite is damaged or incomplete. Scan the whole code again.",
     ),
     m(
+        "invite.several",
+        "Có nhiều mã mời trong nội dung này. Hãy chép riêng mã của bạn.",
+        "There are several invites in this text. Copy yours alone.",
+    ),
+    m(
         "invite.refused",
         "Mã mời đã dùng, đã hết hạn hoặc bị thu hồi. Hãy xin cán bộ mã mới.",
         "The invite was used, has expired or was withdrawn. Ask your officer for a new one.",
@@ -138,6 +143,11 @@ pub(super) const MESSAGES: &[Message] = &[
     m("text.too_long", "Dài {length} ký tự; tối đa {max}.", "{length} characters; at most {max}."),
     m("text.too_many_bytes", "Nội dung quá dài; hãy rút ngắn.", "This is too long; shorten it."),
     m("text.no_letter", "Hãy viết bằng chữ.", "Write it out in letters."),
+    m(
+        "text.hidden",
+        "Ký tự thứ {position} không nhìn thấy được và làm rối chữ xung quanh. Hãy viết lại không có nó.",
+        "Character {position} cannot be seen and disturbs the text around it. Write it without.",
+    ),
     m("text.character", "Ký tự thứ {position} không dùng được ở đây.", "Character {position} does not belong here."),
     m(
         "text.phone_service",

@@ -75,6 +75,7 @@ fn what_the_register_says_of_a_text_has_a_text() {
         TextError::TooManyBytes { what: "", bytes: 2, max: 1 },
         TextError::NoLetter { what: "" },
         TextError::Character { what: "", position: 1, allowed: "" },
+        TextError::Hidden { what: "", position: 1 },
         TextError::PhoneService,
         TextError::PhonePrefix,
         TextError::PhoneDigits { digits: 9 },

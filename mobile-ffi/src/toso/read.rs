@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use toso_catalog::Catalog;
+use toso_core::id::DeviceId;
 use toso_core::unit::UnitList as List;
 
 use super::Toso;
@@ -10,7 +11,8 @@ use crate::edits::{doc_id, unit};
 use crate::error::TosoError;
 use crate::events::{Subscription, TosoObserver, observe};
 use crate::records::{
-    AdminUnit, Commune, Conflict, Finding, Found, Held, HistoryEntry, Member, Receipts, Status, Team, Totals, count,
+    AdminUnit, Commune, Conflict, DeviceName, Finding, Found, Held, HistoryEntry, Member, Receipts, Status, Team,
+    Totals, count,
 };
 use crate::words::UnitList;
 
@@ -77,6 +79,14 @@ impl Toso {
     pub fn history(&self, id: &str) -> Result<Vec<HistoryEntry>, TosoError> {
         let id = doc_id(id)?;
         self.read(|replica| replica.history(id)).map(all)
+    }
+
+    /// What a device is called that wrote a value or a save; `fetch_device_names` asks for names that are not known yet.
+    pub fn who_is(&self, device: &str) -> Result<DeviceName, TosoError> {
+        let detail = "this is not a device; pass one as conflicts and histories give it";
+        let device: DeviceId = device.parse().map_err(|_| TosoError::invalid("device", "edit.id", &detail))?;
+        let names = self.read(|replica| replica.device_names())?;
+        Ok(DeviceName { name: names.name(device).map(str::to_owned), this_device: names.is_own(device) })
     }
 
     /// How many records have come how far, and the centre's figures.

@@ -30,6 +30,14 @@ impl Toso {
         Ok(AdminUnit::of(unit))
     }
 
+    /// Asks the server what the devices are called that wrote the values in conflict here and the saves of these documents;
+    /// `who_is` tells it from then on, also without network. Returns how many names are new. Needs the network.
+    #[uniffi::method(default(documents = []))]
+    pub async fn fetch_device_names(&self, documents: Vec<String>) -> Result<u32, TosoError> {
+        let documents = documents.iter().map(|id| doc_id(id)).collect::<Result<Vec<_>, _>>()?;
+        self.write(move |replica| replica.fetch_device_names(&Rest::default(), &documents)).await.map(count)
+    }
+
     /// Records a team and returns its id. [`TosoError::TeamExists`] names the team that the hamlet has.
     pub async fn add_team(&self, team: NewTeam) -> Result<String, TosoError> {
         let draft = draft(team)?;

@@ -152,6 +152,10 @@ impl World {
                 self.dismiss(link, GoodbyeCode::Shutdown);
                 None
             }
+            Step::Ended => {
+                self.dismiss(link, GoodbyeCode::Unauthorized);
+                None
+            }
             Step::Close => {
                 running.sessions.remove(&link);
                 // What was sent still arrives; the end of the connection after it.

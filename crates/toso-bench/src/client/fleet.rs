@@ -108,7 +108,7 @@ fn open_at(folder: PathBuf) -> Result<Device, BenchError> {
 fn join(order: &Order, store: &dyn ChunkStore, commune: Scope) -> Result<(), BenchError> {
     let rest = Rest::default();
     let invite = make_invite(&rest, &order.url, admin(order)?, commune, "recorder", INVITE_LIFE)?;
-    enrol(store, &rest, &Invite::parse(&invite)?, None)?;
+    enrol(store, &rest, &Invite::parse(&invite.text)?, None)?;
     Ok(())
 }
 

@@ -57,7 +57,7 @@ impl FieldDevice {
     ) -> Result<(), BenchError> {
         let mut patience = self.patience();
         let ask = || make_invite(rest, server, admin, commune.scope, "recorder", INVITE_LIFE);
-        let invite = Invite::parse(&persist(&mut patience, ask, worth_a_retry)?)?;
+        let invite = Invite::parse(&persist(&mut patience, ask, worth_a_retry)?.text)?;
         let enrol = || enrol(self.store.as_ref(), rest, &invite, None);
         persist(&mut patience, enrol, |error| matches!(error, EnrolError::Rest(error) if worth_a_retry(error)))?;
         Ok(())

@@ -66,10 +66,10 @@ fn show(whole: &Value, json: bool, devices: &Value) -> Result<(), Fail> {
     }
     let lines: Vec<String> = devices.as_array().into_iter().flatten().map(line).collect();
     if lines.is_empty() {
-        eprintln!("no devices");
+        output::say("no devices");
         return Ok(());
     }
-    output::print(&lines.join("\n"))
+    output::lines(lines)
 }
 
 fn line(device: &Value) -> String {

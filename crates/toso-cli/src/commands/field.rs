@@ -9,14 +9,13 @@ mod sync;
 use std::path::Path;
 use std::sync::Arc;
 
-use toso_client::{Invite, Replica, ReplicaOptions, enrol};
+use toso_client::{Credential, Invite, Replica, ReplicaOptions, enrol};
 use toso_store::ChunkStore;
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
-use zeroize::Zeroizing;
 
 use crate::args::{FieldArgs, FieldCommand};
 use crate::fail::Fail;
-use crate::{output, token_file};
+use crate::{code_file, output, token_file};
 
 /// Runs one command on the device.
 pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
@@ -26,7 +25,8 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
             let invite = Invite::parse(&invite)?;
             let rest = toso_client::rest::Rest::default();
             let credential = enrol(store.as_ref(), &rest, &invite, name.as_deref())?;
-            eprintln!("enrolled as {} in {} at {}", credential.role, credential.unit, credential.server_url);
+            let Credential { role, unit, server_url, .. } = &credential;
+            output::say(&format!("enrolled as {role} in {unit} at {server_url}"));
             Ok(())
         }
         FieldCommand::Token { out } => {
@@ -44,6 +44,7 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
         }
         FieldCommand::Findings(flag) => show::findings(&replica(store)?, flag.json),
         FieldCommand::History { id, json } => show::history(&replica(store)?, id.parse()?, json.json),
+        FieldCommand::Names { ids } => show::fetch_names(&replica(store)?, &ids),
         FieldCommand::Sync { watch, json } => sync::run(&Arc::new(replica(store)?), watch, json.json),
         FieldCommand::Bundle { command } => carry::bundle(&replica(store)?, command),
         FieldCommand::Peer(args) => carry::peer(&replica(store)?, &args),
@@ -65,8 +66,7 @@ fn open(home: &Path, key_file: Option<&Path>) -> Result<Arc<dyn ChunkStore>, Fai
 
 fn store_key(file: &Path) -> Result<StoreKey, Fail> {
     let shown = file.display();
-    let contents = std::fs::read(file).map(Zeroizing::new);
-    let contents = contents.map_err(|error| Fail::new(format!("cannot read the key file {shown}: {error}")))?;
+    let contents = code_file::read(file, "key file")?;
     let no_key = || Fail::new(format!("{shown} holds no key; a key file has 32 bytes, or 64 hexadecimal digits"));
     StoreKey::parse(&contents).ok_or_else(no_key)
 }

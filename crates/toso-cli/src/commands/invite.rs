@@ -1,21 +1,89 @@
-//! `toso invite`: an officer's one-time invitation.
+//! `toso invite`: an officer's one-time invitations: make, list, withdraw.
 
+#![expect(clippy::indexing_slicing, reason = "a JSON value read at a place that it has not is null, and no panic")]
+
+use serde_json::Value;
 use toso_client::make_invite;
 use toso_client::rest::Rest;
 
-use crate::args::InviteArgs;
+use super::device::{get, post};
+use crate::args::{AdminArgs, InviteArgs, InviteCommand, MakeInviteArgs};
 use crate::fail::Fail;
 use crate::{input, output, token_file};
 
-/// Makes an invite and prints it.
+/// Makes an invite and prints it, or shows and withdraws those that were made.
 pub(crate) fn run(args: &InviteArgs) -> Result<(), Fail> {
-    let unit = input::unit_of(&args.unit)?;
-    let caller = token_file::read(&args.admin.admin_token_file)?;
-    let life = input::duration(&args.expires)?;
-    let invite = make_invite(&Rest::default(), &args.admin.server, &caller, unit, args.role.word(), life)?;
-    if args.qr {
-        let code = qrcode::QrCode::new(invite.as_bytes())?;
+    match (&args.command, &args.make) {
+        (None, Some(order)) => make(order),
+        (Some(InviteCommand::List { admin, unit, json }), _) => {
+            let invites = all(admin, &input::unit_of(unit)?.to_string())?;
+            if json.json {
+                return output::json(&invites);
+            }
+            if invites.is_empty() {
+                output::say("no invites");
+                return Ok(());
+            }
+            output::lines(invites.iter().map(line))
+        }
+        (Some(InviteCommand::Withdraw { admin, number, json }), _) => {
+            let number = number.trim();
+            if number.is_empty() || !number.chars().all(|c| c.is_ascii_alphanumeric()) {
+                return Err(Fail::usage("an invite's number is what `toso invite list` shows first in its line"));
+            }
+            let withdrawn = post(admin, &format!("/v1/invites/{number}/withdraw"), &serde_json::json!({}))?;
+            if json.json { output::json(&withdrawn) } else { output::lines([line(&withdrawn)]) }
+        }
+        (None, None) => Err(Fail::usage("say for which unit and role, or list or withdraw; see toso invite --help")),
+    }
+}
+
+fn make(order: &MakeInviteArgs) -> Result<(), Fail> {
+    let unit = input::unit_of(&order.unit)?;
+    let caller = token_file::read(&order.admin.admin_token_file)?;
+    let life = input::duration(&order.expires)?;
+    let invite = make_invite(&Rest::default(), &order.admin.server, &caller, unit, order.role.word(), life)?;
+    if let Some(warning) = &invite.warning {
+        output::say(&format!("warning: {warning}"));
+    }
+    if order.qr {
+        let code = qrcode::QrCode::new(invite.text.as_bytes())?;
         eprintln!("{}", code.render::<qrcode::render::unicode::Dense1x2>().build());
     }
-    output::print(&invite)
+    output::print(&invite.text)
+}
+
+/// Every page of the list, by the time at which the invites were made.
+fn all(admin: &AdminArgs, unit: &str) -> Result<Vec<Value>, Fail> {
+    let (mut invites, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = get(admin, &format!("/v1/invites?unit={unit}&limit=200&after={after}"))?;
+        invites.extend(page["items"].as_array().into_iter().flatten().cloned());
+        match page["next"].as_str() {
+            Some(next) => next.clone_into(&mut after),
+            None => break,
+        }
+    }
+    invites.sort_by_key(|invite| invite["created_at"].as_u64());
+    Ok(invites)
+}
+
+fn line(invite: &Value) -> String {
+    let text = |field: &str| invite[field].as_str().unwrap_or("-").to_owned();
+    let who = |id: &str, name: &str| match (invite[id].as_str(), invite[name].as_str()) {
+        (None, _) => "the admin token".to_owned(),
+        (Some(id), None) => format!("device {id}"),
+        (Some(id), Some(name)) => format!("{name} (device {id})"),
+    };
+    let at = |field: &str| invite[field].as_u64().map_or_else(|| "-".to_owned(), output::instant_of);
+    let state = match text("state").as_str() {
+        "open" => format!("until {}", at("expires_at")),
+        "used" => format!("used by {}", who("used_by", "used_by_name")),
+        "withdrawn" => format!("withdrawn on {}", at("withdrawn_at")),
+        "expired" => format!("expired on {}", at("expires_at")),
+        "void" => "void with its maker".to_owned(),
+        other => other.to_owned(),
+    };
+    let maker = who("created_by", "created_by_name");
+    format!("{}  {}  {}  by {maker} on {}  {state}", text("number"), text("unit"), text("role"), at("created_at"))
 }

@@ -19,5 +19,11 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Fail> {
     if let Some(code) = &args.unit {
         path = format!("{path}&unit={}", input::unit(list, code)?.code);
     }
-    output::print(&Rest::default().get_text(&args.server, &path, &caller)?)
+    if args.raw {
+        if args.format != ReportFormat::Csv {
+            return Err(Fail::usage("--raw goes with --format csv"));
+        }
+        path.push_str("&raw=1");
+    }
+    output::document(&Rest::default().get_text(&args.server, &path, &caller)?)
 }

@@ -28,33 +28,33 @@ pub(crate) fn run(args: ReviewArgs) -> Result<(), Fail> {
             if json.json {
                 return output::json(&items);
             }
-            let lines: Vec<String> = items["items"].as_array().into_iter().flatten().map(line).collect();
+            let lines: Vec<String> = items["items"].as_array().into_iter().flatten().flat_map(lines_of).collect();
             if lines.is_empty() {
-                eprintln!("nothing to review");
+                output::say("nothing to review");
                 return Ok(());
             }
-            output::print(&lines.join("\n"))?;
+            output::lines(lines)?;
             if let Some(next) = items["next"].as_u64() {
-                eprintln!("there is more: --after {next}");
+                output::say(&format!("there is more: --after {next}"));
             }
             Ok(())
         }
         ReviewCommand::Accept { admin, numbers } => {
             for number in numbers {
                 let item = post(&admin, &format!("/v1/review/{number}/accept"), &serde_json::json!({}))?;
-                output::print(&line(&item))?;
+                output::lines(lines_of(&item))?;
             }
             Ok(())
         }
         ReviewCommand::Return { admin, number, note } => {
             let item = post(&admin, &format!("/v1/review/{number}/return"), &Return { note })?;
-            output::print(&line(&item))
+            output::lines(lines_of(&item))
         }
     }
 }
 
 /// One item: what it is, then what it would write.
-fn line(item: &Value) -> String {
+fn lines_of(item: &Value) -> [String; 2] {
     let text = |field: &str| item[field].as_str().unwrap_or_default().to_owned();
     let changes: Vec<String> = item["changes"]
         .as_array()
@@ -62,17 +62,21 @@ fn line(item: &Value) -> String {
         .flatten()
         .map(|change| format!("{}={}", change[0].as_str().unwrap_or_default(), change[1].as_str().unwrap_or_default()))
         .collect();
+    let maker = match item["device_name"].as_str() {
+        Some(name) => format!("{name} (device {})", text("device")),
+        None => format!("device {}", text("device")),
+    };
     let note = if item["note"] == "" { String::new() } else { format!("  note: {}", text("note")) };
-    format!(
-        "{}  {}  {} {}  {} ({})  by device {}, {}{note}\n    {}",
+    let head = format!(
+        "{}  {}  {} {}  {} ({})  by {}, {}{note}",
         item["number"],
         text("status"),
         text("kind"),
         text("document"),
         text("unit_name"),
         text("unit"),
-        text("device"),
+        maker,
         text("reason"),
-        changes.join("  ")
-    )
+    );
+    [head, format!("    {}", changes.join("  "))]
 }

@@ -12,6 +12,7 @@ use toso_core::unit::{Scope, UnitRef};
 use toso_store::{StoreError, Transaction};
 use toso_wire::Moved;
 
+use super::names::SETTING_NAMES;
 use super::receipts::{SETTING_TOTALS, read_setting, setting};
 use super::view::HeldState;
 use super::{Replica, ReplicaEvent};
@@ -53,6 +54,8 @@ impl Replica {
             transaction.cursors = vec![(moved.unit, Sequence::ZERO), (left, Sequence::ZERO)];
             // Figures of the unit that was left would be shown as the new one's.
             transaction.settings.push((SETTING_TOTALS.to_owned(), None));
+            // Names of colleagues are the left unit's.
+            transaction.settings.push((SETTING_NAMES.to_owned(), None));
             // What it may carry for others was said for the unit that was left; it asks anew.
             transaction.settings.push((SETTING_PASS.to_owned(), None));
         }

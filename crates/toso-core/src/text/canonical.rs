@@ -67,11 +67,11 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{115F}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{FFA0}')
 }
 
-fn is_line_end(c: char) -> bool {
+pub(super) fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\u{B}' | '\u{C}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-fn is_invisible(c: char) -> bool {
+pub(super) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}'   // soft hyphen, joiner, marks

@@ -50,6 +50,14 @@ pub enum TextError {
         /// What may stand there.
         allowed: &'static str,
     },
+    /// A character that nobody sees and that does something.
+    #[error("{what}: character {position} cannot be seen and would act on what stands around it; write it without")]
+    Hidden {
+        /// What was being read.
+        what: &'static str,
+        /// Which character, the first is 1.
+        position: usize,
+    },
     /// A number of an emergency or service line.
     #[error(
         "the phone number is a service line (as 113 or 1900 are), not a contact; enter a mobile or landline number"
@@ -103,6 +111,7 @@ impl TextError {
             Self::TooManyBytes { .. } => "text.too_many_bytes",
             Self::NoLetter { .. } => "text.no_letter",
             Self::Character { .. } => "text.character",
+            Self::Hidden { .. } => "text.hidden",
             Self::PhoneService => "text.phone_service",
             Self::PhonePrefix => "text.phone_prefix",
             Self::PhoneDigits { .. } => "text.phone_digits",

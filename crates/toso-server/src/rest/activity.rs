@@ -18,6 +18,7 @@ use crate::trust::Caller;
 const ACTIVITY_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Query {
     unit: String,
     after: Option<u64>,
@@ -50,7 +51,7 @@ pub(super) async fn list(
             let history = match histories.entry(document) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::hash_map::Entry::Vacant(unknown) => {
-                    let saves = fold(&*shared.log, document)?.map(|folded| saves(&folded)).unwrap_or_default();
+                    let saves = fold(&*shared.log, document)?.map(|folded| saves(shared, &folded)).unwrap_or_default();
                     unknown.insert(saves.into_iter().map(|save| (save.sequence, save)).collect())
                 }
             };

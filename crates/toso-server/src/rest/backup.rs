@@ -13,9 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get};
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use toso_core::unit::UnitCode;
 use toso_store::export::{Compressor, Exporter};
-use toso_sync::AccessRole;
 
 use super::documents::read;
 use super::problem::Problem;
@@ -38,8 +36,9 @@ async fn backup(
     caller: Caller,
     places: Arc<Semaphore>,
 ) -> Result<Response, Problem> {
-    if caller.role != AccessRole::Admin || (caller.device.is_some() && caller.unit.code != UnitCode::COUNTRY) {
-        return Err(Problem::forbidden(format!("backups are for admins of the country; you are a {}", caller.role)));
+    if !caller.is_national_admin() {
+        let (role, unit) = (caller.role, caller.unit);
+        return Err(Problem::forbidden(format!("backups are for admins of the country; you are a {role} of {unit}")));
     }
     let place = places.try_acquire_owned().map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Other backups are under way")

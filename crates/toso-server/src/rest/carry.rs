@@ -15,6 +15,7 @@ use crate::state::Shared;
 use crate::trust::Caller;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Query {
     unit: Option<String>,
 }

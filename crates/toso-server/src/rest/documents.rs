@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use toso_core::document::Conflict;
+use toso_core::document::{Conflict, ConflictValue};
 use toso_core::id::{DeviceId, DocId, Sequence};
 use toso_core::record::Record;
 use toso_core::time::TimestampMs;
-use toso_projection::Cursor;
+use toso_projection::{Cursor, Page, ProjectionError, Projector};
 use toso_store::StoreError;
 
+use super::admin::name_of;
 use super::problem::Problem;
 use crate::documents::{Folded, Received, fold};
 use crate::state::Shared;
+use crate::trust::Caller;
 
 /// A document in a list.
 #[derive(Serialize)]
@@ -30,8 +32,33 @@ pub(super) struct Item<V> {
 pub(super) struct Detail<V> {
     #[serde(flatten)]
     item: Item<V>,
-    conflicts: Vec<Conflict>,
+    conflicts: Vec<Clash>,
     history: Vec<Save>,
+}
+
+/// A field that devices wrote apart.
+#[derive(Serialize)]
+struct Clash {
+    field: String,
+    values: Vec<Written>,
+}
+
+/// One of a clash's values, with who wrote it.
+#[derive(Serialize)]
+struct Written {
+    #[serde(flatten)]
+    value: ConflictValue,
+    device_name: Option<String>,
+}
+
+impl Clash {
+    fn of(shared: &Shared, conflict: Conflict) -> Self {
+        let values = conflict.values.into_iter().map(|value| {
+            let device_name = name_of(shared, value.device);
+            Written { value, device_name }
+        });
+        Self { field: conflict.field, values: values.collect() }
+    }
 }
 
 /// One save in a document's history.
@@ -39,6 +66,8 @@ pub(super) struct Detail<V> {
 pub(super) struct Save {
     pub(super) sequence: Sequence,
     pub(super) device: DeviceId,
+    /// What the device calls itself.
+    pub(super) device_name: Option<String>,
     pub(super) received_at: TimestampMs,
     /// By the device's clock.
     pub(super) made_at: TimestampMs,
@@ -78,8 +107,8 @@ pub(super) async fn detail<V: Send + 'static>(
 ) -> Result<Option<Detail<V>>, Problem> {
     read(shared, move |shared| {
         Ok(fold(&*shared.log, id)?.map(|folded| Detail {
-            conflicts: folded.document.conflicts(),
-            history: saves(&folded),
+            conflicts: folded.document.conflicts().into_iter().map(|found| Clash::of(shared, found)).collect(),
+            history: saves(shared, &folded),
             item: Item { id, unit: folded.scope.to_string(), view, record: folded.document.read() },
         }))
     })
@@ -87,16 +116,17 @@ pub(super) async fn detail<V: Send + 'static>(
 }
 
 /// Who changed what and when, oldest first.
-pub(super) fn saves(folded: &Folded) -> Vec<Save> {
+pub(super) fn saves(shared: &Shared, folded: &Folded) -> Vec<Save> {
     let history = folded.document.history();
-    folded.received.iter().filter_map(|received| save(received, &history)).collect()
+    folded.received.iter().filter_map(|received| save(shared, received, &history)).collect()
 }
 
-fn save(received: &Received, history: &[toso_core::document::HistoryEntry]) -> Option<Save> {
+fn save(shared: &Shared, received: &Received, history: &[toso_core::document::HistoryEntry]) -> Option<Save> {
     let entry = history.iter().find(|entry| entry.hash == received.hash)?;
     Some(Save {
         sequence: received.sequence,
         device: received.device,
+        device_name: name_of(shared, received.device),
         received_at: received.at,
         made_at: entry.at,
         // Which fields, never their values: those can be a person's.
@@ -115,10 +145,44 @@ pub(super) async fn read<T: Send + 'static>(
     Ok(tasks.spawn_blocking(move || work(&shared)).await??)
 }
 
-/// A list's starting point in the projector.
-pub(super) fn position(shared: &Shared, after: Option<DocId>) -> Result<Option<Cursor>, Problem> {
+/// A list's starting point in the projector. A document outside the caller's unit is answered like one that is not there:
+/// else whoever knows an id could ask whether, and where in the order, it exists.
+pub(super) fn position(shared: &Shared, caller: &Caller, after: Option<DocId>) -> Result<Option<Cursor>, Problem> {
     let Some(doc) = after else { return Ok(None) };
-    let scope = shared.projector.lock().scope_of(doc);
+    let scope = shared.projector.lock().scope_of(doc).filter(|scope| caller.covers(shared.catalog, *scope));
     let scope = scope.ok_or_else(|| Problem::invalid(format!("after: there is no document {doc} here")))?;
     Ok(Some(Cursor { scope, doc }))
+}
+
+/// A page of what the caller may see of a unit's list. The unit's figures may take in communes that a right over it does not
+/// cover: their documents are left out, and are no page's end, since that is named to the caller.
+pub(super) fn page<T>(
+    shared: &Shared,
+    caller: &Caller,
+    (mut after, limit): (Option<Cursor>, usize),
+    place: impl Fn(&T) -> Cursor,
+    read: impl Fn(&Projector, Option<Cursor>, usize) -> Result<Page<T>, ProjectionError>,
+) -> Result<(Vec<T>, Option<DocId>), Problem> {
+    let mut seen: Vec<T> = Vec::new();
+    loop {
+        let page = read(&shared.projector.lock(), after, limit)?;
+        after = page.next;
+        for item in page.items {
+            if !caller.covers(shared.catalog, place(&item).scope) {
+                continue;
+            }
+            if seen.len() == limit {
+                let next = seen.last().map(|last| place(last).doc);
+                return Ok((seen, next));
+            }
+            seen.push(item);
+        }
+        if after.is_none() {
+            return Ok((seen, None));
+        }
+        if seen.len() == limit {
+            let next = seen.last().map(|last| place(last).doc);
+            return Ok((seen, next));
+        }
+    }
 }

@@ -20,6 +20,7 @@ use crate::trust::{EnrolError, EnrolRequest};
 
 /// What a device sends; bytes are base64url without padding.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Body {
     secret: String,
     public_key: String,
@@ -60,8 +61,10 @@ pub(super) async fn enrol(
             EnrolError::UnknownInvite => (StatusCode::FORBIDDEN, "unknown-invite"),
             EnrolError::ExpiredInvite => (StatusCode::FORBIDDEN, "expired-invite"),
             EnrolError::UsedInvite => (StatusCode::FORBIDDEN, "used-invite"),
+            EnrolError::WithdrawnInvite => (StatusCode::FORBIDDEN, "withdrawn-invite"),
+            EnrolError::VoidInvite => (StatusCode::FORBIDDEN, "void-invite"),
             EnrolError::Revoked => (StatusCode::FORBIDDEN, "revoked"),
-            EnrolError::NameTooLong => return Problem::invalid(error.to_string()),
+            EnrolError::NameTooLong | EnrolError::Name(_) => return Problem::invalid(error.to_string()),
             EnrolError::Store(error) => return error.clone().into(),
             EnrolError::Key(_) => {
                 tracing::error!(%error, "a token could not be made");
@@ -70,6 +73,8 @@ pub(super) async fn enrol(
         };
         Problem::new(status, kind, "The device was not enrolled").detail(error.to_string())
     })?;
+    // Sessions that the device had as what it was before.
+    shared.hub.moved(enrolment.device);
     tracing::info!(device = %enrolment.device, unit = %enrolment.unit, role = %enrolment.role, "device enrolled");
     Ok(axum::Json(Answer {
         token: URL_SAFE_NO_PAD.encode(&enrolment.token),

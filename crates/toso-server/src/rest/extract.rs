@@ -7,6 +7,8 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use serde::de::DeserializeOwned;
 use toso_core::id::DocId;
 use toso_core::unit::UnitRef;
@@ -15,6 +17,9 @@ use super::problem::Problem;
 use super::{LIMIT_DEFAULT, LIMIT_MAX};
 use crate::state::Shared;
 use crate::trust::Caller;
+
+/// How much of an unknown parameter's name is repeated.
+const PARAMETER_CHARS_MAX: usize = 40;
 
 /// A JSON body.
 pub(super) struct Json<T>(pub(super) T);
@@ -39,6 +44,40 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Json<T> {
     }
 }
 
+/// No body, or an empty JSON object: what is done is said by the address alone, and a field that would do nothing is told.
+pub(super) struct NoBody;
+
+impl FromRequest<Arc<Shared>> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Empty {}
+        let bytes =
+            axum::body::Bytes::from_request(request, shared).await.map_err(|rejection| too_large(&rejection))?;
+        if bytes.is_empty() {
+            return Ok(Self);
+        }
+        let read: Result<Empty, _> = serde_json::from_slice(&bytes);
+        read.map(|Empty {}| Self).map_err(|error| Problem::invalid(format!("this takes no body: {error}")))
+    }
+}
+
+/// Refuses a query where an address takes none: a parameter that does nothing must not be taken for one that does.
+pub(super) async fn no_parameters(request: Request, next: Next) -> Response {
+    let name = request.uri().query().filter(|query| !query.is_empty()).map(|query| {
+        let name = query.split(['&', '=']).next().unwrap_or_default();
+        name.chars().take(PARAMETER_CHARS_MAX).collect::<String>()
+    });
+    match name {
+        None => next.run(request).await,
+        Some(name) => {
+            Problem::invalid(format!("unknown field `{name}`: this address takes no parameters")).into_response()
+        }
+    }
+}
+
 /// A body that could not be read: over its limit, or cut off.
 fn too_large(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
@@ -48,7 +87,8 @@ fn too_large(rejection: &BytesRejection) -> Problem {
     }
 }
 
-/// The query's parameters.
+/// The query's parameters. `T` denies unknown ones, so that a mistyped filter gives an error that names it and the known
+/// ones, and not the answer to another question; a repeated one is refused by the same reader.
 pub(super) struct Params<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Arc<Shared>> for Params<T> {

@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use toso_core::id::DocId;
 use toso_core::unit::Scope;
-use toso_projection::{MemberView, Row};
+use toso_projection::{Cursor, MemberView, Projector, Row};
 
 use super::documents::{self, Detail, Item, List};
 use super::extract::{Id, Params, cursor, limit, unit_within};
@@ -16,6 +16,7 @@ use crate::state::Shared;
 use crate::trust::Caller;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Query {
     unit: Option<String>,
     team: Option<String>,
@@ -39,9 +40,10 @@ pub(super) async fn list(
     let (views, next) = match (&query.unit, &query.team) {
         (Some(unit), None) => {
             let unit = unit_within(&shared, &caller, unit)?;
-            let after = documents::position(&shared, after)?;
-            let page = shared.projector.lock().members_in(unit, after, limit)?;
-            (page.items, page.next.map(|cursor| cursor.doc))
+            let after = documents::position(&shared, &caller, after)?;
+            let place = |view: &MemberView| Cursor { scope: view.scope, doc: view.doc };
+            let read = |projector: &Projector, after, limit| projector.members_in(unit, after, limit);
+            documents::page(&shared, &caller, (after, limit), place, read)?
         }
         (None, Some(team)) => {
             let team: DocId = team.parse().map_err(|error| Problem::invalid(format!("team: {error}")))?;

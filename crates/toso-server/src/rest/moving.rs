@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use toso_core::id::DeviceId;
+use toso_core::unit::UnitRef;
+use toso_sync::Rank;
 
-use super::admin::{DeviceItem, blocking, device_item, officer};
+use super::admin::{DeviceItem, below, blocking, device_item, officer};
 use super::extract::{Id, Json, unit_within};
 use super::problem::Problem;
 use crate::state::{Shared, now};
@@ -45,7 +47,7 @@ pub(super) async fn one(
     let known = shared.trust.device(id).filter(|device| caller.covers(shared.catalog, device.unit));
     let known = known.ok_or_else(missing)?;
     let unit = unit_within(&shared, &caller, &body.unit)?;
-    may_move(&caller, &known)?;
+    may_move(&shared, &caller, &known, unit)?;
     if known.revoked {
         return Err(Problem::invalid("a revoked device is not moved; invite it anew under a new key"));
     }
@@ -58,7 +60,7 @@ pub(super) async fn one(
         shared.hub.moved(id);
         tracing::info!(device = %id, from = %known.unit, to = %unit, "device moved");
     }
-    shared.trust.device(id).map(|device| axum::Json(device_item(&device))).ok_or_else(missing)
+    shared.trust.device(id).map(|device| axum::Json(device_item(&shared, &device))).ok_or_else(missing)
 }
 
 /// Moves all devices of a unit, for a unit that was merged or renamed. Those of units below it stay where they are.
@@ -72,7 +74,7 @@ pub(super) async fn all(
     let to = unit_within(&shared, &caller, &body.to)?;
     let devices = shared.trust.devices(|of| of == from);
     let devices: Vec<_> = devices.into_iter().filter(|device| !device.revoked).collect();
-    devices.iter().try_for_each(|device| may_move(&caller, device))?;
+    devices.iter().try_for_each(|device| may_move(&shared, &caller, device, to))?;
     let (ids, by): (Vec<DeviceId>, _) = (devices.iter().map(|device| device.id()).collect(), caller.device);
     let moved = blocking(&shared, move |shared| shared.trust.move_devices(&ids, to, by, now())).await?;
     let moved = moved.map_err(problem)?;
@@ -83,12 +85,10 @@ pub(super) async fn all(
     Ok(axum::Json(MovedAnswer { from: from.to_string(), to: to.to_string(), moved }))
 }
 
-/// An officer moves those that it could invite, an admin everybody.
-fn may_move(caller: &Caller, device: &DeviceRecord) -> Result<(), Problem> {
-    if caller.device.is_none() || caller.role.may_invite(device.role()) {
-        return Ok(());
-    }
-    Err(Problem::forbidden(format!("a {} cannot move a device that is {}", caller.role, device.role())))
+/// Both where it is and where it would be, a device is below whoever moves it: a move lifts nobody to one's own rank.
+fn may_move(shared: &Shared, caller: &Caller, device: &DeviceRecord, to: UnitRef) -> Result<(), Problem> {
+    below(shared, caller, device.rank(), "move")?;
+    below(shared, caller, Rank { unit: to, ..device.rank() }, "make of somebody")
 }
 
 fn problem(error: MoveError) -> Problem {

@@ -1,4 +1,4 @@
-//! `GET /healthz`, open to everybody and telling nothing but the state, and `GET /metrics`, for the admin token.
+//! `GET /healthz`, open to everybody and telling nothing but the state, and `GET /metrics`, for admins of the country.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
-use toso_sync::AccessRole;
 
 use super::problem::Problem;
 use crate::log_writer::QUEUE_BATCHES_MAX;
@@ -32,8 +31,9 @@ pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
 
 /// All metrics as Prometheus text.
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>, caller: Caller) -> Result<Response, Problem> {
-    if caller.role != AccessRole::Admin {
-        return Err(Problem::forbidden(format!("metrics are for admins; you are a {}", caller.role)));
+    if !caller.is_national_admin() {
+        let (role, unit) = (caller.role, caller.unit);
+        return Err(Problem::forbidden(format!("metrics are for admins of the country; you are a {role} of {unit}")));
     }
     let last = shared.log.last();
     shared.metrics.log_sequence.set(last.0);

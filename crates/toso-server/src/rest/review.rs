@@ -14,15 +14,17 @@ use toso_core::chunk::Chunk;
 use toso_core::document::{Document, HistoryEntry};
 use toso_core::id::{ChangeHash, DeviceId, DocId};
 use toso_core::record::Record;
+use toso_core::text::check_visible;
 use toso_core::time::TimestampMs;
+use toso_core::unit::UnitRef;
 use toso_store::StoreError;
-use toso_sync::{AccessRole, AppendItem, Principal, check_item};
+use toso_sync::{AccessRole, AppendItem, Principal, Rank, check_item};
 use toso_wire::PushItem;
 use toso_wire::limits::DETAIL_BYTES_MAX;
 
-use super::admin::blocking;
+use super::admin::{blocking, name_of};
 use super::documents::{List, read};
-use super::extract::{Id, Json, Params, limit, unit_within};
+use super::extract::{Id, Json, NoBody, Params, limit, unit_within};
 use super::problem::Problem;
 use crate::desk;
 use crate::documents::fold;
@@ -61,6 +63,7 @@ pub(super) struct Item {
     record: Option<Record>,
     status: ReviewStatus,
     decided_by: Option<DeviceId>,
+    decided_by_name: Option<String>,
     decided_at: Option<TimestampMs>,
     note: String,
 }
@@ -102,6 +105,7 @@ pub(super) async fn accept(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
     Id(number): Id<u64>,
+    NoBody: NoBody,
 ) -> Result<axum::Json<Item>, Problem> {
     let record = decidable(&shared, &caller, number)?;
     let deciding = blocking(&shared, move |shared| shared.review.begin_accept(number)).await?.map_err(refusal)?;
@@ -129,7 +133,10 @@ pub(super) async fn give_back(
     Json(body): Json<ReturnBody>,
 ) -> Result<axum::Json<Item>, Problem> {
     let record = decidable(&shared, &caller, number)?;
-    let note = body.note.trim().to_owned();
+    let note = body.note.replace("\r\n", "\n").replace('\t', " ").trim().to_owned();
+    for line in note.split('\n') {
+        check_visible("the note", line).map_err(|error| Problem::invalid(error.to_string()))?;
+    }
     if note.is_empty() || note.len() > DETAIL_BYTES_MAX {
         let bytes = note.len();
         return Err(Problem::invalid(format!("the note has {bytes} bytes; say why in 1 to {DETAIL_BYTES_MAX}")));
@@ -155,17 +162,41 @@ async fn decided(shared: Arc<Shared>, number: u64, device: DeviceId) -> Result<a
 }
 
 fn officer(caller: &Caller) -> Result<(), Problem> {
-    match caller.role {
-        AccessRole::Officer | AccessRole::Admin => Ok(()),
-        role => Err(Problem::forbidden(format!("the review queue is for officers; you are a {role}"))),
+    if caller.directs() {
+        return Ok(());
     }
+    Err(Problem::forbidden(format!("the review queue is for officers; you are a {}", caller.role)))
 }
 
 /// The item, when the caller may decide it.
 fn decidable(shared: &Shared, caller: &Caller, number: u64) -> Result<Arc<ReviewRecord>, Problem> {
     officer(caller)?;
     let record = shared.review.item(number).filter(|record| caller.covers(shared.catalog, record.scope));
-    record.ok_or_else(|| Problem::missing("held change", &number.to_string()))
+    let record = record.ok_or_else(|| Problem::missing("held change", &number.to_string()))?;
+    let author = author_rank(shared, &record);
+    if caller.device == Some(record.device) || !caller.stands_above(shared.catalog, &author) {
+        return Err(Problem::forbidden(format!(
+            "this was made by a device that was {} of {}, which is not below you; an officer above both decides",
+            author.role, author.unit
+        )));
+    }
+    Ok(record)
+}
+
+/// In which rank the author of a held change made it: his role, in that of his units, left or present, which the change is
+/// in. So a commune's officer decides on what a recorder made there, wherever the recorder is now, and not on what an
+/// officer of the same commune made, himself among them. Who is unknown here was a recorder of the very commune.
+fn author_rank(shared: &Shared, record: &ReviewRecord) -> Rank {
+    let scope = record.scope;
+    let Some(device) = shared.trust.device(record.device) else {
+        return Rank { role: AccessRole::Recorder, unit: scope };
+    };
+    let units = device.former.iter().map(|former| former.unit).chain([device.unit]);
+    let held_in = |unit: &UnitRef| *unit == scope || shared.catalog.covers(*unit, scope);
+    let widest = units.filter(held_in).reduce(|wide, unit| if shared.catalog.covers(unit, wide) { unit } else { wide });
+    // That matters to officers alone: whoever directs the commune directs its recorders, those of a wider unit, too.
+    let unit = widest.filter(|_| device.role().may_direct()).unwrap_or(scope);
+    Rank { role: device.role(), unit }
 }
 
 /// What was checked when it came is checked again: the code may be another by now.
@@ -237,7 +268,7 @@ fn item(shared: &Shared, number: u64, record: &ReviewRecord, seen: Option<&Seen>
         },
         hash: record.hash,
         device: record.device,
-        device_name: shared.trust.device(record.device).and_then(|device| device.name.clone()),
+        device_name: name_of(shared, record.device),
         reason: record.reason.clone(),
         received_at: record.received_at,
         made_at: save.map(|save| save.at),
@@ -245,6 +276,7 @@ fn item(shared: &Shared, number: u64, record: &ReviewRecord, seen: Option<&Seen>
         record: seen.map(|seen| seen.record.clone()),
         status: record.status,
         decided_by: record.decided_by,
+        decided_by_name: record.decided_by.and_then(|by| name_of(shared, by)),
         decided_at: decided.then_some(record.decided_at),
         note: record.note.clone(),
     }

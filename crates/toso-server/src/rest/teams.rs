@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use toso_core::id::DocId;
-use toso_projection::TeamView;
+use toso_projection::{Cursor, Projector, TeamView};
 
 use super::documents::{self, Detail, Item, List};
 use super::extract::{Id, Params, cursor, limit, unit_within};
@@ -14,6 +14,7 @@ use crate::state::Shared;
 use crate::trust::Caller;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Query {
     unit: String,
     after: Option<String>,
@@ -40,12 +41,13 @@ pub(super) async fn list(
     Params(query): Params<Query>,
 ) -> Result<axum::Json<List<Item<View>, DocId>>, Problem> {
     let unit = unit_within(&shared, &caller, &query.unit)?;
-    let after = documents::position(&shared, cursor(query.after.as_deref())?)?;
-    let page = shared.projector.lock().teams_in(unit, after, limit(query.limit)?)?;
-    // A unit's figures may take in communes that a right over the unit does not cover.
-    let seen = page.items.iter().filter(|view| caller.covers(shared.catalog, view.scope));
-    let items = documents::items(&shared, seen.map(|view| (view.doc, View::from(view))).collect()).await?;
-    Ok(axum::Json(List { items, next: page.next.map(|cursor| cursor.doc) }))
+    let limit = limit(query.limit)?;
+    let after = documents::position(&shared, &caller, cursor(query.after.as_deref())?)?;
+    let place = |view: &TeamView| Cursor { scope: view.scope, doc: view.doc };
+    let read = |projector: &Projector, after, limit| projector.teams_in(unit, after, limit);
+    let (seen, next) = documents::page(&shared, &caller, (after, limit), place, read)?;
+    let items = documents::items(&shared, seen.iter().map(|view| (view.doc, View::from(view))).collect()).await?;
+    Ok(axum::Json(List { items, next }))
 }
 
 /// One team, with conflicts and history.

@@ -14,6 +14,7 @@ use crate::state::Shared;
 use crate::trust::Caller;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Query {
     list: Option<String>,
     parent: Option<String>,

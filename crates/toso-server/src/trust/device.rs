@@ -11,7 +11,7 @@ use toso_core::id::{DeviceId, Epoch};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
-use toso_sync::{AccessRole, Principal};
+use toso_sync::{AccessRole, Principal, Rank};
 
 use super::Trust;
 use super::moving::FormerUnit;
@@ -62,6 +62,11 @@ impl DeviceRecord {
     /// Its role; the least one should the word be unknown to this version.
     pub fn role(&self) -> AccessRole {
         self.role.parse().unwrap_or(AccessRole::Viewer)
+    }
+
+    /// Its place among others.
+    pub fn rank(&self) -> Rank {
+        Rank { role: self.role(), unit: self.unit }
     }
 
     pub(super) fn principal(&self) -> Principal {

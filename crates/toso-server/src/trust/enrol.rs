@@ -2,15 +2,16 @@
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use toso_core::id::DeviceId;
+use toso_core::text::{TextError, check_visible};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_store::{Durability, RecordChange, StoreError};
+use toso_store::{Durability, StoreError};
 use toso_sync::AccessRole;
 use toso_wire::enrol::{INVITE_SECRET_BYTES, signed_enrol};
 
 use super::Trust;
 use super::device::{self, DeviceRecord};
-use super::invite::{INVITE_TABLE, InviteRecord};
+use super::invite::{INVITE_TABLE, InviteRecord, InviteState};
 use super::keys::KeyError;
 use super::moving::joined;
 use super::token::TOKEN_LIFE_MS;
@@ -58,6 +59,7 @@ impl Trust {
         if name.is_some_and(|name| name.chars().count() > DEVICE_NAME_CHARS_MAX) {
             return Err(EnrolError::NameTooLong);
         }
+        name.map_or(Ok(()), |name| check_visible("the device's name", name))?;
 
         let device = DeviceId::from_public_key(&request.public_key);
         let known = device::stored(&*self.store, device)?;
@@ -65,24 +67,24 @@ impl Trust {
             return Err(EnrolError::Revoked);
         }
         let stored = self.store.record(INVITE_TABLE, &secret_hash)?.ok_or(EnrolError::UnknownInvite)?;
-        let mut invite: InviteRecord = rmp_serde::from_slice(&stored).map_err(|error| StoreError::Damaged {
-            path: "the server's records".to_owned(),
-            place: INVITE_TABLE.to_owned(),
-            detail: error.to_string(),
-        })?;
+        let mut invite = InviteRecord::decode(&stored)?;
         // What it has not sent for the unit it leaves by enrolling anew is held for review, like after a move.
         let former =
             known.as_ref().map_or_else(Vec::new, |known| joined(&known.former, known.unit, invite.unit, None, now));
         let moves = known.as_ref().map_or(0, |known| known.moves.saturating_add(1));
-        match (invite.used_by, known) {
-            (None, _) if now >= invite.expires_at => return Err(EnrolError::ExpiredInvite),
-            (None, _) => {}
+        match self.invite_state(&invite, now) {
+            InviteState::Open => {}
             // Only while this invite is the device's latest: an older answer would carry a token that is void.
-            (Some(user), Some(known)) if user == device && known.invite == secret_hash => return Ok(answer(known)),
-            (Some(_), _) => return Err(EnrolError::UsedInvite),
+            InviteState::Used => match known.filter(|known| known.invite == secret_hash) {
+                Some(known) if invite.used_by == Some(device) => return Ok(answer(known)),
+                _ => return Err(EnrolError::UsedInvite),
+            },
+            InviteState::Withdrawn => return Err(EnrolError::WithdrawnInvite),
+            InviteState::Expired => return Err(EnrolError::ExpiredInvite),
+            InviteState::Void => return Err(EnrolError::VoidInvite),
         }
 
-        let role = invite.role.parse().unwrap_or(AccessRole::Viewer);
+        let role = invite.rank().role;
         let expires_at = now.plus_ms(TOKEN_LIFE_MS);
         let mut record = DeviceRecord {
             public_key: request.public_key,
@@ -100,15 +102,11 @@ impl Trust {
         };
         record.token = self.keys.mint(&record, self.random()?)?;
         invite.used_by = Some(device);
-        let use_invite = RecordChange {
-            table: INVITE_TABLE.to_owned(),
-            key: secret_hash.to_vec(),
-            value: Some(rmp_serde::to_vec(&invite).unwrap_or_default()),
-            expect: Some(Some(stored)),
-        };
+        let use_invite = invite.to_change(&secret_hash, Some(stored));
         match self.store.write(&[use_invite, record.to_change()], Durability::Durable) {
             Ok(()) => {}
-            // Somebody else used it in the same moment; the same device's own repetition asks again and gets its answer.
+            // Somebody else used it, or took it back, in the same moment; the same device's own repetition asks again and
+            // gets its answer.
             Err(StoreError::Raced { .. }) => return Err(EnrolError::UsedInvite),
             Err(error) => return Err(error.into()),
         }
@@ -143,12 +141,21 @@ pub enum EnrolError {
     /// One-time.
     #[error("the invite was used already; ask for a new one")]
     UsedInvite,
+    /// Taken back.
+    #[error("the invite was withdrawn; ask your officer for a new one")]
+    WithdrawnInvite,
+    /// Its maker was revoked, moved, demoted, or has expired.
+    #[error("the invite is void, since whoever made it can no longer invite to this unit; ask for a new one")]
+    VoidInvite,
     /// The device is shut out.
     #[error("the device was revoked and cannot enrol again; ask your officer")]
     Revoked,
     /// Over [`DEVICE_NAME_CHARS_MAX`].
     #[error("a device's name has at most {DEVICE_NAME_CHARS_MAX} characters")]
     NameTooLong,
+    /// Something in the name cannot be seen.
+    #[error(transparent)]
+    Name(#[from] TextError),
     /// No token could be made.
     #[error(transparent)]
     Key(#[from] KeyError),

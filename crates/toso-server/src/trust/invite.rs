@@ -1,12 +1,21 @@
-//! Invites: one-time, expiring. Table `invites`: BLAKE3 of the secret → [`InviteRecord`]. The secret itself is kept
-//! nowhere, so a stolen database invites nobody.
+//! Invites: one-time, expiring, void with their maker, withdrawable. Table `invites`: BLAKE3 of the secret →
+//! [`InviteRecord`]. The secret itself is kept nowhere, so a stolen database invites nobody.
+//!
+//! An invite stands only while its maker could still make it. So a revoked, moved, demoted or expired officer leaves nothing
+//! behind that lets anybody in, himself least of all. That is asked when it is used, of the records as they are then.
 
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use toso_catalog::Catalog;
 use toso_core::id::DeviceId;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
+use toso_store::change_log::Record;
 use toso_store::{Durability, RecordChange, StoreError};
-use toso_sync::AccessRole;
+use toso_sync::{AccessRole, Rank};
 use toso_wire::enrol::{INVITE_URL_BYTES_MAX, Invite};
 
 use super::Trust;
@@ -17,18 +26,117 @@ pub(super) const INVITE_TABLE: &str = "invites";
 pub const INVITE_LIFE_MS_DEFAULT: u64 = 7 * 24 * 60 * 60 * 1000;
 /// The longest an invite can live: 30 days; older ones lie about in chat groups.
 pub const INVITE_LIFE_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
+/// Bytes of an invite's number, the first of its secret's hash: of a million invites two share one with a chance of 3 in
+/// 10^8, and then the later is not made.
+const INVITE_NUMBER_BYTES: usize = 8;
+
+/// Bytes of invites read at a time for a list: each takes about 100.
+const INVITE_READ_BYTES_MAX: usize = 16 * 1024;
+
+/// The number that lists call an invite by. It tells nothing about the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InviteNumber([u8; INVITE_NUMBER_BYTES]);
+
+impl InviteNumber {
+    fn of_key(key: &[u8]) -> Option<Self> {
+        key.first_chunk().copied().map(Self)
+    }
+}
+
+impl fmt::Display for InviteNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl FromStr for InviteNumber {
+    type Err = NoInviteNumber;
+
+    fn from_str(text: &str) -> Result<Self, NoInviteNumber> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(NoInviteNumber)
+    }
+}
+
+impl Serialize for InviteNumber {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A text that is no invite's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an invite's number has {} hexadecimal digits, as the list of invites shows it", 2 * INVITE_NUMBER_BYTES)]
+pub struct NoInviteNumber;
+
+/// Who did something to an invite, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    /// The officer's device; `None` for the admin token.
+    pub by: Option<DeviceId>,
+    /// When.
+    pub at: TimestampMs,
+}
 
 /// What the server remembers of an invite.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct InviteRecord {
-    pub(super) unit: UnitRef,
-    pub(super) role: String,
-    pub(super) expires_at: TimestampMs,
+pub struct InviteRecord {
+    /// The unit to join.
+    pub unit: UnitRef,
+    /// The role's word.
+    pub role: String,
+    /// Useless from then on.
+    pub expires_at: TimestampMs,
     /// The inviting device; `None` for the admin token.
-    pub(super) created_by: Option<DeviceId>,
-    pub(super) created_at: TimestampMs,
+    pub created_by: Option<DeviceId>,
+    /// When it was made.
+    pub created_at: TimestampMs,
     /// The device that has used it.
-    pub(super) used_by: Option<DeviceId>,
+    pub used_by: Option<DeviceId>,
+    /// Taken back before it was used.
+    #[serde(default)]
+    pub withdrawn: Option<Withdrawal>,
+}
+
+impl InviteRecord {
+    /// The place that it gives; the least role should the word be unknown to this version.
+    pub fn rank(&self) -> Rank {
+        Rank { role: self.role.parse().unwrap_or(AccessRole::Viewer), unit: self.unit }
+    }
+
+    pub(super) fn decode(stored: &[u8]) -> Result<Self, StoreError> {
+        rmp_serde::from_slice(stored).map_err(|error| StoreError::Damaged {
+            path: "the server's records".to_owned(),
+            place: INVITE_TABLE.to_owned(),
+            detail: error.to_string(),
+        })
+    }
+
+    pub(super) fn to_change(&self, key: &[u8], expect: Option<Vec<u8>>) -> RecordChange {
+        RecordChange {
+            table: INVITE_TABLE.to_owned(),
+            key: key.to_vec(),
+            // Plain structs of numbers and texts always encode.
+            value: Some(rmp_serde::to_vec(self).unwrap_or_default()),
+            expect: Some(expect),
+        }
+    }
+}
+
+/// Where an invite stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum InviteState {
+    /// It can be used.
+    Open,
+    /// A device has used it.
+    Used,
+    /// Taken back.
+    Withdrawn,
+    /// Too old.
+    Expired,
+    /// Who made it could no longer make it: revoked, moved, demoted or expired.
+    Void,
 }
 
 /// What an officer asks for. The caller has checked that they may.
@@ -65,14 +173,14 @@ impl Trust {
             created_by: order.created_by,
             created_at: now,
             used_by: None,
+            withdrawn: None,
         };
-        let change = RecordChange {
-            table: INVITE_TABLE.to_owned(),
-            key: blake3::hash(&secret).as_bytes().to_vec(),
-            value: Some(rmp_serde::to_vec(&record).unwrap_or_default()),
-            expect: Some(None),
-        };
-        self.store.write(&[change], Durability::Durable)?;
+        let key = *blake3::hash(&secret).as_bytes();
+        let number = key.get(..INVITE_NUMBER_BYTES).unwrap_or_default();
+        if !self.store.records(INVITE_TABLE, number)?.is_empty() {
+            return Err(KeyError::Random { detail: "it gave a number that is in use".to_owned() }.into());
+        }
+        self.store.write(&[record.to_change(&key, None)], Durability::Durable)?;
         Ok(Invite {
             url: order.url.clone(),
             server: self.server(),
@@ -81,6 +189,87 @@ impl Trust {
             role: record.role,
             expires_at,
         })
+    }
+
+    /// Where an invite stands now.
+    pub(crate) fn invite_state(&self, invite: &InviteRecord, now: TimestampMs) -> InviteState {
+        if invite.used_by.is_some() {
+            InviteState::Used
+        } else if invite.withdrawn.is_some() {
+            InviteState::Withdrawn
+        } else if now >= invite.expires_at {
+            InviteState::Expired
+        } else if !self.could_make(invite, now) {
+            InviteState::Void
+        } else {
+            InviteState::Open
+        }
+    }
+
+    /// True while its maker could still make it.
+    fn could_make(&self, invite: &InviteRecord, now: TimestampMs) -> bool {
+        let Some(maker) = invite.created_by else { return true };
+        self.devices.find(maker).is_some_and(|maker| {
+            !maker.revoked
+                && now < maker.expires_at
+                && maker.principal().rank().stands_above(Catalog::shared(), &invite.rank())
+        })
+    }
+
+    /// Invites that a test on them selects, by number, after a number; at most `limit` and whether there are more. The table
+    /// is walked in small parts, so that a country's 50,000 take the memory of a hundred.
+    pub fn invites(
+        &self,
+        after: Option<InviteNumber>,
+        limit: usize,
+        mut select: impl FnMut(&InviteRecord) -> bool,
+    ) -> Result<(Vec<(InviteNumber, InviteRecord)>, bool), StoreError> {
+        let mut found = Vec::new();
+        // Past every key that begins with the number.
+        let mut after = after.map(|after| [after.0.as_slice(), &[u8::MAX; 32]].concat());
+        loop {
+            let part = self.store.records_after(INVITE_TABLE, after.as_deref(), INVITE_READ_BYTES_MAX)?;
+            let Some((last, _)) = part.last() else { return Ok((found, false)) };
+            after = Some(last.clone());
+            for (key, value) in part {
+                let Some(number) = InviteNumber::of_key(&key) else { continue };
+                let record = InviteRecord::decode(&value)?;
+                if !select(&record) {
+                    continue;
+                }
+                if found.len() == limit {
+                    return Ok((found, true));
+                }
+                found.push((number, record));
+            }
+        }
+    }
+
+    /// One invite.
+    pub fn invite_numbered(&self, number: InviteNumber) -> Result<Option<InviteRecord>, StoreError> {
+        self.stored_invite(number)?.map(|(_, stored)| InviteRecord::decode(&stored)).transpose()
+    }
+
+    /// Takes an invite back, durably; it is as it was when it had been used or taken back before. `None` when there is none.
+    pub fn withdraw_invite(
+        &self,
+        number: InviteNumber,
+        by: Option<DeviceId>,
+        now: TimestampMs,
+    ) -> Result<Option<InviteRecord>, StoreError> {
+        let Some((key, stored)) = self.stored_invite(number)? else { return Ok(None) };
+        let mut invite = InviteRecord::decode(&stored)?;
+        if invite.used_by.is_none() && invite.withdrawn.is_none() {
+            invite.withdrawn = Some(Withdrawal { by, at: now });
+            // Only if nobody has used it in the same moment.
+            self.store.write(&[invite.to_change(&key, Some(stored))], Durability::Durable)?;
+        }
+        Ok(Some(invite))
+    }
+
+    /// Its key and the bytes that are stored.
+    fn stored_invite(&self, number: InviteNumber) -> Result<Option<Record>, StoreError> {
+        Ok(self.store.records(INVITE_TABLE, &number.0)?.into_iter().next())
     }
 }
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use biscuit_auth::builder::Algorithm;
 use biscuit_auth::{KeyPair, PrivateKey, PublicKey};
-use data_encoding::HEXLOWER;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use toso_core::id::ServerId;
+use toso_core::text::pasted;
 use toso_store::StoreError;
 use zeroize::Zeroizing;
 
@@ -18,7 +19,9 @@ pub const ROOT_KEY_FILE: &str = "root.key";
 /// The admin token's file in the data folder.
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";
 /// First word of the key file; a later layout takes another number.
-const KEY_FILE_LABEL: &str = "toso-root-key-1";
+pub const ROOT_KEY_LABEL: &str = "toso-root-key-1";
+/// Hexadecimal digits of each of its two keys.
+const KEY_DIGITS: usize = 64;
 
 /// Root keys as bytes, for [`super::Trust::with_keys`].
 #[derive(Clone)]
@@ -39,21 +42,16 @@ impl RootKeys {
     /// Reads the key file; makes it when there is none, unless the database says that there was one.
     pub(super) fn open(data: &Path, must_exist: bool) -> Result<Self, KeyError> {
         let path = data.join(ROOT_KEY_FILE);
-        match fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&Zeroizing::new(text)).ok_or_else(|| KeyError::Malformed { path: show(&path) }),
+        match fs::read(&path).map(Zeroizing::new) {
+            Ok(bytes) => Self::of_file(&bytes).ok_or_else(|| KeyError::Malformed { path: show(&path) }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && must_exist => {
                 Err(KeyError::Missing { path: show(&path) })
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let (root, ticket) = (KeyPair::new(), Zeroizing::new(random::<32>()?));
-                let private = Zeroizing::new(HEXLOWER.encode(&root.private().to_bytes()));
-                let text = Zeroizing::new(format!(
-                    "{KEY_FILE_LABEL} {} {}\n",
-                    private.as_str(),
-                    Zeroizing::new(HEXLOWER.encode(&*ticket)).as_str()
-                ));
-                write_private(&path, &text)?;
-                Ok(Self::new(root, ticket))
+                let keys = Self::new(root, ticket);
+                write_private(&path, &keys.to_text())?;
+                Ok(keys)
             }
             Err(error) => Err(io("reading", &path, &error)),
         }
@@ -70,15 +68,24 @@ impl RootKeys {
         Ok(Self::new(root, Zeroizing::new(secrets.ticket)))
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split_whitespace();
-        let (label, root, ticket) = (words.next()?, words.next()?, words.next()?);
-        let root = Zeroizing::new(HEXLOWER.decode(root.as_bytes()).ok()?);
-        let ticket = Zeroizing::new(HEXLOWER.decode(ticket.as_bytes()).ok()?);
+    /// What the file holds.
+    fn to_text(&self) -> Zeroizing<String> {
+        let root = Zeroizing::new(HEXLOWER.encode(&self.root.private().to_bytes()));
+        let ticket = Zeroizing::new(HEXLOWER.encode(&*self.ticket));
+        Zeroizing::new(format!("{ROOT_KEY_LABEL} {} {}\n", root.as_str(), ticket.as_str()))
+    }
+
+    /// Keys out of a file, however an editor has left it: its label, and two keys in digits.
+    fn of_file(bytes: &[u8]) -> Option<Self> {
+        let text = Zeroizing::new(pasted::plain(&pasted::file_text(bytes)?));
+        let digits = text.trim_matches(|c: char| !c.is_ascii_alphanumeric()).strip_prefix(ROOT_KEY_LABEL)?;
+        let digits: Zeroizing<String> = Zeroizing::new(digits.chars().filter(|c| !c.is_whitespace()).collect());
+        let (root, ticket) = digits.split_at_checked(KEY_DIGITS)?;
+        let root = Zeroizing::new(HEXLOWER_PERMISSIVE.decode(root.as_bytes()).ok()?);
+        let ticket = Zeroizing::new(HEXLOWER_PERMISSIVE.decode(ticket.as_bytes()).ok()?);
         let private = PrivateKey::from_bytes(&root, Algorithm::Ed25519).ok()?;
         let ticket = <[u8; 32]>::try_from(ticket.as_slice()).ok()?;
-        (label == KEY_FILE_LABEL && words.next().is_none())
-            .then(|| Self::new(KeyPair::from(&private), Zeroizing::new(ticket)))
+        Some(Self::new(KeyPair::from(&private), Zeroizing::new(ticket)))
     }
 
     pub(super) fn server(&self) -> ServerId {
@@ -94,11 +101,11 @@ impl RootKeys {
     }
 }
 
-/// Reads a key file: whose it is, and its text, to be copied.
+/// Reads a key file: whose it is, and its text as it should be, to be copied.
 pub(crate) fn read_key(path: &Path) -> Result<(ServerId, Zeroizing<String>), KeyError> {
-    let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| io("reading", path, &error))?);
-    let keys = RootKeys::parse(&text).ok_or_else(|| KeyError::Malformed { path: show(path) })?;
-    Ok((keys.server(), text))
+    let bytes = Zeroizing::new(fs::read(path).map_err(|error| io("reading", path, &error))?);
+    let keys = RootKeys::of_file(&bytes).ok_or_else(|| KeyError::Malformed { path: show(path) })?;
+    Ok((keys.server(), keys.to_text()))
 }
 
 /// An Ed25519 key pair of its secret's bytes.

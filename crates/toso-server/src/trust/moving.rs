@@ -18,7 +18,7 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::change_log::RECORD_CHANGES_MAX;
 use toso_store::{Durability, RecordChange, StoreError};
-use toso_sync::Standing;
+use toso_sync::{Principal, Standing};
 
 use super::device::{self, DeviceRecord};
 use super::keys::KeyError;
@@ -210,10 +210,25 @@ impl Trust {
         if its_own && device.role() == grant.role { Ok(device) } else { Err(TokenRefusal::Superseded) }
     }
 
-    /// True while the device's record says what a session began with.
-    pub fn still_stands(&self, id: DeviceId, unit: UnitRef, revoked: bool) -> bool {
-        self.devices.find(id).is_some_and(|device| device.unit == unit && device.revoked == revoked)
+    /// How the record of a device that has begun a session compares with what it began with.
+    pub(crate) fn footing(&self, began: &Principal, revoked: bool, now: TimestampMs) -> Footing {
+        match self.devices.find(began.device) {
+            Some(device) if now >= device.expires_at => Footing::Ended,
+            Some(device) if device.principal() == *began && device.revoked == revoked => Footing::Firm,
+            Some(_) | None => Footing::Another,
+        }
     }
+}
+
+/// Whether a session may go on as it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Footing {
+    /// The record says what the session began with.
+    Firm,
+    /// The device was moved, revoked, or enrolled anew; its next HELLO tells.
+    Another,
+    /// The device's token has ended.
+    Ended,
 }
 
 #[cfg(test)]

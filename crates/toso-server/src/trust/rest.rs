@@ -9,8 +9,8 @@ use subtle::ConstantTimeEq as _;
 use toso_catalog::Catalog;
 use toso_core::id::DeviceId;
 use toso_core::time::TimestampMs;
-use toso_core::unit::UnitRef;
-use toso_sync::{AccessRole, Principal};
+use toso_core::unit::{UnitCode, UnitRef};
+use toso_sync::{AccessRole, Principal, Rank};
 use toso_wire::rest::{RestSignature, signed_rest};
 
 use super::hello::verify;
@@ -35,6 +35,23 @@ impl Caller {
             None => true,
             Some(device) => Principal { device, role: self.role, unit: self.unit }.covers(catalog, unit),
         }
+    }
+
+    /// True when the caller acts on others: invites, moves and revokes them, decides on their work.
+    pub fn directs(&self) -> bool {
+        self.device.is_none() || self.role.may_direct()
+    }
+
+    /// True when the caller stands above a rank, and so may give it, take it, and decide on its work. The admin token does
+    /// above every one.
+    pub fn stands_above(&self, catalog: &Catalog, other: &Rank) -> bool {
+        self.device.is_none() || Rank { role: self.role, unit: self.unit }.stands_above(catalog, other)
+    }
+
+    /// True when the caller may see what is about the country as a whole, not about a unit of it: figures of the server, and
+    /// everything that it keeps.
+    pub fn is_national_admin(&self) -> bool {
+        self.device.is_none() || self.role == AccessRole::Admin && self.unit.code == UnitCode::COUNTRY
     }
 }
 

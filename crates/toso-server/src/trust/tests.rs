@@ -9,12 +9,13 @@ use toso_core::id::{DeviceId, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
-use toso_sync::{AccessRole, CarriedRefusal, Refusal};
+use toso_sync::{AccessRole, CarriedRefusal, Principal, Refusal};
 use toso_wire::enrol::{Invite, signed_enrol};
 use toso_wire::{ChallengeReason, Proof, signed_hello};
 
 use super::*;
 
+mod invites;
 mod losses;
 mod requests;
 mod tokens;
@@ -102,6 +103,28 @@ fn a_lost_a_foreign_and_a_damaged_key_are_told_apart() {
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(Trust::open(folder.path(), store), Err(KeyError::Missing { .. })));
     assert!(!path.exists(), "a lost key is never replaced silently");
+}
+
+/// A key that was restored through an editor, with a byte order mark or in UTF-16, was called damaged.
+#[test]
+fn a_root_key_is_read_however_its_file_was_left() {
+    let Place { folder, store, trust } = place();
+    let path = folder.path().join(ROOT_KEY_FILE);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let wide: Vec<u8> = "\u{FEFF}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    for bytes in [
+        format!("\u{FEFF}{text}").into_bytes(),
+        text.replace('\n', "\r\n").into_bytes(),
+        format!("{}\n{}", &text[..40], &text[40..]).into_bytes(),
+        format!("\"{}\"", text.trim()).into_bytes(),
+        text.to_uppercase().replace("TOSO-ROOT-KEY-1", ROOT_KEY_LABEL).into_bytes(),
+        wide,
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(Trust::open(folder.path(), store.clone()).unwrap().server(), trust.server());
+    }
+    std::fs::write(&path, format!("{}0", text.trim())).unwrap();
+    assert!(matches!(Trust::open(folder.path(), store), Err(KeyError::Malformed { .. })), "a digit too many");
 }
 
 #[test]
@@ -301,7 +324,15 @@ fn a_moved_device_proves_itself_with_its_old_token_and_gets_the_new_one() {
         assert!(trust.keys.verify(&old.token).is_ok_and(|grant| trust.device_of(&grant).is_err()), "REST is closed");
         let record = trust.device(old.device).unwrap();
         assert_eq!(record.former.first().map(|former| (former.until, former.by)), Some((NOW, Some(officer))));
-        assert!(trust.still_stands(old.device, to, false) && !trust.still_stands(old.device, commune(), false));
+        let began = Principal { device: old.device, role: AccessRole::Recorder, unit: commune() };
+        let here = Principal { unit: to, ..began };
+        assert_eq!(trust.footing(&here, false, NOW), Footing::Firm);
+        for another in [began, Principal { role: AccessRole::Viewer, ..here }] {
+            assert_eq!(trust.footing(&another, false, NOW), Footing::Another);
+        }
+        assert_eq!(trust.footing(&here, true, NOW), Footing::Another, "it was let in as one that is revoked");
+        assert_eq!(trust.footing(&here, false, NOW.plus_ms(TOKEN_LIFE_MS - 1)), Footing::Firm);
+        assert_eq!(trust.footing(&here, false, NOW.plus_ms(TOKEN_LIFE_MS)), Footing::Ended);
     }
     let trust = Trust::open(folder.path(), store).unwrap();
     assert!(trust.revoke(old.device).unwrap());

@@ -139,6 +139,14 @@ async fn the_report_comes_as_json_csv_and_text_under_both_lists() {
     let csv = centre.get("/v1/report?format=csv").await;
     assert_eq!(csv.content_type, "text/csv; charset=utf-8");
     assert!(csv.text.lines().count() > 63);
+    assert!(csv.text.starts_with('\u{feff}') && csv.text.contains("\"=\"\"01\"\"\","), "{}", csv.text);
+    let (head, name) = csv.disposition.split_once("; filename*=UTF-8''").expect("both names");
+    assert!(head.starts_with("attachment; filename=\"to-cong-nghe-so-2022-00-20"), "{head}");
+    assert!(name.starts_with("t%E1%BB%95-c%C3%B4ng-ngh%E1%BB%87-s%E1%BB%91-2022-00-Vi%E1%BB%87t-Nam-20"), "{name}");
+    let raw = centre.get("/v1/report?format=csv&raw=1").await;
+    assert!(raw.text.starts_with("code,name,") && raw.text.contains("\r\n01,"), "{}", raw.text);
+    assert_eq!(centre.get("/v1/report?raw=1").await.problem(), "invalid");
+    assert_eq!(centre.get("/v1/report?format=csv&raw=yes").await.problem(), "invalid");
     let text = centre.get("/v1/report?format=text").await;
     assert!(text.text.contains("1/63"), "{}", text.text);
     assert_eq!(centre.get("/v1/report?format=pdf").await.problem(), "invalid");

@@ -114,7 +114,9 @@ impl Centre {
                 status: response.status().as_u16(),
                 content_type: header("content-type"),
                 retry_after: header("retry-after"),
-                text: response.body_mut().read_to_string().expect("a text"),
+                caching: [header("cache-control"), header("x-content-type-options")],
+                disposition: header("content-disposition"),
+                text: String::from_utf8_lossy(&response.body_mut().read_to_vec().expect("a body")).into_owned(),
             }
         })
         .await
@@ -172,6 +174,9 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) content_type: String,
     pub(crate) retry_after: String,
+    /// What keeps it out of caches, and from being taken for something else.
+    pub(crate) caching: [String; 2],
+    pub(crate) disposition: String,
     pub(crate) text: String,
 }
 
@@ -202,6 +207,11 @@ pub(crate) struct Device {
 }
 
 impl Device {
+    /// The same device, for a call that outlives a borrow.
+    pub(crate) fn clone_of(&self) -> Self {
+        Self { key: self.key.clone(), token: self.token.clone(), ..*self }
+    }
+
     pub(crate) fn author(&self) -> Author {
         Author { actor: Actor::new(self.id, [1; 8]), at: now() }
     }

@@ -83,7 +83,9 @@ fn meet(replica: &Replica, pipe: &mut TcpStream, side: Side) -> Result<PeerRepor
         for effect in effects {
             match effect {
                 PeerEffect::Send(bytes) => pipe.write_all(&bytes)?,
-                PeerEffect::Met(peer) => eprintln!("met {}, {} of {}", peer.device, peer.role, peer.unit),
+                PeerEffect::Met(peer) => {
+                    output::say(&format!("met {}, {} of {}", peer.device, peer.role, peer.unit));
+                }
                 PeerEffect::Take(cargo) => report.taken.add(replica.take_cargo(cargo)?),
                 PeerEffect::End => {
                     report.given = session.given();

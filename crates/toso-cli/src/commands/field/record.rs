@@ -130,7 +130,7 @@ pub(super) fn hamlet(replica: &Replica, command: HamletCommand) -> Result<(), Fa
 fn edit(replica: &Replica, id: &str, kind: DocKind, changes: &[String]) -> Result<(), Fail> {
     let id = input::doc_id(id, kind)?;
     if !replica.edit(id, &input::changes(kind, changes)?)? {
-        eprintln!("nothing to change: these are its values already");
+        output::say("nothing to change: these are its values already");
     }
     Ok(())
 }

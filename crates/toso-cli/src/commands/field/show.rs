@@ -1,8 +1,10 @@
 //! Looking: lists, single records, conflicts, findings, history.
 
 use serde::Serialize;
-use toso_client::Replica;
-use toso_core::id::DocId;
+use serde_json::Value;
+use toso_client::rest::Rest;
+use toso_client::{DeviceNames, Replica};
+use toso_core::id::{DeviceId, DocId};
 
 use crate::fail::Fail;
 use crate::output;
@@ -40,16 +42,52 @@ pub(super) fn communes(replica: &Replica, json: bool) -> Result<(), Fail> {
 }
 
 pub(super) fn conflicts(replica: &Replica, json: bool) -> Result<(), Fail> {
-    list(&replica.conflicts()?, json, "no conflicts", |conflict| {
-        let values: Vec<String> = conflict
-            .values
-            .iter()
-            .map(|value| {
-                format!("    {:?} by device {} at {}", value.value, value.device, crate::output::instant(value.at))
-            })
-            .collect();
-        format!("{} {}\n{}", conflict.id, conflict.field, values.join("\n"))
-    })
+    let (conflicts, names) = (replica.conflicts()?, replica.device_names()?);
+    if json {
+        let mut found = serde_json::to_value(&conflicts)?;
+        let values = found.as_array_mut().into_iter().flatten().filter_map(|conflict| conflict.get_mut("values"));
+        name_all(values, &names);
+        return output::json(&found);
+    }
+    if conflicts.is_empty() {
+        output::say("no conflicts");
+        return Ok(());
+    }
+    output::lines(conflicts.iter().flat_map(|conflict| {
+        let head = format!("{} {}", conflict.id, conflict.field);
+        let values = conflict.values.iter().map(|value| {
+            format!("    {:?} by {} at {}", value.value, who(&names, value.device), output::instant(value.at))
+        });
+        std::iter::once(head).chain(values).collect::<Vec<_>>()
+    }))
+}
+
+/// Fetches what devices are called.
+pub(super) fn fetch_names(replica: &Replica, ids: &[String]) -> Result<(), Fail> {
+    let documents = ids.iter().map(|id| id.parse()).collect::<Result<Vec<DocId>, _>>()?;
+    let fetched = replica.fetch_device_names(&Rest::default(), &documents)?;
+    output::say(&format!("{fetched} new name(s)"));
+    Ok(())
+}
+
+/// A device as people know it.
+fn who(names: &DeviceNames, device: DeviceId) -> String {
+    match (names.is_own(device), names.name(device)) {
+        (true, None) => "this device".to_owned(),
+        (true, Some(name)) => format!("this device ({name})"),
+        (false, None) => format!("device {device}"),
+        (false, Some(name)) => format!("{name} (device {device})"),
+    }
+}
+
+/// Puts beside each `device` of a list what it is called.
+fn name_all<'a>(lists: impl Iterator<Item = &'a mut Value>, names: &DeviceNames) {
+    for item in lists.filter_map(Value::as_array_mut).flatten().filter_map(Value::as_object_mut) {
+        let device = item.get("device").and_then(Value::as_str).and_then(|id| id.parse::<DeviceId>().ok());
+        let Some(device) = device else { continue };
+        item.insert("device_name".to_owned(), names.name(device).into());
+        item.insert("this_device".to_owned(), names.is_own(device).into());
+    }
 }
 
 pub(super) fn findings(replica: &Replica, json: bool) -> Result<(), Fail> {
@@ -67,9 +105,15 @@ pub(super) fn findings(replica: &Replica, json: bool) -> Result<(), Fail> {
 }
 
 pub(super) fn history(replica: &Replica, id: DocId, json: bool) -> Result<(), Fail> {
-    list(&replica.history(id)?, json, "no saves yet", |entry| {
+    let (history, names) = (replica.history(id)?, replica.device_names()?);
+    if json {
+        let mut found = serde_json::to_value(&history)?;
+        name_all(std::iter::once(&mut found), &names);
+        return output::json(&found);
+    }
+    list(&history, json, "no saves yet", |entry| {
         let changes: Vec<String> = entry.changes.iter().map(|(field, value)| format!("{field}={value}")).collect();
-        format!("{}  device {}  {}", crate::output::instant(entry.at), entry.device, changes.join("  "))
+        format!("{}  {}  {}", output::instant(entry.at), who(&names, entry.device), changes.join("  "))
     })
 }
 
@@ -78,10 +122,10 @@ pub(super) fn list<T: Serialize>(items: &[T], json: bool, none: &str, line: impl
         return output::json(&items);
     }
     if items.is_empty() {
-        eprintln!("{none}");
+        output::say(none);
         return Ok(());
     }
-    output::print(&items.iter().map(line).collect::<Vec<_>>().join("\n"))
+    output::lines(items.iter().map(line))
 }
 
 fn receipt(receipt: toso_client::Receipt) -> &'static str {

@@ -28,12 +28,12 @@ async fn once(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
     if json {
         output::json(&report)?;
     } else if report.round_trips > 0 {
-        eprintln!(
+        output::say(&format!(
             "sent {} of {}, received {}; {} B up, {} B down, {} round trip(s)",
             report.acked, report.pushed, report.pulled, report.bytes_up, report.bytes_down, report.round_trips
-        );
+        ));
         if report.refused > 0 {
-            eprintln!("{} change(s) were refused or are held for review; see `held list`", report.refused);
+            output::say(&format!("{} change(s) were refused or are held for review; see `held list`", report.refused));
         }
     }
     Ok(result?)
@@ -45,14 +45,14 @@ async fn keep_watching(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
     loop {
         let now = state.borrow_and_update().clone();
         if json {
-            output::print(&serde_json::to_string(&now)?)?;
+            output::json_line(&now)?;
         } else {
             match now {
-                SyncState::Offline => eprintln!("offline"),
-                SyncState::Connecting => eprintln!("connecting"),
-                SyncState::Syncing { done, total } => eprintln!("syncing {done}/{total}"),
-                SyncState::UpToDate => eprintln!("up to date"),
-                SyncState::Error { reason, .. } => eprintln!("error: {reason}"),
+                SyncState::Offline => output::say("offline"),
+                SyncState::Connecting => output::say("connecting"),
+                SyncState::Syncing { done, total } => output::say(&format!("syncing {done}/{total}")),
+                SyncState::UpToDate => output::say("up to date"),
+                SyncState::Error { reason, .. } => output::say(&format!("error: {reason}")),
                 _ => {}
             }
         }

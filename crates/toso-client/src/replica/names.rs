@@ -1,0 +1,130 @@
+//! Who a device is: what this one was called when it enrolled, and what others are called, as far as the server has told.
+//!
+//! A change says which device wrote it by its number. Names do not travel with changes: they are asked for when somebody
+//! looks, kept for the unit, and shown without network from then on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use toso_core::id::{DeviceId, DocId};
+use toso_core::unit::UnitRef;
+use toso_store::{ChunkStore, StoreError, Transaction};
+
+use super::receipts::{read_setting, setting};
+use super::{Replica, ReplicaError};
+use crate::rest::{Caller, Rest, RestError};
+
+/// What other devices are called.
+pub(super) const SETTING_NAMES: &str = "device-names";
+/// What this device was called when it enrolled.
+const SETTING_OWN_NAME: &str = "device-name";
+/// Names kept: a commune has some ten devices, and those that wrote in its 5,000 documents in years some hundred. At 80
+/// characters each they take 160 KiB at most.
+const NAMES_KEPT_MAX: usize = 500;
+/// Devices asked about at a time, as many as a server answers for.
+const NAMES_ASKED_MAX: usize = 100;
+
+/// What the server has told, of which unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    unit: Option<UnitRef>,
+    names: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    names: BTreeMap<String, String>,
+}
+
+/// What devices are called, as far as it is known here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceNames {
+    own: DeviceId,
+    own_name: Option<String>,
+    told: BTreeMap<String, String>,
+}
+
+impl DeviceNames {
+    /// True for this very device.
+    pub fn is_own(&self, device: DeviceId) -> bool {
+        device == self.own
+    }
+
+    /// What a device is called.
+    pub fn name(&self, device: DeviceId) -> Option<&str> {
+        if self.is_own(device) {
+            self.own_name.as_deref()
+        } else {
+            self.told.get(&device.to_string()).map(String::as_str)
+        }
+    }
+}
+
+/// Why names were not fetched.
+#[derive(Debug, thiserror::Error)]
+#[allow(clippy::exhaustive_enums, reason = "its two causes are all that it does")]
+pub enum NamesError {
+    /// The replica could not be read, or is not enrolled.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    /// The server refused, or could not be reached.
+    #[error(transparent)]
+    Rest(#[from] RestError),
+}
+
+/// Keeps what this device is called.
+pub(crate) fn keep_own_name(store: &dyn ChunkStore, name: Option<&str>) -> Result<(), StoreError> {
+    let own = name.map(|name| name.as_bytes().to_vec());
+    store.commit(Transaction { settings: vec![(SETTING_OWN_NAME.to_owned(), own)], ..Transaction::default() })
+}
+
+impl Replica {
+    /// What devices are called, as far as it is known here.
+    pub fn device_names(&self) -> Result<DeviceNames, ReplicaError> {
+        let own_name = self.store.setting(SETTING_OWN_NAME)?.and_then(|bytes| String::from_utf8(bytes).ok());
+        Ok(DeviceNames { own: self.device.id(), own_name, told: self.told_names()?.names })
+    }
+
+    /// Asks the server what the devices are called that wrote the values in conflict here, and those in the histories of some
+    /// documents; tells how many names are new. Blocks.
+    pub fn fetch_device_names(&self, rest: &Rest, documents: &[DocId]) -> Result<usize, NamesError> {
+        let mut devices = BTreeSet::new();
+        for conflict in self.conflicts()? {
+            devices.extend(conflict.values.iter().map(|value| value.device));
+        }
+        for document in documents {
+            devices.extend(self.history(*document)?.iter().map(|entry| entry.device));
+        }
+        devices.remove(&self.device.id());
+        let credential = self.credential().map_err(ReplicaError::from)?;
+        let caller = Caller::Device {
+            token: credential.token_text(),
+            device: Box::new(self.device.clone()),
+            server_id: credential.server_id,
+        };
+        let mut told = self.told_names()?;
+        let known = told.names.len();
+        let ids: Vec<String> = devices.iter().map(ToString::to_string).collect();
+        for asked in ids.chunks(NAMES_ASKED_MAX) {
+            let path = format!("/v1/devices/names?ids={}", asked.join(","));
+            let answer: Answer = rest.get(&credential.server_url, &path, &caller)?;
+            told.names.extend(answer.names);
+        }
+        while told.names.len() > NAMES_KEPT_MAX {
+            // Of too many those go that were not asked about now; which of them is nobody's concern.
+            let other = told.names.keys().find(|id| !ids.contains(id)).or_else(|| told.names.keys().next()).cloned();
+            told.names.remove(&other.unwrap_or_default());
+        }
+        told.unit = Some(credential.unit);
+        let settings = vec![setting(SETTING_NAMES, &told)];
+        self.store.commit(Transaction { settings, ..Transaction::default() }).map_err(ReplicaError::from)?;
+        Ok(told.names.len().saturating_sub(known))
+    }
+
+    /// What was told for the present unit; a former unit's names are nobody's here any more.
+    fn told_names(&self) -> Result<Told, ReplicaError> {
+        let told: Option<Told> = read_setting(self.store.as_ref(), SETTING_NAMES)?;
+        let unit = self.credential().ok().map(|credential| credential.unit);
+        Ok(told.filter(|told| told.unit == unit).unwrap_or_default())
+    }
+}

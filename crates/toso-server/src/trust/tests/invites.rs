@@ -1,0 +1,139 @@
+//! Invites that no longer stand: an officer who had laid some aside was revoked, and came back with a new key under one of
+//! them, as officer of the same district.
+
+use std::str::FromStr as _;
+
+use toso_store::RecordStore as _;
+
+use super::super::invite::INVITE_TABLE;
+use super::*;
+
+fn district() -> UnitRef {
+    UnitRef::new(UnitList::L2022, "001").expect("a code")
+}
+
+/// A device of a unit, invited by the admin token.
+fn joined(trust: &Trust, seed: u8, unit: UnitRef, role: AccessRole) -> DeviceId {
+    let invite = trust.invite(&InviteOrder { unit, ..order(role) }, NOW).expect("an invite");
+    trust.enrol(&request(trust.server(), &invite, &key(seed)), NOW).expect("enrolled").device
+}
+
+fn laid_aside(trust: &Trust, maker: DeviceId) -> Invite {
+    let life_ms = INVITE_LIFE_MS_MAX;
+    let asked = InviteOrder { life_ms, created_by: Some(maker), ..order(AccessRole::Officer) };
+    trust.invite(&asked, NOW).expect("an invite")
+}
+
+#[test]
+fn an_invite_stands_only_while_its_maker_could_still_make_it() {
+    type Change = fn(&Trust, DeviceId) -> TimestampMs;
+    let revoked: Change = |trust, maker| {
+        assert!(trust.revoke(maker).unwrap());
+        NOW
+    };
+    let moved: Change = |trust, maker| {
+        let elsewhere = UnitRef::new(UnitList::L2022, "760").expect("a code");
+        assert!(trust.move_device(maker, elsewhere, None, NOW).unwrap());
+        NOW
+    };
+    let demoted: Change = |trust, maker| {
+        assert_eq!(joined(trust, 1, district(), AccessRole::Recorder), maker);
+        NOW
+    };
+    let to_its_own_rank: Change = |trust, maker| {
+        assert!(trust.move_device(maker, commune(), None, NOW).unwrap());
+        NOW
+    };
+    for (what, change) in [("revoked", revoked), ("moved", moved), ("demoted", demoted), ("beside", to_its_own_rank)] {
+        let Place { trust, .. } = place();
+        let maker = joined(&trust, 1, district(), AccessRole::Officer);
+        let (used, laid) = (laid_aside(&trust, maker), laid_aside(&trust, maker));
+        assert!(trust.enrol(&request(trust.server(), &used, &key(2)), NOW).is_ok(), "{what}: good until then");
+        let now = change(&trust, maker);
+        let back = trust.enrol(&request(trust.server(), &laid, &key(3)), now);
+        assert!(matches!(back, Err(EnrolError::VoidInvite)), "{what}: {back:?}");
+        assert!(
+            trust.enrol(&request(trust.server(), &used, &key(2)), now).is_ok(),
+            "{what}: a lost answer is repeated"
+        );
+    }
+    let Place { trust, .. } = place();
+    let ends = NOW.plus_ms(TOKEN_LIFE_MS);
+    let maker = joined(&trust, 1, district(), AccessRole::Officer);
+    let asked = InviteOrder { created_by: Some(maker), ..order(AccessRole::Recorder) };
+    let late = || {
+        let invite = trust.invite(&InviteOrder { life_ms: 2000, ..asked.clone() }, TimestampMs(ends.0 - 1000)).unwrap();
+        request(trust.server(), &invite, &key(4))
+    };
+    assert!(trust.enrol(&late(), TimestampMs(ends.0 - 1)).is_ok());
+    assert!(matches!(trust.enrol(&late(), ends), Err(EnrolError::VoidInvite)), "its maker's token has ended");
+}
+
+#[test]
+fn an_invite_is_withdrawn_once_and_not_after_its_use() {
+    let Place { trust, .. } = place();
+    let made = || trust.invite(&order(AccessRole::Recorder), NOW).unwrap();
+    let (one, other) = (made(), made());
+    let (listed, more) = trust.invites(None, 10, |_| true).unwrap();
+    assert_eq!((listed.len(), more), (2, false));
+    let number_of = |invite: &Invite| -> InviteNumber {
+        data_encoding::HEXLOWER.encode(&blake3::hash(&invite.secret).as_bytes()[..8]).parse().unwrap()
+    };
+    let by = DeviceId([7; 8]);
+    let taken = trust.withdraw_invite(number_of(&one), Some(by), NOW).unwrap().expect("it is there");
+    assert_eq!(taken.withdrawn, Some(Withdrawal { by: Some(by), at: NOW }));
+    assert_eq!(trust.withdraw_invite(number_of(&one), None, NOW.plus_ms(1)).unwrap(), Some(taken), "once");
+    let refused = trust.enrol(&request(trust.server(), &one, &key(1)), NOW);
+    assert!(matches!(refused, Err(EnrolError::WithdrawnInvite)));
+    let device = trust.enrol(&request(trust.server(), &other, &key(1)), NOW).unwrap().device;
+    let used = trust.withdraw_invite(number_of(&other), None, NOW).unwrap().expect("it is there");
+    assert_eq!((used.used_by, used.withdrawn), (Some(device), None));
+    assert_eq!(trust.withdraw_invite(InviteNumber::from_str("0011223344556677").unwrap(), None, NOW).unwrap(), None);
+}
+
+#[test]
+fn lists_of_invites_meet_without_gap_or_overlap_and_say_how_each_stands() {
+    let Place { trust, store, .. } = place();
+    for _ in 0..23 {
+        trust.invite(&order(AccessRole::Recorder), NOW).unwrap();
+    }
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let (page, more) = trust.invites(after, 5, |_| true).unwrap();
+        after = page.last().map(|(number, _)| *number);
+        seen.extend(page);
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 23);
+    assert!(seen.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    let (_, record) = &seen[0];
+    assert_eq!(trust.invite_state(record, NOW), InviteState::Open);
+    assert_eq!(trust.invite_state(record, NOW.plus_ms(1000)), InviteState::Expired);
+    assert_eq!(store.records(INVITE_TABLE, &[]).unwrap().len(), 23);
+}
+
+/// Records of the revision before had no last field.
+#[test]
+fn invites_of_before_are_still_read() {
+    #[derive(serde::Serialize)]
+    struct Before {
+        unit: UnitRef,
+        role: String,
+        expires_at: TimestampMs,
+        created_by: Option<DeviceId>,
+        created_at: TimestampMs,
+        used_by: Option<DeviceId>,
+    }
+    let before = Before {
+        unit: commune(),
+        role: "recorder".to_owned(),
+        expires_at: NOW,
+        created_by: None,
+        created_at: NOW,
+        used_by: None,
+    };
+    let read = InviteRecord::decode(&rmp_serde::to_vec(&before).unwrap()).unwrap();
+    assert_eq!((read.unit, read.withdrawn), (commune(), None));
+}

@@ -1,0 +1,179 @@
+//! Who acts on whom: the whole matrix of roles and units over the REST interface, and what becomes of invites and sessions
+//! when an officer is no longer one.
+
+use serde_json::{Value, json};
+use toso_wire::enrol::Invite;
+use toso_wire::{Frame, GoodbyeCode};
+
+use crate::support::{Answer, COMMUNE, Centre, Device, NEIGHBOUR, Wire, enrol_body};
+
+const DISTRICT: &str = "001";
+const PROVINCE: &str = "01";
+
+async fn invite(centre: &Centre, by: &Device, unit: &str, role: &str) -> u16 {
+    by.post(centre, "/v1/invites", json!({ "unit": format!("2022/{unit}"), "role": role })).await.status
+}
+
+/// An officer used to invite and revoke officers of his own unit, so that one who had been found out could be replaced by a
+/// friend, or could shut out whoever had found him out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_directs_acts_below_his_rank_and_not_on_it() {
+    let centre = Centre::start().await;
+    let actors = [
+        ("admin of the province", centre.device(PROVINCE, "admin").await),
+        ("officer of the province", centre.device(PROVINCE, "officer").await),
+        ("officer of the district", centre.device(DISTRICT, "officer").await),
+        ("officer of the commune", centre.device(COMMUNE, "officer").await),
+        ("recorder of the province", centre.device(PROVINCE, "recorder").await),
+    ];
+    // For each rank: who of the actors, in their order, may give it, take it and move it.
+    for (unit, role, may) in [
+        (PROVINCE, "admin", [false, false, false, false, false]),
+        (PROVINCE, "officer", [true, false, false, false, false]),
+        (PROVINCE, "recorder", [true, true, false, false, false]),
+        (DISTRICT, "admin", [true, false, false, false, false]),
+        (DISTRICT, "officer", [true, true, false, false, false]),
+        (DISTRICT, "recorder", [true, true, true, false, false]),
+        (COMMUNE, "officer", [true, true, true, false, false]),
+        (COMMUNE, "recorder", [true, true, true, true, false]),
+        (COMMUNE, "viewer", [true, true, true, true, false]),
+        (NEIGHBOUR, "viewer", [true, true, true, false, false]),
+        ("79", "viewer", [false, false, false, false, false]),
+    ] {
+        let target = centre.device(unit, role).await;
+        for ((who, actor), may) in actors.iter().zip(may) {
+            let what = format!("{who}, {role} of {unit}");
+            assert_eq!(invite(&centre, actor, unit, role).await, if may { 201 } else { 403 }, "invites: {what}");
+            let stays = json!({ "unit": format!("2022/{unit}") });
+            let moved = actor.post(&centre, &format!("/v1/devices/{}/move", target.id), stays).await;
+            assert_eq!(moved.status == 200, may, "moves: {what}: {}", moved.text);
+        }
+        for (what, actor, may) in actors.iter().zip(may).map(|((who, actor), may)| (who, actor, may)) {
+            let revoked = actor.post(&centre, &format!("/v1/devices/{}/revoke", target.id), json!({})).await;
+            assert_eq!(revoked.status == 200, may, "revokes: {what}, {role} of {unit}: {}", revoked.text);
+            assert!(may || [403, 404].contains(&revoked.status), "{}", revoked.text);
+        }
+    }
+    let (_, district) = &actors[2];
+    let lifted = centre.device(COMMUNE, "officer").await;
+    let to_itself = json!({ "unit": format!("2022/{DISTRICT}") });
+    let refused = district.post(&centre, &format!("/v1/devices/{}/move", lifted.id), to_itself).await;
+    assert_eq!(refused.problem(), "forbidden", "a move lifts nobody to one's own rank");
+    let whole = json!({ "from": format!("2022/{COMMUNE}"), "to": format!("2022/{DISTRICT}") });
+    assert_eq!(district.post(&centre, "/v1/devices/move", whole).await.problem(), "forbidden");
+    for (who, actor) in &actors {
+        for path in ["/metrics", "/v1/backup"] {
+            assert_eq!(actor.get(&centre, path).await.problem(), "forbidden", "{who}: {path} is the country's");
+        }
+        let devices = actor.get(&centre, &format!("/v1/devices?unit=2022/{COMMUNE}")).await.status;
+        assert_eq!(devices, if who.starts_with("recorder") { 403 } else { 200 }, "{who}");
+        let own = format!("/v1/devices/{}/revoke", actor.id);
+        assert_eq!(actor.post(&centre, &own, json!({})).await.status, 403, "{who} does not revoke himself");
+    }
+    let national = centre.device("00", "admin").await;
+    assert_eq!(national.get(&centre, "/metrics").await.status, 200);
+    assert_eq!(national.get(&centre, "/v1/backup").await.status, 200);
+}
+
+fn text_of_invite(answer: &Answer) -> Invite {
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    Invite::parse(answer.json().get("invite").and_then(Value::as_str).expect("a text")).expect("an invite")
+}
+
+/// A revoked officer came back with one of five invites that he had laid aside, under a new key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invites_are_void_with_their_maker_listed_and_withdrawn() {
+    let centre = Centre::start().await;
+    let officer = centre.device(DISTRICT, "officer").await;
+    let (beside, other) = (centre.device(DISTRICT, "officer").await, centre.device(NEIGHBOUR, "officer").await);
+    let order = |role: &str| json!({ "unit": format!("2022/{COMMUNE}"), "role": role });
+    let made = |role: &'static str| officer.post(&centre, "/v1/invites", order(role));
+    let aside = text_of_invite(&made("officer").await);
+    let withdrawn = text_of_invite(&made("recorder").await);
+    let used = text_of_invite(&made("viewer").await);
+    let key = |seed| ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
+    let enrol =
+        |invite: &Invite, seed| centre.call("POST", "/v1/enrol", &[], Some(enrol_body(invite, &key(seed)).to_string()));
+    assert_eq!(enrol(&used, 211).await.status, 200);
+
+    let list = |by: &Device, unit: &str| {
+        let (path, by) = (format!("/v1/invites?unit=2022/{unit}"), by.clone_of());
+        let centre = &centre;
+        async move { by.get(centre, &path).await }
+    };
+    let listed = list(&officer, COMMUNE).await;
+    let items = listed.json()["items"].as_array().unwrap().clone();
+    let by_role = |role: &str| items.iter().find(|item| item["role"] == role).expect("it is listed").clone();
+    let number = |role: &str| by_role(role)["number"].as_str().unwrap().to_owned();
+    assert_eq!(by_role("officer")["state"], "open");
+    assert_eq!(by_role("officer")["created_by"], officer.id.to_string());
+    assert_eq!((&by_role("viewer")["state"], &by_role("viewer")["used_by_name"]), (&json!("used"), &json!("Máy thử")));
+    let secret = aside.to_text();
+    assert!(!listed.text.contains(secret.get(20..40).unwrap()), "no secret in a list");
+    assert_eq!(list(&other, COMMUNE).await.problem(), "forbidden", "another commune's");
+    let recorder = centre.device(COMMUNE, "recorder").await;
+    assert_eq!(list(&recorder, COMMUNE).await.problem(), "forbidden", "invites are for officers");
+
+    let withdraw = |role: &str| format!("/v1/invites/{}/withdraw", number(role));
+    assert_eq!(other.post(&centre, &withdraw("recorder"), json!({})).await.problem(), "not-found", "out of sight");
+    assert_eq!(recorder.post(&centre, &withdraw("recorder"), json!({})).await.problem(), "forbidden");
+    let done = beside.post(&centre, &withdraw("recorder"), json!({})).await;
+    assert_eq!((done.status, &done.json()["state"]), (200, &json!("withdrawn")), "{}", done.text);
+    assert_eq!(done.json()["withdrawn_by"], beside.id.to_string());
+    assert_eq!(enrol(&withdrawn, 212).await.problem(), "withdrawn-invite");
+    assert_eq!(officer.post(&centre, &withdraw("viewer"), json!({})).await.problem(), "used-invite");
+    let nobody = "/v1/invites/0011223344556677/withdraw";
+    assert_eq!(officer.post(&centre, nobody, json!({})).await.problem(), "not-found");
+    assert_eq!(officer.post(&centre, "/v1/invites/x/withdraw", json!({})).await.problem(), "invalid");
+
+    let path = format!("/v1/devices/{}/revoke", officer.id);
+    assert_eq!(centre.post(&path, json!({})).await.status, 200);
+    assert_eq!(enrol(&aside, 213).await.problem(), "void-invite");
+    let admins = centre.get(&format!("/v1/invites?unit=2022/{COMMUNE}")).await.json();
+    let void = admins["items"].as_array().unwrap().iter().find(|item| item["role"] == "officer").unwrap().clone();
+    assert_eq!(void["state"], "void");
+}
+
+/// A session that a device had begun in its former role went on in it for as long as it stayed connected.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_enrolment_ends_the_sessions_of_the_old_one() {
+    let centre = Centre::start().await;
+    let device = centre.device(COMMUNE, "officer").await;
+    let mut wire = Wire::open(&centre, &device.hello()).await;
+    wire.welcome().await;
+    let invite = centre.invite(COMMUNE, "viewer").await;
+    let again = centre.call("POST", "/v1/enrol", &[], Some(enrol_body(&invite, &device.key).to_string())).await;
+    assert_eq!(again.status, 200, "{}", again.text);
+    let code = wire
+        .until(|frame| match frame {
+            Frame::Goodbye(goodbye) => Some(goodbye.code),
+            _ => None,
+        })
+        .await;
+    assert_eq!(code, GoodbyeCode::Shutdown, "it comes back as what it is now");
+}
+
+/// Names are told for devices that could have written in the caller's unit, and for no others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_of_devices_are_told_within_the_unit() {
+    let centre = Centre::start().await;
+    let (own, above) = (centre.device(COMMUNE, "recorder").await, centre.device(PROVINCE, "officer").await);
+    let elsewhere = centre.device(NEIGHBOUR, "recorder").await;
+    let asked = |by: &Device, ids: String| {
+        let (path, by) = (format!("/v1/devices/names?ids={ids}"), by.clone_of());
+        let centre = &centre;
+        async move { by.get(centre, &path).await }
+    };
+    let all = format!("{},{},{},{}", own.id, above.id, elsewhere.id, "0".repeat(own.id.to_string().len()));
+    let names = asked(&own, all.clone()).await.json()["names"].clone();
+    let told: Vec<&String> = names.as_object().unwrap().keys().collect();
+    let mut expected = [own.id.to_string(), above.id.to_string()];
+    expected.sort();
+    assert_eq!(told, expected.iter().collect::<Vec<_>>());
+    assert!(names.as_object().unwrap().values().all(|name: &Value| name == "Máy thử"));
+    assert_eq!(asked(&above, all).await.json()["names"].as_object().unwrap().len(), 3);
+    let many = |count: usize| vec![own.id.to_string(); count].join(",");
+    assert_eq!(asked(&own, many(100)).await.status, 200);
+    assert_eq!(asked(&own, many(101)).await.problem(), "invalid", "one past the limit");
+    assert_eq!(asked(&own, String::new()).await.problem(), "invalid");
+}
