@@ -28,6 +28,11 @@ pub enum SyncState {
     },
     /// Everything is exchanged; live changes come as they happen.
     UpToDate,
+    /// The centre takes no more of this device today: so many changes wait here, and go out by themselves.
+    Waiting {
+        /// How many.
+        changes: u64,
+    },
     /// It does not work.
     Failed {
         /// Names the message for people.
@@ -223,6 +228,7 @@ impl From<toso_client::SyncState> for SyncState {
             S::Connecting => Self::Connecting,
             S::Syncing { done, total } => Self::Syncing { done, total },
             S::UpToDate => Self::UpToDate,
+            S::Waiting { changes } => Self::Waiting { changes },
             S::Error { code, reason, needs_a_person } => {
                 Self::Failed { key: code.to_owned(), detail: reason, needs_a_person }
             }

@@ -159,6 +159,7 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
                 new: items.len() as u64,
                 through: Sequence(*sequence),
                 refused: Vec::new(),
+                postponed: None,
                 before: None,
             };
             ServerEvent::Appended { number, outcome: Ok(outcome) }

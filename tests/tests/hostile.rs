@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame as RawFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use toso_core::document::DOCUMENT_CHANGES_MAX;
+use toso_core::document::DOCUMENT_SHARE_CHANGES;
 use toso_core::id::{Digest, DocId, Epoch, Sequence};
 use toso_core::unit::{UnitList, UnitRef};
 use toso_tests::rogue::{Rogue, Wire, enrolment, unit};
@@ -431,7 +431,7 @@ async fn a_record_that_grows_without_end() {
     const PUSH_ITEMS: usize = 200;
     let attacked = Attacked::start();
     let rogue = Rogue::enrol(&attacked.server, COMMUNE, "recorder", 1);
-    let most = u32::try_from(DOCUMENT_CHANGES_MAX).expect("a small number");
+    let most = u32::try_from(DOCUMENT_SHARE_CHANGES).expect("a small number");
     let mut saves = rogue.saves("Thôn 9", most + 1);
     let (last, past) = (saves.split_off(saves.len() - 2), saves);
     let mut wire = rogue.open(&attacked.server, &rogue.hello()).await;
@@ -446,7 +446,7 @@ async fn a_record_that_grows_without_end() {
     wire.send(&rogue.push(number + 1, items)).await;
     let nack = wire.until(|frame| if let Frame::Nack(nack) = frame { Some(nack) } else { None }).await;
     assert_eq!((nack.number, nack.item, nack.code), (number + 1, Some(1), NackCode::TooLarge), "{nack:?}");
-    assert!(nack.detail.starts_with("the record is full"), "{}", nack.detail);
+    assert!(nack.detail.starts_with("this device has written its share"), "{}", nack.detail);
     wire.until(|frame| matches!(frame, Frame::Ack(ack) if ack.number == number + 1).then_some(())).await;
     assert_eq!(attacked.counted("nack", "too_large"), 1);
     attacked.server.report_when(&["--unit", COMMUNE], |report| report["teams"] == 2);

@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Make a one-time invite for a device, printed alone on stdout; or list and withdraw those that were made.
     Invite(InviteArgs),
-    /// The devices of a unit: list, move to another unit, shut out.
+    /// The devices of a unit: list, move to another unit, allow more, shut out.
     Device(DeviceArgs),
     /// Edits for units that their device no longer holds: list, accept, return.
     Review(ReviewArgs),

@@ -8,6 +8,7 @@ mod performing;
 mod read;
 mod receipts;
 mod reconciling;
+mod resting;
 mod search;
 mod session;
 mod shown;
@@ -17,6 +18,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 use toso_catalog::Catalog;
 use toso_core::chunk::{ChangeHash, Chunk};
-use toso_core::document::{Author, Document, DocumentSize, full_document_text};
+use toso_core::document::{Author, Document, DocumentSize, NoRoom};
 use toso_core::edit::{DocEdit, EditError, MemberEdit, TeamEdit};
 use toso_core::finding::standing_for;
 use toso_core::id::{Actor, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind};
@@ -34,6 +36,7 @@ use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::{ChunkStore, StoreError, StoredChunk, Transaction};
+use toso_sync::AccessRole;
 
 use crate::credential::{Credential, CredentialError};
 use crate::identity::{Device, RandomSource, random_from, system_random};
@@ -136,13 +139,15 @@ pub enum ReplicaError {
     /// The device is full.
     #[error("this device holds {DOCUMENTS_MAX} documents, the most it keeps; ask for a device with a smaller unit")]
     TooManyDocuments,
-    /// The record has as many changes as one may have. Nothing was saved.
-    #[error("nothing was saved: {}", full_document_text())]
+    /// The record takes no further change of this device. Nothing was saved.
+    #[error("nothing was saved: {}", why.text())]
     DocumentFull {
         /// The document.
         id: DocId,
         /// What it has.
         size: DocumentSize,
+        /// Why.
+        why: NoRoom,
     },
     /// The field has no conflict.
     #[error("{field} of {id} has one value only; there is nothing to settle")]
@@ -184,6 +189,8 @@ pub struct TeamDraft {
 struct Merged {
     document: Document,
     size: DocumentSize,
+    /// What of it this device has written.
+    own: DocumentSize,
 }
 
 /// The documents of a device.
@@ -408,14 +415,26 @@ impl Replica {
         chunk: &Chunk,
     ) -> Result<(), ReplicaError> {
         let (doc, size) = (merged.document.id(), merged.size);
-        if size.is_full() {
-            return Err(ReplicaError::DocumentFull { id: doc, size });
+        if let Some(why) = self.no_room(&merged) {
+            return Err(ReplicaError::DocumentFull { id: doc, size, why });
         }
         self.store_edit(scope, doc, chunk, Self::shown_of(&merged.document))?;
         merged.size.add(chunk.bytes().len());
+        merged.own.add(chunk.bytes().len());
         documents.put(doc, merged);
         self.announce_edit(doc);
         Ok(())
+    }
+
+    /// Why the centre would not take a change of this device to a document, as far as it can be known here.
+    fn no_room(&self, merged: &Merged) -> Option<NoRoom> {
+        let for_role = |is_officer| {
+            let Ok(no_room) = merged.size.no_room(is_officer, || Ok::<_, Infallible>(merged.own));
+            no_room
+        };
+        let no_room = for_role(false)?;
+        let role = self.credential().ok().and_then(|credential| credential.role.parse().ok());
+        if role.is_some_and(AccessRole::may_sign_off) { for_role(true) } else { Some(no_room) }
     }
 
     fn store_edit(&self, scope: Scope, doc: DocId, chunk: &Chunk, shown: Option<Vec<u8>>) -> Result<(), StoreError> {
@@ -453,7 +472,9 @@ impl Replica {
         // What is stored was checked when it came; a chunk that cannot be read any more is left out, not fatal.
         let chunks: Vec<Chunk> = stored.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect();
         document.apply(&chunks);
-        Ok(Merged { document, size: DocumentSize::of(stored.iter().map(|stored| stored.bytes.len())) })
+        let own = chunks.iter().filter(|chunk| chunk.actor().device() == self.device.id());
+        let own = DocumentSize::of(own.map(|chunk| chunk.bytes().len()));
+        Ok(Merged { document, size: DocumentSize::of(stored.iter().map(|stored| stored.bytes.len())), own })
     }
 
     fn author(&self) -> Author {

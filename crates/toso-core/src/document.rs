@@ -28,7 +28,10 @@ use crate::id::{Actor, DeviceId, DocId};
 use crate::record::Record;
 use crate::time::TimestampMs;
 
-pub use size::{DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX, DocumentSize, full_document_text};
+pub use size::{
+    DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX, DOCUMENT_RESERVE_BYTES, DOCUMENT_RESERVE_CHANGES, DOCUMENT_SHARE_BYTES,
+    DOCUMENT_SHARE_CHANGES, DocumentSize, NoRoom,
+};
 
 /// Who saves, and when by their clock.
 #[derive(Debug, Clone, Copy)]

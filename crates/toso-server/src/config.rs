@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toso_sync::reconcile::RECONCILE_KEYS_MAX;
 
+use crate::quota::Budgets;
 use crate::reach::{Reach, origin_of};
 
 /// Sync sessions at the same time. Idle ones cost at most 16 KiB each: 20,000 × 16 KiB = 320 MiB.
@@ -37,6 +38,10 @@ pub const CONTROL_WINDOW: Duration = Duration::from_secs(60);
 /// Items that a session may have refused. A phone sets aside what was refused once, and has at most 5,000 documents;
 /// what comes again and again is made to cost time.
 pub const REFUSED_ITEMS_MAX: u32 = 5_000;
+/// Items that a session may have refused for their size or for want of room. A phone refuses such a save itself, and so
+/// brings only what it saved while others filled the record, which it is told of and does not bring again: a session
+/// that has more refused is ended, and goes on in the next.
+pub const TOO_LARGE_ITEMS_MAX: u32 = 128;
 /// The database's page cache: a tenth of the 1.5 GiB that a national server may use.
 pub const CACHE_BYTES: u64 = 160 << 20;
 /// Documents kept merged in memory, at 20–50 KiB each about 40 MiB.
@@ -118,6 +123,8 @@ pub struct ServerConfig {
     pub reconcile_keys_max: u64,
     /// How long it waits for peers.
     pub times: Times,
+    /// What devices may write in a day.
+    pub budgets: Budgets,
 }
 
 impl ServerConfig {
@@ -137,6 +144,7 @@ impl ServerConfig {
             unproved_sessions_max: UNPROVED_SESSIONS_MAX,
             reconcile_keys_max: RECONCILE_KEYS_MAX,
             times: Times::default(),
+            budgets: Budgets::default(),
         }
     }
 

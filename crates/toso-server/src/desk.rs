@@ -303,7 +303,7 @@ pub fn batch(scope: Scope, author: DeviceId, items: Vec<AppendItem>, received_at
 
 /// What a session is told of its batch.
 pub fn outcome(accepted: Accepted) -> AppendOutcome {
-    let Accepted { appended, refused, before } = accepted;
+    let Accepted { appended, refused, postponed, before } = accepted;
     let (new, through) = (appended.new as u64, appended.through);
-    AppendOutcome { first_new: appended.first_new, new, through, refused, before }
+    AppendOutcome { first_new: appended.first_new, new, through, refused, postponed, before }
 }

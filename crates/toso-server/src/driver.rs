@@ -14,9 +14,9 @@ use toso_core::unit::Scope;
 use toso_store::StoreError;
 use toso_sync::server::RefusalKind;
 use toso_sync::{AppendItem, HoldFate, HoldReason, ServerEffect, ServerEvent};
-use toso_wire::{Frame, Goodbye, GoodbyeCode, encode};
+use toso_wire::{Frame, Goodbye, GoodbyeCode, NackCode, encode};
 
-use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX};
+use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX, TOO_LARGE_ITEMS_MAX};
 use crate::desk;
 use crate::hub::{HubNews, Subscription};
 use crate::log_writer::UnitBatch;
@@ -34,6 +34,8 @@ pub(crate) struct Driver {
     out: VecDeque<Vec<u8>>,
     /// NACKs so far, but for those that say "later".
     refused: u32,
+    /// Of them, those for size or want of room.
+    too_large: u32,
     ended: bool,
 }
 
@@ -62,6 +64,7 @@ impl Driver {
             appends: 0,
             out: VecDeque::new(),
             refused: 0,
+            too_large: 0,
             ended: false,
         }
     }
@@ -87,6 +90,7 @@ impl Driver {
                     ready.push_back(answer);
                 }
             }
+            self.end_whoever_is_refused_too_much();
         }
     }
 
@@ -206,10 +210,7 @@ impl Driver {
                 if matches!(refusal, RefusalKind::Nack(code) if !code.is_temporary()) {
                     self.refused += 1;
                 }
-                if self.refused > REFUSED_ITEMS_MAX {
-                    let detail = format!("more than {REFUSED_ITEMS_MAX} items of this session were refused");
-                    self.say_goodbye(GoodbyeCode::Overload, &detail);
-                }
+                self.too_large += u32::from(refusal == RefusalKind::Nack(NackCode::TooLarge));
             }
             Step::Moved => self.moved(),
             Step::Ended => self.token_ended(),
@@ -228,6 +229,18 @@ impl Driver {
             let outcome = writer.append(batch).await.map(desk::outcome);
             Done::Appended(ServerEvent::Appended { number, outcome })
         }));
+    }
+
+    /// After the whole answer to a push, so that its device keeps what was said of each item and does not bring it again.
+    fn end_whoever_is_refused_too_much(&mut self) {
+        let detail = if self.refused > REFUSED_ITEMS_MAX {
+            format!("more than {REFUSED_ITEMS_MAX} items of this session were refused")
+        } else if self.too_large > TOO_LARGE_ITEMS_MAX {
+            format!("more than {TOO_LARGE_ITEMS_MAX} items of this session were too large, or found no room")
+        } else {
+            return;
+        };
+        self.say_goodbye(GoodbyeCode::Overload, &detail);
     }
 
     /// As durable as a push to the log, and counted like one: the server stops only once it is answered.

@@ -12,6 +12,7 @@
 //!   a restart goes on where it was.
 //! - [`hub`] tells sessions that a unit grew, [`counted`] that the projection has come past a sequence. Both cost what
 //!   changed, never connections × documents.
+//! - [`quota`] bounds what one device may write.
 //! - [`review`] keeps edits for units that their device no longer holds, until an officer decides.
 //! - `rest` answers questions; [`trust`] says who may ask and push.
 //!
@@ -29,6 +30,7 @@ pub mod hub;
 pub mod log_writer;
 pub mod metrics;
 mod post_sync;
+pub mod quota;
 mod reach;
 mod readers;
 mod rest;

@@ -11,14 +11,15 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
-use toso_core::document::DocumentSize;
-use toso_core::id::{DocId, Sequence};
+use toso_core::document::{DocumentSize, NoRoom};
+use toso_core::id::{DeviceId, DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::{Appended, ChangeLog, LogBatch, Standing, StoreError};
-use toso_sync::AppendFailure;
+use toso_sync::{AppendFailure, Postponed};
 
 use crate::hub::Hub;
 use crate::metrics::Metrics;
+use crate::quota::{Charge, Paid, Quotas};
 
 /// Batches that may wait: 1,024 pushes of at most 32 KiB are 32 MiB at worst, about 1 MiB in practice.
 pub const QUEUE_BATCHES_MAX: usize = 1024;
@@ -36,7 +37,7 @@ enum Message {
     Stop,
 }
 
-/// A batch, and the unit that its device follows.
+/// A batch, the unit that its device follows, and who pays for it.
 #[derive(Debug, Clone)]
 #[expect(clippy::exhaustive_structs, reason = "sessions and tests make it")]
 pub struct UnitBatch {
@@ -44,11 +45,13 @@ pub struct UnitBatch {
     pub batch: LogBatch,
     /// The unit's scopes, at most [`UNIT_SCOPES_MAX`]; none when what was there before does not matter.
     pub unit: Arc<[Scope]>,
+    /// Who pays for what is new of it.
+    pub charge: Charge,
 }
 
 impl From<LogBatch> for UnitBatch {
     fn from(batch: LogBatch) -> Self {
-        Self { batch, unit: Arc::default() }
+        Self { batch, unit: Arc::default(), charge: Charge::Free }
     }
 }
 
@@ -62,8 +65,10 @@ struct Job {
 pub struct Accepted {
     /// What the log did with what it took.
     pub appended: Appended,
-    /// Places in the batch of changes that were not taken, since their document is full; in order.
-    pub refused: Vec<usize>,
+    /// Places in the batch of changes that were not taken, since their document has no room for them; in order.
+    pub refused: Vec<(usize, NoRoom)>,
+    /// Where the batch was cut off, since its device has written its day's share.
+    pub postponed: Option<Postponed>,
     /// The last sequence that the batch's unit had before it; `None` when the unit was not given.
     pub before: Option<Sequence>,
 }
@@ -81,6 +86,7 @@ impl LogWriter {
     /// Starts the thread. It ends after [`Self::stop`], or when every handle is dropped, once the queue is empty.
     pub fn start(
         log: Arc<dyn ChangeLog>,
+        quotas: Arc<Quotas>,
         hub: Arc<Hub>,
         metrics: Arc<Metrics>,
         on_growth: OnGrowth,
@@ -88,7 +94,7 @@ impl LogWriter {
         let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
         let thread = std::thread::Builder::new()
             .name("toso-log".to_owned())
-            .spawn(move || Appender { log, hub, metrics, on_growth }.run(jobs))?;
+            .spawn(move || Appender { log, quotas, hub, metrics, on_growth }.run(jobs))?;
         Ok((Self { queue }, thread))
     }
 
@@ -114,6 +120,7 @@ impl LogWriter {
 
 struct Appender {
     log: Arc<dyn ChangeLog>,
+    quotas: Arc<Quotas>,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
     on_growth: OnGrowth,
@@ -149,7 +156,7 @@ impl Appender {
         let start = Instant::now();
         let scopes: Vec<_> = batches.iter().map(|batch| batch.batch.scope).collect();
         self.metrics.append_batches.observe(batches.len() as f64);
-        let outcomes = append_group(&*self.log, batches);
+        let outcomes = append_group(&*self.log, &self.quotas, batches);
         self.metrics.append_seconds.observe(start.elapsed().as_secs_f64());
         let (mut through, mut grown) = (None, Vec::with_capacity(outcomes.len()));
         for (scope, outcome) in scopes.into_iter().zip(&outcomes) {
@@ -179,15 +186,21 @@ impl Appender {
     }
 }
 
-/// Appends batches with one flush, and tells each one's outcome. Of a document that is full nothing new is taken; the
-/// rest of its batch is. Only one thread may call it at a time, so that no two count a document's room twice, and nothing
-/// comes between what was last and what is new.
-pub fn append_group(log: &dyn ChangeLog, batches: Vec<UnitBatch>) -> Vec<Result<Accepted, AppendFailure>> {
-    let (mut batches, units): (Vec<_>, Vec<_>) =
-        batches.into_iter().map(|UnitBatch { batch, unit }| (batch, unit)).unzip();
+/// Appends batches with one flush, and tells each one's outcome. Of a document that has no room for a device nothing new
+/// of it is taken; the rest of its batch is. A device that has written its day's share has the rest of its batch
+/// postponed. Only one thread may call it at a time, so that no two count a document's room twice, and nothing comes
+/// between what was last and what is new.
+pub fn append_group(
+    log: &dyn ChangeLog,
+    quotas: &Quotas,
+    batches: Vec<UnitBatch>,
+) -> Vec<Result<Accepted, AppendFailure>> {
+    let (mut batches, rest): (Vec<_>, Vec<_>) =
+        batches.into_iter().map(|UnitBatch { batch, unit, charge }| (batch, (unit, charge))).unzip();
+    let (units, charges): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
     let before = units.iter().map(|unit| if unit.is_empty() { None } else { log.last_of_scopes(unit).ok() }).collect();
-    let refused = match leave_out_what_has_no_room(log, &mut batches) {
-        Ok(refused) => refused,
+    let judged = match leave_out_what_is_not_taken(log, quotas, &mut batches, &charges) {
+        Ok(judged) => judged,
         Err(error) => {
             tracing::error!(batches = batches.len(), %error, "the sizes of documents cannot be read");
             return vec![Err(AppendFailure::Unavailable); batches.len()];
@@ -195,10 +208,14 @@ pub fn append_group(log: &dyn ChangeLog, batches: Vec<UnitBatch>) -> Vec<Result<
     };
     let appended = append_all(log, &batches);
     let before = before_each(&batches, &units, before, &appended);
-    let accept = |((outcome, refused), before): ((Result<_, _>, _), _)| {
-        outcome.map(|appended| Accepted { appended, refused, before })
+    let accept = |((outcome, judged), before): ((Result<Appended, _>, Judged), _)| {
+        let Judged { refused, postponed, paid } = judged;
+        if outcome.is_err() {
+            quotas.give_back(&paid);
+        }
+        outcome.map(|appended| Accepted { appended, refused, postponed, before })
     };
-    appended.into_iter().zip(refused).zip(before).map(accept).collect()
+    appended.into_iter().zip(judged).zip(before).map(accept).collect()
 }
 
 /// The last new sequence of a batch, if any.
@@ -225,39 +242,98 @@ fn before_each(
     .collect()
 }
 
-/// Takes out of batches what would go into full documents, and tells for each batch where it was.
-fn leave_out_what_has_no_room(log: &dyn ChangeLog, batches: &mut [LogBatch]) -> Result<Vec<Vec<usize>>, StoreError> {
-    let mut sizes: HashMap<DocId, DocumentSize> = HashMap::new();
+/// What is not taken of a batch, and what the rest has cost.
+struct Judged {
+    refused: Vec<(usize, NoRoom)>,
+    postponed: Option<Postponed>,
+    paid: Paid,
+}
+
+/// A document as a group makes it grow.
+struct Growing {
+    size: DocumentSize,
+    /// What each device adds; few of them.
+    added: Vec<(DeviceId, DocumentSize)>,
+}
+
+impl Growing {
+    fn added_by(&self, device: DeviceId) -> DocumentSize {
+        self.added.iter().find(|(of, _)| *of == device).map(|(_, size)| *size).unwrap_or_default()
+    }
+
+    fn add(&mut self, device: DeviceId, bytes: usize) {
+        self.size.add(bytes);
+        match self.added.iter_mut().find(|(of, _)| *of == device) {
+            Some((_, size)) => size.add(bytes),
+            None => self.added.push((device, DocumentSize::of([bytes]))),
+        }
+    }
+}
+
+/// Takes out of batches what their documents have no room for and what their devices may not write today, and tells for
+/// each batch what that was.
+fn leave_out_what_is_not_taken(
+    log: &dyn ChangeLog,
+    quotas: &Quotas,
+    batches: &mut [LogBatch],
+    charges: &[Charge],
+) -> Result<Vec<Judged>, StoreError> {
+    let mut ledger = quotas.open();
+    let mut documents: HashMap<DocId, Growing> = HashMap::new();
     let mut counted = HashSet::new();
-    let mut refused = Vec::with_capacity(batches.len());
-    for batch in batches {
-        let (mut room, mut without) = (Vec::with_capacity(batch.items.len()), Vec::new());
+    let mut judged = Vec::with_capacity(batches.len());
+    for (batch, charge) in batches.iter_mut().zip(charges) {
+        let author = batch.author;
+        let mut purse = ledger.purse(*charge, author, batch.received_at);
+        let (mut taken, mut refused, mut postponed) = (Vec::with_capacity(batch.items.len()), Vec::new(), None);
         for (place, item) in std::mem::take(&mut batch.items).into_iter().enumerate() {
-            // What the log has, or the group brings already, takes no room.
-            let (size, known) = match sizes.entry(item.doc) {
-                Entry::Occupied(size) => {
+            // What the log has, or the group brings already, takes no room and costs nothing.
+            let (document, known) = match documents.entry(item.doc) {
+                Entry::Occupied(document) => {
                     let known = counted.contains(&(item.doc, item.hash)) || log.contains(item.doc, &item.hash)?;
-                    (size.into_mut(), known)
+                    (document.into_mut(), known)
                 }
                 Entry::Vacant(unknown) => {
                     let Standing { size, known } = log.standing(batch.scope, item.doc, &item.hash)?;
-                    (unknown.insert(size), known)
+                    (unknown.insert(Growing { size, added: Vec::new() }), known)
                 }
             };
             if known {
-                room.push(item);
-            } else if size.is_full() {
-                without.push(place);
-            } else {
-                size.add(item.bytes.len());
-                counted.insert((item.doc, item.hash));
-                room.push(item);
+                taken.push(item);
+                continue;
             }
+            let own = || -> Result<_, StoreError> {
+                Ok(ledger.shares().of(log, item.doc, author)?.plus(document.added_by(author)))
+            };
+            let no_room = match charge.role() {
+                None => document.size.is_full().then_some(NoRoom::Full),
+                Some(role) => document.size.no_room(role.may_sign_off(), own)?,
+            };
+            if let Some(no_room) = no_room {
+                refused.push((place, no_room));
+                continue;
+            }
+            if let Err(wait_ms) = purse.pay(item.bytes.len()) {
+                postponed = Some(Postponed { from: place, wait_ms });
+                break;
+            }
+            document.add(author, item.bytes.len());
+            counted.insert((item.doc, item.hash));
+            taken.push(item);
         }
-        batch.items = room;
-        refused.push(without);
+        batch.items = taken;
+        judged.push(Judged { refused, postponed, paid: ledger.keep(purse) });
     }
-    Ok(refused)
+    for (doc, document) in documents {
+        for (device, added) in document.added {
+            ledger.shares().add(doc, device, added);
+        }
+    }
+    if let Err(error) = ledger.note() {
+        // A restart gives these devices back more of their day than it should, and nothing else.
+        tracing::warn!(%error, "what devices have written today could not be noted");
+    }
+    Ok(judged)
 }
 
 fn append_all(log: &dyn ChangeLog, batches: &[LogBatch]) -> Vec<Result<Appended, AppendFailure>> {

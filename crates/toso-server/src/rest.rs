@@ -19,6 +19,7 @@ mod names;
 mod ops;
 mod origin;
 pub(crate) mod problem;
+mod quota;
 mod report;
 mod review;
 mod teams;
@@ -67,6 +68,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/members/{id}", get(members::show))
         .route("/v1/invites/{number}/withdraw", post(invites::withdraw))
         .route("/v1/devices/{id}/revoke", post(admin::revoke))
+        .route("/v1/devices/{id}/allow", post(quota::allow))
         .route("/v1/devices/{id}/move", post(moving::one))
         .route("/v1/devices/move", post(moving::all))
         .route("/v1/review/{number}/accept", post(review::accept))

@@ -20,6 +20,7 @@ use crate::folding::{Folding, Loaded, RunningFolding, Tail};
 use crate::hub::Hub;
 use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 use crate::readers::Readers;
 use crate::rest;
 use crate::review::ReviewQueue;
@@ -96,6 +97,7 @@ impl Rooms {
         let trust = Trust::open(&config.data, Arc::clone(records))?;
         trust.begin(now());
         let review = Arc::new(ReviewQueue::load(Arc::clone(records))?);
+        let quotas = Arc::new(Quotas::load(Arc::clone(records), config.budgets)?);
         let mut projector = Projector::new(catalog);
         let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog))?;
         let projector = Arc::new(Mutex::new(projector));
@@ -115,6 +117,7 @@ impl Rooms {
         let tail: Arc<Tail> = folding.tail();
         let (writer, writer_thread) = LogWriter::start(
             Arc::clone(&log),
+            Arc::clone(&quotas),
             Arc::clone(&hub),
             Arc::clone(&metrics),
             Box::new(move |_through| tail.grew()),
@@ -127,6 +130,7 @@ impl Rooms {
             config,
             desk: Desk::new(catalog, trust, log, projector, review, reconcile_keys_max),
             writer,
+            quotas,
             hub,
             readers,
             counted,

@@ -10,13 +10,14 @@ use toso_core::id::{DeviceId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_sync::server::RefusalKind;
-use toso_sync::{AppendItem, HoldReason, ServerEffect, ServerEvent, ServerSession};
+use toso_sync::{AccessRole, AppendItem, HoldReason, ServerEffect, ServerEvent, ServerSession};
 use toso_wire::Frame;
 
 use crate::counted::Wish;
 use crate::desk::{self, Desk};
 use crate::hub::{Hub, Subscription};
 use crate::log_writer::{UNIT_SCOPES_MAX, UnitBatch};
+use crate::quota::Charge;
 use crate::trust::{Footing, NONCE_BYTES};
 
 /// A session with what is kept beside it while it runs.
@@ -152,7 +153,8 @@ impl Serving {
                 let batch = desk::batch(scope, author, items, now);
                 let unit = self.session.only_unit().map(|unit| desk.scopes(unit)).unwrap_or_default();
                 let unit = if unit.len() <= UNIT_SCOPES_MAX { unit } else { Arc::default() };
-                Step::Append { number, returned, batch: UnitBatch { batch, unit } }
+                let charge = self.charge(desk, author, returned);
+                Step::Append { number, returned, batch: UnitBatch { batch, unit, charge } }
             }
             ServerEffect::Hold { number, scope, author, reason, items } => {
                 Step::Hold { number, from: (author, scope), reason, items }
@@ -161,6 +163,18 @@ impl Serving {
             ServerEffect::CountRefusal(refusal) => Step::Count(refusal),
             ServerEffect::Close => Step::Close,
             _ => Step::Unknown,
+        }
+    }
+
+    /// Who pays for a push.
+    fn charge(&self, desk: &Desk, author: DeviceId, returned: bool) -> Charge {
+        match self.session.principal() {
+            Some(principal) if !returned && principal.device == author => Charge::Own { role: principal.role },
+            Some(principal) if !returned => {
+                let role = desk.trust.device(author).map_or(AccessRole::Recorder, |device| device.role());
+                Charge::Carried { role, carrier: principal.device }
+            }
+            _ => Charge::Free,
         }
     }
 
@@ -185,7 +199,7 @@ impl std::fmt::Debug for Serving {
 #[cfg(test)]
 mod tests {
     use toso_core::id::{Digest, Epoch};
-    use toso_sync::{AccessRole, Authenticated, Opened, OpenedInterest, Principal, Standing};
+    use toso_sync::{Authenticated, Opened, OpenedInterest, Principal, Standing};
     use toso_wire::{Hello, Interest, Proof};
 
     use super::*;

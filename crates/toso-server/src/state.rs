@@ -15,6 +15,7 @@ use crate::desk::Desk;
 use crate::hub::Hub;
 use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 use crate::readers::Readers;
 
 /// Asks the store how often it has synced the disk.
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) config: ServerConfig,
     pub(crate) desk: Desk,
     pub(crate) writer: LogWriter,
+    pub(crate) quotas: Arc<Quotas>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) counted: Arc<Counted>,
     pub(crate) metrics: Arc<Metrics>,
@@ -49,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) config: ServerConfig,
     pub(crate) desk: Desk,
     pub(crate) writer: LogWriter,
+    pub(crate) quotas: Arc<Quotas>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) readers: Readers,
     pub(crate) counted: Arc<Counted>,
@@ -66,6 +69,7 @@ impl Shared {
             config: parts.config,
             desk: parts.desk,
             writer: parts.writer,
+            quotas: parts.quotas,
             read_places: Arc::new(Semaphore::new(READS_CONCURRENT_MAX)),
             hub: parts.hub,
             readers: parts.readers,

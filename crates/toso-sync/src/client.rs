@@ -2,6 +2,7 @@
 
 mod moving;
 mod reconciling;
+pub mod resting;
 pub mod session;
 
 pub use session::ClientSession;
@@ -30,6 +31,9 @@ pub struct ClientStart {
     pub heard: Option<u64>,
     /// The head of the outbox; rides along in HELLO when it is small enough, else it is pushed right after WELCOME.
     pub first: Option<OutboxBatch>,
+    /// The centre takes nothing more of this device for now ([`ClientEffect::Rest`]): it pulls, brings what it carries for
+    /// others, and pushes nothing of its own until [`ClientEvent::Rested`].
+    pub resting: bool,
 }
 
 /// A run of outbox entries of one scope: the content of one PUSH.
@@ -78,6 +82,8 @@ pub enum ClientEvent {
     },
     /// New entries are in the outbox.
     LocalEdit,
+    /// The time of [`ClientEffect::Rest`] is over.
+    Rested,
     /// The connection is gone.
     Disconnected,
 }
@@ -96,6 +102,14 @@ pub enum ClientEffect {
         after: u64,
         /// At most so many change bytes, unless the first change alone has more.
         bytes_max: usize,
+        /// Nothing of this device's own, only what it carries for others.
+        resting: bool,
+    },
+    /// The device has written its share of the day. Keep that, and until when, so that no further session asks before;
+    /// answer with [`ClientEvent::Rested`] once the time is over.
+    Rest {
+        /// How long, in milliseconds; 0 when it may ask again.
+        delay_ms: u64,
     },
     /// Keep epoch and ticket (durability is not needed: both can be had again).
     KeepSession {
@@ -172,7 +186,7 @@ pub enum ClientEffect {
         /// Still to come from the server, as far as known.
         pull_pending: u64,
     },
-    /// Everything is exchanged. `counted` when the centre has counted all that this session pushed.
+    /// Everything is exchanged, but for what the centre does not take now ([`Self::Rest`]). `counted` when the centre has counted all that this session pushed.
     UpToDate {
         /// See above.
         counted: bool,

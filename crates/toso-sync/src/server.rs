@@ -2,6 +2,7 @@
 
 mod carried;
 mod holding;
+mod over_quota;
 mod own;
 mod reconciling;
 pub mod session;
@@ -13,6 +14,7 @@ pub use session::{ServerSession, check_item};
 use std::collections::HashSet;
 
 use toso_core::chunk::ChangeHash;
+use toso_core::document::NoRoom;
 use toso_core::id::{ChunkKey, DeviceId, DocId, Epoch, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 use toso_wire::{Challenge, Frame, GoodbyeCode, Interest, NackCode, Proof, Reviewed, Ticket, UnitTotals};
@@ -168,11 +170,24 @@ pub struct AppendOutcome {
     pub new: u64,
     /// All items but the refused ones are in the log at or below it.
     pub through: Sequence,
-    /// Places among the items of those that were not taken, since their document is full; in order.
-    pub refused: Vec<usize>,
+    /// Places among the items of those that were not taken, since their document has no room for them; in order.
+    pub refused: Vec<(usize, NoRoom)>,
+    /// Where the items were cut off, since their author, or their carrier, has written its day's share. What comes after it
+    /// is not in the log, unless it was there before.
+    pub postponed: Option<Postponed>,
     /// The last sequence that the unit which the device follows had before what is new here. `None` when that is not
     /// told: the device follows several units, or a wide one.
     pub before: Option<Sequence>,
+}
+
+/// From where on a push has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever appends makes it")]
+pub struct Postponed {
+    /// The place among the items of the first that waits.
+    pub from: usize,
+    /// When it may be sent again, in milliseconds from now.
+    pub wait_ms: u64,
 }
 
 /// Why nothing was appended.

@@ -178,7 +178,7 @@ fn what_was_carried_comes_back_to_the_carrier() {
     session.handle(NOW, ServerEvent::Frame(push(1, vec![item.clone()])));
     verified(&mut session, Ok(principal(AUTHOR, AccessRole::Recorder, commune())));
     let (first_new, through, before) = (Some(Sequence(1)), Sequence(1), Some(Sequence::ZERO));
-    let outcome = AppendOutcome { first_new, new: 1, through, refused: Vec::new(), before };
+    let outcome = AppendOutcome { first_new, new: 1, through, refused: Vec::new(), postponed: None, before };
     let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome: Ok(outcome) });
     assert!(
         effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Ack(ack)) if !ack.settled)),
@@ -205,6 +205,7 @@ fn what_was_carried_comes_back_to_the_carrier() {
 #[test]
 fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
     let start = ClientStart {
+        resting: false,
         proof: Proof::Ticket(vec![1; 28]),
         epoch: None,
         interests: Vec::new(),

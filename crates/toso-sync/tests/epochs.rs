@@ -38,6 +38,7 @@ fn key((doc, chunk): &(DocId, Chunk)) -> (DocId, ChangeHash) {
 fn greeted(known: Option<Epoch>, own: &(DocId, Chunk)) -> ClientSession {
     let item = OutboxItem { number: 1, doc: own.0, hash: own.1.hash(), change: own.1.bytes().to_vec() };
     let start = ClientStart {
+        resting: false,
         proof: Proof::Ticket(vec![1; 28]),
         epoch: known,
         interests: vec![Interest { unit: commune(), cursor: Sequence(90), digest: Digest::default() }],

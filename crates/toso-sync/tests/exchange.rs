@@ -128,6 +128,7 @@ impl Phone {
 
     fn connect(&mut self, log: &mut Log, live: bool) {
         let start = ClientStart {
+            resting: false,
             heard: None,
             proof: Proof::Ticket(vec![1; 28]),
             epoch: Some(EPOCH),
@@ -293,7 +294,8 @@ impl World {
         let Some(connection) = &mut self.phones[index].connection else { return };
         let Some((number, entries)) = connection.appends.pop_front() else { return };
         let (through, before) = (Sequence::ZERO, Some(self.log.last()));
-        let mut outcome = AppendOutcome { first_new: None, new: 0, through, refused: Vec::new(), before };
+        let mut outcome =
+            AppendOutcome { first_new: None, new: 0, through, refused: Vec::new(), postponed: None, before };
         for entry in entries {
             let sequence = self.log.position(&entry.hash).unwrap_or_else(|| {
                 connection.pushed.insert(entry.hash);

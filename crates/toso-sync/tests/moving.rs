@@ -178,6 +178,7 @@ fn phone() -> (ClientSession, OutboxItem) {
     let (doc, change) = change(unit("2022/00001"));
     let item = OutboxItem { number: 1, doc, hash: ChangeHash([3; 32]), change };
     let start = ClientStart {
+        resting: false,
         proof: Proof::Ticket(vec![1; 28]),
         epoch: None,
         interests: hello(unit("2022/00001")).interests,
@@ -193,7 +194,7 @@ fn phone() -> (ClientSession, OutboxItem) {
 }
 
 fn held(code: NackCode) -> ClientEvent {
-    ClientEvent::Frame(Frame::Nack(Nack { number: 1, item: Some(0), code, detail: String::new() }))
+    ClientEvent::Frame(Frame::Nack(Nack { number: 1, item: Some(0), code, detail: String::new(), retry_after_s: None }))
 }
 
 #[test]
@@ -224,7 +225,8 @@ fn an_item_that_cannot_be_taken_now_stays_in_the_outbox_and_does_not_stop_the_ot
     };
     assert!(!effects.iter().any(commits), "it is neither taken out nor the end: {effects:?}");
     let (mut session, _) = phone();
-    let whole = Nack { number: 1, item: None, code: NackCode::Unavailable, detail: String::new() };
+    let (code, detail) = (NackCode::Unavailable, String::new());
+    let whole = Nack { number: 1, item: None, code, detail, retry_after_s: None };
     let effects = session.handle(ClientEvent::Frame(Frame::Nack(whole)));
     assert!(matches!(effects.last(), Some(ClientEffect::End(SessionEnd::RetryAfter { .. }))), "{effects:?}");
 }
@@ -331,6 +333,7 @@ fn what_was_decided_before_is_told_again_after_the_answer_that_it_is_held() {
 fn a_phone_that_leaves_a_restored_servers_unit_takes_all_along_before_it_forgets() {
     let own = unit("2022/00001");
     let (mut session, _) = ClientSession::new(ClientStart {
+        resting: false,
         proof: Proof::Ticket(vec![1; 28]),
         epoch: Some(Epoch(1)),
         interests: vec![Interest { unit: own, cursor: Sequence(5), digest: Digest::default() }],

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
 
 use toso_catalog::Catalog;
-use toso_core::document::{Author, Document};
+use toso_core::document::{Author, Document, NoRoom};
 use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
 use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::text::Date;
@@ -98,12 +98,13 @@ fn goodbye(effects: &[ServerEffect]) -> Option<GoodbyeCode> {
 #[test]
 fn what_a_full_document_does_not_take_is_named_and_the_rest_acknowledged() {
     let answers = |refused: Vec<usize>| {
+        let refused = refused.into_iter().map(|place| (place, NoRoom::Full)).collect();
         let mut session = greeted(AccessRole::Recorder);
         // The first is refused by the session, so that places in the push and in the append differ.
         let items = vec![item(DeviceId([9; 8]), commune()), item(DEVICE, commune()), item(DEVICE, commune())];
         session.handle(NOW, ServerEvent::Frame(Frame::Push(push(commune(), items))));
         let (first_new, through) = (Some(Sequence(4)), Sequence(4));
-        let outcome = Ok(AppendOutcome { first_new, new: 1, through, refused, before: None });
+        let outcome = Ok(AppendOutcome { first_new, new: 1, through, refused, postponed: None, before: None });
         let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome });
         let frames = effects.into_iter().filter_map(|effect| match effect {
             ServerEffect::Send(Frame::Nack(nack)) => {

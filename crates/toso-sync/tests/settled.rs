@@ -134,7 +134,7 @@ fn answer(session: &mut ServerSession, outcome: AppendOutcome) -> (bool, bool) {
 
 fn outcome(before: Option<u64>) -> AppendOutcome {
     let (first_new, through, refused) = (Some(Sequence(15)), Sequence(15), Vec::new());
-    AppendOutcome { first_new, new: 1, through, refused, before: before.map(Sequence) }
+    AppendOutcome { first_new, new: 1, through, refused, postponed: None, before: before.map(Sequence) }
 }
 
 #[test]

@@ -227,12 +227,14 @@ pub struct Ack {
 pub struct Nack {
     /// The push.
     pub number: u64,
-    /// The item, from 0; `None` when the whole push is refused.
+    /// The item, from 0; `None` when the whole push is refused. With [`NackCode::OverQuota`] the item and all after it.
     pub item: Option<u32>,
     /// Why.
     pub code: NackCode,
     /// For the log of the app developer, at most [`crate::limits::DETAIL_BYTES_MAX`]; no personal data.
     pub detail: String,
+    /// When to send it again, in seconds; only with [`NackCode::OverQuota`].
+    pub retry_after_s: Option<u32>,
 }
 
 /// Why a push or an item was refused.
@@ -257,11 +259,13 @@ pub enum NackCode {
     Held,
     /// The document was erased.
     Erased,
+    /// The device has written its day's share: the item named and all after it wait on the device, and go out later.
+    OverQuota,
 }
 
 impl NackCode {
     /// Every code.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OutOfScope,
         Self::Forbidden,
         Self::Malformed,
@@ -271,11 +275,12 @@ impl NackCode {
         Self::Unavailable,
         Self::Held,
         Self::Erased,
+        Self::OverQuota,
     ];
 
     /// True when sending the same again later can succeed.
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::Unavailable)
+        matches!(self, Self::Unavailable | Self::OverQuota)
     }
 }
 

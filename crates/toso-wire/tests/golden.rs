@@ -122,16 +122,13 @@ fn ack() {
 
 #[test]
 fn nack() {
-    pin(&Frame::Nack(Nack { number: 3, item: None, code: NackCode::Unavailable, detail: String::new() }), "0093060306");
-    pin(
-        &Frame::Nack(Nack { number: 3, item: Some(0), code: NackCode::OutOfScope, detail: "x".to_owned() }),
-        "009506030000a178",
-    );
-    let numbers: Vec<u8> = NackCode::ALL
-        .iter()
-        .map(|code| encode_plain(&Frame::Nack(Nack { number: 3, item: None, code: *code, detail: String::new() }))[4])
-        .collect();
-    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    let of = |code| Nack { number: 3, item: None, code, detail: String::new(), retry_after_s: None };
+    pin(&Frame::Nack(of(NackCode::Unavailable)), "0093060306");
+    pin(&Frame::Nack(Nack { item: Some(0), detail: "x".to_owned(), ..of(NackCode::OutOfScope) }), "009506030000a178");
+    let over_quota = Nack { item: Some(7), detail: "x".to_owned(), ..of(NackCode::OverQuota) };
+    pin(&Frame::Nack(Nack { retry_after_s: Some(10_800), ..over_quota }), "009606030907a178cd2a30");
+    let numbers: Vec<u8> = NackCode::ALL.iter().map(|code| encode_plain(&Frame::Nack(of(*code)))[4]).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
 #[test]

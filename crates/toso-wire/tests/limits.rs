@@ -164,7 +164,7 @@ fn parts_of_the_frames_that_put_things_right() {
 #[test]
 fn details() {
     limited(DETAIL_BYTES_MAX, size, |max| {
-        Frame::Nack(Nack { number: 1, item: None, code: NackCode::Held, detail: "x".repeat(max) })
+        Frame::Nack(Nack { number: 1, item: None, code: NackCode::Held, detail: "x".repeat(max), retry_after_s: None })
     });
     limited(DETAIL_BYTES_MAX, size, |max| Frame::Goodbye(Goodbye { code: GoodbyeCode::Done, detail: "x".repeat(max) }));
 }

@@ -3,6 +3,7 @@
 use toso_client::credential::CredentialError;
 use toso_client::rest::RestError;
 use toso_client::{CarryError, EnrolError, InviteError, NamesError, PeerError, ReplicaError, SyncError};
+use toso_core::document::NoRoom;
 use toso_core::edit::EditError;
 use toso_core::text::TextError;
 use toso_store::StoreError;
@@ -89,6 +90,13 @@ impl From<ReplicaError> for TosoError {
                 Self::Invalid { info: info("outside_unit").with("field", &"commune"), field: "commune".to_owned() }
             }
             ReplicaError::TooManyDocuments => Self::Refused { info: info("too_many_documents") },
+            ReplicaError::DocumentFull { why, .. } => Self::Refused {
+                info: info(match why {
+                    NoRoom::Full => "document_full",
+                    NoRoom::Reserved => "document_reserved",
+                    NoRoom::Share => "document_share",
+                }),
+            },
             ReplicaError::NoConflict { .. } => Self::Refused { info: info("no_conflict") },
             ReplicaError::CannotMerge { .. } => Self::Refused { info: info("cannot_merge") },
             _ => Self::Refused { info: info("refused") },

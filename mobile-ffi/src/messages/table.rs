@@ -130,6 +130,21 @@ pub(super) const MESSAGES: &[Message] = &[
         "Máy đã đầy bản ghi. Hãy xin máy cho đơn vị nhỏ hơn.",
         "This phone holds as many records as it can. Ask for a smaller unit.",
     ),
+    m(
+        "document_full",
+        "Bản ghi đã đầy. Hãy tạo bản ghi mới và hỏi cán bộ của bạn.",
+        "This record is full. Make a new record, and ask your officer.",
+    ),
+    m(
+        "document_reserved",
+        "Bản ghi gần đầy: phần còn lại dành cho cán bộ. Hãy tạo bản ghi mới và hỏi cán bộ của bạn.",
+        "This record is nearly full: the rest is for officers. Make a new record, and ask your officer.",
+    ),
+    m(
+        "document_share",
+        "Máy này đã ghi hết phần của mình trong bản ghi. Hãy để máy khác ghi tiếp và hỏi cán bộ của bạn.",
+        "This device has written its share of the record. Let another go on with it, and ask your officer.",
+    ),
     m("no_conflict", "Chỗ này đã được giải quyết.", "This is settled already."),
     m("cannot_merge", "Hai bản ghi này không gộp được với nhau.", "These two records cannot be merged."),
     m("refused", "Việc này hiện không làm được.", "This cannot be done now."),
@@ -231,6 +246,11 @@ pub(super) const MESSAGES: &[Message] = &[
     m("sync.connecting", "Đang kết nối", "Connecting"),
     m("sync.syncing", "Đang đồng bộ {done}/{total}", "Syncing {done}/{total}"),
     m("sync.up_to_date", "Đã đồng bộ", "Up to date"),
+    m(
+        "sync.waiting",
+        "Hôm nay trung tâm không nhận thêm từ máy này. {changes} thay đổi chờ trên máy và sẽ tự gửi đi.",
+        "The centre takes no more from this device today. {changes} changes wait here and go out by themselves.",
+    ),
     m("sync.stopped", "Chưa bật đồng bộ", "Sync is off"),
     m("receipt.saved", "Đã lưu trên máy", "Saved here"),
     m("receipt.held", "Chờ cán bộ xem", "Waits for an officer"),

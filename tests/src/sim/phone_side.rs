@@ -137,6 +137,9 @@ impl World {
         self.next_link += 1;
         let link = self.next_link;
         self.links.insert(link, Link { phone: number, alive: true, echo: false, up_at: self.now, down_at: self.now });
+        if let Ok(Some(rest_ms)) = replica.rests_for_ms() {
+            self.after(rest_ms, Event::Rested { link });
+        }
         self.phones[number].session = Some((link, session));
         self.phones[number].counted = false;
         self.trace.absorb(token.as_bytes());
@@ -236,6 +239,14 @@ impl World {
         }
     }
 
+    /// The time that the centre asked for is over.
+    pub(super) fn rested(&mut self, link: u64) {
+        if let Some(number) = self.listener(link) {
+            self.phones[number].inbox.push_back(ClientEvent::Rested);
+            self.pump_phone(number);
+        }
+    }
+
     pub(super) fn phone_goes_on(&mut self, number: usize, life: u32) {
         if self.phones[number].life == life {
             self.pump_phone(number);
@@ -271,6 +282,15 @@ impl World {
                         self.phones[number].backoff.reset();
                         self.phones[number].counted = counted;
                         self.note(&format!("phone {number} is up to date, counted: {counted}"));
+                    }
+                    ClientEffect::Rest { delay_ms } => {
+                        if delay_ms > 0 {
+                            self.count("phones told to wait");
+                            self.after(delay_ms, Event::Rested { link });
+                        }
+                        if self.perform(number, ClientEffect::Rest { delay_ms }).is_err() {
+                            return;
+                        }
                     }
                     ClientEffect::End(end) => return self.session_ended(number, link, &end),
                     other => match self.perform(number, other) {

@@ -12,6 +12,7 @@ use toso_server::Desk;
 use toso_server::folding::{Folder, Loaded};
 use toso_server::hub::Hub;
 use toso_server::log_writer::UnitBatch;
+use toso_server::quota::{Budget, Budgets, Quotas};
 use toso_server::review::ReviewQueue;
 use toso_server::serving::Serving;
 use toso_server::trust::{RootSecrets, Trust};
@@ -25,6 +26,15 @@ use super::rng::Rng;
 
 /// Documents that folding keeps in memory: few, so that it often has to read them again.
 const FOLD_CACHE_DOCUMENTS: usize = 3;
+/// What devices may write: little, and it fades in minutes, so that a busy phone is told to wait now and then, and is rid of
+/// everything before the end.
+const BUDGETS: Budgets = Budgets {
+    recorder: Budget { changes: 40, bytes: 40 << 10 },
+    officer: Budget { changes: 60, bytes: 60 << 10 },
+    carried: Budget { changes: 60, bytes: 60 << 10 },
+    import: Budget { changes: 100, bytes: 100 << 10 },
+    day_ms: 240_000,
+};
 /// The server's disk drops the last chunk of every so many batches, when that bug is planted.
 const DROPS_EVERY: u32 = 5;
 
@@ -46,6 +56,8 @@ pub(super) struct Server {
 pub(super) struct Running {
     /// Where sessions ask.
     pub(super) desk: Desk,
+    /// What devices may write.
+    pub(super) quotas: Quotas,
     /// Tells sessions of growth.
     pub(super) hub: Arc<Hub>,
     /// Counts.
@@ -123,6 +135,7 @@ impl Server {
         let review = Arc::new(ReviewQueue::load(Arc::clone(&records)).map_err(|error| error.to_string())?);
         self.life += 1;
         self.running = Some(Running {
+            quotas: Quotas::load(Arc::clone(&records), BUDGETS).map_err(|error| error.to_string())?,
             desk: Desk::new(catalog, trust, log, projector, review, RECONCILE_KEYS_MAX),
             hub: Arc::new(Hub::new(catalog)),
             folder,

@@ -177,7 +177,8 @@ impl World {
             running.queue.iter().chain(&running.flushing).map(|push| push.batch.batch.items.len()).sum();
         let through =
             Sequence(toso_store::ChangeLog::last(&*self.server.disk).0 + (waiting + batch.batch.items.len()) as u64);
-        let early = AppendOutcome { first_new: None, new: 0, through, refused: Vec::new(), before: None };
+        let early =
+            AppendOutcome { first_new: None, new: 0, through, refused: Vec::new(), postponed: None, before: None };
         running.queue.push_back(Pushed { link, number, batch });
         self.flush();
         planted.then_some(ServerEvent::Appended { number, outcome: Ok(early) })
@@ -209,7 +210,7 @@ impl World {
         let Some(running) = &mut self.server.running else { return };
         let pushed = std::mem::take(&mut running.flushing);
         let batches: Vec<UnitBatch> = pushed.iter().map(|push| push.batch.clone()).collect();
-        let outcomes = append_group(&*self.server.disk, batches);
+        let outcomes = append_group(&*self.server.disk, &running.quotas, batches);
         let mut grown = false;
         for (push, outcome) in pushed.iter().zip(&outcomes) {
             if let Ok(appended) = outcome

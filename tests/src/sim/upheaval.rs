@@ -156,7 +156,9 @@ impl World {
         let Ok(deciding) = review.begin_accept(number) else { return };
         let item = AppendItem { doc: record.doc, hash: record.hash, change: deciding.change.clone() };
         let batch = desk::batch(record.scope, record.device, vec![item], now);
-        let Some(Ok(accepted)) = append_group(&*self.server.disk, vec![batch.into()]).pop() else { return };
+        let Some(Ok(accepted)) = append_group(&*self.server.disk, &running.quotas, vec![batch.into()]).pop() else {
+            return;
+        };
         if dies {
             return self.crash_server("between the log and the review queue");
         }

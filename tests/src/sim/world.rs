@@ -57,6 +57,8 @@ pub(super) enum Event {
     ServerNotices { link: u64 },
     /// A phone's disk is done.
     PhoneGoesOn { phone: usize, life: u32 },
+    /// A phone may push again.
+    Rested { link: u64 },
     /// A read of the server's log is done.
     Answered { link: u64, life: u32, effect: ServerEffect },
     /// A flush of the server's log is done.
@@ -255,6 +257,7 @@ impl World {
             Event::PhoneNotices { link } => self.phone_notices(link),
             Event::ServerNotices { link } => self.drop_serving(link),
             Event::PhoneGoesOn { phone, life } => self.phone_goes_on(phone, life),
+            Event::Rested { link } => self.rested(link),
             Event::Answered { link, life, effect } => self.on_answered(link, life, &effect),
             Event::Flushed { life } => self.on_flushed(life),
             Event::Fold { life } => self.on_fold(life),

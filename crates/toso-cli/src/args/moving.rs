@@ -51,6 +51,16 @@ pub(crate) enum DeviceCommand {
         #[command(flatten)]
         json: JsonFlag,
     },
+    /// Allow a device an import day: for 24 hours, 40,000 changes and 80 MiB on top of its share of each day.
+    Allow {
+        #[command(flatten)]
+        admin: AdminArgs,
+        /// The device.
+        #[arg(long, value_name = "ID")]
+        device: String,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
     /// Shut a device out. What it has not sent is held for review, and it forgets everything.
     Revoke {
         #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `toso device`: the devices of a unit, for officers and operators: list, move, revoke.
+//! `toso device`: the devices of a unit, for officers and operators: list, move, allow more, revoke.
 
 #![expect(clippy::indexing_slicing, reason = "a JSON value read at a place that it has not is null, and no panic")]
 
@@ -51,6 +51,15 @@ pub(crate) fn run(args: DeviceArgs) -> Result<(), Fail> {
                     Err(Fail::new("say which device (--device) or which unit's devices (--from-unit), one of the two"))
                 }
             }
+        }
+        DeviceCommand::Allow { admin, device, json } => {
+            let path = format!("/v1/devices/{}/allow", id(&device)?);
+            let allowed = post(&admin, &path, &serde_json::json!({}))?;
+            if json.json {
+                return output::json(&allowed);
+            }
+            let mebibytes = allowed["bytes"].as_u64().unwrap_or_default() >> 20;
+            output::print(&format!("{} change(s) or {mebibytes} MiB more within 24 hours", allowed["changes"]))
         }
         DeviceCommand::Revoke { admin, device, json } => {
             let path = format!("/v1/devices/{}/revoke", id(&device)?);

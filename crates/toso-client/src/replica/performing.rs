@@ -18,8 +18,9 @@ impl Replica {
             ClientEffect::Prove(challenge) => {
                 return Ok(Some(ClientEvent::Proved(self.prove(credential, challenge.at, &challenge.nonce))));
             }
-            ClientEffect::ReadOutbox { after, bytes_max } => {
-                if let Some(batch) = self.outbox_batch(after, bytes_max)? {
+            ClientEffect::ReadOutbox { after, bytes_max, resting } => {
+                let own = if resting { None } else { self.outbox_batch(after, bytes_max)? };
+                if let Some(batch) = own {
                     return Ok(Some(match self.foreign_author(&batch) {
                         // The server had another's change and lost it: it goes back in its author's name.
                         Some(device) => ClientEvent::Carry(batch, Carried { device, signature: Vec::new() }),
@@ -41,6 +42,7 @@ impl Replica {
             }
             ClientEffect::CommitAck { accepted, through, settled } => self.commit_ack(&accepted, through, settled)?,
             ClientEffect::CommitRefused { refused } => self.commit_refused(refused)?,
+            ClientEffect::Rest { delay_ms } => self.keep_rest(delay_ms)?,
             ClientEffect::KeepReceipt(receipt) => self.keep_receipt(&receipt)?,
             ClientEffect::Move(moved) => self.move_to(&moved)?,
             ClientEffect::KeepDecisions { reviewed, epoch } => self.keep_decisions(&reviewed, epoch)?,

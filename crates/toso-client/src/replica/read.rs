@@ -174,6 +174,7 @@ impl Replica {
             server: credential.map(|credential| credential.server_url),
             documents: self.store.documents_len()?,
             unsent: self.store.outbox_len()?,
+            rests_for_s: self.rests_for_ms()?.map(|left| left.div_ceil(1_000)),
             held: self.held()?,
             totals: self.totals()?,
         })

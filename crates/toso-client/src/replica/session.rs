@@ -32,7 +32,9 @@ impl Replica {
         let cursor = self.store.cursor(credential.unit)?;
         // Nothing pending: then the digests of both sides must be equal.
         let digest = self.settled_digest(credential.unit, cursor)?;
-        let first = self.outbox_batch(0, PUSH_BYTES_FIRST)?.filter(|batch| self.foreign_author(batch).is_none());
+        let resting = self.rests_for_ms()?.is_some();
+        let first = if resting { None } else { self.outbox_batch(0, PUSH_BYTES_FIRST)? };
+        let first = first.filter(|batch| self.foreign_author(batch).is_none());
         Ok(ClientStart {
             proof: memory.proof(credential, &self.device, (self.clock)(), &*self.random),
             epoch: memory.epoch,
@@ -40,6 +42,7 @@ impl Replica {
             live,
             heard: self.heard(memory.epoch)?,
             first,
+            resting,
         })
     }
 

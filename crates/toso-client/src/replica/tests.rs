@@ -1,17 +1,21 @@
 //! The replica's limits, each at its edge and one past it, and what a failed or refused save leaves.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash, Chunk};
-use toso_core::document::{DOCUMENT_CHANGES_MAX, Document};
+use toso_core::document::{
+    Author, DOCUMENT_CHANGES_MAX, DOCUMENT_RESERVE_CHANGES, DOCUMENT_SHARE_CHANGES, Document, NoRoom,
+};
 use toso_core::edit::{ActivityId, DocEdit, Reached, TeamEdit};
-use toso_core::id::{DocId, Epoch, Sequence, ServerId};
+use toso_core::id::{Actor, DocId, Epoch, Sequence, ServerId};
 use toso_core::record::{ActivityKind, Record};
 use toso_core::text::{Date, PlaceName};
+use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChunkStore, StoredChunk, Transaction};
-use toso_sync::OutboxItem;
+use toso_sync::{ClientEffect, ClientEvent, OutboxItem};
 use toso_wire::limits::{DETAIL_BYTES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
 use toso_wire::{Decision, Moved, NackCode, Receipt as ReceiptFrame, Reviewed, UnitTotals};
 
@@ -25,16 +29,20 @@ pub(super) fn commune() -> Scope {
 
 pub(super) fn replica() -> (Arc<MemoryChunkStore>, Replica) {
     let store = Arc::new(MemoryChunkStore::new());
+    enrolled_as(store.as_ref(), "recorder");
+    let replica = Replica::open(Arc::clone(&store) as Arc<dyn ChunkStore>, &ReplicaOptions::default()).unwrap();
+    (store, replica)
+}
+
+fn enrolled_as(store: &dyn ChunkStore, role: &str) {
     let credential = Credential {
         server_url: "http://127.0.0.1:9".to_owned(),
         server_id: ServerId([1; 16]),
         token: vec![1],
         unit: commune(),
-        role: "recorder".to_owned(),
+        role: role.to_owned(),
     };
-    credential.keep(store.as_ref()).unwrap();
-    let replica = Replica::open(Arc::clone(&store) as Arc<dyn ChunkStore>, &ReplicaOptions::default()).unwrap();
-    (store, replica)
+    credential.keep(store).unwrap();
 }
 
 pub(super) fn draft(hamlet: &str) -> TeamDraft {
@@ -106,6 +114,7 @@ fn filler(doc: DocId, number: u64) -> StoredChunk {
 fn a_record_takes_its_last_change_and_no_more() {
     let (store, replica) = replica();
     let team = replica.add_team(draft("Thôn 1")).unwrap();
+    enrolled_as(store.as_ref(), "officer");
     let chunks = (2..DOCUMENT_CHANGES_MAX).map(|number| filler(team, number)).collect();
     store.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
     let households = |number| [DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)))];
@@ -119,6 +128,34 @@ fn a_record_takes_its_last_change_and_no_more() {
     assert_eq!(replica.team(team).unwrap().record.households_covered, Some(1), "and the copy in memory is as it was");
     assert!(!replica.edit(team, &households(1)).unwrap(), "what changes nothing is no change");
     replica.add_team(draft("Thôn 2")).unwrap();
+}
+
+/// What the centre would not take of this device is not saved here either: past its own share of a record, and in what is
+/// kept for officers.
+#[test]
+fn a_record_takes_a_device_s_share_and_leaves_the_last_to_officers() {
+    let (store, replica) = replica();
+    let households = |number| [DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)))];
+    let why = |team: DocId, number| match replica.edit(team, &households(number)) {
+        Err(ReplicaError::DocumentFull { why, .. }) => Some(why),
+        other => other.map(|_| None).unwrap(),
+    };
+    let reserved = replica.add_team(draft("Thôn 1")).unwrap();
+    let common = DOCUMENT_CHANGES_MAX - DOCUMENT_RESERVE_CHANGES;
+    let chunks = (2..common).map(|number| filler(reserved, number)).collect();
+    store.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
+    assert_eq!((why(reserved, 1), why(reserved, 2)), (None, Some(NoRoom::Reserved)));
+    let shared = replica.add_team(draft("Thôn 2")).unwrap();
+    let author = Author { actor: Actor::new(replica.device.id(), [7; 8]), at: TimestampMs(1) };
+    let mut document = Document::new(shared);
+    let own = (2..DOCUMENT_SHARE_CHANGES).map(|number| {
+        let change = document.edit(author, &households(1 + u32::try_from(number).unwrap())).unwrap().unwrap();
+        StoredChunk { scope: commune(), doc: shared, hash: change.hash(), bytes: change.bytes().to_vec() }
+    });
+    store.commit(Transaction { chunks: own.collect(), ..Transaction::default() }).unwrap();
+    assert_eq!((why(shared, 1), why(shared, 2)), (None, Some(NoRoom::Share)));
+    enrolled_as(store.as_ref(), "officer");
+    assert_eq!((why(reserved, 2), why(shared, 2)), (None, None), "an officer goes on");
 }
 
 /// Whether there is room is known in memory: a history that grew behind the replica's back would be noticed by a save that
@@ -355,4 +392,44 @@ fn a_list_builds_no_document_but_where_counters_or_disorder_ask_for_it() {
     disordered.commit(Transaction { chunks: backwards, ..Transaction::default() }).unwrap();
     let disordered = Replica::open(disordered as Arc<dyn ChunkStore>, &options).unwrap();
     assert_eq!(Record::Team(disordered.team(team).unwrap().record), merged(team));
+}
+
+/// A rest outlives the process, ends with its time, and is not believed by a clock that was set back.
+#[test]
+fn a_device_that_rests_pushes_nothing_until_its_time_is_over() {
+    let store = Arc::new(MemoryChunkStore::new());
+    enrolled_as(store.as_ref(), "recorder");
+    let now = Arc::new(AtomicU64::new(1_000_000));
+    let open = || {
+        let clock = Arc::clone(&now);
+        let clock = Arc::new(move || TimestampMs(clock.load(Ordering::Relaxed)));
+        Replica::open(Arc::clone(&store) as Arc<dyn ChunkStore>, &ReplicaOptions { clock, ..ReplicaOptions::default() })
+            .unwrap()
+    };
+    let replica = open();
+    replica.add_team(draft("Thôn 1")).unwrap();
+    let credential = replica.credential().unwrap();
+    let pushes = |replica: &Replica| {
+        let start = replica.session_start(&credential, true).unwrap();
+        assert_eq!(start.first.is_none(), start.resting);
+        start.first.is_some()
+    };
+    assert!(pushes(&replica));
+    replica.perform(&credential, ClientEffect::Rest { delay_ms: 5_000 }).unwrap();
+    drop(replica);
+    let replica = open();
+    assert!(!pushes(&replica));
+    assert_eq!(replica.status().unwrap().rests_for_s, Some(5));
+    let read = ClientEffect::ReadOutbox { after: 0, bytes_max: 1_000, resting: true };
+    let nothing = replica.perform(&credential, read).unwrap();
+    assert!(matches!(nothing, Some(ClientEvent::Outbox(None))), "{nothing:?}");
+    now.store(999_999, Ordering::Relaxed);
+    assert!(pushes(&replica), "the clock was set back");
+    now.store(1_004_999, Ordering::Relaxed);
+    assert!(!pushes(&replica));
+    now.store(1_005_000, Ordering::Relaxed);
+    assert!(pushes(&replica));
+    now.store(1_004_999, Ordering::Relaxed);
+    replica.end_rest().unwrap();
+    assert!(pushes(&replica), "a person asked");
 }

@@ -132,6 +132,9 @@ pub struct ReplicaStatus {
     pub documents: usize,
     /// Changes the server has not acknowledged.
     pub unsent: usize,
+    /// For how many seconds the centre takes nothing more of this device, which has written its share of the day; what is
+    /// unsent goes out by itself then.
+    pub rests_for_s: Option<u64>,
     /// Changes the server refused or holds for review, and what officers decided.
     pub held: Vec<Held>,
     /// The centre's figures for the unit.

@@ -32,6 +32,12 @@ pub enum SyncState {
     },
     /// Everything is exchanged; live changes come as they happen.
     UpToDate,
+    /// The centre takes no more of this device today: so many changes wait here, and go out by themselves. All else is
+    /// exchanged, and goes on.
+    Waiting {
+        /// How many.
+        changes: u64,
+    },
     /// It does not work, and why.
     Error {
         /// Which case, for programs: [`SyncError::word`].
@@ -208,9 +214,9 @@ async fn one_session(
                         worked |= done > 0;
                         SyncState::Syncing { done, total }
                     }
-                    LoopNews::UpToDate => {
+                    LoopNews::UpToDate { waiting } => {
                         worked = true;
-                        SyncState::UpToDate
+                        if waiting > 0 { SyncState::Waiting { changes: waiting } } else { SyncState::UpToDate }
                     }
                 });
             }

@@ -23,8 +23,8 @@ pub(super) enum LoopNews {
     Connected,
     /// Some of the work is done.
     Progress { done: u64, total: u64 },
-    /// Everything is exchanged.
-    UpToDate,
+    /// Everything is exchanged, but for so many changes that the centre does not take now.
+    UpToDate { waiting: u64 },
 }
 
 /// How a session ends by itself.
@@ -62,7 +62,13 @@ pub(super) struct IoLoop<'a> {
     /// Something went out since the server was last heard.
     awaiting: bool,
     linger_until: Option<Instant>,
+    /// The centre takes nothing more of this device until then.
+    rests_until: Option<Instant>,
     finished: bool,
+}
+
+fn in_ms(delay_ms: u64) -> Instant {
+    Instant::now() + std::time::Duration::from_millis(delay_ms)
 }
 
 /// True for what the replica performs, and for progress, which is told after that.
@@ -90,6 +96,7 @@ impl<'a> IoLoop<'a> {
             to_push: 0,
             awaiting: false,
             linger_until: None,
+            rests_until: None,
             finished: false,
         }
     }
@@ -111,9 +118,11 @@ impl<'a> IoLoop<'a> {
     pub(super) async fn run(&mut self) -> Result<(), SyncError> {
         let live = self.until == Until::Stopped;
         let begin = move |replica: &Replica, credential: &Credential| {
-            Ok::<_, ReplicaError>((replica.session_start(credential, live)?, replica.outbox_len()?))
+            let start = replica.session_start(credential, live)?;
+            Ok::<_, ReplicaError>((start, replica.outbox_len()?, replica.rests_for_ms()?))
         };
-        let (start, to_push) = self.blocking(begin).await?;
+        let (start, to_push, rests_for_ms) = self.blocking(begin).await?;
+        self.rests_until = rests_for_ms.filter(|_| start.resting).map(in_ms);
         self.to_push = to_push as u64;
         let riding = start.first.as_ref().map_or(0, |batch| batch.items.len() as u64);
         let (mut session, hello) = ClientSession::new(start);
@@ -180,6 +189,10 @@ impl<'a> IoLoop<'a> {
                         + self.blocking(|replica, _| replica.outbox_len()).await? as u64;
                     events.push_back(ClientEvent::LocalEdit);
                 }
+                () = sleep_until(self.rests_until.unwrap_or(deadline)), if self.rests_until.is_some() => {
+                    self.rests_until = None;
+                    events.push_back(ClientEvent::Rested);
+                }
                 () = sleep_until(deadline) => {
                     if self.linger_until.is_some() {
                         return Ok(());
@@ -225,7 +238,11 @@ impl<'a> IoLoop<'a> {
             ClientEffect::UpToDate { counted } => {
                 self.report.up_to_date = true;
                 self.report.counted = counted;
-                self.tell(LoopNews::UpToDate);
+                self.report.waiting = match self.rests_until {
+                    Some(_) => self.blocking(|replica, _| replica.outbox_len()).await? as u64,
+                    None => 0,
+                };
+                self.tell(LoopNews::UpToDate { waiting: self.report.waiting });
                 if self.until == Until::UpToDate {
                     self.finished = counted;
                     self.linger_until.get_or_insert_with(|| Instant::now() + self.options.linger);
@@ -247,6 +264,9 @@ impl<'a> IoLoop<'a> {
             match effect {
                 ClientEffect::CommitAck { accepted, .. } => self.report.acked += accepted.len() as u64,
                 ClientEffect::CommitRefused { refused } => self.report.refused += refused.len() as u64,
+                ClientEffect::Rest { delay_ms } => {
+                    self.rests_until = (*delay_ms > 0).then(|| in_ms(*delay_ms));
+                }
                 ClientEffect::Progress { pushed, pulled, pull_pending } => {
                     self.report.pulled = *pulled;
                     let total = self.to_push.max(*pushed) + pulled + pull_pending;

@@ -54,7 +54,9 @@ pub struct SyncReport {
     pub pulled: u64,
     /// Changes that the server refused or holds for review; see the status command.
     pub refused: u64,
-    /// True when everything is exchanged.
+    /// Changes that wait here, since the device has written its share of the day; they go out by themselves.
+    pub waiting: u64,
+    /// True when everything is exchanged, but for what waits.
     pub up_to_date: bool,
     /// True when the centre has counted all that was pushed.
     pub counted: bool,
@@ -126,6 +128,7 @@ impl SyncReport {
         self.acked += next.acked;
         self.pulled += next.pulled;
         self.refused += next.refused;
+        self.waiting = next.waiting;
         (self.up_to_date, self.counted) = (next.up_to_date, next.counted);
     }
 }

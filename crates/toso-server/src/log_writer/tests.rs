@@ -6,14 +6,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use toso_catalog::Catalog;
 use toso_core::chunk::ChangeHash;
-use toso_core::document::{DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX};
+use toso_core::document::{DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX, DOCUMENT_RESERVE_CHANGES, DOCUMENT_SHARE_CHANGES};
 use toso_core::id::{DeviceId, DocId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
 use toso_store::{LogItem, Page};
+use toso_sync::AccessRole;
 
 use super::*;
+use crate::quota::Budgets;
 
 /// A log whose appends take a while, and that refuses what it is told to.
 #[derive(Default)]
@@ -89,13 +91,17 @@ fn batch(number: u8, first_byte: u8) -> LogBatch {
     }
 }
 
+fn quotas() -> Arc<Quotas> {
+    Arc::new(Quotas::load(Arc::new(MemoryChangeLog::new()), Budgets::default()).expect("readable"))
+}
+
 fn start(log: &Arc<SlowLog>) -> (LogWriter, JoinHandle<()>, Arc<Mutex<Vec<Sequence>>>) {
     let growth = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&growth);
     let hub = Arc::new(Hub::new(Catalog::shared()));
     let on_growth: OnGrowth = Box::new(move |through| seen.lock().push(through));
     let (writer, thread) =
-        LogWriter::start(Arc::clone(log) as Arc<dyn ChangeLog>, hub, Arc::default(), on_growth).expect("a thread");
+        LogWriter::start(Arc::clone(log) as _, quotas(), hub, Arc::default(), on_growth).expect("a thread");
     (writer, thread, growth)
 }
 
@@ -216,9 +222,9 @@ fn a_full_document_takes_no_more_and_everything_else_of_the_batch_goes_in() {
         of(vec![item(full, past)]),
     ];
     let outcomes: Vec<Accepted> =
-        append_group(&log, group.map(UnitBatch::from).into()).into_iter().map(Result::unwrap).collect();
+        append_group(&log, &quotas(), group.map(UnitBatch::from).into()).into_iter().map(Result::unwrap).collect();
     let told: Vec<_> = outcomes.iter().map(|outcome| (outcome.appended.new, outcome.refused.as_slice())).collect();
-    assert_eq!(told, [(1, &[][..]), (1, &[0][..]), (0, &[0][..])]);
+    assert_eq!(told, [(1, &[][..]), (1, &[(0, NoRoom::Full)][..]), (0, &[(0, NoRoom::Full)][..])]);
     assert_eq!(log.document_size(scope, full).unwrap().changes, DOCUMENT_CHANGES_MAX);
     assert!(log.contains(other, &item(other, 1).hash).unwrap());
     assert!(
@@ -236,14 +242,15 @@ fn a_document_is_full_by_its_bytes_too() {
         items: vec![LogItem { doc: DocId::commune(scope), hash: ChangeHash([number; 32]), bytes: vec![1; bytes] }],
         ..batch(1, 0)
     };
-    let append = |number, bytes| append_group(&log, vec![of(number, bytes).into()]).remove(0).unwrap().refused;
+    let append =
+        |number, bytes| append_group(&log, &quotas(), vec![of(number, bytes).into()]).remove(0).unwrap().refused;
     for number in 1..64 {
         assert!(append(number, large).is_empty());
     }
     assert!(append(64, large - 1).is_empty(), "one byte is left");
     assert!(append(65, large).is_empty(), "so one more goes in");
-    assert_eq!(append(66, 1), [0], "and nothing after it");
-    assert_eq!(append(65, large), [] as [usize; 0], "what is there is acknowledged");
+    assert_eq!(append(66, 1), [(0, NoRoom::Full)], "and nothing after it");
+    assert_eq!(append(65, large), [], "what is there is acknowledged");
 }
 
 /// What a unit had last before a batch: of all its scopes, of the log and of the group, and of nothing else.
@@ -253,10 +260,10 @@ fn each_batch_is_told_what_its_unit_had_before_it() {
     let [one, two, other] = ["00001", "00004", "00006"].map(|code| UnitRef::new(UnitList::L2022, code).unwrap());
     let of = |scope: UnitRef, number: u8, unit: &[UnitRef]| {
         let items = vec![LogItem { doc: DocId::commune(scope), hash: ChangeHash([number; 32]), bytes: vec![1] }];
-        UnitBatch { batch: LogBatch { scope, items, ..batch(1, 0) }, unit: unit.into() }
+        UnitBatch { batch: LogBatch { scope, items, ..batch(1, 0) }, unit: unit.into(), charge: Charge::Free }
     };
     let told = |group: Vec<UnitBatch>| -> Vec<_> {
-        let outcomes = append_group(&log, group).into_iter().map(Result::unwrap);
+        let outcomes = append_group(&log, &quotas(), group).into_iter().map(Result::unwrap);
         outcomes.map(|outcome| (outcome.before.map(|before| before.0), outcome.appended.through.0)).collect()
     };
     assert_eq!(
@@ -266,4 +273,60 @@ fn each_batch_is_told_what_its_unit_had_before_it() {
     let group = vec![of(one, 4, &[one]), of(one, 1, &[one]), of(one, 5, &[one, two]), of(one, 6, &[])];
     assert_eq!(told(group), [(Some(1), 4), (Some(4), 1), (Some(4), 5), (None, 6)], "what was there is not new");
     assert_eq!(told(vec![of(two, 7, &[one, two]), of(other, 8, &[other])]), [(Some(6), 7), (Some(2), 8)]);
+}
+
+/// A recorder that fills the commune's sheet gets a quarter of it; four of them get all but what is kept for officers, who
+/// sign off all the same. However many pushes share a group.
+#[test]
+fn no_device_has_more_than_its_share_and_the_last_is_for_officers() {
+    let (log, quotas) = (MemoryChangeLog::new(), quotas());
+    let scope = UnitRef::new(UnitList::L2022, "00001").expect("a code");
+    let sheet = DocId::commune(scope);
+    let mut number = 0_u64;
+    let mut push = |device: u8, role, items: u64| {
+        let items = (0..items).map(|_| {
+            number += 1;
+            let hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
+            LogItem { doc: sheet, hash, bytes: vec![1] }
+        });
+        let items = items.collect();
+        let batch = LogBatch { scope, author: DeviceId([device; 8]), received_at: TimestampMs(1), items };
+        UnitBatch { batch, unit: Arc::default(), charge: Charge::Own { role } }
+    };
+    let took = |group: Vec<UnitBatch>| {
+        let outcomes = append_group(&log, &quotas, group).into_iter().map(Result::unwrap);
+        outcomes.fold((0, HashSet::new()), |(new, mut why), outcome| {
+            why.extend(outcome.refused.iter().map(|(_, no_room)| format!("{no_room:?}")));
+            (new + outcome.appended.new as u64, why)
+        })
+    };
+    let why = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<HashSet<_>>();
+    let mut recorder = |device| (0..6).map(|_| push(device, AccessRole::Recorder, 200)).collect::<Vec<_>>();
+    for device in 1..=3 {
+        assert_eq!(took(recorder(device)), (DOCUMENT_SHARE_CHANGES, why(&["Share"])), "in one group");
+    }
+    let fourth: Vec<_> = recorder(4).into_iter().map(|batch| took(vec![batch])).collect();
+    let left = DOCUMENT_CHANGES_MAX - DOCUMENT_RESERVE_CHANGES - 3 * DOCUMENT_SHARE_CHANGES;
+    assert_eq!(fourth.iter().map(|(new, _)| new).sum::<u64>(), left, "one group each");
+    assert_eq!(took(vec![push(5, AccessRole::Recorder, 1)]), (0, why(&["Reserved"])));
+    assert_eq!(took(vec![push(6, AccessRole::Officer, 1)]), (1, why(&[])), "an officer signs off");
+    let rest = DOCUMENT_RESERVE_CHANGES - 1;
+    assert_eq!(took(vec![push(7, AccessRole::Admin, rest + 3)]), (rest, why(&["Full"])));
+}
+
+/// An officer's device has its share and the reserve.
+#[test]
+fn an_officers_share_is_larger_by_the_reserve() {
+    let (log, quotas) = (MemoryChangeLog::new(), quotas());
+    let mut appended = 0;
+    for number in 0..2_000_u64 {
+        let mut batch = batch(1, 0);
+        if let Some(item) = batch.items.first_mut() {
+            item.hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
+        }
+        let charge = Charge::Own { role: AccessRole::Officer };
+        let batch = UnitBatch { batch, unit: Arc::default(), charge };
+        appended += append_group(&log, &quotas, vec![batch]).remove(0).unwrap().appended.new as u64;
+    }
+    assert_eq!(appended, DOCUMENT_SHARE_CHANGES + DOCUMENT_RESERVE_CHANGES);
 }

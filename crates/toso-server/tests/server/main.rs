@@ -4,6 +4,7 @@
 mod habits;
 mod officers;
 mod patience;
+mod quota;
 mod rest;
 mod support;
 mod sync;

@@ -43,6 +43,7 @@ impl ClientSession {
             self.told_to_leave.push(ToldToLeave::Moved(moved));
         } else {
             self.leaving.moved = true;
+            self.hand_over_all(effects);
             effects.push(ClientEffect::Move(moved));
         }
     }
@@ -51,7 +52,10 @@ impl ClientSession {
         if purge.docs.is_empty() && self.takes_all_along(effects) {
             self.told_to_leave.push(ToldToLeave::Purge(purge));
         } else {
-            self.leaving.purged |= purge.docs.is_empty();
+            if purge.docs.is_empty() {
+                self.leaving.purged = true;
+                self.hand_over_all(effects);
+            }
             effects.push(ClientEffect::Purge(purge));
         }
     }

@@ -29,13 +29,15 @@ pub struct ClientSession {
     /// The server's, once it has greeted.
     pub(super) epoch: Option<Epoch>,
     next_push: u64,
-    under_way: BTreeMap<u64, UnderWay>,
-    outbox_read: u64,
+    pub(super) under_way: BTreeMap<u64, UnderWay>,
+    pub(super) outbox_read: u64,
     /// How large the next push may be.
     push_bytes_max: usize,
     reading_outbox: bool,
     /// Entries may have come since the outbox was last found empty.
     pub(super) outbox_dirty: bool,
+    /// The centre takes nothing more of this device for now.
+    pub(super) resting: bool,
     pushed: u64,
     pub(super) pulled: u64,
     pull_pending: u64,
@@ -69,11 +71,11 @@ pub(super) struct Follow {
 
 /// A push that is not acknowledged yet.
 #[derive(Debug)]
-struct UnderWay {
-    items: Vec<OutboxItem>,
-    refused: BTreeMap<u32, (NackCode, String)>,
+pub(super) struct UnderWay {
+    pub(super) items: Vec<OutboxItem>,
+    pub(super) refused: BTreeMap<u32, (NackCode, String)>,
     /// Items that the server cannot take now: they stay in the outbox for another session.
-    postponed: BTreeSet<u32>,
+    pub(super) postponed: BTreeSet<u32>,
 }
 
 impl ClientSession {
@@ -87,6 +89,7 @@ impl ClientSession {
                 .map(|interest| Follow { unit: interest.unit, caught_up: false, reconciling: None, pulling_anew: None })
                 .collect(),
             epoch: None,
+            resting: start.resting,
             start,
             phase: Phase::Dialing,
             riding: None,
@@ -135,7 +138,14 @@ impl ClientSession {
             ClientEvent::Outbox(batch) => self.on_outbox(batch, &mut effects),
             ClientEvent::Carry(batch, carried) => self.on_carry(batch, carried, &mut effects),
             ClientEvent::Elements { unit, chunks } => self.on_elements(unit, chunks, &mut effects),
-            ClientEvent::LocalEdit => self.outbox_dirty = true,
+            ClientEvent::LocalEdit => {
+                self.outbox_dirty = true;
+                if self.resting {
+                    // How much waits has changed.
+                    self.reported = None;
+                }
+            }
+            ClientEvent::Rested => self.on_rested(&mut effects),
             ClientEvent::Disconnected => self.end(SessionEnd::Lost, &mut effects),
         }
         if self.phase == Phase::Live {
@@ -217,6 +227,9 @@ impl ClientSession {
     }
 
     fn on_nack(&mut self, nack: &Nack, effects: &mut Vec<ClientEffect>) {
+        if nack.code == NackCode::OverQuota {
+            return self.on_over_quota(nack, effects);
+        }
         if nack.code.is_temporary() && nack.item.is_none() {
             // The entries stay in the outbox; the next session pushes them again.
             return self.end(SessionEnd::RetryAfter { delay_ms: RETRY_SOON_MS }, effects);
@@ -237,9 +250,14 @@ impl ClientSession {
                 under_way.refused.insert(item, (nack.code, nack.detail.clone()));
             }
         }
-        // A push whose every item is refused gets no ACK.
-        if under_way.refused.len() + under_way.postponed.len() == under_way.items.len()
-            && let Some(under_way) = self.under_way.remove(&nack.number)
+        self.close_if_answered(nack.number, effects);
+    }
+
+    /// A push of which nothing is taken gets no ACK.
+    pub(super) fn close_if_answered(&mut self, number: u64, effects: &mut Vec<ClientEffect>) {
+        let nothing_taken = |push: &UnderWay| push.refused.len() + push.postponed.len() == push.items.len();
+        if self.under_way.get(&number).is_some_and(nothing_taken)
+            && let Some(under_way) = self.under_way.remove(&number)
         {
             Self::refuse(under_way.split().1, effects);
         }
@@ -314,7 +332,11 @@ impl ClientSession {
             self.reading_outbox = true;
             // Cleared before the read, so that an edit that comes while it runs sets it again.
             self.outbox_dirty = false;
-            effects.push(ClientEffect::ReadOutbox { after: self.outbox_read, bytes_max: self.push_bytes_max });
+            effects.push(ClientEffect::ReadOutbox {
+                after: self.outbox_read,
+                bytes_max: self.push_bytes_max,
+                resting: self.resting,
+            });
             self.push_bytes_max = (2 * self.push_bytes_max).min(PUSH_BYTES_MAX);
         }
     }

@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 
 use toso_catalog::Catalog;
 use toso_core::chunk::{ChangeHash, Chunk, ChunkError};
-use toso_core::document::full_document_text;
 use toso_core::edit::SIGN_OFF_FIELDS;
 use toso_core::id::{DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
@@ -56,6 +55,8 @@ pub struct ServerSession {
     pub(super) verifying: BTreeMap<u64, Push>,
     /// Pushes being appended that this device only carried.
     pub(super) carried: BTreeSet<u64>,
+    /// Pushes that were postponed in this session.
+    pub(super) postponed: u32,
     pub(super) own: Vec<RangeInclusive<u64>>,
     /// See [`Opened::takes_returns`].
     pub(super) takes_returns: bool,
@@ -118,6 +119,7 @@ impl ServerSession {
             appending: BTreeMap::new(),
             verifying: BTreeMap::new(),
             carried: BTreeSet::new(),
+            postponed: 0,
             own: Vec::new(),
             takes_returns: false,
             reading_page: false,
@@ -405,11 +407,18 @@ impl ServerSession {
         let carried = self.carried.remove(&number);
         match outcome {
             Ok(outcome) => {
-                for (place, _) in outcome.refused.iter().filter_map(|index| places.get(*index)) {
-                    nack(number, Some(*place), NackCode::TooLarge, &full_document_text(), effects);
+                for (index, no_room) in &outcome.refused {
+                    if let Some((place, _)) = places.get(*index) {
+                        nack(number, Some(*place), NackCode::TooLarge, &no_room.text(), effects);
+                    }
                 }
-                // A push whose every item is refused gets no ACK.
-                if outcome.refused.len() == places.len() {
+                let mut left_out = outcome.refused.len();
+                if let Some(postponed) = outcome.postponed {
+                    left_out += places.len().saturating_sub(postponed.from);
+                    self.postpone(number, &places, postponed, effects);
+                }
+                // A push of which nothing is taken gets no ACK.
+                if left_out >= places.len() || matches!(self.phase, Phase::Ended) {
                     return;
                 }
                 // What it carried for another comes back to it like anyone's: the carrier may have forgotten it since.
@@ -551,11 +560,12 @@ pub(super) fn chunk_code(error: &ChunkError) -> NackCode {
 
 pub(super) fn nack(number: u64, item: Option<u32>, code: NackCode, detail: &str, effects: &mut Vec<ServerEffect>) {
     effects.push(ServerEffect::CountRefusal(RefusalKind::Nack(code)));
-    effects.push(ServerEffect::Send(Frame::Nack(Nack { number, item, code, detail: shortened(detail) })));
+    let detail = shortened(detail);
+    effects.push(ServerEffect::Send(Frame::Nack(Nack { number, item, code, detail, retry_after_s: None })));
 }
 
 /// Cut at a character boundary to what a frame carries.
-fn shortened(detail: &str) -> String {
+pub(super) fn shortened(detail: &str) -> String {
     let mut end = detail.len().min(DETAIL_BYTES_MAX);
     while !detail.is_char_boundary(end) {
         end -= 1;

@@ -330,6 +330,9 @@ fn write_nack(out: &mut Vec<u8>, nack: &Nack) {
     fields.required(|out| write_uint(out, nack_number(nack.code).into()));
     fields.optional(nack.item.is_none(), |out| write_option(out, nack.item, |out, item| write_uint(out, item.into())));
     fields.optional(nack.detail.is_empty(), |out| write_str(out, &nack.detail));
+    fields.optional(nack.retry_after_s.is_none(), |out| {
+        write_option(out, nack.retry_after_s, |out, seconds| write_uint(out, seconds.into()));
+    });
     fields.close();
 }
 
@@ -339,6 +342,7 @@ fn read_nack(fields: &mut FieldReader<'_, '_>) -> Result<Nack> {
         code: fields.required(|reader| read_code(reader, "NACK code", &NackCode::ALL, nack_number))?,
         item: fields.optional(|reader| reader.uint32("NACK item"))?,
         detail: fields.optional(|reader| reader.text("NACK detail", DETAIL_BYTES_MAX))?.unwrap_or_default(),
+        retry_after_s: fields.optional(|reader| reader.uint32("NACK retry after"))?,
     })
 }
 
@@ -560,6 +564,7 @@ const fn nack_number(code: NackCode) -> u8 {
         NackCode::Unavailable => 6,
         NackCode::Held => 7,
         NackCode::Erased => 8,
+        NackCode::OverQuota => 9,
     }
 }
 

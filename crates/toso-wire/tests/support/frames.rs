@@ -26,8 +26,10 @@ pub(crate) fn any_frame() -> impl Strategy<Value = Frame> {
             through: Sequence(through),
             settled
         })),
-        (any::<u64>(), option::of(any::<u32>()), select(&NackCode::ALL[..]), "\\PC{0,75}")
-            .prop_map(|(number, item, code, detail)| Frame::Nack(Nack { number, item, code, detail })),
+        (any::<u64>(), option::of(any::<u32>()), select(&NackCode::ALL[..]), "\\PC{0,75}", option::of(any::<u32>()))
+            .prop_map(|(number, item, code, detail, retry_after_s)| {
+                Frame::Nack(Nack { number, item, code, detail, retry_after_s })
+            }),
         any_delta().prop_map(Frame::Delta),
         any_receipt().prop_map(Frame::Receipt),
         (vec(any_unit(), 0..6), vec(any_doc(), 0..6)).prop_map(|(scopes, docs)| Frame::Purge(Purge { scopes, docs })),

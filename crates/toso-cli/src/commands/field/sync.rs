@@ -13,7 +13,17 @@ pub(super) fn run(replica: &Arc<Replica>, watch: bool, json: bool) -> Result<(),
     if watch { runtime.block_on(keep_watching(replica, json)) } else { runtime.block_on(once(replica, json)) }
 }
 
+/// What a device says that has written its share of the day.
+fn waiting(changes: u64) -> String {
+    format!(
+        "the centre takes no more from this device today; {changes} change(s) wait here and go out by themselves. An officer \
+         can allow more with `device allow`"
+    )
+}
+
 async fn once(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
+    // A person asks, perhaps because an officer has allowed more: then the centre is asked, too.
+    replica.end_rest()?;
     // Hidden by itself when stderr is no terminal.
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len}") {
@@ -35,6 +45,9 @@ async fn once(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
         if report.refused > 0 {
             output::say(&format!("{} change(s) were refused or are held for review; see `held list`", report.refused));
         }
+        if report.waiting > 0 {
+            output::say(&waiting(report.waiting));
+        }
     }
     Ok(result?)
 }
@@ -52,6 +65,7 @@ async fn keep_watching(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
                 SyncState::Connecting => output::say("connecting"),
                 SyncState::Syncing { done, total } => output::say(&format!("syncing {done}/{total}")),
                 SyncState::UpToDate => output::say("up to date"),
+                SyncState::Waiting { changes } => output::say(&waiting(changes)),
                 SyncState::Error { reason, .. } => output::say(&format!("error: {reason}")),
                 _ => {}
             }

@@ -1,0 +1,337 @@
+//! How much one device may write: in a day, and of one document.
+//!
+//! A volunteer makes 20 edits on a busy day; a device that was stolen, or tampered with, could fill the disk in an hour
+//! and a commune's sheet in a second. So each device has a **budget** of changes and bytes. What it has written fades
+//! evenly, a whole budget in a day, so that no midnight brings a rush. A device that has used its budget up is told when to
+//! come back; what it has waits in its outbox, and nothing is lost. Only what is new to the log costs anything:
+//! repetitions, and what is returned after a restore, are free. What a device carries for others costs their authors, and
+//! the carrier by an account of its own.
+//!
+//! Of one document, a device may write a share, and the last of it is for officers of its unit
+//! ([`toso_core::document::DocumentSize::no_room`]).
+//!
+//! | budget a day | changes | bytes | what it is made for |
+//! | --- | ---: | ---: | --- |
+//! | [`RECORDER_DAY`] | 4,000 | 8 MiB | 200 days of 20 edits; an import of 2,000 rows, each written and corrected once, at 2 KiB each |
+//! | [`OFFICER_DAY`] | 16,000 | 32 MiB | four such imports |
+//! | [`CARRIED_DAY`] | 40,000 | 80 MiB | the season (90 days of 20 edits) of 22 phones |
+//! | [`IMPORT_DAY`], once, granted by an officer | 40,000 | 80 MiB | ten such imports |
+//!
+//! A phone that comes home with 5,000 documents of three changes each has 15,000 changes: they are in within four days, or
+//! in one when its officer allows it an import day.
+//!
+//! Accounts live in memory (about 100 B) only while something of them has not faded: a phone with 20 edits is forgotten
+//! after 7 minutes. All 48,538 phones of a country at once are 5 MiB, ten countries 50 MiB. An account is written to the
+//! store with every eighth of a budget (table `quota`), riding on the append that it pays for: a restart gives back at
+//! most that eighth, and honest phones cost no write at all.
+
+mod account;
+mod shares;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use toso_core::id::DeviceId;
+use toso_core::time::TimestampMs;
+use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+use toso_sync::AccessRole;
+
+use account::Account;
+pub use account::Allowance;
+pub(crate) use shares::Shares;
+
+/// In which a budget fades.
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Of a recorder's device in a day: 200 days of 20 edits, or an import of 2,000 rows that are written and corrected once,
+/// at 2 KiB each (a member with notes of 1.5 KiB).
+pub const RECORDER_DAY: Budget = Budget { changes: 4_000, bytes: 8 << 20 };
+/// Of an officer's device: four imports of a commune.
+pub const OFFICER_DAY: Budget = Budget { changes: 16_000, bytes: 32 << 20 };
+/// What a device may bring for others, beside what it writes itself: the season (90 days of 20 edits) of 22 phones. Their
+/// authors pay, too.
+pub const CARRIED_DAY: Budget = Budget { changes: 40_000, bytes: 80 << 20 };
+/// What an officer can allow a device once, for a day: ten imports of a commune.
+pub const IMPORT_DAY: Budget = Budget { changes: 40_000, bytes: 80 << 20 };
+/// A device that has used its budget up is let in again once this part of it has faded (an eighth, three hours), so that
+/// it does not come back for every single change.
+pub const REOPENS_AT: u64 = 8;
+/// Accounts kept before the faded ones are looked for.
+const SWEPT_AT_LEAST: usize = 1_024;
+/// Table of accounts: device id (8) ‖ which account (1) → [`Account`] as MessagePack.
+const QUOTA_TABLE: &str = "quota";
+
+/// Changes and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "tests and simulations make small ones")]
+pub struct Budget {
+    /// How many.
+    pub changes: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What devices may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "tests and simulations make small ones")]
+pub struct Budgets {
+    /// A recorder's.
+    pub recorder: Budget,
+    /// An officer's, and an admin's.
+    pub officer: Budget,
+    /// What a device brings for others.
+    pub carried: Budget,
+    /// What an officer can allow.
+    pub import: Budget,
+    /// In which each of the first three fades.
+    pub day_ms: u64,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self { recorder: RECORDER_DAY, officer: OFFICER_DAY, carried: CARRIED_DAY, import: IMPORT_DAY, day_ms: DAY_MS }
+    }
+}
+
+impl Budgets {
+    fn of_role(&self, role: AccessRole) -> Budget {
+        if role.may_sign_off() { self.officer } else { self.recorder }
+    }
+}
+
+/// Whose a batch is, and who pays for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "sessions and tests make it, and whoever appends must know each")]
+pub enum Charge {
+    /// Nobody pays, and only a document's last limit counts: what an officer has accepted, and what is returned after a
+    /// restore.
+    Free,
+    /// The author's device brings it.
+    Own {
+        /// The author's role.
+        role: AccessRole,
+    },
+    /// Another device brings it.
+    Carried {
+        /// The author's role.
+        role: AccessRole,
+        /// Who brings it.
+        carrier: DeviceId,
+    },
+}
+
+impl Charge {
+    /// The author's role, where it matters.
+    pub(crate) fn role(self) -> Option<AccessRole> {
+        match self {
+            Self::Free => None,
+            Self::Own { role } | Self::Carried { role, .. } => Some(role),
+        }
+    }
+}
+
+/// Which account of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Own,
+    Carrying,
+}
+
+type Key = (DeviceId, Kind);
+
+/// The budgets of all devices.
+pub struct Quotas {
+    budgets: Budgets,
+    store: Arc<dyn RecordStore>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    accounts: HashMap<Key, Account>,
+    swept_at: usize,
+    shares: Shares,
+}
+
+impl Quotas {
+    /// What is known of devices that have written much.
+    pub fn load(store: Arc<dyn RecordStore>, budgets: Budgets) -> Result<Self, StoreError> {
+        let mut known = Known::default();
+        for (key, value) in store.records(QUOTA_TABLE, &[])? {
+            // One that cannot be read is forgotten: its device begins with a fresh budget, and nothing else happens.
+            if let Some(key) = parse_key(&key)
+                && let Ok(account) = rmp_serde::from_slice::<Account>(&value)
+            {
+                known.accounts.insert(key, account.stored());
+            }
+        }
+        Ok(Self { budgets, store, known: Mutex::new(known) })
+    }
+
+    /// Allows a device an import day from now on, durably, in place of one that it may have. What is left of it ends with
+    /// the day.
+    pub fn allow(&self, device: DeviceId, now: TimestampMs) -> Result<Allowance, StoreError> {
+        let Budget { changes, bytes } = self.budgets.import;
+        let allowance = Allowance { changes, bytes, until: TimestampMs(now.0.saturating_add(self.budgets.day_ms)) };
+        let key = (device, Kind::Own);
+        let mut known = self.known.lock();
+        let mut account = known.accounts.get(&key).copied().unwrap_or_default();
+        account.allowed = Some(allowance);
+        self.store.write(&[change(key, Some(&account))], Durability::Durable)?;
+        known.accounts.insert(key, account.stored());
+        Ok(allowance)
+    }
+
+    /// The accounts, for one group of batches.
+    pub(crate) fn open(&self) -> Ledger<'_> {
+        Ledger { quotas: self, known: self.known.lock(), changes: Vec::new() }
+    }
+}
+
+impl std::fmt::Debug for Quotas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Quotas").field("budgets", &self.budgets).finish_non_exhaustive()
+    }
+}
+
+/// The accounts while a group is judged; kept from all others meanwhile.
+pub(crate) struct Ledger<'a> {
+    quotas: &'a Quotas,
+    known: MutexGuard<'a, Known>,
+    changes: Vec<RecordChange>,
+}
+
+/// What one batch is paid from.
+pub(crate) struct Purse {
+    payers: Vec<(Key, Budget, Account)>,
+    now: TimestampMs,
+    day_ms: u64,
+    /// What was paid, to be given back should the batch fail.
+    paid: Budget,
+}
+
+impl Purse {
+    /// Pays for one change from all accounts, or tells in how many milliseconds to try again.
+    pub(crate) fn pay(&mut self, bytes: usize) -> Result<(), u64> {
+        let bytes = bytes as u64;
+        let waits =
+            self.payers.iter_mut().filter_map(|(_, budget, account)| account.wait(*budget, self.day_ms, self.now));
+        if let Some(wait_ms) = waits.max() {
+            return Err(wait_ms);
+        }
+        for (_, _, account) in &mut self.payers {
+            account.take(self.day_ms, bytes);
+        }
+        self.paid.changes += 1;
+        self.paid.bytes += bytes;
+        Ok(())
+    }
+}
+
+/// What a batch has paid.
+#[derive(Debug)]
+pub(crate) struct Paid {
+    keys: Vec<Key>,
+    paid: Budget,
+}
+
+impl Ledger<'_> {
+    /// What the batch of an author is paid from.
+    pub(crate) fn purse(&self, charge: Charge, author: DeviceId, now: TimestampMs) -> Purse {
+        let budgets = &self.quotas.budgets;
+        let of = |key: Key, budget| (key, budget, self.known.accounts.get(&key).copied().unwrap_or_default());
+        let payers = match charge {
+            Charge::Free => Vec::new(),
+            Charge::Own { role } => vec![of((author, Kind::Own), budgets.of_role(role))],
+            Charge::Carried { role, carrier } => {
+                vec![of((author, Kind::Own), budgets.of_role(role)), of((carrier, Kind::Carrying), budgets.carried)]
+            }
+        };
+        Purse { payers, now, day_ms: budgets.day_ms, paid: Budget::default() }
+    }
+
+    /// Keeps what a batch has paid.
+    pub(crate) fn keep(&mut self, purse: Purse) -> Paid {
+        let mut keys = Vec::with_capacity(purse.payers.len());
+        for (key, budget, mut account) in purse.payers {
+            keys.push(key);
+            if account.note_is_due(budget) {
+                account = account.stored();
+                self.changes.push(change(key, Some(&account)));
+            }
+            self.known.accounts.insert(key, account);
+        }
+        self.sweep(purse.now);
+        Paid { keys, paid: purse.paid }
+    }
+
+    /// Writes what is to survive a restart. Not durable by itself: the append that follows takes it along.
+    pub(crate) fn note(&mut self) -> Result<(), StoreError> {
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        self.quotas.store.write(&std::mem::take(&mut self.changes), Durability::Disposable)
+    }
+
+    /// What devices have written of documents.
+    pub(crate) fn shares(&mut self) -> &mut Shares {
+        &mut self.known.shares
+    }
+
+    /// Forgets accounts of which everything has faded, when there have come to be twice as many as after the last time.
+    fn sweep(&mut self, now: TimestampMs) {
+        if self.known.accounts.len() <= self.known.swept_at {
+            return;
+        }
+        let changes = &mut self.changes;
+        self.known.accounts.retain(|key, account| {
+            let kept = !account.has_faded(now);
+            if !kept && account.is_stored {
+                changes.push(change(*key, None));
+            }
+            kept
+        });
+        self.known.swept_at = (2 * self.known.accounts.len()).max(SWEPT_AT_LEAST);
+    }
+}
+
+impl Quotas {
+    /// Gives back what a batch has paid that the log did not take after all.
+    pub(crate) fn give_back(&self, paid: &Paid) {
+        let mut known = self.known.lock();
+        for key in &paid.keys {
+            if let Some(account) = known.accounts.get_mut(key) {
+                account.give_back(self.budgets.day_ms, paid.paid);
+            }
+        }
+        // What was counted of documents on the way may not be there.
+        known.shares.clear();
+    }
+}
+
+fn change((device, kind): Key, account: Option<&Account>) -> RecordChange {
+    let which = match kind {
+        Kind::Own => 0,
+        Kind::Carrying => 1,
+    };
+    RecordChange {
+        table: QUOTA_TABLE.to_owned(),
+        key: [device.0.as_slice(), &[which]].concat(),
+        // Plain numbers always encode.
+        value: account.map(|account| rmp_serde::to_vec(account).unwrap_or_default()),
+        expect: None,
+    }
+}
+
+fn parse_key(key: &[u8]) -> Option<Key> {
+    let (kind, device) = key.split_last()?;
+    let kind = match kind {
+        0 => Kind::Own,
+        1 => Kind::Carrying,
+        _ => return None,
+    };
+    Some((DeviceId(device.try_into().ok()?), kind))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! `POST /v1/devices/{id}/allow`: an officer allows a device to write more than its share of the day.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Serialize;
+use toso_core::id::DeviceId;
+use toso_core::time::TimestampMs;
+
+use super::admin::{below, blocking, officer};
+use super::extract::{Id, NoBody};
+use super::problem::Problem;
+use crate::state::{Shared, now};
+use crate::trust::Caller;
+
+/// What a device may write on top of its share, and until when.
+#[derive(Serialize)]
+pub(super) struct Allowed {
+    device: DeviceId,
+    changes: u64,
+    bytes: u64,
+    until: TimestampMs,
+}
+
+/// Allows an import day, from now on, in place of one that the device may have.
+pub(super) async fn allow(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Id(id): Id<DeviceId>,
+    NoBody: NoBody,
+) -> Result<axum::Json<Allowed>, Problem> {
+    officer(&caller)?;
+    let known = shared.trust.device(id).filter(|device| caller.covers(shared.catalog, device.unit));
+    let known = known.ok_or_else(|| Problem::missing("device", &id.to_string()))?;
+    below(&shared, &caller, known.rank(), "allow more to")?;
+    let allowance = blocking(&shared, move |shared| shared.quotas.allow(id, now())).await??;
+    let by = caller.device.map_or_else(|| "the admin token".to_owned(), |device| device.to_string());
+    tracing::info!(device = %id, by, changes = allowance.changes, "an import day was allowed");
+    Ok(axum::Json(Allowed { device: id, changes: allowance.changes, bytes: allowance.bytes, until: allowance.until }))
+}
