@@ -60,6 +60,8 @@ struct Story {
     server: Server,
     a: FieldDevice,
     b: FieldDevice,
+    /// True where the third phone, which is lost, is nobody to the server.
+    server_knows_no_author: bool,
 }
 
 fn story() -> Story {
@@ -86,17 +88,37 @@ fn story() -> Story {
     }
     assert_eq!(content(&a), content(&b));
     counts(&server, 3, 2);
-    Story { folder, server, a, b }
+    Story { folder, server, a, b, server_knows_no_author: false }
 }
 
 impl Story {
     /// The server on another folder, at the same address.
     fn move_to(self, data: &Path) -> Self {
-        let Self { folder, mut server, a, b } = self;
+        let Self { folder, mut server, a, b, server_knows_no_author } = self;
         let address = server.address().to_owned();
         server.stop();
         drop(server);
-        Self { server: Server::start_on(data, &address), folder, a, b }
+        Self { server: Server::start_on(data, &address), folder, a, b, server_knows_no_author }
+    }
+
+    /// An officer accepts what others brought back of devices that the server does not know; how many changes.
+    fn accept_what_is_held(&self) -> usize {
+        let review = |arguments: &[&str]| {
+            let mut command = Command::new(toso());
+            command.arg("review").args(arguments).args(["--server", self.server.url()]);
+            let output = command.arg("--admin-token-file").arg(self.server.admin_token_file()).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            output.stdout
+        };
+        let open: Value =
+            serde_json::from_slice(&review(&["list", "--list", "2022", "--unit", COMMUNE, "--json"])).unwrap();
+        let open = open["items"].as_array().unwrap();
+        for item in open {
+            assert_eq!(item["reason"], "returned", "{item}");
+            assert!(item["brought_back_by"].is_string(), "{item}");
+            review(&["accept", &item["number"].to_string()]);
+        }
+        open.len()
     }
 
     /// All sync, in an order; then everybody has everything, also one that comes new.
@@ -105,6 +127,8 @@ impl Story {
         for (number, device) in order.iter().enumerate() {
             told(&format!("sync {number} after the loss"), &device.sync());
         }
+        let held = self.accept_what_is_held();
+        assert_eq!(held > 0, self.server_knows_no_author, "{held} changes waited for an officer");
         for device in [&self.a, &self.b] {
             device.sync();
             assert_eq!(content(device), before, "what a device has stays");
@@ -146,8 +170,11 @@ fn phones_fill_an_empty_store_again() {
     let story = story();
     let emptied = story.folder.path().join("emptied");
     std::fs::create_dir(&emptied).unwrap();
-    std::fs::copy(story.folder.path().join("centre/root.key"), emptied.join("root.key")).unwrap();
-    let story = story.move_to(&emptied);
+    for file in ["root.key", "revocations.list"] {
+        std::fs::copy(story.folder.path().join("centre").join(file), emptied.join(file)).unwrap();
+    }
+    let mut story = story.move_to(&emptied);
+    story.server_knows_no_author = true;
     story.heals(&[&story.b, &story.a]);
 }
 

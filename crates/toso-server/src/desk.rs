@@ -22,6 +22,7 @@ use toso_wire::limits::PAGE_BYTES_MAX;
 use toso_wire::{Interest, Proof, UnitTotals};
 
 use crate::log_writer::{Accepted, UNIT_SCOPES_MAX};
+use crate::returned;
 use crate::review::ReviewQueue;
 use crate::trust::{NONCE_BYTES, Trust};
 
@@ -133,6 +134,11 @@ impl Desk {
         ServerEvent::Holding { number, outcome }
     }
 
+    /// Notes who returned the changes of a batch, durably. Before they go to the log, so that none is there without it.
+    pub fn note_returned(&self, batch: &LogBatch, by: DeviceId) -> Result<(), StoreError> {
+        returned::note(self.trust.records(), batch, by)
+    }
+
     /// The scopes that a right over a unit covers, of both lists; none for an unknown unit.
     pub fn scopes(&self, unit: UnitRef) -> Arc<[Scope]> {
         if let Some(scopes) = self.scopes.read().get(&unit) {
@@ -172,7 +178,7 @@ impl Desk {
     /// The state of the log as a session begins, and whether the device's view of it is one that pages can go on from.
     pub fn open(&self, epoch: Option<Epoch>, interests: &[Interest]) -> Result<Opened, StoreError> {
         let end = self.log.last();
-        let (epoch_now, takes_returns) = (self.trust.epoch(), self.trust.takes_returns());
+        let (epoch_now, takes_returns) = (self.trust.epoch(), self.trust.began_with_a_loss());
         let mut opened = Opened { epoch: epoch_now, takes_returns, interests: Vec::new(), page: None };
         for Interest { unit, cursor, digest } in interests {
             let scopes = self.scopes(*unit);

@@ -13,7 +13,7 @@ use toso_core::id::{DeviceId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::StoreError;
 use toso_sync::server::RefusalKind;
-use toso_sync::{AppendItem, HoldFate, HoldReason, ServerEffect, ServerEvent};
+use toso_sync::{AppendFailure, AppendItem, HoldFate, HoldReason, ServerEffect, ServerEvent};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, NackCode, encode};
 
 use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX, TOO_LARGE_ITEMS_MAX};
@@ -195,13 +195,13 @@ impl Driver {
             Step::Nothing => {}
             Step::Read(effect) => self.read(effect),
             Step::Append { number, returned, batch } => {
-                if returned {
+                let by = self.serving.session().principal().map(|principal| principal.device);
+                if let Some(by) = by.filter(|_| returned) {
                     let (author, chunks) = (batch.batch.author, batch.batch.items.len());
                     self.shared.metrics.returned_chunks.inc_by(chunks as u64);
-                    let carrier = self.serving.session().principal().map(|principal| principal.device.to_string());
-                    tracing::info!(%author, carrier, chunks, "chunks returned that the log had lost");
+                    tracing::info!(%author, %by, chunks, "chunks returned that the log had lost");
                 }
-                self.append(number, batch);
+                self.append(number, batch, by.filter(|_| returned));
             }
             Step::Hold { number, from, reason, items } => self.hold(number, from, reason, items),
             Step::Send(frame) => self.send(&frame),
@@ -221,11 +221,20 @@ impl Driver {
         None
     }
 
-    fn append(&mut self, number: u64, batch: UnitBatch) {
+    fn append(&mut self, number: u64, batch: UnitBatch, returned_by: Option<DeviceId>) {
         self.appends += 1;
         self.shared.metrics.pushes.inc();
         let writer = self.shared.writer.clone();
+        let shared = Arc::clone(&self.shared);
         self.work.push(Box::pin(async move {
+            if let Some(by) = returned_by {
+                let (tasks, of_batch) = (shared.tasks.clone(), batch.batch.clone());
+                let noted = tasks.spawn_blocking(move || shared.note_returned(&of_batch, by)).await;
+                if !noted.is_ok_and(|noted| noted.is_ok()) {
+                    let outcome = Err(AppendFailure::Unavailable);
+                    return Done::Appended(ServerEvent::Appended { number, outcome });
+                }
+            }
             let outcome = writer.append(batch).await.map(desk::outcome);
             Done::Appended(ServerEvent::Appended { number, outcome })
         }));

@@ -34,6 +34,7 @@ pub mod quota;
 mod reach;
 mod readers;
 mod rest;
+mod returned;
 pub mod review;
 mod server;
 pub mod serving;

@@ -69,7 +69,7 @@ pub struct ReviewRecord {
     pub hash: ChangeHash,
     /// Its size.
     pub bytes: u32,
-    /// `moved` or `revoked`.
+    /// `moved`, `revoked` or `returned`.
     pub reason: String,
     /// When the server got it.
     pub received_at: TimestampMs,
@@ -83,12 +83,23 @@ pub struct ReviewRecord {
     pub decided_at: TimestampMs,
     /// The officer's words.
     pub note: String,
+    /// The device that returned it to a server which had lost it; `None` when its author brought it.
+    #[serde(default)]
+    pub returned_by: Option<DeviceId>,
+}
+
+impl ReviewRecord {
+    /// Whose room in the queue it takes: of the device that brought it, whatever name it brought it under.
+    pub(crate) fn brought_by(&self) -> DeviceId {
+        self.returned_by.unwrap_or(self.device)
+    }
 }
 
 /// The word that a record keeps for a reason.
 pub(crate) const fn reason_word(reason: HoldReason) -> &'static str {
     match reason {
         HoldReason::Revoked => "revoked",
+        HoldReason::Returned { .. } => "returned",
         _ => "moved",
     }
 }

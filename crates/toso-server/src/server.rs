@@ -94,8 +94,9 @@ impl Rooms {
         storage_syncs: StorageSyncs,
     ) -> Result<Self, StartError> {
         let catalog = Catalog::shared();
-        let trust = Trust::open(&config.data, Arc::clone(records))?;
-        trust.begin(now());
+        let started = now();
+        let trust = Trust::open(&config.data, Arc::clone(records), started)?;
+        trust.begin(started);
         let review = Arc::new(ReviewQueue::load(Arc::clone(records))?);
         let quotas = Arc::new(Quotas::load(Arc::clone(records), config.budgets)?);
         let mut projector = Projector::new(catalog);

@@ -149,6 +149,10 @@ impl Serving {
             ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions { .. } => {
                 desk.answer(&effect).ok().flatten().map_or(Step::Nothing, Step::Answer)
             }
+            ServerEffect::JudgeReturned { number, author, scope } => {
+                let verdict = desk.trust.judge_returned(desk.catalog, author, scope, now);
+                Step::Answer(ServerEvent::ReturnedJudged { number, verdict })
+            }
             ServerEffect::Append { number, scope, returned, author, items } => {
                 let batch = desk::batch(scope, author, items, now);
                 let unit = self.session.only_unit().map(|unit| desk.scopes(unit)).unwrap_or_default();

@@ -6,18 +6,24 @@
 //!
 //! Nothing here reads a clock or a socket: time is an argument.
 
+mod admin;
 mod carry;
+mod departures;
 mod device;
 mod enrol;
 mod hello;
 mod invite;
 mod keys;
+mod loss;
 mod moving;
+mod quarantine;
 mod rest;
+mod revocations;
 mod seen;
 mod ticket;
 mod token;
 
+pub use admin::ADMIN_TOKEN_LIFE_MS;
 pub use carry::BundleKey;
 pub use device::DeviceRecord;
 pub use enrol::{DEVICE_NAME_CHARS_MAX, EnrolError, EnrolRequest, Enrolment};
@@ -29,10 +35,14 @@ pub use invite::{
 };
 pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE, ROOT_KEY_LABEL, RootSecrets};
 pub(crate) use keys::{read_key, write_private};
+pub use loss::RETURN_WINDOW_MS;
 pub(crate) use moving::Footing;
 pub use moving::{FORMER_UNITS_MAX, FormerUnit, MoveError};
+pub(crate) use quarantine::QUARANTINE_KEY;
+pub use quarantine::QuarantineError;
 pub use rest::{Caller, RestRefusal};
 pub(crate) use rest::{Claimant, SignedRequest};
+pub use revocations::{Entry, Listed, REVOCATIONS_FILE, Revocations};
 pub use seen::{PROOFS_MAX, PROOFS_PER_DEVICE_MAX};
 pub use ticket::{TICKET_BYTES, TICKET_LIFE_MS};
 pub use token::{TOKEN_BYTES_MAX, TOKEN_LIFE_MS};
@@ -40,10 +50,13 @@ pub use token::{TOKEN_BYTES_MAX, TOKEN_LIFE_MS};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use toso_core::id::{Epoch, ServerId};
 use toso_core::time::TimestampMs;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 
+use admin::AdminToken;
+use departures::Departures;
 use device::Devices;
 use keys::RootKeys;
 use seen::Seen;
@@ -51,8 +64,6 @@ use token::Grant;
 
 /// Table of the server's own settings: epoch, identity, admin serial.
 pub(crate) const SERVER_TABLE: &str = "server";
-/// Set when the store was found empty under keys that were there.
-const REFILLING_KEY: &[u8] = b"refilling";
 /// Epochs stay below 2^52, so that JSON readers with floating-point numbers keep them exactly.
 const EPOCH_BITS: u32 = 52;
 
@@ -60,11 +71,16 @@ const EPOCH_BITS: u32 = 52;
 pub struct Trust {
     keys: RootKeys,
     epoch: Epoch,
-    takes_returns: bool,
-    admin_serial: Vec<u8>,
+    /// When this history began with a loss, if it did.
+    loss: Option<TimestampMs>,
+    admin: RwLock<AdminToken>,
     admin_token_path: PathBuf,
     devices: Devices,
     seen: Seen,
+    departures: Departures,
+    revocations: Revocations,
+    /// Since when an operator is awaited who says which devices are shut out, if one is.
+    quarantine: RwLock<Option<TimestampMs>>,
     store: Arc<dyn RecordStore>,
     random: RandomSource,
 }
@@ -78,49 +94,56 @@ impl Trust {
     /// `root.key` (mode 0600) lies beside the database, not in it, so that a backup can keep keys and data apart. The
     /// `admin.token` file (mode 0600) is made when it is missing: delete it and restart, and every copy of the old one
     /// is worthless.
-    pub fn open(data: &Path, store: Arc<dyn RecordStore>) -> Result<Self, KeyError> {
+    pub fn open(data: &Path, store: Arc<dyn RecordStore>, now: TimestampMs) -> Result<Self, KeyError> {
         let known = store.record(SERVER_TABLE, b"server_id")?;
         let had_keys = data.join(ROOT_KEY_FILE).exists();
+        let revocations = Revocations::open(data)?;
+        if known.is_none() && !had_keys {
+            // Before the key: a first start that is cut off here must not look like a server that has lost its records.
+            revocations.make()?;
+        }
         let keys = RootKeys::open(data, known.is_some())?;
         let server = keys.server();
         if known.is_none() {
             // Keys without records: the store was lost. Marked first, so that a crash in between loses no mark.
             if had_keys {
-                put(&*store, REFILLING_KEY, &[1])?;
+                loss::mark_lost_store(&*store, revocations.is_kept(), now)?;
             }
             put(&*store, b"server_id", &server.0)?;
         } else if known.is_some_and(|id| id != server.0) {
             return Err(KeyError::ForeignKey { path: data.join(ROOT_KEY_FILE).display().to_string() });
         }
+        if revocations.listed().server.is_some_and(|listed| listed != server) {
+            return Err(KeyError::ForeignKey { path: data.join(REVOCATIONS_FILE).display().to_string() });
+        }
         let random: RandomSource = Arc::new(system_random);
         let epoch = open_epoch(&*store, &random)?;
         let admin_token_path = data.join(ADMIN_TOKEN_FILE);
-        let admin_serial = match store.record(SERVER_TABLE, b"admin_serial")? {
-            Some(serial) if admin_token_path.exists() => serial,
-            _ => {
-                let serial = bytes_of::<16>(&random)?.to_vec();
-                // Serial first: a crash in between leaves a serial without a file, and the next start makes both anew.
-                put(&*store, b"admin_serial", &serial)?;
-                keys::write_private(
-                    &admin_token_path,
-                    &token::encode_text(&keys.mint_admin(&serial, bytes_of(&random)?)?),
-                )?;
-                serial
-            }
-        };
-        let takes_returns = takes_returns(&*store)?;
+        let admin = AdminToken::load(&*store)?.unwrap_or_default();
+        let loss = loss::when(&*store, now)?;
         let devices = Devices::load(&*store)?;
-        Ok(Self {
+        let departures = Departures::load(&*store, &devices.all())?;
+        let quarantine = RwLock::new(quarantine::since(&*store)?);
+        let admin = RwLock::new(admin);
+        let trust = Self {
             keys,
             epoch,
-            takes_returns,
-            admin_serial,
+            loss,
+            admin,
             admin_token_path,
             devices,
+            departures,
+            revocations,
+            quarantine,
             seen: Seen::default(),
             store,
             random,
-        })
+        };
+        trust.renew_admin_token(now)?;
+        if trust.quarantined_since().is_none() {
+            trust.join_revocations(now)?;
+        }
+        Ok(trust)
     }
 
     /// The same over given keys and a given random source, without a folder and without an admin token: for a
@@ -132,15 +155,17 @@ impl Trust {
     ) -> Result<Self, KeyError> {
         let keys = RootKeys::of_secrets(secrets)?;
         let epoch = open_epoch(&*store, &random)?;
-        let (admin_serial, admin_token_path) = (bytes_of::<16>(&random)?.to_vec(), PathBuf::new());
-        let (takes_returns, devices) = (takes_returns(&*store)?, Devices::load(&*store)?);
+        let devices = Devices::load(&*store)?;
         Ok(Self {
             keys,
             epoch,
-            takes_returns,
-            admin_serial,
-            admin_token_path,
+            loss: loss::when(&*store, TimestampMs::default())?,
+            admin: RwLock::default(),
+            admin_token_path: PathBuf::new(),
+            departures: Departures::load(&*store, &devices.all())?,
             devices,
+            revocations: Revocations::in_memory(),
+            quarantine: RwLock::default(),
             seen: Seen::default(),
             store,
             random,
@@ -167,10 +192,9 @@ impl Trust {
         self.epoch
     }
 
-    /// True when this history began with a loss: a restore, or an empty store under keys that were there. Only then may
-    /// devices return others' changes without their authors' signatures, since attribution rests on them.
-    pub fn takes_returns(&self) -> bool {
-        self.takes_returns
+    /// The list of what was shut out.
+    pub fn revocations(&self) -> &Revocations {
+        &self.revocations
     }
 
     /// Where the admin token lies.
@@ -197,11 +221,6 @@ impl Trust {
         }
         if device.revoked { Err(TokenRefusal::Revoked) } else { Ok(device) }
     }
-}
-
-fn takes_returns(store: &dyn RecordStore) -> Result<bool, StoreError> {
-    let restored = store.record(SERVER_TABLE, crate::upkeep::RESTORED_KEY)?;
-    Ok(restored.is_some() || store.record(SERVER_TABLE, REFILLING_KEY)?.is_some())
 }
 
 impl std::fmt::Debug for Trust {

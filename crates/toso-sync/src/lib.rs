@@ -19,6 +19,6 @@ pub use client::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBa
 pub use principal::{AccessRole, Principal, Rank};
 pub use server::{
     AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, HoldFate, HoldOutcome, HoldReason, Opened,
-    OpenedInterest, PageEntry, PageRead, Postponed, Refusal, RefusalKind, ServerEffect, ServerEvent, ServerSession,
-    Standing, WantedRead, check_item,
+    OpenedInterest, PageEntry, PageRead, Postponed, Refusal, RefusalKind, ReturnVerdict, ServerEffect, ServerEvent,
+    ServerSession, Standing, WantedRead, check_item,
 };

@@ -47,6 +47,13 @@ pub enum ServerEvent {
         /// The author as the server knows it, or why its signature counts for nothing.
         author: Result<Principal, CarriedRefusal>,
     },
+    /// Answer to [`ServerEffect::JudgeReturned`].
+    ReturnedJudged {
+        /// The push.
+        number: u64,
+        /// What becomes of it.
+        verdict: ReturnVerdict,
+    },
     /// Answer to [`ServerEffect::ReadPage`].
     Page(PageRead),
     /// Answer to [`ServerEffect::ReadElements`].
@@ -116,6 +123,16 @@ pub enum Refusal {
     Unauthorized(String),
     /// It could not be checked; the same proof may hold in a moment.
     Busy(String),
+}
+
+/// What becomes of changes that a device returns to a server which has lost them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a third way would have to be told apart everywhere")]
+pub enum ReturnVerdict {
+    /// They go to the register under their author's name.
+    Take,
+    /// They wait for an officer: the device's word for their author is not enough.
+    Hold,
 }
 
 /// Why a carried push is not taken from its carrier.
@@ -262,6 +279,15 @@ pub enum ServerEffect {
         signed: Vec<u8>,
         /// Its signature.
         signature: Vec<u8>,
+    },
+    /// Say whether a device's word is enough for who made what it returns; answer with [`ServerEvent::ReturnedJudged`].
+    JudgeReturned {
+        /// The push.
+        number: u64,
+        /// Who made the changes, by the device's word.
+        author: DeviceId,
+        /// Their scope.
+        scope: Scope,
     },
     /// Append durably; answer with [`ServerEvent::Appended`]. May run beside other effects.
     Append {

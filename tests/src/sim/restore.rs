@@ -44,7 +44,8 @@ impl World {
             value: Some(value.to_vec()),
             expect: None,
         };
-        let changes = [record(b"restored_from", &[1]), record(b"epoch", &epoch.to_be_bytes())];
+        let from = [1, copy.last().0, self.server_now().0].map(u64::to_be_bytes).concat();
+        let changes = [record(b"restored_from", &from), record(b"epoch", &epoch.to_be_bytes())];
         let changes = if unsaid { &changes[..1] } else { &changes[..] };
         if let Err(error) = copy.write(changes, Durability::Durable) {
             return self.fail("a copy takes its new epoch", error.to_string());

@@ -131,9 +131,10 @@ impl World {
     fn decide_something(&mut self) {
         let Some(running) = &self.server.running else { return };
         let open = running.desk.review.list(0, usize::MAX, |record| record.status == ReviewStatus::Open);
-        let Some((item, _)) = open.get(self.rng.index(open.len())).cloned() else { return };
+        let Some((item, record)) = open.get(self.rng.index(open.len())).cloned() else { return };
         let accepts = self.rng.chance(600);
-        self.decide(item, accepts);
+        // What others bring back was in the register before.
+        self.decide(item, accepts || record.returned_by.is_some());
     }
 
     fn decide(&mut self, number: u64, accepts: bool) {
@@ -156,6 +157,9 @@ impl World {
         let Ok(deciding) = review.begin_accept(number) else { return };
         let item = AppendItem { doc: record.doc, hash: record.hash, change: deciding.change.clone() };
         let batch = desk::batch(record.scope, record.device, vec![item], now);
+        if record.returned_by.is_some_and(|by| running.desk.note_returned(&batch, by).is_err()) {
+            return;
+        }
         let Some(Ok(accepted)) = append_group(&*self.server.disk, &running.quotas, vec![batch.into()]).pop() else {
             return;
         };
@@ -253,21 +257,22 @@ impl World {
 
     /// After the storm: officers look after moves that were forgotten, and decide all that waits.
     pub(super) fn settle(&mut self) {
-        if !self.upheaval.moves {
+        if !(self.upheaval.moves || self.restored_after_link.is_some()) {
             return;
         }
-        if self.restored_after_link.is_some() {
+        if self.upheaval.moves && self.restored_after_link.is_some() {
             self.move_again();
         }
         let Some(running) = &self.server.running else { return };
-        for (item, _) in running.desk.review.list(0, usize::MAX, |record| record.status == ReviewStatus::Open) {
-            self.decide(item, !item.is_multiple_of(3));
+        for (item, record) in running.desk.review.list(0, usize::MAX, |record| record.status == ReviewStatus::Open) {
+            self.count(if record.returned_by.is_some() { "returned edits held" } else { "late edits held" });
+            self.decide(item, !item.is_multiple_of(3) || record.returned_by.is_some());
         }
     }
 
     /// Why devices or edits are not where they are to be; `None` when they are.
     pub(super) fn unsettled(&self) -> Option<String> {
-        if !self.upheaval.moves {
+        if !(self.upheaval.moves || self.restored_after_link.is_some()) {
             return None;
         }
         let open = self.server.running.as_ref().map_or(0, |running| running.desk.review.open_len());

@@ -29,6 +29,10 @@ const SETTING_HEARD_DECISIONS: &str = "heard-decisions";
 /// Change bytes of one transaction that hands over again: a sixteenth of what a store takes at once.
 const HANDED_OVER_BYTES: usize = 256 * 1024;
 
+/// The code of a mark on another's change: it was brought back to a server that had lost it, and is not in the register
+/// there. No list shows it, since nothing of this device waits; it says that the server need not be told again.
+const BROUGHT_BACK: &str = "brought_back";
+
 /// Marks to set.
 type Marks = Vec<(DocId, ChangeHash, Option<Vec<u8>>)>;
 
@@ -69,7 +73,21 @@ impl Why {
 impl Replica {
     /// What the server did not take, and what officers decided about it.
     pub fn held(&self) -> Result<Vec<Held>, StoreError> {
-        Ok(self.store.held()?.into_iter().map(|mark| self.held_of(&mark)).collect())
+        let held = self.store.held()?.into_iter().map(|mark| self.held_of(&mark));
+        Ok(held.filter(|held| held.code != BROUGHT_BACK).collect())
+    }
+
+    /// What is here and, by the server's own word, not in its register.
+    pub(super) fn not_registered(&self) -> Result<HashSet<(DocId, ChangeHash)>, StoreError> {
+        let marks = self.store.held()?.into_iter();
+        let marks = marks.filter(|mark| Why::of(mark).state != HeldState::Accepted);
+        Ok(marks.map(|mark| (mark.doc, mark.hash)).collect())
+    }
+
+    /// Others' changes that a server has not taken: another server is to be told of them again.
+    pub(super) fn brought_back(&self) -> Result<Vec<(DocId, ChangeHash)>, StoreError> {
+        let marks = self.store.held()?.into_iter().filter(|mark| Why::of(mark).code == BROUGHT_BACK);
+        Ok(marks.map(|mark| (mark.doc, mark.hash)).collect())
     }
 
     /// Takes from the list what has been decided. Returns how many.
@@ -101,7 +119,7 @@ impl Replica {
         }
     }
 
-    /// The marks, with "accepted" on them, of what has turned out to be in the register.
+    /// The marks, with "accepted" on them, of what has turned out to be in the register; of others' changes no mark is left.
     pub(super) fn accepted_marks(
         &self,
         is_registered: impl Fn(DocId, ChangeHash) -> Result<bool, StoreError>,
@@ -111,7 +129,8 @@ impl Replica {
             let mut why = Why::of(&mark);
             if why.state != HeldState::Accepted && is_registered(mark.doc, mark.hash)? {
                 why.state = HeldState::Accepted;
-                marks.push((mark.doc, mark.hash, why.encode()));
+                let still = (why.code != BROUGHT_BACK).then(|| why.encode()).flatten();
+                marks.push((mark.doc, mark.hash, still));
             }
         }
         Ok(marks)
@@ -187,8 +206,11 @@ impl Replica {
             self.store.held()?.iter().map(|mark| ((mark.doc, mark.hash), Why::of(mark))).collect();
         for (item, code, detail) in refused {
             transaction.outbox_remove.push(item.number);
-            // Another's change, returned to a server that had lost it: its author will bring it, nothing is held here.
+            // Another's change, returned to a server that had lost it: nothing of this device is held. Without a mark it would
+            // be missed at the server by every further comparison, and returned again.
             if author_of(&item).is_some_and(|author| author != self.device.id()) {
+                let why = Why { code: BROUGHT_BACK.to_owned(), ..Why::unreadable() };
+                transaction.held.push((item.doc, item.hash, why.encode()));
                 continue;
             }
             let commune = self.store.scope_of(item.doc)?;

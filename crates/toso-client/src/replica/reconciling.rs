@@ -9,7 +9,6 @@ use toso_store::{StoreError, Transaction};
 use toso_sync::{OutboxBatch, OutboxItem};
 use toso_wire::Delta;
 
-use super::view::HeldState;
 use super::{Replica, ReplicaEvent};
 use crate::credential::SessionMemory;
 
@@ -30,8 +29,7 @@ impl Replica {
             return Ok(Digest::default());
         }
         // What an officer has accepted is in the register.
-        let held = self.held()?.into_iter().filter(|held| held.state != HeldState::Accepted);
-        let held: HashSet<_> = held.map(|held| (held.doc, held.hash)).collect();
+        let held = self.not_registered()?;
         let mut digest = Digest::default();
         // Documents of a unit that the device has left may stay for the sake of held edits.
         for chunk in self.elements(unit)?.into_iter().filter(|chunk| !held.contains(chunk)) {
@@ -77,12 +75,14 @@ impl Replica {
             let within = store.scope_of(doc)?.is_some_and(|scope| self.within(unit, scope));
             Ok(within && !lacking_there.contains(&(doc, hash)) && store.contains(doc, &hash)?)
         })?;
-        let mut again = lacking.to_vec();
+        let decided = transaction.held.iter().any(|(.., mark)| mark.is_some());
+        let (mut again, mut returned_elsewhere) = (lacking.to_vec(), Vec::new());
         if let Some(epoch) = epoch {
             let mut memory = SessionMemory::load(store)?;
             if memory.epoch != Some(epoch) {
                 // Before the epoch is kept, so that a phone killed in between does it again.
                 self.hand_over_again()?;
+                returned_elsewhere = self.brought_back()?;
                 // Of units that were left and still have something unsent nobody compares what is here, and it goes when
                 // that is sent.
                 let beside = store.keys()?.into_iter().filter(|(scope, ..)| !self.within(unit, *scope));
@@ -92,13 +92,15 @@ impl Replica {
             }
         }
         // A change that an officer accepted, and this server lost again, goes like any other.
-        let held = self.held()?.into_iter().filter(|held| held.state != HeldState::Accepted);
-        let mut waiting: HashSet<_> = held.map(|held| (held.doc, held.hash)).collect();
+        let mut waiting = self.not_registered()?;
+        for chunk in returned_elsewhere {
+            waiting.remove(&chunk);
+            transaction.held.push((chunk.0, chunk.1, None));
+        }
         waiting.extend(store.outbox(0, usize::MAX)?.into_iter().map(|entry| (entry.doc, entry.hash)));
         waiting.extend(self.undelivered()?);
         again.retain(|chunk| !waiting.contains(chunk));
         transaction.outbox_add = again.into_iter().map(|(_, hash)| hash).collect();
-        let decided = !transaction.held.is_empty();
         store.commit(transaction)?;
         self.chunks_changed();
         self.announce(ReplicaEvent::Receipts);

@@ -11,6 +11,7 @@ use super::documents::{self, List, Save, saves};
 use super::extract::{Params, limit, unit_within};
 use super::problem::Problem;
 use crate::documents::fold;
+use crate::returned::Returned;
 use crate::state::Shared;
 use crate::trust::Caller;
 
@@ -51,7 +52,9 @@ pub(super) async fn list(
             let history = match histories.entry(document) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::hash_map::Entry::Vacant(unknown) => {
-                    let saves = fold(&*shared.log, document)?.map(|folded| saves(shared, &folded)).unwrap_or_default();
+                    let returned = Returned::of(shared, document)?;
+                    let folded = fold(&*shared.log, document)?;
+                    let saves = folded.map(|folded| saves(shared, &folded, &returned)).unwrap_or_default();
                     unknown.insert(saves.into_iter().map(|save| (save.sequence, save)).collect())
                 }
             };

@@ -78,7 +78,7 @@ pub(super) async fn revoke(
     let known = shared.trust.device(id).filter(|device| caller.covers(shared.catalog, device.unit));
     let known = known.ok_or_else(missing)?;
     below(&shared, &caller, known.rank(), "revoke")?;
-    if !blocking(&shared, move |shared| shared.trust.revoke(id)).await?? {
+    if !blocking(&shared, move |shared| shared.trust.revoke(id, now())).await?? {
         return Err(missing());
     }
     shared.hub.revoke(id);

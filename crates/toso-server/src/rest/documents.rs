@@ -13,6 +13,7 @@ use toso_store::StoreError;
 use super::admin::name_of;
 use super::problem::Problem;
 use crate::documents::{Folded, Received, fold};
+use crate::returned::Returned;
 use crate::state::Shared;
 use crate::trust::Caller;
 
@@ -49,16 +50,8 @@ struct Written {
     #[serde(flatten)]
     value: ConflictValue,
     device_name: Option<String>,
-}
-
-impl Clash {
-    fn of(shared: &Shared, conflict: Conflict) -> Self {
-        let values = conflict.values.into_iter().map(|value| {
-            let device_name = name_of(shared, value.device);
-            Written { value, device_name }
-        });
-        Self { field: conflict.field, values: values.collect() }
-    }
+    /// As of a save.
+    brought_back_by: Option<DeviceId>,
 }
 
 /// One save in a document's history.
@@ -68,6 +61,8 @@ pub(super) struct Save {
     pub(super) device: DeviceId,
     /// What the device calls itself.
     pub(super) device_name: Option<String>,
+    /// The device that brought it back after the centre had lost it: its word is all that there is for `device`.
+    pub(super) brought_back_by: Option<DeviceId>,
     pub(super) received_at: TimestampMs,
     /// By the device's clock.
     pub(super) made_at: TimestampMs,
@@ -106,9 +101,11 @@ pub(super) async fn detail<V: Send + 'static>(
     view: V,
 ) -> Result<Option<Detail<V>>, Problem> {
     read(shared, move |shared| {
-        Ok(fold(&*shared.log, id)?.map(|folded| Detail {
-            conflicts: folded.document.conflicts().into_iter().map(|found| Clash::of(shared, found)).collect(),
-            history: saves(shared, &folded),
+        let Some(folded) = fold(&*shared.log, id)? else { return Ok(None) };
+        let returned = Returned::of(shared, id)?;
+        Ok(Some(Detail {
+            conflicts: conflicts(shared, &folded, &returned),
+            history: saves(shared, &folded, &returned),
             item: Item { id, unit: folded.scope.to_string(), view, record: folded.document.read() },
         }))
     })
@@ -116,17 +113,45 @@ pub(super) async fn detail<V: Send + 'static>(
 }
 
 /// Who changed what and when, oldest first.
-pub(super) fn saves(shared: &Shared, folded: &Folded) -> Vec<Save> {
+pub(super) fn saves(shared: &Shared, folded: &Folded, returned: &Returned) -> Vec<Save> {
     let history = folded.document.history();
-    folded.received.iter().filter_map(|received| save(shared, received, &history)).collect()
+    folded.received.iter().filter_map(|received| save(shared, received, &history, returned)).collect()
 }
 
-fn save(shared: &Shared, received: &Received, history: &[toso_core::document::HistoryEntry]) -> Option<Save> {
+/// The fields that devices wrote apart; for each value who wrote it, and whether its author brought it.
+fn conflicts(shared: &Shared, folded: &Folded, returned: &Returned) -> Vec<Clash> {
+    let conflicts = folded.document.conflicts();
+    let history = if returned.is_empty() { Vec::new() } else { folded.document.history() };
+    // A value tells its device and moment, and that is the save which wrote the field then.
+    let by = |field: &str, value: &ConflictValue| {
+        let mut saves = history.iter().filter(|save| (save.device, save.at) == (value.device, value.at));
+        let save = saves.find(|save| save.changes.iter().any(|(of, _)| of == field))?;
+        let received = folded.received.iter().find(|received| received.hash == save.hash)?;
+        returned.by(&received.hash, received.at)
+    };
+    let clash = |Conflict { field, values }: Conflict| {
+        let values = values.into_iter().map(|value| Written {
+            device_name: name_of(shared, value.device),
+            brought_back_by: by(&field, &value),
+            value,
+        });
+        Clash { values: values.collect(), field }
+    };
+    conflicts.into_iter().map(clash).collect()
+}
+
+fn save(
+    shared: &Shared,
+    received: &Received,
+    history: &[toso_core::document::HistoryEntry],
+    returned: &Returned,
+) -> Option<Save> {
     let entry = history.iter().find(|entry| entry.hash == received.hash)?;
     Some(Save {
         sequence: received.sequence,
         device: received.device,
         device_name: name_of(shared, received.device),
+        brought_back_by: returned.by(&received.hash, received.at),
         received_at: received.at,
         made_at: entry.at,
         // Which fields, never their values: those can be a person's.

@@ -54,6 +54,10 @@ pub(super) struct Item {
     /// What the device calls itself.
     device_name: Option<String>,
     reason: String,
+    /// The device that brought it back after the centre had lost it, by whose word alone it is `device`'s.
+    brought_back_by: Option<DeviceId>,
+    /// What that device calls itself.
+    brought_back_by_name: Option<String>,
     received_at: TimestampMs,
     /// By the device's clock.
     made_at: Option<TimestampMs>,
@@ -84,8 +88,9 @@ pub(super) async fn list(
     let unit = unit_within(&shared, &caller, &query.unit)?;
     let (after, limit) = (query.after.unwrap_or_default(), limit(query.limit)?);
     let catalog = shared.catalog;
+    let with_status = move |record: &ReviewRecord| query.status.is_none_or(|status| record.status == status);
     let wanted = move |record: &ReviewRecord| {
-        query.status.is_none_or(|status| record.status == status)
+        with_status(record)
             && (unit == record.scope || catalog.covers(unit, record.scope))
             && caller.covers(catalog, record.scope)
     };
@@ -94,6 +99,10 @@ pub(super) async fn list(
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|(number, _)| *number);
+        if shared.review.settle(&*shared.log, &found, now())? {
+            let again = found.iter().filter_map(|(number, _)| Some((*number, shared.review.item(*number)?)));
+            found = again.filter(|(_, record)| with_status(record)).collect();
+        }
         Ok(List { items: items(shared, found)?, next })
     })
     .await?;
@@ -112,6 +121,10 @@ pub(super) async fn accept(
     let item = checked(&shared, &record, deciding.change.clone())?;
     // The time of acceptance is the time at which the register got it: a report as of yesterday stays as it was.
     let batch = desk::batch(record.scope, record.device, vec![item], now());
+    if let Some(by) = record.returned_by {
+        let of_batch = batch.clone();
+        blocking(&shared, move |shared| shared.note_returned(&of_batch, by)).await??;
+    }
     let accepted = shared.writer.append(batch).await.map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The server cannot store now")
             .detail("nothing was decided; try again later")
@@ -202,7 +215,11 @@ fn author_rank(shared: &Shared, record: &ReviewRecord) -> Rank {
 /// What was checked when it came is checked again: the code may be another by now.
 fn checked(shared: &Shared, record: &ReviewRecord, change: Vec<u8>) -> Result<AppendItem, Problem> {
     let device = shared.trust.device(record.device);
-    let role = device.map_or(AccessRole::Recorder, |device| device.role());
+    // Of what was returned an officer's acceptance is all that its author's right rests on.
+    let role = match record.returned_by {
+        Some(_) => AccessRole::Officer,
+        None => device.map_or(AccessRole::Recorder, |device| device.role()),
+    };
     let author = Principal { device: record.device, role, unit: record.scope };
     check_item(&author, record.scope, PushItem { doc: record.doc, change })
         .map_err(|(_, detail)| conflict(format!("the register does not take this change: {detail}; return it")))
@@ -270,6 +287,8 @@ fn item(shared: &Shared, number: u64, record: &ReviewRecord, seen: Option<&Seen>
         device: record.device,
         device_name: name_of(shared, record.device),
         reason: record.reason.clone(),
+        brought_back_by: record.returned_by,
+        brought_back_by_name: record.returned_by.and_then(|by| name_of(shared, by)),
         received_at: record.received_at,
         made_at: save.map(|save| save.at),
         changes: save.map(|save| save.changes.clone()).unwrap_or_default(),

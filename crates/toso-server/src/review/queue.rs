@@ -139,13 +139,17 @@ impl ReviewQueue {
         now: TimestampMs,
     ) -> Result<HoldOutcome, StoreError> {
         let _writing = self.writing.lock();
+        let returned_by = match reason {
+            HoldReason::Returned { by } => Some(by),
+            _ => None,
+        };
         let mut outcome = HoldOutcome::default();
         let (mut changes, mut new) = (Vec::new(), Vec::new());
         let (mut all, mut own, mut number) = {
             let state = self.state.read();
             let last = state.items.last_key_value().map_or(0, |(number, _)| *number);
             outcome.told = state.told.get(&author).copied().unwrap_or_default();
-            (state.kept, state.kept_by.get(&author).copied().unwrap_or_default(), last)
+            (state.kept, state.kept_by.get(&returned_by.unwrap_or(author)).copied().unwrap_or_default(), last)
         };
         let mut seen = HashSet::new();
         for item in items {
@@ -155,6 +159,18 @@ impl ReviewQueue {
                 HoldFate::Registered
             } else if known.is_some() || !seen.insert((item.doc, item.hash)) {
                 let record = known.and_then(|number| self.item(number));
+                if let (Some(number), Some(record)) = (known, &record)
+                    && (record.returned_by.is_some(), returned_by) == (true, None)
+                {
+                    // Its author brings it: nobody else vouches for it any more, and it is told what becomes of it.
+                    let own = ReviewRecord {
+                        returned_by: None,
+                        reason: reason_word(reason).to_owned(),
+                        ..ReviewRecord::clone(record)
+                    };
+                    changes.push(record_change(number, &own));
+                    new.push((number, Arc::new(own)));
+                }
                 let decided = record.filter(|record| record.status != ReviewStatus::Open);
                 outcome.decided.extend(decided.map(|record| decision_of(&record)));
                 HoldFate::Held
@@ -179,6 +195,7 @@ impl ReviewQueue {
                     decided_by: None,
                     decided_at: TimestampMs::default(),
                     note: String::new(),
+                    returned_by,
                 };
                 all.add(record.bytes);
                 own.add(record.bytes);
@@ -260,6 +277,28 @@ impl ReviewQueue {
         self.store.write(&changes, Durability::Durable)?;
         self.state.write().put(number, Arc::new(record));
         Ok(())
+    }
+
+    /// Notes which of these items the register has got another way: what was returned is often brought by its author, too.
+    /// `true` when there were any.
+    pub fn settle(
+        &self,
+        log: &dyn ChangeLog,
+        items: &[(u64, Arc<ReviewRecord>)],
+        now: TimestampMs,
+    ) -> Result<bool, StoreError> {
+        let mut settled = false;
+        for (number, record) in items {
+            let waits = record.status == ReviewStatus::Open && record.returned_by.is_some();
+            if waits && log.contains(record.doc, &record.hash)? {
+                let _writing = self.writing.lock();
+                if !self.state.read().deciding.contains(number) {
+                    self.decide(*number, ReviewStatus::Accepted, None, String::new(), now)?;
+                    settled = true;
+                }
+            }
+        }
+        Ok(settled)
     }
 
     /// One item.
@@ -344,7 +383,7 @@ impl State {
             self.open -= usize::from(old.status == ReviewStatus::Open);
             if kept(&old) {
                 self.kept.remove(old.bytes);
-                self.kept_by.entry(old.device).or_default().remove(old.bytes);
+                self.kept_by.entry(old.brought_by()).or_default().remove(old.bytes);
             }
         } else {
             self.by_chunk.insert((record.doc, record.hash), number);
@@ -352,14 +391,17 @@ impl State {
         if kept(&record) {
             of_doc.push(number);
             self.kept.add(record.bytes);
-            self.kept_by.entry(record.device).or_default().add(record.bytes);
+            self.kept_by.entry(record.brought_by()).or_default().add(record.bytes);
         }
         if of_doc.is_empty() {
             self.by_doc.remove(&record.doc);
         }
         self.open += usize::from(record.status == ReviewStatus::Open);
         if record.decision > 0 {
-            self.decided.insert((record.device, record.decision), number);
+            // The author of what another returned does not know of it, if it made it at all.
+            if record.returned_by.is_none() {
+                self.decided.insert((record.device, record.decision), number);
+            }
             self.last_decision = self.last_decision.max(record.decision);
         }
         self.items.insert(number, record);

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use toso_core::id::{DeviceId, Epoch};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+use toso_store::{RecordChange, RecordStore, StoreError};
 use toso_sync::{AccessRole, Principal, Rank};
 
-use super::Trust;
 use super::moving::FormerUnit;
+use super::{Entry, Trust};
 
 pub(super) const DEVICE_TABLE: &str = "devices";
 
@@ -98,8 +98,6 @@ pub(super) struct Devices {
 #[derive(Default)]
 struct Known {
     by_id: HashMap<DeviceId, Arc<DeviceRecord>>,
-    /// Those of them that were revoked: few, and counted at every enrolment.
-    revoked: HashMap<DeviceId, Arc<DeviceRecord>>,
 }
 
 impl Devices {
@@ -115,6 +113,10 @@ impl Devices {
         self.known.read().by_id.get(&id).cloned()
     }
 
+    pub(super) fn all(&self) -> Vec<Arc<DeviceRecord>> {
+        self.known.read().by_id.values().cloned().collect()
+    }
+
     pub(super) fn keep(&self, device: DeviceRecord) {
         self.known.write().keep(device);
     }
@@ -123,13 +125,7 @@ impl Devices {
 impl Known {
     fn keep(&mut self, mut device: DeviceRecord) {
         device.forget_token();
-        let (id, device) = (device.id(), Arc::new(device));
-        if device.revoked {
-            self.revoked.insert(id, Arc::clone(&device));
-        } else {
-            self.revoked.remove(&id);
-        }
-        self.by_id.insert(id, device);
+        self.by_id.insert(device.id(), Arc::new(device));
     }
 }
 
@@ -165,9 +161,12 @@ impl Trust {
     pub(super) fn learn(&self, device: &DeviceRecord) -> Result<(), StoreError> {
         let stored = self.store.record(DEVICE_TABLE, &device.id().0)?;
         tracing::warn!(device = %device.id(), unit = %device.unit, "a device's token says more than its record here");
+        let before = stored.as_deref().map(|bytes| decode(&device.id().0, bytes)).transpose()?;
+        let knew = |unit: UnitRef| before.iter().flat_map(|before| &before.former).any(|former| former.unit == unit);
+        let left: Vec<UnitRef> = device.former.iter().map(|former| former.unit).filter(|unit| !knew(*unit)).collect();
         // Only if nobody else changed the device meanwhile: a revocation must not be undone.
         let change = RecordChange { expect: Some(stored), ..device.to_change() };
-        self.store.write(&[change], Durability::Durable)?;
+        self.departures.write(&*self.store, &left, vec![change])?;
         self.devices.keep(device.clone());
         Ok(())
     }
@@ -185,19 +184,31 @@ impl Trust {
         found
     }
 
-    /// How many revoked devices have a unit that a test selects.
-    pub fn revoked_devices(&self, mut select: impl FnMut(UnitRef) -> bool) -> usize {
-        self.devices.known.read().revoked.values().filter(|device| select(device.unit)).count()
+    /// Revokes a device for good, durably. `false` when it is unknown. Repeating it changes nothing.
+    pub fn revoke(&self, id: DeviceId, now: TimestampMs) -> Result<bool, StoreError> {
+        if device_is_unknown(&*self.store, id)? {
+            return Ok(false);
+        }
+        // First: a restore from a backup forgets the record, and not this.
+        self.revocations.add(Entry::Device(id), now)?;
+        self.shut_out(id)
     }
 
-    /// Revokes a device for good, durably. `false` when it is unknown. Repeating it changes nothing.
-    pub fn revoke(&self, id: DeviceId) -> Result<bool, StoreError> {
+    /// Writes into a device's record that it is revoked. `false` when it has none.
+    pub(super) fn shut_out(&self, id: DeviceId) -> Result<bool, StoreError> {
         let Some((stored, mut device)) = stored_bytes(&*self.store, id)? else { return Ok(false) };
+        if device.revoked {
+            return Ok(true);
+        }
         device.revoked = true;
         // Only if nobody else changed the device meanwhile: it must not go back to a unit it was moved from.
         let change = RecordChange { expect: Some(Some(stored)), ..device.to_change() };
-        self.store.write(&[change], Durability::Durable)?;
+        self.departures.write(&*self.store, &[device.unit], vec![change])?;
         self.devices.keep(device);
         Ok(true)
     }
+}
+
+fn device_is_unknown(store: &dyn RecordStore, id: DeviceId) -> Result<bool, StoreError> {
+    Ok(store.record(DEVICE_TABLE, &id.0)?.is_none())
 }

@@ -5,7 +5,7 @@ use toso_core::id::DeviceId;
 use toso_core::text::{TextError, check_visible};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_store::{Durability, StoreError};
+use toso_store::StoreError;
 use toso_sync::AccessRole;
 use toso_wire::enrol::{INVITE_SECRET_BYTES, signed_enrol};
 
@@ -63,7 +63,7 @@ impl Trust {
 
         let device = DeviceId::from_public_key(&request.public_key);
         let known = device::stored(&*self.store, device)?;
-        if known.as_ref().is_some_and(|known| known.revoked) {
+        if known.as_ref().is_some_and(|known| known.revoked) || self.revocations.has_device(device) {
             return Err(EnrolError::Revoked);
         }
         let stored = self.store.record(INVITE_TABLE, &secret_hash)?.ok_or(EnrolError::UnknownInvite)?;
@@ -71,6 +71,8 @@ impl Trust {
         // What it has not sent for the unit it leaves by enrolling anew is held for review, like after a move.
         let former =
             known.as_ref().map_or_else(Vec::new, |known| joined(&known.former, known.unit, invite.unit, None, now));
+        let left: Vec<UnitRef> =
+            known.as_ref().map(|known| known.unit).filter(|unit| *unit != invite.unit).into_iter().collect();
         let moves = known.as_ref().map_or(0, |known| known.moves.saturating_add(1));
         match self.invite_state(&invite, now) {
             InviteState::Open => {}
@@ -103,7 +105,7 @@ impl Trust {
         record.token = self.keys.mint(&record, self.random()?)?;
         invite.used_by = Some(device);
         let use_invite = invite.to_change(&secret_hash, Some(stored));
-        match self.store.write(&[use_invite, record.to_change()], Durability::Durable) {
+        match self.departures.write(&*self.store, &left, vec![use_invite, record.to_change()]) {
             Ok(()) => {}
             // Somebody else used it, or took it back, in the same moment; the same device's own repetition asks again and
             // gets its answer.

@@ -18,8 +18,8 @@ use toso_store::{Durability, RecordChange, StoreError};
 use toso_sync::{AccessRole, Rank};
 use toso_wire::enrol::{INVITE_URL_BYTES_MAX, Invite};
 
-use super::Trust;
 use super::keys::KeyError;
+use super::{Entry, Trust};
 
 pub(super) const INVITE_TABLE: &str = "invites";
 /// How long an invite can be used unless the officer says otherwise: a week, for a village without signal.
@@ -260,11 +260,26 @@ impl Trust {
         let Some((key, stored)) = self.stored_invite(number)? else { return Ok(None) };
         let mut invite = InviteRecord::decode(&stored)?;
         if invite.used_by.is_none() && invite.withdrawn.is_none() {
+            // First: a restore from a backup forgets the record, and not this.
+            if let Ok(hash) = key.as_slice().try_into() {
+                self.revocations.add(Entry::Invite(hash), now)?;
+            }
             invite.withdrawn = Some(Withdrawal { by, at: now });
             // Only if nobody has used it in the same moment.
             self.store.write(&[invite.to_change(&key, Some(stored))], Durability::Durable)?;
         }
         Ok(Some(invite))
+    }
+
+    /// Notes in an invite's record that it is on the list of what was taken back, should the record not know.
+    pub(super) fn withdraw_listed(&self, secret_hash: &[u8; 32], now: TimestampMs) -> Result<(), StoreError> {
+        let Some(stored) = self.store.record(INVITE_TABLE, secret_hash)? else { return Ok(()) };
+        let mut invite = InviteRecord::decode(&stored)?;
+        if invite.withdrawn.is_some() || invite.used_by.is_some() {
+            return Ok(());
+        }
+        invite.withdrawn = Some(Withdrawal { by: None, at: now });
+        self.store.write(&[invite.to_change(secret_hash, Some(stored))], Durability::Durable)
     }
 
     /// Its key and the bytes that are stored.

@@ -17,7 +17,7 @@ use toso_core::id::{DeviceId, Epoch};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::change_log::RECORD_CHANGES_MAX;
-use toso_store::{Durability, RecordChange, StoreError};
+use toso_store::{RecordChange, StoreError};
 use toso_sync::{Principal, Standing};
 
 use super::device::{self, DeviceRecord};
@@ -123,14 +123,16 @@ impl Trust {
         now: TimestampMs,
     ) -> Result<Vec<DeviceId>, MoveError> {
         let mut moved = Vec::new();
-        // A reorganisation moves at most the devices of a province, some thousands; each part of them moves whole.
-        for part in ids.chunks(RECORD_CHANGES_MAX) {
-            let (mut changes, mut records) = (Vec::new(), Vec::new());
+        // A reorganisation moves at most the devices of a province, some thousands; each part of them moves whole, with
+        // the count of those that left each unit.
+        for part in ids.chunks(RECORD_CHANGES_MAX / 2) {
+            let (mut changes, mut records, mut left) = (Vec::new(), Vec::new(), Vec::new());
             for id in part {
                 let Some((stored, mut record)) = device::stored_bytes(&*self.store, *id)? else { continue };
                 if record.revoked || record.unit == unit {
                     continue;
                 }
+                left.push(record.unit);
                 record.leave_for(unit, by, now, self.epoch());
                 record.token = self.keys.mint(&record, self.random()?)?;
                 // Only if nobody else changed the device meanwhile: a revocation must not be undone.
@@ -140,7 +142,7 @@ impl Trust {
             if changes.is_empty() {
                 continue;
             }
-            self.store.write(&changes, Durability::Durable)?;
+            self.departures.write(&*self.store, &left, changes)?;
             moved.extend(records.iter().map(DeviceRecord::id));
             for record in records {
                 self.devices.keep(record);
@@ -156,6 +158,8 @@ impl Trust {
         let bound = grant.key.filter(|(key, _)| DeviceId::from_public_key(key) == id);
         let tokens_units = || grant.former.iter().copied().chain([grant.unit]);
         let mut told = match (self.devices.find(id), bound) {
+            // Shut out since what this server has was written down.
+            (None, _) if self.revocations.has_device(id) => return Err(TokenRefusal::Revoked),
             (None, None) => return Err(TokenRefusal::UnknownDevice),
             // Its name is gone, and so is a revocation, if there was one.
             (None, Some((public_key, expires_at))) => DeviceRecord {
@@ -172,7 +176,7 @@ impl Trust {
                 moves: grant.moves,
                 placed_in: None,
             },
-            (Some(record), Some((_, expires_at))) if self.takes_returns() && !record.revoked => {
+            (Some(record), Some((_, expires_at))) if self.began_with_a_loss() && !record.revoked => {
                 let stands = record.placed_in == Some(self.epoch());
                 let mut told = DeviceRecord::clone(&record);
                 if grant.moves > record.moves && !stands {

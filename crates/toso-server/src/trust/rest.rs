@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use subtle::ConstantTimeEq as _;
 use toso_catalog::Catalog;
 use toso_core::id::DeviceId;
 use toso_core::time::TimestampMs;
@@ -117,7 +116,7 @@ impl Trust {
         let bearer = bearer.and_then(token::decode_text).ok_or(RestRefusal::NoToken)?;
         let grant = self.keys.verify(&bearer)?;
         if let Some(serial) = &grant.serial {
-            let current = bool::from(serial.as_slice().ct_eq(self.admin_serial.as_slice()));
+            let current = self.admin_token_is(serial);
             let caller = Caller { device: None, role: grant.role, unit: grant.unit };
             return if current { Ok(Claimant::Admin(caller)) } else { Err(TokenRefusal::Invalid.into()) };
         }
@@ -134,6 +133,7 @@ impl Trust {
         now: TimestampMs,
     ) -> Result<Caller, RestRefusal> {
         let (device, ends) = match claimant {
+            Claimant::Admin(_) if !self.admin_token_lasts(now) => return Err(TokenRefusal::Ended.into()),
             Claimant::Admin(caller) => return Ok(*caller),
             Claimant::Device { device, ends } => (device, *ends),
         };

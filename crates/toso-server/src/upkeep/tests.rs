@@ -97,7 +97,7 @@ fn a_compaction_under_way_is_not_settled_by_another_process() {
 /// A served folder: keys, three teams in the log, their rows.
 fn counted(data: &Path) {
     let log = Arc::new(log_at(data));
-    Trust::open(data, Arc::clone(&log) as _).unwrap();
+    Trust::open(data, Arc::clone(&log) as _, TimestampMs(1_663_545_600_000)).unwrap();
     let scope = UnitRef::new(UnitList::L2022, "00001").unwrap();
     for number in 0..3_u8 {
         let doc = DocId::hamlet_team(scope, &format!("thôn {number}"), 0);

@@ -1,11 +1,12 @@
-//! Pushes that a device only carried for another: their author's signature and rights decide.
+//! Pushes that a device only carried for another: their author's signature and rights decide. And pushes that it returns to
+//! a server which has lost them: no signature is left, so what they may say is less.
 
 use toso_core::chunk::Chunk;
-use toso_wire::{Carried, NackCode, Push, signed_carried};
+use toso_wire::{Carried, NackCode, Push, PushItem, signed_carried};
 
 use super::session::{ServerSession, chunk_code, nack};
-use super::{CarriedRefusal, ServerEffect};
-use crate::principal::Principal;
+use super::{CarriedRefusal, HoldReason, ReturnVerdict, ServerEffect, check_item};
+use crate::principal::{AccessRole, Principal};
 
 impl ServerSession {
     /// The signature is over all changes, so each of them must be one before it can be checked.
@@ -22,6 +23,21 @@ impl ServerSession {
             }
             Err(error) => nack(push.number, None, chunk_code(&error), &error.to_string(), effects),
         }
+    }
+
+    /// Nothing that is returned goes to the bin: what may not be taken as it comes waits for an officer.
+    pub(super) fn on_returned_judged(&mut self, number: u64, verdict: ReturnVerdict, effects: &mut Vec<ServerEffect>) {
+        let (Some(push), Some(principal)) = (self.verifying.remove(&number), self.principal) else { return };
+        let Some(author) = push.carried.as_ref().map(|carried| carried.device) else { return };
+        // Its author may have been an officer then, and be a recorder now.
+        let recorder = Principal { device: author, role: AccessRole::Recorder, ..principal };
+        let is_more = |item: &PushItem| {
+            check_item(&recorder, push.scope, item.clone()).is_err_and(|(code, _)| code == NackCode::Forbidden)
+        };
+        if verdict == ReturnVerdict::Hold || push.items.iter().any(is_more) {
+            return self.hold_checked(&principal, HoldReason::Returned { by: principal.device }, push, effects);
+        }
+        self.append_checked(&recorder, push, effects);
     }
 
     /// What the carrier may do was checked when the push came; from here on the author's rights decide.

@@ -14,7 +14,7 @@ use toso_wire::{Ack, Carried, Decision, Frame, Hello, Moved, NackCode, Purge, Pu
 
 use super::session::{ServerSession, check_item, nack};
 use super::{AppendFailure, ServerEffect};
-use crate::principal::Principal;
+use crate::principal::{AccessRole, Principal};
 
 /// What the server's record says of a device beside its [`Principal`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +37,11 @@ pub enum HoldReason {
     Moved,
     /// Its device was revoked.
     Revoked,
+    /// Another device returned it to a server that has lost it, and its word for the author is not enough.
+    Returned {
+        /// The device that returned it.
+        by: DeviceId,
+    },
 }
 
 /// What became of one change that was to be held.
@@ -151,11 +156,15 @@ impl ServerSession {
         }
         let inside = principal.covers(self.catalog, scope);
         let was_its_own = self.standing.former.iter().any(|former| self.within(*former, scope));
-        match (self.standing.revoked, inside) {
+        let reason = match (self.standing.revoked, inside) {
             (true, _) => (inside || was_its_own).then_some(HoldReason::Revoked),
             (false, true) => None,
             (false, false) => was_its_own.then_some(HoldReason::Moved),
-        }
+        };
+        reason.map(|reason| match push.carried {
+            Some(_) => HoldReason::Returned { by: principal.device },
+            None => reason,
+        })
     }
 
     fn within(&self, wide: UnitRef, unit: UnitRef) -> bool {
@@ -171,7 +180,9 @@ impl ServerSession {
         effects: &mut Vec<ServerEffect>,
     ) {
         let author = push.carried.as_ref().map_or(principal.device, |carried| carried.device);
-        let by_author = Principal { device: author, ..*principal };
+        // What is returned waits for an officer, whose word it needs: it may be what only an officer writes.
+        let role = if push.carried.is_some() { AccessRole::Officer } else { principal.role };
+        let by_author = Principal { device: author, role, ..*principal };
         let (mut items, mut places) = (Vec::with_capacity(push.items.len()), Vec::new());
         for (index, item) in (0..).zip(push.items) {
             match check_item(&by_author, push.scope, item) {

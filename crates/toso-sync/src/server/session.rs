@@ -175,6 +175,9 @@ impl ServerSession {
             ServerEvent::Opened(opened) => self.on_opened(now, opened, &mut effects),
             ServerEvent::Appended { number, outcome } => self.on_appended(number, outcome, &mut effects),
             ServerEvent::CarriedVerified { number, author } => self.on_carried_verified(number, author, &mut effects),
+            ServerEvent::ReturnedJudged { number, verdict } => {
+                self.on_returned_judged(number, verdict, &mut effects);
+            }
             ServerEvent::Page(page) => self.on_page(page, &mut effects),
             ServerEvent::Elements { unit, chunks } => self.on_elements(unit, chunks, &mut effects),
             ServerEvent::Wanted(read) => self.on_wanted(read, &mut effects),
@@ -367,9 +370,9 @@ impl ServerSession {
                 nack(push.number, None, NackCode::Forbidden, detail, effects);
             }
             Some(carried) if carried.signature.is_empty() => {
-                // Returned: the author's rights are not known any more, so the returning device's own must do.
-                let author = Principal { device: carried.device, ..principal };
-                self.append_checked(&author, push, effects);
+                let (number, author, scope) = (push.number, carried.device, push.scope);
+                self.verifying.insert(number, push);
+                effects.push(ServerEffect::JudgeReturned { number, author, scope });
             }
             Some(_) => self.on_carried(push, effects),
             None => self.append_checked(&principal, push, effects),

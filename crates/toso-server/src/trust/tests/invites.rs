@@ -28,7 +28,7 @@ fn laid_aside(trust: &Trust, maker: DeviceId) -> Invite {
 fn an_invite_stands_only_while_its_maker_could_still_make_it() {
     type Change = fn(&Trust, DeviceId) -> TimestampMs;
     let revoked: Change = |trust, maker| {
-        assert!(trust.revoke(maker).unwrap());
+        assert!(trust.revoke(maker, NOW).unwrap());
         NOW
     };
     let moved: Change = |trust, maker| {

@@ -10,14 +10,19 @@ fn unit(code: &str) -> UnitRef {
 
 /// The server over a copy of its records as they were, under a new epoch.
 fn restored(place: &Place, copy: &[RecordChange], epoch: u64) -> Trust {
+    restored_at(place, copy, epoch, NOW)
+}
+
+pub(super) fn restored_at(place: &Place, copy: &[RecordChange], epoch: u64, at: TimestampMs) -> Trust {
     let store = Arc::new(MemoryChangeLog::new());
     store.write(copy, Durability::Durable).unwrap();
     put(&*store, b"epoch", &epoch.to_be_bytes()).unwrap();
-    put(&*store, crate::upkeep::RESTORED_KEY, &[0; 24]).unwrap();
-    Trust::open(place.folder.path(), store).unwrap()
+    let from = [1, 1, at.0].map(u64::to_be_bytes).concat();
+    put(&*store, crate::upkeep::RESTORED_KEY, &from).unwrap();
+    Trust::open(place.folder.path(), store, at).unwrap()
 }
 
-fn copy(store: &MemoryChangeLog) -> Vec<RecordChange> {
+pub(super) fn copy(store: &MemoryChangeLog) -> Vec<RecordChange> {
     let mut copy = Vec::new();
     for table in store.tables().unwrap() {
         for (key, value) in store.records(&table, &[]).unwrap() {
@@ -69,7 +74,7 @@ fn a_server_that_has_lost_its_records_knows_former_units_again() {
     let old = enrolled(&place.trust, 1, AccessRole::Recorder);
     assert!(place.trust.move_device(old.device, unit("00004"), None, NOW).unwrap());
     let newest = token(&place.trust, old.device);
-    let trust = Trust::open(place.folder.path(), Arc::new(MemoryChangeLog::new())).unwrap();
+    let trust = Trust::open(place.folder.path(), Arc::new(MemoryChangeLog::new()), NOW).unwrap();
     assert_eq!(greet(&trust, &old.token).unwrap().principal.unit, commune(), "the older copy comes first");
     assert_eq!(greet(&trust, &newest).unwrap().principal.unit, unit("00004"));
     assert_eq!(formers(&trust, old.device), [commune()]);
@@ -113,18 +118,17 @@ fn a_token_teaches_nothing_to_a_server_that_has_lost_nothing_nor_undoes_a_revoca
     // The records of before without the mark of a restore: not a state that a server comes into by itself.
     let store = Arc::new(MemoryChangeLog::new());
     store.write(&backup, Durability::Durable).unwrap();
-    let trust = Trust::open(place.folder.path(), store).unwrap();
+    let trust = Trust::open(place.folder.path(), store, NOW).unwrap();
     assert!(matches!(greet(&trust, &newest), Err(Refusal::Unauthorized(_))));
-    let trust = restored(&place, &backup, 7);
-    assert!(trust.revoke(old.device).unwrap());
-    assert!(greet(&trust, &newest).is_err() && trust.device(old.device).unwrap().unit == commune());
     // Whoever has the token alone cannot speak for the device.
-    let trust = restored(&place, &backup, 8);
+    let trust = restored(&place, &backup, 7);
     let stolen = proof(trust.server(), &newest, &key(2), NOW, &nonce());
     assert!(trust.authenticate(&stolen, None, FRESH, NOW).is_err());
     let late = proof(trust.server(), &newest, &key(1), TimestampMs(1), &nonce());
     assert!(matches!(trust.authenticate(&late, None, FRESH, NOW), Err(Refusal::Challenge(_))));
     assert_eq!(trust.device(old.device).unwrap().unit, commune(), "learned from a whole proof only");
+    assert!(trust.revoke(old.device, NOW).unwrap());
+    assert!(greet(&trust, &newest).is_err() && trust.device(old.device).unwrap().unit == commune());
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn a_stranger_is_told_before_the_request_is_looked_at() {
     assert_eq!(refused(None), Some(RestRefusal::NoToken));
     assert_eq!(refused(Some("!")), Some(RestRefusal::NoToken));
     assert_eq!(refused(Some("AAAA")), Some(TokenRefusal::Invalid.into()));
-    trust.revoke(calling.device).unwrap();
+    trust.revoke(calling.device, NOW).unwrap();
     assert_eq!(refused(Some(&calling.bearer)), Some(TokenRefusal::Revoked.into()));
     assert_eq!(calling.call(None, BODY, NOW), Err(TokenRefusal::Revoked.into()));
 }
