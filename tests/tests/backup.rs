@@ -145,7 +145,9 @@ fn after_a_restore_phones_sync_with_the_new_epoch_and_the_backups_data_is_there(
         serde_json::from_slice::<serde_json::Value>(&first).expect("a header")["epoch"].as_u64().expect("a number")
     };
     let restored = place.path("restored");
-    ok(&["restore", "--from", text(&place.path("backup.zst")), "--data", text(&restored)]);
+    let list = place.path("centre").join("revocations.list");
+    let backup = place.path("backup.zst");
+    ok(&["restore", "--from", text(&backup), "--data", text(&restored), "--revocations", text(&list)]);
     assert_ne!(epoch(&place.path("centre")), epoch(&restored));
 
     // The phone knows the server by its address; so the restored one takes it over.

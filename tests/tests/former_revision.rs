@@ -186,6 +186,9 @@ fn a_backup_is_restored_and_phones_go_on() {
         text(&key),
     ]));
     let server = former.serve("restored");
+    // That revision kept no list of revocations.
+    let ended = admin(&server, &["quarantine", "end", "--none"]);
+    assert!(ended["quarantined_since"].is_null(), "{ended}");
     assert_same_centre(&former, &server);
     former.phone("plain").sync();
     server.report_when(&["--unit", COMMUNE], |report| report["teams"] == 5);

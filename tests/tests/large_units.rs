@@ -12,7 +12,7 @@ use toso_client::{Invite, Replica, ReplicaOptions, SyncOptions, SyncReport, Team
 use toso_core::text::PlaceName;
 use toso_core::time::TimestampMs;
 use toso_server::upkeep::backup;
-use toso_server::upkeep::restore::{Mode, restore};
+use toso_server::upkeep::restore::{Mode, Sources, restore};
 use toso_server::{RunningServer, Server, ServerConfig};
 use toso_store::memory::MemoryChunkStore;
 use toso_tests::COMMUNE;
@@ -30,7 +30,8 @@ async fn device(server: &RunningServer) -> Arc<Replica> {
     let admin = std::fs::read_to_string(server.admin_token_path().expect("running")).expect("the admin token");
     let url = format!("http://{}", server.addr());
     let enrolled = tokio::task::spawn_blocking(move || {
-        let (rest, officer) = (Rest::default(), Caller::Bearer { token: admin.trim().to_owned() });
+        let (rest, officer) =
+            (Rest::default(), Caller::Bearer { token: admin.trim().to_owned(), purpose: "a test".to_owned() });
         let unit = format!("2022/{COMMUNE}").parse().expect("a unit");
         let invite = make_invite(&rest, &url, &officer, unit, "recorder", Duration::from_secs(60)).expect("an invite");
         let store = Arc::new(MemoryChunkStore::default());
@@ -81,7 +82,9 @@ async fn a_restore_of(chunks: u64) {
     add_team(&holder, "Thôn Mới");
     assert_eq!(sync(&holder).await.acked, 1);
     server.shutdown().await;
-    restore(&file, &again, Some(&data.join("root.key")), Mode::Restore, now()).expect("restored");
+    let key = data.join("root.key");
+    let sources = Sources { from: &file, key: Some(&key), revocations: None };
+    restore(sources, &again, Mode::Restore, now()).expect("restored");
     let server = start(&again, address).await;
 
     let report = sync(&holder).await;

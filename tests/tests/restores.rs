@@ -165,6 +165,49 @@ fn phones_give_back_what_a_restored_server_has_lost() {
     }
 }
 
+/// The story: a phone was stolen and revoked, the server was lost, and the restored one let the thief in again, since the
+/// backup was older. Where nobody knows who was shut out since, nobody is let in, and nothing that phones have is lost.
+#[test]
+fn a_restored_server_that_does_not_know_whom_it_has_shut_out_waits_for_its_operator() {
+    let story = story();
+    let at = |name: &str| story.folder.path().join(name);
+    let (restored, apart) = (at("restored"), at("apart"));
+    std::fs::create_dir(&apart).unwrap();
+    std::fs::copy(at("centre").join("root.key"), apart.join("root.key")).unwrap();
+    let mut command = Command::new(toso());
+    command.args(["restore", "--from"]).arg(at("backup.zst")).arg("--data").arg(&restored);
+    ok(command.arg("--root-key").arg(apart.join("root.key")));
+    let story = story.move_to(&restored);
+    let (url, thief) =
+        (story.server.url().to_owned(), story.b.json(&["status"])["device"].as_str().unwrap().to_owned());
+
+    let health = toso_tests::http::get(&format!("{url}/healthz"), None);
+    assert_eq!((health.status, health.json()["status"].as_str()), (503, Some("quarantined")));
+    let before = content(&story.a);
+    assert!(!story.a.run(&["sync"]).status.success());
+    assert_eq!(content(&story.a), before);
+    let admin = story.server.admin_token();
+    let device_reads = |path: &str| toso_tests::http::get(&format!("{url}{path}"), Some(&admin)).status;
+    assert_eq!(device_reads("/v1/members?unit=2022/00001"), 200, "it is read at the machine itself");
+    let invite = serde_json::json!({ "unit": "2022/00001", "role": "recorder" });
+    assert_eq!(toso_tests::http::post(&format!("{url}/v1/invites"), Some(&admin), &invite).status, 503);
+
+    let quarantine = |arguments: &[&str]| {
+        let mut command = Command::new(toso());
+        command.arg("quarantine").args(arguments).args(["--server", &url, "--admin-token-file"]);
+        command.arg(story.server.admin_token_file()).output().unwrap()
+    };
+    assert!(!quarantine(&["end"]).status.success(), "silence is no answer");
+    assert!(quarantine(&["end", "--revoke", &thief]).status.success());
+    assert!(!quarantine(&["end", "--none"]).status.success(), "it has ended");
+    story.b.run(&["sync"]);
+    assert!(story.b.json(&["team", "list"]).as_array().unwrap().is_empty(), "shut out, and told to forget");
+    // The other brings what was lost; what the thief had made waits for an officer.
+    story.a.sync();
+    assert!(story.accept_what_is_held() > 0);
+    counts(&story.server, 3, 2);
+}
+
 #[test]
 fn phones_fill_an_empty_store_again() {
     let story = story();

@@ -85,7 +85,8 @@ impl ServerProcess {
 
     /// The holder of that token.
     pub fn admin(&self) -> Result<Caller, BenchError> {
-        Ok(Caller::Bearer { token: std::fs::read_to_string(self.admin_token_file())?.trim().to_owned() })
+        let token = std::fs::read_to_string(self.admin_token_file())?.trim().to_owned();
+        Ok(Caller::Bearer { token, purpose: "toso bench".to_owned() })
     }
 
     /// What it costs.

@@ -3,6 +3,7 @@
 mod bench;
 mod inviting;
 mod moving;
+mod quarantine;
 
 use std::path::PathBuf;
 
@@ -11,11 +12,15 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 pub(crate) use bench::{BenchArgs, BenchClientArgs, BenchCommand, BenchOperation, BenchPhoneArgs};
 pub(crate) use inviting::{InviteArgs, InviteCommand, MakeInviteArgs};
 pub(crate) use moving::{DeviceArgs, DeviceCommand, HeldCommand, ReviewArgs, ReviewCommand};
+pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand};
 
 /// The register of community digital technology teams.
 #[derive(Debug, Parser)]
 #[command(name = "toso", version, about, propagate_version = true)]
 pub(crate) struct Args {
+    /// What the admin token is used for, for the server's log: plain letters, no names. The command's name by default.
+    #[arg(long, global = true, value_name = "TEXT", hide_short_help = true)]
+    pub(crate) purpose: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -30,6 +35,8 @@ pub(crate) enum Command {
     Device(DeviceArgs),
     /// Edits for units that their device no longer holds: list, accept, return.
     Review(ReviewArgs),
+    /// A restored server that waits to be told which devices are shut out: show, end.
+    Quarantine(QuarantineArgs),
     /// Work on this device: record, look, settle, sync.
     #[command(subcommand_required = true)]
     Field(FieldArgs),
@@ -70,6 +77,9 @@ pub(crate) struct ServeArgs {
     /// A page of this origin (`https://host[:port]`) may sync from a browser, beside those of the server's own address.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub(crate) allowed_origins: Vec<String>,
+    /// Take the admin token from other machines and through proxies, too; else from this machine alone.
+    #[arg(long)]
+    pub(crate) admin_from_anywhere: bool,
     /// How logs look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
@@ -544,12 +554,15 @@ pub(crate) struct RestoreArgs {
     /// The backup or export, compressed or not.
     #[arg(long, value_name = "FILE")]
     pub(crate) from: PathBuf,
-    /// The data folder to make; new or empty, but for `root.key`.
+    /// The data folder to make; new or empty, but for `root.key` and `revocations.list`.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// The server's root key; by default the one already in DIR, or FROM.root.key.
     #[arg(long, value_name = "FILE")]
     pub(crate) root_key: Option<PathBuf>,
+    /// The list of revocations of the data folder that was lost; one in DIR or beside the root key is found by itself.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) revocations: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -14,7 +14,7 @@ mod token_file;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Args, Command};
 use crate::fail::Fail;
@@ -24,7 +24,9 @@ use crate::fail::Fail;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let matches = Args::command().try_get_matches();
+    let command = matches.as_ref().map(command_name).unwrap_or_default();
+    let args = match matches.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(error) => {
             // Help and version are answers, not errors; clap knows which stream and code each takes.
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    token_file::use_for(args.purpose.clone().unwrap_or(command));
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fail) => {
@@ -41,12 +44,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// `toso device list`, without anything that was given to it.
+fn command_name(matches: &ArgMatches) -> String {
+    let mut name = "toso".to_owned();
+    let mut within = Some(matches);
+    while let Some((word, deeper)) = within.and_then(ArgMatches::subcommand) {
+        name = format!("{name} {word}");
+        within = Some(deeper);
+    }
+    name
+}
+
 fn run(args: Args) -> Result<(), Fail> {
     match args.command {
         Command::Serve(serve) => commands::serve::run(serve),
         Command::Invite(invite) => commands::invite::run(&invite),
         Command::Device(device) => commands::device::run(device),
         Command::Review(review) => commands::review::run(review),
+        Command::Quarantine(quarantine) => commands::quarantine::run(&quarantine),
         Command::Field(field) => commands::field::run(field),
         Command::Report(report) => commands::report::run(&report),
         Command::Simulate(simulate) => commands::simulate::run(simulate),

@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,6 +25,19 @@ struct DeviceToken {
     token: String,
     device_key: String,
     server_id: ServerId,
+}
+
+/// What the admin token is used for in this run: what the operator says, or the command's name.
+static PURPOSE: OnceLock<String> = OnceLock::new();
+
+/// Says what for, once, before any token is read.
+pub(crate) fn use_for(purpose: String) {
+    // Err: it has been said, which only a test does.
+    let _ = PURPOSE.set(purpose);
+}
+
+fn purpose() -> String {
+    PURPOSE.get().cloned().unwrap_or_else(|| "toso".to_owned())
 }
 
 /// The shortest text that can be a token: a biscuit's signatures and keys alone take 130 bytes.
@@ -56,7 +70,7 @@ fn parse(bytes: &[u8]) -> Result<Caller, &'static str> {
     if URL_SAFE_NO_PAD.decode(&token).is_err() {
         return Err("its token is cut off or mistyped; copy it whole");
     }
-    Ok(Caller::Bearer { token })
+    Ok(Caller::Bearer { token, purpose: purpose() })
 }
 
 /// The one long code among words.
@@ -123,7 +137,7 @@ mod tests {
             format!("Bearer {token}").into_bytes(),
             format!("Mã quản trị: {token}").into_bytes(),
         ] {
-            let Ok(Caller::Bearer { token: read }) = parse(&bytes) else { panic!("{bytes:?}") };
+            let Ok(Caller::Bearer { token: read, .. }) = parse(&bytes) else { panic!("{bytes:?}") };
             assert_eq!(read, token);
         }
     }

@@ -14,6 +14,9 @@ use crate::identity::{Device, random};
 /// How long one request may take: a page of a report over 2G.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The header that says what for a token is used that is bound to no device.
+const PURPOSE_HEADER: &str = "Toso-Purpose";
+
 /// Who asks.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -22,6 +25,8 @@ pub enum Caller {
     Bearer {
         /// The token's text.
         token: String,
+        /// What for: the server writes it down with each use.
+        purpose: String,
     },
     /// An enrolled device.
     Device {
@@ -224,7 +229,9 @@ fn with<B>(
 ) -> ureq::RequestBuilder<B> {
     match caller {
         None => request,
-        Some(Caller::Bearer { token }) => request.header("Authorization", format!("Bearer {token}")),
+        Some(Caller::Bearer { token, purpose }) => {
+            request.header("Authorization", format!("Bearer {token}")).header(PURPOSE_HEADER, purpose)
+        }
         Some(Caller::Device { token, device, server_id }) => {
             let nonce = random();
             let signature = device.sign(&signed_rest(*server_id, method, path, at, &nonce, content));

@@ -62,6 +62,8 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 pub const POST_SYNC_TIME_MAX: Duration = Duration::from_secs(120);
 /// The head of a request, in bytes: HELLO's token (6 KiB) with other headers.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// How often the server looks whether its admin token is due to be made anew: an hour is nothing of its weeks.
+pub const ADMIN_TOKEN_LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Sessions have this long to end once the server stops; what is left after it is cut off.
 pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -121,6 +123,8 @@ pub struct ServerConfig {
     pub unproved_sessions_max: usize,
     /// Chunks of a unit that are compared with a device's; a larger unit is sent whole after a restore.
     pub reconcile_keys_max: u64,
+    /// Takes the admin token from other machines and through proxies, too.
+    pub admin_from_anywhere: bool,
     /// How long it waits for peers.
     pub times: Times,
     /// What devices may write in a day.
@@ -143,6 +147,7 @@ impl ServerConfig {
             http_connections_max: HTTP_CONNECTIONS_MAX,
             unproved_sessions_max: UNPROVED_SESSIONS_MAX,
             reconcile_keys_max: RECONCILE_KEYS_MAX,
+            admin_from_anywhere: false,
             times: Times::default(),
             budgets: Budgets::default(),
         }

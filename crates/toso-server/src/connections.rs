@@ -58,8 +58,8 @@ pub(crate) async fn accept(listener: TcpListener, app: Router, shared: Arc<Share
             () = shared.stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 crowd_out(&waiting, &shared);
@@ -77,7 +77,7 @@ pub(crate) async fn accept(listener: TcpListener, app: Router, shared: Arc<Share
         let (app, seat, of_all) = (app.clone(), waiting.seat(), Arc::clone(&shared));
         shared.tasks.spawn(async move {
             let _place = place;
-            serve(stream, app, seat, &of_all).await;
+            serve(stream, Peer(peer), app, seat, &of_all).await;
         });
     }
 }
@@ -88,12 +88,17 @@ fn crowd_out(waiting: &Waiting, shared: &Shared) {
     }
 }
 
-async fn serve(stream: TcpStream, app: Router, seat: Arc<Seat>, shared: &Shared) {
+/// Who is at the other end of a connection; kept with each of its requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+async fn serve(stream: TcpStream, peer: Peer, app: Router, seat: Arc<Seat>, shared: &Shared) {
     // Frames are small, and each waits for an answer: Nagle's delay would cost a round trip. Where it fails, it is slow.
     let _ = stream.set_nodelay(true);
     let times = shared.config.times;
     let of_service = Arc::clone(&seat);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let (app, seat) = (app.clone(), Arc::clone(&of_service));
         async move {
             let answer = app.oneshot(request.map(|body| Body::new(UntilRead::new(body, Arc::clone(&seat))))).await;

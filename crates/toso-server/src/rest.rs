@@ -12,6 +12,7 @@ mod documents;
 mod door;
 mod enrol;
 mod extract;
+mod guard;
 mod invites;
 mod members;
 mod moving;
@@ -19,6 +20,7 @@ mod names;
 mod ops;
 mod origin;
 pub(crate) mod problem;
+mod quarantine;
 mod quota;
 mod report;
 mod review;
@@ -64,6 +66,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/carry", get(carry::pass));
     let plain = Router::new()
         .route("/v1/units/{list}/{code}", get(units::show))
+        .route("/v1/quarantine", get(quarantine::show))
+        .route(guard::QUARANTINE_END_ROUTE, post(quarantine::end))
         .route("/v1/teams/{id}", get(teams::show))
         .route("/v1/members/{id}", get(members::show))
         .route("/v1/invites/{number}/withdraw", post(invites::withdraw))

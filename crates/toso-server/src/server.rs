@@ -12,7 +12,7 @@ use toso_projection::Projector;
 use toso_store::{ChangeLog, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 
-use crate::config::{READERS_MAX, READERS_PER_CORE, SHUTDOWN_TIME_MAX, ServerConfig};
+use crate::config::{ADMIN_TOKEN_LOOK_EVERY, READERS_MAX, READERS_PER_CORE, SHUTDOWN_TIME_MAX, ServerConfig};
 use crate::connections;
 use crate::counted::Counted;
 use crate::desk::Desk;
@@ -50,9 +50,44 @@ impl Server {
         let shared = Arc::clone(&rooms.shared);
         let app = rest::router(Arc::clone(&shared));
         shared.tasks.spawn(connections::accept(listener, app, Arc::clone(&shared)));
+        shared.tasks.spawn(keep_admin_token_fresh(Arc::clone(&shared)));
+        if shared.trust.quarantined_since().is_some() {
+            tracing::warn!("{}", quarantine_words(addr, shared.trust.admin_token_path()));
+        }
+        if shared.config.admin_from_anywhere {
+            tracing::warn!("the admin token is taken from any machine: whoever has a copy of it has the register");
+        }
         let (server, epoch) = (shared.trust.server(), shared.trust.epoch());
         tracing::info!(%addr, %server, epoch = epoch.0, counted = shared.counted.current().0, "serving");
         Ok(RunningServer { addr, rooms: Some(rooms) })
+    }
+}
+
+/// What an operator has to do.
+fn quarantine_words(addr: SocketAddr, token: &Path) -> String {
+    let command = format!("toso quarantine end --server http://{addr} --admin-token-file {}", token.display());
+    format!(
+        "QUARANTINE: this server's data is from a backup or was lost, and no list of revocations goes on to its end. It \
+         takes nothing from devices and enrols nobody until you have said which devices are shut out. If you have \
+         revocations.list of the lost data folder, stop the server and restore again with --revocations FILE. Else say who \
+         was revoked since: `{command} --revoke DEVICE-ID` (as often as needed), or that nobody was: `{command} --none`"
+    )
+}
+
+/// Makes the admin token anew in time, while the server runs.
+async fn keep_admin_token_fresh(shared: Arc<Shared>) {
+    loop {
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = tokio::time::sleep(ADMIN_TOKEN_LOOK_EVERY) => {}
+        }
+        let of_look = Arc::clone(&shared);
+        match shared.tasks.spawn_blocking(move || of_look.trust.renew_admin_token(now())).await {
+            Ok(Ok(true)) => tracing::info!("the admin token was made anew; read its file again"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the admin token could not be made anew"),
+            Err(_) => return,
+        }
     }
 }
 

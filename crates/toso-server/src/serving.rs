@@ -10,7 +10,7 @@ use toso_core::id::{DeviceId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_sync::server::RefusalKind;
-use toso_sync::{AccessRole, AppendItem, HoldReason, ServerEffect, ServerEvent, ServerSession};
+use toso_sync::{AccessRole, AppendItem, HoldReason, Refusal, ServerEffect, ServerEvent, ServerSession};
 use toso_wire::Frame;
 
 use crate::counted::Wish;
@@ -18,7 +18,7 @@ use crate::desk::{self, Desk};
 use crate::hub::{Hub, Subscription};
 use crate::log_writer::{UNIT_SCOPES_MAX, UnitBatch};
 use crate::quota::Charge;
-use crate::trust::{Footing, NONCE_BYTES};
+use crate::trust::{Footing, NONCE_BYTES, QUARANTINE_TEXT};
 
 /// A session with what is kept beside it while it runs.
 pub struct Serving {
@@ -117,6 +117,11 @@ impl Serving {
     /// What an effect comes to.
     pub fn step(&mut self, desk: &Desk, hub: &Arc<Hub>, now: TimestampMs, effect: ServerEffect) -> Step {
         match effect {
+            // It knows whom it has let in, and not whom it has shut out since.
+            ServerEffect::Authenticate(_) if desk.trust.quarantined_since().is_some() => {
+                let refusal = Refusal::Busy(QUARANTINE_TEXT.to_owned());
+                Step::Answer(ServerEvent::Authenticated(Err(refusal)))
+            }
             ServerEffect::Authenticate(proof) => {
                 let answer = desk.authenticate(&proof, &mut self.nonce, now);
                 // Sessions of other copies of the device began under what was known before.

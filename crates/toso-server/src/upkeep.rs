@@ -8,10 +8,13 @@
 pub mod backup;
 pub mod compact;
 mod file;
+mod lists;
+mod place;
 pub mod restore;
 pub mod verify;
 
 pub use file::write_export;
+pub use lists::Joined;
 
 use std::fs;
 use std::io;
@@ -96,15 +99,40 @@ pub enum UpkeepError {
     },
     /// Data where there should be none.
     #[error(
-        "{path} already holds {stranger}; data is only put into a new or empty folder (which may hold {key}): choose \
-         another name, or move the old folder away first",
-        key = crate::trust::ROOT_KEY_FILE
+        "{path} already holds {stranger}; data is only put into a new or empty folder (which may hold {key} and {list}): \
+         choose another name, or move the old folder away first",
+        key = crate::trust::ROOT_KEY_FILE,
+        list = crate::trust::REVOCATIONS_FILE
     )]
     NotEmpty {
         /// The folder.
         path: String,
         /// Something in it.
         stranger: String,
+    },
+    /// Nothing can be put there.
+    #[error("{path} is no place for this: {why}")]
+    Unfit {
+        /// Where.
+        path: String,
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// A list of revocations of another server.
+    #[error("{path} is the list of revocations of server {found}, the file holds the data of server {expected}")]
+    ForeignList {
+        /// The list.
+        path: String,
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        expected: String,
+    },
+    /// A list of revocations that was named, and is not there.
+    #[error("there is no list of revocations at {path}; it lies in the data folder that was lost, beside root.key")]
+    NoList {
+        /// Where it was to be.
+        path: String,
     },
     /// A file that would be overwritten.
     #[error("{path} exists already; choose another name, or move it away first")]

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use toso_client::rest::Rest;
 use toso_core::time::TimestampMs;
-use toso_server::upkeep::restore::{Mode, restore};
+use toso_server::trust::REVOCATIONS_FILE;
+use toso_server::upkeep::restore::{Mode, Sources, restore};
 use toso_server::upkeep::{UpkeepError, backup, compact, verify, write_export};
 
 use crate::args::{BackupArgs, CompactArgs, ExportArgs, RestoreArgs, VerifyArgs};
@@ -94,11 +95,12 @@ pub(crate) fn import(args: &RestoreArgs) -> Result<(), Fail> {
 }
 
 fn make(args: &RestoreArgs, mode: Mode) -> Result<(), Fail> {
-    let restored = restore(&args.from, &args.data, args.root_key.as_deref(), mode, now())?;
+    let sources = Sources { from: &args.from, key: args.root_key.as_deref(), revocations: args.revocations.as_deref() };
+    let restored = restore(sources, &args.data, mode, now())?;
     let header = &restored.summary.header;
     say(&format!(
         "{}: {} entries and {} records of server {}, through sequence {}",
-        args.data.display(),
+        restored.path.display(),
         restored.summary.entries - restored.left_out,
         restored.summary.records,
         header.server,
@@ -106,6 +108,23 @@ fn make(args: &RestoreArgs, mode: Mode) -> Result<(), Fail> {
     ));
     if restored.left_out > 0 {
         say(&format!("{} entries of erased documents were left out", restored.left_out));
+    }
+    let joined = &restored.joined;
+    for list in &joined.from {
+        say(&format!("joined the list of revocations {}", list.display()));
+    }
+    if joined.is_complete {
+        say(&format!(
+            "{} devices and {} withdrawn invites stay shut out; revoke again what was revoked after that list was copied",
+            joined.devices, joined.invites
+        ));
+    } else {
+        say(&format!(
+            "no list of revocations goes on past this file: the server will start in QUARANTINE and take nothing from \
+             devices until `toso quarantine end` says who is shut out. If the lost data folder still has \
+             {REVOCATIONS_FILE}, remove {} and restore again with --revocations FILE",
+            restored.path.display()
+        ));
     }
     Ok(())
 }

@@ -66,6 +66,11 @@ fn lines_of(item: &Value) -> [String; 2] {
         Some(name) => format!("{name} (device {})", text("device")),
         None => format!("device {}", text("device")),
     };
+    let reason = match (item["brought_back_by"].as_str(), item["brought_back_by_name"].as_str()) {
+        (Some(by), Some(name)) => format!("brought back by {name} (device {by}) after the centre had lost it"),
+        (Some(by), None) => format!("brought back by device {by} after the centre had lost it"),
+        (None, _) => text("reason"),
+    };
     let note = if item["note"] == "" { String::new() } else { format!("  note: {}", text("note")) };
     let head = format!(
         "{}  {}  {} {}  {} ({})  by {}, {}{note}",
@@ -76,7 +81,7 @@ fn lines_of(item: &Value) -> [String; 2] {
         text("unit_name"),
         text("unit"),
         maker,
-        text("reason"),
+        reason,
     );
     [head, format!("    {}", changes.join("  "))]
 }

@@ -21,6 +21,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Fail> {
     start_log(args.log_format)?;
     let mut config = ServerConfig::new(args.data, listen_address(&args.listen)?);
     config.public_url = args.public_url;
+    config.admin_from_anywhere = args.admin_from_anywhere;
     config.allowed_origins = args.allowed_origins;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

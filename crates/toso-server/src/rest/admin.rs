@@ -12,7 +12,7 @@ use toso_sync::Rank;
 use super::documents::List;
 use super::extract::{Id, NoBody, Params, unit_within};
 use super::problem::Problem;
-use crate::state::Shared;
+use crate::state::{Shared, now};
 use crate::trust::{Caller, DeviceRecord, FormerUnit};
 
 /// A device as officers see it.

@@ -18,7 +18,7 @@ use toso_store::export::{Compressor, Exporter};
 use super::documents::read;
 use super::problem::Problem;
 use crate::state::{Shared, now};
-use crate::trust::Caller;
+use crate::trust::{Caller, Entry};
 use crate::upkeep::{self, UpkeepError};
 
 /// Backups under way at the same time: one that runs, and one beside it should the first have been forgotten by a caller
@@ -45,7 +45,10 @@ async fn backup(
             .detail(format!("at most {BACKUPS_CONCURRENT_MAX} run at the same time; try again when one has ended"))
     })?;
     let header = read(&shared, |shared| {
-        Ok(upkeep::backup::header(&*shared.log, shared.trust.records(), now()).map_err(|error| match error {
+        let now = now();
+        // The list of now belongs to this backup; an older copy of it shows by lacking this line.
+        shared.trust.revocations().add(Entry::Seen, now)?;
+        Ok(upkeep::backup::header(&*shared.log, shared.trust.records(), now).map_err(|error| match error {
             UpkeepError::Store(error) => Problem::from(error),
             error => {
                 tracing::error!(%error, "a backup could not be begun");

@@ -17,6 +17,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 use toso_wire::rest::REST_SIGNATURE_HEADER;
 
+use super::guard;
 use super::problem::Problem;
 use crate::config::REST_BODY_BYTES_MAX;
 use crate::state::{Shared, now};
@@ -64,7 +65,10 @@ impl Door {
         let claimant = match claimant {
             Ok(claimant @ Claimant::Device { .. }) => claimant,
             // Nothing of it is signed, so its body can wait for the handler.
-            Ok(Claimant::Admin(caller)) => return Ok(checked(parts, body, Ok(caller))),
+            Ok(Claimant::Admin(caller)) => {
+                guard::admin(&self.shared, &parts)?;
+                return Ok(checked(parts, body, Ok(caller)));
+            }
             Err(refusal) => return Ok(checked(parts, body, Err(refusal))),
         };
         let body = whole(body).await?;
@@ -86,10 +90,13 @@ impl Door {
 
 /// Looks at who calls. A request without a token goes on as it is: not every handler asks.
 pub(super) async fn look(State(door): State<Door>, request: Request, next: Next) -> Response {
-    if !request.headers().contains_key(AUTHORIZATION) {
-        return next.run(request).await;
-    }
-    match door.judge(request).await {
+    let judged = if request.headers().contains_key(AUTHORIZATION) { door.judge(request).await } else { Ok(request) };
+    let admitted = judged.and_then(|request| {
+        let caller = request.extensions().get::<Checked>().and_then(|Checked(caller)| caller.as_ref().ok());
+        guard::quarantine(&door.shared, &request, caller)?;
+        Ok(request)
+    });
+    match admitted {
         Ok(request) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

@@ -13,12 +13,14 @@ use crate::log_writer::QUEUE_BATCHES_MAX;
 use crate::state::Shared;
 use crate::trust::Caller;
 
-/// 200 while the server takes work; 503 while it is stopping or its log's queue is full.
+/// 200 while the server takes work; 503 while it is stopping, its log's queue is full, or it waits in quarantine.
 pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
     let state = if shared.stop.is_cancelled() {
         Err("stopping")
     } else if shared.writer.queued() >= QUEUE_BATCHES_MAX {
         Err("overloaded")
+    } else if shared.trust.quarantined_since().is_some() {
+        Err("quarantined")
     } else {
         Ok("ok")
     };

@@ -79,7 +79,7 @@ impl Trust {
     }
 
     /// True until the present token ends.
-    pub(super) fn admin_token_lasts(&self, now: TimestampMs) -> bool {
+    pub(crate) fn admin_token_lasts(&self, now: TimestampMs) -> bool {
         now < self.admin.read().ends
     }
 }

@@ -209,6 +209,13 @@ impl Trust {
     }
 }
 
+/// The devices that records say are revoked.
+pub(crate) fn revoked_in(store: &dyn RecordStore) -> Result<Vec<DeviceId>, StoreError> {
+    let devices = store.records(DEVICE_TABLE, &[])?;
+    let devices: Vec<_> = devices.iter().map(|(key, value)| decode(key, value)).collect::<Result<_, _>>()?;
+    Ok(devices.iter().filter(|device| device.revoked).map(DeviceRecord::id).collect())
+}
+
 fn device_is_unknown(store: &dyn RecordStore, id: DeviceId) -> Result<bool, StoreError> {
     Ok(store.record(DEVICE_TABLE, &id.0)?.is_none())
 }

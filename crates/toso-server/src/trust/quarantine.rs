@@ -12,6 +12,10 @@ use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 use super::keys::KeyError;
 use super::{Entry, SERVER_TABLE, Trust};
 
+/// What devices are told meanwhile.
+pub(crate) const QUARANTINE_TEXT: &str = "the server was restored and waits until its operator has said which devices are \
+     shut out; nothing is lost, everything stays on the device until then; try again later";
+
 /// Set while the server is in quarantine: since when, 8 bytes big-endian.
 pub(crate) const QUARANTINE_KEY: &[u8] = b"quarantine";
 

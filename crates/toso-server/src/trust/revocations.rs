@@ -181,7 +181,7 @@ impl Revocations {
     }
 
     /// Opens the list of a data folder, of which there may be none yet.
-    pub(super) fn open(data: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(data: &Path) -> Result<Self, StoreError> {
         let path = data.join(REVOCATIONS_FILE);
         let Some(listed) = Listed::read(&path)? else {
             return Ok(Self(Mutex::new(State { listed: Listed::default(), place: Place::Missing(path) })));

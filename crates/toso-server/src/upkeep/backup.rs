@@ -9,8 +9,9 @@ use toso_core::unit::UnitList;
 use toso_store::export::{ExportError, Exporter, Header};
 use toso_store::{ChangeLog, RecordStore};
 
-use super::{UpkeepError, in_file, open_log, show, with_suffix};
-use crate::trust::{self, ROOT_KEY_FILE, SERVER_TABLE};
+use super::place::look_for_file;
+use super::{UpkeepError, in_file, open_log, with_suffix};
+use crate::trust::{self, Entry, ROOT_KEY_FILE, Revocations, SERVER_TABLE};
 
 /// The header of a cut that is made now: everything that is durable at this moment, and nothing after.
 pub fn header(log: &dyn ChangeLog, records: &dyn RecordStore, now: TimestampMs) -> Result<Header, UpkeepError> {
@@ -29,6 +30,11 @@ pub fn header(log: &dyn ChangeLog, records: &dyn RecordStore, now: TimestampMs) 
 pub fn export(data: &Path, now: TimestampMs, out: &mut dyn Write) -> Result<(), UpkeepError> {
     let log = open_log(data)?;
     let header = header(&log, &log, now)?;
+    let revocations = Revocations::open(data)?;
+    if revocations.is_kept() {
+        // The list of now belongs to this file; a copy of it that is older shows.
+        revocations.add(Entry::Seen, now)?;
+    }
     Exporter::new(header).write_to(&log, &log, out).map(drop).map_err(|error| match error {
         ExportError::Store(error) => error.into(),
         error => in_file(data)(error),
@@ -38,9 +44,7 @@ pub fn export(data: &Path, now: TimestampMs, out: &mut dyn Write) -> Result<(), 
 /// Copies the root key beside an export, readable by its owner only; where it is.
 pub fn copy_key(data: &Path, beside: &Path) -> Result<PathBuf, UpkeepError> {
     let copy = key_beside(beside);
-    if copy.exists() {
-        return Err(UpkeepError::Exists { path: show(&copy) });
-    }
+    look_for_file(&copy)?;
     let (_, text) = trust::read_key(&data.join(ROOT_KEY_FILE))?;
     trust::write_private(&copy, &text)?;
     Ok(copy)

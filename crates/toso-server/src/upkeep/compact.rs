@@ -11,6 +11,7 @@ use toso_store::change_log::{LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX};
 use toso_store::{ChangeLog, Durability, LogBatch, LogEntry, RecordChange, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 
+use super::place::look_for_database;
 use super::{COMPACTING_FOLDER, LOG_FOLDER, OLD_FOLDER, UpkeepError, failed, open_log, sync_folder};
 
 /// Entries, and bytes of entries or records, that are copied at a time: one sync for all of them.
@@ -32,6 +33,7 @@ pub struct Compacted {
 
 /// Rewrites the database of a stopped server.
 pub fn compact(data: &Path) -> Result<Compacted, UpkeepError> {
+    look_for_database(data)?;
     let log = open_log(data)?;
     let (current, copy_path, old) = (data.join(LOG_FOLDER), data.join(COMPACTING_FOLDER), data.join(OLD_FOLDER));
     // Left by an interrupted compaction; the original is open, so nobody is at them.

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use toso_store::export::{Compressor, Summary, read_all};
 
-use super::{UpkeepError, failed, in_file, parent, show, sync_folder, with_suffix};
+use super::place::look_for_file;
+use super::{UpkeepError, failed, in_file, parent, sync_folder, with_suffix};
 
 /// The ending of a file that is not there yet.
 const PART_ENDING: &str = ".part";
@@ -18,9 +19,7 @@ pub fn write_export(
     compress: bool,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), UpkeepError>,
 ) -> Result<Summary, UpkeepError> {
-    if to.exists() {
-        return Err(UpkeepError::Exists { path: show(to) });
-    }
+    look_for_file(to)?;
     let part = with_suffix(to, PART_ENDING);
     let written = write_part(&part, compress, fill).and_then(|summary| {
         fs::rename(&part, to).and_then(|()| sync_folder(&parent(to))).map_err(failed("naming", to))?;

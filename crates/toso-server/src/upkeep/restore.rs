@@ -16,7 +16,9 @@ use toso_store_sled::{Options, SledChangeLog};
 use zeroize::Zeroizing;
 
 use super::backup::key_beside;
-use super::{LOG_FOLDER, RESTORED_KEY, Restored, UpkeepError, failed, in_file, parent, show, sync_folder, with_suffix};
+use super::lists::Lists;
+use super::place::Place;
+use super::{Joined, LOG_FOLDER, RESTORED_KEY, Restored, UpkeepError, failed, in_file, show, sync_folder, with_suffix};
 use crate::trust::{self, KeyError, ROOT_KEY_FILE, SERVER_TABLE};
 
 /// The ending of a folder that is being built.
@@ -40,81 +42,50 @@ pub struct Made {
     pub summary: Summary,
     /// Entries of erased documents, which were not stored.
     pub left_out: u64,
+    /// Where the folder is, behind every link.
+    pub path: PathBuf,
+    /// What is known of revocations since the file was made.
+    pub joined: Joined,
 }
 
-/// Makes the data folder `data` from the file `from`. The root key is `key`, or the one already in the folder, or the
-/// one beside the file.
-pub fn restore(
-    from: &Path,
-    data: &Path,
-    key: Option<&Path>,
-    mode: Mode,
-    now: TimestampMs,
-) -> Result<Made, UpkeepError> {
-    let target = Target::look(data)?;
+/// What a restore is made from.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "commands and tests make it")]
+pub struct Sources<'a> {
+    /// The backup or export.
+    pub from: &'a Path,
+    /// The root key; else the one in the folder, or beside the file.
+    pub key: Option<&'a Path>,
+    /// A list of revocations; the one in the folder, and one beside `key`, are taken as well.
+    pub revocations: Option<&'a Path>,
+}
+
+/// Makes the data folder `data`.
+pub fn restore(sources: Sources<'_>, data: &Path, mode: Mode, now: TimestampMs) -> Result<Made, UpkeepError> {
+    let Sources { from, key, revocations } = sources;
+    let place = Place::look(data)?;
     let (summary, erased) = read_through(from)?;
-    let (key_text, key_is_there) = find_key(from, data, key, summary.header.server)?;
-    let building = with_suffix(&absolute(data)?, BUILDING_ENDING);
+    let (key_text, key_is_there) = find_key(from, &place.path, key, summary.header.server)?;
+    let lists = Lists::find(&place.path, key, revocations, &summary.header)?;
+    let building = with_suffix(&place.path, BUILDING_ENDING);
     clear(&building)?;
-    let built = build(from, &building, erased, mode, now, &summary.header).and_then(|left_out| {
+    let order = Build { from, building: &building, mode, now, header: &summary.header };
+    let built = order.run(erased, lists.joined.is_complete).and_then(|left_out| {
         if !key_is_there {
             trust::write_private(&building.join(ROOT_KEY_FILE), &key_text)?;
         }
+        lists.write(&place.path, &building, now)?;
         sync_folder(&building).map_err(failed("syncing", &building))?;
-        target.take(&building, data)?;
+        place.take(&building)?;
         Ok(left_out)
     });
     match built {
-        Ok(left_out) => Ok(Made { summary, left_out }),
+        Ok(left_out) => Ok(Made { summary, left_out, path: place.path, joined: lists.joined }),
         Err(error) => {
             // What could not be finished is of no use, and would be removed by the next try.
             let _ = fs::remove_dir_all(&building);
             Err(error)
         }
-    }
-}
-
-/// What is at the target before.
-enum Target {
-    /// Nothing, or an empty folder: the whole folder is renamed into place.
-    Free,
-    /// A folder with the root key: the database is renamed into it.
-    WithKey,
-}
-
-impl Target {
-    fn look(data: &Path) -> Result<Self, UpkeepError> {
-        let entries = match fs::read_dir(data) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::Free),
-            Err(error) => return Err(failed("reading", data)(error)),
-        };
-        let mut target = Self::Free;
-        for entry in entries {
-            let name = entry.map_err(failed("reading", data))?.file_name();
-            if name == ROOT_KEY_FILE {
-                target = Self::WithKey;
-            } else {
-                let stranger = match name.to_string_lossy() {
-                    name if name == LOG_FOLDER => "a server's data".to_owned(),
-                    name => name.into_owned(),
-                };
-                return Err(UpkeepError::NotEmpty { path: show(data), stranger });
-            }
-        }
-        Ok(target)
-    }
-
-    /// One rename: before it nothing is visible, after it everything.
-    fn take(&self, building: &Path, data: &Path) -> Result<(), UpkeepError> {
-        let renamed = match self {
-            // An empty folder is replaced by the system as part of the rename.
-            Self::Free => fs::rename(building, data).and_then(|()| sync_folder(&parent(data))),
-            Self::WithKey => fs::rename(building.join(LOG_FOLDER), data.join(LOG_FOLDER))
-                .and_then(|()| sync_folder(data))
-                .and_then(|()| fs::remove_dir_all(building)),
-        };
-        renamed.map_err(failed("naming", data))
     }
 }
 
@@ -155,8 +126,8 @@ fn find_key(
         }
         Err(UpkeepError::ForeignKey { path: show(path), found: found.to_string(), expected: server.to_string() })
     };
-    // One that is there must be right, whatever else was given: it would stay.
-    if there.exists() {
+    // One that is there must be right, whatever else was given: it would stay. So must one that is a link.
+    if fs::symlink_metadata(&there).is_ok() {
         return Ok((read(&there)?, true));
     }
     let beside = key_beside(from);
@@ -166,10 +137,6 @@ fn find_key(
         None => return Err(UpkeepError::NoKey { path: show(&beside) }),
     };
     Ok((read(path)?, false))
-}
-
-fn absolute(data: &Path) -> Result<PathBuf, UpkeepError> {
-    std::path::absolute(data).map_err(failed("finding", data))
 }
 
 /// Removes what an interrupted run left, unless somebody is still at it.
@@ -184,45 +151,59 @@ fn clear(building: &Path) -> Result<(), UpkeepError> {
     fs::remove_dir_all(building).map_err(failed("removing", building))
 }
 
-/// Stores the file into a new folder, durably.
-fn build(
-    from: &Path,
-    building: &Path,
-    erased: HashSet<[u8; 16]>,
+/// Stores the file into a new folder.
+struct Build<'a> {
+    from: &'a Path,
+    building: &'a Path,
     mode: Mode,
     now: TimestampMs,
-    header: &Header,
-) -> Result<u64, UpkeepError> {
-    let mut reader = open(from)?;
-    if reader.header() != header {
-        return Err(UpkeepError::Source(format!("{} was changed while it was read; try again", show(from))));
-    }
-    let mut folder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.create(building).map_err(failed("making", building))?;
-    let log = SledChangeLog::open(building.join(LOG_FOLDER), Options::server())?;
-    let options = ImporterOptions { erased, keep_sequences: mode == Mode::Import };
-    let left_out = Importer::new(&log, &log, options).take(&mut reader).map_err(in_file(from))?;
-    if mode == Mode::Restore {
-        let restored = Restored { epoch: header.epoch, last: header.last, at: now };
-        let epoch = loop {
-            let epoch = trust::new_epoch()?;
-            if epoch != header.epoch {
-                break epoch;
-            }
-        };
-        let record = |key: &[u8], value: Vec<u8>| RecordChange {
+    header: &'a Header,
+}
+
+impl Build<'_> {
+    /// Durable when it returns; how many entries were left out. Where the revocations are not known, the new server is in
+    /// quarantine.
+    fn run(&self, erased: HashSet<[u8; 16]>, revocations_known: bool) -> Result<u64, UpkeepError> {
+        let Self { from, building, mode, now, header } = *self;
+        let mut reader = open(from)?;
+        if reader.header() != header {
+            return Err(UpkeepError::Source(format!("{} was changed while it was read; try again", show(from))));
+        }
+        let mut folder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+        folder.create(building).map_err(failed("making", building))?;
+        let log = SledChangeLog::open(building.join(LOG_FOLDER), Options::server())?;
+        let options = ImporterOptions { erased, keep_sequences: mode == Mode::Import };
+        let left_out = Importer::new(&log, &log, options).take(&mut reader).map_err(in_file(from))?;
+        let record = |key: &[u8], value: Option<Vec<u8>>| RecordChange {
             table: SERVER_TABLE.to_owned(),
             key: key.to_vec(),
-            value: Some(value),
+            value,
             expect: None,
         };
-        let changes = [record(b"epoch", epoch.0.to_be_bytes().to_vec()), record(RESTORED_KEY, restored.to_bytes())];
-        log.write(&changes, Durability::Durable)?;
+        let waits = (!revocations_known).then(|| now.0.to_be_bytes().to_vec());
+        let mut changes = Vec::new();
+        if waits.is_some() || log.record(SERVER_TABLE, trust::QUARANTINE_KEY)?.is_some() {
+            changes.push(record(trust::QUARANTINE_KEY, waits));
+        }
+        if mode == Mode::Restore {
+            let restored = Restored { epoch: header.epoch, last: header.last, at: now };
+            let epoch = loop {
+                let epoch = trust::new_epoch()?;
+                if epoch != header.epoch {
+                    break epoch;
+                }
+            };
+            changes.push(record(b"epoch", Some(epoch.0.to_be_bytes().to_vec())));
+            changes.push(record(RESTORED_KEY, Some(restored.to_bytes())));
+        }
+        if !changes.is_empty() {
+            log.write(&changes, Durability::Durable)?;
+        }
+        if log.record(SERVER_TABLE, b"server_id")?.is_none() {
+            return Err(KeyError::Missing { path: format!("record server_id in {}", show(from)) }.into());
+        }
+        Ok(left_out)
     }
-    if log.record(SERVER_TABLE, b"server_id")?.is_none() {
-        return Err(KeyError::Missing { path: format!("record server_id in {}", show(from)) }.into());
-    }
-    Ok(left_out)
 }

@@ -1,7 +1,7 @@
 //! What deaths at the worst moments leave, and what no end-to-end test can arrange.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use toso_store::{ChangeLog, Durability, LogBatch, LogItem, RecordChange};
 
 use super::*;
 use crate::folding::{Folding, Loaded};
-use crate::trust::Trust;
+use crate::trust::{Entry, REVOCATIONS_FILE, Revocations, Trust};
 
 fn log_at(data: &Path) -> SledChangeLog {
     SledChangeLog::open(data.join(LOG_FOLDER), Options::phone()).unwrap()
@@ -187,6 +187,147 @@ fn a_folder_without_data_is_not_made_into_one() {
     let data = TempDir::new().unwrap();
     assert!(matches!(open_log(data.path()), Err(UpkeepError::NoData { .. })));
     assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
+}
+
+/// A backup of a counted folder, and the folder.
+fn backed_up() -> (TempDir, PathBuf, PathBuf) {
+    let place = TempDir::new().unwrap();
+    let (data, backup) = (place.path().join("data"), place.path().join("backup.zst"));
+    fs::create_dir(&data).unwrap();
+    counted(&data);
+    write_export(&backup, true, |out| backup::export(&data, LATER, out)).unwrap();
+    (place, data, backup)
+}
+
+const LATER: TimestampMs = TimestampMs(1_663_545_700_000);
+
+fn restored(backup: &Path, key: &Path, list: Option<&Path>, to: &Path) -> Result<restore::Made, UpkeepError> {
+    let sources = restore::Sources { from: backup, key: Some(key), revocations: list };
+    restore::restore(sources, to, restore::Mode::Restore, LATER.plus_ms(1))
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+/// The story: a restore into a link did all its work and then failed at the last rename, with "not a directory".
+#[cfg(unix)]
+#[test]
+fn a_link_is_followed_before_anything_is_done_and_what_leads_nowhere_is_told() {
+    use std::os::unix::fs::symlink;
+    let (place, data, backup) = backed_up();
+    let (at, key) = (|name: &str| place.path().join(name), data.join("root.key"));
+    fs::create_dir(at("elsewhere")).unwrap();
+    fs::create_dir(at("elsewhere/empty")).unwrap();
+    symlink(at("elsewhere/empty"), at("link")).unwrap();
+    let made = restored(&backup, &key, None, &at("link")).unwrap();
+    assert_eq!(made.path, fs::canonicalize(at("elsewhere/empty")).unwrap());
+    assert!(at("link").is_symlink() && last(&at("link")) == Sequence(3), "data lies where the link leads");
+    assert_eq!(names(&at("elsewhere")), ["empty"], "and nothing beside it");
+
+    fs::write(at("file"), "something").unwrap();
+    symlink(at("nowhere"), at("dangling")).unwrap();
+    symlink(at("round"), at("round")).unwrap();
+    symlink(at("file"), at("to_file")).unwrap();
+    let before = names(place.path());
+    for (to, words) in [
+        ("dangling", "cannot be followed"),
+        ("round", "cannot be followed"),
+        ("to_file", "is a file"),
+        ("file", "is a file"),
+        ("file/below", "is no folder"),
+        ("absent/below", "make it first"),
+        ("link", "already holds"),
+    ] {
+        let refused = restored(&backup, &key, None, &at(to)).unwrap_err().to_string();
+        assert!(refused.contains(words), "{to}: {refused}");
+        assert_eq!(names(place.path()), before, "{to}: nothing half-made");
+    }
+    if Path::new("/proc/self").exists() {
+        let refused = restored(&backup, &key, None, Path::new("/proc")).unwrap_err().to_string();
+        assert!(refused.contains("already holds") || refused.contains("file system of its own"), "{refused}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_is_written_over_no_link_and_a_database_behind_one_is_not_swapped() {
+    use std::os::unix::fs::symlink;
+    let (place, data, backup) = backed_up();
+    let at = |name: &str| place.path().join(name);
+    symlink(at("nowhere"), at("dangling")).unwrap();
+    symlink(&backup, at("to_backup")).unwrap();
+    let before = names(place.path());
+    for (to, words) in
+        [("dangling", "cannot be followed"), ("to_backup", "a link to"), ("absent/file", "make it first")]
+    {
+        let refused = write_export(&at(to), true, |_| panic!("{to}: nothing is read")).unwrap_err().to_string();
+        assert!(refused.contains(words), "{to}: {refused}");
+        let keyed = backup::copy_key(&data, &at(to));
+        assert!(to != "absent/file" || keyed.is_err());
+        if let Ok(copy) = keyed {
+            fs::remove_file(copy).unwrap();
+        }
+    }
+    assert_eq!(names(place.path()), before);
+
+    fs::rename(data.join(LOG_FOLDER), at("far")).unwrap();
+    symlink(at("far"), data.join(LOG_FOLDER)).unwrap();
+    let refused = compact::compact(&data).unwrap_err().to_string();
+    assert!(refused.contains("is a link to"), "{refused}");
+    assert!(data.join(LOG_FOLDER).is_symlink() && last(&data) == Sequence(3));
+}
+
+/// What a restored server knows of revocations: the list beside the key is joined; a copy of it from before the backup, or
+/// none, leaves the server to its operator.
+#[test]
+fn a_restore_joins_the_list_and_knows_whether_it_goes_on_past_the_backup() {
+    let (place, data, backup) = backed_up();
+    let at = |name: &str| place.path().join(name);
+    let thief = DeviceId::from_public_key(&[9; 32]);
+    let list = data.join(REVOCATIONS_FILE);
+    fs::create_dir(at("apart")).unwrap();
+    let key = at("apart/root.key");
+    fs::copy(data.join("root.key"), &key).unwrap();
+    Revocations::open(&data).unwrap().add(Entry::Device(thief), LATER).unwrap();
+    let in_quarantine = |data: &Path| {
+        let log = Arc::new(log_at(data));
+        let trust = Trust::open(data, log, LATER).unwrap();
+        (trust.quarantined_since().is_some(), trust.revocations().has_device(thief))
+    };
+    for (name, key, given) in [("beside", data.join("root.key"), None), ("given", key.clone(), Some(list.as_path()))] {
+        let made = restored(&backup, &key, given, &at(name)).unwrap();
+        assert!(made.joined.is_complete && made.joined.devices == 1, "{name}: {:?}", made.joined);
+        assert_eq!(in_quarantine(&at(name)), (false, true), "{name}");
+    }
+    // In the target folder, where only the database was lost.
+    fs::create_dir(at("kept")).unwrap();
+    for file in ["root.key", REVOCATIONS_FILE] {
+        fs::copy(data.join(file), at("kept").join(file)).unwrap();
+    }
+    restored(&backup, &key, None, &at("kept")).unwrap();
+    assert_eq!(in_quarantine(&at("kept")), (false, true));
+
+    let made = restored(&backup, &key, None, &at("without")).unwrap();
+    assert!(!made.joined.is_complete && made.joined.from.is_empty());
+    assert_eq!(in_quarantine(&at("without")), (true, false));
+    let missing = restored(&backup, &key, Some(&at("no.list")), &at("other"));
+    assert!(matches!(missing, Err(UpkeepError::NoList { .. })), "{missing:?}");
+
+    // A copy from before the backup: what it has is joined, and it is not the whole.
+    let lines = fs::read_to_string(&list).unwrap();
+    let old: Vec<&str> = lines.lines().take_while(|line| !line.contains(&LATER.0.to_string())).collect();
+    fs::write(at("old.list"), format!("{}\n", old.join("\n"))).unwrap();
+    let made = restored(&backup, &key, Some(&at("old.list")), &at("old")).unwrap();
+    assert!(!made.joined.is_complete && made.joined.from.len() == 1);
+    assert_eq!(in_quarantine(&at("old")), (true, false));
+    // An import is no way around it.
+    let sources = restore::Sources { from: &backup, key: Some(&key), revocations: None };
+    restore::restore(sources, &at("imported"), restore::Mode::Import, LATER).unwrap();
+    assert!(in_quarantine(&at("imported")).0);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use toso_store_sled::{Checked, SledChangeLog};
 
 use super::{Restored, UpkeepError, failed, in_file, open_log};
 use crate::folding::Loaded;
-use crate::trust::{self, ROOT_KEY_FILE};
+use crate::trust::{self, Listed, REVOCATIONS_FILE, ROOT_KEY_FILE};
 
 /// Findings that are kept word for word; more are counted. A folder that is damaged throughout would fill memory.
 pub const FINDINGS_MAX: usize = 1_000;
@@ -81,6 +81,8 @@ pub fn folder(data: &Path) -> Result<Verified, UpkeepError> {
         verified.found(finding);
     }
     key(data, &log, &mut verified);
+    let listed = revocations(data, &log, &mut verified);
+    unless_damaged(listed, &mut verified)?;
     verified.restored = Restored::load(&log)?;
     let scopes = unless_damaged(changes(&log, &mut verified), &mut verified)?.unwrap_or_default();
     let viewed = views(&log, &scopes, &mut verified);
@@ -117,6 +119,26 @@ fn unless_damaged<T>(result: Result<T, StoreError>, verified: &mut Verified) -> 
             Ok(None)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The list of revocations can be read, and has what the records have.
+fn revocations(data: &Path, log: &SledChangeLog, verified: &mut Verified) -> Result<(), StoreError> {
+    match Listed::read(&data.join(REVOCATIONS_FILE)) {
+        // The next start makes it from the records, or waits for an operator.
+        Ok(None) => Ok(()),
+        Ok(Some(listed)) => {
+            for device in trust::revoked_in(log)? {
+                if !listed.devices.contains(&device) {
+                    verified.found(format!("device {device} is revoked and not on the list {REVOCATIONS_FILE}"));
+                }
+            }
+            Ok(())
+        }
+        Err(error) => {
+            verified.found(error.to_string());
+            Ok(())
+        }
     }
 }
 
