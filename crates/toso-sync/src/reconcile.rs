@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{ChunkKey, DocId};
-use toso_wire::limits::RECONCILE_BYTES_MAX;
+use toso_wire::limits::{RECONCILE_BYTES_MAX, WANT_KEYS_MAX};
 
 /// The most rounds of one comparison. Each round splits a range by 16 or ends it, so 16⁵ = 1 million chunks take 5; a
 /// message that is full leaves the rest to a further round, at some 400 keys each.
@@ -19,6 +19,26 @@ pub const RECONCILE_ROUNDS_MAX: u32 = 1_000;
 /// The most chunks that are compared: 5,000 documents, the most a device holds, with 50 changes each. At 40 bytes each
 /// this is 10 MB for as long as one answer takes.
 pub const RECONCILE_KEYS_MAX: u64 = 250_000;
+/// WANT frames of any comparison beside those that its chunks fill: a device that begins with one key and doubles (1, 2,
+/// … 128) needs 8, and may begin so twice.
+const WANT_FRAMES_SPARE: u64 = 16;
+/// Chunks that a server walks through for further WANT frames that are not full: on a link that breaks all the time a
+/// phone wants one chunk at a time, and of a unit of 2,000 chunks may have each so (2,000 × 2,000), some 4 s of reading.
+const WANT_WALK_CHUNKS_MAX: u64 = 4_000_000;
+/// The most WANT frames of the comparison of the largest unit that is compared: 250,000 / 256 + 16 = 993. Each walks
+/// through the unit once, whether it has the keys or not. A session compares at most 16 units, each once.
+pub const WANT_FRAMES_MAX: u64 = want_frames_max(RECONCILE_KEYS_MAX);
+
+/// The most WANT frames of the comparison of a unit of so many chunks. A device wants each of them at most once.
+pub const fn want_frames_max(chunks: u64) -> u64 {
+    let single = match WANT_WALK_CHUNKS_MAX.checked_div(chunks) {
+        Some(walks) if walks < chunks => walks,
+        _ => chunks,
+    };
+    let spare = if single > WANT_FRAMES_SPARE { single } else { WANT_FRAMES_SPARE };
+    chunks.div_ceil(WANT_KEYS_MAX as u64) + spare
+}
+
 /// Messages stop growing here; the last range written may pass it by 32 keys.
 const MESSAGE_BYTES_TARGET: u64 = RECONCILE_BYTES_MAX as u64 - 2 * 1024;
 

@@ -3,20 +3,23 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
 
 use toso_catalog::Catalog;
+use toso_core::chunk::ChangeHash;
 use toso_core::document::{Author, Document, NoRoom};
 use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
-use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, ChunkKey, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::text::Date;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
+use toso_sync::reconcile::{Elements, WANT_FRAMES_MAX, want_frames_max};
 use toso_sync::server::session::CHALLENGES_MAX;
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, Opened, OpenedInterest, Principal, Refusal, RefusalKind, ServerEffect,
-    ServerEvent, ServerSession, Standing,
+    ServerEvent, ServerSession, Standing, WantedRead,
 };
 use toso_wire::limits::{INTERESTS_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW};
 use toso_wire::{
     Carried, Challenge, ChallengeReason, Frame, GoodbyeCode, Hello, Interest, NackCode, Proof, Push, PushItem,
+    Reconcile, Want,
 };
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
@@ -253,4 +256,78 @@ fn a_device_that_never_proves_itself_is_let_go() {
         assert_eq!(challenged, round < CHALLENGES_MAX, "round {round}");
         assert_eq!(goodbye(&effects).is_some(), round == CHALLENGES_MAX, "round {round}");
     }
+}
+
+const AS_OF: Sequence = Sequence(9_000);
+
+/// A session that compares its commune; `chunks` are the server's, once a message was answered from them.
+fn comparing(chunks: Option<u32>) -> ServerSession {
+    let mut session = ServerSession::new(Catalog::shared());
+    session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune()]))));
+    let principal = principal(AccessRole::Viewer);
+    let authenticated = Authenticated { principal, ticket: None, standing: Standing::default() };
+    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: Some(AS_OF), last: AS_OF, pending: 1 }];
+    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(2), takes_returns: false, interests, page: None }));
+    if let Some(count) = chunks {
+        let message = Elements::new([]).open().unwrap();
+        let reconcile = Reconcile { unit: commune(), as_of: AS_OF, message };
+        session.handle(NOW, ServerEvent::Frame(Frame::Reconcile(reconcile)));
+        let doc = |number: u32| DocId::hamlet_team(commune(), &format!("thôn {number}"), 0);
+        let chunks = (0..count).map(|number| (doc(number), ChangeHash([7; 32]))).collect();
+        session.handle(NOW, ServerEvent::Elements { unit: commune(), chunks });
+    }
+    session
+}
+
+/// What a session says to a WANT of so many keys that nobody has: `None` when it serves it.
+fn want(session: &mut ServerSession, keys: u32) -> Option<String> {
+    let key = |number: u32| ChunkKey([u8::try_from(number % 251).unwrap(); 32]);
+    let want = Want { unit: commune(), as_of: AS_OF, keys: (0..keys).map(key).collect(), last: false };
+    let effects = session.handle(NOW, ServerEvent::Frame(Frame::Want(want)));
+    if let Some(detail) = effects.iter().find_map(|effect| match effect {
+        ServerEffect::Send(Frame::Goodbye(goodbye)) => Some(goodbye.detail.clone()),
+        _ => None,
+    }) {
+        return Some(detail);
+    }
+    assert!(matches!(effects[..], [ServerEffect::ReadWanted { .. }]), "{effects:?}");
+    let read = WantedRead { unit: commune(), entries: Vec::new(), through: AS_OF, more: false };
+    session.handle(NOW, ServerEvent::Wanted(read));
+    None
+}
+
+/// A viewer once asked for keys that nobody has, 50 bytes each time, and each cost a walk through its whole unit: 1,639
+/// of them were answered in six seconds, and nothing would have ended it.
+#[test]
+fn a_comparison_wants_each_chunk_once_in_a_bounded_number_of_frames() {
+    let count = 300;
+    let mut session = comparing(Some(count));
+    for keys in [256, 44] {
+        assert_eq!(want(&mut session, keys), None, "as many keys as there are chunks");
+    }
+    let detail = want(&mut session, 1).expect("one key past them");
+    assert!(detail.contains("301 chunks were wanted of a unit that has 300"), "{detail}");
+
+    let mut session = comparing(Some(count));
+    for number in 0..count {
+        assert_eq!(want(&mut session, 1), None, "each chunk by itself: frame {number}");
+    }
+
+    // A larger unit, of which each walk costs more.
+    let count = 4_000;
+    let frames = want_frames_max(count.into());
+    assert_eq!((frames, want_frames_max(300), WANT_FRAMES_MAX), (16 + 1_000, 302, 993), "as the documents say");
+    let mut session = comparing(Some(count));
+    for number in 0..frames {
+        assert_eq!(want(&mut session, 1), None, "frame {number}");
+    }
+    let detail = want(&mut session, 1).expect("one frame past them");
+    assert!(detail.contains("4000 chunks takes at most 1016 WANT frames"), "{detail}");
+}
+
+#[test]
+fn a_want_before_anything_was_compared_is_refused() {
+    let detail = want(&mut comparing(None), 1).expect("it knows no keys");
+    assert!(detail.contains("compare first"), "{detail}");
 }

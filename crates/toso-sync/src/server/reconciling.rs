@@ -9,13 +9,18 @@ use toso_core::unit::UnitRef;
 use toso_wire::{DeltaItem, Frame, GoodbyeCode, Reconcile, Want, pack_delta};
 
 use super::{PageEntry, ServerEffect, ServerSession};
-use crate::reconcile::{Elements, RECONCILE_ROUNDS_MAX};
+use crate::reconcile::{Elements, RECONCILE_ROUNDS_MAX, want_frames_max};
 
 /// A unit being compared.
 #[derive(Debug)]
 pub(super) struct Reconciling {
     as_of: Sequence,
     rounds: u32,
+    /// How many chunks the unit has, once a message was answered from them.
+    chunks: Option<u64>,
+    /// WANT frames so far, and the keys in them.
+    wants: u64,
+    wanted: u64,
     step: Step,
 }
 
@@ -46,7 +51,7 @@ impl ServerSession {
     /// Opens the comparison of a unit, in the first flight.
     pub(super) fn open_reconciling(unit: UnitRef, as_of: Sequence, effects: &mut Vec<ServerEffect>) -> Reconciling {
         effects.push(ServerEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message: Vec::new() })));
-        Reconciling { as_of, rounds: 0, step: Step::Theirs }
+        Reconciling { as_of, rounds: 0, chunks: None, wants: 0, wanted: 0, step: Step::Theirs }
     }
 
     pub(super) fn on_reconcile(&mut self, reconcile: Reconcile, effects: &mut Vec<ServerEffect>) {
@@ -74,6 +79,7 @@ impl ServerSession {
         let Some(reconciling) = follow.and_then(|follow| follow.reconciling.as_mut()) else { return };
         let Step::Answering(message) = std::mem::replace(&mut reconciling.step, Step::Theirs) else { return };
         let as_of = reconciling.as_of;
+        reconciling.chunks = Some(chunks.len() as u64);
         match Elements::new(chunks).answer(&message) {
             Ok(message) => effects.push(ServerEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message }))),
             Err(error) => self.goodbye(GoodbyeCode::Protocol, &error.to_string(), effects),
@@ -86,6 +92,9 @@ impl ServerSession {
         };
         if want.keys.is_empty() && !want.last {
             return self.goodbye(GoodbyeCode::Protocol, "a WANT wants nothing and is not the last", effects);
+        }
+        if let Err(detail) = reconciling.count_want(want.keys.len()) {
+            return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
         }
         let keys: HashSet<ChunkKey> = want.keys.into_iter().collect();
         reconciling.step = Step::Sending { keys: keys.clone(), last: want.last };
@@ -133,6 +142,24 @@ impl ServerSession {
 }
 
 impl Reconciling {
+    /// Counts a WANT of so many keys. A device learns keys from the server's answers, each of a chunk that the unit has, and
+    /// wants each once: what is beyond that is no comparison, and every frame costs a walk through the unit.
+    fn count_want(&mut self, keys: usize) -> Result<(), String> {
+        let Some(chunks) = self.chunks else {
+            return Err("a WANT came before a RECONCILE was answered; compare first".to_owned());
+        };
+        self.wants += 1;
+        self.wanted += keys as u64;
+        if self.wanted > chunks {
+            return Err(format!("{} chunks were wanted of a unit that has {chunks}; want each once", self.wanted));
+        }
+        let max = want_frames_max(chunks);
+        if self.wants > max {
+            return Err(format!("a comparison of {chunks} chunks takes at most {max} WANT frames; fill them"));
+        }
+        Ok(())
+    }
+
     /// True while the device is to speak.
     pub(super) fn is_theirs(&self) -> bool {
         matches!(self.step, Step::Theirs)
