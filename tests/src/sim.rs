@@ -6,6 +6,7 @@
 //! not.
 
 mod check;
+mod lossy;
 mod model;
 mod phone;
 mod phone_side;

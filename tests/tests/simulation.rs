@@ -32,6 +32,8 @@ const ONCE_FAILED: &[(u64, &str)] = &[
 const ALWAYS: std::ops::RangeInclusive<u64> = 1..=12;
 /// A seed in which officers return edits.
 const RETURNS_EDITS: u64 = 21;
+/// Seeds in which folding workers lose batches.
+const LOSE_BATCHES: [u64; 3] = [3, 5, 6];
 /// How long fresh seeds are tried.
 const FRESH_TIME: Duration = Duration::from_secs(12);
 /// Seeds within which a planted bug must show.
@@ -139,6 +141,25 @@ fn a_server_that_never_compares_is_seen() {
 fn a_review_queue_that_holds_nothing_is_seen() {
     // Whoever handed over waits for a decision that nobody can take.
     assert_caught(Planted::HoldsNothing, &["everything comes to rest"]);
+}
+
+#[test]
+fn counting_over_a_lost_batch_is_seen() {
+    assert_caught(Planted::CountsOverLostBatches, &["the projection equals a rebuild"]);
+}
+
+/// Without the guard that ends counting there, this weather breaks "the projection equals a rebuild".
+#[test]
+fn folding_workers_lose_batches_and_everything_is_counted_all_the_same() {
+    let lost: u64 = LOSE_BATCHES
+        .into_iter()
+        .map(|seed| run(Plan::of(seed)))
+        .filter_map(|outcome| {
+            assert_clean(&outcome);
+            outcome.counts.get("folding batches lost").copied()
+        })
+        .sum();
+    assert!(lost > 0, "no batch was lost in the seeds that are named for it");
 }
 
 /// The seeds that always run have all of it, but for officers who return edits: those are rare, and a seed is named for them.

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use toso_sync::reconcile::RECONCILE_KEYS_MAX;
@@ -129,6 +131,8 @@ pub struct ServerConfig {
     pub times: Times,
     /// What devices may write in a day.
     pub budgets: Budgets,
+    /// Lines of the log that never came to its reader, counted by whoever writes them; `/metrics` tells it.
+    pub log_lines_lost: Arc<AtomicU64>,
 }
 
 impl ServerConfig {
@@ -150,6 +154,7 @@ impl ServerConfig {
             admin_from_anywhere: false,
             times: Times::default(),
             budgets: Budgets::default(),
+            log_lines_lost: Arc::default(),
         }
     }
 

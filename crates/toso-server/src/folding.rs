@@ -5,6 +5,10 @@
 //! rows and checkpoint into the store, together. What is stored is disposable; after a crash folding goes on from the
 //! checkpoint, and without one (or with one of another version) from the beginning.
 //!
+//! A page counts whole or not at all. When a worker is gone, or gives back fewer documents than it got, the coordinator
+//! ends before the page is counted and before its checkpoint: the server notices ([`crate::vital`]), and its next start
+//! folds the page again.
+//!
 //! Memory is bounded: two pages under way and a small cache of merged documents for each worker. A document that is not
 //! in the cache is rebuilt from its own chunks; a new one needs nothing but the page.
 
@@ -14,7 +18,7 @@ mod journal;
 mod rows;
 mod worker;
 
-pub use folder::Folder;
+pub use folder::{FoldError, Folder};
 #[cfg(test)]
 pub(crate) use journal::bend_rows;
 pub use rows::{Loaded, QUARANTINE_TABLE};
@@ -34,9 +38,10 @@ use toso_store::{ChangeLog, LogEntry, RecordStore};
 
 use crate::counted::Counted;
 use crate::metrics::Metrics;
+use crate::vital::{Part, Vitals};
 
-use self::applying::Applying;
-use self::worker::{Batch, Worker};
+use self::applying::{Applying, Incomplete};
+use self::worker::{Batch, Merging, Worker};
 
 /// Chunks in a page: some 100 ms of merging on two cores, so that receipts come soon and writes are worth their while.
 pub const FOLD_PAGE_ITEMS_MAX: usize = 1024;
@@ -59,6 +64,8 @@ pub struct Folding {
     pub counted: Arc<Counted>,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// Told when a thread ends.
+    pub vitals: Arc<Vitals>,
     /// Threads that merge.
     pub workers: usize,
     /// Documents kept merged, over all workers.
@@ -165,9 +172,13 @@ impl Folding {
         let workers = shares
             .into_iter()
             .enumerate()
-            .map(|(number, known)| Worker::start(number, &self.log, cache, known, &quarantined))
+            .map(|(number, known)| {
+                let merging = Merging::new(Arc::clone(&self.log), cache, known, Arc::clone(&quarantined));
+                Worker::start(number, merging, Arc::clone(&tail), &self.vitals)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         self.counted.advance(loaded.through);
+        let vitals = Arc::clone(&self.vitals);
         let coordinator = Coordinator {
             read_to: loaded.through,
             tail: Arc::clone(&tail),
@@ -181,7 +192,7 @@ impl Folding {
             folding: self,
             workers,
         };
-        let thread = std::thread::Builder::new().name("toso-fold".to_owned()).spawn(move || coordinator.run())?;
+        let thread = vitals.thread(Part::Folding, "toso-fold".to_owned(), move |_| coordinator.run())?;
         Ok(RunningFolding { tail, coordinator: Some(thread) })
     }
 }
@@ -196,6 +207,8 @@ struct Coordinator {
 }
 
 struct PageUnderWay {
+    /// How many it has.
+    documents: usize,
     through: Sequence,
     newest: TimestampMs,
     batches: Vec<Batch>,
@@ -219,7 +232,16 @@ impl Coordinator {
         loop {
             let read = self.fill();
             if let Some(page) = self.under_way.pop_front() {
-                self.finish(page);
+                let through = page.through;
+                if self.finish(page).is_err() {
+                    if !self.tail.stopped() {
+                        tracing::error!(
+                            through = through.0,
+                            "a batch of documents was lost while it was merged; nothing more is counted"
+                        );
+                    }
+                    return;
+                }
             } else if read.is_err() {
                 if !self.tail.pause(RETRY_AFTER) {
                     return;
@@ -240,13 +262,14 @@ impl Coordinator {
             let Some(last) = page.entries.last().map(|entry| entry.sequence) else { break };
             self.read_to = last;
             let newest = page.entries.iter().map(|entry| entry.received_at).max().unwrap_or_default();
-            let batches = self.deal(page.entries, last);
-            self.under_way.push_back(PageUnderWay { through: last, newest, batches });
+            let (documents, batches) = self.deal(page.entries, last);
+            self.under_way.push_back(PageUnderWay { documents, through: last, newest, batches });
         }
         Ok(())
     }
 
-    fn deal(&mut self, entries: Vec<LogEntry>, through: Sequence) -> Vec<Batch> {
+    /// Hands a page's documents to their workers; tells how many there are.
+    fn deal(&mut self, entries: Vec<LogEntry>, through: Sequence) -> (usize, Vec<Batch>) {
         let mut shares: Vec<HashMap<DocId, Vec<LogEntry>>> = self.workers.iter().map(|_| HashMap::new()).collect();
         let count = shares.len();
         for entry in entries {
@@ -254,20 +277,21 @@ impl Coordinator {
                 share.entry(entry.item.doc).or_default().push(entry);
             }
         }
+        let documents = shares.iter().map(HashMap::len).sum();
         let filled = self.workers.iter().zip(shares).filter(|(_, share)| !share.is_empty());
-        filled.map(|(worker, share)| worker.fold(share, through)).collect()
+        (documents, filled.map(|(worker, share)| worker.fold(share, through)).collect())
     }
 
-    fn finish(&mut self, page: PageUnderWay) {
+    fn finish(&mut self, page: PageUnderWay) -> Result<(), Incomplete> {
         let rows: Vec<FoldedRow> = page.batches.into_iter().flat_map(Batch::wait).collect();
         let folding = &self.folding;
-        self.applying.apply(rows, page.through, page.newest, |quarantined| {
+        self.applying.apply(rows, page.documents, page.through, page.newest, |quarantined| {
             folding.metrics.quarantined_chunks.inc_by(quarantined as u64);
             folding.counted.advance(page.through);
             let last = folding.log.last();
             folding.metrics.log_sequence.set(last.0);
             folding.metrics.fold_lag_chunks.set(last.0.saturating_sub(page.through.0));
-        });
+        })
     }
 }
 

@@ -15,6 +15,7 @@
 //! - [`quota`] bounds what one device may write.
 //! - [`review`] keeps edits for units that their device no longer holds, until an officer decides.
 //! - `rest` answers questions; [`trust`] says who may ask and push.
+//! - [`vital`] notices the end of a part that the server cannot live without.
 //!
 //! [`Server::start`] puts the rooms together; [`RunningServer::shutdown`] empties them in order: no new connections,
 //! GOODBYE to sessions, the log's queue, the fold's checkpoint, the store.
@@ -42,7 +43,9 @@ mod socket;
 mod state;
 pub mod trust;
 pub mod upkeep;
+pub mod vital;
 
 pub use config::ServerConfig;
 pub use desk::Desk;
 pub use server::{RunningServer, Server, StartError};
+pub use vital::Part;

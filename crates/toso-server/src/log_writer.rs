@@ -20,6 +20,7 @@ use toso_sync::{AppendFailure, Postponed};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::quota::{Charge, Paid, Quotas};
+use crate::vital::{Part, Vitals};
 
 /// Batches that may wait: 1,024 pushes of at most 32 KiB are 32 MiB at worst, about 1 MiB in practice.
 pub const QUEUE_BATCHES_MAX: usize = 1024;
@@ -89,12 +90,12 @@ impl LogWriter {
         quotas: Arc<Quotas>,
         hub: Arc<Hub>,
         metrics: Arc<Metrics>,
+        vitals: &Arc<Vitals>,
         on_growth: OnGrowth,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
-        let thread = std::thread::Builder::new()
-            .name("toso-log".to_owned())
-            .spawn(move || Appender { log, quotas, hub, metrics, on_growth }.run(jobs))?;
+        let appender = Appender { log, quotas, hub, metrics, on_growth };
+        let thread = vitals.thread(Part::Log, "toso-log".to_owned(), move |_| appender.run(jobs))?;
         Ok((Self { queue }, thread))
     }
 

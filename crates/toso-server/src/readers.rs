@@ -11,6 +11,8 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use crate::vital::{Part, Vitals};
+
 /// What a thread does.
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -33,13 +35,13 @@ struct State {
 
 impl Readers {
     /// Starts so many threads, at least one.
-    pub(crate) fn start(count: usize) -> std::io::Result<Self> {
+    pub(crate) fn start(count: usize, vitals: &Arc<Vitals>) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         // Made first, so that the threads of a start that fails end, too.
         let readers = Self(Arc::clone(&queue));
         for number in 0..count.max(1) {
             let queue = Arc::clone(&queue);
-            std::thread::Builder::new().name(format!("toso-read-{number}")).spawn(move || queue.work())?;
+            vitals.thread(Part::Reading, format!("toso-read-{number}"), move |_| queue.work())?;
         }
         Ok(readers)
     }
@@ -109,7 +111,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_is_done_and_a_panic_ends_nothing_but_itself() {
-        let readers = Readers::start(2).unwrap();
+        let readers = Readers::start(2, &Arc::default()).unwrap();
         assert_eq!(readers.run(|| 7).await, Some(7));
         for _ in 0..3 {
             assert_eq!(readers.run(|| -> u32 { std::panic::panic_any("a damaged page") }).await, None);
@@ -120,7 +122,7 @@ mod tests {
     /// One that waits for the disk delays only itself.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_slow_read_leaves_the_other_threads_to_others() {
-        let readers = Arc::new(Readers::start(2).unwrap());
+        let readers = Arc::new(Readers::start(2, &Arc::default()).unwrap());
         let (release, held) = mpsc::channel::<()>();
         let slow = tokio::spawn({
             let readers = Arc::clone(&readers);
@@ -137,7 +139,7 @@ mod tests {
     #[tokio::test]
     async fn what_has_queued_up_is_done_when_the_readers_go() {
         let done = Arc::new(AtomicUsize::new(0));
-        let readers = Readers::start(1).unwrap();
+        let readers = Readers::start(1, &Arc::default()).unwrap();
         let (release, held) = mpsc::channel::<()>();
         readers.0.push(Box::new(move || held.recv().unwrap()));
         for _ in 0..10 {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
+use tokio::net::TcpListener;
 use toso_catalog::Catalog;
 use toso_core::id::ServerId;
 use toso_projection::Projector;
@@ -27,6 +28,7 @@ use crate::review::ReviewQueue;
 use crate::state::{Parts, Shared, StorageSyncs, now};
 use crate::trust::{KeyError, Trust};
 use crate::upkeep::{self, LOG_FOLDER, Restored, UpkeepError};
+use crate::vital::{Part, Vitals};
 
 /// Starts servers.
 #[derive(Debug)]
@@ -48,8 +50,7 @@ impl Server {
             .await
             .map_err(|_| StartError::Thread { detail: "opening the data folder panicked".to_owned() })??;
         let shared = Arc::clone(&rooms.shared);
-        let app = rest::router(Arc::clone(&shared));
-        shared.tasks.spawn(connections::accept(listener, app, Arc::clone(&shared)));
+        rooms.accept(listener);
         shared.tasks.spawn(keep_admin_token_fresh(Arc::clone(&shared)));
         if shared.trust.quarantined_since().is_some() {
             tracing::warn!("{}", quarantine_words(addr, shared.trust.admin_token_path()));
@@ -99,6 +100,12 @@ struct Rooms {
 }
 
 impl Rooms {
+    fn accept(&self, listener: TcpListener) {
+        let shared = &self.shared;
+        let accepting = connections::accept(listener, rest::router(Arc::clone(shared)), Arc::clone(shared));
+        shared.tasks.spawn(shared.vitals.task(Part::Accepting, accepting));
+    }
+
     fn open(config: ServerConfig) -> Result<Self, StartError> {
         make_private(&config.data).map_err(|error| StartError::Folder {
             path: config.data.display().to_string(),
@@ -117,9 +124,12 @@ impl Rooms {
         if let Some(from) = Restored::load(&*store)? {
             tracing::info!(epoch = from.epoch.0, last = from.last.0, at = from.at.0, "restored from a backup");
         }
+        let vitals = Arc::new(Vitals::default());
+        let of_store = Arc::clone(&vitals);
+        store.on_failure(move || of_store.lose(Part::Storage));
         let synced = Arc::clone(&store);
         let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) = (Arc::clone(&store) as _, store);
-        Self::build(config, log, &records, Box::new(move || synced.syncs()))
+        Self::build(config, log, &records, Box::new(move || synced.syncs()), vitals)
     }
 
     fn build(
@@ -127,6 +137,7 @@ impl Rooms {
         log: Arc<dyn ChangeLog>,
         records: &Arc<dyn RecordStore>,
         storage_syncs: StorageSyncs,
+        vitals: Arc<Vitals>,
     ) -> Result<Self, StartError> {
         let catalog = Catalog::shared();
         let started = now();
@@ -145,6 +156,7 @@ impl Rooms {
             projector: Arc::clone(&projector),
             counted: Arc::clone(&counted),
             metrics: Arc::clone(&metrics),
+            vitals: Arc::clone(&vitals),
             workers: config.fold_workers,
             cache_documents: config.fold_cache_documents,
         };
@@ -156,12 +168,13 @@ impl Rooms {
             Arc::clone(&quotas),
             Arc::clone(&hub),
             Arc::clone(&metrics),
+            &vitals,
             Box::new(move |_through| tail.grew()),
         )
         .map_err(thread)?;
         let reconcile_keys_max = config.reconcile_keys_max;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let readers = Readers::start((cores * READERS_PER_CORE).min(READERS_MAX)).map_err(thread)?;
+        let readers = Readers::start((cores * READERS_PER_CORE).min(READERS_MAX), &vitals).map_err(thread)?;
         let shared = Arc::new(Shared::new(Parts {
             config,
             desk: Desk::new(catalog, trust, log, projector, review, reconcile_keys_max),
@@ -172,6 +185,7 @@ impl Rooms {
             counted,
             metrics,
             storage_syncs,
+            vitals,
         }));
         Ok(Self { shared, writer_thread, folding })
     }
@@ -237,10 +251,20 @@ impl RunningServer {
         self.rooms.as_ref().map(|rooms| Path::to_path_buf(rooms.shared.trust.admin_token_path()))
     }
 
+    /// Waits until a part has ended that the server cannot live without, whatever ended it. `/healthz` answers 503 from
+    /// then on; [`Self::shutdown`] is what is left to do, and to start again.
+    pub async fn part_lost(&self) -> Part {
+        match &self.rooms {
+            Some(rooms) => rooms.shared.vitals.first_lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Stops: no new connections, GOODBYE to sessions, the log's queue, the fold's checkpoint, the store. Sessions that
     /// do not end within [`SHUTDOWN_TIME_MAX`] are cut off; nothing acknowledged is lost by that.
     pub async fn shutdown(mut self) {
         let Some(Rooms { shared, writer_thread, folding }) = self.rooms.take() else { return };
+        shared.vitals.stopping();
         shared.stop.cancel();
         shared.tasks.close();
         if tokio::time::timeout(SHUTDOWN_TIME_MAX, shared.tasks.wait()).await.is_err() {
@@ -265,6 +289,7 @@ impl RunningServer {
 impl Drop for RunningServer {
     fn drop(&mut self) {
         if let Some(rooms) = &self.rooms {
+            rooms.shared.vitals.stopping();
             rooms.shared.stop.cancel();
         }
     }
@@ -320,3 +345,6 @@ pub enum StartError {
         detail: String,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
 use crate::quota::Quotas;
 use crate::readers::Readers;
+use crate::vital::Vitals;
 
 /// Asks the store how often it has synced the disk.
 pub(crate) type StorageSyncs = Box<dyn Fn() -> u64 + Send + Sync>;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) read_places: Arc<Semaphore>,
     /// Who reads the log for sessions.
     pub(crate) readers: Readers,
+    /// Which parts live.
+    pub(crate) vitals: Arc<Vitals>,
     /// Set once the server stops.
     pub(crate) stop: CancellationToken,
     /// Connections and sessions that still run.
@@ -57,6 +60,7 @@ pub(crate) struct Parts {
     pub(crate) counted: Arc<Counted>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) storage_syncs: StorageSyncs,
+    pub(crate) vitals: Arc<Vitals>,
 }
 
 impl Shared {
@@ -76,6 +80,7 @@ impl Shared {
             counted: parts.counted,
             metrics: parts.metrics,
             storage_syncs: parts.storage_syncs,
+            vitals: parts.vitals,
         }
     }
 }

@@ -127,6 +127,12 @@ impl SledChangeLog {
         self.engine.syncs()
     }
 
+    /// Calls this once when the log refuses all writes from then on ([`StoreError::Poisoned`]), so that whoever serves it
+    /// can open it again. On the thread that met the failure: must be quick.
+    pub fn on_failure(&self, told: impl Fn() + Send + Sync + 'static) {
+        self.engine.on_failure(told);
+    }
+
     /// Bytes that the log takes on the disk.
     pub fn disk_bytes(&self) -> Result<u64, StoreError> {
         self.engine.disk_bytes()

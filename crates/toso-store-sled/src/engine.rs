@@ -42,6 +42,8 @@ pub(crate) struct Engine {
     turn: RwLock<()>,
     /// Why writes are refused, once they are.
     poison: OnceLock<String>,
+    /// Told when that happens.
+    on_failure: OnceLock<OnFailure>,
     syncs: AtomicU64,
 }
 
@@ -83,6 +85,7 @@ impl Engine {
             space_reserve_bytes: options.space_reserve_bytes,
             turn: RwLock::new(()),
             poison: OnceLock::new(),
+            on_failure: OnceLock::new(),
             syncs: AtomicU64::new(0),
         };
         // What a killed process had written but not synced is about to be read as if it were durable.
@@ -108,6 +111,20 @@ impl Engine {
     /// How often this opening has synced the disk.
     pub(crate) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
+    }
+
+    /// Calls this once, on the thread that met it, when writes are refused from then on. The first caller's stays.
+    pub(crate) fn on_failure(&self, told: impl Fn() + Send + Sync + 'static) {
+        let _ = self.on_failure.set(OnFailure(Box::new(told)));
+        if self.poison.get().is_some() {
+            self.tell_failure();
+        }
+    }
+
+    fn tell_failure(&self) {
+        if let Some(OnFailure(told)) = self.on_failure.get() {
+            told();
+        }
     }
 
     /// Bytes on the disk.
@@ -229,10 +246,15 @@ impl Engine {
 
     /// Refuses all writes from now on.
     pub(crate) fn fail(&self, operation: &str, error: &dyn std::fmt::Display) -> StoreError {
+        let mut first = false;
         let cause = self.poison.get_or_init(|| {
-            tracing::error!(path = %self.path().display(), operation, %error, "storage refuses writes from now on");
+            first = true;
             format!("{operation}: {error}")
         });
+        if first {
+            self.tell_failure();
+            tracing::error!(path = %self.path().display(), operation, %error, "storage refuses writes from now on");
+        }
         self.poisoned(cause)
     }
 
@@ -254,6 +276,15 @@ impl Engine {
 
     fn shown_path(&self) -> String {
         self.path().display().to_string()
+    }
+}
+
+/// Whom to tell that writes are refused.
+struct OnFailure(Box<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for OnFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnFailure")
     }
 }
 

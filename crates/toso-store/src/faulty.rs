@@ -11,7 +11,7 @@ mod chunk_store;
 #[cfg(test)]
 mod tests;
 
-pub use change_log::{FaultyChangeLog, LogDefect};
+pub use change_log::{FaultyChangeLog, LogCall, LogDefect};
 pub use chunk_store::{ChunkDefect, FaultyChunkStore};
 
 use crate::StoreError;

@@ -24,6 +24,8 @@ pub enum Planted {
     ComparisonsIgnored,
     /// The review queue says that it holds an edit, and does not.
     HoldsNothing,
+    /// A folding worker loses a batch, and counting goes on as if nothing had been in it.
+    CountsOverLostBatches,
 }
 
 /// What to simulate.

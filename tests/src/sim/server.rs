@@ -21,6 +21,7 @@ use toso_store::{ChangeLog, RecordStore};
 use toso_sync::ServerEvent;
 use toso_sync::reconcile::RECONCILE_KEYS_MAX;
 
+use super::lossy::LossyLog;
 use super::plan::Planted;
 use super::rng::Rng;
 
@@ -50,6 +51,10 @@ pub(super) struct Server {
     pub(super) skew_ms: i64,
     secrets: RootSecrets,
     random: Arc<Mutex<Rng>>,
+    planted: Option<Planted>,
+    /// Decides when a folding worker dies of its batch, so often in a thousand pages.
+    losing: Rng,
+    loses_per_mille: u32,
 }
 
 /// What lives as long as the process.
@@ -99,7 +104,7 @@ impl Served {
 
 impl Server {
     /// A centre that was never started.
-    pub(super) fn new(mut rng: Rng, planted: Option<Planted>) -> Self {
+    pub(super) fn new(mut rng: Rng, mut losing: Rng, planted: Option<Planted>) -> Self {
         let (mut root, mut ticket) = ([0; 32], [0; 32]);
         rng.fill(&mut root);
         rng.fill(&mut ticket);
@@ -109,8 +114,12 @@ impl Server {
             Some(Planted::ServerDropsChunks) => Some(LogDefect::DropsChunks(DROPS_EVERY)),
             _ => None,
         });
+        let loses_per_mille = [0, 0, 60, 250][losing.index(4)];
         Self {
             disk,
+            planted,
+            losing,
+            loses_per_mille,
             running: None,
             life: 0,
             skew_ms: 0,
@@ -131,7 +140,10 @@ impl Server {
             (Arc::clone(&self.disk) as _, Arc::clone(&self.disk) as _);
         let trust = Trust::with_keys(&self.secrets, Arc::clone(&records), fill).map_err(|error| error.to_string())?;
         trust.begin(now);
-        let (projector, folder) = folder(&log, &records)?;
+        let (projector, folder) = match self.planted {
+            Some(Planted::CountsOverLostBatches) => folder(&(Arc::new(self.lossy()) as _), &records)?,
+            _ => folder(&log, &records)?,
+        };
         let review = Arc::new(ReviewQueue::load(Arc::clone(&records)).map_err(|error| error.to_string())?);
         self.life += 1;
         self.running = Some(Running {
@@ -145,6 +157,15 @@ impl Server {
             fold_planned: false,
         });
         Ok(())
+    }
+
+    fn lossy(&self) -> LossyLog {
+        LossyLog { disk: Arc::clone(&self.disk), rng: Mutex::new(self.losing.clone()) }
+    }
+
+    /// True when the worker that merges the next page's documents dies of it.
+    pub(super) fn loses_a_batch(&mut self) -> bool {
+        self.losing.chance(self.loses_per_mille)
     }
 
     /// Everything up to here is counted.

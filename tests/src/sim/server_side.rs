@@ -6,11 +6,12 @@ use std::task::{Context, Poll, Waker};
 use toso_core::id::Sequence;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_server::desk;
+use toso_server::folding::FoldError;
 use toso_server::hub::HubNews;
 use toso_server::log_writer::{GROUP_BATCHES_MAX, UnitBatch, append_group};
 use toso_server::serving::Step;
 use toso_store::LogBatch;
-use toso_store::faulty::WriteFault;
+use toso_store::faulty::{LogCall, WriteFault};
 use toso_sync::{AppendOutcome, HoldFate, HoldOutcome, ServerEffect, ServerEvent};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, decode, encode, hello_from_token};
 
@@ -255,9 +256,13 @@ impl World {
         if self.server.life != life || self.server_may_die() {
             return;
         }
+        let loses = !self.healing && self.server.loses_a_batch();
         let Some(running) = &mut self.server.running else { return };
         running.fold_planned = false;
-        match running.folder.fold_page() {
+        self.server.disk.end_callers_of(loses.then_some(LogCall::Document));
+        let folded = running.folder.fold_page();
+        self.server.disk.end_callers_of(None);
+        match folded {
             Ok(Some(counted)) => {
                 let links: Vec<u64> = running.sessions.keys().copied().collect();
                 self.note(&format!("counted up to {}", counted.0));
@@ -273,7 +278,12 @@ impl World {
                 }
             }
             Ok(None) => {}
-            Err(error) => self.fail("folding reads the log", error.to_string()),
+            // The server notices that a part of it is gone, ends, and is started again.
+            Err(FoldError::LostBatch) => {
+                self.count("folding batches lost");
+                self.crash_server("a folding worker is gone");
+            }
+            Err(FoldError::Store(error)) => self.fail("folding reads the log", error.to_string()),
         }
     }
 

@@ -162,7 +162,7 @@ impl World {
             phone.tampered = true;
             phones.push(phone);
         }
-        let server = Server::new(Rng::new(plan.seed, 1), plan.planted);
+        let server = Server::new(Rng::new(plan.seed, 1), Rng::new(plan.seed, 2), plan.planted);
         let mut world = Self {
             plan,
             weather,

@@ -14,6 +14,10 @@ use super::{FoldedRow, rows};
 /// Rows applied under one lock, below a millisecond, so that no session's read waits for a page.
 const ROWS_PER_LOCK: usize = 64;
 
+/// A page of which not every document came back from merging. Nothing of it was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Incomplete;
+
 pub(super) struct Applying {
     records: Arc<dyn RecordStore>,
     projector: Arc<Mutex<Projector>>,
@@ -35,15 +39,22 @@ impl Applying {
         Self { records, projector, journal, anew: through == Sequence::ZERO, may_store: true }
     }
 
-    /// Applies a page. `counted` is told how many chunks were quarantined as soon as the figures include the page,
-    /// before it is stored.
+    /// Applies a page of so many documents. `counted` is told how many chunks were quarantined as soon as the figures
+    /// include the page, before it is stored.
+    ///
+    /// Each document of the page has one row here, also one that cannot be read. A page without one of them is refused:
+    /// its checkpoint would say for good that the document is counted.
     pub(super) fn apply(
         &mut self,
         mut rows: Vec<FoldedRow>,
+        documents: usize,
         through: Sequence,
         newest: TimestampMs,
         counted: impl FnOnce(usize),
-    ) {
+    ) -> Result<(), Incomplete> {
+        if rows.len() != documents {
+            return Err(Incomplete);
+        }
         rows.sort_by_key(|row| row.last);
         let quarantined: usize = rows.iter().map(|row| row.quarantined.len()).sum();
         if quarantined > 0 {
@@ -67,6 +78,7 @@ impl Applying {
             self.may_store = false;
             tracing::error!(%error, "the views' checkpoint cannot be stored; the next start folds again from the last");
         }
+        Ok(())
     }
 
     fn store(&mut self, rows: &[FoldedRow], through: Sequence, newest: TimestampMs) -> Result<(), StoreError> {

@@ -1,7 +1,8 @@
 //! Folding without threads: one page at a time, whenever its owner asks. A simulation drives this; the threads use the
-//! same merging and the same applying.
+//! same merging and the same applying, and a page whose documents do not all come back ends it as it ends them.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,7 +13,23 @@ use toso_store::{ChangeLog, LogEntry, RecordStore, StoreError};
 use super::applying::Applying;
 use super::rows::Loaded;
 use super::worker::Merging;
-use super::{FOLD_PAGE_BYTES_MAX, FOLD_PAGE_ITEMS_MAX};
+use super::{FOLD_PAGE_BYTES_MAX, FOLD_PAGE_ITEMS_MAX, FoldedRow, share_of};
+
+/// Batches that a page's documents are dealt into, as they are to threads.
+const SHARES: usize = 2;
+
+/// Why a page was not counted.
+#[derive(Debug, thiserror::Error)]
+#[expect(clippy::exhaustive_enums, reason = "whoever folds goes on in one of two ways")]
+pub enum FoldError {
+    /// The store could not be read; the next call tries again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A batch did not come back from merging, as when a worker's thread has died: a new folder goes on from the
+    /// checkpoint, this one does not.
+    #[error("a batch of documents was lost while it was merged; start again from the checkpoint")]
+    LostBatch,
+}
 
 /// Folds a log in its owner's thread.
 pub struct Folder {
@@ -20,6 +37,8 @@ pub struct Folder {
     merging: Merging,
     applying: Applying,
     read_to: Sequence,
+    /// A batch was lost.
+    lost: bool,
 }
 
 impl Folder {
@@ -36,6 +55,7 @@ impl Folder {
             merging: Merging::new(Arc::clone(&log), cache_documents, loaded.documents, quarantined),
             applying: Applying::new(records, projector, loaded.journal, loaded.through),
             read_to: loaded.through,
+            lost: false,
             log,
         }
     }
@@ -46,32 +66,54 @@ impl Folder {
     }
 
     /// Folds the next page and returns up to where everything is counted now; `None` when the log has no more. On an
-    /// error nothing of the page is counted, and the next call tries it again.
-    pub fn fold_page(&mut self) -> Result<Option<Sequence>, StoreError> {
+    /// error nothing of the page is counted.
+    pub fn fold_page(&mut self) -> Result<Option<Sequence>, FoldError> {
+        if self.lost {
+            return Err(FoldError::LostBatch);
+        }
         let page = self.log.read(self.read_to, FOLD_PAGE_ITEMS_MAX, FOLD_PAGE_BYTES_MAX)?;
         let Some(through) = page.entries.last().map(|entry| entry.sequence) else { return Ok(None) };
         let newest = page.entries.iter().map(|entry| entry.received_at).max().unwrap_or_default();
-        let mut documents: BTreeMap<DocId, Vec<LogEntry>> = BTreeMap::new();
+        let mut shares: [BTreeMap<DocId, Vec<LogEntry>>; SHARES] = Default::default();
         for entry in page.entries {
-            documents.entry(entry.item.doc).or_default().push(entry);
+            if let Some(share) = shares.get_mut(share_of(entry.item.doc, SHARES)) {
+                share.entry(entry.item.doc).or_default().push(entry);
+            }
         }
-        let mut rows = Vec::with_capacity(documents.len());
-        for (doc, entries) in &documents {
-            let row = match self.merging.extend(*doc, entries) {
-                Some(row) => Some(row),
-                None => match self.merging.history(*doc, through) {
-                    Ok(history) => self.merging.fold(*doc, entries, &history),
-                    Err(error) => {
-                        self.merging.undo(&rows);
-                        return Err(error);
-                    }
-                },
+        let documents = shares.iter().map(BTreeMap::len).sum();
+        let mut rows = Vec::with_capacity(documents);
+        for share in &shares {
+            let merged = catch_unwind(AssertUnwindSafe(|| self.merge(share, through, &mut rows)));
+            if let Ok(Err(error)) = merged {
+                self.merging.undo(&rows);
+                return Err(error.into());
+            }
+        }
+        if self.applying.apply(rows, documents, through, newest, |_| {}).is_err() {
+            self.lost = true;
+            return Err(FoldError::LostBatch);
+        }
+        self.read_to = through;
+        Ok(Some(through))
+    }
+
+    /// Merges a batch.
+    fn merge(
+        &mut self,
+        share: &BTreeMap<DocId, Vec<LogEntry>>,
+        through: Sequence,
+        rows: &mut Vec<FoldedRow>,
+    ) -> Result<(), StoreError> {
+        for (doc, entries) in share {
+            let row = if let Some(row) = self.merging.extend(*doc, entries) {
+                Some(row)
+            } else {
+                let history = self.merging.history(*doc, through)?;
+                self.merging.fold(*doc, entries, &history)
             };
             rows.extend(row);
         }
-        self.read_to = through;
-        self.applying.apply(rows, through, newest, |_| {});
-        Ok(Some(through))
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use toso_core::unit::{UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
 use toso_store::{Durability, LogBatch, LogItem, RecordChange};
 
+use super::worker::planted::{Reader, plant};
 use super::*;
 use crate::documents::fold;
 
@@ -90,6 +91,7 @@ fn run(log: &Arc<MemoryChangeLog>, cache_documents: usize) -> Bench {
         projector: Arc::clone(&projector),
         counted: Arc::clone(&counted),
         metrics: Arc::clone(&metrics),
+        vitals: Arc::default(),
         workers: 2,
         cache_documents,
     };
@@ -207,6 +209,42 @@ fn a_chunk_that_no_document_can_take_is_quarantined_alone_and_for_good() {
     again.wait();
     assert_eq!(again.metrics.quarantined_chunks.get(), 0, "it is not tried again");
     again.assert_equal_to_a_rebuild(4);
+}
+
+/// The reader that is written by hand once ran outside of every guard: a panic in it took its thread, and the page that
+/// the thread had was counted without its documents for good. Now Automerge has the word, and the figures are the same.
+#[test]
+fn where_the_flat_reader_panics_automerge_has_the_word() {
+    let log = Arc::new(MemoryChangeLog::new());
+    write_round(&log, 0, 20);
+    write_round(&log, 1, 20);
+    let entries = log.read(Sequence::ZERO, 1_000, 1 << 20).unwrap().entries;
+    for entry in entries.iter().filter(|entry| entry.sequence.0 % 3 == 0) {
+        plant(Reader::Flat, entry.item.hash);
+    }
+    let bench = run(&log, 64);
+    bench.wait();
+    bench.assert_equal_to_a_rebuild(20);
+    assert_eq!(bench.metrics.quarantined_chunks.get(), 0);
+}
+
+/// Where both panic, the page's chunks of that document stay out, and everything else of the page is counted.
+#[test]
+fn a_change_that_breaks_both_readers_is_quarantined_and_its_page_is_counted() {
+    let log = Arc::new(MemoryChangeLog::new());
+    let doc = DocId::hamlet_team(scope(1), "thôn riêng", 0);
+    let chunk = Document::new(doc).edit(author(9), &[DocEdit::Team(TeamEdit::Level(TeamLevel::Hamlet))]);
+    let chunk = chunk.expect("valid").expect("a change");
+    plant(Reader::Flat, chunk.hash());
+    plant(Reader::Automerge, chunk.hash());
+    append(&log, scope(1), &[item(doc, &chunk)]);
+    write_round(&log, 0, 3);
+    write_round(&log, 1, 3);
+    let bench = run(&log, 64);
+    bench.wait();
+    assert_eq!(bench.metrics.quarantined_chunks.get(), 1);
+    let totals = bench.projector.lock().totals(UnitRef::country(UnitList::L2022)).expect("a unit");
+    assert_eq!(totals.teams, 3);
 }
 
 /// Page by page without threads, interrupted by a restart: the same figures as a rebuild.

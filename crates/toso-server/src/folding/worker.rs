@@ -1,7 +1,8 @@
 //! One merging thread: documents in, rows out.
 //!
 //! Rows need values only, so a document is read without Automerge as long as its changes leave nothing to decide
-//! ([`FlatDocument`]); else it is merged from its history.
+//! ([`FlatDocument`]); else it is merged from its history. Both ways run under `catch_unwind`: where the first panics,
+//! the second has the word, and where that panics too, the page's chunks are quarantined and the document stays.
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -17,7 +18,8 @@ use toso_core::id::{DocId, Sequence};
 use toso_projection::Row;
 use toso_store::{ChangeLog, LogEntry, StoreError};
 
-use super::{FoldedRow, RETRY_AFTER};
+use super::{FoldedRow, RETRY_AFTER, Tail};
+use crate::vital::{Part, Vitals};
 
 /// A handle on the thread. Dropping it waits for the thread's end, so that nothing holds the log any more.
 pub(super) struct Worker {
@@ -39,13 +41,9 @@ impl Drop for Worker {
 pub(super) struct Batch(mpsc::Receiver<Vec<FoldedRow>>);
 
 impl Batch {
-    /// Waits for the rows.
+    /// Waits for the rows; none when the worker is gone. The page is then not complete, and is not counted.
     pub(super) fn wait(self) -> Vec<FoldedRow> {
-        // A worker never drops a job; if its thread died, the page is without its rows until the next start.
-        self.0.recv().unwrap_or_else(|_| {
-            tracing::error!("a folding thread is gone; restart the server");
-            Vec::new()
-        })
+        self.0.recv().unwrap_or_default()
     }
 }
 
@@ -58,20 +56,18 @@ struct Job {
 impl Worker {
     pub(super) fn start(
         number: usize,
-        log: &Arc<dyn ChangeLog>,
-        cache: usize,
-        known: HashSet<DocId>,
-        quarantined: &Arc<HashSet<ChangeHash>>,
+        mut merging: Merging,
+        tail: Arc<Tail>,
+        vitals: &Arc<Vitals>,
     ) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
-        let mut merging = Merging::new(Arc::clone(log), cache, known, Arc::clone(quarantined));
-        let thread = std::thread::Builder::new().name(format!("toso-fold-{number}")).spawn(move || {
+        let thread = vitals.thread(Part::Merging, format!("toso-fold-{number}"), move |watch| {
             for job in queue {
                 let documents = job.documents.into_iter();
                 let rows = documents
                     .filter_map(|(doc, entries)| {
                         merging.extend(doc, &entries).or_else(|| {
-                            let history = merging.history_at_last(doc, job.through);
+                            let history = merging.history_at_last(doc, job.through, &tail)?;
                             merging.fold(doc, &entries, &history)
                         })
                     })
@@ -79,6 +75,7 @@ impl Worker {
                 // The coordinator waits for every batch, unless it is gone itself.
                 let _ = job.reply.send(rows);
             }
+            watch.was_told();
         })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
@@ -141,13 +138,16 @@ impl Merging {
     }
 
     /// The same for a thread that has nothing else to do than wait for the store: a document must not be left out.
-    fn history_at_last(&self, doc: DocId, through: Sequence) -> Vec<LogEntry> {
+    /// `None` only once the server stops; the page is then not complete.
+    fn history_at_last(&self, doc: DocId, through: Sequence, tail: &Tail) -> Option<Vec<LogEntry>> {
         loop {
             match self.history(doc, through) {
-                Ok(entries) => return entries,
+                Ok(entries) => return Some(entries),
                 Err(error) => {
                     tracing::error!(%error, "folding cannot read a document's chunks; trying again");
-                    std::thread::sleep(RETRY_AFTER);
+                    if !tail.pause(RETRY_AFTER) {
+                        return None;
+                    }
                 }
             }
         }
@@ -215,24 +215,34 @@ impl Merging {
 
     /// Reads the values that entries leave; `None` when Automerge must decide.
     fn read(&self, mut document: FlatDocument, entries: &[LogEntry]) -> Option<MergedRow> {
-        for entry in self.wanted(entries) {
-            document.apply(entry.item.hash, &entry.item.bytes).ok()?;
-        }
-        let row = Row::from_record(&document.read());
-        Some(MergedRow { document: Merged::Flat(document), row, quarantined: Vec::new() })
+        let read = catch_unwind(AssertUnwindSafe(move || {
+            for entry in self.wanted(entries) {
+                #[cfg(test)]
+                planted::meet(planted::Reader::Flat, &entry.item.hash);
+                document.apply(entry.item.hash, &entry.item.bytes).ok()?;
+            }
+            let row = Row::from_record(&document.read());
+            Some(MergedRow { document: Merged::Flat(document), row, quarantined: Vec::new() })
+        }));
+        // Neither message nor payload is passed on: both may quote the document.
+        read.unwrap_or_else(|_| {
+            tracing::error!("reading a document's values panicked; Automerge merges it");
+            None
+        })
     }
 
     fn merge(&self, mut document: Document, entries: &[LogEntry]) -> Result<MergedRow, String> {
-        let mut quarantined = Vec::new();
-        let mut chunks = Vec::new();
-        for entry in self.wanted(entries) {
-            match Chunk::parse(&entry.item.bytes) {
-                Ok(chunk) => chunks.push(chunk),
-                Err(error) => quarantined.push((entry.item.hash, error.to_string())),
-            }
-        }
         // Automerge has panicked on mutated changes with good checksums; a page of others must not go down with one.
         catch_unwind(AssertUnwindSafe(move || {
+            let (mut quarantined, mut chunks) = (Vec::new(), Vec::new());
+            for entry in self.wanted(entries) {
+                #[cfg(test)]
+                planted::meet(planted::Reader::Automerge, &entry.item.hash);
+                match Chunk::parse(&entry.item.bytes) {
+                    Ok(chunk) => chunks.push(chunk),
+                    Err(error) => quarantined.push((entry.item.hash, error.to_string())),
+                }
+            }
             let applied = document.apply(&chunks);
             quarantined.extend(applied.quarantined);
             let row = Row::from_record(&document.read());
@@ -244,5 +254,33 @@ impl Merging {
     fn wanted<'a>(&self, entries: &'a [LogEntry]) -> impl Iterator<Item = &'a LogEntry> {
         let skipped = |hash| self.skip.contains(hash) || self.skip_from_before.contains(hash);
         entries.iter().filter(move |entry| !skipped(&entry.item.hash))
+    }
+}
+
+/// Readers that panic on demand.
+#[cfg(test)]
+pub(super) mod planted {
+    use parking_lot::Mutex;
+    use toso_core::chunk::ChangeHash;
+
+    /// Who panics.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(in crate::folding) enum Reader {
+        Flat,
+        Automerge,
+    }
+
+    /// At which changes. Tests run side by side, so each plants changes of its own.
+    static PLANTED: Mutex<Vec<(Reader, ChangeHash)>> = Mutex::new(Vec::new());
+
+    pub(in crate::folding) fn plant(reader: Reader, hash: ChangeHash) {
+        PLANTED.lock().push((reader, hash));
+    }
+
+    pub(super) fn meet(reader: Reader, hash: &ChangeHash) {
+        let is_planted = PLANTED.lock().iter().any(|(who, at)| *who == reader && at == hash);
+        if is_planted {
+            std::panic::resume_unwind(Box::new("a planted bug"));
+        }
     }
 }

@@ -101,7 +101,8 @@ fn start(log: &Arc<SlowLog>) -> (LogWriter, JoinHandle<()>, Arc<Mutex<Vec<Sequen
     let hub = Arc::new(Hub::new(Catalog::shared()));
     let on_growth: OnGrowth = Box::new(move |through| seen.lock().push(through));
     let (writer, thread) =
-        LogWriter::start(Arc::clone(log) as _, quotas(), hub, Arc::default(), on_growth).expect("a thread");
+        LogWriter::start(Arc::clone(log) as _, quotas(), hub, Arc::default(), &Arc::default(), on_growth)
+            .expect("a thread");
     (writer, thread, growth)
 }
 

@@ -13,8 +13,13 @@ use crate::log_writer::QUEUE_BATCHES_MAX;
 use crate::state::Shared;
 use crate::trust::Caller;
 
-/// 200 while the server takes work; 503 while it is stopping, its log's queue is full, or it waits in quarantine.
+/// 200 while the server takes work; 503 while it is stopping, its log's queue is full, or it waits in quarantine, and once a
+/// part of it has ended without which it does no work, whose word it tells.
 pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
+    if let Some(part) = shared.vitals.lost() {
+        let body = serde_json::json!({ "status": "failed", "part": part.word() });
+        return (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response();
+    }
     let state = if shared.stop.is_cancelled() {
         Err("stopping")
     } else if shared.writer.queued() >= QUEUE_BATCHES_MAX {
@@ -43,6 +48,8 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>, caller: Caller) -
     shared.metrics.fold_lag_chunks.set(last.0.saturating_sub(shared.counted.current().0));
     shared.metrics.review_open.set(shared.review.open_len() as u64);
     shared.metrics.storage_syncs.inner().store((shared.storage_syncs)(), Ordering::Relaxed);
+    let lines_lost = shared.config.log_lines_lost.load(Ordering::Relaxed);
+    shared.metrics.log_lines_lost.inner().store(lines_lost, Ordering::Relaxed);
     let text = shared.metrics.to_text();
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     std::future::ready(Ok(([(CONTENT_TYPE, content_type)], text).into_response())).await

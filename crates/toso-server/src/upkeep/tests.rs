@@ -116,6 +116,7 @@ fn counted(data: &Path) {
         projector: Arc::new(Mutex::new(Projector::new(Catalog::shared()))),
         counted: Arc::default(),
         metrics: Arc::default(),
+        vitals: Arc::default(),
         workers: 1,
         cache_documents: 10,
     };

@@ -26,6 +26,18 @@ pub enum LogDefect {
     DropsChunks(u32),
 }
 
+/// A call of the log that a bug can make the last of its caller's thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "tests name each")]
+pub enum LogCall {
+    /// [`ChangeLog::append`].
+    Append,
+    /// [`ChangeLog::read`].
+    Read,
+    /// [`ChangeLog::document`].
+    Document,
+}
+
 /// A server's disk that fails on demand. It is one disk: cloning is copying it, as a backup does.
 #[derive(Debug, Default)]
 pub struct FaultyChangeLog {
@@ -45,6 +57,7 @@ struct State {
     /// Disposable writes since, in their order.
     unflushed: Vec<Vec<RecordChange>>,
     defect: Option<LogDefect>,
+    ends_callers_of: Option<LogCall>,
     batches: u32,
 }
 
@@ -67,6 +80,18 @@ impl FaultyChangeLog {
     /// The disk breaches its contract from now on.
     pub fn set_defect(&self, defect: Option<LogDefect>) {
         self.state.lock().defect = defect;
+    }
+
+    /// From now on this call panics, without a word on stderr: so a thread ends that meets a bug.
+    pub fn end_callers_of(&self, call: Option<LogCall>) {
+        self.state.lock().ends_callers_of = call;
+    }
+
+    fn may_end(&self, call: LogCall) {
+        let ends = self.state.lock().ends_callers_of == Some(call);
+        if ends {
+            std::panic::resume_unwind(Box::new("a planted bug"));
+        }
     }
 
     /// True once a write has failed so that only opening the store again helps.
@@ -129,6 +154,7 @@ impl Clone for FaultyChangeLog {
 
 impl ChangeLog for FaultyChangeLog {
     fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError> {
+        self.may_end(LogCall::Append);
         batches.iter().try_for_each(LogBatch::check)?;
         let mut state = self.state.lock();
         match state.meet("appending")? {
@@ -160,6 +186,7 @@ impl ChangeLog for FaultyChangeLog {
     }
 
     fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
+        self.may_end(LogCall::Read);
         self.live.read(after, items_max, bytes_max)
     }
 
@@ -178,6 +205,7 @@ impl ChangeLog for FaultyChangeLog {
     }
 
     fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
+        self.may_end(LogCall::Document);
         self.live.document(doc)
     }
 

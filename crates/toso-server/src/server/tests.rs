@@ -1,0 +1,183 @@
+//! The end of every part that the server cannot live without is noticed, and a start after it makes good.
+//!
+//! A server whose log thread had died by a panic once answered every push with "busy" for days, and `/healthz` said
+//! that all was well; one whose folding worker had died told phones that their records were counted, and no restart
+//! counted them.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use toso_core::document::{Author, Document};
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::id::{Actor, DeviceId, DocId, Sequence};
+use toso_core::record::{TeamLevel, TeamStatus};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{UnitList, UnitRef};
+use toso_store::faulty::{FaultyChangeLog, LogCall};
+use toso_store::{LogBatch, LogItem};
+use tower::ServiceExt as _;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Centre {
+    folder: tempfile::TempDir,
+    log: Arc<FaultyChangeLog>,
+    rooms: Rooms,
+}
+
+fn open(folder: &tempfile::TempDir, log: &Arc<FaultyChangeLog>) -> Rooms {
+    let mut config = ServerConfig::new(folder.path(), "127.0.0.1:0".parse().unwrap());
+    (config.fold_workers, config.fold_cache_documents) = (2, 2);
+    let records: Arc<dyn RecordStore> = Arc::clone(log) as _;
+    Rooms::build(config, Arc::clone(log) as _, &records, Box::new(|| 0), Arc::default()).unwrap()
+}
+
+impl Centre {
+    fn start() -> Self {
+        let (folder, log) = (tempfile::tempdir().unwrap(), Arc::new(FaultyChangeLog::new()));
+        let rooms = open(&folder, &log);
+        Self { folder, log, rooms }
+    }
+
+    /// Waits for the end of a part, which must be the expected one.
+    async fn assert_lost(&self, part: Part) {
+        let lost = tokio::time::timeout(PATIENCE, self.rooms.shared.vitals.first_lost()).await;
+        assert_eq!(lost.expect("the end of the part was not noticed"), part);
+        let answer = self.health().await;
+        assert_eq!(answer, (StatusCode::SERVICE_UNAVAILABLE, format!("{{\"part\":\"{part}\",\"status\":\"failed\"}}")));
+    }
+
+    async fn health(&self) -> (StatusCode, String) {
+        let request = Request::get("/healthz").body(Body::empty()).unwrap();
+        let answer = rest::router(Arc::clone(&self.rooms.shared)).oneshot(request).await.unwrap();
+        let status = answer.status();
+        let body = axum::body::to_bytes(answer.into_body(), 1024).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn counted(&self, through: Sequence) {
+        let reached = tokio::time::timeout(PATIENCE, self.rooms.shared.counted.reached(through)).await;
+        reached.expect("counted in time");
+    }
+}
+
+/// The team's change number `round` of its device.
+fn team(number: u32, round: usize) -> LogItem {
+    let doc = DocId::hamlet_team(scope(), &format!("tổ {number}"), 0);
+    let author = Author { actor: Actor::new(DeviceId([1; 8]), [1; 8]), at: TimestampMs(1_662_534_000_000) };
+    let mut document = Document::new(doc);
+    let edits =
+        [DocEdit::Team(TeamEdit::Level(TeamLevel::Hamlet)), DocEdit::Team(TeamEdit::Status(TeamStatus::Dissolved))];
+    let mut changes = edits.iter().map(|edit| document.edit(author, std::slice::from_ref(edit)).unwrap().unwrap());
+    let chunk = changes.nth(round).unwrap();
+    LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }
+}
+
+fn scope() -> UnitRef {
+    UnitRef::new(UnitList::L2022, "00001").unwrap()
+}
+
+fn batch(items: Vec<LogItem>) -> LogBatch {
+    LogBatch { scope: scope(), author: DeviceId([1; 8]), received_at: TimestampMs(1_662_534_000_000), items }
+}
+
+#[tokio::test]
+async fn a_server_that_lives_is_well() {
+    let centre = Centre::start();
+    centre.rooms.shared.writer.append(batch(vec![team(0, 0)])).await.unwrap();
+    centre.counted(Sequence(1)).await;
+    assert_eq!(centre.health().await, (StatusCode::OK, "{\"status\":\"ok\"}".to_owned()));
+}
+
+#[tokio::test]
+async fn the_end_of_the_logs_thread_is_noticed() {
+    let centre = Centre::start();
+    centre.log.end_callers_of(Some(LogCall::Append));
+    assert!(centre.rooms.shared.writer.append(batch(vec![team(0, 0)])).await.is_err());
+    centre.assert_lost(Part::Log).await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_counting_thread_is_noticed() {
+    let centre = Centre::start();
+    centre.log.end_callers_of(Some(LogCall::Read));
+    centre.rooms.shared.writer.append(batch(vec![team(0, 0)])).await.unwrap();
+    centre.assert_lost(Part::Folding).await;
+}
+
+/// What was counted with the page of a dead worker was once counted without it for good: the checkpoint went past it.
+#[tokio::test]
+async fn the_end_of_a_worker_is_noticed_and_nothing_is_counted_without_it() {
+    let centre = Centre::start();
+    let shared = &centre.rooms.shared;
+    // More teams than are kept in memory.
+    let count = 12;
+    shared.writer.append(batch((0..count).map(|number| team(number, 0)).collect())).await.unwrap();
+    let before = Sequence(u64::from(count));
+    centre.counted(before).await;
+    centre.log.end_callers_of(Some(LogCall::Document));
+    shared.writer.append(batch((0..count).map(|number| team(number, 1)).collect())).await.unwrap();
+    centre.assert_lost(Part::Merging).await;
+    let Centre { folder, log, rooms } = centre;
+    let (counted, projector) = (Arc::clone(&rooms.shared.counted), Arc::clone(&rooms.shared.projector));
+    rooms.shared.vitals.stopping();
+    tokio::task::spawn_blocking(move || rooms.folding.stop()).await.unwrap();
+    assert_eq!((counted.current(), projector.lock().as_of()), (before, before));
+    log.end_callers_of(None);
+    let fresh = || Projector::new(Catalog::shared());
+    let loaded = Loaded::load(&*log, log.last(), &mut fresh(), fresh).unwrap();
+    assert_eq!(loaded.through, before, "the checkpoint is the one before");
+    let rooms = open(&folder, &log);
+    let again = Centre { folder, log, rooms };
+    again.counted(Sequence(2 * u64::from(count))).await;
+    let totals = again.rooms.shared.projector.lock().totals(scope()).unwrap();
+    assert_eq!(totals.teams, 0, "the page is counted anew");
+}
+
+/// A payload that panics once more when it is dropped: nothing that a thread does by itself is safe from everything.
+struct Twice;
+
+impl Drop for Twice {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new("a planted bug"));
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_reading_thread_is_noticed() {
+    let centre = Centre::start();
+    let read = centre.rooms.shared.readers.run(|| -> u32 { std::panic::resume_unwind(Box::new(Twice)) });
+    assert_eq!(read.await, None);
+    centre.assert_lost(Part::Reading).await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_accepting_loop_is_noticed() {
+    let centre = Centre::start();
+    centre.rooms.accept(connections::listen("127.0.0.1:0".parse().unwrap()).unwrap());
+    centre.rooms.shared.stop.cancel();
+    centre.assert_lost(Part::Accepting).await;
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_all_writes_is_noticed() {
+    let centre = Centre::start();
+    centre.rooms.shared.vitals.lose(Part::Storage);
+    centre.assert_lost(Part::Storage).await;
+}
+
+/// Stopping waits for nothing that has ended, and a disk that cannot be read does not keep a worker from stopping.
+#[tokio::test]
+async fn a_server_without_its_log_thread_stops() {
+    let centre = Centre::start();
+    centre.log.end_callers_of(Some(LogCall::Append));
+    assert!(centre.rooms.shared.writer.append(batch(vec![team(0, 0)])).await.is_err());
+    centre.assert_lost(Part::Log).await;
+    let addr = "127.0.0.1:0".parse().unwrap();
+    let begun = Instant::now();
+    RunningServer { addr, rooms: Some(centre.rooms) }.shutdown().await;
+    assert!(begun.elapsed() < PATIENCE);
+}
