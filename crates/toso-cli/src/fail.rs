@@ -10,17 +10,19 @@ use toso_bench::BenchError;
 pub(crate) struct Fail {
     message: String,
     code: u8,
+    /// It has been said already.
+    said: bool,
 }
 
 impl Fail {
     /// It could not be done.
     pub(crate) fn new(message: impl Display) -> Self {
-        Self { message: message.to_string(), code: 1 }
+        Self { message: message.to_string(), code: 1, said: false }
     }
 
     /// The command line is wrong.
     pub(crate) fn usage(message: impl Display) -> Self {
-        Self { message: message.to_string(), code: 2 }
+        Self { message: message.to_string(), code: 2, said: false }
     }
 
     /// Load could not be made, or something could not be measured.
@@ -29,6 +31,16 @@ impl Fail {
             BenchError::Usage(_) | BenchError::Plan(_) => Self::usage(error),
             _ => Self::new(error),
         }
+    }
+
+    /// The same, once it stands on stderr.
+    pub(crate) fn said(self) -> Self {
+        Self { said: true, ..self }
+    }
+
+    /// True when nothing is left but the exit code.
+    pub(crate) fn is_said(&self) -> bool {
+        self.said
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {

@@ -38,7 +38,9 @@ fn main() -> ExitCode {
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fail) => {
-            output::say(&format!("toso: {fail}"));
+            if !fail.is_said() {
+                output::say(&format!("toso: {fail}"));
+            }
             fail.exit_code()
         }
     }

@@ -1,11 +1,20 @@
 //! `toso serve`: the centre's server, until it is told to stop.
+//!
+//! Nothing here writes to stderr but [`lines`], so that a log that nobody reads costs the server nothing but lines.
+
+mod lines;
 
 use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use toso_bench::server::LISTENING;
-use toso_server::{Server, ServerConfig};
+use toso_server::{Part, RunningServer, Server, ServerConfig};
 use tracing_subscriber::EnvFilter;
+
+use self::lines::Lines;
 
 use crate::args::{LogFormat, ServeArgs};
 use crate::fail::Fail;
@@ -16,39 +25,96 @@ use crate::output;
 /// time of merging, and its error texts may quote a document.
 const LOG_DEFAULT: &str = "info,automerge=off";
 
+/// The last lines have this long to come to a reader.
+const LAST_LINES_TIME_MAX: Duration = Duration::from_secs(2);
+/// A server that has lost a part has this long to stop in order: twice what its sessions get.
+const BROKEN_STOP_TIME_MAX: Duration = Duration::from_secs(10);
+/// Reads that are still under way after the server has stopped have this long to end.
+const READS_END_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// Runs the server.
 pub(crate) fn run(args: ServeArgs) -> Result<(), Fail> {
-    start_log(args.log_format)?;
+    let lost = Arc::new(AtomicU64::new(0));
+    let lines = start_log(args.log_format, &lost)?;
+    let outcome = serve(args, &lines, lost);
+    if let Err(fail) = &outcome {
+        lines.push(format!("toso: {fail}\n").into_bytes());
+    }
+    lines.finish(LAST_LINES_TIME_MAX);
+    outcome.map_err(Fail::said)
+}
+
+fn serve(args: ServeArgs, lines: &Lines, log_lines_lost: Arc<AtomicU64>) -> Result<(), Fail> {
     let mut config = ServerConfig::new(args.data, listen_address(&args.listen)?);
     config.public_url = args.public_url;
     config.admin_from_anywhere = args.admin_from_anywhere;
     config.allowed_origins = args.allowed_origins;
+    config.log_lines_lost = log_lines_lost;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
+        let signals = Signals::listen()?;
         let server = Server::start(config).await?;
-        output::print(&format!("{LISTENING}http://{}", server.addr()))?;
+        // Where nobody can read it, the server serves all the same.
+        let _ = output::print(&format!("{LISTENING}http://{}", server.addr()));
         // A program that started it knows the folder.
         if let Some(path) = server.admin_token_path().filter(|_| !args.stop_with_stdin) {
-            eprintln!("admin token file: {}", path.display());
+            lines.push(format!("admin token file: {}\n", path.display()).into_bytes());
         }
-        told_to_stop(args.stop_with_stdin).await?;
-        server.shutdown().await;
-        Ok(())
-    })
+        tokio::select! {
+            told = signals.told_to_stop(args.stop_with_stdin) => {
+                told?;
+                server.shutdown().await;
+                Ok(())
+            }
+            part = server.part_lost() => Err(stop_without(part, server).await),
+        }
+    });
+    runtime.shutdown_timeout(READS_END_TIME_MAX);
+    outcome
 }
 
-fn start_log(format: LogFormat) -> Result<(), Fail> {
+/// Stops a server that has lost a part, as far as it can.
+async fn stop_without(part: Part, server: RunningServer) -> Fail {
+    if tokio::time::timeout(BROKEN_STOP_TIME_MAX, server.shutdown()).await.is_err() {
+        tracing::error!("the server could not stop in order");
+    }
+    Fail::new(format!(
+        "a part of the server ended ({part}), so the server stopped; the lines above say why. Start it again: nothing \
+         acknowledged is lost"
+    ))
+}
+
+/// Sends log lines to a thread of their own, and what a panic says with them: where it was, since its words may quote a
+/// document.
+fn start_log(format: LogFormat, lost: &Arc<AtomicU64>) -> Result<Lines, Fail> {
     let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
         Ok(text) => EnvFilter::try_new(text)
             .map_err(|error| Fail::usage(format!("{} cannot be read: {error}", EnvFilter::DEFAULT_ENV)))?,
         Err(_) => EnvFilter::new(LOG_DEFAULT),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let missing: lines::Missing = match format {
+        LogFormat::Text => |lines| format!("{lines} line(s) of the log were lost before this one"),
+        LogFormat::Json => |lines| {
+            format!("{{\"level\":\"WARN\",\"fields\":{{\"message\":\"log lines were lost\",\"lines\":{lines}}}}}")
+        },
+    };
+    let lines = Lines::start(std::io::stderr(), missing, Arc::clone(lost))?;
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .log_internal_errors(false)
+        .with_writer(move || writer.clone());
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-    Ok(())
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current();
+        let backtrace = std::backtrace::Backtrace::capture();
+        tracing::error!(%place, thread = thread.name(), %backtrace, "a panic");
+    }));
+    Ok(lines)
 }
 
 /// The address to listen on: `127.0.0.1:7878`, `[::]:7878`, `localhost:7878`.
@@ -57,25 +123,53 @@ fn listen_address(text: &str) -> Result<SocketAddr, Fail> {
     text.to_socket_addrs().map_err(|_| wrong())?.next().ok_or_else(wrong)
 }
 
-/// Waits for Ctrl-C, a service manager's SIGTERM, or the end of standard input.
-async fn told_to_stop(with_stdin: bool) -> Result<(), Fail> {
-    let stdin = stdin_ended(with_stdin);
+/// What the system tells the process.
+struct Signals {
     #[cfg(unix)]
-    {
+    term: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hung_up: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn listen() -> Result<Self, Fail> {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut term = signal(SignalKind::terminate())?;
+        Ok(Self { term: signal(SignalKind::terminate())?, hung_up: signal(SignalKind::hangup())? })
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> Result<Self, Fail> {
+        Ok(Self {})
+    }
+
+    /// Waits for Ctrl-C, a service manager's SIGTERM, or the end of standard input. A terminal that hangs up takes its
+    /// lines with it and not the server.
+    async fn told_to_stop(self, with_stdin: bool) -> Result<(), Fail> {
+        let stdin = stdin_ended(with_stdin);
+        #[cfg(unix)]
+        {
+            let Self { mut term, mut hung_up } = self;
+            let hung_up = async {
+                while hung_up.recv().await.is_some() {
+                    tracing::warn!("the terminal has hung up; the server goes on, SIGTERM stops it");
+                }
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                result = tokio::signal::ctrl_c() => result?,
+                _ = term.recv() => {}
+                () = hung_up => {}
+                () = stdin => {}
+            }
+        }
+        #[cfg(not(unix))]
         tokio::select! {
             result = tokio::signal::ctrl_c() => result?,
-            _ = term.recv() => {}
             () = stdin => {}
         }
+        Ok(())
     }
-    #[cfg(not(unix))]
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result?,
-        () = stdin => {}
-    }
-    Ok(())
 }
 
 /// Ends when standard input does, or never.
