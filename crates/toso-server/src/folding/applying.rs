@@ -18,6 +18,15 @@ const ROWS_PER_LOCK: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Incomplete;
 
+/// Why a page's rows and checkpoint are not in the store.
+#[derive(Debug, thiserror::Error)]
+enum NotStored {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a row cannot be encoded: {0}")]
+    Row(#[from] rmp_serde::encode::Error),
+}
+
 pub(super) struct Applying {
     records: Arc<dyn RecordStore>,
     projector: Arc<Mutex<Projector>>,
@@ -81,10 +90,11 @@ impl Applying {
         Ok(())
     }
 
-    fn store(&mut self, rows: &[FoldedRow], through: Sequence, newest: TimestampMs) -> Result<(), StoreError> {
+    fn store(&mut self, rows: &[FoldedRow], through: Sequence, newest: TimestampMs) -> Result<(), NotStored> {
         if std::mem::take(&mut self.anew) {
             rows::remove_all(&*self.records)?;
         }
-        rows::store(&*self.records, &rows::changes(&mut self.journal, &*self.records, rows, through, newest))
+        let changes = rows::changes(&mut self.journal, &*self.records, rows, through, newest)?;
+        Ok(rows::store(&*self.records, &changes)?)
     }
 }

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use rmp_serde::encode::Error as EncodeError;
 use serde::{Deserialize, Serialize};
 use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
@@ -112,12 +113,13 @@ impl Journal {
         emptied
     }
 
-    /// The changes that store rows, each of another document, and remove what they empty.
-    pub(super) fn add(&mut self, rows: &[StoredRow], changes: &mut Vec<RecordChange>) {
+    /// The changes that store rows, each of another document, and remove what they empty. A row that cannot be encoded is an
+    /// error: left out, it would be missing for good behind a checkpoint that is past it.
+    pub(super) fn add(&mut self, rows: &[StoredRow], changes: &mut Vec<RecordChange>) -> Result<(), EncodeError> {
         let mut raw = Vec::new();
         let mut docs = Vec::new();
         for row in rows {
-            let encoded = rmp_serde::to_vec(row).unwrap_or_default();
+            let encoded = rmp_serde::to_vec(row)?;
             if !raw.is_empty() && raw.len() + encoded.len() > BLOCK_RAW_BYTES_MAX {
                 self.add_block(&raw, &docs, changes);
                 raw.clear();
@@ -129,6 +131,7 @@ impl Journal {
         if !docs.is_empty() {
             self.add_block(&raw, &docs, changes);
         }
+        Ok(())
     }
 
     fn add_block(&mut self, raw: &[u8], docs: &[DocId], changes: &mut Vec<RecordChange>) {
@@ -147,7 +150,11 @@ impl Journal {
     }
 
     /// The changes that write blocks anew, when that is due. What cannot be read stays as it is.
-    pub(super) fn clean(&mut self, records: &dyn RecordStore, changes: &mut Vec<RecordChange>) {
+    pub(super) fn clean(
+        &mut self,
+        records: &dyn RecordStore,
+        changes: &mut Vec<RecordChange>,
+    ) -> Result<(), EncodeError> {
         let victims = self.victims();
         let mut holding = Vec::new();
         for number in &victims {
@@ -155,16 +162,16 @@ impl Journal {
                 Ok(block) => block.and_then(|block| Blocks::default().read(&block)),
                 Err(error) => {
                     tracing::warn!(%error, "stored views cannot be cleaned now");
-                    return;
+                    return Ok(());
                 }
             };
             let Some(rows) = rows else {
                 tracing::warn!(block = number, "a block of stored views is damaged; run `toso verify`");
-                return;
+                return Ok(());
             };
             holding.extend(rows.into_iter().filter(|row| self.places.get(&row.0) == Some(number)));
         }
-        self.add(&holding, changes);
+        self.add(&holding, changes)?;
         // What a crash has left of a block that was being removed.
         for number in victims {
             if self.blocks.get(&number).is_some_and(|block| block.holding == 0) {
@@ -172,6 +179,7 @@ impl Journal {
                 changes.push(change(number, None));
             }
         }
+        Ok(())
     }
 
     /// The blocks to write anew: none, or several. To be asked before a page's own blocks are made, since those are not in
@@ -254,7 +262,7 @@ pub(crate) fn bend_rows(records: &dyn RecordStore, bend: impl FnOnce(&mut Vec<St
         changes.push(RecordChange { table: BLOCK_TABLE.to_owned(), key, value: None, expect: None });
     }
     bend(&mut rows);
-    Journal::default().add(&rows, &mut changes);
+    Journal::default().add(&rows, &mut changes).expect("encodable");
     records.write(&changes, toso_store::Durability::Durable).expect("writable");
 }
 
@@ -289,8 +297,8 @@ mod tests {
 
         fn page(&mut self, rows: &[StoredRow]) {
             let mut changes = Vec::new();
-            self.journal.clean(&self.store, &mut changes);
-            self.journal.add(rows, &mut changes);
+            self.journal.clean(&self.store, &mut changes).unwrap();
+            self.journal.add(rows, &mut changes).unwrap();
             self.written += changes.iter().filter_map(|change| change.value.as_ref()).map(Vec::len).sum::<usize>();
             self.store.write(&changes, Durability::Disposable).unwrap();
         }
@@ -347,7 +355,7 @@ mod tests {
         let rows: Vec<_> = (0..2_000).map(|number| row(number, u64::from(number))).collect();
         let raw: usize = rows.iter().map(|row| rmp_serde::to_vec(row).unwrap().len()).sum();
         let (mut journal, mut changes) = (Journal::default(), Vec::new());
-        journal.add(&rows, &mut changes);
+        journal.add(&rows, &mut changes).unwrap();
         assert_eq!(changes.len(), raw.div_ceil(BLOCK_RAW_BYTES_MAX));
         let stored: usize = changes.iter().filter_map(|change| change.value.as_ref()).map(Vec::len).sum();
         assert!(stored * 2 < raw, "{raw} bytes became {stored}");
@@ -356,7 +364,7 @@ mod tests {
     #[test]
     fn damaged_blocks_are_refused() {
         let (mut journal, mut changes) = (Journal::default(), Vec::new());
-        journal.add(&[row(1, 1), row(2, 1)], &mut changes);
+        journal.add(&[row(1, 1), row(2, 1)], &mut changes).unwrap();
         let block = changes.remove(0).value.unwrap();
         assert_eq!(Blocks::default().read(&block).unwrap(), [row(1, 1), row(2, 1)]);
         for end in [0, 3, 10, block.len() - 1] {

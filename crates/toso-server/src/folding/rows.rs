@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::mpsc;
 use std::thread;
 
+use rmp_serde::encode::Error as EncodeError;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
@@ -38,6 +39,11 @@ const REASON_CHARS_MAX: usize = 200;
 const READ_BYTES_MAX: usize = 1024 * 1024;
 /// Blocks read ahead of those being applied.
 const READ_AHEAD_BLOCKS: usize = 16;
+
+/// True when a chunk was set aside, since no document can take it.
+pub(crate) fn is_quarantined(records: &dyn RecordStore, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
+    Ok(records.record(QUARANTINE_TABLE, &[doc.as_bytes().as_slice(), &hash.0].concat())?.is_some())
+}
 
 /// What a start found.
 #[derive(Debug, Default)]
@@ -167,14 +173,14 @@ pub(super) fn changes(
     rows: &[FoldedRow],
     through: Sequence,
     newest: TimestampMs,
-) -> Vec<RecordChange> {
+) -> Result<Vec<RecordChange>, EncodeError> {
     let mut changes = Vec::new();
-    journal.clean(records, &mut changes);
+    journal.clean(records, &mut changes)?;
     let stored = rows.iter().filter_map(|folded| {
         let row = folded.row.clone()?;
         Some(StoredRow::new(folded.doc, folded.scope, folded.last, folded.at, row))
     });
-    journal.add(&stored.collect::<Vec<_>>(), &mut changes);
+    journal.add(&stored.collect::<Vec<_>>(), &mut changes)?;
     for folded in rows {
         for (hash, reason) in &folded.quarantined {
             let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
@@ -186,7 +192,7 @@ pub(super) fn changes(
     head.extend(through.0.to_be_bytes());
     head.extend(newest.0.to_be_bytes());
     changes.push(change(HEAD_TABLE, CHECKPOINT_KEY.to_vec(), Some(head)));
-    changes
+    Ok(changes)
 }
 
 fn change(table: &str, key: Vec<u8>, value: Option<Vec<u8>>) -> RecordChange {
