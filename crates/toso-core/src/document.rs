@@ -24,7 +24,7 @@ pub use flat::{FlatDocument, NotFlat};
 
 use crate::chunk::{ChangeHash, Chunk};
 use crate::edit::{DocEdit, EditError};
-use crate::id::{Actor, DeviceId, DocId};
+use crate::id::{Actor, DeviceId, DocId, DocKind};
 use crate::record::Record;
 use crate::time::TimestampMs;
 
@@ -85,13 +85,19 @@ pub struct ConflictValue {
     pub shown: bool,
 }
 
+/// The most values of a field that are listed. People who write apart leave two or three; who leaves 4,000 wants the list
+/// to be long, and nobody reads it.
+pub const CONFLICT_VALUES_MAX: usize = 64;
+
 /// A field with more than one value.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Conflict {
     /// Field path, as [`DocEdit::parse`] takes it.
     pub field: String,
-    /// All values, the shown one first.
+    /// The values, the shown one first, at most [`CONFLICT_VALUES_MAX`].
     pub values: Vec<ConflictValue>,
+    /// How many there are.
+    pub count: usize,
 }
 
 /// One save in a document's history.
@@ -199,6 +205,14 @@ impl Document {
     /// Loads [`Self::snapshot`]'s bytes; refuses what would inflate beyond [`SNAPSHOT_BYTES_MAX`].
     pub fn from_snapshot(id: DocId, bytes: &[u8]) -> Result<Self, SnapshotError> {
         snapshot::load(id, bytes)
+    }
+}
+
+impl HistoryEntry {
+    /// The save that a change is, without a document: that of [`Document::history`] where the document has it. `None` for
+    /// what Automerge cannot read.
+    pub fn of(kind: DocKind, chunk: &Chunk) -> Option<Self> {
+        history::save(kind, chunk)
     }
 }
 

@@ -51,6 +51,8 @@ pub const FOLD_CACHE_DOCUMENTS: usize = 1_024;
 /// Long reads that may run at once: comparisons of whole units, answers to REST callers. More only fight for the same
 /// disk and memory.
 pub const READS_CONCURRENT_MAX: usize = 16;
+/// Of those, one device's: one of its app and one of a session that compares. Others do not wait behind all of its own.
+pub const READS_PER_DEVICE_MAX: usize = 2;
 /// Threads that read the log for sessions, for each core: as many as can compute, and as many again that wait for the disk.
 pub const READERS_PER_CORE: usize = 2;
 /// The most of them; more only fight for the same disk and memory.

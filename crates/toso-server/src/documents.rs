@@ -1,16 +1,89 @@
-//! Documents on demand, folded from the log for one question: `GET /v1/teams/{id}` and its like.
+//! Documents on demand, read from the log for one question: `GET /v1/teams/{id}` and its like.
+//!
+//! They are read as counting reads them: their values alone where their changes leave nothing to decide, by Automerge
+//! where they do. And an answer has an [`Effort`]: what one question may cost, and whether somebody still waits for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use toso_core::chunk::{ChangeHash, Chunk};
-use toso_core::document::Document;
+use toso_core::document::{Conflict, Document, FlatDocument, HistoryEntry};
 use toso_core::id::{DeviceId, DocId, Sequence};
+use toso_core::record::Record;
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_store::{ChangeLog, LogEntry, StoreError};
 
+/// Changes that one answer reads: those of twelve full records (4,096 each), or of 200 records with 245 each. At 10 µs
+/// each half a second.
+pub(crate) const READ_CHANGES_MAX: usize = 12 * 4_096;
+/// Their bytes: those of twelve full records of 2 MiB each.
+pub(crate) const READ_BYTES_MAX: usize = 12 * (2 << 20);
+/// Changes that one answer has Automerge merge, at some 100 µs each: those of one full record.
+pub(crate) const MERGE_CHANGES_MAX: usize = 4_096;
+
+/// What one answer may still cost. The first document is always read, since a full one fits by itself.
+#[derive(Debug)]
+pub(crate) struct Effort {
+    documents: usize,
+    changes: usize,
+    bytes: usize,
+    merged: usize,
+    given_up: Arc<AtomicBool>,
+}
+
+/// Why a document was not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The answer has cost what it may: what comes now belongs to the next.
+    #[error("the answer has cost what it may")]
+    Spent,
+    /// Nobody waits for the answer any more.
+    #[error("nobody waits for the answer")]
+    Abandoned,
+    /// Both readers panicked.
+    #[error("a document could not be read")]
+    Broken,
+}
+
+impl Effort {
+    /// Of an answer that is not begun. Whoever asked sets the flag when nobody waits any more.
+    pub(crate) fn new(given_up: Arc<AtomicBool>) -> Self {
+        Self { documents: 0, changes: READ_CHANGES_MAX, bytes: READ_BYTES_MAX, merged: MERGE_CHANGES_MAX, given_up }
+    }
+
+    /// A document's entries.
+    pub(crate) fn entries(&mut self, log: &dyn ChangeLog, doc: DocId) -> Result<Vec<LogEntry>, ReadError> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(ReadError::Abandoned);
+        }
+        let entries = log.document(doc)?;
+        let bytes: usize = entries.iter().map(|entry| entry.item.bytes.len()).sum();
+        self.documents += 1;
+        if self.documents > 1 && (entries.len() > self.changes || bytes > self.bytes) {
+            return Err(ReadError::Spent);
+        }
+        (self.changes, self.bytes) = (self.changes.saturating_sub(entries.len()), self.bytes.saturating_sub(bytes));
+        Ok(entries)
+    }
+
+    /// Takes note that so many changes, of the document whose entries came last, are merged by Automerge.
+    pub(crate) fn merge(&mut self, changes: usize) -> Result<(), ReadError> {
+        if self.documents > 1 && changes > self.merged {
+            return Err(ReadError::Spent);
+        }
+        self.merged = self.merged.saturating_sub(changes);
+        Ok(())
+    }
+}
+
 /// A document with where it belongs and who brought its changes.
 pub(crate) struct Folded {
     pub(crate) scope: Scope,
-    pub(crate) document: Document,
+    pub(crate) document: ReadDocument,
     pub(crate) received: Vec<Received>,
 }
 
@@ -23,25 +96,94 @@ pub(crate) struct Received {
     pub(crate) at: TimestampMs,
 }
 
-/// Reads and merges a document; `None` when the log has none of this id.
-pub(crate) fn fold(log: &dyn ChangeLog, doc: DocId) -> Result<Option<Folded>, StoreError> {
-    let entries = log.document(doc)?;
+impl Received {
+    /// What the log says of an entry.
+    pub(crate) fn of(entry: &LogEntry) -> Self {
+        Self { sequence: entry.sequence, hash: entry.item.hash, device: entry.author, at: entry.received_at }
+    }
+}
+
+/// A document as one of the two readers has it.
+pub(crate) struct ReadDocument {
+    record: Record,
+    content: Content,
+    entries: Vec<LogEntry>,
+}
+
+enum Content {
+    Flat(FlatDocument),
+    Whole(Box<Document>),
+}
+
+/// Reads a document; `None` when the log has none of this id.
+pub(crate) fn fold(log: &dyn ChangeLog, doc: DocId, effort: &mut Effort) -> Result<Option<Folded>, ReadError> {
+    let entries = effort.entries(log, doc)?;
     let Some(scope) = entries.first().map(|entry| entry.scope) else { return Ok(None) };
-    let mut document = Document::new(doc);
-    document.apply(&chunks(&entries));
-    let received = entries
-        .iter()
-        .map(|entry| Received {
-            sequence: entry.sequence,
-            hash: entry.item.hash,
-            device: entry.author,
-            at: entry.received_at,
-        })
-        .collect();
-    Ok(Some(Folded { scope, document, received }))
+    let (content, record) = if let Some(read) = by_values(doc, &entries) {
+        read
+    } else {
+        effort.merge(entries.len())?;
+        by_automerge(doc, &entries)?
+    };
+    let received = entries.iter().map(Received::of).collect();
+    Ok(Some(Folded { scope, received, document: ReadDocument { record, content, entries } }))
+}
+
+/// `None` when Automerge has the word, also where the short way panics, as in counting.
+fn by_values(doc: DocId, entries: &[LogEntry]) -> Option<(Content, Record)> {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        let mut document = FlatDocument::new(doc);
+        for entry in entries {
+            document.apply(entry.item.hash, &entry.item.bytes).ok()?;
+        }
+        let record = document.read();
+        Some((Content::Flat(document), record))
+    }));
+    read.ok().flatten()
+}
+
+fn by_automerge(doc: DocId, entries: &[LogEntry]) -> Result<(Content, Record), ReadError> {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        let document = Document::fold(doc, &chunks(entries)).0;
+        let record = document.read();
+        (Content::Whole(Box::new(document)), record)
+    }));
+    read.map_err(|_| ReadError::Broken)
+}
+
+impl ReadDocument {
+    /// Its fields.
+    pub(crate) fn read(&self) -> Record {
+        self.record.clone()
+    }
+
+    /// Fields with more than one value.
+    pub(crate) fn conflicts(&self) -> Vec<Conflict> {
+        match &self.content {
+            Content::Flat(document) => document.conflicts(),
+            Content::Whole(document) => document.conflicts(),
+        }
+    }
+
+    /// The saves that are in it, in the order the server got them.
+    pub(crate) fn history(&self) -> Vec<HistoryEntry> {
+        let is_in = |entry: &&LogEntry| match &self.content {
+            Content::Flat(_) => true,
+            Content::Whole(document) => document.contains(&entry.item.hash),
+        };
+        self.entries.iter().filter(is_in).filter_map(save).collect()
+    }
+}
+
+/// The save that an entry of the log is.
+pub(crate) fn save(entry: &LogEntry) -> Option<HistoryEntry> {
+    HistoryEntry::of(entry.item.doc.kind(), &Chunk::parse(&entry.item.bytes).ok()?)
 }
 
 /// The changes of entries. They were parsed before they were appended; one that no longer parses is left out.
 pub(crate) fn chunks(entries: &[LogEntry]) -> Vec<Chunk> {
     entries.iter().filter_map(|entry| Chunk::parse(&entry.item.bytes).ok()).collect()
 }
+
+#[cfg(test)]
+mod tests;

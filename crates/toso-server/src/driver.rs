@@ -9,7 +9,6 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::Semaphore;
 use toso_core::id::{DeviceId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::StoreError;
@@ -32,8 +31,6 @@ pub(crate) struct Driver {
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     counting: Option<BoxFuture<'static, Option<Sequence>>>,
     appends: usize,
-    /// One place: a session's long reads come one after the other, however many units it compares.
-    long_read: Arc<Semaphore>,
     out: VecDeque<Vec<u8>>,
     /// NACKs so far, but for those that say "later".
     refused: u32,
@@ -65,7 +62,6 @@ impl Driver {
             work: FuturesUnordered::new(),
             counting: None,
             appends: 0,
-            long_read: Arc::new(Semaphore::new(1)),
             out: VecDeque::new(),
             refused: 0,
             too_large: 0,
@@ -279,27 +275,27 @@ impl Driver {
     fn read(&mut self, effect: ServerEffect) {
         let shared = Arc::clone(&self.shared);
         if matches!(effect, ServerEffect::ReadElements { .. } | ServerEffect::ReadWanted { .. }) {
-            let turn = Arc::clone(&self.long_read).acquire_owned();
+            let device = self.serving.session().principal().map(|principal| principal.device);
             self.work.push(Box::pin(async move {
-                let Ok(turn) = turn.await else { return Done::Failed };
-                let Ok(place) = Arc::clone(&shared.read_places).acquire_owned().await else { return Done::Failed };
-                // Tracked, so that the server's end waits for it even when the session is gone. Turn and place are the
-                // work's: it keeps them for as long as it runs, whether or not somebody still waits.
+                let Some(place) = shared.read_places.take(device).await else { return Done::Failed };
+                // Tracked, so that the server's end waits for it even when the session is gone.
                 let tasks = shared.tasks.clone();
                 let read = tasks.spawn_blocking(move || {
                     let answer = shared.answer(&effect);
-                    drop((turn, place));
+                    drop(place);
                     answer
                 });
                 read_done(read.await.ok())
             }));
             return;
         }
+        // What a device has kept is noted also when it hangs up at once.
+        let needed = matches!(effect, ServerEffect::KeepTold { .. });
         // Held until the read is done, for the same reason.
         let task = shared.tasks.token();
         self.work.push(Box::pin(async move {
             let of_read = Arc::clone(&shared);
-            let read = shared.readers.run(move || {
+            let read = shared.readers.run(needed, move || {
                 let answer = of_read.answer(&effect);
                 drop(of_read);
                 drop(task);

@@ -20,6 +20,8 @@
 //! [`Server::start`] puts the rooms together; [`RunningServer::shutdown`] empties them in order: no new connections,
 //! GOODBYE to sessions, the log's queue, the fold's checkpoint, the store.
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod config;
 mod connections;
 pub mod counted;
@@ -33,6 +35,7 @@ pub mod metrics;
 mod post_sync;
 pub mod quota;
 mod reach;
+mod read_places;
 mod readers;
 mod rest;
 mod returned;

@@ -47,12 +47,18 @@ impl Readers {
     }
 
     /// Does the work on one of the threads; `None` when it panicked. Work that was begun is done to its end, also when
-    /// nobody waits for it any more.
-    pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    /// nobody waits for it any more. Work that was not is left out then, unless it is `needed` all the same.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        needed: bool,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.0.push(Box::new(move || {
-            // The session may be gone.
-            let _ = reply.send(work());
+            if needed || !reply.is_closed() {
+                // The session may be gone.
+                let _ = reply.send(work());
+            }
         }));
         answer.await.ok()
     }
@@ -112,11 +118,11 @@ mod tests {
     #[tokio::test]
     async fn work_is_done_and_a_panic_ends_nothing_but_itself() {
         let readers = Readers::start(2, &Arc::default()).unwrap();
-        assert_eq!(readers.run(|| 7).await, Some(7));
+        assert_eq!(readers.run(false, || 7).await, Some(7));
         for _ in 0..3 {
-            assert_eq!(readers.run(|| -> u32 { std::panic::panic_any("a damaged page") }).await, None);
+            assert_eq!(readers.run(false, || -> u32 { std::panic::panic_any("a damaged page") }).await, None);
         }
-        assert_eq!(readers.run(|| 8).await, Some(8));
+        assert_eq!(readers.run(false, || 8).await, Some(8));
     }
 
     /// One that waits for the disk delays only itself.
@@ -126,14 +132,32 @@ mod tests {
         let (release, held) = mpsc::channel::<()>();
         let slow = tokio::spawn({
             let readers = Arc::clone(&readers);
-            async move { readers.run(move || held.recv().is_ok()).await }
+            async move { readers.run(false, move || held.recv().is_ok()).await }
         });
         for number in 0..100 {
-            assert_eq!(readers.run(move || number).await, Some(number));
+            assert_eq!(readers.run(false, move || number).await, Some(number));
         }
         assert!(!slow.is_finished());
         release.send(()).unwrap();
         assert_eq!(slow.await.unwrap(), Some(true));
+    }
+
+    /// What nobody waits for any more is not begun, unless it is needed.
+    #[tokio::test]
+    async fn abandoned_work_is_left_out() {
+        use futures_util::FutureExt as _;
+
+        let readers = Readers::start(1, &Arc::default()).unwrap();
+        let (release, held) = mpsc::channel::<()>();
+        readers.0.push(Box::new(move || held.recv().unwrap()));
+        let done = Arc::new(Mutex::new(Vec::new()));
+        for (needed, name) in [(false, "abandoned"), (true, "needed")] {
+            let done = Arc::clone(&done);
+            assert!(readers.run(needed, move || done.lock().push(name)).now_or_never().is_none());
+        }
+        release.send(()).unwrap();
+        readers.run(false, || ()).await.unwrap();
+        assert_eq!(*done.lock(), ["needed"]);
     }
 
     #[tokio::test]

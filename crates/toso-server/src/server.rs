@@ -51,7 +51,8 @@ impl Server {
             .map_err(|_| StartError::Thread { detail: "opening the data folder panicked".to_owned() })??;
         let shared = Arc::clone(&rooms.shared);
         rooms.accept(listener);
-        shared.tasks.spawn(keep_admin_token_fresh(Arc::clone(&shared)));
+        let fresh = keep_admin_token_fresh(Arc::clone(&shared));
+        shared.tasks.spawn(shared.vitals.task(Part::AdminToken, fresh));
         if shared.trust.quarantined_since().is_some() {
             tracing::warn!("{}", quarantine_words(addr, shared.trust.admin_token_path()));
         }

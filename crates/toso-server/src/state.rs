@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toso_core::time::TimestampMs;
 
-use crate::config::{READS_CONCURRENT_MAX, ServerConfig};
+use crate::config::ServerConfig;
 use crate::counted::Counted;
 use crate::desk::Desk;
 use crate::hub::Hub;
 use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
 use crate::quota::Quotas;
+use crate::read_places::ReadPlaces;
 use crate::readers::Readers;
 use crate::vital::Vitals;
 
@@ -38,7 +39,7 @@ pub(crate) struct Shared {
     /// Places for sessions that have not proved who they are.
     pub(crate) unproved_places: Arc<Semaphore>,
     /// Places for long reads.
-    pub(crate) read_places: Arc<Semaphore>,
+    pub(crate) read_places: ReadPlaces,
     /// Who reads the log for sessions.
     pub(crate) readers: Readers,
     /// Which parts live.
@@ -74,7 +75,7 @@ impl Shared {
             desk: parts.desk,
             writer: parts.writer,
             quotas: parts.quotas,
-            read_places: Arc::new(Semaphore::new(READS_CONCURRENT_MAX)),
+            read_places: ReadPlaces::default(),
             hub: parts.hub,
             readers: parts.readers,
             counted: parts.counted,

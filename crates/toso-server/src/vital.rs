@@ -29,6 +29,8 @@ pub enum Part {
     Reading,
     /// The loop that accepts connections.
     Accepting,
+    /// The task that renews the admin token.
+    AdminToken,
     /// The store: after a failed write it refuses all others until it is opened again.
     Storage,
 }
@@ -42,6 +44,7 @@ impl Part {
             Self::Merging => "merging",
             Self::Reading => "reading",
             Self::Accepting => "accepting",
+            Self::AdminToken => "admin-token",
             Self::Storage => "storage",
         }
     }
@@ -163,7 +166,8 @@ impl Drop for Watch {
 mod tests {
     use super::*;
 
-    const PARTS: [Part; 6] = [Part::Log, Part::Folding, Part::Merging, Part::Reading, Part::Accepting, Part::Storage];
+    const PARTS: [Part; 7] =
+        [Part::Log, Part::Folding, Part::Merging, Part::Reading, Part::Accepting, Part::AdminToken, Part::Storage];
 
     /// Ends the thread as a bug would, without a word on stderr.
     fn planted(_: &mut Watch) {
@@ -174,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_that_ends_is_noticed_whatever_ended_it() {
-        for (part, work) in PARTS.into_iter().zip([planted, returns, planted, returns, planted, returns]) {
+        for (part, work) in PARTS.into_iter().zip([planted, returns, planted, returns, planted, returns, planted]) {
             let vitals = Arc::new(Vitals::default());
             assert_eq!(vitals.lost(), None);
             let thread = vitals.thread(part, "toso-test".to_owned(), work).unwrap();

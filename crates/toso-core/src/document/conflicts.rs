@@ -2,7 +2,7 @@
 
 use automerge::{Automerge, ObjId, ReadDoc};
 
-use super::{Conflict, ConflictValue, genesis, guarded, value};
+use super::{CONFLICT_VALUES_MAX, Conflict, ConflictValue, genesis, guarded, value};
 use crate::edit::is_field;
 use crate::id::{Actor, DeviceId, DocKind};
 use crate::time::TimestampMs;
@@ -22,20 +22,23 @@ fn find(kind: DocKind, doc: &Automerge) -> Vec<Conflict> {
             }
             // Automerge lists the value that it shows last.
             let mut shown = true;
-            let values = values.iter().rev().map(|(value, op)| {
+            let count = values.len();
+            let values = values.iter().rev().take(CONFLICT_VALUES_MAX).map(|(value, op)| {
                 let (device, at) = written(doc, op);
                 let shown = std::mem::take(&mut shown);
                 ConflictValue { value: value::text(value), device, at, shown }
             });
-            let field = match map {
-                Some(map) => format!("{map}/{}", item.key),
-                None => item.key.to_string(),
-            };
-            conflicts.push(Conflict { field, values: values.collect() });
+            let field = field(map, &item.key);
+            conflicts.push(Conflict { field, values: values.collect(), count });
         }
     }
     conflicts.sort_unstable_by(|a, b| a.field.cmp(&b.field));
     conflicts
+}
+
+/// A key's path.
+pub(super) fn field(map: Option<&str>, key: &str) -> String {
+    map.map_or_else(|| key.to_owned(), |map| format!("{map}/{key}"))
 }
 
 /// Who made an operation, and when by their clock.

@@ -14,11 +14,13 @@ use std::collections::{BTreeMap, HashMap};
 use automerge::legacy::{Key, Op, OpId, OpType};
 use automerge::{ActorId, ScalarValue, ScalarValueRef, ValueRef};
 
+use super::conflicts::{field, timestamp};
 use super::first::{self, object};
-use super::genesis;
 use super::read::Reading;
+use super::{CONFLICT_VALUES_MAX, Conflict, ConflictValue, genesis, value};
 use crate::chunk::columns::Reader;
 use crate::chunk::scan::{Action, Operation, scan, value_type};
+use crate::edit::is_field;
 use crate::id::{Actor, ChangeHash, DocId, DocKind};
 use crate::record::Record;
 
@@ -30,7 +32,8 @@ pub struct FlatDocument {
     max_ops: HashMap<ChangeHash, u64>,
     /// The last sequence number of every actor.
     seqs: HashMap<Actor, u64>,
-    /// By place (0 is the root, n the n-th map of genesis) and key.
+    /// By place (0 is the root, n the n-th map of genesis) and key; each list by operation, so that one is found in it
+    /// however often a key was written.
     keys: BTreeMap<(usize, String), Vec<Written>>,
 }
 
@@ -44,13 +47,15 @@ pub struct NotFlat;
 struct Written {
     counter: u64,
     actor: Actor,
+    /// By the clock of the change.
+    time_s: i64,
     value: Scalar,
     /// A later operation replaced it.
     replaced: bool,
 }
 
 /// The values that reading tells apart.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum Scalar {
     /// Null, and types that no field has.
     Nothing,
@@ -90,7 +95,7 @@ impl FlatDocument {
         self.max_ops.insert(hash, before + change.ops);
         let mut operations = Vec::new();
         change.operations(|operation| {
-            operations.push(self.take(change.actor, &operation)?);
+            operations.push(self.take(change.actor, change.time_s, &operation)?);
             Ok(())
         })?;
         // Automerge rebuilds a change from its operations; one that was written in another way than its own is lost
@@ -112,8 +117,7 @@ impl FlatDocument {
         let maps: Vec<Option<&str>> = genesis::places(self.kind).map(|(map, _)| map).collect();
         let mut reading = Reading::new(self.kind);
         for ((place, key), written) in &self.keys {
-            let standing = written.iter().filter(|written| !written.replaced);
-            let shown = standing.max_by_key(|written| (written.counter, written.actor));
+            let shown = written.iter().rfind(|written| !written.replaced);
             if let (Some(map), Some(shown)) = (maps.get(*place), shown) {
                 reading.item(*map, key, &shown.value.as_ref());
             }
@@ -127,7 +131,29 @@ impl FlatDocument {
         self.keys.values().any(|written| written.iter().filter(|written| !written.replaced).count() > 1)
     }
 
-    fn take(&mut self, actor: Actor, operation: &Operation<'_, '_>) -> Result<Op, NotFlat> {
+    /// Fields with more than one value: what [`super::Document::conflicts`] gives.
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        let maps: Vec<Option<&str>> = genesis::places(self.kind).map(|(map, _)| map).collect();
+        let mut conflicts = Vec::new();
+        for ((place, key), written) in &self.keys {
+            let Some(map) = maps.get(*place).filter(|map| is_field(self.kind, **map, key)) else { continue };
+            let standing: Vec<_> = written.iter().filter(|written| !written.replaced).collect();
+            if standing.windows(2).all(|pair| matches!(pair, [a, b] if a.value == b.value)) {
+                continue;
+            }
+            let values = standing.iter().rev().zip(0..CONFLICT_VALUES_MAX).map(|(written, place)| ConflictValue {
+                value: value::scalar_text(&written.value.to_automerge()),
+                device: written.actor.device(),
+                at: timestamp(written.time_s),
+                shown: place == 0,
+            });
+            conflicts.push(Conflict { field: field(*map, key), values: values.collect(), count: standing.len() });
+        }
+        conflicts.sort_unstable_by(|a, b| a.field.cmp(&b.field));
+        conflicts
+    }
+
+    fn take(&mut self, actor: Actor, time_s: i64, operation: &Operation<'_, '_>) -> Result<Op, NotFlat> {
         let place = usize::try_from(operation.place).map_err(|_| NotFlat)?;
         let key = std::str::from_utf8(operation.key).map_err(|_| NotFlat)?;
         if key.is_empty() || place >= genesis::places(self.kind).count() {
@@ -135,14 +161,17 @@ impl FlatDocument {
         }
         let written = self.keys.entry((place, key.to_owned())).or_default();
         for (counter, by) in operation.preds {
-            let replaced = written.iter_mut().find(|written| written.counter == *counter && written.actor == *by);
-            replaced.ok_or(NotFlat)?.replaced = true;
+            let place = written.binary_search_by_key(&(*counter, *by), Written::operation).map_err(|_| NotFlat)?;
+            written.get_mut(place).ok_or(NotFlat)?.replaced = true;
         }
         let action = match operation.action {
             Action::Set => {
                 let value = Scalar::of(operation.value_type, operation.value).ok_or(NotFlat)?;
                 let action = OpType::Put(value.to_automerge());
-                written.push(Written { counter: operation.counter, actor, value, replaced: false });
+                let new = Written { counter: operation.counter, actor, time_s, value, replaced: false };
+                // No two changes have one actor and sequence number here, so no two operations are equal.
+                let place = written.partition_point(|written| written.operation() < new.operation());
+                written.insert(place, new);
                 action
             }
             Action::Delete if !operation.preds.is_empty() => OpType::Delete,
@@ -150,6 +179,13 @@ impl FlatDocument {
         };
         let preds = operation.preds.iter().map(|(counter, by)| OpId::new(*counter, &ActorId::from(by.0)));
         Ok(Op { action, obj: object(operation.place), key: Key::Map(key.into()), pred: preds.collect(), insert: false })
+    }
+}
+
+impl Written {
+    /// Its place among the values of its key.
+    fn operation(&self) -> (u64, Actor) {
+        (self.counter, self.actor)
     }
 }
 

@@ -17,6 +17,10 @@ pub(super) fn history(kind: DocKind, doc: &Automerge) -> Vec<HistoryEntry> {
     .unwrap_or_default()
 }
 
+pub(super) fn save(kind: DocKind, chunk: &Chunk) -> Option<HistoryEntry> {
+    guarded(|| chunk.change().ok().map(|change| entry(kind, &change))).ok().flatten()
+}
+
 pub(super) fn chunks(kind: DocKind, doc: &Automerge) -> Vec<Chunk> {
     guarded(|| {
         let genesis = &genesis::genesis(kind).hashes;

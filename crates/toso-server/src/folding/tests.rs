@@ -15,7 +15,7 @@ use toso_store::{Durability, LogBatch, LogItem, RecordChange};
 
 use super::worker::planted::{Reader, plant};
 use super::*;
-use crate::documents::fold;
+use crate::documents::chunks;
 
 fn scope(number: usize) -> UnitRef {
     let code = ["00001", "00004", "00006"].get(number % 3).copied().unwrap_or("00001");
@@ -104,8 +104,8 @@ fn rebuilt(log: &MemoryChangeLog) -> Projector {
     let mut fresh = Projector::new(Catalog::shared());
     for scope in (0..3).map(scope) {
         for doc in log.documents(scope).expect("readable") {
-            let folded = fold(log, doc).expect("readable").expect("there");
-            fresh.apply(scope, doc, Row::from_record(&folded.document.read()));
+            let document = Document::fold(doc, &chunks(&log.document(doc).expect("readable"))).0;
+            fresh.apply(scope, doc, Row::from_record(&document.read()));
         }
     }
     fresh.advance(log.last(), TimestampMs(1_662_534_000_000));

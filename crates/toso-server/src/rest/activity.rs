@@ -1,4 +1,7 @@
 //! `GET /v1/activity`: who changed what in a unit, and when. In the order the server got it; fields without values.
+//!
+//! A change tells by itself which fields it wrote, so an answer costs what its entries cost, however many changes their
+//! records have.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,10 +10,10 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use toso_core::id::{DocId, Sequence};
 
-use super::documents::{self, List, Save, saves};
+use super::documents::{self, List, Save};
 use super::extract::{Params, limit, unit_within};
 use super::problem::Problem;
-use crate::documents::fold;
+use crate::folding::is_quarantined;
 use crate::returned::Returned;
 use crate::state::Shared;
 use crate::trust::Caller;
@@ -43,23 +46,20 @@ pub(super) async fn list(
 ) -> Result<axum::Json<List<Entry, Sequence>>, Problem> {
     let unit = unit_within(&shared, &caller, &query.unit)?;
     let (after, limit) = (Sequence(query.after.unwrap_or_default()), limit(query.limit)?);
-    let list = documents::read(&shared, move |shared| {
+    let list = documents::read(&shared, &caller, move |shared, _| {
         let page = shared.read_unit(unit, after, limit, ACTIVITY_BYTES_MAX)?;
-        let mut histories: HashMap<DocId, HashMap<Sequence, Save>> = HashMap::new();
         let mut items = Vec::with_capacity(page.entries.len());
-        for entry in page.entries {
+        let mut returned: HashMap<DocId, Returned> = HashMap::new();
+        for entry in &page.entries {
             let document = entry.item.doc;
-            let history = match histories.entry(document) {
+            let returned = match returned.entry(document) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::hash_map::Entry::Vacant(unknown) => {
-                    let returned = Returned::of(shared, document)?;
-                    let folded = fold(&*shared.log, document)?;
-                    let saves = folded.map(|folded| saves(shared, &folded, &returned)).unwrap_or_default();
-                    unknown.insert(saves.into_iter().map(|save| (save.sequence, save)).collect())
-                }
+                std::collections::hash_map::Entry::Vacant(unknown) => unknown.insert(Returned::of(shared, document)?),
             };
             // What no document could take is in quarantine and no activity.
-            if let Some(save) = history.remove(&entry.sequence) {
+            if !is_quarantined(shared.trust.records(), document, &entry.item.hash)?
+                && let Some(save) = Save::of_entry(shared, entry, returned)
+            {
                 items.push(Entry { document, unit: entry.scope.to_string(), save });
             }
         }

@@ -44,7 +44,7 @@ async fn backup(
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Other backups are under way")
             .detail(format!("at most {BACKUPS_CONCURRENT_MAX} run at the same time; try again when one has ended"))
     })?;
-    let header = read(&shared, |shared| {
+    let header = read(&shared, &caller, |shared, _| {
         let now = now();
         // The list of now belongs to this backup; an older copy of it shows by lacking this line.
         shared.trust.revocations().add(Entry::Seen, now)?;
@@ -59,7 +59,8 @@ async fn backup(
     .await??;
     tracing::info!(through = header.last.0, "backup begun");
     let compressor = Compressor::new().map_err(|_| Problem::internal())?;
-    let sending = Sending { shared, export: Exporter::new(header), compressor: Some(compressor), _place: place };
+    let sending =
+        Sending { shared, caller, export: Exporter::new(header), compressor: Some(compressor), _place: place };
     let parts = stream::try_unfold(sending, Sending::next);
     let file_name = HeaderValue::from_static("attachment; filename=\"toso-backup.jsonl.zst\"");
     let headers = [
@@ -71,6 +72,7 @@ async fn backup(
 
 struct Sending {
     shared: Arc<Shared>,
+    caller: Caller,
     export: Exporter,
     /// `None` once its end has been sent.
     compressor: Option<Compressor>,
@@ -87,7 +89,8 @@ impl Sending {
             return Err(std::io::Error::other("the server is stopping"));
         }
         let shared = Arc::clone(&self.shared);
-        let done = read(&shared, move |shared| Ok(self.read_part(shared))).await;
+        let caller = self.caller;
+        let done = read(&shared, &caller, move |shared, _| Ok(self.read_part(shared))).await;
         let (bytes, sending) = done.map_err(|_| std::io::Error::other("the server failed"))??;
         Ok(Some((bytes, sending)))
     }

@@ -1,6 +1,9 @@
 //! Documents as JSON: folded on demand, so that names live nowhere but in the documents.
+//!
+//! An answer costs what [`Effort`] allows: a page that would cost more ends before its limit, and says where to go on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use toso_core::document::{Conflict, ConflictValue};
@@ -8,11 +11,11 @@ use toso_core::id::{DeviceId, DocId, Sequence};
 use toso_core::record::Record;
 use toso_core::time::TimestampMs;
 use toso_projection::{Cursor, Page, ProjectionError, Projector};
-use toso_store::StoreError;
+use toso_store::LogEntry;
 
 use super::admin::name_of;
 use super::problem::Problem;
-use crate::documents::{Folded, Received, fold};
+use crate::documents::{Effort, Folded, ReadError, Received, fold};
 use crate::returned::Returned;
 use crate::state::Shared;
 use crate::trust::Caller;
@@ -41,7 +44,10 @@ pub(super) struct Detail<V> {
 #[derive(Serialize)]
 struct Clash {
     field: String,
+    /// The shown one first, and not all when there are very many.
     values: Vec<Written>,
+    /// How many there are.
+    count: usize,
 }
 
 /// One of a clash's values, with who wrote it.
@@ -77,19 +83,29 @@ pub(super) struct List<T, N> {
     pub(super) next: Option<N>,
 }
 
-/// Folds documents for a list, in order, on a blocking thread. One that is gone is left out.
+/// Folds documents for a list, in order, on a blocking thread: a page that `next` goes on from, or that ends earlier, once
+/// it has cost what an answer may. One that is gone is left out.
 pub(super) async fn items<V: Send + 'static>(
     shared: &Arc<Shared>,
+    caller: &Caller,
     views: Vec<(DocId, V)>,
-) -> Result<Vec<Item<V>>, Problem> {
-    read(shared, move |shared| {
+    next: Option<DocId>,
+) -> Result<List<Item<V>, DocId>, Problem> {
+    read(shared, caller, move |shared, effort| {
         let mut items = Vec::with_capacity(views.len());
+        let mut last = None;
         for (id, view) in views {
-            if let Some(folded) = fold(&*shared.log, id)? {
-                items.push(Item { id, unit: folded.scope.to_string(), view, record: folded.document.read() });
+            match fold(&*shared.log, id, effort) {
+                Ok(Some(folded)) => {
+                    items.push(Item { id, unit: folded.scope.to_string(), view, record: folded.document.read() });
+                }
+                Ok(None) => {}
+                Err(ReadError::Spent) => return Ok(List { items, next: last }),
+                Err(error) => return Err(error),
             }
+            last = Some(id);
         }
-        Ok(items)
+        Ok(List { items, next })
     })
     .await
 }
@@ -97,11 +113,12 @@ pub(super) async fn items<V: Send + 'static>(
 /// Folds one document with its conflicts and history.
 pub(super) async fn detail<V: Send + 'static>(
     shared: &Arc<Shared>,
+    caller: &Caller,
     id: DocId,
     view: V,
 ) -> Result<Option<Detail<V>>, Problem> {
-    read(shared, move |shared| {
-        let Some(folded) = fold(&*shared.log, id)? else { return Ok(None) };
+    read(shared, caller, move |shared, effort| {
+        let Some(folded) = fold(&*shared.log, id, effort)? else { return Ok(None) };
         let returned = Returned::of(shared, id)?;
         Ok(Some(Detail {
             conflicts: conflicts(shared, &folded, &returned),
@@ -129,15 +146,22 @@ fn conflicts(shared: &Shared, folded: &Folded, returned: &Returned) -> Vec<Clash
         let received = folded.received.iter().find(|received| received.hash == save.hash)?;
         returned.by(&received.hash, received.at)
     };
-    let clash = |Conflict { field, values }: Conflict| {
+    let clash = |Conflict { field, values, count }: Conflict| {
         let values = values.into_iter().map(|value| Written {
             device_name: name_of(shared, value.device),
             brought_back_by: by(&field, &value),
             value,
         });
-        Clash { values: values.collect(), field }
+        Clash { values: values.collect(), field, count }
     };
     conflicts.into_iter().map(clash).collect()
+}
+
+impl Save {
+    /// The save that an entry of the log is, whether or not a document has it.
+    pub(super) fn of_entry(shared: &Shared, entry: &LogEntry, returned: &Returned) -> Option<Self> {
+        save(shared, &Received::of(entry), &[crate::documents::save(entry)?], returned)
+    }
 }
 
 fn save(
@@ -159,15 +183,34 @@ fn save(
     })
 }
 
-/// Reads the log on a blocking thread.
+/// Reads the log on a blocking thread. The place is the work's, for as long as it runs; work that nobody waits for any
+/// more ends at its next document.
 pub(super) async fn read<T: Send + 'static>(
     shared: &Arc<Shared>,
-    work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
+    caller: &Caller,
+    work: impl FnOnce(&Shared, &mut Effort) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let _place = Arc::clone(&shared.read_places).acquire_owned().await.map_err(|_| Problem::internal())?;
+    let place = shared.read_places.take(caller.device).await.ok_or_else(Problem::internal)?;
     let shared = Arc::clone(shared);
     let tasks = shared.tasks.clone();
-    Ok(tasks.spawn_blocking(move || work(&shared)).await??)
+    let asking = Asking::default();
+    let mut effort = Effort::new(Arc::clone(&asking.0));
+    let answer = tasks.spawn_blocking(move || {
+        let answer = work(&shared, &mut effort);
+        drop(place);
+        answer
+    });
+    Ok(answer.await??)
+}
+
+/// Somebody waits for an answer, until this is dropped.
+#[derive(Default)]
+struct Asking(Arc<AtomicBool>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A list's starting point in the projector. A document outside the caller's unit is answered like one that is not there:

@@ -134,7 +134,7 @@ pub(super) async fn list(
     let limit = limit(query.limit)?;
     let after = query.after.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose();
     let after = after.map_err(|error| Problem::invalid(format!("after: {error}")))?;
-    let list = read(&shared, move |shared| {
+    let list = read(&shared, &caller, move |shared, _| {
         let within = |of| (of == unit || shared.catalog.covers(unit, of)) && caller.covers(shared.catalog, of);
         let (found, more) = shared.trust.invites(after, limit, |invite| within(invite.unit))?;
         let next = found.last().filter(|_| more).map(|(number, _)| *number);
@@ -153,7 +153,7 @@ pub(super) async fn withdraw(
 ) -> Result<axum::Json<InviteItem>, Problem> {
     officer(&caller)?;
     let missing = || Problem::missing("invite", &number.to_string());
-    let known = read(&shared, move |shared| shared.trust.invite_numbered(number)).await?;
+    let known = read(&shared, &caller, move |shared, _| Ok(shared.trust.invite_numbered(number)?)).await?;
     let known = known.filter(|invite| caller.covers(shared.catalog, invite.unit)).ok_or_else(missing)?;
     if known.created_by.is_none() || known.created_by != caller.device {
         below(&shared, &caller, known.rank(), "withdraw an invite for")?;

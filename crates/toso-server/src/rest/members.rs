@@ -64,8 +64,7 @@ pub(super) async fn list(
     };
     let seen: Vec<_> = views.iter().filter(|view| caller.covers(shared.catalog, view.scope)).map(described).collect();
     record_access(&caller, "list", seen.len());
-    let items = documents::items(&shared, seen).await?;
-    Ok(axum::Json(List { items, next }))
+    Ok(axum::Json(documents::items(&shared, &caller, seen, next).await?))
 }
 
 /// One member, with conflicts and history.
@@ -78,7 +77,7 @@ pub(super) async fn show(
     let view = member(&shared, id).filter(|(scope, _)| caller.covers(shared.catalog, *scope));
     let (_, counts) = view.ok_or_else(missing)?;
     record_access(&caller, "show", 1);
-    documents::detail(&shared, id, View { counts }).await?.map(axum::Json).ok_or_else(missing)
+    documents::detail(&shared, &caller, id, View { counts }).await?.map(axum::Json).ok_or_else(missing)
 }
 
 fn described(view: &MemberView) -> (DocId, View) {

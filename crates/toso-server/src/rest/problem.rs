@@ -8,6 +8,8 @@ use toso_catalog::CatalogError;
 use toso_projection::ProjectionError;
 use toso_store::StoreError;
 
+use crate::documents::ReadError;
+
 /// An error answer.
 #[derive(Debug)]
 pub(crate) struct Problem(Box<Content>);
@@ -90,6 +92,22 @@ impl From<StoreError> for Problem {
             StoreError::Raced { .. } => Self::new(StatusCode::CONFLICT, "raced", "Somebody was faster")
                 .detail("the record changed at the same moment; try again"),
             _ => Self::internal(),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => error.into(),
+            ReadError::Spent => Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-costly", "The answer costs too much")
+                .detail("ask for fewer documents at a time, with limit=1"),
+            // Nobody reads this.
+            ReadError::Abandoned => Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "Nobody waited"),
+            ReadError::Broken => {
+                tracing::error!("a document could not be read for a request");
+                Self::internal()
+            }
         }
     }
 }

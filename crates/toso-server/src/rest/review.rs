@@ -17,7 +17,6 @@ use toso_core::record::Record;
 use toso_core::text::check_visible;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_store::StoreError;
 use toso_sync::{AccessRole, AppendItem, Principal, Rank, check_item};
 use toso_wire::PushItem;
 use toso_wire::limits::DETAIL_BYTES_MAX;
@@ -27,7 +26,7 @@ use super::documents::{List, read};
 use super::extract::{Id, Json, NoBody, Params, limit, unit_within};
 use super::problem::Problem;
 use crate::desk;
-use crate::documents::fold;
+use crate::documents::{Effort, ReadError, chunks};
 use crate::review::{DecideError, ReviewRecord, ReviewStatus};
 use crate::state::{Shared, now};
 use crate::trust::Caller;
@@ -94,7 +93,7 @@ pub(super) async fn list(
             && (unit == record.scope || catalog.covers(unit, record.scope))
             && caller.covers(catalog, record.scope)
     };
-    let list = read(&shared, move |shared| {
+    let list = read(&shared, &caller, move |shared, effort| {
         let mut found = shared.review.list(after, limit + 1, wanted);
         let more = found.len() > limit;
         found.truncate(limit);
@@ -103,7 +102,11 @@ pub(super) async fn list(
             let again = found.iter().filter_map(|(number, _)| Some((*number, shared.review.item(*number)?)));
             found = again.filter(|(_, record)| with_status(record)).collect();
         }
-        Ok(List { items: items(shared, found)?, next })
+        let wanted = found.len();
+        let items = items(shared, found, effort)?;
+        // It ends earlier once it has cost what an answer may.
+        let next = if items.len() < wanted { items.last().map(|item| item.number) } else { next };
+        Ok(List { items, next })
     })
     .await?;
     Ok(axum::Json(list))
@@ -135,7 +138,7 @@ pub(super) async fn accept(
     blocking(&shared, move |_| deciding.accept(caller.device, now())).await??;
     shared.metrics.review_accepted.inc();
     tracing::info!(number, device = %record.device, "a held change was accepted");
-    decided(shared, number, record.device).await
+    decided(shared, &caller, number, record.device).await
 }
 
 /// Returns an item to its author. It stays in the queue, and can still be accepted.
@@ -164,13 +167,19 @@ pub(super) async fn give_back(
     returned.map_err(refusal)?;
     shared.metrics.review_returned.inc();
     tracing::info!(number, device = %record.device, "a held change was returned");
-    decided(shared, number, record.device).await
+    decided(shared, &caller, number, record.device).await
 }
 
-async fn decided(shared: Arc<Shared>, number: u64, device: DeviceId) -> Result<axum::Json<Item>, Problem> {
+async fn decided(
+    shared: Arc<Shared>,
+    caller: &Caller,
+    number: u64,
+    device: DeviceId,
+) -> Result<axum::Json<Item>, Problem> {
     shared.hub.decided(device);
     let found = shared.review.item(number).map(|record| (number, record));
-    let mut items = read(&shared, move |shared| items(shared, found.into_iter().collect())).await?;
+    let mut items =
+        read(&shared, caller, move |shared, effort| items(shared, found.into_iter().collect(), effort)).await?;
     items.pop().map(axum::Json).ok_or_else(Problem::internal)
 }
 
@@ -243,27 +252,33 @@ struct Seen {
     history: HashMap<ChangeHash, HistoryEntry>,
 }
 
-fn items(shared: &Shared, found: Vec<(u64, Arc<ReviewRecord>)>) -> Result<Vec<Item>, StoreError> {
+/// Items in their order, as many as an answer may cost.
+fn items(shared: &Shared, found: Vec<(u64, Arc<ReviewRecord>)>, effort: &mut Effort) -> Result<Vec<Item>, ReadError> {
     let mut documents: HashMap<DocId, Option<Seen>> = HashMap::new();
     let mut items = Vec::with_capacity(found.len());
     for (number, record) in found {
         let seen = match documents.entry(record.doc) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(unknown) => unknown.insert(see(shared, record.doc)?),
+            std::collections::hash_map::Entry::Vacant(unknown) => match see(shared, record.doc, effort) {
+                Ok(seen) => unknown.insert(seen),
+                Err(ReadError::Spent) => break,
+                Err(error) => return Err(error),
+            },
         };
         items.push(item(shared, number, &record, seen.as_ref()));
     }
     Ok(items)
 }
 
-fn see(shared: &Shared, doc: DocId) -> Result<Option<Seen>, StoreError> {
-    let folded = fold(&*shared.log, doc)?;
+fn see(shared: &Shared, doc: DocId, effort: &mut Effort) -> Result<Option<Seen>, ReadError> {
+    let entries = effort.entries(&*shared.log, doc)?;
     let held = shared.review.changes_of(doc)?;
+    effort.merge(entries.len() + held.len())?;
     // A change that no document can take must not take the list down with it.
     Ok(catch_unwind(AssertUnwindSafe(move || {
-        let mut document = folded.map_or_else(|| Document::new(doc), |folded| folded.document);
-        let chunks: Vec<Chunk> = held.iter().filter_map(|change| Chunk::parse(change).ok()).collect();
-        document.apply(&chunks);
+        let mut document = Document::fold(doc, &chunks(&entries)).0;
+        let held: Vec<Chunk> = held.iter().filter_map(|change| Chunk::parse(change).ok()).collect();
+        document.apply(&held);
         let history = document.history().into_iter().map(|entry| (entry.hash, entry)).collect();
         Seen { record: document.read(), history }
     }))

@@ -46,8 +46,8 @@ pub(super) async fn list(
     let place = |view: &TeamView| Cursor { scope: view.scope, doc: view.doc };
     let read = |projector: &Projector, after, limit| projector.teams_in(unit, after, limit);
     let (seen, next) = documents::page(&shared, &caller, (after, limit), place, read)?;
-    let items = documents::items(&shared, seen.iter().map(|view| (view.doc, View::from(view))).collect()).await?;
-    Ok(axum::Json(List { items, next }))
+    let seen = seen.iter().map(|view| (view.doc, View::from(view))).collect();
+    Ok(axum::Json(documents::items(&shared, &caller, seen, next).await?))
 }
 
 /// One team, with conflicts and history.
@@ -60,5 +60,5 @@ pub(super) async fn show(
     let missing = || Problem::missing("team", &id.to_string());
     // One answer for what is not there and what is elsewhere, so that ids tell nothing.
     let view = view.filter(|view| caller.covers(shared.catalog, view.scope)).ok_or_else(missing)?;
-    documents::detail(&shared, id, View::from(&view)).await?.map(axum::Json).ok_or_else(missing)
+    documents::detail(&shared, &caller, id, View::from(&view)).await?.map(axum::Json).ok_or_else(missing)
 }

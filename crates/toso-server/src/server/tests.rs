@@ -149,7 +149,7 @@ impl Drop for Twice {
 #[tokio::test]
 async fn the_end_of_a_reading_thread_is_noticed() {
     let centre = Centre::start();
-    let read = centre.rooms.shared.readers.run(|| -> u32 { std::panic::resume_unwind(Box::new(Twice)) });
+    let read = centre.rooms.shared.readers.run(false, || -> u32 { std::panic::resume_unwind(Box::new(Twice)) });
     assert_eq!(read.await, None);
     centre.assert_lost(Part::Reading).await;
 }

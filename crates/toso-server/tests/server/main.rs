@@ -5,6 +5,7 @@ mod habits;
 mod officers;
 mod patience;
 mod quota;
+mod reads;
 mod rest;
 mod support;
 mod sync;
