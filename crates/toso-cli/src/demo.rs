@@ -37,12 +37,10 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Fail> {
     stage.tell_memory();
     if args.keep && result.is_ok() {
         let kept = folder.keep();
-        eprintln!(
-            "server: {url}\ndata folder: {}\nadmin token file: {}",
-            kept.join("server").display(),
-            admin.display()
-        );
-        eprintln!("press Ctrl-C to stop the server; the folder stays");
+        output::say(&format!("server: {url}"));
+        output::say(&format!("data folder: {}", kept.join("server").display()));
+        output::say(&format!("admin token file: {}", admin.display()));
+        output::say("press Ctrl-C to stop the server; the folder stays");
         return stage.wait();
     }
     stage.stop();
@@ -114,7 +112,7 @@ impl Stage {
         };
         let server = self.server.lock().process();
         let devices = Process::own();
-        eprintln!("peak memory: server {}, all devices {}", told(server), told(devices));
+        output::say(&format!("peak memory: server {}, all devices {}", told(server), told(devices)));
     }
 
     fn stop(&self) {

@@ -1,7 +1,9 @@
 //! The `toso` command: the centre's server, a field device, reports, and the national simulation.
 //!
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 it could not be done, 2 the command line is
-//! wrong.
+//! wrong. A stderr that is closed or full costs words and no command, so nothing here prints by `eprintln!`, which panics.
+
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod args;
 mod code_file;

@@ -8,7 +8,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -165,6 +166,11 @@ fn a_server_whose_disk_fills_behind_its_back_stops_and_loses_nothing() {
     let (folder, ballast) = (disk.folder(), disk.ballast());
     let careless = Options { space_reserve_bytes: 0, ..Options::server() };
     let log = open_log(&folder, careless);
+    let told = Arc::new(AtomicUsize::new(0));
+    let telling = Arc::clone(&told);
+    log.on_failure(move || {
+        telling.fetch_add(1, Ordering::SeqCst);
+    });
     log.append(&[batch(scope(1), 0..CHUNKS)]).unwrap();
     disk.fill_to(3 * 1024 * 1024);
     within_a_minute(move || {
@@ -175,6 +181,8 @@ fn a_server_whose_disk_fills_behind_its_back_stops_and_loses_nothing() {
         if matches!(error, StoreError::Poisoned { .. }) {
             assert!(matches!(again, Err(StoreError::Poisoned { .. })), "a failed flush is not forgotten");
         }
+        let stops = matches!(again, Err(StoreError::Poisoned { .. }));
+        assert_eq!(told.load(Ordering::SeqCst), usize::from(stops), "whoever serves it is told, once");
         drop(log);
         let log = open_log(&folder, careless);
         assert_has_batches(&log, refused);

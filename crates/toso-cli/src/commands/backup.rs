@@ -189,7 +189,7 @@ fn has_ending(path: &Path, ending: &str) -> bool {
 
 /// For people; stdout may be the data.
 fn say(text: &str) {
-    eprintln!("{text}");
+    text.lines().for_each(output::say);
 }
 
 fn now() -> TimestampMs {

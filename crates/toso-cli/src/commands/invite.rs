@@ -48,7 +48,7 @@ fn make(order: &MakeInviteArgs) -> Result<(), Fail> {
     }
     if order.qr {
         let code = qrcode::QrCode::new(invite.text.as_bytes())?;
-        eprintln!("{}", code.render::<qrcode::render::unicode::Dense1x2>().build());
+        code.render::<qrcode::render::unicode::Dense1x2>().build().lines().for_each(output::say);
     }
     output::print(&invite.text)
 }

@@ -28,7 +28,10 @@ pub(super) fn bundle(replica: &Replica, command: BundleCommand) -> Result<(), Fa
             if json.json {
                 return output::json(&report);
             }
-            eprintln!("{} batch(es), {} bytes; {} found no place", report.parcels, report.bytes, report.left);
+            output::say(&format!(
+                "{} batch(es), {} bytes; {} found no place",
+                report.parcels, report.bytes, report.left
+            ));
             Ok(())
         }
         BundleCommand::Open { file, json } => {
@@ -36,10 +39,10 @@ pub(super) fn bundle(replica: &Replica, command: BundleCommand) -> Result<(), Fa
             if json.json {
                 return output::json(&report);
             }
-            eprintln!(
+            output::say(&format!(
                 "took {} batch(es) with {} change(s) to carry, knew {}; {} own change(s) were received",
                 report.parcels, report.changes, report.known, report.received
-            );
+            ));
             Ok(())
         }
         BundleCommand::Key { unit } => {
@@ -54,7 +57,7 @@ pub(super) fn peer(replica: &Replica, args: &PeerArgs) -> Result<(), Fail> {
         (Some(address), _) => {
             let listener = TcpListener::bind(address)?;
             // On stderr, since stdout is the report's.
-            eprintln!("listening on {}", listener.local_addr()?);
+            output::say(&format!("listening on {}", listener.local_addr()?));
             (listener.accept()?.0, Side::Called)
         }
         (None, Some(address)) => (TcpStream::connect(address)?, Side::Caller),
@@ -67,10 +70,10 @@ pub(super) fn peer(replica: &Replica, args: &PeerArgs) -> Result<(), Fail> {
     if args.json.json {
         return output::json(&report);
     }
-    eprintln!(
-        "gave {} batch(es); took {} with {} change(s) to carry; {} own change(s) were received",
+    output::say(&format!(
+        "gave {} batch(es)); took {} with {} change(s) to carry; {} own change(s) were received",
         report.given, report.taken.parcels, report.taken.changes, report.taken.received
-    );
+    ));
     Ok(())
 }
 
