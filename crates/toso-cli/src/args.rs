@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{BenchArgs, BenchClientArgs, BenchCommand, BenchOperation, BenchPhoneArgs};
-pub(crate) use inviting::{InviteArgs, InviteCommand, MakeInviteArgs};
+pub(crate) use inviting::{InviteArgs, InviteCommand, InviteOrder};
 pub(crate) use moving::{DeviceArgs, DeviceCommand, HeldCommand, ReviewArgs, ReviewCommand};
 pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand};
 

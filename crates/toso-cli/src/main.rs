@@ -62,7 +62,7 @@ fn command_name(matches: &ArgMatches) -> String {
 fn run(args: Args) -> Result<(), Fail> {
     match args.command {
         Command::Serve(serve) => commands::serve::run(serve),
-        Command::Invite(invite) => commands::invite::run(&invite),
+        Command::Invite(invite) => commands::invite::run(invite),
         Command::Device(device) => commands::device::run(device),
         Command::Review(review) => commands::review::run(review),
         Command::Quarantine(quarantine) => commands::quarantine::run(&quarantine),

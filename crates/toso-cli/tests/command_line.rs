@@ -12,10 +12,13 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn every_command_has_help() {
-    let commands: [&[&str]; 30] = [
+    let commands: [&[&str]; 33] = [
         &[],
         &["serve"],
         &["invite"],
+        &["invite", "list"],
+        &["invite", "withdraw"],
+        &["field", "names"],
         &["field"],
         &["field", "enrol"],
         &["field", "team"],
@@ -50,6 +53,21 @@ fn every_command_has_help() {
         assert!(text(&output.stdout).contains("Usage:"), "{command:?}");
         assert!(output.stderr.is_empty(), "{command:?}");
     }
+}
+
+/// `toso invite` makes one, with subcommands beside it: with an optional group of arguments it saw none of them.
+#[test]
+fn an_invite_is_made_by_the_command_itself_and_its_list_by_a_word_more() {
+    let asked =
+        ["--server", "http://127.0.0.1:1", "--admin-token-file", "/nowhere/t", "--list", "2022", "--unit", "00001"];
+    for command in
+        [[&["invite"][..], &asked, &["--role", "viewer"]].concat(), [&["invite", "list"][..], &asked].concat()]
+    {
+        let output = toso(&command);
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+        assert!(text(&output.stderr).contains("cannot read the token file /nowhere/t"), "{}", text(&output.stderr));
+    }
+    assert_eq!(toso(&["invite", "--role", "viewer"]).status.code(), Some(2), "the rest is missing");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The commands about invites.
 
+use std::path::PathBuf;
+
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::{AdminArgs, JsonFlag, UnitArgs};
@@ -9,25 +11,46 @@ use super::{AdminArgs, JsonFlag, UnitArgs};
 pub(crate) struct InviteArgs {
     #[command(subcommand)]
     pub(crate) command: Option<InviteCommand>,
-    #[command(flatten)]
-    pub(crate) make: Option<MakeInviteArgs>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct MakeInviteArgs {
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
-    #[command(flatten)]
-    pub(crate) unit: UnitArgs,
+    /// The server's address, `http://127.0.0.1:7878`.
+    #[arg(long, value_name = "URL", required = true)]
+    server: Option<String>,
+    /// The admin token file that the server made in its data folder (or an officer's own token file).
+    #[arg(long, value_name = "FILE", required = true)]
+    admin_token_file: Option<PathBuf>,
+    /// The unit list that the code belongs to: 2022 or 2025.
+    #[arg(long, value_name = "YEAR", required = true)]
+    list: Option<String>,
+    /// The unit's code, leading zeros kept.
+    #[arg(long, value_name = "CODE", required = true)]
+    unit: Option<String>,
     /// What the device may do in the unit.
-    #[arg(long, value_enum)]
-    pub(crate) role: InviteRole,
+    #[arg(long, value_enum, required = true)]
+    role: Option<InviteRole>,
     /// How long the invite is good, at most 30d: a number and s, m, h or d.
     #[arg(long, value_name = "TIME", default_value = "7d")]
-    pub(crate) expires: String,
+    expires: String,
     /// Also draw it as a QR code, on stderr.
     #[arg(long)]
+    qr: bool,
+}
+
+/// What is asked for when an invite is to be made.
+#[derive(Debug)]
+pub(crate) struct InviteOrder {
+    pub(crate) admin: AdminArgs,
+    pub(crate) unit: UnitArgs,
+    pub(crate) role: InviteRole,
+    pub(crate) expires: String,
     pub(crate) qr: bool,
+}
+
+impl InviteArgs {
+    /// The order of a command line without a subcommand; clap has seen to it that all of it is there.
+    pub(crate) fn order(self) -> Option<InviteOrder> {
+        let admin = AdminArgs { server: self.server?, admin_token_file: self.admin_token_file? };
+        let unit = UnitArgs { list: self.list?, unit: self.unit? };
+        Some(InviteOrder { admin, unit, role: self.role?, expires: self.expires, qr: self.qr })
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,16 +7,15 @@ use toso_client::make_invite;
 use toso_client::rest::Rest;
 
 use super::device::{get, post};
-use crate::args::{AdminArgs, InviteArgs, InviteCommand, MakeInviteArgs};
+use crate::args::{AdminArgs, InviteArgs, InviteCommand, InviteOrder};
 use crate::fail::Fail;
 use crate::{input, output, token_file};
 
 /// Makes an invite and prints it, or shows and withdraws those that were made.
-pub(crate) fn run(args: &InviteArgs) -> Result<(), Fail> {
-    match (&args.command, &args.make) {
-        (None, Some(order)) => make(order),
-        (Some(InviteCommand::List { admin, unit, json }), _) => {
-            let invites = all(admin, &input::unit_of(unit)?.to_string())?;
+pub(crate) fn run(mut args: InviteArgs) -> Result<(), Fail> {
+    match args.command.take() {
+        Some(InviteCommand::List { admin, unit, json }) => {
+            let invites = all(&admin, &input::unit_of(&unit)?.to_string())?;
             if json.json {
                 return output::json(&invites);
             }
@@ -26,19 +25,22 @@ pub(crate) fn run(args: &InviteArgs) -> Result<(), Fail> {
             }
             output::lines(invites.iter().map(line))
         }
-        (Some(InviteCommand::Withdraw { admin, number, json }), _) => {
+        Some(InviteCommand::Withdraw { admin, number, json }) => {
             let number = number.trim();
             if number.is_empty() || !number.chars().all(|c| c.is_ascii_alphanumeric()) {
                 return Err(Fail::usage("an invite's number is what `toso invite list` shows first in its line"));
             }
-            let withdrawn = post(admin, &format!("/v1/invites/{number}/withdraw"), &serde_json::json!({}))?;
+            let withdrawn = post(&admin, &format!("/v1/invites/{number}/withdraw"), &serde_json::json!({}))?;
             if json.json { output::json(&withdrawn) } else { output::lines([line(&withdrawn)]) }
         }
-        (None, None) => Err(Fail::usage("say for which unit and role, or list or withdraw; see toso invite --help")),
+        None => match args.order() {
+            Some(order) => make(&order),
+            None => Err(Fail::usage("say for which unit and role, or list or withdraw; see toso invite --help")),
+        },
     }
 }
 
-fn make(order: &MakeInviteArgs) -> Result<(), Fail> {
+fn make(order: &InviteOrder) -> Result<(), Fail> {
     let unit = input::unit_of(&order.unit)?;
     let caller = token_file::read(&order.admin.admin_token_file)?;
     let life = input::duration(&order.expires)?;
