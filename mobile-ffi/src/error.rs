@@ -79,6 +79,15 @@ pub enum TosoError {
         /// The field's path, as records and conflicts name it.
         field: String,
     },
+    /// A text is written in an older encoding (TCVN3, VNI), copied from an old document: offer what `converted_text` makes of
+    /// it. The error itself does not carry that, since it may be a person's name and errors are logged.
+    #[error("{}", info.detail)]
+    LegacyText {
+        /// What to show.
+        info: ErrorInfo,
+        /// The field's path, as records and conflicts name it.
+        field: String,
+    },
     /// There is no such record on this device.
     #[error("{}", info.detail)]
     NotFound {
@@ -170,6 +179,7 @@ impl TosoError {
             | Self::InUse { info }
             | Self::Storage { info }
             | Self::Invalid { info, .. }
+            | Self::LegacyText { info, .. }
             | Self::NotFound { info }
             | Self::TeamExists { info, .. }
             | Self::Refused { info }

@@ -36,7 +36,8 @@ pub use messages::{Language, message, message_keys};
 pub use records::*;
 pub use sync::{BackgroundEnd, BackgroundSync, NetworkKind, SyncState};
 pub use toso::{
-    PeerReport, PeerSession, PeerStep, Toso, TosoConfig, check_person_name, hamlet_key, new_activity_id, read_invite,
+    PeerReport, PeerSession, PeerStep, Toso, TosoConfig, check_person_name, converted_text, hamlet_key,
+    new_activity_id, read_invite,
 };
 pub use words::*;
 

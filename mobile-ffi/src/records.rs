@@ -289,6 +289,34 @@ pub enum Finding {
         /// The member.
         member: String,
     },
+    /// A day that has not come yet. Of a team's activities the first one.
+    DayToCome {
+        /// The record.
+        document: String,
+        /// Its field.
+        field: String,
+    },
+    /// A year of birth that no member has.
+    BirthYear {
+        /// The member.
+        member: String,
+    },
+    /// A day that lies before another which it should follow.
+    DaysOutOfOrder {
+        /// The record.
+        document: String,
+        /// The field that should come first.
+        earlier: String,
+        /// The field that should follow.
+        later: String,
+    },
+    /// Text of an older encoding (TCVN3, VNI), stored as it was pasted; `converted_text` says what it means.
+    LegacyText {
+        /// The record.
+        document: String,
+        /// Its field.
+        field: String,
+    },
 }
 
 /// One save in a document's history.

@@ -6,7 +6,7 @@ mod syncing;
 mod write;
 
 pub use carry::{PeerReport, PeerSession, PeerStep};
-pub use write::{check_person_name, hamlet_key, new_activity_id, read_invite};
+pub use write::{check_person_name, converted_text, hamlet_key, new_activity_id, read_invite};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

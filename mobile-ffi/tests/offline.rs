@@ -236,6 +236,34 @@ fn values_that_break_a_rule_are_told_at_their_field() {
 }
 
 #[test]
+fn names_from_old_documents_are_offered_converted() {
+    let folder = folder();
+    let toso = enrolled(folder.path(), NOBODY);
+    let team = add_team(&toso, "Thôn 1");
+    let member = |name: &str| NewMember { team: team.clone(), full_name: name.to_owned(), edits: vec![] };
+    match wait(toso.add_member(member("NguyÔn V¨n Thö"))) {
+        Err(error @ TosoError::LegacyText { .. }) => {
+            assert!(!format!("{error:?} {error}").contains("Nguy"), "apps log errors");
+            let text = error_text(&error, Language::Vietnamese);
+            assert!(text.contains("TCVN3"), "{text}");
+        }
+        other => panic!("it is no Unicode: {other:?}"),
+    }
+    let meant = toso_ffi::converted_text("NguyÔn V¨n Thö").expect("it is recognised");
+    let id = wait(toso.add_member(member(&meant))).expect("saved");
+    assert_eq!(toso.member(&id).expect("it is read").full_name.as_deref(), Some("Nguyễn Văn Thử"));
+    assert_eq!(toso_ffi::converted_text("Nguyễn Văn Thử"), None);
+    assert_eq!(toso_ffi::hamlet_key("Pa\u{FF0D}Tần"), toso_ffi::hamlet_key("Pa-Tần"));
+    let joined = vec![MemberEdit::JoinedOn { date: Some("1/1/2100".to_owned()) }];
+    match wait(toso.edit_member(&id, joined)) {
+        Err(TosoError::Invalid { info, field }) => {
+            assert_eq!((info.key.as_str(), field.as_str()), ("edit.day_to_come", "joined_on"));
+        }
+        other => panic!("the day has not come: {other:?}"),
+    }
+}
+
+#[test]
 fn what_is_no_invite_is_told_and_never_quoted() {
     let folder = folder();
     let toso = open(folder.path());

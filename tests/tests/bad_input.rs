@@ -121,6 +121,51 @@ fn records_with_wrong_values() {
     assert_eq!(device.json(&["team", "show", &team])["decision_date"], serde_json::Value::Null);
 }
 
+/// The arguments that record a member.
+fn new_member<'a>(team: &'a str, name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["member", "add", "--team", team, "--name", name], more].concat()
+}
+
+/// The story: names copied from documents in .VnTime and VNI fonts were stored as rubbish, hyphens from Word were refused,
+/// and a member born in 2100 was taken without a word.
+#[test]
+fn names_from_old_documents_and_days_to_come() {
+    let (server, _data) = server();
+    let (device, _home) = home();
+    device.ok(&["enrol", &server.invite(COMMUNE, "recorder")]);
+    let team = device.ok(&["team", "add", "--hamlet", "Th«n Hßa B×nh", "--convert"]);
+    assert_eq!(device.json(&["team", "show", &team])["hamlet"], "Thôn Hòa Bình");
+    says(&device.refused(&["team", "add", "--hamlet", "Thoân Hoaø Bình"]), &["VNI", "--convert", "Thôn Hoà Bình"]);
+    says(
+        &device.refused(&new_member(&team, "NguyÔn V¨n Thö", &[])),
+        &["full_name", "TCVN3", "--convert", "Nguyễn Văn Thử"],
+    );
+    says(&device.refused(&new_member(&team, "Phan L\u{AD}", &[])), &["Phan Lư"]);
+    let name_of = |member: &str| device.json(&["member", "show", member])["full_name"].clone();
+    let member = device.ok(&new_member(&team, "NguyÔn V¨n Thö", &["--convert"]));
+    assert_eq!(name_of(&member), "Nguyễn Văn Thử");
+    device.ok(&["member", "edit", &member, "--convert", "full_name=Nguyeãn Thò Maãu"]);
+    assert_eq!(name_of(&member), "Nguyễn Thị Mẫu");
+    let member = device.ok(&new_member(&team, "Y\u{2011}Thử Niê", &["--convert"]));
+    assert_eq!(name_of(&member), "Y-Thử Niê");
+    says(&device.refused(&["team", "add", "--hamlet", "thôn Hoà \u{2013} Bình"]), &["already", &team]);
+
+    for (year, more) in [("2100", "birth_year"), ("1850", "birth_year")] {
+        says(&device.refused(&new_member(&team, "Lê Văn Thử", &["--birth-year", year])), &[more]);
+    }
+    says(&device.refused(&new_member(&team, "Lê Văn Thử", &["--joined", "1/1/2099"])), &["joined_on", "lies ahead"]);
+    let early = ["--joined", "1/9/2022", "--set", "left_on=1/8/2022"];
+    says(&device.refused(&new_member(&team, "Lê Văn Thử", &early)), &["left_on", "joined_on"]);
+    says(&device.refused(&["team", "edit", &team, "decision_date=1/1/2099"]), &["decision_date", "lies ahead"]);
+    let activity =
+        ["activity", "add", "--team", team.as_str(), "--date", "1/1/2099", "--kind", "training", "--reached", "4"];
+    says(&device.refused(&activity), &["activities/", "lies ahead"]);
+    let odd = device.json(&["findings"]);
+    assert!(!odd.to_string().contains("day_to_come"), "nothing of it was kept: {odd}");
+    device.ok(&["team", "edit", &team, "decision_date=1/9/2022", "established_on=1/8/2022"]);
+    assert!(device.json(&["findings"]).to_string().contains("days_out_of_order"), "odd, and taken");
+}
+
 #[test]
 fn tokens_that_are_absent_forged_or_for_another_unit() {
     let (server, data) = server();

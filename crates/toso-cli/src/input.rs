@@ -1,15 +1,17 @@
 //! What people type, read into types.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use toso_catalog::Catalog;
-use toso_core::edit::{ActivityId, DocEdit};
+use toso_core::edit::{ActivityId, DocEdit, EditError};
 use toso_core::id::{DocId, DocKind};
+use toso_core::text::{PlaceName, TextError, legacy_text};
 use toso_core::unit::{UnitList, UnitRef};
 
-use crate::args::UnitArgs;
+use crate::args::{ConvertFlag, UnitArgs};
 use crate::fail::Fail;
 
 /// A document's id of the expected kind.
@@ -52,21 +54,45 @@ pub(crate) fn unit_of(args: &UnitArgs) -> Result<UnitRef, Fail> {
 }
 
 /// `FIELD=VALUE` texts.
-pub(crate) fn changes(kind: DocKind, texts: &[String]) -> Result<Vec<DocEdit>, Fail> {
-    texts.iter().map(|text| change(kind, text)).collect()
+pub(crate) fn changes(kind: DocKind, texts: &[String], convert: ConvertFlag) -> Result<Vec<DocEdit>, Fail> {
+    texts.iter().map(|text| change(kind, text, convert)).collect()
 }
 
-fn change(kind: DocKind, text: &str) -> Result<DocEdit, Fail> {
+fn change(kind: DocKind, text: &str, convert: ConvertFlag) -> Result<DocEdit, Fail> {
     let (field, value) = text.split_once('=').ok_or_else(|| {
         // The text may hold personal data, so it is not repeated.
         Fail::new("a change is written FIELD=VALUE, without blanks around the equals sign; one given here has none")
     })?;
-    field_value(kind, field, value)
+    field_value(kind, field, value, convert)
 }
 
 /// One field's value.
-pub(crate) fn field_value(kind: DocKind, field: &str, value: &str) -> Result<DocEdit, Fail> {
-    Ok(DocEdit::parse(kind, field.trim(), value)?)
+pub(crate) fn field_value(kind: DocKind, field: &str, value: &str, convert: ConvertFlag) -> Result<DocEdit, Fail> {
+    DocEdit::parse(kind, field.trim(), &meant(value, convert)).map_err(|error| match &error {
+        EditError::Value { error: text, .. } => with_proposal(&error, text),
+        _ => Fail::new(error),
+    })
+}
+
+/// A hamlet's name.
+pub(crate) fn place_name(text: &str, convert: ConvertFlag) -> Result<PlaceName, Fail> {
+    PlaceName::parse(&meant(text, convert)).map_err(|error| with_proposal(&error, &error))
+}
+
+/// What a text means, where the person has asked for it.
+fn meant(text: &str, convert: ConvertFlag) -> Cow<'_, str> {
+    let found = legacy_text(text).filter(|_| convert.convert);
+    found.map_or(Cow::Borrowed(text), |found| Cow::Owned(found.proposal.as_str().to_owned()))
+}
+
+/// A refusal, with what the text probably means: for the person who typed it, on their own screen.
+fn with_proposal(error: &dyn std::fmt::Display, text: &TextError) -> Fail {
+    match text {
+        TextError::Legacy { found, .. } => {
+            Fail::new(format!("{error}: with --convert it is kept as {:?}", found.proposal.as_str()))
+        }
+        _ => Fail::new(error),
+    }
 }
 
 /// `90s`, `15m`, `12h`, `7d`.

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use toso_core::id::{Epoch, ServerId};
-use toso_core::time::TimestampMs;
+use toso_core::time::{ServerTime, TimestampMs};
 use toso_core::unit::UnitRef;
 use toso_store::{ChunkStore, StoreError, Transaction};
 use toso_wire::{Proof, Ticket, signed_hello};
@@ -76,6 +76,10 @@ impl Credential {
     }
 }
 
+/// How far the server's time that is kept may lie back: what it is for are days, and an unchanged reconnect should not
+/// write.
+pub(crate) const SERVER_TIME_KEPT_MS: u64 = 12 * 60 * 60 * 1000;
+
 /// What one session leaves for the next.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SessionMemory {
@@ -89,6 +93,9 @@ pub(crate) struct SessionMemory {
     /// The server is of another epoch than what is here, and the two have not been compared to the end.
     #[serde(default)]
     pub(crate) foreign: bool,
+    /// The server's clock when they last met, kept every [`SERVER_TIME_KEPT_MS`]; 0 when they never did.
+    #[serde(default)]
+    pub(crate) server_at: TimestampMs,
 }
 
 impl SessionMemory {
@@ -96,6 +103,12 @@ impl SessionMemory {
         let stored = store.setting(SETTING_SESSION)?;
         // It can be had again at the price of one signature, so an unreadable one is simply forgotten.
         Ok(stored.and_then(|bytes| rmp_serde::from_slice(&bytes).ok()).unwrap_or_default())
+    }
+
+    /// What the server last said of the time.
+    pub(crate) fn server_time(&self) -> Option<ServerTime> {
+        let met = self.server_at > TimestampMs(0);
+        met.then_some(ServerTime { at: self.server_at, offset_ms: self.clock_offset_ms })
     }
 
     pub(crate) fn keep_ticket(&mut self, ticket: Ticket) {
@@ -120,5 +133,19 @@ impl SessionMemory {
         } else {
             credential.prove(device, server_now, &random_from::<8>(fill))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a session of an older build left has no server time.
+    #[test]
+    fn the_memory_of_an_older_build_is_read() {
+        let older = rmp_serde::to_vec(&(Some(Epoch(3)), serde_bytes::Bytes::new(b"t"), TimestampMs(5), -7_i64, true));
+        let memory: SessionMemory = rmp_serde::from_slice(&older.unwrap()).unwrap();
+        assert_eq!((memory.epoch, memory.clock_offset_ms, memory.foreign), (Some(Epoch(3)), -7, true));
+        assert_eq!(memory.server_time(), None);
     }
 }

@@ -1,6 +1,7 @@
 //! A replica: the documents of a device's scopes, edited here, merged with what comes.
 
 mod carry;
+mod days;
 mod held;
 mod leaving;
 pub(crate) mod names;
@@ -323,6 +324,7 @@ impl Replica {
         let edit = DocEdit::parse(id.kind(), field, value)?;
         let mut documents = self.documents.lock();
         let mut merged = self.take(&mut documents, id)?;
+        self.check_days(std::slice::from_ref(&edit), Some(&merged.document))?;
         if !merged.document.conflicts().iter().any(|conflict| conflict.field == field) {
             documents.put(id, merged);
             return Err(ReplicaError::NoConflict { id, field: field.to_owned() });
@@ -377,6 +379,7 @@ impl Replica {
         if self.store.documents_len()? >= DOCUMENTS_MAX {
             return Err(ReplicaError::TooManyDocuments);
         }
+        self.check_days(edits, None)?;
         // Not put into memory: whoever looks at it reads it from the store.
         documents.pop(&id);
         if let Some(chunk) = Document::first_save(id, self.author(), edits)? {
@@ -395,6 +398,7 @@ impl Replica {
         edits: &[DocEdit],
     ) -> Result<bool, ReplicaError> {
         let mut merged = self.take(documents, id)?;
+        self.check_days(edits, Some(&merged.document))?;
         match merged.document.edit(self.author(), edits) {
             Ok(Some(chunk)) => self.commit_edit(documents, scope, merged, &chunk).map(|()| true),
             Ok(None) => {

@@ -5,6 +5,7 @@
 
 mod apply;
 mod conflicts;
+mod equality;
 mod first;
 mod flat;
 pub(crate) mod genesis;
@@ -89,7 +90,7 @@ pub struct ConflictValue {
 /// to be long, and nobody reads it.
 pub const CONFLICT_VALUES_MAX: usize = 64;
 
-/// A field with more than one value.
+/// A field with more than one value. What differs only in spelling is one value.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Conflict {
     /// Field path, as [`DocEdit::parse`] takes it.
@@ -165,7 +166,8 @@ impl Document {
         read::read(self.id.kind(), &self.doc)
     }
     /// Fields with more than one value, in the order of their paths. Devices that wrote the same value apart are not
-    /// in conflict, nor are fields that this version does not know.
+    /// in conflict, however each has spelled it (of one value's spellings the later is shown), nor are fields that this
+    /// version does not know.
     pub fn conflicts(&self) -> Vec<Conflict> {
         conflicts::conflicts(self.id.kind(), &self.doc)
     }

@@ -4,6 +4,7 @@
 //! genesis under a composite key (`hamlets` → `thôn 1/households`). So two devices that add the same hamlet apart
 //! merge field by field. The path of a field, as errors, conflicts and histories show it, is `map/key`.
 
+mod days;
 mod error;
 mod fields;
 mod parse;
@@ -12,6 +13,8 @@ mod writes;
 
 use data_encoding::HEXLOWER;
 
+pub(crate) use days::{Days, OUT_OF_ORDER_IS_REFUSED, birth_years};
+pub use days::{check_days, names_a_day};
 pub use error::EditError;
 pub(crate) use fields::{ActivityField, HamletPath, REACHED, activity_path, hamlet_path, is_field};
 pub use rules::{HOUSEHOLDS_MAX, REACHED_MAX};
@@ -48,7 +51,6 @@ pub const SIGN_OFF_FIELDS: [&str; 2] = ["signed_off_on", "signed_off_by"];
 
 /// A change to a commune's document. Hamlets are named by [`crate::text::hamlet_key`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum CommuneEdit {
     /// Adds a hamlet, or corrects how its name is written.
     HamletName {
@@ -102,7 +104,6 @@ pub enum CommuneEdit {
 
 /// A change to a team. `None` clears a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum TeamEdit {
     /// Sets the level; a team without one is read as a hamlet's.
     Level(TeamLevel),
@@ -192,7 +193,6 @@ pub struct Reached {
 
 /// A change to a member. `None` clears a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum MemberEdit {
     /// Sets the team.
     Team(Option<DocId>),
@@ -251,7 +251,6 @@ pub enum MemberEdit {
 
 /// A change to a document of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum DocEdit {
     /// To a commune.
     Commune(CommuneEdit),

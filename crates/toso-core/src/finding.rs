@@ -5,8 +5,10 @@
 
 mod duplicates;
 mod merges;
+mod values;
 
 pub use merges::{Merges, standing_for};
+pub use values::record_findings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +16,11 @@ use serde::Serialize;
 
 use crate::id::DocId;
 use crate::record::{CommuneRecord, HamletStatus, MemberRecord, Role, TeamLevel, TeamRecord, TeamStatus};
-use crate::text::hamlet_key;
+use crate::text::{Date, hamlet_key, place_key};
 
 /// Something a person should look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Finding {
     /// A team with more than one leader.
     SeveralLeaders {
@@ -83,12 +84,40 @@ pub enum Finding {
         /// The member.
         member: DocId,
     },
+    /// A day that has not come yet. Of a team's activities the first one.
+    DayToCome {
+        /// The record.
+        document: DocId,
+        /// Its field.
+        field: String,
+    },
+    /// A year of birth that no member has.
+    BirthYear {
+        /// The member.
+        member: DocId,
+    },
+    /// A day that lies before another which it should follow: left before joined, consent withdrawn before given, joined
+    /// before born, a team set up before its decision, or at work before it was set up.
+    DaysOutOfOrder {
+        /// The record.
+        document: DocId,
+        /// The field that should come first.
+        earlier: String,
+        /// The field that should follow.
+        later: String,
+    },
+    /// Text of an older encoding (TCVN3, VNI), stored as it was pasted. Of a commune's hamlets the first one.
+    LegacyText {
+        /// The record.
+        document: DocId,
+        /// Its field.
+        field: String,
+    },
 }
 
 /// Why two members may be one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum SameMemberReason {
     /// Same phone number.
     Phone,
@@ -96,11 +125,12 @@ pub enum SameMemberReason {
     NameAndBirthYear,
 }
 
-/// All findings of one scope: by kind of finding in the order of [`Finding`], then by id.
+/// All findings of one scope, seen from a day: by kind of finding in the order of [`Finding`], then by id.
 pub fn findings(
-    commune: Option<&CommuneRecord>,
+    commune: Option<(DocId, &CommuneRecord)>,
     teams: &[(DocId, TeamRecord)],
     members: &[(DocId, MemberRecord)],
+    today: &Date,
 ) -> Vec<Finding> {
     let view = View::new(teams, members);
     let mut findings = Vec::new();
@@ -108,9 +138,10 @@ pub fn findings(
     view.members_without_team(&mut findings);
     findings.extend(duplicates::members(view.present()));
     findings.extend(duplicates::teams(view.at_work()));
-    view.unknown_hamlets(commune, &mut findings);
+    view.unknown_hamlets(commune.map(|(_, record)| record), &mut findings);
     view.broken_merges(&mut findings);
     view.without_consent(&mut findings);
+    view.values(commune, today, &mut findings);
     findings
 }
 
@@ -182,7 +213,8 @@ impl<'a> View<'a> {
         let Some(commune) = commune.filter(|commune| !commune.hamlets.is_empty()) else { return };
         for (id, team) in self.at_work().filter(|(_, team)| team.level == TeamLevel::Hamlet) {
             let Some(hamlet) = &team.hamlet else { continue };
-            let listed = commune.hamlets.get(&hamlet_key(hamlet));
+            // Under its key of today, or the one that an older build gave it.
+            let listed = commune.hamlets.get(&place_key(hamlet)).or_else(|| commune.hamlets.get(&hamlet_key(hamlet)));
             if listed.is_none_or(|listed| listed.status != HamletStatus::Active) {
                 findings.push(Finding::UnknownHamlet { team: id, hamlet: hamlet.clone() });
             }
@@ -191,6 +223,23 @@ impl<'a> View<'a> {
 
     fn broken_merges(&self, findings: &mut Vec<Finding>) {
         findings.extend(self.merges.broken().map(|(from, into)| Finding::BrokenMerge { from, into }));
+    }
+
+    /// What each record shows by itself, also of members who have left: a day to come may be why they seem to have.
+    fn values(&self, commune: Option<(DocId, &CommuneRecord)>, today: &Date, findings: &mut Vec<Finding>) {
+        let mut found = Vec::new();
+        if let Some((id, record)) = commune {
+            values::of_commune(id, record, today, &mut found);
+        }
+        for (id, team) in self.teams.iter().filter(|(id, _)| !self.merges.is_merged(**id)) {
+            values::of_team(*id, team, today, &mut found);
+        }
+        for (id, member) in self.members.iter().filter(|(id, _)| !self.merges.is_merged(**id)) {
+            values::of_member(*id, member, today, &mut found);
+        }
+        // By kind; within one they come by id. Stable.
+        found.sort_by_key(values::kind_order);
+        findings.extend(found);
     }
 
     fn without_consent(&self, findings: &mut Vec<Finding>) {

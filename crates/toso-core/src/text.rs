@@ -7,11 +7,14 @@
 //!
 //! | key | marks | tones | case | used for | stored |
 //! | --- | --- | --- | --- | --- | --- |
-//! | [`canonical`] | kept | kept | kept | storage, exact match | yes |
+//! | [`canonical`], of names [`canonical_name`] | kept | kept | kept | storage, exact match | yes |
 //! | [`hamlet_key`] | kept | placement evened | folded | one hamlet, one team id | yes, pinned |
 //! | [`same_name_key`] | kept | placement evened | folded | suspected duplicates of a person | no |
 //! | [`toneless_key`] | kept | dropped | folded | second rank of a search | no |
 //! | [`search_key`] | dropped | dropped | folded | finding, however it is typed | no |
+//!
+//! Text of an older encoding (TCVN3, VNI) passes none of them unseen: the `parse` of every name and free text looks with
+//! [`legacy_text`] first and refuses with what is probably meant.
 //!
 //! What is not stored may follow newer Unicode tables; [`canonical`] and [`hamlet_key`] may not, since document ids
 //! hang on them (NFC is stable for assigned characters by Unicode's own policy).
@@ -69,6 +72,7 @@ mod document_number;
 mod error;
 mod hidden;
 mod keys;
+mod legacy;
 mod limits;
 mod link;
 mod names;
@@ -80,17 +84,19 @@ mod samples;
 mod syllable;
 
 pub use birth_year::{check_birth_year, parse_birth_year};
-pub use canonical::{canonical, canonical_lines};
+pub use canonical::{canonical, canonical_lines, canonical_name};
 pub use collation::Collator;
 pub use date::Date;
 pub use document_number::DocumentNumber;
 pub use error::TextError;
 pub use hidden::{check_visible, inert, inert_but, is_hidden};
+pub(crate) use keys::place_key;
 pub use keys::{hamlet_key, same_name_key, search_key, search_key_without_kind, toneless_key};
+pub use legacy::{LegacyEncoding, LegacyText, Proposal, legacy_text};
 pub use limits::{
-    BIRTH_YEARS, DATE_YEARS, DOCUMENT_NUMBER_CHARS_MAX, INPUT_BYTES_MAX, LABEL_BYTES_MAX, LABEL_CHARS_MAX,
-    LINK_BYTES_MAX, NOTE_BYTES_MAX, NOTE_CHARS_MAX, PERSON_NAME_BYTES_MAX, PERSON_NAME_CHARS_MAX, PHONE_CHARS_MAX,
-    PLACE_NAME_BYTES_MAX, PLACE_NAME_CHARS_MAX,
+    AGES, BIRTH_YEARS, DATE_YEARS, DAYS_AHEAD_MAX, DOCUMENT_NUMBER_CHARS_MAX, INPUT_BYTES_MAX, LABEL_BYTES_MAX,
+    LABEL_CHARS_MAX, LINK_BYTES_MAX, NOTE_BYTES_MAX, NOTE_CHARS_MAX, PERSON_NAME_BYTES_MAX, PERSON_NAME_CHARS_MAX,
+    PHONE_CHARS_MAX, PLACE_NAME_BYTES_MAX, PLACE_NAME_CHARS_MAX,
 };
 pub use link::Link;
 pub use names::{Label, Note, PersonName, PlaceName};

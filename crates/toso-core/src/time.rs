@@ -1,6 +1,11 @@
 //! Instants as the register stores them.
 //!
-//! Phone clocks are wrong by years, so an instant is shown to people and never decides a merge or an order.
+//! Phone clocks are wrong by years, so an instant is shown to people and never decides a merge or an order. What a device
+//! makes of its clock and of the server's when it judges a typed day is [`KnownTime`].
+
+mod known;
+
+pub use known::{EARLIEST_NOW, KnownTime, ServerTime};
 
 use serde::{Deserialize, Serialize};
 

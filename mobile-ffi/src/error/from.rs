@@ -39,6 +39,10 @@ impl From<EditError> for TosoError {
     fn from(error: EditError) -> Self {
         let info = |key: &str| ErrorInfo::new(key, &error);
         let (info, field) = match &error {
+            EditError::Value { field, error: text @ TextError::Legacy { .. } } => {
+                let info = text_info(info(text.key()), text).with("field", field);
+                return Self::LegacyText { info, field: field.clone() };
+            }
             EditError::Value { field, error: text } => (text_info(info(text.key()), text), field.as_str()),
             EditError::UnknownField { field, .. } => (info("edit.unknown_field"), field.as_str()),
             EditError::Choice { field, expected } => (info("edit.choice").with("expected", expected), field.as_str()),
@@ -51,11 +55,19 @@ impl From<EditError> for TosoError {
             EditError::IntoItself { field } => (info("edit.into_itself"), field.as_str()),
             EditError::OtherHamlet { field } => (info("edit.other_hamlet"), field.as_str()),
             EditError::PartLargerThanWhole { field } => (info("edit.part"), field.as_str()),
+            EditError::DayToCome { field, today } => {
+                (info("edit.day_to_come").with("today", &today.display_vi()), field.as_str())
+            }
+            EditError::BirthYear { field, min, max } => {
+                (info("edit.birth_year").with("min", min).with("max", max), field.as_str())
+            }
+            EditError::DaysOutOfOrder { field, earlier } => {
+                (info("edit.days_out_of_order").with("earlier", earlier), field.as_str())
+            }
             EditError::WrongKind { .. } => (info("edit.wrong_kind"), "id"),
             EditError::UnknownActivity { .. } => (info("edit.unknown_activity"), "activities"),
             EditError::Change(_) => (info("edit.too_large"), ""),
             EditError::Broken { .. } => return Self::Refused { info: info("edit.broken") },
-            _ => return Self::Refused { info: info("refused") },
         };
         Self::Invalid { info: info.with("field", &field), field: field.to_owned() }
     }
@@ -65,9 +77,24 @@ fn text_info(info: ErrorInfo, error: &TextError) -> ErrorInfo {
     match error {
         TextError::TooLong { length, max, .. } => info.with("length", length).with("max", max),
         TextError::TooManyBytes { bytes, max, .. } => info.with("length", bytes).with("max", max),
-        TextError::Character { position, .. } | TextError::Hidden { position, .. } => info.with("position", position),
+        TextError::Character { position, .. }
+        | TextError::Hidden { position, .. }
+        | TextError::LostCharacter { position, .. } => info.with("position", position),
         TextError::PhoneDigits { digits } => info.with("digits", digits),
-        _ => info,
+        // What is meant is not in the error, since apps log those: `converted_text` gives it.
+        TextError::Legacy { found, .. } => info.with("encoding", &found.encoding.name()),
+        TextError::Empty { .. }
+        | TextError::NoLetter { .. }
+        | TextError::PhoneService
+        | TextError::PhonePrefix
+        | TextError::PhoneUnknown
+        | TextError::DateFormat
+        | TextError::DateNotInCalendar
+        | TextError::DateYear
+        | TextError::BirthYear
+        | TextError::DocumentNumber
+        | TextError::LinkScheme
+        | TextError::LinkHost => info,
     }
 }
 

@@ -165,6 +165,16 @@ pub(super) const MESSAGES: &[Message] = &[
     ),
     m("text.character", "Ký tự thứ {position} không dùng được ở đây.", "Character {position} does not belong here."),
     m(
+        "text.legacy",
+        "Chữ này gõ bằng phông cũ hoặc bộ gõ chưa bật ({encoding}). Hãy chọn cách viết được gợi ý, hoặc gõ lại.",
+        "This is written in an older encoding ({encoding}). Take what is offered, or type it anew.",
+    ),
+    m(
+        "text.lost_character",
+        "Chữ thứ {position} đã mất khi sao chép. Hãy gõ lại.",
+        "Letter {position} was lost when it was copied. Type it anew.",
+    ),
+    m(
         "text.phone_service",
         "Đây là số tổng đài. Hãy nhập số di động hoặc cố định.",
         "This is a service line. Enter a mobile or landline number.",
@@ -209,6 +219,21 @@ pub(super) const MESSAGES: &[Message] = &[
         "The name belongs to another hamlet. Add it as one of its own.",
     ),
     m("edit.part", "Số thành phần không được lớn hơn tổng số.", "A part cannot be larger than the whole."),
+    m(
+        "edit.day_to_come",
+        "Ngày này chưa đến: hôm nay muộn nhất là {today}. Hãy xem lại ngày và năm, hoặc chỉnh giờ của máy rồi đồng bộ.",
+        "This day lies ahead: today is {today} at the latest. Check day and year, or set the phone's clock and sync.",
+    ),
+    m(
+        "edit.birth_year",
+        "Năm sinh phải từ {min} đến {max}. Hãy xem lại.",
+        "The birth year must be from {min} to {max}. Check it.",
+    ),
+    m(
+        "edit.days_out_of_order",
+        "Ngày này sớm hơn ngày phải có trước nó. Hãy xem lại cả hai.",
+        "This day lies before one that must come first. Check both.",
+    ),
     m("edit.wrong_kind", "Bản ghi này thuộc loại khác.", "This record is of another kind."),
     m("edit.unknown_activity", "Tổ chưa có hoạt động này.", "The team has no such activity."),
     m("edit.too_large", "Nội dung quá lớn. Hãy lưu từng phần.", "This is too much at once. Save it in parts."),
@@ -269,4 +294,8 @@ pub(super) const MESSAGES: &[Message] = &[
     m("finding.unknown_hamlet", "Thôn không có trong danh sách của xã", "The hamlet is not on the commune's list"),
     m("finding.broken_merge", "Gộp sai; hãy xem lại", "A merge that leads nowhere"),
     m("finding.no_consent", "Chưa có sự đồng ý của người này", "No consent recorded"),
+    m("finding.day_to_come", "Có ngày chưa đến", "A day that has not come yet"),
+    m("finding.birth_year", "Năm sinh khó có thể đúng", "A birth year that can hardly be right"),
+    m("finding.days_out_of_order", "Thứ tự các ngày không hợp lý", "Days in the wrong order"),
+    m("finding.legacy_text", "Chữ gõ bằng phông cũ; hãy gõ lại", "Text of an old font; type it anew"),
 ];

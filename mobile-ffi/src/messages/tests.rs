@@ -76,6 +76,8 @@ fn what_the_register_says_of_a_text_has_a_text() {
         TextError::NoLetter { what: "" },
         TextError::Character { what: "", position: 1, allowed: "" },
         TextError::Hidden { what: "", position: 1 },
+        TextError::Legacy { what: "", found: toso_core::text::legacy_text("NguyÔn V¨n Thö").expect("it is") },
+        TextError::LostCharacter { what: "", position: 1 },
         TextError::PhoneService,
         TextError::PhonePrefix,
         TextError::PhoneDigits { digits: 9 },
@@ -95,6 +97,31 @@ fn what_the_register_says_of_a_text_has_a_text() {
             let text = crate::error_text(&told, language);
             assert!(text != told.info().key && !text.contains(['{', '…']), "{text}");
         }
+    }
+}
+
+#[test]
+fn what_the_register_says_of_a_day_has_a_text() {
+    use toso_core::edit::EditError;
+    let field = || "joined_on".to_owned();
+    for error in [
+        EditError::DayToCome { field: field(), today: toso_core::text::Date::parse("30/11/2026").expect("a day") },
+        EditError::BirthYear { field: field(), min: 1905, max: 2020 },
+        EditError::DaysOutOfOrder { field: field(), earlier: "birth_year".to_owned() },
+    ] {
+        let told = crate::TosoError::from(error);
+        for language in [Language::Vietnamese, Language::English] {
+            let text = crate::error_text(&told, language);
+            assert!(text != told.info().key && !text.contains(['{', '…']), "{text}");
+        }
+    }
+}
+
+#[test]
+fn every_finding_has_a_text() {
+    for finding in ["several_leaders", "no_consent", "day_to_come", "birth_year", "days_out_of_order", "legacy_text"] {
+        let key = format!("finding.{finding}");
+        assert!(text_of(&key).iter().all(|text| *text != key), "{key}");
     }
 }
 

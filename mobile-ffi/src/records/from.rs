@@ -162,7 +162,12 @@ impl From<finding::Finding> for Finding {
             F::UnknownHamlet { team, hamlet } => Self::UnknownHamlet { team: team.to_string(), hamlet },
             F::BrokenMerge { from, into } => Self::BrokenMerge { from: from.to_string(), into: into.to_string() },
             F::NoConsent { member } => Self::NoConsent { member: member.to_string() },
-            _ => unreachable!("this crate and toso-core are built together"),
+            F::DayToCome { document, field } => Self::DayToCome { document: document.to_string(), field },
+            F::BirthYear { member } => Self::BirthYear { member: member.to_string() },
+            F::DaysOutOfOrder { document, earlier, later } => {
+                Self::DaysOutOfOrder { document: document.to_string(), earlier, later }
+            }
+            F::LegacyText { document, field } => Self::LegacyText { document: document.to_string(), field },
         }
     }
 }

@@ -116,7 +116,15 @@ pub fn read_invite(invite: &str) -> Result<crate::records::Invite, TosoError> {
 /// The key of a hamlet's name: two spellings with one key are one hamlet.
 #[uniffi::export]
 pub fn hamlet_key(name: &str) -> String {
-    toso_core::text::hamlet_key(name)
+    // As the name will be stored: with hyphens for whatever is drawn as one.
+    toso_core::text::hamlet_key(&toso_core::text::canonical_name(name))
+}
+
+/// What a text of an older encoding (TCVN3, VNI, misread UTF-8, Telex) means; none for any other text. To be offered when a
+/// save is refused as `LegacyText`.
+#[uniffi::export]
+pub fn converted_text(text: &str) -> Option<String> {
+    toso_core::text::legacy_text(text).map(|found| found.proposal.as_str().to_owned())
 }
 
 /// An id for a new activity.

@@ -14,7 +14,8 @@ use super::receipts::{ReceiptReader, SETTING_TOTALS, read_setting};
 use super::view::{CentreTotals, ConflictView, DocView, Receipt, ReceiptCounts, ReplicaStatus};
 use super::{Replica, ReplicaError};
 
-/// A commune's teams and members.
+/// A commune's own record, its teams and its members.
+type Commune = Option<(DocId, CommuneRecord)>;
 type Teams = Vec<(DocId, TeamRecord)>;
 type Members = Vec<(DocId, MemberRecord)>;
 
@@ -96,7 +97,7 @@ impl Replica {
         })
     }
 
-    /// Every field with several values.
+    /// Every field with several values. One value in several spellings is one: the later is shown, and nothing is to settle.
     pub fn conflicts(&self) -> Result<Vec<ConflictView>, ReplicaError> {
         let mut found = Vec::new();
         for id in self.disputed()? {
@@ -140,13 +141,13 @@ impl Replica {
 
     /// What people should look at, commune by commune.
     pub fn findings(&self) -> Result<Vec<Finding>, ReplicaError> {
-        let mut communes: BTreeMap<Scope, (Option<CommuneRecord>, Teams, Members)> = BTreeMap::new();
+        let mut communes: BTreeMap<Scope, (Commune, Teams, Members)> = BTreeMap::new();
         self.each_shown(
             |_| true,
             |scope, id, shown| {
                 let (commune, teams, members) = communes.entry(scope).or_default();
                 match shown.record {
-                    Record::Commune(record) => *commune = Some(record),
+                    Record::Commune(record) => *commune = Some((id, record)),
                     Record::Team(record) => teams.push((id, record)),
                     Record::Member(record) => members.push((id, record)),
                     _ => {}
@@ -154,7 +155,10 @@ impl Replica {
                 Ok(())
             },
         )?;
-        let found = communes.values().map(|(commune, teams, members)| findings(commune.as_ref(), teams, members));
+        let today = self.likely_today()?;
+        let found = communes.values().map(|(commune, teams, members)| {
+            findings(commune.as_ref().map(|(id, record)| (*id, record)), teams, members, &today)
+        });
         Ok(found.flatten().collect())
     }
 

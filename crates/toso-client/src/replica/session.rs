@@ -16,7 +16,7 @@ use super::receipts::{SETTING_TOTALS, read_setting, setting};
 use super::reconciling::author_of;
 use super::view::CentreTotals;
 use super::{Replica, ReplicaError, ReplicaEvent};
-use crate::credential::{Credential, SessionMemory};
+use crate::credential::{Credential, SERVER_TIME_KEPT_MS, SessionMemory};
 
 impl Replica {
     /// What a session starts from: for [`toso_sync::ClientSession::new`]. `live` stays connected for live changes.
@@ -96,11 +96,13 @@ impl Replica {
         let changed = (epoch.is_some() && memory.epoch != epoch)
             || ticket.is_some()
             || memory.foreign != epoch.is_none()
-            || memory.clock_offset_ms.abs_diff(clock_offset_ms) > CLOCK_OFFSET_TOLERANCE_MS;
+            || memory.clock_offset_ms.abs_diff(clock_offset_ms) > CLOCK_OFFSET_TOLERANCE_MS
+            || server_now.0.abs_diff(memory.server_at.0) > SERVER_TIME_KEPT_MS;
         if !changed {
             return Ok(());
         }
         memory.foreign = epoch.is_none();
+        memory.server_at = server_now;
         (memory.epoch, memory.clock_offset_ms) = (epoch.or(memory.epoch), clock_offset_ms);
         if let Some(ticket) = ticket {
             memory.keep_ticket(ticket);

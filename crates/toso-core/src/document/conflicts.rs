@@ -1,8 +1,10 @@
 //! Fields that devices wrote apart.
 
-use automerge::{Automerge, ObjId, ReadDoc};
+use std::collections::HashSet;
 
-use super::{CONFLICT_VALUES_MAX, Conflict, ConflictValue, genesis, guarded, value};
+use automerge::{Automerge, ObjId, ReadDoc, Value};
+
+use super::{CONFLICT_VALUES_MAX, Conflict, ConflictValue, equality, genesis, guarded, value};
 use crate::edit::is_field;
 use crate::id::{Actor, DeviceId, DocKind};
 use crate::time::TimestampMs;
@@ -16,14 +18,16 @@ fn find(kind: DocKind, doc: &Automerge) -> Vec<Conflict> {
     for (map, id) in genesis::places(kind) {
         for item in doc.map_range(&id, ..).filter(|item| item.conflict && is_field(kind, map, &item.key)) {
             let Ok(values) = doc.get_all(&id, item.key.as_ref()) else { continue };
-            let all_equal = values.windows(2).all(|pair| matches!(pair, [(a, _), (b, _)] if a == b));
-            if all_equal {
+            // Automerge lists the value that it shows last. Of those that mean the same the later one stays.
+            let mut seen = HashSet::new();
+            let mut is_new = |value: &Value<'_>| seen.insert(equality::value_key(kind, map, &item.key, value));
+            let different: Vec<_> = values.iter().rev().filter(|(value, _)| is_new(value)).collect();
+            if different.len() < 2 {
                 continue;
             }
-            // Automerge lists the value that it shows last.
             let mut shown = true;
-            let count = values.len();
-            let values = values.iter().rev().take(CONFLICT_VALUES_MAX).map(|(value, op)| {
+            let count = different.len();
+            let values = different.into_iter().take(CONFLICT_VALUES_MAX).map(|(value, op)| {
                 let (device, at) = written(doc, op);
                 let shown = std::mem::take(&mut shown);
                 ConflictValue { value: value::text(value), device, at, shown }

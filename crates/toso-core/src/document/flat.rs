@@ -9,7 +9,7 @@
 //! what is not there, and every counter, make it give up with [`NotFlat`]; then [`super::Document`] has the word. So
 //! which changes are refused stands in one place, and `tests/flat.rs` holds the values of both against each other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use automerge::legacy::{Key, Op, OpId, OpType};
 use automerge::{ActorId, ScalarValue, ScalarValueRef, ValueRef};
@@ -17,7 +17,7 @@ use automerge::{ActorId, ScalarValue, ScalarValueRef, ValueRef};
 use super::conflicts::{field, timestamp};
 use super::first::{self, object};
 use super::read::Reading;
-use super::{CONFLICT_VALUES_MAX, Conflict, ConflictValue, genesis, value};
+use super::{CONFLICT_VALUES_MAX, Conflict, ConflictValue, equality, genesis, value};
 use crate::chunk::columns::Reader;
 use crate::chunk::scan::{Action, Operation, scan, value_type};
 use crate::edit::is_field;
@@ -125,8 +125,8 @@ impl FlatDocument {
         reading.finish()
     }
 
-    /// True when a key has several values that nobody has settled. They may be equal, which [`super::Document::conflicts`]
-    /// does not call a conflict.
+    /// True when a key has several values that nobody has settled. They may be equal, or one value in
+    /// several spellings, which [`super::Document::conflicts`] does not call a conflict.
     pub fn is_disputed(&self) -> bool {
         self.keys.values().any(|written| written.iter().filter(|written| !written.replaced).count() > 1)
     }
@@ -137,17 +137,20 @@ impl FlatDocument {
         let mut conflicts = Vec::new();
         for ((place, key), written) in &self.keys {
             let Some(map) = maps.get(*place).filter(|map| is_field(self.kind, **map, key)) else { continue };
-            let standing: Vec<_> = written.iter().filter(|written| !written.replaced).collect();
-            if standing.windows(2).all(|pair| matches!(pair, [a, b] if a.value == b.value)) {
+            let mut seen = HashSet::new();
+            let mut is_new = |value: &Scalar| seen.insert(equality::key(self.kind, *map, key, &value.to_automerge()));
+            let standing = written.iter().rev().filter(|written| !written.replaced);
+            let different: Vec<_> = standing.filter(|written| is_new(&written.value)).collect();
+            if different.len() < 2 {
                 continue;
             }
-            let values = standing.iter().rev().zip(0..CONFLICT_VALUES_MAX).map(|(written, place)| ConflictValue {
+            let values = different.iter().zip(0..CONFLICT_VALUES_MAX).map(|(written, place)| ConflictValue {
                 value: value::scalar_text(&written.value.to_automerge()),
                 device: written.actor.device(),
                 at: timestamp(written.time_s),
                 shown: place == 0,
             });
-            conflicts.push(Conflict { field: field(*map, key), values: values.collect(), count: standing.len() });
+            conflicts.push(Conflict { field: field(*map, key), values: values.collect(), count: different.len() });
         }
         conflicts.sort_unstable_by(|a, b| a.field.cmp(&b.field));
         conflicts

@@ -1,11 +1,10 @@
 //! Why an edit cannot be made.
 
 use crate::id::DocId;
-use crate::text::TextError;
+use crate::text::{Date, TextError};
 
 /// Why an edit cannot be made. Nothing was changed. Never quotes a value: it may be personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum EditError {
     /// The value breaks a rule.
     #[error("{field}: {error}")]
@@ -80,6 +79,36 @@ pub enum EditError {
     PartLargerThanWhole {
         /// Which field.
         field: String,
+    },
+    /// A day that has not come yet.
+    #[error(
+        "{field}: this day lies ahead; by this device's clock and by what the centre last said, today is {} at the latest: \
+         check day and year, or set the device's clock and sync",
+        today.display_vi()
+    )]
+    DayToCome {
+        /// Which field.
+        field: String,
+        /// The latest that today can be.
+        today: Date,
+    },
+    /// A year of birth that no member can have.
+    #[error("{field}: a member was born from {min} to {max}; check the year, or set the device's clock and sync")]
+    BirthYear {
+        /// Which field.
+        field: String,
+        /// The earliest year.
+        min: u16,
+        /// The latest year.
+        max: u16,
+    },
+    /// Left before joined, consent withdrawn before given, joined before born.
+    #[error("{field}: this lies before {earlier}; check both")]
+    DaysOutOfOrder {
+        /// The field that lies too early.
+        field: String,
+        /// The field that must lie before it.
+        earlier: String,
     },
     /// The edit is for another kind of document.
     #[error("an edit of a {edit} cannot be made in {document}, which is a {kind}")]

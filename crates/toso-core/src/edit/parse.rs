@@ -10,8 +10,8 @@ use crate::record::{
     TeamStatus,
 };
 use crate::text::{
-    Date, DocumentNumber, Label, Link, Note, PersonName, Phone, PlaceName, TextError, canonical, hamlet_key,
-    parse_birth_year,
+    Date, DocumentNumber, Label, Link, Note, PLACE_NAME_BYTES_MAX, PersonName, Phone, PlaceName, TextError, canonical,
+    hamlet_key, parse_birth_year,
 };
 
 /// The longest field path quoted in an error, in characters.
@@ -166,8 +166,12 @@ impl Input<'_> {
         parse(self.text).map(Some).map_err(|error| EditError::Value { field: self.field(), error })
     }
 
-    /// A key is the key of itself, so both a name and a key are understood.
+    /// A key is the key of itself, so both a name and a key are understood. A key that is spelled as no name is today stays
+    /// what it is: older builds have stored such hamlets.
     fn key(&self, name: &str) -> Result<String, EditError> {
+        if !name.is_empty() && name.len() <= PLACE_NAME_BYTES_MAX && hamlet_key(name) == name {
+            return Ok(name.to_owned());
+        }
         let name = PlaceName::parse(name).map_err(|error| EditError::Value { field: self.field(), error })?;
         Ok(hamlet_key(name.as_str()))
     }

@@ -3,7 +3,7 @@
 use super::fields::{REACHED, kind_name};
 use super::{ActivityId, CommuneEdit, DocEdit, EditError, MemberEdit, Reached, TeamEdit};
 use crate::id::{DocId, DocKind};
-use crate::text::{TextError, check_birth_year, hamlet_key};
+use crate::text::{TextError, check_birth_year, hamlet_key, place_key};
 
 /// The most households of a hamlet or covered by a team: the largest wards of 2025 have about 60,000; with room to grow.
 pub const HOUSEHOLDS_MAX: u32 = 200_000;
@@ -30,7 +30,10 @@ fn commune(edit: &CommuneEdit) -> Result<(), EditError> {
     match edit {
         CommuneEdit::HamletName { key, name } => {
             let field = format!("hamlets/{key}/name");
-            if hamlet_key(name.as_str()) == *key { Ok(()) } else { Err(EditError::OtherHamlet { field }) }
+            // Older builds have keys of names that are stored with another dash today.
+            let is_its_name = hamlet_key(name.as_str()) == *key
+                || hamlet_key(key) == *key && place_key(key) == place_key(name.as_str());
+            if is_its_name { Ok(()) } else { Err(EditError::OtherHamlet { field }) }
         }
         CommuneEdit::HamletHouseholds { key, households } => {
             is_key(key)?;
@@ -71,7 +74,21 @@ fn team(edit: &TeamEdit, document: DocId) -> Result<(), EditError> {
             }
         }
         TeamEdit::AddReached { id, more } => within_reach(*id, *more, -REACHED_MAX),
-        _ => Ok(()),
+        TeamEdit::Level(_)
+        | TeamEdit::Hamlet(_)
+        | TeamEdit::HamletKind(_)
+        | TeamEdit::LocalName(_)
+        | TeamEdit::DecisionNumber(_)
+        | TeamEdit::DecisionDate(_)
+        | TeamEdit::DecisionBody(_)
+        | TeamEdit::EstablishedOn(_)
+        | TeamEdit::Status(_)
+        | TeamEdit::MergedInto(None)
+        | TeamEdit::ZaloLink(_)
+        | TeamEdit::Note(_)
+        | TeamEdit::ActivityDate { .. }
+        | TeamEdit::ActivityKind { .. }
+        | TeamEdit::ActivitySkill { .. } => Ok(()),
     }
 }
 
@@ -84,7 +101,24 @@ fn member(edit: &MemberEdit, document: DocId) -> Result<(), EditError> {
         MemberEdit::BirthYear(Some(year)) => check_birth_year(*year)
             .map(|_| ())
             .map_err(|error: TextError| EditError::Value { field: "birth_year".to_owned(), error }),
-        _ => Ok(()),
+        MemberEdit::Team(_)
+        | MemberEdit::FullName(_)
+        | MemberEdit::BirthYear(None)
+        | MemberEdit::Gender(_)
+        | MemberEdit::Phone(_)
+        | MemberEdit::Role(_)
+        | MemberEdit::Affiliation { .. }
+        | MemberEdit::UnionMember(_)
+        | MemberEdit::JoinedOn(_)
+        | MemberEdit::LeftOn(_)
+        | MemberEdit::Course { .. }
+        | MemberEdit::ZaloOaFollowed(_)
+        | MemberEdit::Consent { .. }
+        | MemberEdit::ConsentMethod(_)
+        | MemberEdit::ConsentDate(_)
+        | MemberEdit::ConsentTextVersion(_)
+        | MemberEdit::ConsentWithdrawn(_)
+        | MemberEdit::MergedInto(None) => Ok(()),
     }
 }
 

@@ -29,6 +29,16 @@ fn member(team: DocId, role: Role) -> MemberRecord {
     MemberRecord { team: Some(team), role, consent, ..MemberRecord::default() }
 }
 
+/// Seen from 30/11/2026.
+fn findings(commune: Option<&CommuneRecord>, teams: &Teams, members: &Members) -> Vec<Finding> {
+    let commune = commune.map(|record| (DocId::commune(scope()), record));
+    super::findings(commune, teams, members, &today())
+}
+
+fn today() -> Date {
+    Date::parse("2026-11-30").unwrap()
+}
+
 type Teams = Vec<(DocId, TeamRecord)>;
 type Members = Vec<(DocId, MemberRecord)>;
 
@@ -69,7 +79,7 @@ fn members_need_a_team_that_exists() {
         teams[0].1.status = status;
         assert_eq!(findings(None, &teams, &members), without);
     }
-    assert_eq!(findings(None, &[], &members), without);
+    assert_eq!(findings(None, &Vec::new(), &members), without);
     teams[0].1.status = TeamStatus::Suspended;
     assert_eq!(findings(None, &teams, &members), []);
 }
@@ -189,4 +199,106 @@ fn consent_is_needed() {
     members[0].1.left_on = Some("2022-09-05".to_owned());
     members.push((member_id(2), member(team_id(1), Role::Leader)));
     assert_eq!(findings(None, &teams, &members), []);
+}
+
+/// The story: a member who "left" in 2100 dropped out of the count, and nobody was told.
+#[test]
+fn days_that_cannot_be_are_shown_with_their_field() {
+    let (mut teams, mut members) = sound();
+    let day = |day: &str| Some(day.to_owned());
+    let to_come = |document, field: &str| Finding::DayToCome { document, field: field.to_owned() };
+    let disorder = |document, earlier: &str, later: &str| Finding::DaysOutOfOrder {
+        document,
+        earlier: earlier.to_owned(),
+        later: later.to_owned(),
+    };
+    let signed = CommuneRecord { signed_off_on: day("2026-12-01"), ..CommuneRecord::default() };
+    teams[0].1.decision_date = day("2027-01-01");
+    teams[0].1.established_on = day("2026-11-30");
+    for (id, on) in
+        [("0000000000000001", "2026-11-29"), ("0000000000000002", "2100-01-01"), ("0000000000000003", "2100-01-02")]
+    {
+        let activity = crate::record::ActivityRecord { date: day(on), ..crate::record::ActivityRecord::default() };
+        teams[0].1.activities.insert(id.to_owned(), activity);
+    }
+    members[0].1.birth_year = Some(2100);
+    members[0].1.joined_on = day("2026-12-01");
+    members.push((member_id(2), member(team_id(1), Role::Member)));
+    members[1].1.left_on = day("2022-08-01");
+    members[1].1.joined_on = day("2022-09-01");
+    members[1].1.consent.withdrawn_on = day("2100-01-01");
+    let (team, first, second) = (team_id(1), member_id(1), member_id(2));
+    assert_eq!(
+        findings(Some(&signed), &teams, &members),
+        [
+            to_come(DocId::commune(scope()), "signed_off_on"),
+            to_come(team, "decision_date"),
+            to_come(team, "activities/0000000000000002/date"),
+            to_come(first, "joined_on"),
+            to_come(second, "consent/withdrawn_on"),
+            Finding::BirthYear { member: first },
+            disorder(team, "decision_date", "established_on"),
+            disorder(team, "established_on", "activities/0000000000000001/date"),
+            disorder(first, "birth_year", "joined_on"),
+            disorder(first, "birth_year", "consent/date"),
+            disorder(second, "joined_on", "left_on"),
+        ]
+    );
+    let alone: Vec<_> = findings(Some(&signed), &teams, &members)
+        .into_iter()
+        .filter(|found| format!("{found:?}").contains(&format!("{second:?}")))
+        .collect();
+    assert_eq!(record_findings(second, &crate::record::Record::Member(members[1].1.clone()), &today()), alone);
+    teams.push((
+        team_id(2),
+        TeamRecord { merged_into: Some(team_id(1)), established_on: day("2100-01-01"), ..hamlet_team("x") },
+    ));
+    let of_merged = to_come(team_id(2), "established_on");
+    assert!(!findings(None, &teams, &members).contains(&of_merged), "another stands for it");
+}
+
+#[test]
+fn ages_pass_at_the_limits_and_not_beyond() {
+    let (teams, mut members) = sound();
+    for (year, wrong) in [(1905, true), (1906, false), (2020, false), (2021, true)] {
+        members[0].1.birth_year = Some(year);
+        let found = findings(None, &teams, &members).contains(&Finding::BirthYear { member: member_id(1) });
+        assert_eq!(found, wrong, "{year}");
+    }
+}
+
+#[test]
+fn text_of_older_encodings_is_shown_with_its_field() {
+    let (mut teams, mut members) = sound();
+    let legacy = |document, field: &str| Finding::LegacyText { document, field: field.to_owned() };
+    members[0].1.full_name = Some("NguyÔn V¨n Thö".to_owned());
+    teams[0].1.hamlet = Some("Th«n Hßa B×nh".to_owned());
+    teams[0].1.decision_body = Some("UBND x· T©n LËp".to_owned());
+    let mut commune =
+        CommuneRecord { signed_off_by: Some("UBND xaõ Taân Laäp".to_owned()), ..CommuneRecord::default() };
+    let name = "Thoân Tröôùc".to_owned();
+    let hamlet = HamletRecord {
+        name: name.clone(),
+        kind: None,
+        households: None,
+        status: HamletStatus::Abolished,
+        predecessors: Vec::new(),
+        successors: Vec::new(),
+    };
+    commune.hamlets.insert("a".to_owned(), hamlet);
+    let id = DocId::commune(scope());
+    let found: Vec<_> = findings(Some(&commune), &teams, &members)
+        .into_iter()
+        .filter(|found| matches!(found, Finding::LegacyText { .. }))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            legacy(id, "signed_off_by"),
+            legacy(id, "hamlets/a/name"),
+            legacy(team_id(1), "hamlet"),
+            legacy(team_id(1), "decision_body"),
+            legacy(member_id(1), "full_name"),
+        ]
+    );
 }

@@ -1,7 +1,7 @@
 //! The canonical form of a text: one sequence of bytes for everything that looks the same.
 //!
-//! Document ids hang on it (through [`super::hamlet_key`]), so its tables only ever grow by characters that no stored
-//! name contains.
+//! Document ids hang on [`canonical`] (through [`super::hamlet_key`]), so its tables stay as they are. What names need
+//! beyond it, [`canonical_name`] does first.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -24,6 +24,45 @@ pub fn canonical(text: &str) -> String {
     }
     out.truncate(out.trim_end_matches(' ').len());
     out
+}
+
+/// [`canonical`] for names and numbers: what is drawn as a hyphen is one, and what is drawn as an apostrophe is one.
+///
+/// - every dash → -; also the soft hyphen, which Word and PDF readers put where people see a hyphen (`Y-Thử`)
+/// - prime and saltillo letters, Armenian, Hebrew, full-width and ornamental apostrophes → '
+///
+/// Idempotent, and `canonical` changes nothing in its result.
+pub fn canonical_name(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .map(|c| match c {
+            c if is_dash(c) => '-',
+            '\u{2B9}' | '\u{2BD}' | '\u{2C8}' | '\u{2CA}' | '\u{2CB}' | '\u{374}' | '\u{55A}' | '\u{5F3}'
+            | '\u{2035}' | '\u{275B}' | '\u{275C}' | '\u{A78B}' | '\u{A78C}' | '\u{FF40}' => '\'',
+            c => c,
+        })
+        .collect();
+    canonical(&text)
+}
+
+/// What is drawn as a hyphen, a dash or a minus, or stands for a hyphen that a line end would show.
+fn is_dash(c: char) -> bool {
+    matches!(
+        c,
+        '\u{AD}' | '\u{2D7}' | '\u{58A}' | '\u{5BE}' | '\u{1806}' // soft, modifier, Armenian, Hebrew, Mongolian
+        | '\u{2010}'
+            ..='\u{2015}'
+                | '\u{2043}'
+                | '\u{207B}'
+                | '\u{208B}'
+                | '\u{2212}'
+                | '\u{2796}'
+                | '\u{2E3A}'
+                | '\u{2E3B}'
+                | '\u{FE58}'
+                | '\u{FE63}'
+                | '\u{FF0D}'
+    )
 }
 
 /// [`canonical`] for texts of many lines: each line is canonical, line ends are `\n`, at most one empty line stands
@@ -108,6 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_has_one_hyphen_and_one_apostrophe() {
+        for dash in [
+            '-', '\u{AD}', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2212}',
+            '\u{2043}', '\u{FE58}', '\u{FE63}', '\u{FF0D}', '\u{2D7}',
+        ] {
+            assert_eq!(canonical_name(&format!("Y{dash}Thử")), "Y-Thử", "U+{:04X}", u32::from(dash));
+        }
+        for apostrophe in ['\'', '\u{2019}', '\u{2BC}', '\u{2B9}', '\u{A78C}', '\u{2032}', '\u{FF07}', '\u{FF40}'] {
+            assert_eq!(canonical_name(&format!("H{apostrophe}Thử")), "H'Thử", "U+{:04X}", u32::from(apostrophe));
+        }
+        // A note keeps its dashes, and ids hang on texts as they were.
+        assert_eq!(canonical("a – b\u{FF0D}c\u{AD}d"), "a – b\u{FF0D}cd");
+    }
+
+    #[test]
     fn decomposed_input_is_longer_and_stored_alike() {
         assert_eq!(("Hoàng Sa".len(), nfd("Hoàng Sa").len()), (9, 10));
         assert_eq!(canonical(&nfd("Hoàng Sa")), "Hoàng Sa");
@@ -123,6 +177,8 @@ mod tests {
         fn canonical_is_idempotent(text in "\\PC{0,40}|[\\x00-\\u{FFFF}]{0,40}") {
             let once = canonical(&text);
             prop_assert_eq!(canonical(&once), once.clone());
+            let name = canonical_name(&text);
+            prop_assert_eq!((canonical(&name), canonical_name(&name)), (name.clone(), name));
             let lines = canonical_lines(&text);
             prop_assert_eq!(canonical_lines(&lines), lines);
             prop_assert!(!once.contains("  ") && once.trim() == once);

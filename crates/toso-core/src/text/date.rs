@@ -1,7 +1,8 @@
 //! Days, stored as ISO 8601.
 
 use super::limits::{DATE_YEARS, check_input};
-use super::{TextError, canonical, search_key};
+use super::{TextError, canonical_name, search_key};
+use crate::time::TimestampMs;
 
 text_value!(
     /// A day, stored as ISO 8601 (`2022-09-19`), 1900 to 2100, so that text order is time order.
@@ -16,7 +17,7 @@ impl Date {
     /// Day and month with or without leading zero. Months and quarters (`tháng 9/2022`) are no days and refused.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         check_input(Self::WHAT, text)?;
-        let text = canonical(text);
+        let text = canonical_name(text);
         if text.is_empty() {
             return Err(TextError::Empty { what: Self::WHAT });
         }
@@ -34,6 +35,23 @@ impl Date {
             .and_then(|month| time::Date::from_calendar_date(year.into(), month, day))
             .map_err(|_| TextError::DateNotInCalendar)?;
         Ok(Self(format!("{year:04}-{month:02}-{day:02}")))
+    }
+
+    /// The day in Vietnam (UTC+7, without summer time) at an instant; the calendar's last day after it.
+    pub fn in_vietnam(at: TimestampMs) -> Self {
+        const VIETNAM_AHEAD_S: i64 = 7 * 60 * 60;
+        let seconds = i64::try_from(at.seconds()).unwrap_or(i64::MAX).saturating_add(VIETNAM_AHEAD_S);
+        let day = time::OffsetDateTime::from_unix_timestamp(seconds).ok().map(time::OffsetDateTime::date);
+        let day = day.and_then(|day| {
+            let year = u16::try_from(day.year()).ok()?;
+            Self::new(year, u8::from(day.month()), day.day()).ok()
+        });
+        day.unwrap_or_else(|| Self(format!("{}-12-31", DATE_YEARS.end())))
+    }
+
+    /// Its year.
+    pub fn year(&self) -> u16 {
+        self.parts().0.parse().unwrap_or_default()
     }
 
     /// `19/09/2022`.
@@ -69,7 +87,6 @@ fn iso(text: &str) -> Option<Parts> {
 
 /// `19/9/2022`, `19.9.2022`, `19-9-2022`, also with blanks or dashes between.
 fn numeric(text: &str) -> Option<Parts> {
-    let text: String = text.chars().map(|c| if ('\u{2010}'..='\u{2015}').contains(&c) { '-' } else { c }).collect();
     let separator = text.chars().find(|c| matches!(c, '/' | '.' | '-'))?;
     let mut parts = text.split(separator).map(str::trim);
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
@@ -114,6 +131,8 @@ mod tests {
             "05.9.2022",
             "5-9-2022",
             "5\u{2013}9\u{2013}2022",
+            "5\u{2212}9\u{FF0D}2022",
+            "2022\u{2011}09\u{2011}05",
             " 5 / 9 / 2022 ",
             "2022-09-05",
             "ngày 5 tháng 9 năm 2022",
@@ -150,6 +169,18 @@ mod tests {
             assert_eq!(Date::parse(input), Err(TextError::DateNotInCalendar), "{input}");
         }
         assert!(Date::parse("29/2/2024").is_ok());
+    }
+
+    #[test]
+    fn the_day_of_vietnam_begins_at_17_hours_utc() {
+        let day = |ms: u64| Date::in_vietnam(TimestampMs(ms)).to_string();
+        // 2022-09-07T16:59:59Z and one second later.
+        assert_eq!(
+            (day(1_662_569_999_000), day(1_662_570_000_000)),
+            ("2022-09-07".to_owned(), "2022-09-08".to_owned())
+        );
+        assert_eq!((day(0), day(u64::MAX)), ("1970-01-01".to_owned(), "2100-12-31".to_owned()));
+        assert_eq!(Date::in_vietnam(TimestampMs(0)).year(), 1970);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::limits::{DOCUMENT_NUMBER_CHARS_MAX, check_input, check_length};
-use super::{TextError, canonical};
+use super::{TextError, canonical_name};
 
 text_value!(
     /// The number and sign of an official document: of the state (Decree 30/2020) `103/QĐ-UBND`, `13/2023/NĐ-CP`; of
@@ -28,11 +28,7 @@ impl DocumentNumber {
     /// Reads a number and sign; blanks are dropped, dashes become hyphens, leading zeros stay.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         check_input(Self::WHAT, text)?;
-        let text: String = canonical(text)
-            .chars()
-            .filter(|&c| c != ' ')
-            .map(|c| if matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}') { '-' } else { c })
-            .collect();
+        let text: String = canonical_name(text).chars().filter(|&c| c != ' ').collect();
         check_length(Self::WHAT, &text, DOCUMENT_NUMBER_CHARS_MAX, DOCUMENT_NUMBER_CHARS_MAX * 4)?;
         if FORM.is_match(&text) { Ok(Self(text)) } else { Err(TextError::DocumentNumber) }
     }
@@ -66,7 +62,10 @@ mod tests {
 
     #[test]
     fn typing_habits_are_mended() {
-        assert_eq!(DocumentNumber::parse(" 103 / Q\u{D0} \u{2013} UBND ").unwrap().as_str(), "103/QĐ-UBND");
+        for dash in ['\u{2013}', '\u{2011}', '\u{FF0D}', '\u{FE63}', '\u{2212}', '\u{AD}'] {
+            let typed = format!(" 103 / Q\u{D0} {dash} UBND ");
+            assert_eq!(DocumentNumber::parse(&typed).unwrap().as_str(), "103/QĐ-UBND", "U+{:04X}", u32::from(dash));
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Why an input is refused, in words that say how to mend it and never quote it.
 
+use super::LegacyText;
 use super::limits::{BIRTH_YEARS, DATE_YEARS};
 
 /// Why an input is not acceptable. Never quotes the input: it may be personal data.
 ///
 /// [`Self::key`] names the case for translation; the fields carry the numbers a translation needs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum TextError {
     /// Nothing is left once blanks and invisible characters are removed.
     #[error("{what} is empty; write something or leave the field out")]
@@ -53,6 +53,22 @@ pub enum TextError {
     /// A character that nobody sees and that does something.
     #[error("{what}: character {position} cannot be seen and would act on what stands around it; write it without")]
     Hidden {
+        /// What was being read.
+        what: &'static str,
+        /// Which character, the first is 1.
+        position: usize,
+    },
+    /// Text of an older encoding. What is meant is in `found`, for whoever typed it; the message does not quote it.
+    #[error("{what} is written in {}; type it anew or take the conversion that is offered", found.encoding.name())]
+    Legacy {
+        /// What was being read.
+        what: &'static str,
+        /// The encoding, and what is probably meant.
+        found: LegacyText,
+    },
+    /// A sign that stands where a program could not show a letter.
+    #[error("{what}: the letter in place {position} was lost when it was copied; type it anew")]
+    LostCharacter {
         /// What was being read.
         what: &'static str,
         /// Which character, the first is 1.
@@ -112,6 +128,8 @@ impl TextError {
             Self::NoLetter { .. } => "text.no_letter",
             Self::Character { .. } => "text.character",
             Self::Hidden { .. } => "text.hidden",
+            Self::Legacy { .. } => "text.legacy",
+            Self::LostCharacter { .. } => "text.lost_character",
             Self::PhoneService => "text.phone_service",
             Self::PhonePrefix => "text.phone_prefix",
             Self::PhoneDigits { .. } => "text.phone_digits",

@@ -39,8 +39,14 @@ pub const INPUT_BYTES_MAX: usize = NOTE_BYTES_MAX * 8;
 
 /// Years a date may have.
 pub const DATE_YEARS: RangeInclusive<u16> = 1900..=2100;
-/// Years of birth. The upper end is no forecast: this crate knows no clock, whoever does may be stricter.
+/// Years of birth. The upper end is no forecast: a text alone knows no clock; `edit::check_days` is stricter.
 pub const BIRTH_YEARS: RangeInclusive<u16> = 1900..=2100;
+/// Years that a recorded person can have lived. The oldest people alive have some 117; children help their grandparents
+/// with a phone, but nobody is put into a team before school.
+pub const AGES: RangeInclusive<u16> = 6..=120;
+/// Days that a typed day may lie ahead of the time that a device knows. One: a phone's zone may be set wrong (by up to 14
+/// hours), and it keeps the server's time only every 12 hours.
+pub const DAYS_AHEAD_MAX: u64 = 1;
 
 /// Refuses input that is not worth canonicalising.
 pub(super) fn check_input(what: &'static str, text: &str) -> Result<(), TextError> {

@@ -7,7 +7,7 @@ use super::limits::{
     LABEL_BYTES_MAX, LABEL_CHARS_MAX, NOTE_BYTES_MAX, NOTE_CHARS_MAX, PERSON_NAME_BYTES_MAX, PERSON_NAME_CHARS_MAX,
     PLACE_NAME_BYTES_MAX, PLACE_NAME_CHARS_MAX, check_input, check_length,
 };
-use super::{TextError, canonical, canonical_lines};
+use super::{TextError, canonical, canonical_lines, canonical_name, legacy_text};
 
 text_value!(
     /// A person's full name: 1 to 80 characters a person sees: letters of any script, blanks, apostrophes, hyphens,
@@ -37,7 +37,8 @@ impl PersonName {
     /// Canonicalises and checks a person's input.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         check_input(Self::WHAT, text)?;
-        let text = canonical(text);
+        check_encoding(Self::WHAT, text)?;
+        let text = canonical_name(text);
         check_length(Self::WHAT, &text, PERSON_NAME_CHARS_MAX, PERSON_NAME_BYTES_MAX)?;
         if let Some(at) = text.graphemes(true).position(|grapheme| !is_name_character(grapheme)) {
             let allowed = "letters, blanks, apostrophes, hyphens and dots";
@@ -47,6 +48,17 @@ impl PersonName {
             return Err(TextError::NoLetter { what: Self::WHAT });
         }
         Ok(Self(text))
+    }
+}
+
+/// Refuses text of an older encoding, and text that has lost letters to one.
+fn check_encoding(what: &'static str, text: &str) -> Result<(), TextError> {
+    if let Some(found) = legacy_text(text) {
+        return Err(TextError::Legacy { what, found });
+    }
+    match text.chars().position(|c| c == char::REPLACEMENT_CHARACTER) {
+        Some(at) => Err(TextError::LostCharacter { what, position: at + 1 }),
+        None => Ok(()),
     }
 }
 
@@ -63,7 +75,8 @@ impl PlaceName {
     /// Canonicalises and checks a person's input.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         check_input(Self::WHAT, text)?;
-        let text = canonical(text);
+        check_encoding(Self::WHAT, text)?;
+        let text = canonical_name(text);
         check_length(Self::WHAT, &text, PLACE_NAME_CHARS_MAX, PLACE_NAME_BYTES_MAX)?;
         if !text.contains(char::is_alphanumeric) {
             return Err(TextError::NoLetter { what: Self::WHAT });
@@ -78,6 +91,7 @@ impl Label {
     /// Canonicalises and checks a person's input.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         check_input(Self::WHAT, text)?;
+        check_encoding(Self::WHAT, text)?;
         let text = canonical(text);
         check_length(Self::WHAT, &text, LABEL_CHARS_MAX, LABEL_BYTES_MAX)?;
         Ok(Self(text))
@@ -90,6 +104,7 @@ impl Note {
     /// Canonicalises and checks a person's input.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         check_input(Self::WHAT, text)?;
+        check_encoding(Self::WHAT, text)?;
         let text = canonical_lines(text);
         check_length(Self::WHAT, &text, NOTE_CHARS_MAX, NOTE_BYTES_MAX)?;
         Ok(Self(text))
@@ -111,6 +126,36 @@ mod tests {
         {
             assert!(PersonName::parse(name).is_ok(), "{name}");
         }
+    }
+
+    /// The story: names copied from documents in VNI and .VnTime fonts were stored as rubbish, and TCVN3's ư vanished as a
+    /// soft hyphen; hyphens from Word and PDFs were refused.
+    #[test]
+    fn names_copied_from_old_documents_are_refused_with_what_is_meant() {
+        let proposal = |error| match error {
+            TextError::Legacy { found, .. } => found.proposal.as_str().to_owned(),
+            other => panic!("{other}"),
+        };
+        for pasted in ["NguyÔn V¨n Thö", "Nguyeãn Vaên Thöû", "Nguyá»…n VÄƒn Thá»\u{AD}", "Nguyeenx Vawn Thuwr"]
+        {
+            assert_eq!(proposal(PersonName::parse(pasted).unwrap_err()), "Nguyễn Văn Thử");
+        }
+        assert_eq!(proposal(PersonName::parse("Phan L\u{AD}").unwrap_err()), "Phan Lư");
+        assert_eq!(proposal(PlaceName::parse("Th«n H\u{AD}ng §¹o").unwrap_err()), "Thôn Hưng Đạo");
+        assert_eq!(proposal(Label::parse("UBND x· T©n LËp").unwrap_err()), "UBND xã Tân Lập");
+        assert_eq!(proposal(Note::parse("Häp\ntæ c«ng nghÖ").unwrap_err()), "Họp\ntổ công nghệ");
+        let error = PersonName::parse("NguyÔn V¨n Thö").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("Nguy"), "errors are logged");
+        for (dashed, stored) in
+            [("Y\u{2011}Thử Niê", "Y-Thử Niê"), ("Y\u{AD}Thử Niê", "Y-Thử Niê"), ("H\u{A78C}Thử", "H'Thử")]
+        {
+            assert_eq!(PersonName::parse(dashed).unwrap().as_str(), stored);
+        }
+        assert_eq!(PlaceName::parse("Khu phố 3\u{2013}4").unwrap().as_str(), "Khu phố 3-4");
+        assert_eq!(
+            PlaceName::parse("Th\u{FFFD}n 1").unwrap_err(),
+            TextError::LostCharacter { what: PlaceName::WHAT, position: 3 }
+        );
     }
 
     #[test]

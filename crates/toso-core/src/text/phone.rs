@@ -4,7 +4,7 @@ use phonenumber::metadata::DATABASE;
 use phonenumber::{Mode, Type};
 
 use super::limits::{PHONE_CHARS_MAX, check_input, check_length};
-use super::{TextError, canonical};
+use super::{TextError, canonical_name};
 
 text_value!(
     /// A phone number in E.164 (`+84912345678`); 11-digit mobiles of before 15/9/2018 are converted.
@@ -58,7 +58,7 @@ impl Phone {
     /// countries' with + or 00.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         check_input(Self::WHAT, text)?;
-        let text = canonical(text);
+        let text = canonical_name(text);
         check_length(Self::WHAT, &text, PHONE_CHARS_MAX, PHONE_CHARS_MAX * 4)?;
         let (plus, digits) = digits(&text)?;
         if digits.is_empty() {
@@ -93,7 +93,7 @@ fn digits(text: &str) -> Result<(bool, String), TextError> {
         match c {
             '0'..='9' => digits.push(c),
             '+' if !plus && digits.is_empty() => plus = true,
-            ' ' | '.' | '-' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' | '\u{2212}' => {}
+            ' ' | '.' | '-' | '(' | ')' | '/' => {}
             _ => {
                 let allowed = "digits, one + in front, and between them blanks, dots, hyphens, slashes and brackets";
                 return Err(TextError::Character { what: Phone::WHAT, position: at + 1, allowed });
@@ -167,6 +167,8 @@ mod tests {
             "84 0912 000 001",
             "0084 912 000 001",
             "\u{200E}0912\u{A0}000\u{2013}001",
+            "0912\u{2011}000\u{FF0D}001",
+            "0912\u{AD}000\u{2212}001",
         ] {
             assert_eq!(Phone::parse(input).unwrap().as_str(), "+84912000001", "{input}");
         }

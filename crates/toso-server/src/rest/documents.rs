@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use toso_core::document::{Conflict, ConflictValue};
+use toso_core::finding::{Finding, record_findings};
 use toso_core::id::{DeviceId, DocId, Sequence};
 use toso_core::record::Record;
-use toso_core::time::TimestampMs;
+use toso_core::text::Date;
+use toso_core::time::{KnownTime, TimestampMs};
 use toso_projection::{Cursor, Page, ProjectionError, Projector};
 use toso_store::LogEntry;
 
@@ -17,7 +19,7 @@ use super::admin::name_of;
 use super::problem::Problem;
 use crate::documents::{Effort, Folded, ReadError, Received, fold};
 use crate::returned::Returned;
-use crate::state::Shared;
+use crate::state::{Shared, now};
 use crate::trust::Caller;
 
 /// A document in a list.
@@ -29,6 +31,17 @@ pub(super) struct Item<V> {
     view: V,
     #[serde(flatten)]
     record: Record,
+    /// What a person should look at in this record by itself, seen from today.
+    findings: Vec<Finding>,
+}
+
+impl<V> Item<V> {
+    fn of(id: DocId, view: V, folded: &Folded) -> Self {
+        let record = folded.document.read();
+        let today = Date::in_vietnam(KnownTime::of_server(now()).likely());
+        let findings = record_findings(id, &record, &today);
+        Self { id, unit: folded.scope.to_string(), view, record, findings }
+    }
 }
 
 /// A document with everything about it.
@@ -96,9 +109,7 @@ pub(super) async fn items<V: Send + 'static>(
         let mut last = None;
         for (id, view) in views {
             match fold(&*shared.log, id, effort) {
-                Ok(Some(folded)) => {
-                    items.push(Item { id, unit: folded.scope.to_string(), view, record: folded.document.read() });
-                }
+                Ok(Some(folded)) => items.push(Item::of(id, view, &folded)),
                 Ok(None) => {}
                 Err(ReadError::Spent) => return Ok(List { items, next: last }),
                 Err(error) => return Err(error),
@@ -123,7 +134,7 @@ pub(super) async fn detail<V: Send + 'static>(
         Ok(Some(Detail {
             conflicts: conflicts(shared, &folded, &returned),
             history: saves(shared, &folded, &returned),
-            item: Item { id, unit: folded.scope.to_string(), view, record: folded.document.read() },
+            item: Item::of(id, view, &folded),
         }))
     })
     .await

@@ -105,6 +105,43 @@ async fn teams_members_and_activity_say_what_was_recorded() {
     assert_eq!(wrong.problem(), "not-found", "a member is no team");
 }
 
+/// What no phone would save today arrives all the same, from an older build: it is taken, and shown where it is listed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_that_cannot_be_are_listed_with_their_record() {
+    let (centre, device, team, _) = filled().await;
+    let mut wire = Wire::open(&centre, &device.hello()).await;
+    let doc = toso_core::id::DocId::member(device.unit, [9; 11]);
+    let field = |field: &str, value: &str| {
+        toso_core::edit::DocEdit::parse(toso_core::id::DocKind::Member, field, value).expect("an edit")
+    };
+    let edits = [
+        field("team", &team),
+        field("joined_on", "1/1/2100"),
+        field("left_on", "1/8/2022"),
+        field("birth_year", "2100"),
+    ];
+    wire.send(&device.push(1, vec![device.first_change(doc, &edits)])).await;
+    wire.receipt(Sequence(3)).await;
+    let found = json!([
+        { "finding": "day_to_come", "document": doc, "field": "joined_on" },
+        { "finding": "birth_year", "member": doc },
+        { "finding": "days_out_of_order", "document": doc, "earlier": "joined_on", "later": "left_on" },
+        { "finding": "days_out_of_order", "document": doc, "earlier": "birth_year", "later": "joined_on" },
+    ]);
+    let found_in = |record: &Value| {
+        let findings: Vec<Value> = record["findings"].as_array().expect("findings").clone();
+        assert_eq!(json!(findings), found, "{record}");
+    };
+    found_in(&centre.get(&format!("/v1/members/{doc}")).await.json());
+    let people = centre.get(&format!("/v1/members?team={team}")).await.json();
+    let listed = people["items"].as_array().expect("a list").iter();
+    for person in listed {
+        if person["id"] == doc.to_string() { found_in(person) } else { assert_eq!(person["findings"], json!([])) }
+    }
+    let of_team = centre.get(&format!("/v1/teams/{team}")).await.json();
+    assert_eq!(of_team["findings"], json!([]));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_come_in_pages_that_meet_without_gap_or_overlap() {
     let centre = Centre::start().await;

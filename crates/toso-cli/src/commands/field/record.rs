@@ -4,17 +4,28 @@ use toso_client::{Replica, TeamDraft};
 use toso_core::edit::{ActivityId, CommuneEdit, DocEdit, MemberEdit, Reached, TeamEdit};
 use toso_core::id::DocKind;
 use toso_core::record::{ActivityKind, HamletKind, Skill, TeamLevel};
-use toso_core::text::{Date, PlaceName, hamlet_key};
+use toso_core::text::{Date, hamlet_key};
 use toso_core::unit::{Scope, UnitRef};
 
 use super::show;
-use crate::args::{ActivityCommand, HamletCommand, MemberCommand, TeamCommand};
+use crate::args::{ActivityCommand, ConvertFlag, HamletCommand, MemberCommand, TeamCommand};
 use crate::fail::Fail;
 use crate::{input, output};
 
 pub(super) fn team(replica: &Replica, command: TeamCommand) -> Result<(), Fail> {
     match command {
-        TeamCommand::Add { hamlet, hamlet_kind, level, decision, decided, established, commune, another, set } => {
+        TeamCommand::Add {
+            hamlet,
+            hamlet_kind,
+            level,
+            decision,
+            decided,
+            established,
+            commune,
+            another,
+            set,
+            convert,
+        } => {
             let level = word("level", &level, TeamLevel::from_word, TeamLevel::ALL)?;
             let named = [
                 ("hamlet_kind", hamlet_kind),
@@ -25,16 +36,16 @@ pub(super) fn team(replica: &Replica, command: TeamCommand) -> Result<(), Fail> 
             let draft = TeamDraft {
                 commune: commune.map(|code| scope(replica, &code)).transpose()?,
                 level: Some(level),
-                hamlet: hamlet.as_deref().map(PlaceName::parse).transpose()?,
+                hamlet: hamlet.as_deref().map(|name| input::place_name(name, convert)).transpose()?,
                 another,
-                edits: edits(DocKind::Team, named, &set, |edit| match edit {
+                edits: edits(DocKind::Team, named, &set, convert, |edit| match edit {
                     DocEdit::Team(edit) => Some(edit),
                     _ => None,
                 })?,
             };
             output::print(&replica.add_team(draft)?.to_string())
         }
-        TeamCommand::Edit { id, changes } => edit(replica, &id, DocKind::Team, &changes),
+        TeamCommand::Edit { id, changes, convert } => edit(replica, &id, DocKind::Team, &changes, convert),
         TeamCommand::List(flag) => show::teams(replica, flag.json),
         TeamCommand::Show { id, json } => show::one(&replica.team(input::doc_id(&id, DocKind::Team)?)?, json.json),
         TeamCommand::Merge { from, into } => merge(replica, &from, Some(&into), DocKind::Team),
@@ -44,7 +55,7 @@ pub(super) fn team(replica: &Replica, command: TeamCommand) -> Result<(), Fail> 
 
 pub(super) fn member(replica: &Replica, command: MemberCommand) -> Result<(), Fail> {
     match command {
-        MemberCommand::Add { team, name, phone, birth_year, role, gender, affiliation, joined, set } => {
+        MemberCommand::Add { team, name, phone, birth_year, role, gender, affiliation, joined, set, convert } => {
             let team = input::doc_id(&team, DocKind::Team)?;
             let named = [
                 ("full_name", Some(name)),
@@ -56,13 +67,13 @@ pub(super) fn member(replica: &Replica, command: MemberCommand) -> Result<(), Fa
             ];
             let affiliations = affiliation.iter().map(|organisation| format!("affiliations/{organisation}=yes"));
             let set: Vec<String> = affiliations.chain(set).collect();
-            let edits: Vec<MemberEdit> = edits(DocKind::Member, named, &set, |edit| match edit {
+            let edits: Vec<MemberEdit> = edits(DocKind::Member, named, &set, convert, |edit| match edit {
                 DocEdit::Member(edit) => Some(edit),
                 _ => None,
             })?;
             output::print(&replica.add_member(team, edits)?.to_string())
         }
-        MemberCommand::Edit { id, changes } => edit(replica, &id, DocKind::Member, &changes),
+        MemberCommand::Edit { id, changes, convert } => edit(replica, &id, DocKind::Member, &changes, convert),
         MemberCommand::List { team, json } => {
             let team = team.map(|id| input::doc_id(&id, DocKind::Team)).transpose()?;
             show::members(replica, team, json.json)
@@ -108,9 +119,9 @@ pub(super) fn activity(replica: &Replica, command: &ActivityCommand) -> Result<(
 
 pub(super) fn hamlet(replica: &Replica, command: HamletCommand) -> Result<(), Fail> {
     match command {
-        HamletCommand::Add { name, kind, households, commune } => {
+        HamletCommand::Add { name, kind, households, commune, convert } => {
             let commune = commune.map(|code| scope(replica, &code)).transpose()?;
-            let name = PlaceName::parse(&name)?;
+            let name = input::place_name(&name, convert)?;
             let key = hamlet_key(name.as_str());
             let mut edits = vec![CommuneEdit::HamletName { key: key.clone(), name }];
             if let Some(kind) = kind {
@@ -127,9 +138,9 @@ pub(super) fn hamlet(replica: &Replica, command: HamletCommand) -> Result<(), Fa
     }
 }
 
-fn edit(replica: &Replica, id: &str, kind: DocKind, changes: &[String]) -> Result<(), Fail> {
+fn edit(replica: &Replica, id: &str, kind: DocKind, changes: &[String], convert: ConvertFlag) -> Result<(), Fail> {
     let id = input::doc_id(id, kind)?;
-    if !replica.edit(id, &input::changes(kind, changes)?)? {
+    if !replica.edit(id, &input::changes(kind, changes, convert)?)? {
         output::say("nothing to change: these are its values already");
     }
     Ok(())
@@ -149,15 +160,16 @@ fn edits<E, const N: usize>(
     kind: DocKind,
     named: [(&str, Option<String>); N],
     set: &[String],
+    convert: ConvertFlag,
     narrow: impl Fn(DocEdit) -> Option<E>,
 ) -> Result<Vec<E>, Fail> {
     let mut edits = Vec::new();
     for (field, value) in named {
         if let Some(value) = value {
-            edits.push(input::field_value(kind, field, &value)?);
+            edits.push(input::field_value(kind, field, &value, convert)?);
         }
     }
-    edits.extend(input::changes(kind, set)?);
+    edits.extend(input::changes(kind, set, convert)?);
     Ok(edits.into_iter().filter_map(narrow).collect())
 }
 

@@ -53,10 +53,13 @@ fn a_document_that_leaves_takes_its_conflict_along() {
     let ((a_store, a), (b_store, b)) = (replica(), replica());
     let team = a.add_team(draft("Thôn 1")).unwrap();
     b.add_team(draft("Thôn 01")).unwrap();
+    for (replica, households) in [(&a, 1), (&b, 2)] {
+        replica.edit(team, &[DocEdit::Team(TeamEdit::HouseholdsCovered(Some(households)))]).unwrap();
+    }
     give(&b_store, &a_store, team);
     let a = Replica::open(Arc::clone(&a_store) as Arc<dyn ChunkStore>, &super::super::ReplicaOptions::default());
     let a = a.unwrap();
-    assert_eq!(a.conflicts().unwrap().len(), 1, "two spellings of the hamlet");
+    assert_eq!(a.conflicts().unwrap().len(), 1, "the households, not the two spellings of the hamlet");
     let mut watch = ConflictWatch::new(&a).unwrap();
     a.forget(&[team]).unwrap();
     assert_eq!(watch.look_at_all(&a).unwrap(), [team]);

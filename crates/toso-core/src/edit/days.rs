@@ -1,0 +1,347 @@
+//! Days that cannot be: births, work and consent in the future, leaving before joining.
+//!
+//! A save that would bring one in is refused by the device that makes it, as far as its clock and the server's last word can
+//! tell ([`KnownTime`]). One that arrives all the same, from a phone with another clock, an older build or a merge, is a
+//! finding of [`crate::finding`], by the same table.
+//!
+//! A day that was there already is not judged again: whoever corrects a phone number need not first mend a date.
+//!
+//! A decision may be later than the day that a team was set up, since every commune formed by a merger issued its teams'
+//! decisions anew, and a team may have worked before it was set up on paper. So these are findings and never refused.
+
+use std::collections::BTreeMap;
+
+use super::{CommuneEdit, DocEdit, EditError, MemberEdit, TeamEdit};
+use crate::record::{CommuneRecord, MemberRecord, Record, TeamRecord};
+use crate::text::{AGES, DAYS_AHEAD_MAX, Date};
+use crate::time::{EARLIEST_NOW, KnownTime};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+const BIRTH_YEAR: &str = "birth_year";
+
+/// Fields of which the first must not lie after the second, where a save is refused.
+pub(crate) const OUT_OF_ORDER_IS_REFUSED: [(&str, &str); 4] = [
+    ("joined_on", "left_on"),
+    ("consent/date", "consent/withdrawn_on"),
+    (BIRTH_YEAR, "joined_on"),
+    (BIRTH_YEAR, "consent/date"),
+];
+
+/// Refuses edits that bring in a day to come, a year of birth that no member has, or days in an impossible order: within one
+/// save, and against what the record has. `known` is what the document shows; none for a new one.
+pub fn check_days(edits: &[DocEdit], known: Option<&Record>, time: KnownTime) -> Result<(), EditError> {
+    let mut changes = Days::default();
+    for edit in edits {
+        changes.edit(edit);
+    }
+    if changes.0.is_empty() {
+        return Ok(());
+    }
+    let known = known.map(Days::of).unwrap_or_default();
+    let is_brought = |(field, day): &(&String, &Option<String>)| day.is_some() && known.0.get(*field) != Some(day);
+    let brought: BTreeMap<&str, &str> = changes
+        .0
+        .iter()
+        .filter(is_brought)
+        .filter_map(|(field, day)| Some((field.as_str(), day.as_deref()?)))
+        .collect();
+    let latest = Date::in_vietnam(time.latest());
+    let last_taken = Date::in_vietnam(time.latest().plus_ms(DAYS_AHEAD_MAX * DAY_MS));
+    for (field, day) in &brought {
+        if *field == BIRTH_YEAR {
+            let (min, max) = (birth_years(&Date::in_vietnam(EARLIEST_NOW)).0, birth_years(&latest).1);
+            if !day.parse().is_ok_and(|year: u16| (min..=max).contains(&year)) {
+                return Err(EditError::BirthYear { field: (*field).to_owned(), min, max });
+            }
+        } else if *day > last_taken.as_str() {
+            return Err(EditError::DayToCome { field: (*field).to_owned(), today: latest });
+        }
+    }
+    let after = Days(known.0.into_iter().chain(changes.0.clone()).collect());
+    for (earlier, later) in after.out_of_order(&OUT_OF_ORDER_IS_REFUSED) {
+        if brought.contains_key(earlier) || brought.contains_key(later) {
+            return Err(EditError::DaysOutOfOrder { field: later.to_owned(), earlier: earlier.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+/// True for an edit that sets or clears a day or a year of birth.
+pub fn names_a_day(edit: &DocEdit) -> bool {
+    let mut days = Days::default();
+    days.edit(edit);
+    !days.0.is_empty()
+}
+
+/// The years in which somebody of [`AGES`] was born, seen from a day: first and last.
+pub(crate) fn birth_years(today: &Date) -> (u16, u16) {
+    (today.year().saturating_sub(*AGES.end()), today.year().saturating_sub(*AGES.start()))
+}
+
+/// Days and years by field, as ISO 8601 text, whose order is the order of time. `None` is cleared.
+#[derive(Debug, Default)]
+pub(crate) struct Days(BTreeMap<String, Option<String>>);
+
+impl Days {
+    /// Those of a record.
+    fn of(record: &Record) -> Self {
+        let mut days = Self::default();
+        match record {
+            Record::Commune(record) => days.commune(record),
+            Record::Team(record) => days.team(record),
+            Record::Member(record) => return Self::of_member(record),
+        }
+        days
+    }
+
+    /// Those of a member.
+    pub(crate) fn of_member(record: &MemberRecord) -> Self {
+        let mut days = Self::default();
+        days.member(record);
+        days
+    }
+
+    /// The pairs whose second day lies before the first. A year of birth is compared by the year.
+    pub(crate) fn out_of_order<'a>(
+        &'a self,
+        pairs: &'a [(&'a str, &'a str)],
+    ) -> impl Iterator<Item = (&'a str, &'a str)> + 'a {
+        let day = |field: &str| self.0.get(field).and_then(Option::as_deref);
+        let is_wrong = move |first: &str, second: &str| match (day(first), day(second)) {
+            // Text order is time order, also of a year and a day in it.
+            (Some(first), Some(second)) => second < first,
+            _ => false,
+        };
+        pairs.iter().copied().filter(move |(first, second)| is_wrong(first, second))
+    }
+
+    fn set(&mut self, field: impl Into<String>, day: Option<&str>) {
+        self.0.insert(field.into(), day.map(str::to_owned));
+    }
+
+    fn commune(&mut self, record: &CommuneRecord) {
+        self.set("signed_off_on", record.signed_off_on.as_deref());
+    }
+
+    fn team(&mut self, record: &TeamRecord) {
+        self.set("decision_date", record.decision_date.as_deref());
+        self.set("established_on", record.established_on.as_deref());
+        for (id, activity) in &record.activities {
+            self.set(activity_date(id), activity.date.as_deref());
+        }
+    }
+
+    fn member(&mut self, record: &MemberRecord) {
+        self.set(BIRTH_YEAR, record.birth_year.map(|year| year.to_string()).as_deref());
+        self.set("joined_on", record.joined_on.as_deref());
+        self.set("left_on", record.left_on.as_deref());
+        self.set("consent/date", record.consent.date.as_deref());
+        self.set("consent/withdrawn_on", record.consent.withdrawn_on.as_deref());
+    }
+
+    fn edit(&mut self, edit: &DocEdit) {
+        let day = |date: &'_ Option<Date>| date.as_ref().map(|date| date.as_str().to_owned());
+        match edit {
+            DocEdit::Commune(edit) => match edit {
+                CommuneEdit::SignOff { date, .. } | CommuneEdit::SignedOffOn(date) => {
+                    self.set("signed_off_on", day(date).as_deref());
+                }
+                CommuneEdit::HamletName { .. }
+                | CommuneEdit::HamletKind { .. }
+                | CommuneEdit::HamletHouseholds { .. }
+                | CommuneEdit::HamletStatus { .. }
+                | CommuneEdit::HamletSuccessor { .. }
+                | CommuneEdit::SignedOffBy(_) => {}
+            },
+            DocEdit::Team(edit) => match edit {
+                TeamEdit::DecisionDate(date) => self.set("decision_date", day(date).as_deref()),
+                TeamEdit::EstablishedOn(date) => self.set("established_on", day(date).as_deref()),
+                TeamEdit::AddActivity { id, date, .. } | TeamEdit::ActivityDate { id, date } => {
+                    self.set(activity_date(id), Some(date.as_str()));
+                }
+                TeamEdit::Level(_)
+                | TeamEdit::Hamlet(_)
+                | TeamEdit::HamletKind(_)
+                | TeamEdit::LocalName(_)
+                | TeamEdit::DecisionNumber(_)
+                | TeamEdit::DecisionBody(_)
+                | TeamEdit::Status(_)
+                | TeamEdit::MergedInto(_)
+                | TeamEdit::ZaloLink(_)
+                | TeamEdit::HouseholdsCovered(_)
+                | TeamEdit::Note(_)
+                | TeamEdit::ActivityKind { .. }
+                | TeamEdit::ActivitySkill { .. }
+                | TeamEdit::AddReached { .. } => {}
+            },
+            DocEdit::Member(edit) => match edit {
+                MemberEdit::BirthYear(year) => self.set(BIRTH_YEAR, year.map(|year| year.to_string()).as_deref()),
+                MemberEdit::JoinedOn(date) => self.set("joined_on", day(date).as_deref()),
+                MemberEdit::LeftOn(date) => self.set("left_on", day(date).as_deref()),
+                MemberEdit::Consent { date, .. } => {
+                    self.set("consent/date", Some(date.as_str()));
+                    self.set("consent/withdrawn_on", None);
+                }
+                MemberEdit::ConsentDate(date) => self.set("consent/date", Some(date.as_str())),
+                MemberEdit::ConsentWithdrawn(date) => self.set("consent/withdrawn_on", day(date).as_deref()),
+                MemberEdit::Team(_)
+                | MemberEdit::FullName(_)
+                | MemberEdit::Gender(_)
+                | MemberEdit::Phone(_)
+                | MemberEdit::Role(_)
+                | MemberEdit::Affiliation { .. }
+                | MemberEdit::UnionMember(_)
+                | MemberEdit::Course { .. }
+                | MemberEdit::ZaloOaFollowed(_)
+                | MemberEdit::ConsentMethod(_)
+                | MemberEdit::ConsentTextVersion(_)
+                | MemberEdit::MergedInto(_) => {}
+            },
+        }
+    }
+}
+
+fn activity_date(id: impl std::fmt::Display) -> String {
+    format!("activities/{id}/date")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edit::ActivityId;
+    use crate::id::DocKind;
+    use crate::time::{ServerTime, TimestampMs};
+
+    /// 30/11/2026, noon in Vietnam.
+    const NOW: TimestampMs = TimestampMs(1_796_014_800_000);
+
+    fn check(kind: DocKind, known: Option<&Record>, edits: &[(&str, &str)]) -> Result<(), EditError> {
+        check_at(KnownTime::of_server(NOW), kind, known, edits)
+    }
+
+    fn check_at(
+        time: KnownTime,
+        kind: DocKind,
+        known: Option<&Record>,
+        edits: &[(&str, &str)],
+    ) -> Result<(), EditError> {
+        let edits: Vec<DocEdit> =
+            edits.iter().map(|(field, value)| DocEdit::parse(kind, field, value).unwrap()).collect();
+        check_days(&edits, known, time)
+    }
+
+    fn member(joined: Option<&str>, left: Option<&str>, birth_year: Option<i64>) -> Record {
+        let day = |day: Option<&str>| day.map(str::to_owned);
+        Record::Member(MemberRecord {
+            joined_on: day(joined),
+            left_on: day(left),
+            birth_year,
+            ..MemberRecord::default()
+        })
+    }
+
+    /// The story: a member born in 2100, an activity of 2100 and consent given tomorrow were taken without a word.
+    #[test]
+    fn every_day_to_come_is_refused_past_one_day_ahead() {
+        let id = ActivityId([1; 8]);
+        let activity = format!("activities/{id}/date");
+        for (kind, field) in [
+            (DocKind::Commune, "signed_off_on"),
+            (DocKind::Team, "decision_date"),
+            (DocKind::Team, "established_on"),
+            (DocKind::Team, activity.as_str()),
+            (DocKind::Member, "joined_on"),
+            (DocKind::Member, "left_on"),
+            (DocKind::Member, "consent/date"),
+            (DocKind::Member, "consent/withdrawn_on"),
+        ] {
+            for day in ["7/9/2022", "30/11/2026", "1/12/2026"] {
+                assert_eq!(check(kind, None, &[(field, day)]), Ok(()), "{field} {day}");
+            }
+            let today = Date::parse("30/11/2026").unwrap();
+            for day in ["2/12/2026", "1/1/2027", "1/1/2100"] {
+                let refused = EditError::DayToCome { field: field.to_owned(), today: today.clone() };
+                assert_eq!(check(kind, None, &[(field, day)]), Err(refused), "{field} {day}");
+            }
+        }
+        let first = TeamEdit::AddActivity {
+            id,
+            date: Date::parse("1/1/2100").unwrap(),
+            kind: crate::record::ActivityKind::Training,
+            skills: Vec::new(),
+            reached: crate::edit::Reached::default(),
+        };
+        let refused = check_days(&[DocEdit::Team(first)], None, KnownTime::of_server(NOW));
+        assert!(matches!(refused, Err(EditError::DayToCome { field, .. }) if field == activity));
+        let consent = MemberEdit::Consent {
+            method: crate::record::ConsentMethod::Paper,
+            date: Date::parse("2/12/2026").unwrap(),
+            text_version: crate::text::Label::parse("1").unwrap(),
+        };
+        assert!(check_days(&[DocEdit::Member(consent)], None, KnownTime::of_server(NOW)).is_err());
+        let sign_off = CommuneEdit::SignOff { date: Date::parse("2/12/2026").ok(), by: None };
+        assert!(check_days(&[DocEdit::Commune(sign_off)], None, KnownTime::of_server(NOW)).is_err());
+    }
+
+    #[test]
+    fn years_of_birth_are_those_of_people() {
+        for year in ["1905", "1990", "2020"] {
+            assert_eq!(check(DocKind::Member, None, &[("birth_year", year)]), Ok(()), "{year}");
+        }
+        for year in ["1904", "2021", "2026", "2027", "2100"] {
+            let refused = EditError::BirthYear { field: "birth_year".to_owned(), min: 1905, max: 2020 };
+            assert_eq!(check(DocKind::Member, None, &[("birth_year", year)]), Err(refused), "{year}");
+        }
+    }
+
+    #[test]
+    fn days_in_an_impossible_order_are_refused_in_one_save_and_against_the_record() {
+        let refused = |field: &str, earlier: &str| {
+            Err(EditError::DaysOutOfOrder { field: field.to_owned(), earlier: earlier.to_owned() })
+        };
+        let joined = member(Some("2022-09-01"), None, None);
+        let left = member(None, Some("2022-08-01"), None);
+        let person = |known, edits: &[(&str, &str)]| check(DocKind::Member, known, edits);
+        let left_first = refused("left_on", "joined_on");
+        assert_eq!(person(None, &[("joined_on", "1/9/2022"), ("left_on", "1/8/2022")]), left_first);
+        assert_eq!(person(Some(&joined), &[("left_on", "31/8/2022")]), left_first);
+        assert_eq!(person(Some(&left), &[("joined_on", "1/9/2022")]), left_first);
+        assert_eq!(person(Some(&joined), &[("left_on", "1/9/2022")]), Ok(()), "on one day");
+        assert_eq!(person(Some(&joined), &[("joined_on", ""), ("left_on", "1/8/2022")]), Ok(()), "cleared with it");
+        assert_eq!(person(Some(&joined), &[("joined_on", "1/7/2022"), ("left_on", "1/8/2022")]), Ok(()));
+        assert_eq!(
+            person(None, &[("consent/date", "1/9/2022"), ("consent/withdrawn_on", "1/8/2022")]),
+            refused("consent/withdrawn_on", "consent/date")
+        );
+        assert_eq!(
+            person(None, &[("birth_year", "1990"), ("joined_on", "1/9/1989")]),
+            refused("joined_on", "birth_year")
+        );
+        assert_eq!(person(None, &[("birth_year", "1990"), ("joined_on", "1/1/1990")]), Ok(()));
+        // Reissued decisions are later than the day of setting up.
+        let team = [("decision_date", "1/8/2025"), ("established_on", "1/5/2022")];
+        assert_eq!(check(DocKind::Team, None, &team), Ok(()));
+    }
+
+    #[test]
+    fn what_was_there_already_is_not_judged_again() {
+        let wrong = member(Some("2100-01-01"), Some("2022-08-01"), Some(2100));
+        for same in [("joined_on", "1/1/2100"), ("birth_year", "2100"), ("phone", "0912000001"), ("joined_on", "")] {
+            assert_eq!(check(DocKind::Member, Some(&wrong), &[same]), Ok(()), "{same:?}");
+        }
+        assert!(check(DocKind::Member, Some(&wrong), &[("joined_on", "2/1/2100")]).is_err());
+    }
+
+    #[test]
+    fn a_wrong_clock_refuses_no_day_that_has_come() {
+        let years_behind = TimestampMs(NOW.0 - 2_000 * DAY_MS);
+        let day = |time: KnownTime, day: &str| check_at(time, DocKind::Member, None, &[("joined_on", day)]);
+        let server = ServerTime { at: TimestampMs(NOW.0 - 10 * DAY_MS), offset_ms: 2_000 * DAY_MS.cast_signed() };
+        let met = KnownTime { device: years_behind, server: Some(server) };
+        assert_eq!(day(met, "30/11/2026"), Ok(()));
+        assert!(day(met, "2/12/2026").is_err());
+        let alone = KnownTime { device: TimestampMs(0), server: None };
+        assert_eq!(day(alone, "30/11/2026"), Ok(()));
+        assert!(day(alone, "1/1/2099").is_err());
+    }
+}
