@@ -601,3 +601,28 @@ fn sessions_opened(scene: &Scene) -> u64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix("toso_sessions_opened_total "));
     line.and_then(|count| count.parse().ok()).expect("it is counted")
 }
+
+/// An officer who had been moved decided himself on what he had left unsent, by a colleague's device or his own.
+#[test]
+fn nobody_decides_on_what_was_made_in_his_own_rank() {
+    let scene = Scene::new();
+    let author = FieldDevice::new(&scene.path("author"));
+    author.ok(&["enrol", &scene.server.invite(COMMUNE, "officer")]);
+    author.ok(&["team", "add", "--hamlet", "Thôn Mẫu"]);
+    let (beside, above) = (scene.officer("beside", COMMUNE), scene.officer("above", "001"));
+    scene.admin(&["device", "revoke", "--device", &id(&author)]);
+    // It hands over what it has, and is told that it was shut out.
+    assert!(!author.run(&["sync"]).status.success());
+    let items = scene.open_items(COMMUNE);
+    let number = items[0]["number"].to_string();
+    for action in [&["review", "accept", &number][..], &["review", "return", &number, "--note", "thử"]] {
+        let refused = scene.run_as(&beside, action);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("not below you"), "{said}");
+    }
+    let hidden = scene.run_as(&above, &["review", "return", &number, "--note", "x\u{202e}"]);
+    let said = String::from_utf8_lossy(&hidden.stderr).into_owned();
+    assert!(!hidden.status.success() && said.contains("the note: character 2"), "{said}");
+    scene.as_officer(&above, &["review", "accept", &number]);
+    scene.counted(COMMUNE, 1, 0);
+}

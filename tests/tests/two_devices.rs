@@ -147,6 +147,41 @@ fn merging_duplicates_is_counted_and_taken_back() {
     scene.server.report_when(&["--unit", COMMUNE], |report| report["teams"] == 2 && report["members"] == 2);
 }
 
+/// A clash named the devices that wrote it by their numbers, which nobody knows.
+#[test]
+fn clashes_and_histories_say_who_wrote_as_people_know_them() {
+    let folders = [(); 3].map(|()| TempDir::new().expect("a temporary folder"));
+    let server = Server::start(folders[0].path());
+    let named = |home: &TempDir, name: &str| {
+        let device = FieldDevice::new(home.path());
+        device.ok(&["enrol", &server.invite(COMMUNE, "recorder"), "--name", name]);
+        device
+    };
+    // What nobody sees in a name does not get as far as the server.
+    let (a, b) = (named(&folders[1], "Máy của\u{202e} Thử"), named(&folders[2], "Máy của Mẫu\u{1b}"));
+    let team = a.ok(&["team", "add", "--hamlet", "Thôn 1"]);
+    a.sync();
+    b.sync();
+    a.ok(&["team", "edit", &team, "households_covered=120"]);
+    b.ok(&["team", "edit", &team, "households_covered=135"]);
+    for device in [&a, &b, &a] {
+        device.sync();
+    }
+    let other = b.json(&["status"])["device"].as_str().expect("an id").to_owned();
+    assert!(a.ok(&["conflicts"]).contains(&format!("by device {other} ")), "not told yet");
+    a.ok(&["names"]);
+    let told = a.ok(&["conflicts"]);
+    assert!(told.contains(&format!("by Máy của Mẫu (device {other}) ")), "{told}");
+    assert!(told.contains("by this device (Máy của Thử) "), "{told}");
+    let values = a.json(&["conflicts"])[0]["values"].as_array().expect("values").clone();
+    let own: Vec<bool> = values.iter().map(|value| value["this_device"].as_bool().expect("told")).collect();
+    assert_eq!(own.iter().filter(|own| **own).count(), 1, "{values:?}");
+    assert!(values.iter().any(|value| value["device_name"] == "Máy của Mẫu"), "{values:?}");
+    // Also without network.
+    drop(server);
+    assert!(a.ok(&["history", &team]).contains(&format!("Máy của Mẫu (device {other})")));
+}
+
 #[test]
 fn counters_of_an_activity_add_up() {
     let scene = scene();

@@ -1,11 +1,18 @@
 //! Who acts on whom: the whole matrix of roles and units over the REST interface, and what becomes of invites and sessions
 //! when an officer is no longer one.
 
+#![allow(clippy::indexing_slicing, reason = "JSON answers are indexed; a missing field fails the test, as it should")]
+
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use toso_server::trust::DeviceRecord;
+use toso_store::{Durability, RecordChange, RecordStore as _};
+use toso_store_sled::{Options, SledChangeLog};
 use toso_wire::enrol::Invite;
 use toso_wire::{Frame, GoodbyeCode};
 
-use crate::support::{Answer, COMMUNE, Centre, Device, NEIGHBOUR, Wire, enrol_body};
+use crate::support::{Answer, COMMUNE, Centre, Device, NEIGHBOUR, Wire, enrol_body, now};
 
 const DISTRICT: &str = "001";
 const PROVINCE: &str = "01";
@@ -151,6 +158,62 @@ async fn a_new_enrolment_ends_the_sessions_of_the_old_one() {
         })
         .await;
     assert_eq!(code, GoodbyeCode::Shutdown, "it comes back as what it is now");
+}
+
+/// A session that was open when the device's token ended went on for as long as it stayed connected.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_ends_with_the_devices_token() {
+    let centre = Centre::start().await;
+    let device = centre.device(COMMUNE, "recorder").await;
+    centre.server.shutdown().await;
+    let folder = centre.folder;
+    // A year has nearly passed.
+    let ends = now().plus_ms(2_000);
+    let log = folder.path().join("log");
+    tokio::task::spawn_blocking(move || {
+        let store = SledChangeLog::open(log, Options::server()).expect("it is free");
+        let mut records = store.records("devices", &[]).expect("read");
+        let (key, value) = records.pop().expect("one device");
+        let mut record: DeviceRecord = rmp_serde::from_slice(&value).expect("a device");
+        record.expires_at = ends;
+        let value = Some(rmp_serde::to_vec(&record).expect("it encodes"));
+        let change = RecordChange { table: "devices".to_owned(), key, value, expect: None };
+        store.write(&[change], Durability::Durable).expect("written");
+    })
+    .await
+    .expect("the store's thread");
+    let centre = Centre::start_in(folder, |config| config.times.ping_after = Duration::from_millis(200)).await;
+    // On a busy machine it may come too late for WELCOME; what it is told is the same.
+    let mut wire = Wire::open(&centre, &device.hello()).await;
+    let code = wire
+        .until(|frame| match frame {
+            Frame::Goodbye(goodbye) => Some(goodbye.code),
+            _ => None,
+        })
+        .await;
+    assert_eq!(code, GoodbyeCode::Unauthorized);
+    assert!(now() >= ends, "and not before");
+}
+
+/// A phone's name cleared an officer's screen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_acts_unseen_is_refused_and_the_invite_stays_good() {
+    let centre = Centre::start().await;
+    let invite = centre.invite(COMMUNE, "recorder").await;
+    let key = ed25519_dalek::SigningKey::from_bytes(&[221; 32]);
+    let enrol = |name: &str| {
+        let mut body = enrol_body(&invite, &key);
+        body["device_name"] = json!(name);
+        centre.call("POST", "/v1/enrol", &[], Some(body.to_string()))
+    };
+    for name in
+        ["a\u{1b}[2J", "a\nb", "a\u{202e}b", "a\u{9b}31m", "\u{200b}\u{200b}", "a\u{e0041}", "a\u{ad}b", "a\u{2028}b"]
+    {
+        let refused = enrol(name).await;
+        assert_eq!((refused.status, refused.problem().as_str()), (400, "invalid"), "{name:?}");
+        assert!(refused.text.contains("the device's name: character"), "{}", refused.text);
+    }
+    assert_eq!(enrol("Máy của chị Lan ❤\u{fe0f}").await.status, 200);
 }
 
 /// Names are told for devices that could have written in the caller's unit, and for no others.
