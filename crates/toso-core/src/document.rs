@@ -15,6 +15,7 @@ mod save;
 mod size;
 mod snapshot;
 mod value;
+mod without;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,6 +29,8 @@ use crate::edit::{DocEdit, EditError};
 use crate::id::{Actor, DeviceId, DocId, DocKind};
 use crate::record::Record;
 use crate::time::TimestampMs;
+
+pub use without::{Kept, without};
 
 pub use size::{
     DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX, DOCUMENT_RESERVE_BYTES, DOCUMENT_RESERVE_CHANGES, DOCUMENT_SHARE_BYTES,

@@ -15,6 +15,8 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_store::{ChangeLog, LogEntry, StoreError};
 
+use crate::set_aside::SetAside;
+
 /// Changes that one answer reads: those of twelve full records (4,096 each), or of 200 records with 245 each. At 10 µs
 /// each half a second.
 pub(crate) const READ_CHANGES_MAX: usize = 12 * 4_096;
@@ -31,6 +33,7 @@ pub(crate) struct Effort {
     bytes: usize,
     merged: usize,
     given_up: Arc<AtomicBool>,
+    set_aside: Arc<SetAside>,
 }
 
 /// Why a document was not read.
@@ -51,11 +54,12 @@ pub(crate) enum ReadError {
 
 impl Effort {
     /// Of an answer that is not begun. Whoever asked sets the flag when nobody waits any more.
-    pub(crate) fn new(given_up: Arc<AtomicBool>) -> Self {
-        Self { documents: 0, changes: READ_CHANGES_MAX, bytes: READ_BYTES_MAX, merged: MERGE_CHANGES_MAX, given_up }
+    pub(crate) fn new(given_up: Arc<AtomicBool>, set_aside: Arc<SetAside>) -> Self {
+        let (changes, bytes, merged) = (READ_CHANGES_MAX, READ_BYTES_MAX, MERGE_CHANGES_MAX);
+        Self { documents: 0, changes, bytes, merged, given_up, set_aside }
     }
 
-    /// A document's entries.
+    /// A document's entries, without what is set aside.
     pub(crate) fn entries(&mut self, log: &dyn ChangeLog, doc: DocId) -> Result<Vec<LogEntry>, ReadError> {
         if self.given_up.load(Ordering::Relaxed) {
             return Err(ReadError::Abandoned);
@@ -67,7 +71,7 @@ impl Effort {
             return Err(ReadError::Spent);
         }
         (self.changes, self.bytes) = (self.changes.saturating_sub(entries.len()), self.bytes.saturating_sub(bytes));
-        Ok(entries)
+        Ok(self.set_aside.clean(entries))
     }
 
     /// Takes note that so many changes, of the document whose entries came last, are merged by Automerge.

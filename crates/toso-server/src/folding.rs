@@ -35,10 +35,11 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_projection::{Projector, Row};
-use toso_store::{ChangeLog, LogEntry, RecordStore};
+use toso_store::{ChangeLog, LogEntry, RecordStore, StoreError};
 
 use crate::counted::Counted;
 use crate::metrics::Metrics;
+use crate::set_aside::{Again, SetAside, Settles};
 use crate::vital::{Part, Vitals};
 
 use self::applying::{Applying, Incomplete};
@@ -67,6 +68,8 @@ pub struct Folding {
     pub metrics: Arc<Metrics>,
     /// Told when a thread ends.
     pub vitals: Arc<Vitals>,
+    /// What officers have set aside.
+    pub set_aside: Arc<SetAside>,
     /// Threads that merge.
     pub workers: usize,
     /// Documents kept merged, over all workers.
@@ -174,14 +177,22 @@ impl Folding {
             .into_iter()
             .enumerate()
             .map(|(number, known)| {
-                let merging = Merging::new(Arc::clone(&self.log), cache, known, Arc::clone(&quarantined));
+                let merging = Merging::new(
+                    Arc::clone(&self.log),
+                    Arc::clone(&self.set_aside),
+                    cache,
+                    known,
+                    Arc::clone(&quarantined),
+                );
                 Worker::start(number, merging, Arc::clone(&tail), &self.vitals)
             })
             .collect::<Result<Vec<_>, _>>()?;
         self.counted.advance(loaded.through);
         let vitals = Arc::clone(&self.vitals);
+        let newest = self.projector.lock().as_of_time();
         let coordinator = Coordinator {
             read_to: loaded.through,
+            newest,
             tail: Arc::clone(&tail),
             under_way: VecDeque::new(),
             applying: Applying::new(
@@ -203,6 +214,8 @@ struct Coordinator {
     workers: Vec<Worker>,
     tail: Arc<Tail>,
     read_to: Sequence,
+    /// When the newest of it came.
+    newest: TimestampMs,
     under_way: VecDeque<PageUnderWay>,
     applying: Applying,
 }
@@ -213,6 +226,8 @@ struct PageUnderWay {
     through: Sequence,
     newest: TimestampMs,
     batches: Vec<Batch>,
+    /// The decision to set aside that is followed with it.
+    settles: Option<Settles>,
 }
 
 /// A document's new state.
@@ -256,6 +271,10 @@ impl Coordinator {
     /// Deals out pages until enough are under way, or the log has no more.
     fn fill(&mut self) -> Result<(), ()> {
         while self.under_way.len() < PIPELINE_PAGES && !self.tail.stopped() {
+            if let Some(again) = self.folding.set_aside.next_again() {
+                self.make_again(again)?;
+                continue;
+            }
             let page =
                 self.folding.log.read(self.read_to, FOLD_PAGE_ITEMS_MAX, FOLD_PAGE_BYTES_MAX).map_err(|error| {
                     tracing::error!(%error, after = self.read_to.0, "folding cannot read the log; trying again");
@@ -263,9 +282,26 @@ impl Coordinator {
             let Some(last) = page.entries.last().map(|entry| entry.sequence) else { break };
             self.read_to = last;
             let newest = page.entries.iter().map(|entry| entry.received_at).max().unwrap_or_default();
+            self.newest = self.newest.max(newest);
             let (documents, batches) = self.deal(page.entries, last);
-            self.under_way.push_back(PageUnderWay { documents, through: last, newest, batches });
+            self.under_way.push_back(PageUnderWay { documents, through: last, newest, batches, settles: None });
         }
+        Ok(())
+    }
+
+    /// Deals out documents in which something was set aside or let in again, as a page that reaches no further.
+    fn make_again(&mut self, again: Again) -> Result<(), ()> {
+        let entries = match last_entries(&*self.folding.log, &again.documents, self.read_to) {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::error!(%error, "documents to be made again cannot be read; trying again");
+                self.folding.set_aside.later(again);
+                return Err(());
+            }
+        };
+        let (through, newest, settles) = (self.read_to, self.newest, again.settles);
+        let (documents, batches) = self.deal(entries, through);
+        self.under_way.push_back(PageUnderWay { documents, through, newest, batches, settles });
         Ok(())
     }
 
@@ -292,8 +328,21 @@ impl Coordinator {
             let last = folding.log.last();
             folding.metrics.log_sequence.set(last.0);
             folding.metrics.fold_lag_chunks.set(last.0.saturating_sub(page.through.0));
-        })
+        })?;
+        if let Some(settles) = page.settles.filter(|_| self.applying.stores()) {
+            self.folding.set_aside.settle(settles);
+        }
+        Ok(())
     }
+}
+
+/// The last entry of each document that is counted already; one that is not will be counted with its page.
+fn last_entries(log: &dyn ChangeLog, documents: &[DocId], through: Sequence) -> Result<Vec<LogEntry>, StoreError> {
+    let mut last = Vec::with_capacity(documents.len());
+    for doc in documents {
+        last.extend(log.document(*doc)?.into_iter().rfind(|entry| entry.sequence <= through));
+    }
+    Ok(last)
 }
 
 /// The worker of a document. Ids end in derived or random bytes, which spread evenly.

@@ -13,6 +13,7 @@
 //! - [`hub`] tells sessions that a unit grew, [`counted`] that the projection has come past a sequence. Both cost what
 //!   changed, never connections × documents.
 //! - [`quota`] bounds what one device may write.
+//! - [`set_aside`] leaves out of figures and answers what officers do not want counted.
 //! - [`review`] keeps edits for units that their device no longer holds, until an officer decides.
 //! - `rest` answers questions; [`trust`] says who may ask and push.
 //! - [`vital`] notices the end of a part that the server cannot live without.
@@ -42,6 +43,7 @@ mod returned;
 pub mod review;
 mod server;
 pub mod serving;
+pub mod set_aside;
 mod socket;
 mod state;
 pub mod trust;

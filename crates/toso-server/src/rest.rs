@@ -24,6 +24,7 @@ mod quarantine;
 mod quota;
 mod report;
 mod review;
+mod set_aside;
 mod teams;
 mod units;
 
@@ -63,6 +64,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/devices", get(admin::devices))
         .route("/v1/devices/names", get(names::list))
         .route("/v1/review", get(review::list))
+        .route("/v1/set-aside", get(set_aside::list))
         .route("/v1/carry", get(carry::pass));
     let plain = Router::new()
         .route("/v1/units/{list}/{code}", get(units::show))
@@ -73,6 +75,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/invites/{number}/withdraw", post(invites::withdraw))
         .route("/v1/devices/{id}/revoke", post(admin::revoke))
         .route("/v1/devices/{id}/allow", post(quota::allow))
+        .route("/v1/devices/{id}/set-aside", post(set_aside::set_aside))
+        .route("/v1/set-aside/{number}/undo", post(set_aside::undo))
         .route("/v1/devices/{id}/move", post(moving::one))
         .route("/v1/devices/move", post(moving::all))
         .route("/v1/review/{number}/accept", post(review::accept))

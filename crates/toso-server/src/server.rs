@@ -25,6 +25,7 @@ use crate::quota::Quotas;
 use crate::readers::Readers;
 use crate::rest;
 use crate::review::ReviewQueue;
+use crate::set_aside::SetAside;
 use crate::state::{Parts, Shared, StorageSyncs, now};
 use crate::trust::{KeyError, Trust};
 use crate::upkeep::{self, LOG_FOLDER, Restored, UpkeepError};
@@ -145,6 +146,7 @@ impl Rooms {
         let trust = Trust::open(&config.data, Arc::clone(records), started)?;
         trust.begin(started);
         let review = Arc::new(ReviewQueue::load(Arc::clone(records))?);
+        let set_aside = Arc::new(SetAside::load(catalog, Arc::clone(records))?);
         let quotas = Arc::new(Quotas::load(Arc::clone(records), config.budgets)?);
         let mut projector = Projector::new(catalog);
         let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog))?;
@@ -158,12 +160,14 @@ impl Rooms {
             counted: Arc::clone(&counted),
             metrics: Arc::clone(&metrics),
             vitals: Arc::clone(&vitals),
+            set_aside: Arc::clone(&set_aside),
             workers: config.fold_workers,
             cache_documents: config.fold_cache_documents,
         };
         let thread = |error: std::io::Error| StartError::Thread { detail: error.to_string() };
         let folding = folding.start(loaded).map_err(thread)?;
         let tail: Arc<Tail> = folding.tail();
+        set_aside.wake_with(Arc::clone(&tail));
         let (writer, writer_thread) = LogWriter::start(
             Arc::clone(&log),
             Arc::clone(&quotas),
@@ -181,6 +185,7 @@ impl Rooms {
             desk: Desk::new(catalog, trust, log, projector, review, reconcile_keys_max),
             writer,
             quotas,
+            set_aside,
             hub,
             readers,
             counted,

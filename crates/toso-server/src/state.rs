@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::quota::Quotas;
 use crate::read_places::ReadPlaces;
 use crate::readers::Readers;
+use crate::set_aside::SetAside;
 use crate::vital::Vitals;
 
 /// Asks the store how often it has synced the disk.
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) desk: Desk,
     pub(crate) writer: LogWriter,
     pub(crate) quotas: Arc<Quotas>,
+    pub(crate) set_aside: Arc<SetAside>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) counted: Arc<Counted>,
     pub(crate) metrics: Arc<Metrics>,
@@ -56,6 +58,7 @@ pub(crate) struct Parts {
     pub(crate) desk: Desk,
     pub(crate) writer: LogWriter,
     pub(crate) quotas: Arc<Quotas>,
+    pub(crate) set_aside: Arc<SetAside>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) readers: Readers,
     pub(crate) counted: Arc<Counted>,
@@ -75,6 +78,7 @@ impl Shared {
             desk: parts.desk,
             writer: parts.writer,
             quotas: parts.quotas,
+            set_aside: parts.set_aside,
             read_places: ReadPlaces::default(),
             hub: parts.hub,
             readers: parts.readers,

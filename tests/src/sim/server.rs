@@ -15,6 +15,7 @@ use toso_server::log_writer::UnitBatch;
 use toso_server::quota::{Budget, Budgets, Quotas};
 use toso_server::review::ReviewQueue;
 use toso_server::serving::Serving;
+use toso_server::set_aside::SetAside;
 use toso_server::trust::{RootSecrets, Trust};
 use toso_store::faulty::{FaultyChangeLog, LogDefect};
 use toso_store::{ChangeLog, RecordStore};
@@ -184,7 +185,15 @@ pub(super) fn folder(
     let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog));
     let loaded = loaded.map_err(|error| error.to_string())?;
     let projector = Arc::new(Mutex::new(projector));
-    let folder =
-        Folder::new(Arc::clone(log), Arc::clone(records), Arc::clone(&projector), loaded, FOLD_CACHE_DOCUMENTS);
+    let set_aside = SetAside::load(catalog, Arc::clone(records)).map_err(|error| error.to_string())?;
+    let set_aside = Arc::new(set_aside);
+    let folder = Folder::new(
+        Arc::clone(log),
+        Arc::clone(records),
+        Arc::clone(&projector),
+        loaded,
+        FOLD_CACHE_DOCUMENTS,
+        set_aside,
+    );
     Ok((projector, folder))
 }

@@ -61,6 +61,49 @@ pub(crate) enum DeviceCommand {
         #[command(flatten)]
         json: JsonFlag,
     },
+    /// Leave what a device wrote in a unit until now out of figures and answers. It stays in the log; phones keep it.
+    SetAside {
+        #[command(flatten)]
+        admin: AdminArgs,
+        /// The device.
+        #[arg(long, value_name = "ID")]
+        device: String,
+        #[command(flatten)]
+        unit: UnitArgs,
+        /// Only what the server got since then, in milliseconds since 1970.
+        #[arg(long, value_name = "MS")]
+        since: Option<u64>,
+        /// Only this document.
+        #[arg(long, value_name = "ID")]
+        document: Option<String>,
+        /// Why; kept with the decision.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// Let in again what was set aside.
+    LetIn {
+        #[command(flatten)]
+        admin: AdminArgs,
+        /// The decision's number.
+        #[arg(long, value_name = "N")]
+        number: u32,
+        /// Why; kept with the decision.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// What was set aside in a unit, and by whom.
+    SetAsides {
+        #[command(flatten)]
+        admin: AdminArgs,
+        #[command(flatten)]
+        unit: UnitArgs,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
     /// Shut a device out. What it has not sent is held for review, and it forgets everything.
     Revoke {
         #[command(flatten)]

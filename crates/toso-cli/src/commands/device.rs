@@ -61,6 +61,20 @@ pub(crate) fn run(args: DeviceArgs) -> Result<(), Fail> {
             let mebibytes = allowed["bytes"].as_u64().unwrap_or_default() >> 20;
             output::print(&format!("{} change(s) or {mebibytes} MiB more within 24 hours", allowed["changes"]))
         }
+        DeviceCommand::SetAside { admin, device, unit, since, document, why, json } => {
+            let path = format!("/v1/devices/{}/set-aside", id(&device)?);
+            let unit = input::unit_of(&unit)?.to_string();
+            let order = serde_json::json!({ "unit": unit, "since": since, "document": document, "why": why });
+            decisions(&post(&admin, &path, &order)?, json.json)
+        }
+        DeviceCommand::LetIn { admin, number, why, json } => {
+            let undone = post(&admin, &format!("/v1/set-aside/{number}/undo"), &serde_json::json!({ "why": why }))?;
+            decisions(&undone, json.json)
+        }
+        DeviceCommand::SetAsides { admin, unit, json } => {
+            let found = get(&admin, &format!("/v1/set-aside?unit={}", input::unit_of(&unit)?))?;
+            decisions(&found, json.json)
+        }
         DeviceCommand::Revoke { admin, device, json } => {
             let path = format!("/v1/devices/{}/revoke", id(&device)?);
             let revoked = post(&admin, &path, &serde_json::json!({}))?;
@@ -79,6 +93,28 @@ fn show(whole: &Value, json: bool, devices: &Value) -> Result<(), Fail> {
         return Ok(());
     }
     output::lines(lines)
+}
+
+/// Decisions to set aside: one, or a list.
+fn decisions(found: &Value, json: bool) -> Result<(), Fail> {
+    if json {
+        return output::json(found);
+    }
+    let one = [found.clone()];
+    let items = found["items"].as_array().map_or(one.as_slice(), Vec::as_slice);
+    let lines = items.iter().map(|item| {
+        let undone = if item["undone"].is_null() { "" } else { "  undone" };
+        let text = |field: &str| item[field].as_str().unwrap_or("-").to_owned();
+        format!(
+            "{}  {}  {}  {} document(s){undone}  {}",
+            item["number"],
+            text("device"),
+            text("unit"),
+            item["documents"],
+            text("why")
+        )
+    });
+    output::print(&lines.collect::<Vec<_>>().join("\n"))
 }
 
 fn line(device: &Value) -> String {

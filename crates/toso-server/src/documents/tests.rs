@@ -38,7 +38,7 @@ fn saved(log: &MemoryChangeLog, number: usize) -> DocId {
 }
 
 fn effort() -> Effort {
-    Effort::new(Arc::default())
+    Effort::new(Arc::default(), nothing_aside())
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn the_first_document_is_read_and_what_passes_the_bound_is_left_to_the_next_answ
     assert!(fold(&log, docs[1], &mut effort).unwrap().is_some());
     assert!(fold(&log, docs[2], &mut effort).unwrap().is_some(), "at the limit");
     assert!(matches!(fold(&log, docs[3], &mut effort), Err(ReadError::Spent)), "one past it");
-    let mut effort = Effort { bytes: 1, ..super::Effort::new(Arc::default()) };
+    let mut effort = Effort { bytes: 1, ..super::Effort::new(Arc::default(), nothing_aside()) };
     assert!(fold(&log, docs[0], &mut effort).unwrap().is_some());
     assert!(matches!(fold(&log, docs[1], &mut effort), Err(ReadError::Spent)), "bytes count, too");
 }
@@ -89,8 +89,13 @@ fn what_nobody_waits_for_ends_at_its_next_document() {
     let log = MemoryChangeLog::new();
     let docs = [saved(&log, 0), saved(&log, 1)];
     let given_up = Arc::new(AtomicBool::new(false));
-    let mut effort = Effort::new(Arc::clone(&given_up));
+    let mut effort = Effort::new(Arc::clone(&given_up), nothing_aside());
     assert!(fold(&log, docs[0], &mut effort).unwrap().is_some());
     given_up.store(true, Ordering::Relaxed);
     assert!(matches!(fold(&log, docs[1], &mut effort), Err(ReadError::Abandoned)));
+}
+
+fn nothing_aside() -> Arc<SetAside> {
+    let store = Arc::new(toso_store::memory::MemoryChangeLog::new());
+    Arc::new(SetAside::load(toso_catalog::Catalog::shared(), store).expect("readable"))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use toso_core::id::Sequence;
 use toso_core::time::TimestampMs;
-use toso_projection::Projector;
+use toso_projection::{Projector, Row};
 use toso_store::{RecordStore, StoreError};
 
 use super::journal::Journal;
@@ -72,8 +72,11 @@ impl Applying {
         for part in rows.chunks(ROWS_PER_LOCK) {
             let mut projector = self.projector.lock();
             for row in part {
-                if let Some(content) = &row.row {
-                    projector.apply(row.scope, row.doc, content.clone());
+                match &row.row {
+                    // All of it is set aside.
+                    Some(Row::Other) => projector.remove(row.doc),
+                    Some(content) => projector.apply(row.scope, row.doc, content.clone()),
+                    None => {}
                 }
             }
             // Settled here, so that no report and no session pays for it.
@@ -88,6 +91,11 @@ impl Applying {
             tracing::error!(%error, "the views' checkpoint cannot be stored; the next start folds again from the last");
         }
         Ok(())
+    }
+
+    /// False once rows could not be stored.
+    pub(super) fn stores(&self) -> bool {
+        self.may_store
     }
 
     fn store(&mut self, rows: &[FoldedRow], through: Sequence, newest: TimestampMs) -> Result<(), NotStored> {

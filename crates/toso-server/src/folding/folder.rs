@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use toso_core::id::{DocId, Sequence};
+use toso_core::time::TimestampMs;
 use toso_projection::Projector;
 use toso_store::{ChangeLog, LogEntry, RecordStore, StoreError};
 
 use super::applying::Applying;
 use super::rows::Loaded;
 use super::worker::Merging;
-use super::{FOLD_PAGE_BYTES_MAX, FOLD_PAGE_ITEMS_MAX, FoldedRow, share_of};
+use super::{FOLD_PAGE_BYTES_MAX, FOLD_PAGE_ITEMS_MAX, FoldedRow, last_entries, share_of};
+use crate::set_aside::{Again, SetAside};
 
 /// Batches that a page's documents are dealt into, as they are to threads.
 const SHARES: usize = 2;
@@ -34,9 +36,12 @@ pub enum FoldError {
 /// Folds a log in its owner's thread.
 pub struct Folder {
     log: Arc<dyn ChangeLog>,
+    set_aside: Arc<SetAside>,
     merging: Merging,
     applying: Applying,
     read_to: Sequence,
+    /// When the newest of it came.
+    newest: TimestampMs,
     /// A batch was lost.
     lost: bool,
 }
@@ -49,10 +54,16 @@ impl Folder {
         projector: Arc<Mutex<Projector>>,
         loaded: Loaded,
         cache_documents: usize,
+        set_aside: Arc<SetAside>,
     ) -> Self {
         let quarantined = Arc::new(loaded.quarantined);
+        let newest = projector.lock().as_of_time();
+        let merging =
+            Merging::new(Arc::clone(&log), Arc::clone(&set_aside), cache_documents, loaded.documents, quarantined);
         Self {
-            merging: Merging::new(Arc::clone(&log), cache_documents, loaded.documents, quarantined),
+            newest,
+            set_aside,
+            merging,
             applying: Applying::new(records, projector, loaded.journal, loaded.through),
             read_to: loaded.through,
             lost: false,
@@ -71,11 +82,42 @@ impl Folder {
         if self.lost {
             return Err(FoldError::LostBatch);
         }
+        if let Some(again) = self.set_aside.next_again() {
+            return self.make_again(again);
+        }
         let page = self.log.read(self.read_to, FOLD_PAGE_ITEMS_MAX, FOLD_PAGE_BYTES_MAX)?;
         let Some(through) = page.entries.last().map(|entry| entry.sequence) else { return Ok(None) };
         let newest = page.entries.iter().map(|entry| entry.received_at).max().unwrap_or_default();
+        self.fold_entries(page.entries, through, newest)?;
+        self.newest = self.newest.max(newest);
+        self.read_to = through;
+        Ok(Some(through))
+    }
+
+    /// Makes documents again in which something was set aside or let in again.
+    fn make_again(&mut self, again: Again) -> Result<Option<Sequence>, FoldError> {
+        let through = self.read_to;
+        let made = last_entries(&*self.log, &again.documents, through)
+            .map_err(FoldError::from)
+            .and_then(|entries| self.fold_entries(entries, through, self.newest));
+        if let Err(error) = made {
+            self.set_aside.later(again);
+            return Err(error);
+        }
+        if let Some(settles) = again.settles.filter(|_| self.applying.stores()) {
+            self.set_aside.settle(settles);
+        }
+        Ok(Some(through))
+    }
+
+    fn fold_entries(
+        &mut self,
+        entries: Vec<LogEntry>,
+        through: Sequence,
+        newest: TimestampMs,
+    ) -> Result<(), FoldError> {
         let mut shares: [BTreeMap<DocId, Vec<LogEntry>>; SHARES] = Default::default();
-        for entry in page.entries {
+        for entry in entries {
             if let Some(share) = shares.get_mut(share_of(entry.item.doc, SHARES)) {
                 share.entry(entry.item.doc).or_default().push(entry);
             }
@@ -93,8 +135,7 @@ impl Folder {
             self.lost = true;
             return Err(FoldError::LostBatch);
         }
-        self.read_to = through;
-        Ok(Some(through))
+        Ok(())
     }
 
     /// Merges a batch.

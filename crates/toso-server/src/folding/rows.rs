@@ -19,7 +19,7 @@ use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_projection::{Projector, ROW_VERSION};
+use toso_projection::{Projector, ROW_VERSION, Row};
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 
 use super::FoldedRow;
@@ -108,7 +108,11 @@ fn load_blocks(records: &dyn RecordStore, projector: &mut Projector) -> Result<O
             for row in rows {
                 let Some(scope) = row.scope() else { return Ok(None) };
                 let StoredRow(doc, _, last, at, row) = row;
-                projector.apply(scope, doc, row);
+                match row {
+                    // All of it is set aside.
+                    Row::Other => projector.remove(doc),
+                    row => projector.apply(scope, doc, row),
+                }
                 let fresh = freshest.entry(scope).or_default();
                 *fresh = (last, at).max(*fresh);
             }

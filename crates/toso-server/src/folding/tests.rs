@@ -92,6 +92,9 @@ fn run(log: &Arc<MemoryChangeLog>, cache_documents: usize) -> Bench {
         counted: Arc::clone(&counted),
         metrics: Arc::clone(&metrics),
         vitals: Arc::default(),
+        set_aside: Arc::new(
+            crate::set_aside::SetAside::load(Catalog::shared(), Arc::clone(log) as _).expect("readable"),
+        ),
         workers: 2,
         cache_documents,
     };
@@ -257,7 +260,10 @@ fn a_folder_without_threads_counts_the_same() {
         let fresh = || Projector::new(Catalog::shared());
         let loaded = Loaded::load(&*log, log.last(), &mut projector, fresh).expect("loads");
         let projector = Arc::new(Mutex::new(projector));
-        let folder = Folder::new(Arc::clone(&log) as _, Arc::clone(&log) as _, Arc::clone(&projector), loaded, 1);
+        let set_aside = crate::set_aside::SetAside::load(Catalog::shared(), Arc::clone(&log) as _).expect("readable");
+        let set_aside = Arc::new(set_aside);
+        let folder =
+            Folder::new(Arc::clone(&log) as _, Arc::clone(&log) as _, Arc::clone(&projector), loaded, 1, set_aside);
         (projector, folder)
     };
     let (_, mut folder) = open();

@@ -19,6 +19,7 @@ use toso_projection::Row;
 use toso_store::{ChangeLog, LogEntry, StoreError};
 
 use super::{FoldedRow, RETRY_AFTER, Tail};
+use crate::set_aside::SetAside;
 use crate::vital::{Part, Vitals};
 
 /// A handle on the thread. Dropping it waits for the thread's end, so that nothing holds the log any more.
@@ -106,6 +107,7 @@ struct MergedRow {
 /// Documents being merged.
 pub(super) struct Merging {
     log: Arc<dyn ChangeLog>,
+    set_aside: Arc<SetAside>,
     cache: LruCache<DocId, Merged>,
     /// Documents that have chunks before the current page.
     known: HashSet<DocId>,
@@ -117,12 +119,14 @@ pub(super) struct Merging {
 impl Merging {
     pub(super) fn new(
         log: Arc<dyn ChangeLog>,
+        set_aside: Arc<SetAside>,
         cache: usize,
         known: HashSet<DocId>,
         quarantined: Arc<HashSet<ChangeHash>>,
     ) -> Self {
         Self {
             log,
+            set_aside,
             cache: LruCache::new(NonZeroUsize::new(cache).unwrap_or(NonZeroUsize::MIN)),
             known,
             skip: HashSet::new(),
@@ -130,11 +134,12 @@ impl Merging {
         }
     }
 
-    /// Everything of a document up to the page's end, so that a page folds the same however often it is folded.
+    /// Everything of a document up to the page's end, so that a page folds the same however often it is folded; without
+    /// what is set aside.
     pub(super) fn history(&self, doc: DocId, through: Sequence) -> Result<Vec<LogEntry>, StoreError> {
         let mut entries = self.log.document(doc)?;
         entries.retain(|entry| entry.sequence <= through);
-        Ok(entries)
+        Ok(self.set_aside.clean(entries))
     }
 
     /// The same for a thread that has nothing else to do than wait for the store: a document must not be left out.
@@ -156,7 +161,11 @@ impl Merging {
     /// Merges a page's entries of a document that is in memory or new. `None` when that cannot be told without its
     /// history; then [`Self::fold`] is to be asked.
     pub(super) fn extend(&mut self, doc: DocId, entries: &[LogEntry]) -> Option<FoldedRow> {
-        let before = match self.cache.pop(&doc) {
+        let before = self.cache.pop(&doc);
+        if self.set_aside.touches(doc) {
+            return None;
+        }
+        let before = match before {
             Some(before) => before,
             None if self.known.contains(&doc) => return None,
             None => Merged::Flat(FlatDocument::new(doc)),
@@ -169,7 +178,13 @@ impl Merging {
     }
 
     /// Merges a document from all its entries up to the end of the page, of which the page's own are `entries`.
+    /// Its history is empty when all of it is set aside: then it is no document.
     pub(super) fn fold(&mut self, doc: DocId, entries: &[LogEntry], history: &[LogEntry]) -> Option<FoldedRow> {
+        if history.is_empty() {
+            let gone =
+                MergedRow { document: Merged::Flat(FlatDocument::new(doc)), row: Row::Other, quarantined: Vec::new() };
+            return self.keep(doc, entries, Ok(gone));
+        }
         let merged = match self.read(FlatDocument::new(doc), history) {
             Some(read) => Ok(read),
             None => self.merge(Document::new(doc), history),
@@ -192,7 +207,10 @@ impl Merging {
             Ok(MergedRow { document, row, quarantined }) => {
                 folded.row = Some(row);
                 folded.quarantined = quarantined;
-                self.cache.put(doc, document);
+                // What was written anew is no ground for what comes next.
+                if !self.set_aside.touches(doc) {
+                    self.cache.put(doc, document);
+                }
             }
             // The page's chunks broke the document in a way that names none of them: all of them stay out.
             Err(reason) => {

@@ -56,8 +56,9 @@ pub(super) async fn list(
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::hash_map::Entry::Vacant(unknown) => unknown.insert(Returned::of(shared, document)?),
             };
-            // What no document could take is in quarantine and no activity.
-            if !is_quarantined(shared.trust.records(), document, &entry.item.hash)?
+            // What no document could take is in quarantine and no activity; nor is what was set aside.
+            if !shared.set_aside.covers(entry)
+                && !is_quarantined(shared.trust.records(), document, &entry.item.hash)?
                 && let Some(save) = Save::of_entry(shared, entry, returned)
             {
                 items.push(Entry { document, unit: entry.scope.to_string(), save });

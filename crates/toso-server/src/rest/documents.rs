@@ -205,7 +205,7 @@ pub(super) async fn read<T: Send + 'static>(
     let shared = Arc::clone(shared);
     let tasks = shared.tasks.clone();
     let asking = Asking::default();
-    let mut effort = Effort::new(Arc::clone(&asking.0));
+    let mut effort = Effort::new(Arc::clone(&asking.0), Arc::clone(&shared.set_aside));
     let answer = tasks.spawn_blocking(move || {
         let answer = work(&shared, &mut effort);
         drop(place);

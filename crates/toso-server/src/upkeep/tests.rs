@@ -117,6 +117,9 @@ fn counted(data: &Path) {
         counted: Arc::default(),
         metrics: Arc::default(),
         vitals: Arc::default(),
+        set_aside: Arc::new(
+            crate::set_aside::SetAside::load(Catalog::shared(), Arc::clone(&log) as _).expect("readable"),
+        ),
         workers: 1,
         cache_documents: 10,
     };

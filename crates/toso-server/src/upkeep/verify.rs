@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 use toso_catalog::Catalog;
 use toso_core::chunk::Chunk;
@@ -21,6 +22,7 @@ use toso_store_sled::{Checked, SledChangeLog};
 
 use super::{Restored, UpkeepError, failed, in_file, open_log};
 use crate::folding::Loaded;
+use crate::set_aside::SetAside;
 use crate::trust::{self, Listed, REVOCATIONS_FILE, ROOT_KEY_FILE};
 
 /// Findings that are kept word for word; more are counted. A folder that is damaged throughout would fill memory.
@@ -67,7 +69,7 @@ impl Verified {
 pub fn folder(data: &Path) -> Result<Verified, UpkeepError> {
     let mut verified = Verified::default();
     let log = match open_log(data) {
-        Ok(log) => log,
+        Ok(log) => Arc::new(log),
         // So damaged that it does not open: that is what was to be found.
         Err(UpkeepError::Store(error @ StoreError::Damaged { .. })) => {
             verified.found(error.to_string());
@@ -83,7 +85,7 @@ pub fn folder(data: &Path) -> Result<Verified, UpkeepError> {
     key(data, &log, &mut verified);
     let listed = revocations(data, &log, &mut verified);
     unless_damaged(listed, &mut verified)?;
-    verified.restored = Restored::load(&log)?;
+    verified.restored = Restored::load(&*log)?;
     let scopes = unless_damaged(changes(&log, &mut verified), &mut verified)?.unwrap_or_default();
     let viewed = views(&log, &scopes, &mut verified);
     unless_damaged(viewed, &mut verified)?;
@@ -191,16 +193,27 @@ fn change(scope: Scope, item: &LogItem) -> Result<(), String> {
 }
 
 /// The stored views are what folding the log through their checkpoint gives.
-fn views(log: &SledChangeLog, scopes: &BTreeSet<Scope>, verified: &mut Verified) -> Result<(), StoreError> {
+fn views(log: &Arc<SledChangeLog>, scopes: &BTreeSet<Scope>, verified: &mut Verified) -> Result<(), StoreError> {
     let catalog = Catalog::shared();
     let mut stored = Projector::new(catalog);
-    let loaded = Loaded::load(log, log.last(), &mut stored, || Projector::new(catalog))?;
+    let loaded = Loaded::load(&**log, log.last(), &mut stored, || Projector::new(catalog))?;
     verified.counted = loaded.through;
+    let set_aside = SetAside::load(catalog, Arc::clone(log) as _)?;
+    let unsettled = set_aside.unsettled();
     let mut fresh = Projector::new(catalog);
     for scope in scopes {
         for doc in log.documents(*scope)? {
             verified.documents += 1;
-            let Some(row) = refold(log, doc, &loaded, stored.row(doc).is_some(), verified)? else { continue };
+            if unsettled.contains(&doc) {
+                // The next start makes it again, as an officer has decided.
+                if let Some(row) = stored.row(doc) {
+                    fresh.apply(*scope, doc, row.clone());
+                }
+                continue;
+            }
+            let Some(row) = refold(log, &set_aside, doc, &loaded, stored.row(doc).is_some(), verified)? else {
+                continue;
+            };
             if stored.row(doc).is_some_and(|stored| *stored != row) {
                 verified.found(format!("the stored row of document {doc} is not what its changes give"));
             }
@@ -218,6 +231,7 @@ fn views(log: &SledChangeLog, scopes: &BTreeSet<Scope>, verified: &mut Verified)
 /// in quarantine has an empty row, or none at all when merging them had broken down.
 fn refold(
     log: &SledChangeLog,
+    set_aside: &SetAside,
     doc: DocId,
     loaded: &Loaded,
     is_stored: bool,
@@ -225,6 +239,7 @@ fn refold(
 ) -> Result<Option<Row>, StoreError> {
     let mut entries = log.document(doc)?;
     entries.retain(|entry| entry.sequence <= loaded.through);
+    entries = set_aside.clean(entries);
     let begun = !entries.is_empty();
     entries.retain(|entry| !loaded.quarantined.contains(&entry.item.hash));
     let chunks: Vec<Chunk> = entries.iter().filter_map(|entry| Chunk::parse(&entry.item.bytes).ok()).collect();

@@ -1,0 +1,346 @@
+//! A document as if some of its changes had never been made.
+//!
+//! What a device wrote may have to be set aside while everything else stays. Leaving the changes out is not enough: what
+//! others made on top of them names them as dependencies and would wait for ever, an officer's sign-off on a sheet that a
+//! rogue device has filled above all. So what builds on them is **written anew**, as it would be had they never been made:
+//! it depends on what they depended on, its operations have the numbers that follow from that, and it replaces what they
+//! replaced. Changes that do not build on them keep their bytes.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::num::NonZeroU64;
+
+use automerge::legacy::{OpId, OpType};
+use automerge::{ActorId, Change, ExpandedChange};
+
+use super::{genesis, guarded};
+use crate::id::{ChangeHash, DocKind};
+
+/// A change that stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its place among the changes that were given.
+    pub place: usize,
+    /// Its identity now; another than before when it was written anew.
+    pub hash: ChangeHash,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The changes of a document without those that are `aside`, in their order. What nobody can read, or waits for what is
+/// not among them, stays as it is.
+pub fn without(kind: DocKind, changes: &[&[u8]], aside: impl Fn(usize) -> bool) -> Vec<Kept> {
+    guarded(|| Leaving::new(kind).leave_out(changes, &aside)).unwrap_or_default()
+}
+
+/// An operation: its counter and its actor.
+type Id = (u64, ActorId);
+
+struct Leaving {
+    /// What each change has become.
+    now: HashMap<ChangeHash, Became>,
+    /// The last operation of changes as they are now.
+    max_ops: HashMap<ChangeHash, u64>,
+    /// What operations have become: another, or those that they had replaced.
+    ops: HashMap<Id, Vec<Id>>,
+    /// The sequence numbers of each actor's changes that are gone.
+    gone: HashMap<ActorId, BTreeSet<u64>>,
+}
+
+/// What a change has become.
+enum Became {
+    This(ChangeHash),
+    /// Gone: what it depended on stands for it.
+    These(Vec<ChangeHash>),
+}
+
+/// A change on its way.
+struct Read {
+    place: usize,
+    change: Change,
+}
+
+impl Leaving {
+    fn new(kind: DocKind) -> Self {
+        let genesis = &genesis::genesis(kind).max_ops;
+        Self {
+            now: genesis.iter().map(|(hash, _)| (*hash, Became::This(*hash))).collect(),
+            max_ops: genesis.iter().copied().collect(),
+            ops: HashMap::new(),
+            gone: HashMap::new(),
+        }
+    }
+
+    fn leave_out(mut self, changes: &[&[u8]], aside: &impl Fn(usize) -> bool) -> Vec<Kept> {
+        let mut kept = Vec::with_capacity(changes.len());
+        let mut open = VecDeque::with_capacity(changes.len());
+        for (place, bytes) in changes.iter().enumerate() {
+            match Change::from_bytes(bytes.to_vec()) {
+                Ok(change) => {
+                    if aside(place) {
+                        self.gone.entry(change.actor_id().clone()).or_default().insert(change.seq());
+                    }
+                    open.push_back(Read { place, change });
+                }
+                Err(_) => kept.push(as_it_is(place, None, bytes)),
+            }
+        }
+        // In the order of dependencies, whatever order they came in: one that waits goes to the end, until none goes on.
+        let mut waited = 0;
+        while let Some(read) = open.pop_front() {
+            if !read.change.deps().iter().all(|dep| self.now.contains_key(&ChangeHash(dep.0))) {
+                open.push_back(read);
+                waited += 1;
+                if waited >= open.len() {
+                    break;
+                }
+                continue;
+            }
+            waited = 0;
+            let hash = ChangeHash(read.change.hash().0);
+            let became = if aside(read.place) { None } else { self.rewrite(&read.change) };
+            match became {
+                Some(change) => {
+                    let now = ChangeHash(change.hash().0);
+                    self.now.insert(hash, Became::This(now));
+                    self.max_ops.insert(now, change.max_op());
+                    kept.push(as_it_is(read.place, Some(now), change.raw_bytes()));
+                }
+                None => self.drop_out(hash, &read.change),
+            }
+        }
+        let waiting = open.into_iter().filter(|read| !aside(read.place));
+        kept.extend(
+            waiting.map(|read| as_it_is(read.place, Some(ChangeHash(read.change.hash().0)), read.change.raw_bytes())),
+        );
+        kept.sort_by_key(|kept| kept.place);
+        kept
+    }
+
+    /// What a change depends on now.
+    fn deps(&self, change: &Change) -> Vec<ChangeHash> {
+        let mut deps = BTreeSet::new();
+        for dep in change.deps() {
+            match self.now.get(&ChangeHash(dep.0)) {
+                Some(Became::This(hash)) => _ = deps.insert(*hash),
+                Some(Became::These(hashes)) => deps.extend(hashes),
+                None => {}
+            }
+        }
+        deps.into_iter().collect()
+    }
+
+    /// What an operation has become.
+    fn now(&self, op: &OpId) -> Vec<Id> {
+        let id = (op.counter(), op.actor().clone());
+        self.ops.get(&id).cloned().unwrap_or_else(|| vec![id])
+    }
+
+    fn preds<'a>(&self, preds: impl Iterator<Item = &'a OpId>) -> Vec<Id> {
+        let now: BTreeSet<Id> = preds.flat_map(|pred| self.now(pred)).collect();
+        now.into_iter().collect()
+    }
+
+    /// A change is gone: its dependencies stand for it, and what it replaced stands again.
+    fn drop_out(&mut self, hash: ChangeHash, change: &Change) {
+        let deps = self.deps(change);
+        let actor = change.actor_id().clone();
+        self.gone.entry(actor.clone()).or_default().insert(change.seq());
+        for (counter, op) in (change.start_op().get()..).zip(change.decode().operations) {
+            let before = self.preds(op.pred.iter());
+            // What is added to a counter is no value: nothing replaces it, and the counter stays what it was.
+            if !matches!(op.action, OpType::Increment(_)) {
+                self.ops.insert((counter, actor.clone()), before);
+            }
+        }
+        self.now.insert(hash, Became::These(deps));
+    }
+
+    /// The change as it is now; `None` when nothing is left of it.
+    fn rewrite(&mut self, change: &Change) -> Option<Change> {
+        let deps = self.deps(change);
+        let before = deps.iter().filter_map(|dep| self.max_ops.get(dep)).max().copied().unwrap_or_default();
+        let actor = change.actor_id().clone();
+        let earlier = self.gone.get(&actor).map_or(0, |gone| gone.range(..change.seq()).count() as u64);
+        let expanded = change.decode();
+        let (old_start, start) = (change.start_op().get(), before + 1);
+        let replaces_gone = expanded
+            .operations
+            .iter()
+            .flat_map(|op| op.pred.iter())
+            .any(|pred| self.ops.contains_key(&(pred.counter(), pred.actor().clone())));
+        let same_deps = change.deps().len() == deps.len()
+            && change.deps().iter().collect::<HashSet<_>>()
+                == deps.iter().map(|dep| automerge::ChangeHash(dep.0)).collect::<Vec<_>>().iter().collect();
+        // A counter that does not follow is for whoever merges to refuse, as before.
+        if same_deps && earlier == 0 && !replaces_gone {
+            return Some(change.clone());
+        }
+        let mut operations = Vec::with_capacity(expanded.operations.len());
+        for (counter, mut op) in (old_start..).zip(expanded.operations) {
+            let had = !op.pred.is_empty();
+            let preds = self.preds(op.pred.iter());
+            let is_left = match op.action {
+                OpType::Delete | OpType::Increment(_) => !preds.is_empty() || !had,
+                _ => true,
+            };
+            let id = (counter, actor.clone());
+            if is_left {
+                self.ops.insert(id, vec![(start + operations.len() as u64, actor.clone())]);
+                op.pred = preds.iter().map(|(counter, actor)| OpId::new(*counter, actor)).collect();
+                operations.push(op);
+            } else {
+                self.ops.insert(id, preds);
+            }
+        }
+        if operations.is_empty() {
+            return None;
+        }
+        let rewritten = ExpandedChange {
+            operations,
+            hash: None,
+            seq: change.seq() - earlier,
+            start_op: NonZeroU64::new(start)?,
+            deps: deps.iter().map(|dep| automerge::ChangeHash(dep.0)).collect(),
+            ..expanded
+        };
+        Some(Change::from(rewritten))
+    }
+}
+
+fn as_it_is(place: usize, hash: Option<ChangeHash>, bytes: &[u8]) -> Kept {
+    Kept { place, hash: hash.unwrap_or(ChangeHash([0; 32])), bytes: bytes.to_vec() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::Chunk;
+    use crate::document::{Author, Document};
+    use crate::edit::{ActivityId, DocEdit, Reached, TeamEdit};
+    use crate::id::{Actor, DeviceId, DocId};
+    use crate::record::ActivityKind;
+    use crate::text::Date;
+    use crate::time::TimestampMs;
+    use crate::unit::{UnitList, UnitRef};
+
+    const ROGUE: u8 = 9;
+
+    fn doc() -> DocId {
+        DocId::hamlet_team(UnitRef::new(UnitList::L2022, "00001").unwrap(), "thôn 1", 0)
+    }
+
+    fn author(device: u8) -> Author {
+        Author { actor: Actor::new(DeviceId([device; 8]), [1; 8]), at: TimestampMs(1_663_545_600_000) }
+    }
+
+    fn households(number: u32) -> DocEdit {
+        DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)))
+    }
+
+    fn remade(chunks: &[Chunk]) -> Vec<Chunk> {
+        let bytes: Vec<&[u8]> = chunks.iter().map(Chunk::bytes).collect();
+        let aside = |place: usize| chunks[place].actor().device() == DeviceId([ROGUE; 8]);
+        let kept = without(doc().kind(), &bytes, aside);
+        kept.iter().map(|kept| Chunk::parse(&kept.bytes).expect("a sound change")).collect()
+    }
+
+    /// The sign-off on a sheet that a rogue device has filled: it must not go with what it was made on top of.
+    #[test]
+    fn what_was_made_on_top_stays_and_what_was_replaced_stands_again() {
+        let mut document = Document::new(doc());
+        let mut chunks = Vec::new();
+        let mut save = |device, edits: &[DocEdit]| {
+            chunks.extend(document.edit(author(device), edits).unwrap());
+        };
+        let note = |text: &str| DocEdit::parse(doc().kind(), "note", text).unwrap();
+        save(1, &[households(1), note("thử")]);
+        save(ROGUE, &[households(666), note("phá")]);
+        save(2, &[DocEdit::parse(doc().kind(), "local_name", "Tổ thử").unwrap(), households(2)]);
+        save(ROGUE, &[households(667)]);
+        save(1, &[DocEdit::parse(doc().kind(), "decision_number", "12/QĐ-UBND").unwrap()]);
+        let kept = remade(&chunks);
+        assert_eq!(kept.len(), 3);
+        assert_eq!(kept[0], chunks[0], "what does not build on it is as it was");
+        let (after, applied) = Document::fold(doc(), &kept);
+        assert_eq!((applied.applied, applied.waiting, applied.quarantined.len()), (3, 0, 0));
+        let crate::record::Record::Team(team) = after.read() else { panic!("a team") };
+        assert_eq!(team.households_covered, Some(2));
+        assert_eq!(team.note.as_deref(), Some("thử"), "what was replaced stands again");
+        assert_eq!(team.local_name.as_deref(), Some("Tổ thử"));
+        assert_eq!(team.decision_number.as_deref(), Some("12/QĐ-UBND"));
+        assert!(after.conflicts().is_empty());
+    }
+
+    /// Three devices edit fields and counters, apart and together, and pass on what they have. Without the rogue one's
+    /// changes the document is the one that the same work gives when it does not take part; in any order of the log.
+    #[test]
+    fn it_is_as_if_the_changes_had_never_been_made() {
+        for seed in 0..60_u64 {
+            let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+            let mut draw = |below: u64| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state % below
+            };
+            let script: Vec<(u8, u64, u64)> =
+                (0..40).map(|_| (u8::try_from(draw(3)).unwrap(), draw(8), draw(1_000))).collect();
+            let play = |with_rogue: bool| {
+                let mut copies: Vec<Document> = (0..3).map(|_| Document::new(doc())).collect();
+                let mut chunks: Vec<Chunk> = Vec::new();
+                for (step, (who, what, value)) in script.iter().enumerate() {
+                    let device = if *who == 2 { ROGUE } else { *who };
+                    let silent = *who == 2 && !with_rogue;
+                    let edit = match what {
+                        0..=2 => households(u32::try_from(1_000 * step).unwrap() + u32::try_from(*value).unwrap()),
+                        3 | 4 => DocEdit::parse(doc().kind(), "note", &format!("ghi {step} {value}")).unwrap(),
+                        _ => {
+                            // Everybody hears of everything.
+                            for copy in &mut copies {
+                                copy.apply(&chunks);
+                            }
+                            continue;
+                        }
+                    };
+                    if !silent {
+                        chunks.extend(copies[usize::from(*who)].edit(author(device), &[edit]).unwrap());
+                    }
+                }
+                chunks
+            };
+            let (mut all, honest) = (play(true), play(false));
+            if seed % 2 == 1 {
+                all.reverse();
+            }
+            let kept = remade(&all);
+            let (left, applied) = Document::fold(doc(), &kept);
+            assert_eq!((applied.waiting, applied.quarantined.len()), (0, 0), "seed {seed}");
+            let (never, _) = Document::fold(doc(), &honest);
+            assert_eq!(left.read(), never.read(), "seed {seed}");
+            assert_eq!(left.conflicts(), never.conflicts(), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn counts_of_others_stay_and_those_set_aside_go() {
+        let mut document = Document::new(doc());
+        let id = ActivityId([3; 8]);
+        let reached = |total| Reached { total, ..Reached::default() };
+        let first = DocEdit::Team(TeamEdit::AddActivity {
+            id,
+            date: Date::parse("2022-09-19").unwrap(),
+            kind: ActivityKind::ALL[0],
+            skills: Vec::new(),
+            reached: reached(10),
+        });
+        let add = |total| DocEdit::Team(TeamEdit::AddReached { id, more: reached(total) });
+        let mut chunks = Vec::new();
+        for (device, edit) in [(1, first), (ROGUE, add(500)), (2, add(7)), (ROGUE, add(600)), (1, add(3))] {
+            chunks.extend(document.edit(author(device), &[edit]).unwrap());
+        }
+        let (left, applied) = Document::fold(doc(), &remade(&chunks));
+        assert_eq!((applied.applied, applied.waiting), (3, 0));
+        let crate::record::Record::Team(team) = left.read() else { panic!("a team") };
+        assert_eq!(team.activities.values().next().unwrap().reached, 20);
+    }
+}

@@ -1,0 +1,165 @@
+//! What a device wrote, set aside by an officer, and let in again: `POST /v1/devices/{id}/set-aside`, `GET /v1/set-aside`,
+//! `POST /v1/set-aside/{number}/undo`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use toso_core::id::{DeviceId, DocId};
+use toso_core::time::TimestampMs;
+use toso_wire::limits::DETAIL_BYTES_MAX;
+
+use super::admin::{below, blocking, name_of, officer};
+use super::documents::List;
+use super::extract::{Id, Json, Params, unit_within};
+use super::problem::Problem;
+use crate::set_aside::{Order, SetAsideError, SetAsideRecord, Undone};
+use crate::state::{Shared, now};
+use crate::trust::Caller;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetAsideBody {
+    unit: String,
+    since: Option<TimestampMs>,
+    document: Option<DocId>,
+    why: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UndoBody {
+    why: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    unit: String,
+}
+
+/// A decision as officers see it.
+#[derive(Serialize)]
+pub(super) struct Item {
+    number: u32,
+    device: DeviceId,
+    /// What the device calls itself.
+    device_name: Option<String>,
+    unit: String,
+    since: Option<TimestampMs>,
+    document: Option<DocId>,
+    /// How many documents it changes.
+    documents: u64,
+    /// The officer's device; null for the admin token.
+    by: Option<DeviceId>,
+    at: TimestampMs,
+    why: String,
+    undone: Option<UndoneItem>,
+    /// True once figures have followed.
+    counted: bool,
+}
+
+/// Who let changes in again.
+#[derive(Serialize)]
+pub(super) struct UndoneItem {
+    by: Option<DeviceId>,
+    at: TimestampMs,
+    why: String,
+}
+
+/// Sets aside what a device wrote in a unit until now.
+pub(super) async fn set_aside(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Id(id): Id<DeviceId>,
+    Json(body): Json<SetAsideBody>,
+) -> Result<axum::Json<Item>, Problem> {
+    officer(&caller)?;
+    let unit = unit_within(&shared, &caller, &body.unit)?;
+    above(&shared, &caller, id)?;
+    let why = reason(&body.why)?;
+    let order = Order { device: id, unit, since: body.since, document: body.document, by: caller.device, why };
+    let decided = blocking(&shared, move |shared| shared.set_aside.set_aside(&*shared.log, order, now())).await?;
+    let (number, record) = decided.map_err(problem)?;
+    tracing::info!(device = %id, number, documents = record.documents, "changes were set aside");
+    Ok(axum::Json(item(&shared, number, &record)))
+}
+
+/// What was set aside in a unit and in those below it, newest first.
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Params(query): Params<Query>,
+) -> Result<axum::Json<List<Item, u32>>, Problem> {
+    officer(&caller)?;
+    let unit = unit_within(&shared, &caller, &query.unit)?;
+    let of_unit = |record: &SetAsideRecord| unit == record.unit || shared.catalog.covers(unit, record.unit);
+    let found = shared.set_aside.list(of_unit);
+    let items = found.iter().map(|(number, record)| item(&shared, *number, record)).collect();
+    std::future::ready(Ok(axum::Json(List { items, next: None }))).await
+}
+
+/// Lets in again what was set aside.
+pub(super) async fn undo(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Id(number): Id<u32>,
+    Json(body): Json<UndoBody>,
+) -> Result<axum::Json<Item>, Problem> {
+    officer(&caller)?;
+    let record = shared.set_aside.record(number).filter(|record| caller.covers(shared.catalog, record.unit));
+    let record = record.ok_or_else(|| Problem::missing("decision", &number.to_string()))?;
+    above(&shared, &caller, record.device)?;
+    let (why, by) = (reason(&body.why)?, caller.device);
+    let undone = blocking(&shared, move |shared| shared.set_aside.undo(number, by, why, now())).await?;
+    let (number, record) = undone.map_err(problem)?;
+    tracing::info!(device = %record.device, number, "changes that were set aside count again");
+    Ok(axum::Json(item(&shared, number, &record)))
+}
+
+/// The device is, or was, of a unit of the caller's, and stands below it; to all others it is not there.
+fn above(shared: &Shared, caller: &Caller, id: DeviceId) -> Result<(), Problem> {
+    let known = shared.trust.device(id).filter(|device| {
+        let mut units = std::iter::once(device.unit).chain(device.former.iter().map(|former| former.unit));
+        units.any(|unit| caller.covers(shared.catalog, unit))
+    });
+    let known = known.ok_or_else(|| Problem::missing("device", &id.to_string()))?;
+    below(shared, caller, known.rank(), "set aside what was written by")
+}
+
+fn reason(text: &str) -> Result<String, Problem> {
+    let why = text.trim();
+    if why.is_empty() || why.len() > DETAIL_BYTES_MAX {
+        return Err(Problem::invalid(format!("why has {} bytes; say why in 1 to {DETAIL_BYTES_MAX}", why.len())));
+    }
+    Ok(why.to_owned())
+}
+
+fn problem(error: SetAsideError) -> Problem {
+    match error {
+        SetAsideError::Store(error) => error.into(),
+        SetAsideError::Unknown(number) => Problem::missing("decision", &number.to_string()),
+        refused @ (SetAsideError::Nothing | SetAsideError::TooMany | SetAsideError::Undone(_)) => {
+            Problem::new(StatusCode::CONFLICT, "decided", "This cannot be decided so").detail(refused.to_string())
+        }
+    }
+}
+
+fn item(shared: &Shared, number: u32, record: &SetAsideRecord) -> Item {
+    let undone = |Undone { by, at, why, .. }: &Undone| UndoneItem { by: *by, at: *at, why: why.clone() };
+    Item {
+        number,
+        device: record.device,
+        device_name: name_of(shared, record.device),
+        unit: record.unit.to_string(),
+        since: record.since,
+        document: record.document,
+        documents: record.documents,
+        by: record.by,
+        at: record.at,
+        why: record.why.clone(),
+        undone: record.undone.as_ref().map(undone),
+        counted: record.settled,
+    }
+}

@@ -1,0 +1,450 @@
+//! What officers have set aside of a device's writing: it stays in the log, and is in no figure and no answer.
+//!
+//! A rogue device's changes cannot be taken out of a log that phones compare themselves with; so they are left out where
+//! documents are made of it. [`SetAside::clean`] is the one place that says so: counting, REST and verifying all read a
+//! document's entries through it, and what others made on top is written anew
+//! ([`toso_core::document::without`]). Undoing is to let them in again. Both are decisions with a name, a time
+//! and a reason, kept for good.
+//!
+//! A decision covers what the log had when it was made: what the device brings later counts, unless it is revoked first.
+//!
+//! | table | key | value |
+//! | --- | --- | --- |
+//! | `set_aside` | number (u32 BE) | [`SetAsideRecord`] as MessagePack |
+//! | `set_aside_docs` | number (u32 BE) ‖ document id (16) | 1: the documents that a decision changes |
+//!
+//! The documents are written first and the decision last, durably. Then folding makes those documents again, some hundred
+//! at a time between its pages, and marks the decision as settled; after a crash it begins again with what is not.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use toso_catalog::Catalog;
+use toso_core::document::without;
+use toso_core::id::{DeviceId, DocId, Sequence};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitRef};
+use toso_store::{ChangeLog, Durability, LogEntry, LogItem, RecordChange, RecordStore, StoreError};
+
+use crate::folding::Tail;
+
+const TABLE: &str = "set_aside";
+const DOCS_TABLE: &str = "set_aside_docs";
+/// Documents that folding makes again at a time: each is read whole, and merged where others' changes are written anew, in
+/// some milliseconds; so pages wait a second at most.
+const AGAIN_MAX: usize = 128;
+/// Entries and bytes read at a time while a unit is walked through.
+const WALK_ITEMS_MAX: usize = 4_096;
+const WALK_BYTES_MAX: usize = 1 << 20;
+/// Documents of one decision: twelve days of a device that writes all it may, each change into another document. Their
+/// records are 24 bytes each.
+pub const DOCUMENTS_MAX: usize = 50_000;
+/// Changes of one write; the store takes at most 4,096.
+const WRITE_CHANGES_MAX: usize = 2_048;
+
+/// A decision to set aside, and perhaps to let in again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SetAsideRecord {
+    /// Whose changes.
+    pub device: DeviceId,
+    /// Where: this unit and those below it.
+    pub unit: UnitRef,
+    /// Only what the server got from then on.
+    pub since: Option<TimestampMs>,
+    /// Only of this document.
+    pub document: Option<DocId>,
+    /// Only what the log had then.
+    pub through: Sequence,
+    /// Who decided; `None` for the admin token.
+    pub by: Option<DeviceId>,
+    /// When.
+    pub at: TimestampMs,
+    /// Why, in the officer's words.
+    pub why: String,
+    /// How many documents it changes.
+    pub documents: u64,
+    /// Set once it is undone.
+    pub undone: Option<Undone>,
+    /// True once counting has followed.
+    pub settled: bool,
+}
+
+/// Who let changes in again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Undone {
+    /// Who; `None` for the admin token.
+    pub by: Option<DeviceId>,
+    /// When.
+    pub at: TimestampMs,
+    /// Why.
+    pub why: String,
+}
+
+/// What is to be set aside.
+#[derive(Debug, Clone)]
+#[expect(clippy::exhaustive_structs, reason = "officers' requests and tests make it")]
+pub struct Order {
+    /// See [`SetAsideRecord`].
+    pub device: DeviceId,
+    /// See [`SetAsideRecord`].
+    pub unit: UnitRef,
+    /// See [`SetAsideRecord`].
+    pub since: Option<TimestampMs>,
+    /// See [`SetAsideRecord`].
+    pub document: Option<DocId>,
+    /// See [`SetAsideRecord`].
+    pub by: Option<DeviceId>,
+    /// See [`SetAsideRecord`].
+    pub why: String,
+}
+
+/// Why nothing was decided.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetAsideError {
+    /// The device has nothing there that counts.
+    #[error("the device has no changes there that are not set aside already")]
+    Nothing,
+    /// More documents than [`DOCUMENTS_MAX`].
+    #[error("the device's changes are in more than {DOCUMENTS_MAX} documents; set them aside unit by unit, or by time")]
+    TooMany,
+    /// No such decision.
+    #[error("nothing was set aside under number {0}")]
+    Unknown(u32),
+    /// It is undone already.
+    #[error("number {0} is undone already")]
+    Undone(u32),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// All decisions.
+pub struct SetAside {
+    catalog: &'static Catalog,
+    store: Arc<dyn RecordStore>,
+    /// False while nothing is set aside, so that nobody pays for it.
+    any: AtomicBool,
+    known: RwLock<Known>,
+    /// One decision at a time; who waits for it.
+    deciding: Mutex<()>,
+    tail: Mutex<Option<Arc<Tail>>>,
+}
+
+#[derive(Default)]
+struct Known {
+    records: BTreeMap<u32, Arc<SetAsideRecord>>,
+    /// Those that hold.
+    active: HashMap<DeviceId, Vec<Active>>,
+    /// Documents of decisions that hold, or that held since the start: these are always made from their whole history.
+    touched: HashSet<DocId>,
+    /// What folding has to make again.
+    again: VecDeque<Again>,
+}
+
+struct Active {
+    number: u32,
+    record: Arc<SetAsideRecord>,
+    scopes: HashSet<Scope>,
+}
+
+impl Active {
+    fn covers(&self, entry: &LogEntry) -> bool {
+        let SetAsideRecord { since, document, through, .. } = &*self.record;
+        entry.sequence <= *through
+            && since.is_none_or(|since| entry.received_at >= since)
+            && document.is_none_or(|document| document == entry.item.doc)
+            && self.scopes.contains(&entry.scope)
+    }
+}
+
+/// A decision as counting follows it: its number, and whether it is undone.
+pub(crate) type Settles = (u32, bool);
+
+/// Documents that are to be made again.
+#[derive(Debug)]
+pub(crate) struct Again {
+    pub(crate) documents: Vec<DocId>,
+    /// The decision that counting has followed with these.
+    pub(crate) settles: Option<Settles>,
+}
+
+impl SetAside {
+    /// The decisions of a store. What folding has not followed yet is to be made again.
+    pub fn load(catalog: &'static Catalog, store: Arc<dyn RecordStore>) -> Result<Self, StoreError> {
+        let mut known = Known::default();
+        for (key, value) in store.records(TABLE, &[])? {
+            let damaged = |detail: String| StoreError::Damaged {
+                path: "the server's records".to_owned(),
+                place: format!("{TABLE}/{}", data_encoding::HEXLOWER.encode(&key)),
+                detail,
+            };
+            let number = key.as_slice().try_into().map(u32::from_be_bytes);
+            let number = number.map_err(|_| damaged("it is no number".to_owned()))?;
+            let record: SetAsideRecord = rmp_serde::from_slice(&value).map_err(|error| damaged(error.to_string()))?;
+            if record.undone.is_none() || !record.settled {
+                let documents = documents_of(&*store, number)?;
+                known.touched.extend(&documents);
+                if !record.settled {
+                    known.make_again((number, record.undone.is_some()), &documents);
+                }
+            }
+            known.keep(catalog, number, Arc::new(record));
+        }
+        let any = AtomicBool::new(!known.touched.is_empty());
+        let (deciding, tail) = (Mutex::default(), Mutex::default());
+        Ok(Self { catalog, store, any, known: RwLock::new(known), deciding, tail })
+    }
+
+    /// Whom to wake when there is something to be made again.
+    pub(crate) fn wake_with(&self, tail: Arc<Tail>) {
+        *self.tail.lock() = Some(tail);
+    }
+
+    /// Sets changes aside, durably. Blocks while the unit's log is read. Figures follow.
+    pub fn set_aside(
+        &self,
+        log: &dyn ChangeLog,
+        order: Order,
+        now: TimestampMs,
+    ) -> Result<(u32, Arc<SetAsideRecord>), SetAsideError> {
+        let _one_at_a_time = self.deciding.lock();
+        let Order { device, unit, since, document, by, why } = order;
+        let mut record = SetAsideRecord {
+            device,
+            unit,
+            since,
+            document,
+            through: log.last(),
+            by,
+            at: now,
+            why,
+            documents: 0,
+            undone: None,
+            settled: false,
+        };
+        let number = self.known.read().records.keys().next_back().map_or(0, |last| last.saturating_add(1));
+        let documents = self.documents_to_change(log, &Active::new(self.catalog, number, Arc::new(record.clone())))?;
+        record.documents = documents.len() as u64;
+        for part in documents.chunks(WRITE_CHANGES_MAX) {
+            let rows = part.iter().map(|doc| RecordChange {
+                table: DOCS_TABLE.to_owned(),
+                key: [number.to_be_bytes().as_slice(), doc.as_bytes()].concat(),
+                value: Some(vec![1]),
+                expect: None,
+            });
+            self.store.write(&rows.collect::<Vec<_>>(), Durability::Disposable)?;
+        }
+        self.decide(number, record, &documents)
+    }
+
+    /// Lets in again what a decision has set aside, durably. Figures follow.
+    pub fn undo(
+        &self,
+        number: u32,
+        by: Option<DeviceId>,
+        why: String,
+        now: TimestampMs,
+    ) -> Result<(u32, Arc<SetAsideRecord>), SetAsideError> {
+        let _one_at_a_time = self.deciding.lock();
+        let before = self.record(number).ok_or(SetAsideError::Unknown(number))?;
+        if before.undone.is_some() {
+            return Err(SetAsideError::Undone(number));
+        }
+        let documents = documents_of(&*self.store, number)?;
+        let record = SetAsideRecord { undone: Some(Undone { by, at: now, why }), settled: false, ..(*before).clone() };
+        self.decide(number, record, &documents)
+    }
+
+    fn decide(
+        &self,
+        number: u32,
+        record: SetAsideRecord,
+        documents: &[DocId],
+    ) -> Result<(u32, Arc<SetAsideRecord>), SetAsideError> {
+        self.store.write(&[change(number, &record)], Durability::Durable)?;
+        let record = Arc::new(record);
+        let mut known = self.known.write();
+        known.touched.extend(documents);
+        known.keep(self.catalog, number, Arc::clone(&record));
+        known.make_again((number, record.undone.is_some()), documents);
+        drop(known);
+        self.any.store(true, Ordering::Release);
+        if let Some(tail) = &*self.tail.lock() {
+            tail.grew();
+        }
+        Ok((number, record))
+    }
+
+    /// The documents of which a decision leaves something out, also where another leaves it out already: that one may be
+    /// undone. None when there is nothing that counts.
+    fn documents_to_change(&self, log: &dyn ChangeLog, decision: &Active) -> Result<Vec<DocId>, SetAsideError> {
+        let (mut documents, mut counts) = (HashSet::new(), false);
+        let mut look = |entry: &LogEntry| {
+            if entry.author == decision.record.device && decision.covers(entry) {
+                documents.insert(entry.item.doc);
+                counts |= !self.covers(entry);
+            }
+            documents.len() <= DOCUMENTS_MAX
+        };
+        let fits = if let Some(document) = decision.record.document {
+            log.document(document)?.iter().all(&mut look)
+        } else {
+            let scopes: Vec<Scope> = decision.scopes.iter().copied().collect();
+            let (mut after, mut fits) = (Sequence::ZERO, true);
+            while fits && after < decision.record.through {
+                let page = log.read_scopes(&scopes, after, WALK_ITEMS_MAX, WALK_BYTES_MAX)?;
+                fits = page.entries.iter().all(&mut look);
+                if !page.more {
+                    break;
+                }
+                after = page.through;
+            }
+            fits
+        };
+        if !fits {
+            return Err(SetAsideError::TooMany);
+        }
+        if !counts {
+            return Err(SetAsideError::Nothing);
+        }
+        let mut documents: Vec<DocId> = documents.into_iter().collect();
+        documents.sort_unstable();
+        Ok(documents)
+    }
+
+    /// A decision.
+    pub fn record(&self, number: u32) -> Option<Arc<SetAsideRecord>> {
+        self.known.read().records.get(&number).cloned()
+    }
+
+    /// The decisions that a test selects, newest first.
+    pub fn list(&self, mut select: impl FnMut(&SetAsideRecord) -> bool) -> Vec<(u32, Arc<SetAsideRecord>)> {
+        let known = self.known.read();
+        let all = known.records.iter().rev().filter(|(_, record)| select(record));
+        all.map(|(number, record)| (*number, Arc::clone(record))).collect()
+    }
+
+    /// True when an entry is set aside.
+    pub fn covers(&self, entry: &LogEntry) -> bool {
+        self.any.load(Ordering::Acquire)
+            && self
+                .known
+                .read()
+                .active
+                .get(&entry.author)
+                .is_some_and(|active| active.iter().any(|active| active.covers(entry)))
+    }
+
+    /// True for a document of which something is, or was, set aside: it is made from its whole history only.
+    pub(crate) fn touches(&self, doc: DocId) -> bool {
+        self.any.load(Ordering::Acquire) && self.known.read().touched.contains(&doc)
+    }
+
+    /// A document's entries without what is set aside. What was made on top of that is written anew.
+    pub(crate) fn clean(&self, entries: Vec<LogEntry>) -> Vec<LogEntry> {
+        let Some(doc) = entries.first().map(|entry| entry.item.doc).filter(|doc| self.touches(*doc)) else {
+            return entries;
+        };
+        let aside: Vec<bool> = entries.iter().map(|entry| self.covers(entry)).collect();
+        if !aside.contains(&true) {
+            return entries;
+        }
+        let changes: Vec<&[u8]> = entries.iter().map(|entry| entry.item.bytes.as_slice()).collect();
+        let kept = without(doc.kind(), &changes, |place| aside.get(place).copied().unwrap_or_default());
+        let of_log = |(place, hash, bytes): (usize, _, _)| {
+            let entry = entries.get(place)?;
+            let hash = if bytes == entry.item.bytes { entry.item.hash } else { hash };
+            Some(LogEntry { item: LogItem { doc, hash, bytes }, ..entry.clone() })
+        };
+        kept.into_iter().filter_map(|kept| of_log((kept.place, kept.hash, kept.bytes))).collect()
+    }
+
+    /// The next documents that folding is to make again.
+    pub(crate) fn next_again(&self) -> Option<Again> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        self.known.write().again.pop_front()
+    }
+
+    /// What could not be made again now comes first next time.
+    pub(crate) fn later(&self, again: Again) {
+        self.known.write().again.push_front(again);
+    }
+
+    /// Documents that folding has not made again yet.
+    pub(crate) fn unsettled(&self) -> HashSet<DocId> {
+        self.known.read().again.iter().flat_map(|again| again.documents.iter().copied()).collect()
+    }
+
+    /// Counting has followed a decision. Written after the rows: a crash never leaves the one without the other.
+    pub(crate) fn settle(&self, (number, undone): Settles) {
+        let mut known = self.known.write();
+        // One that was undone since is to be followed once more.
+        let same = |record: &&Arc<SetAsideRecord>| record.undone.is_some() == undone;
+        let Some(record) = known.records.get(&number).filter(same) else { return };
+        let record = SetAsideRecord { settled: true, ..(**record).clone() };
+        if let Err(error) = self.store.write(&[change(number, &record)], Durability::Disposable) {
+            tracing::warn!(number, %error, "a decision to set aside is not marked as settled; the next start repeats it");
+            return;
+        }
+        known.keep(self.catalog, number, Arc::new(record));
+    }
+}
+
+impl std::fmt::Debug for SetAside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SetAside").field("decisions", &self.known.read().records.len()).finish_non_exhaustive()
+    }
+}
+
+impl Active {
+    fn new(catalog: &'static Catalog, number: u32, record: Arc<SetAsideRecord>) -> Self {
+        Self { number, scopes: catalog.scopes_under_all_lists(record.unit).into_iter().collect(), record }
+    }
+}
+
+impl Known {
+    fn keep(&mut self, catalog: &'static Catalog, number: u32, record: Arc<SetAsideRecord>) {
+        let of_device = self.active.entry(record.device).or_default();
+        of_device.retain(|active| active.number != number);
+        if record.undone.is_none() {
+            of_device.push(Active::new(catalog, number, Arc::clone(&record)));
+        }
+        self.records.insert(number, record);
+    }
+
+    fn make_again(&mut self, settles: Settles, documents: &[DocId]) {
+        let parts = documents.chunks(AGAIN_MAX).len();
+        let parts = documents.chunks(AGAIN_MAX).enumerate().map(|(part, documents)| Again {
+            documents: documents.to_vec(),
+            settles: (part + 1 == parts).then_some(settles),
+        });
+        self.again.extend(parts);
+    }
+}
+
+fn documents_of(store: &dyn RecordStore, number: u32) -> Result<Vec<DocId>, StoreError> {
+    let rows = store.records(DOCS_TABLE, &number.to_be_bytes())?;
+    let doc = |key: &[u8]| DocId::from_bytes(*key.last_chunk()?).ok();
+    Ok(rows.iter().filter_map(|(key, _)| doc(key)).collect())
+}
+
+fn change(number: u32, record: &SetAsideRecord) -> RecordChange {
+    RecordChange {
+        table: TABLE.to_owned(),
+        key: number.to_be_bytes().to_vec(),
+        // Plain structs of numbers, texts and bytes always encode.
+        value: Some(rmp_serde::to_vec(record).unwrap_or_default()),
+        expect: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

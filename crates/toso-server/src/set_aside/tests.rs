@@ -1,0 +1,241 @@
+//! What is set aside counts as if it had never been written, and undone as if it had never been set aside; through folding
+//! that goes on meanwhile, restarts, and a recount from the log.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use toso_core::document::{Author, Document};
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::id::Actor;
+use toso_projection::{Projector, Row};
+use toso_store::LogBatch;
+use toso_store::memory::MemoryChangeLog;
+
+use super::*;
+use crate::folding::{Folder, Loaded};
+
+const ROGUE: u8 = 9;
+
+fn commune(number: usize) -> UnitRef {
+    ["2022/00001", "2022/00004"].get(number % 2).unwrap().parse().unwrap()
+}
+
+fn time(sequence: u64) -> TimestampMs {
+    TimestampMs(1_663_545_600_000 + sequence)
+}
+
+/// A centre without threads, and the devices that write at it.
+struct Centre {
+    log: Arc<MemoryChangeLog>,
+    aside: Arc<SetAside>,
+    projector: Arc<Mutex<Projector>>,
+    folder: Folder,
+    documents: HashMap<DocId, Document>,
+    saves: u64,
+}
+
+impl Centre {
+    fn new() -> Self {
+        Self::over(Arc::new(MemoryChangeLog::new()))
+    }
+
+    fn over(log: Arc<MemoryChangeLog>) -> Self {
+        let catalog = Catalog::shared();
+        let aside = Arc::new(SetAside::load(catalog, Arc::clone(&log) as _).unwrap());
+        let mut projector = Projector::new(catalog);
+        let loaded = Loaded::load(&*log, log.last(), &mut projector, || Projector::new(catalog)).unwrap();
+        let projector = Arc::new(Mutex::new(projector));
+        let (shared, kept) = (Arc::clone(&projector), Arc::clone(&aside));
+        let folder = Folder::new(Arc::clone(&log) as _, Arc::clone(&log) as _, shared, loaded, 2, kept);
+        Self { log, aside, projector, folder, documents: HashMap::new(), saves: 0 }
+    }
+
+    fn restart(&mut self) {
+        let next = Self::over(Arc::clone(&self.log));
+        (self.aside, self.projector, self.folder) = (next.aside, next.projector, next.folder);
+    }
+
+    /// A device saves a number into a team, on top of everything there is.
+    fn save(&mut self, device: u8, unit: UnitRef, team: u32) {
+        let doc = DocId::hamlet_team(unit, &format!("thôn {team}"), 0);
+        self.saves += 1;
+        let author = Author { actor: Actor::new(DeviceId([device; 8]), [1; 8]), at: time(self.saves) };
+        let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(u32::try_from(self.saves).unwrap())));
+        let document = self.documents.entry(doc).or_insert_with(|| Document::new(doc));
+        let change = document.edit(author, &[edit]).unwrap().unwrap();
+        let items = vec![LogItem { doc, hash: change.hash(), bytes: change.bytes().to_vec() }];
+        let received_at = time(self.saves);
+        self.log.append(&[LogBatch { scope: unit, author: DeviceId([device; 8]), received_at, items }]).unwrap();
+    }
+
+    fn fold(&mut self) {
+        while self.folder.fold_page().unwrap().is_some() {}
+    }
+
+    fn order(unit: UnitRef) -> Order {
+        Order {
+            device: DeviceId([ROGUE; 8]),
+            unit,
+            since: None,
+            document: None,
+            by: None,
+            why: "máy bị mất".to_owned(),
+        }
+    }
+
+    fn set_aside(&self, order: Order) -> u32 {
+        self.aside.set_aside(&*self.log, order, time(0)).unwrap().0
+    }
+
+    /// What the log gives without a shortcut: every document from its entries, those left out that `aside` says.
+    fn recounted(&self, aside: impl Fn(&LogEntry) -> bool) -> Projector {
+        let mut projector = Projector::new(Catalog::shared());
+        for unit in [commune(0), commune(1)] {
+            for doc in self.log.documents(unit).unwrap() {
+                let entries = self.log.document(doc).unwrap();
+                let bytes: Vec<&[u8]> = entries.iter().map(|entry| entry.item.bytes.as_slice()).collect();
+                let kept = without(doc.kind(), &bytes, |place| aside(&entries[place]));
+                let chunks = kept.iter().map(|kept| toso_core::chunk::Chunk::parse(&kept.bytes).unwrap());
+                let chunks: Vec<_> = chunks.collect();
+                if !chunks.is_empty() {
+                    projector.apply(unit, doc, Row::from_record(&Document::fold(doc, &chunks).0.read()));
+                }
+            }
+        }
+        projector
+    }
+
+    fn assert_views(&self, aside: impl Fn(&LogEntry) -> bool, why: &str) {
+        let mut expected = self.recounted(aside);
+        assert_eq!(self.projector.lock().first_difference(&mut expected), None, "{why}");
+    }
+}
+
+fn of_rogue(entry: &LogEntry) -> bool {
+    entry.author == DeviceId([ROGUE; 8])
+}
+
+#[test]
+fn what_is_set_aside_is_not_counted_and_undone_it_is() {
+    let mut centre = Centre::new();
+    for team in 0..20 {
+        centre.save(1, commune(0), team);
+        centre.save(ROGUE, commune(0), team);
+        centre.save(ROGUE, commune(1), 100 + team);
+        if team % 2 == 0 {
+            centre.save(2, commune(0), team);
+        }
+    }
+    centre.fold();
+    centre.assert_views(|_| false, "all counts");
+    let number = centre.set_aside(Centre::order(commune(0)));
+    assert!(matches!(
+        centre.aside.set_aside(&*centre.log, Centre::order(commune(0)), time(0)),
+        Err(SetAsideError::Nothing)
+    ));
+    centre.fold();
+    let there = |entry: &LogEntry| of_rogue(entry) && entry.scope == commune(0);
+    centre.assert_views(there, "set aside, and in the other commune not");
+    assert!(centre.aside.record(number).unwrap().settled);
+    let everywhere = centre.set_aside(Centre::order("2022/01".parse().unwrap()));
+    centre.fold();
+    centre.assert_views(of_rogue, "teams that only it has made are gone");
+    centre.restart();
+    centre.fold();
+    centre.assert_views(of_rogue, "after a restart");
+    centre.aside.undo(everywhere, None, "nhầm".to_owned(), time(1)).unwrap();
+    centre.fold();
+    centre.assert_views(there, "the first decision still holds");
+    centre.aside.undo(number, None, "nhầm".to_owned(), time(1)).unwrap();
+    assert!(matches!(
+        centre.aside.undo(number, None, "nhầm".to_owned(), time(1)),
+        Err(SetAsideError::Undone(of)) if of == number
+    ));
+    centre.fold();
+    centre.assert_views(|_| false, "as it was before");
+}
+
+/// By time and by document; and what the device brings later counts.
+#[test]
+fn a_decision_covers_what_it_says_and_what_there_was() {
+    let mut centre = Centre::new();
+    for team in 0..6 {
+        centre.save(1, commune(0), team);
+        centre.save(ROGUE, commune(0), team);
+    }
+    let since = time(7);
+    centre.set_aside(Order { since: Some(since), ..Centre::order(commune(0)) });
+    let last = centre.log.last();
+    centre.save(ROGUE, commune(0), 5);
+    centre.fold();
+    let late = move |entry: &LogEntry| of_rogue(entry) && entry.received_at >= since && entry.sequence <= last;
+    centre.assert_views(late, "since a time, until the decision");
+    let document = DocId::hamlet_team(commune(0), "thôn 0", 0);
+    centre.set_aside(Order { document: Some(document), ..Centre::order(commune(0)) });
+    centre.fold();
+    centre.assert_views(move |entry| late(entry) || of_rogue(entry) && entry.item.doc == document, "and one document");
+}
+
+/// Saves, decisions, pages and restarts in any order: the views are always those of the log without what is set aside, and
+/// a recount from nothing gives the same.
+#[test]
+fn views_follow_decisions_through_everything() {
+    for seed in 1..25_u64 {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut draw = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let mut centre = Centre::new();
+        let mut decisions: Vec<(u32, UnitRef, Sequence)> = Vec::new();
+        for _ in 0..120 {
+            match draw(12) {
+                0..=6 => {
+                    let device = if draw(3) == 0 { ROGUE } else { 1 + u8::try_from(draw(2)).unwrap() };
+                    let unit = commune(usize::try_from(draw(2)).unwrap());
+                    centre.save(device, unit, u32::try_from(draw(8)).unwrap());
+                }
+                7 | 8 => _ = centre.folder.fold_page().unwrap(),
+                9 => centre.restart(),
+                10 => {
+                    let unit = commune(usize::try_from(draw(2)).unwrap());
+                    if let Ok((number, record)) = centre.aside.set_aside(&*centre.log, Centre::order(unit), time(0)) {
+                        decisions.push((number, unit, record.through));
+                    }
+                }
+                _ if decisions.is_empty() => {}
+                _ => {
+                    let (number, ..) = decisions.swap_remove(usize::try_from(draw(decisions.len() as u64)).unwrap());
+                    centre.aside.undo(number, None, "nhầm".to_owned(), time(0)).unwrap();
+                }
+            }
+        }
+        centre.fold();
+        let aside = |entry: &LogEntry| {
+            let covered =
+                |(_, unit, through): &(u32, UnitRef, Sequence)| *unit == entry.scope && entry.sequence <= *through;
+            of_rogue(entry) && decisions.iter().any(covered)
+        };
+        centre.assert_views(aside, &format!("seed {seed}"));
+        let fresh = Arc::new(MemoryChangeLog::new());
+        for entry in centre.log.read(Sequence::ZERO, usize::MAX, usize::MAX).unwrap().entries {
+            let LogEntry { scope, author, received_at, item, .. } = entry;
+            fresh.append(&[LogBatch { scope, author, received_at, items: vec![item] }]).unwrap();
+        }
+        for table in [TABLE, DOCS_TABLE] {
+            let rows = centre.log.records(table, &[]).unwrap().into_iter();
+            let rows = rows.map(|(key, value)| RecordChange {
+                table: table.to_owned(),
+                key,
+                value: Some(value),
+                expect: None,
+            });
+            fresh.write(&rows.collect::<Vec<_>>(), Durability::Durable).unwrap();
+        }
+        let mut recount = Centre::over(fresh);
+        recount.fold();
+        recount.assert_views(aside, &format!("counted from the log alone, seed {seed}"));
+    }
+}
