@@ -100,6 +100,8 @@ pub fn session(bytes: &[u8]) {
         live: true,
         push: None,
         heard: None,
+        page_bytes: None,
+        receipt: None,
     };
     let mut inputs = vec![ServerEvent::Frame(Frame::Hello(hello))];
     for part in parts(bytes) {
@@ -353,6 +355,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         live: true,
         push: None,
         heard: None,
+        page_bytes: None,
+        receipt: None,
     };
     // Long enough and regular enough to travel by prediction.
     let words = |n: u64| format!("{} hộ dân, {} người cao tuổi; ", n * 7_919 % 1_009, n * 104_729 % 1_013);

@@ -11,6 +11,7 @@ pub mod http;
 pub mod kills;
 pub mod load;
 pub mod memory;
+pub mod middlebox;
 pub mod power;
 pub mod rogue;
 pub mod server;

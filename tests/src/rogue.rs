@@ -97,7 +97,17 @@ impl Rogue {
 
     /// HELLO with any interests and epoch.
     pub fn hello_for(&self, interests: Vec<Interest>, epoch: Option<Epoch>) -> Hello {
-        Hello { protocol: 1, proof: self.proof(), epoch, interests, live: true, push: None, heard: None }
+        Hello {
+            protocol: 1,
+            proof: self.proof(),
+            epoch,
+            interests,
+            live: true,
+            push: None,
+            heard: None,
+            page_bytes: None,
+            receipt: None,
+        }
     }
 
     /// The first change of a hamlet's team, with a note that makes it as large as wanted.

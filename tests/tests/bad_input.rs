@@ -325,6 +325,8 @@ fn hello() -> Hello {
         live: false,
         push: None,
         heard: None,
+        page_bytes: None,
+        receipt: None,
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) const AT_ONCE: SyncOptions = SyncOptions {
     connect_timeout: toso_client::sync::report::CONNECT_TIMEOUT,
     silence_max: toso_client::sync::report::SILENCE_MAX,
     linger: Duration::ZERO,
+    greeting_max: toso_client::sync::report::GREETING_MAX,
+    answer_max: toso_client::sync::report::ANSWER_MAX,
 };
 
 /// One phone.

@@ -4,6 +4,7 @@ mod carry;
 mod days;
 mod held;
 mod leaving;
+mod link;
 pub(crate) mod names;
 mod performing;
 mod read;
@@ -44,6 +45,7 @@ use crate::identity::{Device, RandomSource, random_from, system_random};
 
 use shown::Shown;
 
+pub(crate) use link::SOCKET_AGAIN_MS;
 pub use names::{DeviceNames, NamesError};
 pub use search::{Found, SEARCH_CHARS_MAX};
 pub use view::{CentreTotals, ConflictView, DocView, Held, HeldState, Receipt, ReceiptCounts, ReplicaStatus};

@@ -1,8 +1,11 @@
 //! Sync over the network: one dial, one IO loop, and the task that keeps a device in touch.
 
 pub mod auto;
+mod http;
 pub mod io_loop;
+mod line;
 pub mod once;
+mod post;
 pub mod report;
 pub mod transport;
 

@@ -16,6 +16,9 @@ pub const SESSIONS_MAX: usize = 20_000;
 /// TCP connections that speak HTTP at the same time: REST callers, upgrades under way, refusals. One that becomes a
 /// session gives its place back. 4,096 × 16 KiB of head are 64 MiB at worst; more wait in the system's queue.
 pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
+/// One in so many of [`HTTP_CONNECTIONS_MAX`] may be a request that waits for news: 2,048 phones behind proxies that break
+/// sockets. The other half is left to everybody else.
+pub const POLLS_SHARE: usize = 2;
 /// Connections that the system keeps for the server until it accepts them: as many as it may hold. Where a rush fills the
 /// queue, Linux answers with SYN cookies, or a phone's first packet is lost and sent again after a second. The system may
 /// allow fewer (`net.core.somaxconn`, 4,096 on Linux).
@@ -84,6 +87,9 @@ pub struct Times {
     /// Until a silent peer is gone: it had 55 seconds to answer the ping. A message counts when it is whole, so a peer
     /// that never ends one is silent, too.
     pub silence: Duration,
+    /// For what a device owes: its next message of a comparison. It reads 250,000 chunks for it at most (some 10 s on a
+    /// cheap phone) and sends 16 KiB, 14 s at 9.6 kbit/s; four times that. Pongs do not count.
+    pub answer: Duration,
     /// For a peer that takes nothing: it is gone, or wants to hold memory.
     pub write: Duration,
 }
@@ -95,6 +101,7 @@ impl Default for Times {
             hello: Duration::from_secs(20),
             ping_after: Duration::from_secs(45),
             silence: Duration::from_secs(100),
+            answer: Duration::from_secs(100),
             write: Duration::from_secs(30),
         }
     }

@@ -155,6 +155,16 @@ impl Driver {
         self.work.is_empty() && self.serving.session().is_quiescent()
     }
 
+    /// While the device owes an answer: how many it has given so far.
+    pub(crate) fn awaits(&self) -> Option<u32> {
+        self.serving.session().awaits()
+    }
+
+    /// True once the device was told anything that it did not know.
+    pub(crate) fn has_news(&self) -> bool {
+        self.ended || self.serving.session().has_news()
+    }
+
     /// True once HELLO was accepted.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.serving.session().principal().is_some()

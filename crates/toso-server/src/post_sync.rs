@@ -1,7 +1,11 @@
 //! `POST /v1/sync`: the same frames in one request and one answer, for one-shot sync and for proxies that break
 //! WebSockets. The session is the same; it ends when it has nothing more to say, or the answer is full.
+//!
+//! A request whose HELLO is live, and to which there is nothing to say, is held until there is: so a phone hears of changes
+//! as they happen where it cannot keep a socket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::State;
@@ -9,6 +13,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
+use tokio::time::sleep;
 use toso_sync::ServerEvent;
 use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, PAGE_BYTES_MAX, POST_BODY_BYTES_MAX, PUSH_WINDOW};
 use toso_wire::{Frame, decode_stream_from_client};
@@ -27,6 +32,10 @@ pub(crate) const POST_FRAMES_MAX: usize = 17;
 /// Bytes of an answer, after which the phone asks again from its new cursor: 16 pages.
 pub(crate) const POST_ANSWER_BYTES_MAX: usize = 16 * PAGE_BYTES_MAX;
 
+/// How long a live request is held when there is nothing to say: below the 30 seconds of the strictest proxies in use, so
+/// that they do not end it for the phone (others allow 60).
+pub(crate) const POLL_TIME_MAX: Duration = Duration::from_secs(25);
+
 /// Takes frames, answers with frames. HELLO is judged before anything else is read, so that a stranger makes the server
 /// hold a few kilobytes and not a whole body.
 pub(crate) async fn exchange(State(shared): State<Arc<Shared>>, body: Body) -> Result<Response, Problem> {
@@ -42,8 +51,10 @@ pub(crate) async fn exchange(State(shared): State<Arc<Shared>>, body: Body) -> R
         return Err(bad_frames(format!("a request begins with HELLO, of at most {HELLO_BYTES_MAX} bytes")));
     }
     body.read_to(hello).await?;
+    let mut live = false;
     for frame in frames(&shared, &body.take(hello), 1)? {
-        driver.feed(ServerEvent::Frame(once(frame)));
+        live |= matches!(&frame, Frame::Hello(hello) if hello.live);
+        driver.feed(ServerEvent::Frame(frame));
         drain(&mut driver, &mut answer);
     }
     if driver.is_authenticated() && !driver.is_ended() {
@@ -55,7 +66,7 @@ pub(crate) async fn exchange(State(shared): State<Arc<Shared>>, body: Body) -> R
                 step(&mut driver).await;
                 drain(&mut driver, &mut answer);
             }
-            driver.feed(ServerEvent::Frame(once(frame)));
+            driver.feed(ServerEvent::Frame(frame));
             drain(&mut driver, &mut answer);
         }
     } else {
@@ -64,9 +75,11 @@ pub(crate) async fn exchange(State(shared): State<Arc<Shared>>, body: Body) -> R
         // kept: many a client takes no answer before it has sent everything.
         body.skip().await?;
     }
-    while !driver.is_ended() && !driver.is_quiescent() && answer.len() < POST_ANSWER_BYTES_MAX {
-        step(&mut driver).await;
+    say_all(&mut driver, &mut answer).await;
+    if live && !driver.has_news() {
+        hold(&shared, &mut driver).await;
         drain(&mut driver, &mut answer);
+        say_all(&mut driver, &mut answer).await;
     }
     // Pushes are answered even when the answer is full: the phone must know.
     while driver.appends() > 0 && !driver.is_ended() {
@@ -74,6 +87,29 @@ pub(crate) async fn exchange(State(shared): State<Arc<Shared>>, body: Body) -> R
         drain(&mut driver, &mut answer);
     }
     Ok(([(CONTENT_TYPE, "application/octet-stream")], answer).into_response())
+}
+
+/// Goes on until the session has nothing more to say, or the answer is full.
+async fn say_all(driver: &mut Driver, answer: &mut Vec<u8>) {
+    while !driver.is_ended() && !driver.is_quiescent() && answer.len() < POST_ANSWER_BYTES_MAX {
+        step(driver).await;
+        drain(driver, answer);
+    }
+}
+
+/// Waits for news, when there is a place for that: one that finds none is answered at once, and its phone asks again a
+/// little later. A peer that goes away ends this with its connection; one that only falls silent, at the end of the time.
+async fn hold(shared: &Shared, driver: &mut Driver) {
+    let Ok(_place) = Arc::clone(&shared.poll_places).try_acquire_owned() else { return };
+    let end = sleep(POLL_TIME_MAX);
+    tokio::pin!(end);
+    while !driver.has_news() {
+        tokio::select! {
+            done = driver.next() => driver.take(done),
+            () = &mut end => return,
+            () = shared.stop.cancelled() => return,
+        }
+    }
 }
 
 /// Reads the rest of a body, for as long as the device may hold the session.
@@ -151,17 +187,6 @@ impl Incoming {
     fn take(&mut self, bytes: usize) -> Vec<u8> {
         let rest = self.bytes.split_off(bytes.min(self.bytes.len()));
         std::mem::replace(&mut self.bytes, rest)
-    }
-}
-
-/// A request cannot stay connected.
-fn once(frame: Frame) -> Frame {
-    match frame {
-        Frame::Hello(mut hello) => {
-            hello.live = false;
-            Frame::Hello(hello)
-        }
-        other => other,
     }
 }
 

@@ -227,6 +227,8 @@ mod tests {
             live: true,
             push: None,
             heard: None,
+            page_bytes: None,
+            receipt: None,
         };
         let principal = Principal { device, role: AccessRole::Recorder, unit };
         let authenticated = Authenticated { principal, ticket: None, standing: Standing::default() };

@@ -123,6 +123,8 @@ struct Connection {
     pinged: bool,
     /// When it was last looked whether the device may go on.
     looked: Instant,
+    /// Since when the device owes an answer, and how many it had given then.
+    awaited: Option<(Instant, u32)>,
     /// When the current count of control frames began, and the count.
     controls: (Instant, u32),
     place: Option<OwnedSemaphorePermit>,
@@ -144,6 +146,7 @@ impl Connection {
             heard: now,
             pinged: false,
             looked: now,
+            awaited: None,
             controls: (now, 0),
             place: Some(place),
             unproved: None,
@@ -193,6 +196,7 @@ impl Connection {
                     continue;
                 }
             }
+            self.await_answer();
             let wake = self.wake_at();
             tokio::select! {
                 // A push that follows HELLO at once waits until the session takes pushes.
@@ -261,6 +265,14 @@ impl Connection {
         if sent { within(limit, &self.shared, self.socket.flush()).await } else { Ok(()) }
     }
 
+    /// Pongs show that the device is there; what it owes must come all the same.
+    fn await_answer(&mut self) {
+        self.awaited = self.driver.awaits().map(|answers| match self.awaited {
+            Some((since, before)) if before == answers => (since, before),
+            _ => (Instant::now(), answers),
+        });
+    }
+
     fn wake_at(&self) -> Instant {
         let times = &self.shared.config.times;
         let silence = match (self.driver.is_authenticated(), self.pinged) {
@@ -268,6 +280,7 @@ impl Connection {
             (true, false) => self.heard + times.ping_after,
             (true, true) => self.heard + times.silence,
         };
+        let silence = self.awaited.map_or(silence, |(since, _)| silence.min(since + times.answer));
         if self.driver.is_leaving() { silence.min(self.started + LEAVING_TIME_MAX) } else { silence }
     }
 
@@ -278,6 +291,10 @@ impl Connection {
         }
         if self.driver.is_leaving() && self.started.elapsed() >= LEAVING_TIME_MAX {
             self.driver.say_goodbye(GoodbyeCode::Overload, "the device took too long to hand over; connect again");
+            return Ok(());
+        }
+        if self.awaited.is_some_and(|(since, _)| since.elapsed() >= self.shared.config.times.answer) {
+            self.driver.say_goodbye(GoodbyeCode::Overload, "an answer to a comparison did not come; connect again");
             return Ok(());
         }
         if self.pinged {

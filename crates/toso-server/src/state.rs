@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toso_core::time::TimestampMs;
 
-use crate::config::ServerConfig;
+use crate::config::{POLLS_SHARE, ServerConfig};
 use crate::counted::Counted;
 use crate::desk::Desk;
 use crate::hub::Hub;
@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) session_places: Arc<Semaphore>,
     /// Places for sessions that have not proved who they are.
     pub(crate) unproved_places: Arc<Semaphore>,
+    /// Places for requests that wait for news.
+    pub(crate) poll_places: Arc<Semaphore>,
     /// Places for long reads.
     pub(crate) read_places: ReadPlaces,
     /// Who reads the log for sessions.
@@ -72,6 +74,7 @@ impl Shared {
         Self {
             session_places: Arc::new(Semaphore::new(parts.config.sessions_max)),
             unproved_places: Arc::new(Semaphore::new(parts.config.unproved_sessions_max)),
+            poll_places: Arc::new(Semaphore::new(parts.config.http_connections_max / POLLS_SHARE)),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config: parts.config,

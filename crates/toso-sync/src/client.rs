@@ -1,6 +1,7 @@
 //! The phone's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
 
 mod moving;
+mod pacing;
 mod reconciling;
 pub mod resting;
 pub mod session;
@@ -16,6 +17,8 @@ use toso_wire::{
     Ticket,
 };
 
+use crate::pace::Pace;
+
 /// What a session starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientStart {
@@ -29,6 +32,10 @@ pub struct ClientStart {
     pub live: bool,
     /// While the device waits to hear what officers decide: the number of the last decisions that it has kept under `epoch`.
     pub heard: Option<u64>,
+    /// How much goes through the link at a time.
+    pub pace: Pace,
+    /// True when each exchange is a request and its answer (`POST /v1/sync`), and not a connection that stays.
+    pub by_request: bool,
     /// The head of the outbox; rides along in HELLO when it is small enough, else it is pushed right after WELCOME.
     pub first: Option<OutboxBatch>,
     /// The centre takes nothing more of this device for now ([`ClientEffect::Rest`]): it pulls, brings what it carries for
@@ -84,6 +91,11 @@ pub enum ClientEvent {
     LocalEdit,
     /// The time of [`ClientEffect::Rest`] is over.
     Rested,
+    /// The answer to a request is whole. The request had this session's pushes up to this number.
+    Answered {
+        /// See above; 0 when it had none.
+        pushes_through: u64,
+    },
     /// The connection is gone.
     Disconnected,
 }
@@ -171,6 +183,8 @@ pub enum ClientEffect {
         /// The epoch that numbered them.
         epoch: Option<Epoch>,
     },
+    /// Keep how much goes through the link at a time.
+    KeepPace(Pace),
     /// The device is shut out and has handed over what it had: drop the copies of held changes.
     DropHeldCopies,
     /// Forget scopes and documents, those with unsent changes as soon as these are acknowledged or held.
@@ -217,4 +231,6 @@ pub enum SessionEnd {
     },
     /// The server broke the protocol.
     Protocol(&'static str),
+    /// An answer by request left out what it had to answer.
+    Unanswered,
 }

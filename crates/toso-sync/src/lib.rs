@@ -10,12 +10,14 @@
 
 pub mod backoff;
 pub mod client;
+pub mod pace;
 pub mod principal;
 pub mod reconcile;
 pub mod server;
 
 pub use backoff::Backoff;
 pub use client::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem, SessionEnd};
+pub use pace::Pace;
 pub use principal::{AccessRole, Principal, Rank};
 pub use server::{
     AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, HoldFate, HoldOutcome, HoldReason, Opened,

@@ -4,6 +4,7 @@ mod carried;
 mod holding;
 mod over_quota;
 mod own;
+mod paging;
 mod reconciling;
 pub mod session;
 

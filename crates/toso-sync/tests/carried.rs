@@ -13,7 +13,7 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, CarriedRefusal, ClientEffect, ClientEvent, ClientSession, ClientStart,
-    Opened, OpenedInterest, OutboxBatch, OutboxItem, PageEntry, PageRead, Principal, ServerEffect, ServerEvent,
+    Opened, OpenedInterest, OutboxBatch, OutboxItem, Pace, PageEntry, PageRead, Principal, ServerEffect, ServerEvent,
     ServerSession, Standing,
 };
 use toso_wire::limits::PUSH_WINDOW;
@@ -47,6 +47,8 @@ fn session(role: AccessRole) -> ServerSession {
         live: true,
         push: None,
         heard: None,
+        page_bytes: None,
+        receipt: None,
     };
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
     let authenticated =
@@ -211,6 +213,8 @@ fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
         interests: Vec::new(),
         live: true,
         heard: None,
+        pace: Pace::default(),
+        by_request: false,
         first: None,
     };
     let (mut session, _) = ClientSession::new(start);

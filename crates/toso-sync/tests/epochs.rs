@@ -8,7 +8,7 @@ use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
-use toso_sync::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem};
+use toso_sync::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem, Pace};
 use toso_wire::{Ack, Delta, DeltaGroup, DeltaItem, Frame, Interest, Proof, Welcome};
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
@@ -44,6 +44,8 @@ fn greeted(known: Option<Epoch>, own: &(DocId, Chunk)) -> ClientSession {
         interests: vec![Interest { unit: commune(), cursor: Sequence(90), digest: Digest::default() }],
         live: true,
         heard: None,
+        pace: Pace::default(),
+        by_request: false,
         first: Some(OutboxBatch { scope: commune(), items: vec![item] }),
     };
     let (mut session, _) = ClientSession::new(start);

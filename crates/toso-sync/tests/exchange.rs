@@ -23,8 +23,8 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, Opened,
-    OpenedInterest, OutboxBatch, OutboxItem, PageEntry, PageRead, Principal, ServerEffect, ServerEvent, ServerSession,
-    Standing,
+    OpenedInterest, OutboxBatch, OutboxItem, Pace, PageEntry, PageRead, Principal, ServerEffect, ServerEvent,
+    ServerSession, Standing,
 };
 use toso_wire::{Frame, Interest, Proof, UnitTotals, decode, encode, hello_from_token, hello_token};
 
@@ -70,6 +70,8 @@ struct Phone {
     outbox: Vec<OutboxItem>,
     next_number: u64,
     cursor: Sequence,
+    /// Of its link; kept over connections.
+    pace: Pace,
     acked: BTreeSet<ChangeHash>,
     counted: bool,
     connection: Option<Connection>,
@@ -97,6 +99,7 @@ impl Phone {
             outbox: Vec::new(),
             next_number: 1,
             cursor: Sequence::ZERO,
+            pace: Pace::default(),
             acked: BTreeSet::new(),
             counted: false,
             connection: None,
@@ -130,6 +133,8 @@ impl Phone {
         let start = ClientStart {
             resting: false,
             heard: None,
+            pace: self.pace,
+            by_request: false,
             proof: Proof::Ticket(vec![1; 28]),
             epoch: Some(EPOCH),
             interests: vec![Interest { unit: commune(), cursor: self.cursor, digest: Digest::default() }],
@@ -186,6 +191,7 @@ impl Phone {
                         }
                     }
                     ClientEffect::UpToDate { counted } => self.counted = counted,
+                    ClientEffect::KeepPace(pace) => self.pace = pace,
                     ClientEffect::End(end) => {
                         assert_eq!(end, toso_sync::SessionEnd::Lost, "only cuts end a session here");
                         ended = true;

@@ -11,7 +11,7 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_sync::{
     AccessRole, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, HoldFate, HoldOutcome,
-    HoldReason, Opened, OutboxBatch, OutboxItem, Principal, ServerEffect, ServerEvent, ServerSession, SessionEnd,
+    HoldReason, Opened, OutboxBatch, OutboxItem, Pace, Principal, ServerEffect, ServerEvent, ServerSession, SessionEnd,
     Standing,
 };
 use toso_wire::limits::DECISIONS_MAX;
@@ -36,6 +36,8 @@ fn hello(unit: UnitRef) -> Hello {
         live: true,
         push: None,
         heard: None,
+        page_bytes: None,
+        receipt: None,
     }
 }
 
@@ -184,6 +186,8 @@ fn phone() -> (ClientSession, OutboxItem) {
         interests: hello(unit("2022/00001")).interests,
         live: true,
         heard: None,
+        pace: Pace::default(),
+        by_request: false,
         first: Some(OutboxBatch { scope: unit("2022/00001"), items: vec![item.clone()] }),
     };
     let (mut session, _) = ClientSession::new(start);
@@ -339,6 +343,8 @@ fn a_phone_that_leaves_a_restored_servers_unit_takes_all_along_before_it_forgets
         interests: vec![Interest { unit: own, cursor: Sequence(5), digest: Digest::default() }],
         live: true,
         heard: None,
+        pace: Pace::default(),
+        by_request: false,
         first: None,
     });
     session.handle(ClientEvent::Connected);

@@ -51,6 +51,8 @@ fn greeted_server() -> ServerSession {
         live: true,
         push: None,
         heard: None,
+        page_bytes: None,
+        receipt: None,
     };
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
     let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: commune() };
@@ -121,6 +123,8 @@ fn phone(resting: bool) -> ClientSession {
         interests: vec![interest()],
         live: true,
         heard: None,
+        pace: toso_sync::Pace::default(),
+        by_request: false,
         first: (!resting).then(|| outbox(1..=3)),
         resting,
     };

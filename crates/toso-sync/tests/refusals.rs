@@ -43,6 +43,8 @@ fn hello(interests: &[UnitRef]) -> Hello {
         live: true,
         push: None,
         heard: None,
+        page_bytes: None,
+        receipt: None,
     }
 }
 

@@ -51,6 +51,8 @@ fn opened(
         live: true,
         push,
         heard: None,
+        page_bytes: None,
+        receipt: None,
     };
     let mut session = ServerSession::new(Catalog::shared());
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));

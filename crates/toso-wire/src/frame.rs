@@ -41,6 +41,8 @@ pub enum Frame {
     Reviewed(Reviewed),
     /// Server: the device now belongs to another unit.
     Moved(Moved),
+    /// Client: a page is kept, the next may come.
+    Next(Next),
 }
 
 impl Frame {
@@ -63,6 +65,28 @@ impl Frame {
             Self::Want(_) => "WANT",
             Self::Reviewed(_) => "REVIEWED",
             Self::Moved(_) => "MOVED",
+            Self::Next(_) => "NEXT",
+        }
+    }
+
+    /// False for what a server tells unasked: it shows that the server is there, and answers nothing.
+    pub const fn is_answer(&self) -> bool {
+        match self {
+            Self::Receipt(_) | Self::Reviewed(_) | Self::Erased(_) => false,
+            Self::Hello(_)
+            | Self::Welcome(_)
+            | Self::Challenge(_)
+            | Self::Push(_)
+            | Self::Ack(_)
+            | Self::Nack(_)
+            | Self::Delta(_)
+            | Self::Purge(_)
+            | Self::RetryAfter(_)
+            | Self::Goodbye(_)
+            | Self::Reconcile(_)
+            | Self::Want(_)
+            | Self::Moved(_)
+            | Self::Next(_) => true,
         }
     }
 }
@@ -85,6 +109,12 @@ pub struct Hello {
     /// Present while the device waits to hear what officers decide: the number of the last decisions that it has kept under
     /// `epoch`, 0 for none. What it confirmed earlier counts no more: it may have been restored from an older copy.
     pub heard: Option<u64>,
+    /// Present on a link that breaks: pages have at most so many encoded bytes, and only one is under way at a time. What
+    /// follows it waits for NEXT.
+    pub page_bytes: Option<u32>,
+    /// In a request of `POST /v1/sync` that is live: what the last RECEIPT here counted up to. The server answers at once
+    /// when it has more to tell, and holds the request otherwise.
+    pub receipt: Option<Sequence>,
 }
 
 /// Proof of a device's identity.
@@ -414,6 +444,13 @@ pub struct Moved {
     pub role: String,
     /// The new capability token.
     pub token: Vec<u8>,
+}
+
+/// NEXT: the page before it is kept. It asks for one more page of what HELLO follows, now or once there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next {
+    /// As in HELLO; absent when the link has proved itself, and pages come back to back again.
+    pub page_bytes: Option<u32>,
 }
 
 /// RETRY_AFTER.

@@ -10,9 +10,9 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_wire::{
     Ack, Carried, Challenge, ChallengeReason, Decision, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
-    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, Reconcile, RetryAfter,
-    Reviewed, Ticket, UnitTotals, Want, Welcome, decode, decode_stream, encode_plain, encode_stream, hello_from_token,
-    hello_token,
+    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Next, Proof, Purge, Push, PushItem, Receipt, Reconcile,
+    RetryAfter, Reviewed, Ticket, UnitTotals, Want, Welcome, decode, decode_stream, encode_plain, encode_stream,
+    hello_from_token, hello_token,
 };
 
 const AT: TimestampMs = TimestampMs(1_663_549_200_000);
@@ -51,6 +51,8 @@ fn hello() -> Hello {
         live: true,
         push: None,
         heard: None,
+        page_bytes: None,
+        receipt: None,
     }
 }
 
@@ -83,6 +85,14 @@ fn hello_of_a_device_that_waits_for_a_decision() {
         &Frame::Hello(Hello { interests: Vec::new(), heard: Some(9), ..hello() }),
         "00980101c404aaaaaaaacf010203040506070890c3c009",
     );
+}
+
+#[test]
+fn hello_and_next_on_a_link_that_breaks() {
+    let slow = Hello { interests: Vec::new(), page_bytes: Some(1_024), receipt: Some(Sequence(9)), ..hello() };
+    pin(&Frame::Hello(slow), "009a0101c404aaaaaaaacf010203040506070890c3c0c0cd040009");
+    pin(&Frame::Next(Next { page_bytes: Some(300) }), "009211cd012c");
+    pin(&Frame::Next(Next { page_bytes: None }), "009111");
 }
 
 #[test]

@@ -59,6 +59,8 @@ fn hello(proof: Proof, interests: usize) -> Hello {
         live: false,
         push: None,
         heard: None,
+        page_bytes: None,
+        receipt: None,
     }
 }
 

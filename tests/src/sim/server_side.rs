@@ -135,7 +135,7 @@ impl World {
             Step::Nothing | Step::Count(_) => None,
             Step::Read(effect) => {
                 let wait = self.rng.below(READ_MS_MAX);
-                self.after(wait, Event::Answered { link, life, effect });
+                self.after(wait, Event::Answered { link, life, effect: Box::new(effect) });
                 None
             }
             Step::Append { number, batch, .. } => self.append(link, number, batch),

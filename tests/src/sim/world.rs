@@ -60,7 +60,7 @@ pub(super) enum Event {
     /// A phone may push again.
     Rested { link: u64 },
     /// A read of the server's log is done.
-    Answered { link: u64, life: u32, effect: ServerEffect },
+    Answered { link: u64, life: u32, effect: Box<ServerEffect> },
     /// A flush of the server's log is done.
     Flushed { life: u32 },
     /// The server folds a page.

@@ -46,6 +46,7 @@ impl Replica {
             ClientEffect::KeepReceipt(receipt) => self.keep_receipt(&receipt)?,
             ClientEffect::Move(moved) => self.move_to(&moved)?,
             ClientEffect::KeepDecisions { reviewed, epoch } => self.keep_decisions(&reviewed, epoch)?,
+            ClientEffect::KeepPace(pace) => self.keep_pace(pace)?,
             ClientEffect::DropHeldCopies => self.drop_held_copies()?,
             ClientEffect::Purge(purge) => {
                 self.forget(&purge.docs)?;

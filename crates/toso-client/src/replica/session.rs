@@ -33,7 +33,9 @@ impl Replica {
         // Nothing pending: then the digests of both sides must be equal.
         let digest = self.settled_digest(credential.unit, cursor)?;
         let resting = self.rests_for_ms()?.is_some();
-        let first = if resting { None } else { self.outbox_batch(0, PUSH_BYTES_FIRST)? };
+        let pace = self.pace()?;
+        let first_bytes = pace.bytes().map_or(PUSH_BYTES_FIRST, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let first = if resting { None } else { self.outbox_batch(0, first_bytes)? };
         let first = first.filter(|batch| self.foreign_author(batch).is_none());
         Ok(ClientStart {
             proof: memory.proof(credential, &self.device, (self.clock)(), &*self.random),
@@ -41,6 +43,8 @@ impl Replica {
             interests: vec![Interest { unit: credential.unit, cursor, digest }],
             live,
             heard: self.heard(memory.epoch)?,
+            pace,
+            by_request: false,
             first,
             resting,
         })

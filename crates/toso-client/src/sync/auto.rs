@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 use serde::Serialize;
@@ -72,6 +73,8 @@ struct Network {
     /// of the network before looks alive for minutes, and a live one costs no more than one round trip to replace.
     /// Counts the times, so that one that came before a dial does not end the dial.
     dial_now: watch::Sender<u64>,
+    /// What was remembered of the network before is not true of this one.
+    another: AtomicBool,
 }
 
 impl Network {
@@ -90,7 +93,11 @@ impl AutoSync {
     /// [`AutoSyncHandle::network_changed`] says that there is.
     pub fn start_knowing(replica: Arc<Replica>, options: SyncOptions, online: bool) -> AutoSyncHandle {
         let (sender, state) = watch::channel(SyncState::Offline);
-        let network = Arc::new(Network { online: watch::channel(online).0, dial_now: watch::channel(0).0 });
+        let network = Arc::new(Network {
+            online: watch::channel(online).0,
+            dial_now: watch::channel(0).0,
+            another: AtomicBool::new(false),
+        });
         let task = tokio::spawn(keep_in_touch(replica, options, sender, Arc::clone(&network)));
         AutoSyncHandle { state, network, task }
     }
@@ -106,6 +113,7 @@ impl AutoSyncHandle {
     /// leaves the socket that may be open: that can belong to a network which is gone.
     pub fn network_changed(&self, online: bool) {
         self.network.online.send_replace(online);
+        self.network.another.store(true, Ordering::Relaxed);
         if online {
             self.network.dial();
         }
@@ -143,6 +151,10 @@ async fn keep_in_touch(
         }
         // What was wanted up to here is what is done now.
         dial_now.mark_unchanged();
+        if network.another.swap(false, Ordering::Relaxed) {
+            // Where it cannot be forgotten, requests work as well.
+            let _ = replica.network_is_another();
+        }
         state.send_replace(SyncState::Connecting);
         let (worked, error) = tokio::select! {
             outcome = AssertUnwindSafe(one_session(&replica, options, &state)).catch_unwind() => {
@@ -171,9 +183,14 @@ async fn keep_in_touch(
             _ => 0,
         };
         state.send_replace(match error {
-            None | Some(SyncError::Moved | SyncError::Unreachable { .. } | SyncError::Lost | SyncError::RetryAfter { .. }) => {
-                SyncState::Offline
-            }
+            None
+            | Some(
+                SyncError::Moved
+                | SyncError::Unreachable { .. }
+                | SyncError::Lost
+                | SyncError::Stalled { .. }
+                | SyncError::RetryAfter { .. },
+            ) => SyncState::Offline,
             Some(error) => SyncState::Error {
                 code: error.word(),
                 reason: error.to_string(),

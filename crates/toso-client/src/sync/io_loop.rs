@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
-use tokio_tungstenite::tungstenite::Message;
+use tokio::time::{Instant, sleep_until, timeout};
 use toso_store::StoreError;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
-use toso_wire::{Frame, decode, encode};
+use toso_wire::{DecodeError, Frame, Hello, decode};
 
+use super::line::{Incoming, Line};
+use super::post::PostLine;
 use super::report::{SyncError, SyncOptions, SyncReport};
-use super::transport::{Dialled, Meter, dial, message_bytes};
+use super::transport::{Address, DialError, Dialled, Meter, dial};
 use crate::credential::Credential;
-use crate::replica::{Replica, ReplicaError};
+use crate::replica::{Replica, ReplicaError, SOCKET_AGAIN_MS};
 
 /// What the loop tells whoever runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +36,40 @@ pub(super) enum Until {
     Stopped,
 }
 
-/// The bytes of a connection.
-struct Line {
+/// The bytes of a line.
+struct Cost {
     meter: Arc<Meter>,
-    /// HELLO's token in the request.
+    /// HELLO's token in the upgrade request; of requests, all their frames.
     hello_bytes: u64,
-    /// All else of the request.
-    http_bytes_up: u64,
+    /// All else of the upgrade request; `None` of requests, where it is all else of what went up.
+    http_bytes_up: Option<u64>,
+}
+
+/// How a session over requests ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ByRequests {
+    /// Everything is exchanged.
+    Done,
+    /// The socket is to be tried again.
+    TrySocket,
+}
+
+/// Since when an answer is awaited, and how many there were then.
+#[derive(Debug, Clone, Copy)]
+struct Awaited {
+    since: Instant,
+    answers: u64,
+}
+
+impl Awaited {
+    /// Since when an answer is awaited; from the last one when there was one.
+    fn of(session: &ClientSession, before: Option<Self>) -> Option<Self> {
+        let answers = session.answers();
+        session.awaits().then(|| match before {
+            Some(before) if before.answers == answers => before,
+            _ => Self { since: Instant::now(), answers },
+        })
+    }
 }
 
 /// One session, from dialling to closing.
@@ -53,10 +80,15 @@ pub(super) struct IoLoop<'a> {
     pub(super) until: Until,
     pub(super) news: Option<mpsc::UnboundedSender<LoopNews>>,
     report: SyncReport,
-    /// What goes through the connection, once there is one.
-    line: Option<Line>,
+    /// What goes through the line, once there is one.
+    cost: Option<Cost>,
     /// Bytes of frames received.
     frames_down: u64,
+    /// Frames that came over this line.
+    frames_heard: u64,
+    /// Sockets do not work here, which is remembered as soon as requests do.
+    suspects_socket: bool,
+    socket_again: Option<Instant>,
     /// Entries that waited when the session began; grows with new ones.
     to_push: u64,
     /// Something went out since the server was last heard.
@@ -91,8 +123,11 @@ impl<'a> IoLoop<'a> {
             until,
             news,
             report: SyncReport::default(),
-            line: None,
+            cost: None,
             frames_down: 0,
+            frames_heard: 0,
+            suspects_socket: false,
+            socket_again: None,
             to_push: 0,
             awaiting: false,
             linger_until: None,
@@ -103,57 +138,140 @@ impl<'a> IoLoop<'a> {
 
     /// What the session has cost and done so far, also when [`Self::run`] was dropped before its end.
     pub(super) fn report(&self) -> SyncReport {
-        let Some(line) = &self.line else { return self.report };
-        let (up, down) = (line.meter.up(), line.meter.down());
-        SyncReport {
-            bytes_up: line.hello_bytes + up.saturating_sub(line.hello_bytes + line.http_bytes_up),
+        let Some(cost) = &self.cost else { return self.report };
+        let (up, down) = (cost.meter.up(), cost.meter.down());
+        let http_bytes_up = cost.http_bytes_up.unwrap_or_else(|| up.saturating_sub(cost.hello_bytes));
+        let of_line = SyncReport {
+            bytes_up: cost.hello_bytes + up.saturating_sub(cost.hello_bytes + http_bytes_up),
             bytes_down: self.frames_down,
-            http_bytes_up: line.http_bytes_up,
+            http_bytes_up,
             http_bytes_down: down.saturating_sub(self.frames_down),
+            ..SyncReport::default()
+        };
+        SyncReport {
+            bytes_up: self.report.bytes_up + of_line.bytes_up,
+            bytes_down: self.report.bytes_down + of_line.bytes_down,
+            http_bytes_up: self.report.http_bytes_up + of_line.http_bytes_up,
+            http_bytes_down: self.report.http_bytes_down + of_line.http_bytes_down,
             ..self.report
         }
     }
 
-    /// Runs the session.
+    /// Runs the session: over a socket, and by requests where sockets do not work.
     pub(super) async fn run(&mut self) -> Result<(), SyncError> {
+        loop {
+            let remembered = self.blocking(Replica::goes_by_requests).await?;
+            let failed = if remembered { None } else { self.by_socket().await? };
+            let Some(failed) = failed else {
+                if !remembered || self.by_requests_again().await? == ByRequests::Done {
+                    return Ok(());
+                }
+                self.new_line();
+                continue;
+            };
+            self.new_line();
+            self.suspects_socket = true;
+            return match self.by_requests().await {
+                Ok(_) => Ok(()),
+                // Requests did not come through either: the network has what the socket said of it.
+                Err(error) if self.frames_heard == 0 => Err(failed.and_by_requests(&error)),
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    /// One session over a socket. `Some` when it did not work in a way in which requests may work all the same.
+    async fn by_socket(&mut self) -> Result<Option<SyncError>, SyncError> {
+        let (mut session, hello) = self.begin(false).await?;
+        let meter = Arc::new(Meter::default());
+        let dialling = dial(&self.credential.server_url, &hello, &meter, self.options.connect_timeout);
+        let Dialled { socket, hello_bytes, http_bytes_up } = match dialling.await {
+            Ok(dialled) => dialled,
+            Err(DialError::Final(error)) => return Err(error),
+            Err(DialError::Upgrade(error)) => {
+                if matches!(error, SyncError::Unreachable { .. }) {
+                    self.cut(&mut session).await?;
+                }
+                return Ok(Some(error));
+            }
+        };
+        // The upgrade carried HELLO up and its acceptance down.
+        self.report.round_trips += 1;
+        self.cost = Some(Cost { meter, hello_bytes, http_bytes_up: Some(http_bytes_up) });
+        self.tell(LoopNews::Connected);
+        let mut line = Line::Socket(Box::new(socket));
+        let result = self.exchange(&mut session, &mut line).await;
+        line.close().await;
+        match result {
+            Err(error @ SyncError::Stalled { .. }) => Ok(Some(error)),
+            Err(error @ (SyncError::Lost | SyncError::Protocol { .. })) if self.frames_heard == 0 => Ok(Some(error)),
+            result => result.map(|_| None),
+        }
+    }
+
+    /// One session where requests worked before. The next one tries a socket, when it is time to or they did not.
+    async fn by_requests_again(&mut self) -> Result<ByRequests, SyncError> {
+        let ended = self.by_requests().await;
+        let refused = self.frames_heard == 0 && !matches!(ended, Err(SyncError::Unreachable { .. }));
+        if refused || matches!(ended, Ok(ByRequests::TrySocket)) {
+            self.blocking(|replica, _| replica.network_is_another()).await?;
+        }
+        ended
+    }
+
+    /// One session by requests.
+    async fn by_requests(&mut self) -> Result<ByRequests, SyncError> {
+        let (mut session, hello) = self.begin(true).await?;
+        let address = Address::of(&self.credential.server_url)?;
+        let meter = Arc::new(Meter::default());
+        self.cost = Some(Cost { meter: Arc::clone(&meter), hello_bytes: 0, http_bytes_up: None });
+        let again = std::time::Duration::from_millis(SOCKET_AGAIN_MS);
+        self.socket_again = (self.until == Until::Stopped).then(|| Instant::now() + again);
+        let mut line = Line::Post(Box::new(PostLine::new(address, meter, hello)));
+        let result = self.exchange(&mut session, &mut line).await;
+        line.close().await;
+        self.socket_again = None;
+        result
+    }
+
+    /// The machine of a session, and its first HELLO.
+    async fn begin(&mut self, by_request: bool) -> Result<(ClientSession, Hello), SyncError> {
         let live = self.until == Until::Stopped;
         let begin = move |replica: &Replica, credential: &Credential| {
             let start = replica.session_start(credential, live)?;
             Ok::<_, ReplicaError>((start, replica.outbox_len()?, replica.rests_for_ms()?))
         };
-        let (start, to_push, rests_for_ms) = self.blocking(begin).await?;
+        let (mut start, to_push, rests_for_ms) = self.blocking(begin).await?;
         self.rests_until = rests_for_ms.filter(|_| start.resting).map(in_ms);
-        self.to_push = to_push as u64;
+        (start.by_request, start.live) = (by_request, start.live && !by_request);
+        self.to_push = self.report.acked + to_push as u64;
         let riding = start.first.as_ref().map_or(0, |batch| batch.items.len() as u64);
-        let (mut session, hello) = ClientSession::new(start);
+        let (session, hello) = ClientSession::new(start);
         if hello.push.is_some() {
             self.report.pushed += riding;
         }
-        let dialling = dial(&self.credential.server_url, &hello);
-        let Dialled { mut socket, meter, hello_bytes, http_bytes_up } =
-            tokio::time::timeout(self.options.connect_timeout, dialling).await.map_err(|_| {
-                SyncError::Unreachable {
-                    url: self.credential.server_url.clone(),
-                    detail: format!("no answer within {} s", self.options.connect_timeout.as_secs()),
-                }
-            })??;
-        // The upgrade carried HELLO up and its acceptance down.
-        self.report.round_trips = 1;
-        self.line = Some(Line { meter, hello_bytes, http_bytes_up });
-        self.tell(LoopNews::Connected);
-        let result = self.exchange(&mut session, &mut socket).await;
-        // Dropping the socket without a close frame would look like a cut; how the peer answers no longer matters.
-        let _ = socket.close(None).await;
-        result
+        Ok((session, hello))
     }
 
-    async fn exchange(
-        &mut self,
-        session: &mut ClientSession,
-        socket: &mut super::transport::Socket,
-    ) -> Result<(), SyncError> {
+    /// The connection broke before the session began.
+    async fn cut(&mut self, session: &mut ClientSession) -> Result<(), SyncError> {
+        let of_store = session.handle(ClientEvent::Disconnected).into_iter().filter(is_of_store).collect();
+        self.perform_all(of_store).await.map(drop)
+    }
+
+    /// What the line has cost stays in the report; the next one counts anew.
+    fn new_line(&mut self) {
+        self.report = self.report();
+        // What was on its way goes again.
+        self.report.pushed = self.report.acked + self.report.refused;
+        (self.cost, self.frames_down, self.frames_heard, self.awaiting) = (None, 0, 0, false);
+        self.linger_until = None;
+    }
+
+    async fn exchange(&mut self, session: &mut ClientSession, line: &mut Line) -> Result<ByRequests, SyncError> {
         let mut events = VecDeque::from([ClientEvent::Connected]);
         let mut heard = Instant::now();
+        let mut awaited: Option<Awaited> = None;
         loop {
             while let Some(event) = events.pop_front() {
                 let mut of_store = Vec::new();
@@ -163,75 +281,134 @@ impl<'a> IoLoop<'a> {
                         continue;
                     }
                     events.extend(self.perform_all(std::mem::take(&mut of_store)).await?);
-                    if let Some(answer) = self.perform(effect, socket).await? {
+                    if let Some(answer) = self.perform(effect, line).await? {
                         events.push_back(answer);
                     }
                 }
                 events.extend(self.perform_all(of_store).await?);
             }
             if self.finished {
-                return Ok(());
+                return Ok(ByRequests::Done);
             }
-            let deadline = self.linger_until.unwrap_or(heard + self.options.silence_max);
-            tokio::select! {
-                message = socket.next() => {
-                    heard = Instant::now();
-                    match message {
-                        Some(Ok(message)) => {
-                            self.frames_down += message_bytes(&message);
-                            events.extend(self.on_message(message)?);
-                        }
-                        Some(Err(_)) | None => events.push_back(ClientEvent::Disconnected),
-                    }
+            if let Line::Post(post) = line
+                && post.is_idle()
+            {
+                if !session.awaits() && self.socket_again.is_some_and(|again| again <= Instant::now()) {
+                    return Ok(ByRequests::TrySocket);
                 }
-                () = self.replica.outbox_grew(), if self.until == Until::Stopped => {
+                self.next_request(session, post).await?;
+                heard = Instant::now();
+            }
+            awaited = Awaited::of(session, awaited);
+            let deadline = self.deadline(heard, awaited);
+            tokio::select! {
+                incoming = line.next() => {
+                    heard = Instant::now();
+                    events.extend(self.on_incoming(incoming, line).await?);
+                }
+                () = self.replica.outbox_grew(), if self.until == Until::Stopped && line.may_be_left() => {
+                    if let Line::Post(post) = line {
+                        post.leave();
+                    }
                     self.to_push = self.report.acked
                         + self.blocking(|replica, _| replica.outbox_len()).await? as u64;
                     events.push_back(ClientEvent::LocalEdit);
                 }
-                () = sleep_until(self.rests_until.unwrap_or(deadline)), if self.rests_until.is_some() => {
+                () = sleep_until(self.rests_until.unwrap_or(deadline)), if self.rests_until.is_some() && line.may_be_left() => {
+                    if let Line::Post(post) = line {
+                        post.leave();
+                    }
                     self.rests_until = None;
                     events.push_back(ClientEvent::Rested);
                 }
                 () = sleep_until(deadline) => {
                     if self.linger_until.is_some() {
-                        return Ok(());
+                        return Ok(ByRequests::Done);
                     }
-                    return Err(SyncError::Lost);
+                    // What was awaited was too much for the link, or never came through.
+                    self.cut(session).await?;
+                    let seconds = (Instant::now() - awaited.map_or(heard, |awaited| awaited.since)).as_secs();
+                    return Err(SyncError::Stalled { seconds });
                 }
             }
         }
     }
 
-    fn on_message(&mut self, message: Message) -> Result<Option<ClientEvent>, SyncError> {
-        match message {
-            Message::Binary(bytes) => {
+    /// Makes the next request, from where the device stands now. It waits for news when there is nothing else to say.
+    async fn next_request(&mut self, session: &ClientSession, post: &mut PostLine) -> Result<(), SyncError> {
+        let hello = if let Some(hello) = post.ready_hello() {
+            hello
+        } else {
+            let start = self.blocking(|replica, credential| replica.session_start(credential, false)).await?;
+            session.hello_again(start, !session.awaits() && !post.has_queued())
+        };
+        post.ask(hello);
+        self.report.round_trips += 1;
+        if let Some(cost) = &mut self.cost {
+            cost.hello_bytes = post.frames_up;
+        }
+        if self.report.round_trips == 1 {
+            self.tell(LoopNews::Connected);
+        }
+        Ok(())
+    }
+
+    /// When the session ends, if nothing comes. What only shows that the other side is there does not count while an
+    /// answer is awaited.
+    fn deadline(&self, heard: Instant, awaited: Option<Awaited>) -> Instant {
+        if let Some(until) = self.linger_until {
+            return until;
+        }
+        let silent = heard + self.options.silence_max;
+        let Some(Awaited { since, .. }) = awaited else { return silent };
+        let time = if self.frames_heard == 0 { self.options.greeting_max } else { self.options.answer_max };
+        silent.min(since + time)
+    }
+
+    async fn on_incoming(&mut self, incoming: Incoming, line: &mut Line) -> Result<Option<ClientEvent>, SyncError> {
+        match incoming {
+            Incoming::Frame(bytes, of_line) => {
+                self.frames_down += of_line;
                 if std::mem::take(&mut self.awaiting) {
                     self.report.round_trips += 1;
                 }
-                let frame = decode(&bytes).map_err(|error| self.protocol(&error.to_string()))?;
-                Ok(Some(ClientEvent::Frame(frame)))
+                let frame = match decode(&bytes) {
+                    Ok(frame) => frame,
+                    // A newer server says something that this version need not know: it would say GOODBYE otherwise.
+                    Err(DecodeError::UnknownType { .. }) => {
+                        self.report.unknown += 1;
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(self.protocol(&error.to_string())),
+                };
+                self.frames_heard += 1;
+                let Line::Post(post) = line else { return Ok(Some(ClientEvent::Frame(frame))) };
+                if std::mem::take(&mut self.suspects_socket) {
+                    self.blocking(Replica::go_by_requests).await?;
+                }
+                Ok(Some(ClientEvent::Frame(post.numbered(frame))))
             }
-            Message::Close(_) => Ok(Some(ClientEvent::Disconnected)),
-            Message::Text(_) => Err(self.protocol("a text message came")),
-            _ => Ok(None),
+            Incoming::Answered { pushes_through } => Ok(Some(ClientEvent::Answered { pushes_through })),
+            Incoming::Sign(of_line) => {
+                self.frames_down += of_line;
+                Ok(None)
+            }
+            Incoming::Gone => Ok(Some(ClientEvent::Disconnected)),
+            Incoming::Failed(error) => Err(error),
         }
     }
 
-    async fn perform(
-        &mut self,
-        effect: ClientEffect,
-        socket: &mut super::transport::Socket,
-    ) -> Result<Option<ClientEvent>, SyncError> {
+    async fn perform(&mut self, effect: ClientEffect, line: &mut Line) -> Result<Option<ClientEvent>, SyncError> {
         match effect {
             ClientEffect::Send(frame) => {
                 if let Frame::Push(push) = &frame {
                     self.report.pushed += push.items.len() as u64;
                 }
-                self.awaiting = true;
+                // Each request counts itself.
+                self.awaiting |= matches!(line, Line::Socket(_));
                 // A socket that does not take a frame in this time is as good as gone.
-                let sent = tokio::time::timeout(self.options.silence_max, socket.send(Message::binary(encode(&frame))));
-                if !matches!(sent.await, Ok(Ok(()))) {
+                let sent = timeout(self.options.silence_max, line.send(frame));
+                if sent.await != Ok(true) {
                     return Ok(Some(ClientEvent::Disconnected));
                 }
             }
@@ -327,3 +504,6 @@ impl<'a> IoLoop<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

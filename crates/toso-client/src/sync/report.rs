@@ -13,6 +13,13 @@ use crate::replica::ReplicaError;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A server that says nothing for this long, not even a ping (it pings every 45 s), is gone.
 pub const SILENCE_MAX: Duration = Duration::from_secs(120);
+/// How long the first frame may take, from a connection that is accepted to WELCOME: a server that is met by the whole
+/// country's 48,538 phones at once answers the last of them after 28 s on the slowest machine measured. A network that
+/// accepts sockets and lets nothing through them is known by it.
+pub const GREETING_MAX: Duration = Duration::from_secs(45);
+/// How long an answer may take, to a push, a comparison, or for a page, from when it was asked for or from the answer before
+/// it. The largest frame has 68 KiB, which take 57 s at the 9.6 kbit/s of one GPRS slot. Pings and receipts are no answers.
+pub const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// How long a one-shot exchange waits, once everything is exchanged, to hear that it was counted.
 pub const LINGER_FOR_RECEIPT: Duration = Duration::from_secs(2);
 
@@ -25,11 +32,21 @@ pub struct SyncOptions {
     pub silence_max: Duration,
     /// See [`LINGER_FOR_RECEIPT`].
     pub linger: Duration,
+    /// See [`GREETING_MAX`].
+    pub greeting_max: Duration,
+    /// See [`ANSWER_MAX`].
+    pub answer_max: Duration,
 }
 
 impl Default for SyncOptions {
     fn default() -> Self {
-        Self { connect_timeout: CONNECT_TIMEOUT, silence_max: SILENCE_MAX, linger: LINGER_FOR_RECEIPT }
+        Self {
+            connect_timeout: CONNECT_TIMEOUT,
+            silence_max: SILENCE_MAX,
+            linger: LINGER_FOR_RECEIPT,
+            greeting_max: GREETING_MAX,
+            answer_max: ANSWER_MAX,
+        }
     }
 }
 
@@ -54,6 +71,8 @@ pub struct SyncReport {
     pub pulled: u64,
     /// Changes that the server refused or holds for review; see the status command.
     pub refused: u64,
+    /// Frames that this version does not know and has passed over.
+    pub unknown: u64,
     /// Changes that wait here, since the device has written its share of the day; they go out by themselves.
     pub waiting: u64,
     /// True when everything is exchanged, but for what waits.
@@ -86,6 +105,14 @@ pub enum SyncError {
     /// The connection broke.
     #[error("the connection broke before everything was exchanged; the next sync goes on from there")]
     Lost,
+    /// The connection stands, and what is awaited does not come.
+    #[error(
+        "no answer came for {seconds} s although the connection stands; everything is kept here and goes out again"
+    )]
+    Stalled {
+        /// How long it was awaited.
+        seconds: u64,
+    },
     /// The server ended the session.
     #[error("the server ended the session ({}): {detail}", goodbye_word(*code))]
     Refused {
@@ -129,6 +156,7 @@ impl SyncReport {
         self.pulled += next.pulled;
         self.refused += next.refused;
         self.waiting = next.waiting;
+        self.unknown += next.unknown;
         (self.up_to_date, self.counted) = (next.up_to_date, next.counted);
     }
 }
@@ -137,7 +165,7 @@ impl SyncError {
     /// The stable name of the case, for translations.
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } | Self::Lost => "offline",
+            Self::Unreachable { .. } | Self::Lost | Self::Stalled { .. } => "offline",
             Self::RetryAfter { .. } => "busy",
             Self::Moved => "moved",
             Self::Refused { code, .. } => match code {
@@ -152,6 +180,18 @@ impl SyncError {
             Self::Credential(_) => "not_enrolled",
             Self::Store(_) | Self::Replica(_) => "storage",
             Self::Panicked => "internal",
+        }
+    }
+
+    /// What is told when requests did not work either where a socket did not.
+    pub(super) fn and_by_requests(self, requests: &Self) -> Self {
+        match (self, requests) {
+            (Self::Protocol { url, detail }, Self::Protocol { detail: requests, .. }) => {
+                Self::Protocol { url, detail: format!("{detail}, and {requests}") }
+            }
+            // A portal's page says more than that it broke the socket.
+            (Self::Protocol { .. }, requests) => requests.clone(),
+            (socket, _) => socket,
         }
     }
 

@@ -2,22 +2,31 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use http::Uri;
-use http::header::{RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
+use http::{HeaderValue, Uri};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
 use toso_wire::limits::{FRAME_BYTES_MAX, SUBPROTOCOL};
 use toso_wire::{Hello, hello_token};
 
 use super::report::SyncError;
+
+/// How the register's own refusals are marked (RFC 9457).
+const PROBLEM_TYPE: &str = "application/problem+json";
 
 /// A connected socket.
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<CountedStream>>;
@@ -46,82 +55,171 @@ pub(super) struct CountedStream {
     meter: Arc<Meter>,
 }
 
+/// A stream to the server, inside TLS where its address says so.
+pub(super) type Stream = MaybeTlsStream<CountedStream>;
+
 /// A connection whose upgrade was accepted.
 pub(super) struct Dialled {
     pub(super) socket: Socket,
-    pub(super) meter: Arc<Meter>,
     /// Characters of HELLO's token in the request.
     pub(super) hello_bytes: u64,
     /// All other bytes of the request.
     pub(super) http_bytes_up: u64,
 }
 
-/// Connects and upgrades.
-pub(super) async fn dial(server_url: &str, hello: &Hello) -> Result<Dialled, SyncError> {
-    let unreachable = |detail: &dyn std::fmt::Display| SyncError::Unreachable {
-        url: server_url.to_owned(),
-        detail: detail.to_string(),
-    };
+/// Why there is no socket.
+#[derive(Debug)]
+pub(super) enum DialError {
+    /// Nothing else would work either, or the server itself has spoken.
+    Final(SyncError),
+    /// The server is in reach, and the upgrade did not work: networks that break it often let other requests through.
+    Upgrade(SyncError),
+}
+
+/// Connects and upgrades; each of the two within `time`.
+pub(super) async fn dial(
+    server_url: &str,
+    hello: &Hello,
+    meter: &Arc<Meter>,
+    time: Duration,
+) -> Result<Dialled, DialError> {
     let protocol = |detail: String| SyncError::Protocol { url: server_url.to_owned(), detail };
-    let address =
-        socket_address(server_url).ok_or_else(|| protocol("the address is not http(s)://host[:port]".into()))?;
+    let address = Address::of(server_url).map_err(DialError::Final)?;
     let token = hello_token(hello);
     let hello_bytes = token.len() as u64;
-    let mut request = address.url.as_str().into_client_request().map_err(|error| protocol(error.to_string()))?;
+    let request = address.socket_url().as_str().into_client_request();
+    let mut request = request.map_err(|error| DialError::Final(protocol(error.to_string())))?;
     let subprotocols = format!("{SUBPROTOCOL}, {token}");
-    let value = subprotocols.parse().map_err(|_| protocol("HELLO does not fit a header".to_owned()))?;
+    let value = subprotocols.parse();
+    let value = value.map_err(|_| DialError::Final(protocol("HELLO does not fit a header".to_owned())))?;
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, value);
 
-    let stream =
-        TcpStream::connect((address.host.as_str(), address.port)).await.map_err(|error| unreachable(&error))?;
-    // A push of 100 bytes must not wait for the acknowledgement of the segment before it.
-    stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
-    let meter = Arc::new(Meter::default());
-    let counted = CountedStream { stream, meter: Arc::clone(&meter) };
+    let stream = timeout(time, connect(&address, meter)).await;
+    let stream = stream.unwrap_or_else(|_| Err(address.unreachable(&no_answer(time)))).map_err(DialError::Final)?;
     let config = WebSocketConfig::default()
         .max_message_size(Some(FRAME_BYTES_MAX))
         .max_frame_size(Some(FRAME_BYTES_MAX))
         .read_buffer_size(16 * 1024)
         .write_buffer_size(0);
-    match client_async_tls_with_config(request, counted, Some(config), None).await {
-        Ok((socket, _)) => {
-            let http_bytes_up = meter.up().saturating_sub(hello_bytes);
-            Ok(Dialled { socket, meter, hello_bytes, http_bytes_up })
+    let before = meter.up();
+    match timeout(time, client_async_with_config(request, stream, Some(config))).await {
+        Ok(Ok((socket, _))) => {
+            let http_bytes_up = (meter.up() - before).saturating_sub(hello_bytes);
+            Ok(Dialled { socket, hello_bytes, http_bytes_up })
         }
-        Err(WsError::Http(response)) => {
-            let seconds =
-                response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-            match (response.status().as_u16(), seconds) {
-                (429 | 503, seconds) => {
-                    Err(SyncError::RetryAfter { delay_ms: seconds.unwrap_or(1).saturating_mul(1000) })
-                }
-                (status, _) => Err(protocol(format!("the upgrade was answered with status {status}"))),
-            }
-        }
-        Err(WsError::Io(error)) => Err(unreachable(&error)),
-        Err(error) => Err(protocol(error.to_string())),
+        Ok(Err(error)) => Err(address.refused(error)),
+        Err(_) => Err(DialError::Upgrade(address.unreachable(&no_answer(time)))),
     }
 }
 
-/// Where to connect.
-struct Address {
-    host: String,
-    port: u16,
-    url: String,
+fn no_answer(time: Duration) -> String {
+    format!("no answer within {} s", time.as_secs())
 }
 
-fn socket_address(server_url: &str) -> Option<Address> {
-    let uri: Uri = server_url.trim_end_matches('/').parse().ok()?;
-    let (scheme, port) = match uri.scheme_str()? {
-        "http" | "ws" => ("ws", 80),
-        "https" | "wss" => ("wss", 443),
-        _ => return None,
-    };
-    let authority = uri.authority()?;
-    let port = authority.port_u16().unwrap_or(port);
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-    let base = uri.path().trim_end_matches('/');
-    Some(Address { host, port, url: format!("{scheme}://{authority}{base}/v1/sync") })
+/// Connects, through TLS where the address says so.
+pub(super) async fn connect(address: &Address, meter: &Arc<Meter>) -> Result<Stream, SyncError> {
+    let stream = TcpStream::connect((address.host.as_str(), address.port)).await;
+    let stream = stream.map_err(|error| address.unreachable(&error))?;
+    // A push of 100 bytes must not wait for the acknowledgement of the segment before it.
+    stream.set_nodelay(true).map_err(|error| address.unreachable(&error))?;
+    let counted = CountedStream { stream, meter: Arc::clone(meter) };
+    if !address.secure {
+        return Ok(MaybeTlsStream::Plain(counted));
+    }
+    let name = ServerName::try_from(address.host.clone());
+    let name = name.map_err(|error| address.unreachable(&error))?;
+    let connected = TlsConnector::from(web_roots()).connect(name, counted).await;
+    connected.map(MaybeTlsStream::Rustls).map_err(|error| address.unreachable(&error))
+}
+
+/// The web's certificate roots.
+fn web_roots() -> Arc<ClientConfig> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+    });
+    Arc::clone(config)
+}
+
+/// Where to connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    /// As it was given.
+    given: String,
+    host: String,
+    port: u16,
+    secure: bool,
+    /// Host and port, as a request names them.
+    pub(super) authority: String,
+    /// Of the sync address.
+    pub(super) path: String,
+}
+
+impl Address {
+    pub(super) fn of(server_url: &str) -> Result<Self, SyncError> {
+        Self::parse(server_url).ok_or_else(|| SyncError::Protocol {
+            url: server_url.to_owned(),
+            detail: "the address is not http(s)://host[:port]".to_owned(),
+        })
+    }
+
+    fn parse(server_url: &str) -> Option<Self> {
+        let uri: Uri = server_url.trim_end_matches('/').parse().ok()?;
+        let (secure, port) = match uri.scheme_str()? {
+            "http" | "ws" => (false, 80),
+            "https" | "wss" => (true, 443),
+            _ => return None,
+        };
+        let authority = uri.authority()?;
+        let port = authority.port_u16().unwrap_or(port);
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let path = format!("{}/v1/sync", uri.path().trim_end_matches('/'));
+        let (given, authority) = (server_url.to_owned(), authority.to_string());
+        Some(Self { given, host, port, secure, authority, path })
+    }
+
+    fn socket_url(&self) -> String {
+        format!("{}://{}{}", if self.secure { "wss" } else { "ws" }, self.authority, self.path)
+    }
+
+    pub(super) fn unreachable(&self, detail: &dyn std::fmt::Display) -> SyncError {
+        SyncError::Unreachable { url: self.given.clone(), detail: detail.to_string() }
+    }
+
+    pub(super) fn foreign(&self, detail: String) -> SyncError {
+        SyncError::Protocol { url: self.given.clone(), detail }
+    }
+
+    /// What an upgrade that did not work means. A connection that ends before the answer is whole is a bad network: the
+    /// server has not spoken.
+    fn refused(&self, error: WsError) -> DialError {
+        match error {
+            WsError::Http(response) => {
+                let status = response.status().as_u16();
+                let told = SyncError::RetryAfter { delay_ms: retry_after_ms(response.headers().get(RETRY_AFTER)) };
+                let by_server = response.headers().get(CONTENT_TYPE).is_some_and(|of| of == PROBLEM_TYPE);
+                match status {
+                    429 | 503 if by_server => DialError::Final(told),
+                    429 | 503 => DialError::Upgrade(told),
+                    _ => DialError::Upgrade(self.foreign(format!("the upgrade was answered with status {status}"))),
+                }
+            }
+            WsError::Io(_)
+            | WsError::ConnectionClosed
+            | WsError::AlreadyClosed
+            | WsError::Protocol(ProtocolError::HandshakeIncomplete | ProtocolError::ResetWithoutClosingHandshake) => {
+                DialError::Upgrade(self.unreachable(&"the connection broke while it was being set up"))
+            }
+            error => DialError::Upgrade(self.foreign(error.to_string())),
+        }
+    }
+}
+
+/// What a server asks to wait; a second when it does not say how long.
+pub(super) fn retry_after_ms(header: Option<&HeaderValue>) -> u64 {
+    let seconds = header.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    seconds.unwrap_or(1).saturating_mul(1_000)
 }
 
 /// The bytes that a message takes on the wire: payload, and a header of 2, 4 or 10 bytes (a client's has 4 more).
@@ -168,7 +266,7 @@ mod tests {
 
     #[test]
     fn addresses_become_sockets() {
-        let of = |url| socket_address(url).map(|a| (a.host, a.port, a.url));
+        let of = |url| Address::parse(url).map(|a| (a.host.clone(), a.port, a.socket_url()));
         let plain = ("127.0.0.1".to_owned(), 7878, "ws://127.0.0.1:7878/v1/sync".to_owned());
         assert_eq!(of("http://127.0.0.1:7878"), Some(plain));
         let secure = ("toso.example.vn".to_owned(), 443, "wss://toso.example.vn/tinh/v1/sync".to_owned());
@@ -176,6 +274,15 @@ mod tests {
         assert_eq!(of("http://[::1]:9").map(|a| (a.0, a.1)), Some(("::1".to_owned(), 9)));
         assert_eq!(of("ftp://x"), None);
         assert_eq!(of("127.0.0.1:7878"), None);
+    }
+
+    #[test]
+    fn a_server_says_how_long_to_wait_and_nonsense_is_a_second() {
+        let of = |text: &'static str| retry_after_ms(Some(&HeaderValue::from_static(text)));
+        assert_eq!(of("7"), 7_000);
+        assert_eq!(of("99999999999999999999"), 1_000);
+        assert_eq!(of("18446744073709551615"), u64::MAX);
+        assert_eq!(retry_after_ms(None), 1_000);
     }
 
     #[test]

@@ -7,12 +7,12 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use toso_core::id::Sequence;
+use toso_core::id::{Epoch, Sequence};
 use toso_server::ServerConfig;
 use toso_server::config::{CONTROL_FRAMES_MAX, SESSIONS_PER_DEVICE_MAX};
 use toso_wire::{Frame, GoodbyeCode, Proof, decode_stream, encode, encode_stream};
 
-use crate::support::{COMMUNE, Centre, Wire, dial};
+use crate::support::{COMMUNE, Centre, Wire, dial, fresh, now};
 
 async fn centre(change: impl FnOnce(&mut ServerConfig)) -> Centre {
     Centre::start_in(tempfile::tempdir().expect("a folder"), change).await
@@ -215,4 +215,25 @@ async fn post(centre: &Centre, body: Vec<u8>) -> (u16, Vec<u8>) {
     })
     .await
     .expect("the request's thread")
+}
+
+/// Its pongs counted as hearing, and a comparison that one side had left was awaited for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_owes_an_answer_does_not_pay_with_pongs() {
+    let centre = centre(|config| {
+        config.times.answer = Duration::from_millis(800);
+        config.times.ping_after = Duration::from_millis(100);
+        config.times.silence = Duration::from_millis(400);
+    })
+    .await;
+    let device = centre.device(COMMUNE, "recorder").await;
+    // Of another history: the server opens a comparison.
+    let hello = device.hello_with(device.proof(now(), &fresh()), Some(Epoch(1)), Sequence(5));
+    let mut wire = Wire::open(&centre, &hello).await;
+    assert_eq!(goodbye(&mut wire).await, GoodbyeCode::Overload);
+    // One that owes nothing may be silent but for its pongs.
+    let mut wire = Wire::open(&centre, &device.hello()).await;
+    wire.welcome().await;
+    let heard = tokio::time::timeout(Duration::from_secs(2), goodbye(&mut wire)).await;
+    assert!(heard.is_err(), "{heard:?}");
 }

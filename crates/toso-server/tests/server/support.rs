@@ -263,6 +263,8 @@ impl Device {
             live: true,
             push: None,
             heard: None,
+            page_bytes: None,
+            receipt: None,
         }
     }
 

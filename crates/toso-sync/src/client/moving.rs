@@ -35,6 +35,11 @@ impl Leaving {
     pub(super) fn has_begun(self) -> bool {
         self.moved || self.purged
     }
+
+    /// True once GOODBYE has been said and the server has the last word.
+    pub(super) fn awaits_end(self) -> bool {
+        self.done
+    }
 }
 
 impl ClientSession {

@@ -12,7 +12,6 @@ use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::Document;
 use toso_core::id::{ChunkKey, DocId, Sequence};
 use toso_core::unit::UnitRef;
-use toso_wire::limits::WANT_KEYS_MAX;
 use toso_wire::{Delta, DeltaItem, Frame, Reconcile, Want};
 
 use super::{ClientEffect, ClientSession, SessionEnd};
@@ -36,13 +35,14 @@ pub(super) struct Reconciling {
 pub(super) struct PullingAnew {
     /// What came: 32 bytes a chunk, 8 MB for as many chunks as are compared.
     keys: HashSet<ChunkKey>,
-    through: Sequence,
+    pub(super) through: Sequence,
 }
 
 impl ClientSession {
     /// The server opens a comparison, or answers in one.
     pub(super) fn on_reconcile(&mut self, reconcile: Reconcile, effects: &mut Vec<ClientEffect>) {
         let Reconcile { unit, as_of, message } = reconcile;
+        let keys_max = self.pacing.want_keys_max();
         let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == unit) else {
             return self.end(SessionEnd::Protocol("a RECONCILE names a unit that was not asked for"), effects);
         };
@@ -66,12 +66,14 @@ impl ClientSession {
                         effects.push(ClientEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message })));
                     }
                     Ok(None) => {
-                        let want = reconciling.next_want(unit);
+                        let want = reconciling.next_want(unit, keys_max);
                         effects.push(ClientEffect::Send(Frame::Want(want)));
                     }
                     Err(_) => self.end(SessionEnd::Protocol("a RECONCILE cannot be read"), effects),
                 }
             }
+            // Each request opens the comparison anew, which goes on where it was.
+            Some(_) if message.is_empty() && self.start.by_request => {}
             _ => self.end(SessionEnd::Protocol("a RECONCILE does not belong to the comparison"), effects),
         }
     }
@@ -111,13 +113,15 @@ impl ClientSession {
         self.pulled += delta.groups.iter().map(|group| group.items.len() as u64).sum::<u64>();
         effects.push(ClientEffect::CommitChunks(delta));
         self.progress(effects);
+        self.ask_for_page(effects);
         if more {
             return None;
         }
+        let keys_max = self.pacing.want_keys_max();
         let follow = self.follows.iter_mut().find(|follow| follow.unit == unit);
         match follow.and_then(|follow| follow.reconciling.as_mut()) {
             Some(reconciling) if !reconciling.asked_last => {
-                let want = reconciling.next_want(unit);
+                let want = reconciling.next_want(unit, keys_max);
                 effects.push(ClientEffect::Send(Frame::Want(want)));
             }
             _ => self.finish_reconciling(unit, effects),
@@ -208,8 +212,8 @@ impl Reconciling {
         Ok(next)
     }
 
-    fn next_want(&mut self, unit: UnitRef) -> Want {
-        let count = self.wanted.len().min(WANT_KEYS_MAX);
+    fn next_want(&mut self, unit: UnitRef, keys_max: usize) -> Want {
+        let count = self.wanted.len().min(keys_max);
         let keys = self.wanted.drain(..count).collect();
         self.asked_last = self.wanted.is_empty();
         Want { unit, as_of: self.as_of, keys, last: self.asked_last }

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::unit::UnitRef;
-use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_FIRST, PUSH_BYTES_MAX, PUSH_WINDOW};
+use toso_wire::limits::PROTOCOL_VERSION;
 use toso_wire::{
     Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt, Welcome,
     push_fits,
 };
 
 use super::moving::{Leaving, ToldToLeave};
+use super::pacing::Pacing;
 use super::reconciling::{PullingAnew, Reconciling};
 use super::{ClientEffect, ClientEvent, ClientStart, OutboxBatch, OutboxItem, SessionEnd};
 
@@ -21,8 +22,8 @@ pub const RETRY_SOON_MS: u64 = 2_000;
 /// One session.
 #[derive(Debug)]
 pub struct ClientSession {
-    start: ClientStart,
-    phase: Phase,
+    pub(super) start: ClientStart,
+    pub(super) phase: Phase,
     /// The push inside HELLO.
     riding: Option<Push>,
     pub(super) follows: Vec<Follow>,
@@ -31,8 +32,10 @@ pub struct ClientSession {
     next_push: u64,
     pub(super) under_way: BTreeMap<u64, UnderWay>,
     pub(super) outbox_read: u64,
-    /// How large the next push may be.
-    push_bytes_max: usize,
+    pub(super) pacing: Pacing,
+    /// Frames so far that answered something, and the count at the end of the last answer by request.
+    answers: u64,
+    answers_before: u64,
     reading_outbox: bool,
     /// Entries may have come since the outbox was last found empty.
     pub(super) outbox_dirty: bool,
@@ -44,7 +47,7 @@ pub struct ClientSession {
     pub(super) acked_through: Sequence,
     /// Acknowledged while units are being compared or pulled anew.
     pub(super) acked_meanwhile: HashSet<(DocId, ChangeHash)>,
-    receipt_as_of: Option<Sequence>,
+    pub(super) receipt_as_of: Option<Sequence>,
     pub(super) reported: Option<bool>,
     pub(super) leaving: Leaving,
     pub(super) told_to_leave: Vec<ToldToLeave>,
@@ -52,7 +55,7 @@ pub struct ClientSession {
 
 /// How far the session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Dialing,
     Greeting,
     Live,
@@ -90,13 +93,15 @@ impl ClientSession {
                 .collect(),
             epoch: None,
             resting: start.resting,
+            pacing: Pacing::new(start.pace),
+            answers: 0,
+            answers_before: 0,
             start,
             phase: Phase::Dialing,
             riding: None,
             next_push: 1,
             under_way: BTreeMap::new(),
             outbox_read: 0,
-            push_bytes_max: PUSH_BYTES_FIRST,
             reading_outbox: false,
             outbox_dirty: true,
             pushed: 0,
@@ -109,7 +114,8 @@ impl ClientSession {
             leaving: Leaving::default(),
             told_to_leave: Vec::new(),
         };
-        let riding = first.filter(|batch| push_fits(&push_frame(1, batch), HELLO_PUSH_BYTES_MAX));
+        let riding_bytes_max = session.pacing.riding_bytes_max();
+        let riding = first.filter(|batch| push_fits(&push_frame(1, batch), riding_bytes_max));
         session.riding = riding.map(|batch| session.register(batch));
         let hello = session.hello();
         (session, hello)
@@ -123,6 +129,24 @@ impl ClientSession {
     /// True when nothing of the outbox is under way or still to be read.
     pub(super) fn is_drained(&self) -> bool {
         self.under_way.is_empty() && !self.reading_outbox && !self.outbox_dirty
+    }
+
+    /// True while the server owes an answer: to HELLO, a push, a comparison, or for a page.
+    pub fn awaits(&self) -> bool {
+        match self.phase {
+            Phase::Dialing | Phase::Greeting => true,
+            Phase::Live => {
+                !self.under_way.is_empty()
+                    || self.leaving.awaits_end()
+                    || self.follows.iter().any(|follow| !follow.caught_up)
+            }
+            Phase::Ended => false,
+        }
+    }
+
+    /// Grows with every frame that answered something, or brought a page; by nothing else that is heard.
+    pub fn answers(&self) -> u64 {
+        self.answers
     }
 
     /// Takes one event.
@@ -146,7 +170,11 @@ impl ClientSession {
                 }
             }
             ClientEvent::Rested => self.on_rested(&mut effects),
-            ClientEvent::Disconnected => self.end(SessionEnd::Lost, &mut effects),
+            ClientEvent::Answered { pushes_through } => self.on_answered(pushes_through, &mut effects),
+            ClientEvent::Disconnected => {
+                self.slow_down(&mut effects);
+                self.end(SessionEnd::Lost, &mut effects);
+            }
         }
         if self.phase == Phase::Live {
             self.read_outbox(&mut effects);
@@ -156,9 +184,22 @@ impl ClientSession {
         effects
     }
 
+    fn is_answer(&self, frame: &Frame) -> bool {
+        match frame {
+            // Each request is greeted, and opens a comparison anew.
+            Frame::Welcome(_) => self.phase == Phase::Greeting,
+            Frame::Reconcile(reconcile) if self.start.by_request => !reconcile.message.is_empty(),
+            other => other.is_answer(),
+        }
+    }
+
     fn on_frame(&mut self, frame: Frame, effects: &mut Vec<ClientEffect>) {
+        self.answers += u64::from(self.is_answer(&frame));
         match (frame, self.phase) {
             (Frame::Welcome(welcome), Phase::Greeting) => self.on_welcome(welcome, effects),
+            // Each request is greeted.
+            (Frame::Welcome(welcome), Phase::Live) if self.start.by_request => self.on_welcome_again(welcome, effects),
+            (Frame::Challenge(_), Phase::Live) if self.start.by_request => self.end(SessionEnd::Unanswered, effects),
             (Frame::Challenge(challenge), Phase::Greeting) => effects.push(ClientEffect::Prove(challenge)),
             (Frame::Ack(ack), Phase::Live) => self.on_ack(&ack, effects),
             (Frame::Nack(nack), Phase::Live) => self.on_nack(&nack, effects),
@@ -173,12 +214,23 @@ impl ClientSession {
                 self.end(SessionEnd::RetryAfter { delay_ms: retry.delay_ms }, effects);
             }
             (Frame::Goodbye(goodbye), _) => self.on_goodbye(goodbye, effects),
-            (Frame::Hello(_) | Frame::Push(_) | Frame::Want(_), _) => {
+            (Frame::Hello(_) | Frame::Push(_) | Frame::Want(_) | Frame::Next(_), _) => {
                 self.end(SessionEnd::Protocol("a client's frame came"), effects);
             }
             (_, Phase::Live) => self.end(SessionEnd::Protocol("a frame of the greeting came late"), effects),
             _ => self.end(SessionEnd::Protocol("a frame came before WELCOME"), effects),
         }
+    }
+
+    /// Chunks that the server is going to send.
+    pub(super) fn expect(&mut self, pending: u64) {
+        self.pull_pending = pending;
+    }
+
+    /// True when anything was answered since this was last asked.
+    pub(super) fn answered_since_last(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.answers_before, self.answers);
+        self.answers > before
     }
 
     fn on_welcome(&mut self, welcome: Welcome, effects: &mut Vec<ClientEffect>) {
@@ -210,6 +262,7 @@ impl ClientSession {
             return self.end(SessionEnd::Protocol("an ACK names a push that is not under way"), effects);
         };
         let (accepted, refused) = under_way.split();
+        self.pacing.pushed();
         self.acked_through = self.acked_through.max(ack.through);
         self.pushed += accepted.len() as u64;
         if self.is_reconciling() || self.is_pulling_anew() {
@@ -288,6 +341,7 @@ impl ClientSession {
             self.pull_pending = 0;
         }
         effects.push(ClientEffect::CommitDelta(delta));
+        self.ask_for_page(effects);
         if complete {
             effects.push(ClientEffect::ReadElements { unit });
         }
@@ -327,17 +381,14 @@ impl ClientSession {
     }
 
     fn read_outbox(&mut self, effects: &mut Vec<ClientEffect>) {
-        let free = !self.reading_outbox && !self.is_reconciling() && self.under_way.len() < PUSH_WINDOW;
+        let free = !self.reading_outbox && !self.is_reconciling() && self.under_way.len() < self.pacing.window();
         if self.outbox_dirty && free {
             self.reading_outbox = true;
             // Cleared before the read, so that an edit that comes while it runs sets it again.
             self.outbox_dirty = false;
-            effects.push(ClientEffect::ReadOutbox {
-                after: self.outbox_read,
-                bytes_max: self.push_bytes_max,
-                resting: self.resting,
-            });
-            self.push_bytes_max = (2 * self.push_bytes_max).min(PUSH_BYTES_MAX);
+            let bytes_max = self.pacing.next_push_bytes();
+            let (after, resting) = (self.outbox_read, self.resting);
+            effects.push(ClientEffect::ReadOutbox { after, bytes_max, resting });
         }
     }
 
@@ -348,6 +399,9 @@ impl ClientSession {
         }
         let counted = self.receipt_as_of.is_some_and(|as_of| as_of >= self.acked_through);
         if self.reported != Some(counted) {
+            if self.reported.is_none() {
+                self.speed_up(effects);
+            }
             self.reported = Some(counted);
             effects.push(ClientEffect::UpToDate { counted });
         }
@@ -361,7 +415,7 @@ impl ClientSession {
         });
     }
 
-    fn hello(&self) -> Hello {
+    pub(super) fn hello(&self) -> Hello {
         Hello {
             protocol: PROTOCOL_VERSION,
             proof: self.start.proof.clone(),
@@ -370,6 +424,8 @@ impl ClientSession {
             live: self.start.live,
             push: self.riding.clone(),
             heard: self.start.heard,
+            page_bytes: self.pacing.page().bytes(),
+            receipt: None,
         }
     }
 

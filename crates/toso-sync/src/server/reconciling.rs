@@ -21,6 +21,8 @@ pub(super) struct Reconciling {
     /// WANT frames so far, and the keys in them.
     wants: u64,
     wanted: u64,
+    /// Frames of the device.
+    answers: u32,
     step: Step,
 }
 
@@ -30,8 +32,8 @@ enum Step {
     Theirs,
     /// Its message waits for the log.
     Answering(Vec<u8>),
-    /// It is being sent what it wants.
-    Sending { keys: HashSet<ChunkKey>, last: bool },
+    /// It is being sent what it wants; set once it has a page and has to ask for the next: after which sequence.
+    Sending { keys: HashSet<ChunkKey>, last: bool, waits: Option<Sequence> },
 }
 
 /// Answer to [`ServerEffect::ReadWanted`].
@@ -51,7 +53,7 @@ impl ServerSession {
     /// Opens the comparison of a unit, in the first flight.
     pub(super) fn open_reconciling(unit: UnitRef, as_of: Sequence, effects: &mut Vec<ServerEffect>) -> Reconciling {
         effects.push(ServerEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message: Vec::new() })));
-        Reconciling { as_of, rounds: 0, chunks: None, wants: 0, wanted: 0, step: Step::Theirs }
+        Reconciling { as_of, rounds: 0, chunks: None, wants: 0, wanted: 0, answers: 0, step: Step::Theirs }
     }
 
     pub(super) fn on_reconcile(&mut self, reconcile: Reconcile, effects: &mut Vec<ServerEffect>) {
@@ -97,7 +99,7 @@ impl ServerSession {
             return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
         }
         let keys: HashSet<ChunkKey> = want.keys.into_iter().collect();
-        reconciling.step = Step::Sending { keys: keys.clone(), last: want.last };
+        reconciling.step = Step::Sending { keys: keys.clone(), last: want.last, waits: None };
         effects.push(ServerEffect::ReadWanted { unit: want.unit, keys, after: Sequence::ZERO, at: want.as_of });
     }
 
@@ -105,7 +107,7 @@ impl ServerSession {
     pub(super) fn on_wanted(&mut self, read: WantedRead, effects: &mut Vec<ServerEffect>) {
         let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == read.unit) else { return };
         let Some(reconciling) = follow.reconciling.as_mut() else { return };
-        let Step::Sending { keys, last } = &mut reconciling.step else { return };
+        let Step::Sending { keys, last, waits } = &mut reconciling.step else { return };
         let (as_of, last) = (reconciling.as_of, *last);
         let count = read.entries.len();
         let entries = read.entries.into_iter();
@@ -117,10 +119,15 @@ impl ServerSession {
         (delta.next, delta.more) = (Sequence::ZERO, more);
         if more {
             let keys = keys.clone();
+            *waits = (self.demand.is_some() && !delta.groups.is_empty()).then_some(through);
+            let goes_on = waits.is_none();
             if !delta.groups.is_empty() {
+                self.page_sent(false);
                 effects.push(ServerEffect::Send(Frame::Delta(delta)));
             }
-            effects.push(ServerEffect::ReadWanted { unit: read.unit, keys, after: through, at: as_of });
+            if goes_on {
+                effects.push(ServerEffect::ReadWanted { unit: read.unit, keys, after: through, at: as_of });
+            }
             return;
         }
         if last {
@@ -130,14 +137,37 @@ impl ServerSession {
         } else {
             reconciling.step = Step::Theirs;
         }
+        self.page_sent(false);
         effects.push(ServerEffect::Send(Frame::Delta(delta)));
     }
 
-    /// The comparison of a unit, when it is the device's turn.
+    /// Goes on with what the device wanted, now that it asks for the next page.
+    pub(super) fn send_more_wanted(&mut self, effects: &mut Vec<ServerEffect>) {
+        for follow in &mut self.follows {
+            let Some(Reconciling { as_of, answers, step: Step::Sending { keys, waits, .. }, .. }) =
+                &mut follow.reconciling
+            else {
+                continue;
+            };
+            if let Some(after) = waits.take() {
+                *answers = answers.saturating_add(1);
+                let (keys, at) = (keys.clone(), *as_of);
+                effects.push(ServerEffect::ReadWanted { unit: follow.unit, keys, after, at });
+            }
+        }
+    }
+
+    /// The comparison of a unit, when it is the device's turn. By requests, each opens one anew, and the device goes on with
+    /// the position that it began with: the log at or below it is what it was.
     fn reconciling(&mut self, unit: UnitRef, as_of: Sequence) -> Option<&mut Reconciling> {
         let follow = self.follows.iter_mut().find(|follow| follow.unit == unit)?;
         let reconciling = follow.reconciling.as_mut()?;
-        (reconciling.as_of == as_of && matches!(reconciling.step, Step::Theirs)).then_some(reconciling)
+        if reconciling.rounds == 0 {
+            reconciling.as_of = reconciling.as_of.min(as_of);
+        }
+        let expected = reconciling.as_of == as_of && matches!(reconciling.step, Step::Theirs);
+        reconciling.answers = reconciling.answers.saturating_add(1);
+        expected.then_some(reconciling)
     }
 }
 
@@ -145,10 +175,12 @@ impl Reconciling {
     /// Counts a WANT of so many keys. A device learns keys from the server's answers, each of a chunk that the unit has, and
     /// wants each once: what is beyond that is no comparison, and every frame costs a walk through the unit.
     fn count_want(&mut self, keys: usize) -> Result<(), String> {
-        let Some(chunks) = self.chunks else {
-            return Err("a WANT came before a RECONCILE was answered; compare first".to_owned());
-        };
         self.wants += 1;
+        let Some(chunks) = self.chunks else {
+            // By requests, the one that compared was another.
+            let detail = "WANT frames came before a RECONCILE was answered; compare first";
+            return if self.wants == 1 { Ok(()) } else { Err(detail.to_owned()) };
+        };
         self.wanted += keys as u64;
         if self.wanted > chunks {
             return Err(format!("{} chunks were wanted of a unit that has {chunks}; want each once", self.wanted));
@@ -160,8 +192,13 @@ impl Reconciling {
         Ok(())
     }
 
+    /// Frames of the device so far.
+    pub(super) fn answers(&self) -> u32 {
+        self.answers
+    }
+
     /// True while the device is to speak.
     pub(super) fn is_theirs(&self) -> bool {
-        matches!(self.step, Step::Theirs)
+        matches!(self.step, Step::Theirs | Step::Sending { waits: Some(_), .. })
     }
 }

@@ -10,19 +10,17 @@ use toso_core::id::{DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_wire::limits::{
-    DETAIL_BYTES_MAX, INTERESTS_MAX, PAGE_BYTES_FIRST, PAGE_BYTES_MAX, PROTOCOL_VERSION, PUSH_BYTES_MAX,
-    PUSH_ITEMS_MAX, PUSH_WINDOW,
+    DETAIL_BYTES_MAX, INTERESTS_MAX, PAGE_BYTES_FIRST, PROTOCOL_VERSION, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW,
 };
 use toso_wire::{
-    Ack, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Push, Receipt, RetryAfter, Ticket, UnitTotals,
-    Welcome, pack_delta,
+    Ack, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Push, Receipt, RetryAfter, Ticket, UnitTotals, Welcome,
 };
 
 use super::holding::{Holdings, Standing};
+use super::paging::Demand;
 use super::reconciling::Reconciling;
 use super::{
-    AppendFailure, AppendItem, AppendOutcome, Authenticated, Opened, PageRead, Refusal, RefusalKind, ServerEffect,
-    ServerEvent,
+    AppendFailure, AppendItem, AppendOutcome, Authenticated, Opened, Refusal, RefusalKind, ServerEffect, ServerEvent,
 };
 use crate::principal::Principal;
 
@@ -48,6 +46,10 @@ pub struct ServerSession {
     /// The log's, once the session is open.
     pub(super) epoch: Option<Epoch>,
     challenges: u32,
+    /// What the device has heard counted, when it asks by a request that may be held: see [`Self::has_news`].
+    known_receipt: Option<Sequence>,
+    /// Frames that told the device what it did not know.
+    news: u64,
     pub(super) follows: Vec<Follow>,
     next_push: u64,
     pub(super) appending: BTreeMap<u64, Vec<(u32, ChangeHash)>>,
@@ -60,9 +62,11 @@ pub struct ServerSession {
     pub(super) own: Vec<RangeInclusive<u64>>,
     /// See [`Opened::takes_returns`].
     pub(super) takes_returns: bool,
-    reading_page: bool,
+    pub(super) reading_page: bool,
     /// How large the next page may be.
     pub(super) page_bytes_max: usize,
+    /// Set on a link that breaks: a page goes only when the device asked for one.
+    pub(super) demand: Option<Demand>,
     reading_totals: bool,
     pub(super) acked_through: Sequence,
     counted: Sequence,
@@ -114,6 +118,8 @@ impl ServerSession {
             heard_epoch: None,
             epoch: None,
             challenges: 0,
+            known_receipt: None,
+            news: 0,
             follows: Vec::new(),
             next_push: 1,
             appending: BTreeMap::new(),
@@ -124,6 +130,7 @@ impl ServerSession {
             takes_returns: false,
             reading_page: false,
             page_bytes_max: PAGE_BYTES_FIRST,
+            demand: None,
             reading_totals: false,
             acked_through: Sequence::ZERO,
             counted: Sequence::ZERO,
@@ -156,7 +163,7 @@ impl ServerSession {
                     && self.verifying.is_empty()
                     && !self.reading_page
                     && !self.reading_totals
-                    && !self.follows.iter().any(Follow::wants_page)
+                    && !(self.may_send_page() && self.follows.iter().any(Follow::wants_page))
                     && self.follows.iter().filter_map(|follow| follow.reconciling.as_ref()).all(Reconciling::is_theirs)
             }
         }
@@ -200,7 +207,40 @@ impl ServerSession {
         if matches!(self.phase, Phase::Live) {
             self.read_what_is_wanted(now, &mut effects);
         }
+        self.news += effects.iter().filter(|effect| self.is_news(effect)).count() as u64;
         effects
+    }
+
+    /// While the device owes an answer to a comparison: how many it has given so far.
+    pub fn awaits(&self) -> Option<u32> {
+        let owed = self.follows.iter().filter_map(|follow| follow.reconciling.as_ref()).filter(|of| of.is_theirs());
+        owed.map(Reconciling::answers).max()
+    }
+
+    /// True once the device was told anything that it did not know, so that a request which waits for that is answered.
+    pub fn has_news(&self) -> bool {
+        self.news > 0
+    }
+
+    fn is_news(&self, effect: &ServerEffect) -> bool {
+        let ServerEffect::Send(frame) = effect else { return matches!(effect, ServerEffect::Close) };
+        match frame {
+            Frame::Welcome(_) => false,
+            // Each request begins with one. It is news when all that the device has is counted, and it has not heard so.
+            Frame::Receipt(receipt) => {
+                let newest = self.newest();
+                self.known_receipt.is_none_or(|known| newest > known && receipt.as_of >= newest)
+            }
+            // One without chunks only ends what was owed.
+            Frame::Delta(delta) => !delta.groups.is_empty(),
+            _ => true,
+        }
+    }
+
+    /// The greatest sequence that the device has something at.
+    fn newest(&self) -> Sequence {
+        let cursor = self.follows.iter().map(|follow| follow.cursor).max().unwrap_or_default();
+        cursor.max(self.acked_through)
     }
 
     fn on_frame(&mut self, frame: Frame, effects: &mut Vec<ServerEffect>) {
@@ -209,6 +249,7 @@ impl ServerSession {
             (Frame::Push(push), Phase::Live) => self.on_push(push, effects),
             (Frame::Reconcile(reconcile), Phase::Live) => self.on_reconcile(reconcile, effects),
             (Frame::Want(want), Phase::Live) => self.on_want(want, effects),
+            (Frame::Next(next), Phase::Live) => self.on_next(next, effects),
             (Frame::Reviewed(reviewed), Phase::Live) if reviewed.decisions.is_empty() => {
                 self.heard = Some(reviewed.number);
                 let told =
@@ -255,6 +296,8 @@ impl ServerSession {
                 self.principal = Some(principal);
                 self.standing = standing;
                 (self.heard, self.heard_epoch) = (hello.heard, hello.epoch);
+                self.demand(hello.page_bytes);
+                self.known_receipt = hello.receipt;
                 match self.interests_left(&principal, &hello) {
                     Ok(left) => self.leaves = left,
                     Err(outside) => {
@@ -442,37 +485,6 @@ impl ServerSession {
         }
     }
 
-    fn on_page(&mut self, page: PageRead, effects: &mut Vec<ServerEffect>) {
-        self.reading_page = false;
-        let Some(position) = self.follows.iter().position(|follow| follow.unit == page.unit) else {
-            return;
-        };
-        let foreign: Vec<_> =
-            page.entries.into_iter().filter(|entry| !self.is_own(entry.sequence, &entry.hash)).collect();
-        let count = foreign.len();
-        let entries =
-            foreign.into_iter().map(|entry| (entry.sequence, entry.scope, DeltaItem::Change(entry.doc, entry.change)));
-        let (mut delta, packed) = pack_delta(page.unit, entries, self.page_bytes_max);
-        if delta.more {
-            self.page_bytes_max = (2 * self.page_bytes_max).min(PAGE_BYTES_MAX);
-        }
-        if packed == count {
-            // All that was read went in, so the cursor passes what was left out as the device's own, too.
-            (delta.next, delta.more) = (page.through, page.more);
-        }
-        let Some(follow) = self.follows.get_mut(position) else {
-            return;
-        };
-        let news = delta.next > follow.cursor || follow.owed;
-        follow.cursor = follow.cursor.max(delta.next);
-        if !delta.more {
-            follow.owed = false;
-        }
-        if news {
-            effects.push(ServerEffect::Send(Frame::Delta(delta)));
-        }
-    }
-
     fn grow(&mut self, unit: UnitRef, through: Sequence) {
         for follow in self.follows.iter_mut().filter(|follow| follow.unit == unit) {
             follow.grown = follow.grown.max(through);
@@ -495,6 +507,7 @@ impl ServerSession {
 
     fn read_what_is_wanted(&mut self, now: TimestampMs, effects: &mut Vec<ServerEffect>) {
         if !self.reading_page
+            && self.may_send_page()
             && let Some(follow) = self.follows.iter().find(|follow| follow.wants_page())
         {
             self.reading_page = true;
@@ -504,8 +517,7 @@ impl ServerSession {
             && !self.reading_totals
             && self.counted > told
         {
-            let cursor = self.follows.iter().map(|follow| follow.cursor).max().unwrap_or_default();
-            let newest = cursor.max(self.acked_through);
+            let newest = self.newest();
             let rested = now.since_ms(self.receipt_at) >= RECEIPT_INTERVAL_MS;
             if newest > told && (self.counted >= newest || rested) {
                 self.read_totals(effects);

@@ -14,7 +14,7 @@ use super::unit_number;
 use crate::error::DecodeError;
 use crate::frame::{
     Ack, Carried, Challenge, ChallengeReason, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye, GoodbyeCode, Hello,
-    Interest, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, RetryAfter, Ticket, UnitTotals, Welcome,
+    Interest, Nack, NackCode, Next, Proof, Purge, Push, PushItem, Receipt, RetryAfter, Ticket, UnitTotals, Welcome,
 };
 use crate::limits::{
     DELTA_ITEMS_MAX, DETAIL_BYTES_MAX, DOCS_MAX, FRAME_INFLATED_BYTES_MAX, INTERESTS_MAX, NONCE_BYTES_MAX,
@@ -40,6 +40,7 @@ const RECONCILE: u8 = 13;
 const WANT: u8 = 14;
 const REVIEWED: u8 = 15;
 const MOVED: u8 = 16;
+const NEXT: u8 = 17;
 
 /// A change needs no limit of its own here: the frame's is near, and a session can say better why it refuses one.
 const CHANGE_IN_FRAME_BYTES_MAX: usize = FRAME_INFLATED_BYTES_MAX;
@@ -79,6 +80,11 @@ pub(super) fn write(out: &mut Vec<u8>, frame: &Frame) {
         Frame::Want(want) => repair::write_want(out, want),
         Frame::Reviewed(reviewed) => repair::write_reviewed(out, reviewed),
         Frame::Moved(moved) => repair::write_moved(out, moved),
+        Frame::Next(next) => {
+            let mut fields = open(out, NEXT);
+            fields.optional(next.page_bytes.is_none(), |out| write_option(out, next.page_bytes, write_uint32));
+            fields.close();
+        }
     }
 }
 
@@ -110,6 +116,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Frame> {
         Ok(WANT) => Frame::Want(repair::read_want(&mut fields)?),
         Ok(REVIEWED) => Frame::Reviewed(repair::read_reviewed(&mut fields)?),
         Ok(MOVED) => Frame::Moved(repair::read_moved(&mut fields)?),
+        Ok(NEXT) => Frame::Next(Next { page_bytes: fields.optional(|reader| reader.uint32("NEXT page"))? }),
         _ => return Err(DecodeError::UnknownType { tag }),
     };
     fields.finish()?;
@@ -155,6 +162,10 @@ fn write_hello(out: &mut Vec<u8>, hello: &Hello) {
         });
     });
     fields.optional(hello.heard.is_none(), |out| write_option(out, hello.heard, write_uint));
+    fields.optional(hello.page_bytes.is_none(), |out| write_option(out, hello.page_bytes, write_uint32));
+    fields.optional(hello.receipt.is_none(), |out| {
+        write_option(out, hello.receipt, |out, receipt| write_uint(out, receipt.0));
+    });
     fields.close();
 }
 
@@ -174,6 +185,8 @@ fn read_hello(fields: &mut FieldReader<'_, '_>) -> Result<Hello> {
             Ok(push)
         })?,
         heard: fields.optional(|reader| reader.uint("HELLO heard"))?,
+        page_bytes: fields.optional(|reader| reader.uint32("HELLO page"))?,
+        receipt: fields.optional(|reader| read_sequence(reader, "HELLO receipt"))?,
     })
 }
 
@@ -470,6 +483,10 @@ fn write_option<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnce(&mut 
         Some(value) => write(out, value),
         None => write_nil(out),
     }
+}
+
+fn write_uint32(out: &mut Vec<u8>, value: u32) {
+    write_uint(out, value.into());
 }
 
 fn write_unit(out: &mut Vec<u8>, unit: UnitRef) {

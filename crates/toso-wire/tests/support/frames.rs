@@ -9,8 +9,8 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_wire::{
     Ack, Carried, Challenge, ChallengeReason, Decision, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
-    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, Reconcile, RetryAfter,
-    Reviewed, Ticket, UnitTotals, Want, Welcome,
+    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Next, Proof, Purge, Push, PushItem, Receipt, Reconcile,
+    RetryAfter, Reviewed, Ticket, UnitTotals, Want, Welcome,
 };
 
 /// A frame of any type.
@@ -48,6 +48,7 @@ pub(crate) fn any_frame() -> impl Strategy<Value = Frame> {
             role,
             token
         })),
+        option::of(any::<u32>()).prop_map(|page_bytes| Frame::Next(Next { page_bytes })),
     ]
 }
 
@@ -72,9 +73,9 @@ pub(crate) fn any_hello() -> impl Strategy<Value = Hello> {
         cursor: Sequence(cursor),
         digest: Digest(digest),
     });
-    let rest = (option::of(any_push()), option::of(any::<u64>()));
+    let rest = (option::of(any_push()), option::of(any::<u64>()), option::of(any::<u32>()), option::of(any::<u64>()));
     (any::<u8>(), proof, option::of(any::<u64>()), vec(interest, 0..=16), any::<bool>(), rest).prop_map(
-        |(protocol, proof, epoch, interests, live, (push, heard))| Hello {
+        |(protocol, proof, epoch, interests, live, (push, heard, page_bytes, receipt))| Hello {
             protocol,
             proof,
             epoch: epoch.map(Epoch),
@@ -82,6 +83,8 @@ pub(crate) fn any_hello() -> impl Strategy<Value = Hello> {
             live,
             push,
             heard,
+            page_bytes,
+            receipt: receipt.map(Sequence),
         },
     )
 }

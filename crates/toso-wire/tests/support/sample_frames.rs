@@ -26,6 +26,8 @@ pub(crate) fn hello(random: &mut Random, register: &Register, push: Option<Push>
         live: true,
         push,
         heard: None,
+        page_bytes: None,
+        receipt: None,
     }
 }
 
