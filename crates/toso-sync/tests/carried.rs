@@ -13,8 +13,8 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, CarriedRefusal, ClientEffect, ClientEvent, ClientSession, ClientStart,
-    Opened, OpenedInterest, OutboxBatch, OutboxItem, Pace, PageEntry, PageRead, Principal, ServerEffect, ServerEvent,
-    ServerSession, Standing,
+    HoldReason, Opened, OpenedInterest, OutboxBatch, OutboxItem, Pace, PageEntry, PageRead, Principal, ReturnVerdict,
+    ServerEffect, ServerEvent, ServerSession, Standing,
 };
 use toso_wire::limits::PUSH_WINDOW;
 use toso_wire::{Carried, Frame, Hello, Interest, NackCode, Proof, Push, PushItem, Welcome, signed_carried};
@@ -37,6 +37,10 @@ fn principal(device: DeviceId, role: AccessRole, unit: UnitRef) -> Principal {
 
 /// A live session of the carrier.
 fn session(role: AccessRole) -> ServerSession {
+    session_of(role, false)
+}
+
+fn session_of(role: AccessRole, takes_returns: bool) -> ServerSession {
     let mut session = ServerSession::new(Catalog::shared());
     let interest = Interest { unit: commune(), cursor: Sequence::ZERO, digest: Digest::default() };
     let hello = Hello {
@@ -55,7 +59,7 @@ fn session(role: AccessRole) -> ServerSession {
         Authenticated { principal: principal(CARRIER, role, commune()), ticket: None, standing: Standing::default() };
     session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence::ZERO, pending: 0 }];
-    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None }));
+    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns, interests, page: None }));
     session
 }
 
@@ -239,4 +243,37 @@ fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
     assert_eq!(pushed(&effects), Some((2, Some(carried))));
     let goes_on = effects.iter().any(|effect| matches!(effect, ClientEffect::ReadOutbox { after: 5, .. }));
     assert!(goes_on, "{effects:?}");
+}
+
+/// The story: after a restore any device could push in an officer's name, for ever, and the audit trail named the officer.
+/// Now each push that is returned is judged, and what a recorder's word is not enough for waits for an officer.
+#[test]
+fn what_is_returned_is_judged_first_and_goes_to_the_log_or_to_an_officer_and_never_to_the_bin() {
+    let signs_off = || {
+        let edit = CommuneEdit::SignedOffOn(Some(Date::parse("7/9/2022").unwrap()));
+        item(AUTHOR, DocId::commune(commune()), DocEdit::Commune(edit))
+    };
+    for (what, items, verdict, taken) in [
+        ("a recorder's", vec![team(AUTHOR, "thôn 1")], ReturnVerdict::Take, true),
+        ("an officer's, or too late", vec![team(AUTHOR, "thôn 1")], ReturnVerdict::Hold, false),
+        ("more than a recorder writes", vec![team(AUTHOR, "thôn 1"), signs_off()], ReturnVerdict::Take, false),
+        ("an officer's word", vec![signs_off()], ReturnVerdict::Hold, false),
+    ] {
+        let (count, mut session) = (items.len(), session_of(AccessRole::Recorder, true));
+        let carried = Some(Carried { device: AUTHOR, signature: Vec::new() });
+        let effects =
+            session.handle(NOW, ServerEvent::Frame(Frame::Push(Push { number: 1, scope: commune(), items, carried })));
+        let asked =
+            |effect: &ServerEffect| matches!(effect, ServerEffect::JudgeReturned { author, .. } if *author == AUTHOR);
+        assert!(effects.iter().any(asked) && outcome(&effects) == (vec![], vec![]), "{what}: {effects:?}");
+        assert!(!session.is_quiescent());
+        let effects = session.handle(NOW, ServerEvent::ReturnedJudged { number: 1, verdict });
+        let appended = if taken { vec![(AUTHOR, count)] } else { vec![] };
+        assert_eq!(outcome(&effects), (vec![], appended), "{what}");
+        let held = effects.iter().any(|effect| {
+            matches!(effect, ServerEffect::Hold { author, items, reason: HoldReason::Returned { by }, .. }
+                if (*author, *by, items.len()) == (AUTHOR, CARRIER, count))
+        });
+        assert_eq!(held, !taken, "{what}: {effects:?}");
+    }
 }

@@ -251,3 +251,42 @@ fn decisions_are_told_until_they_are_confirmed() {
         assert!(queue.untold(DeviceId([2; 8]), None).is_some(), "another device's are its own");
     }
 }
+
+/// After a restore anybody may bring changes back under any name. Made-up names must not make room for more of them.
+#[test]
+fn what_is_brought_back_takes_the_room_of_who_brings_it() {
+    let store = Arc::new(MemoryChangeLog::new());
+    let queue = queue(&store);
+    let bringer = DeviceId::from_public_key(&[3; 32]);
+    let returned = HoldReason::Returned { by: bringer };
+    let bring = |author: DeviceId, items: &[AppendItem]| {
+        queue.hold(&*store, (author, scope()), returned, items, NOW).unwrap().fates
+    };
+    let names = [1, 2, 3, 4].map(|number| DeviceId::from_public_key(&[10 + number; 32]));
+    for (part, author) in names.into_iter().enumerate() {
+        let of_part = HELD_PER_DEVICE_MAX / names.len();
+        let items: Vec<_> = (part * of_part..(part + 1) * of_part).map(|number| item(number, 10)).collect();
+        assert!(bring(author, &items).iter().all(|fate| *fate == HoldFate::Held));
+    }
+    let more = [item(HELD_PER_DEVICE_MAX, 10)];
+    assert_eq!(bring(DeviceId::from_public_key(&[99; 32]), &more), fates(0, 1), "one past the limit, under a new name");
+    assert_eq!(hold(&queue, &store, DEVICE, &more).fates, fates(1, 0), "nobody else is hurt");
+    // Whose name was used hears of no decision that it never waited for, until it brings the change itself.
+    let author = names[0];
+    queue.give_back(&*store, 1, None, "thử".to_owned(), NOW).unwrap();
+    assert_eq!(queue.untold(author, None), None);
+    assert_eq!(hold(&queue, &store, author, &[item(0, 10)]).fates, fates(1, 0));
+    let record = queue.item(1).unwrap();
+    assert_eq!((record.returned_by, record.reason.as_str()), (None, "moved"));
+    assert_eq!(queue.untold(author, None).unwrap().decisions.len(), 1);
+    // A record of before has no such field.
+    let mut old = rmp_serde::to_vec(&*record).unwrap();
+    // An array of one field less; the last was nothing.
+    assert_eq!(old.pop(), Some(0xc0));
+    if old[0] == 0xdc {
+        old[2] -= 1
+    } else {
+        old[0] -= 1
+    }
+    assert_eq!(rmp_serde::from_slice::<ReviewRecord>(&old).unwrap(), *record);
+}
