@@ -111,12 +111,16 @@ fn hello(page_bytes: Option<u32>) -> Hello {
 
 #[test]
 fn the_next_page_waits_until_it_is_asked_for_and_keeps_to_its_size() {
-    let mut centre = Centre { session: ServerSession::new(Catalog::shared()), entries: 60 };
-    let mut got = centre.say(ServerEvent::Frame(Frame::Hello(hello(Some(512)))));
+    let mut centre = Centre { session: ServerSession::new(Catalog::shared()), entries: 120 };
+    let mut got = centre.say(ServerEvent::Frame(Frame::Hello(hello(Some(256)))));
     assert_eq!(got.len(), 1, "one page, not all of them");
     assert!(centre.session.is_quiescent(), "a request is answered with it");
-    assert_eq!(centre.say(ServerEvent::Grew { unit: commune(), through: Sequence(60) }), [], "growth asks for nothing");
-    let mut sizes = vec![512];
+    assert_eq!(
+        centre.say(ServerEvent::Grew { unit: commune(), through: Sequence(120) }),
+        [],
+        "growth asks for nothing"
+    );
+    let mut sizes = vec![256];
     while got.last().unwrap().more {
         let bytes = sizes.last().unwrap() * 2;
         let next = centre.say(ServerEvent::Frame(Frame::Next(Next { page_bytes: Some(bytes) })));
@@ -130,7 +134,7 @@ fn the_next_page_waits_until_it_is_asked_for_and_keeps_to_its_size() {
         assert!(bytes <= bytes_max as usize, "{bytes} bytes where {bytes_max} were asked for");
     }
     let items: usize = got.iter().flat_map(|page| &page.groups).map(|group| group.items.len()).sum();
-    assert_eq!((items, got.last().unwrap().next), (60, Sequence(60)), "everything came, once");
+    assert_eq!((items, got.last().unwrap().next), (120, Sequence(120)), "everything came, once");
 }
 
 #[test]
