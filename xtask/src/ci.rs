@@ -6,6 +6,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::deny;
 use crate::main_job;
 use crate::mobile;
 use crate::tidy;
@@ -100,6 +101,10 @@ pub(crate) fn run() -> Result<(), String> {
     let mut done = Vec::new();
     done.push(cargo_step(&tree, &FORMAT)?);
     done.push(timed("tidy", "cargo xtask tidy", || tidy::run(&tree))?);
+    done.push(timed("deny", "cargo xtask deny", || {
+        skipped.extend(deny::run(&tree)?);
+        Ok(())
+    })?);
     for step in &AFTER_TIDY {
         done.push(cargo_step(&tree, step)?);
     }

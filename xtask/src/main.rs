@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod deny;
 mod fuzz;
 mod long_run;
 mod main_job;
@@ -26,11 +27,13 @@ Tasks of the Toso workspace.
 Usage: cargo xtask TASK
 
 Tasks:
-  ci      Everything that must hold before a change is merged: format, tidy, clippy, docs, tests, and the main job
+  ci      Everything that must hold before a change is merged: format, tidy, deny, clippy, docs, tests, and the main job
           (the national simulation, whose report must be that of the dispatch).
           Stops at the first step that fails.
   tidy    The rules of the house that no compiler checks: arrows between crates, purity, limits on files,
           paths named in docs, licences and uses of dependencies.
+  deny    What the dependencies may be, and what is known against them: cargo-deny with deny.toml; says what was not
+          checked.
   kills   `kill -9` of servers and field devices at random moments (--kills N, 300 by default), and a table of what
           was lost: nothing. A dozen kills are part of ci.
   soak    A steady load with random kills on a release build (--minutes N, 10 by default; --devices D, 200), a line of
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["ci"] => ci::run(),
         ["tidy"] => run_tidy(),
+        ["deny"] => run_deny(),
         ["kills", options @ ..] => long_run::kills(options),
         ["soak", options @ ..] => long_run::soak(options),
         ["simulate", rest @ ..] => simulate::run(rest),
@@ -86,7 +90,7 @@ fn main() -> ExitCode {
         ["android", "--check"] => phones::check(phones::Platform::Android),
         ["ios", "--check"] => phones::check(phones::Platform::Ios),
         ["help" | "--help" | "-h"]
-        | ["bench" | "ci" | "tidy" | "fuzz" | "mobile" | "bindings" | "android" | "ios", "--help" | "-h"] => {
+        | ["bench" | "ci" | "tidy" | "deny" | "fuzz" | "mobile" | "bindings" | "android" | "ios", "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
@@ -114,4 +118,12 @@ fn languages(names: &[&str]) -> Result<Vec<mobile::Language>, String> {
 
 fn run_tidy() -> Result<(), String> {
     tidy::run(&Tree::open()?)
+}
+
+fn run_deny() -> Result<(), String> {
+    let unchecked = deny::run(&Tree::open()?)?;
+    for what in unchecked {
+        println!("deny: {what}");
+    }
+    Ok(())
 }

@@ -21,6 +21,7 @@ use built::Built;
 pub(crate) use bindings::Language;
 pub(crate) use built::{LIBRARY_NAME, LIBRARY_PACKAGE, Profile};
 pub(crate) use kotlin::Kotlin;
+pub(crate) use python::interpreter;
 pub(crate) use tool::{Lack, answer, on_path};
 
 /// Why a language's tests did not end well.
