@@ -7,6 +7,7 @@
 //! | `toso_sessions_opened_total` | counter | sync sessions accepted, over WebSocket and POST |
 //! | `toso_sessions_shed_total` | counter | upgrades refused since all places were taken |
 //! | `toso_frames_received_total`, `toso_frames_sent_total` | counter | frames |
+//! | `toso_frames_unknown_total` | counter | frames of newer phones, passed over |
 //! | `toso_bytes_received_total`, `toso_bytes_sent_total` | counter | bytes of frames, HELLO of the upgrade included |
 //! | `toso_pushes_total`, `toso_acks_total` | counter | pushes handed to the log; acknowledgements sent |
 //! | `toso_refusals_total{kind,code}` | counter | NACKs, GOODBYEs and challenges by code; sessions shed; connections ended (`kind="connection"`) |
@@ -95,6 +96,7 @@ pub struct Metrics {
     pub sessions_opened: Counter,
     pub sessions_shed: Counter,
     pub frames_received: Counter,
+    pub frames_unknown: Counter,
     pub frames_sent: Counter,
     pub bytes_received: Counter,
     pub bytes_sent: Counter,
@@ -129,6 +131,7 @@ impl Default for Metrics {
             sessions_opened: Counter::default(),
             sessions_shed: Counter::default(),
             frames_received: Counter::default(),
+            frames_unknown: Counter::default(),
             frames_sent: Counter::default(),
             bytes_received: Counter::default(),
             bytes_sent: Counter::default(),
@@ -166,6 +169,7 @@ impl Metrics {
         r.register("sessions_opened", "Sync sessions accepted", self.sessions_opened.clone());
         r.register("sessions_shed", "Upgrades refused, all places taken", self.sessions_shed.clone());
         r.register("frames_received", "Frames received", self.frames_received.clone());
+        r.register("frames_unknown", "Frames of newer phones, passed over", self.frames_unknown.clone());
         r.register("frames_sent", "Frames sent", self.frames_sent.clone());
         r.register("bytes_received", "Bytes of frames received", self.bytes_received.clone());
         r.register("bytes_sent", "Bytes of frames sent", self.bytes_sent.clone());

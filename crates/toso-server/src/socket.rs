@@ -19,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 use toso_sync::ServerEvent;
 use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, SUBPROTOCOL};
-use toso_wire::{Frame, GoodbyeCode, Hello, decode_from_client, hello_from_token};
+use toso_wire::{DecodeError, Frame, GoodbyeCode, Hello, decode_from_client, hello_from_token};
 
 use crate::config::{CONTROL_FRAMES_MAX, CONTROL_WINDOW, SHUTDOWN_TIME_MAX};
 use crate::connections::patient::is_overdue;
@@ -230,6 +230,11 @@ impl Connection {
                 self.shared.metrics.bytes_received.inc_by(bytes.len() as u64);
                 match decode_from_client(&bytes) {
                     Ok(frame) => ServerEvent::Frame(frame),
+                    // Of a newer phone, which does not depend on its being known.
+                    Err(DecodeError::UnknownType { .. }) => {
+                        self.shared.metrics.frames_unknown.inc();
+                        return Ok(());
+                    }
                     Err(error) => ServerEvent::BadFrame(error.to_string()),
                 }
             }

@@ -171,7 +171,12 @@ fn read_stream(
             return Err(DecodeError::TooLarge { what: "a frame", bytes: length, max: FRAME_BYTES_MAX });
         }
         let (frame, after) = after.split_at_checked(length).ok_or(DecodeError::Truncated { what: "a frame" })?;
-        frames.push(decode(frame)?);
+        match decode(frame) {
+            Ok(frame) => frames.push(frame),
+            // Of a newer peer, which does not depend on its being known.
+            Err(DecodeError::UnknownType { .. }) => {}
+            Err(error) => return Err(error),
+        }
         rest = after;
     }
     Ok(frames)

@@ -5,6 +5,9 @@ use toso_core::id::{ChangeHash, ChunkKey, DeviceId, Digest, DocId, Epoch, Sequen
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 
+/// Codes of NACK and GOODBYE from here on say that trying again later can help, also to those who do not know them.
+pub const TEMPORARY_FROM: u8 = 128;
+
 /// One protocol message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -199,6 +202,8 @@ pub enum ChallengeReason {
     Clock,
     /// This very proof was accepted before.
     Used,
+    /// One that only a newer version knows; the device signs again.
+    Unknown(u8),
 }
 
 impl ChallengeReason {
@@ -291,6 +296,8 @@ pub enum NackCode {
     Erased,
     /// The device has written its day's share: the item named and all after it wait on the device, and go out later.
     OverQuota,
+    /// One that only a newer version knows, kept as its number: temporary from 128 on, a refusal for good below.
+    Unknown(u8),
 }
 
 impl NackCode {
@@ -310,7 +317,7 @@ impl NackCode {
 
     /// True when sending the same again later can succeed.
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::Unavailable | Self::OverQuota)
+        matches!(self, Self::Unavailable | Self::OverQuota | Self::Unknown(TEMPORARY_FROM..))
     }
 }
 
@@ -491,6 +498,8 @@ pub enum GoodbyeCode {
     Overload,
     /// The server failed.
     Internal,
+    /// One that only a newer version knows, kept as its number: temporary from 128 on, a refusal for good below.
+    Unknown(u8),
 }
 
 impl GoodbyeCode {

@@ -248,6 +248,18 @@ fn fields_of_a_later_version_are_passed_over() {
     assert_eq!(decode(&bytes), Ok(Frame::Receipt(Receipt { as_of: Sequence(5), at: TimestampMs(6), totals })));
 }
 
+/// Older phones took a page, a refusal or an end that they could not read for a broken server, and asked for it for ever.
+#[test]
+fn what_a_later_version_says_is_kept_as_its_number_or_passed_over() {
+    let read = |text: &str| decode(&HEXLOWER.decode(text.as_bytes()).expect("hex"));
+    let nack = |code| Frame::Nack(Nack { retry_after_s: None, number: 3, item: None, code, detail: String::new() });
+    assert_eq!(read("009306034d"), Ok(nack(NackCode::Unknown(77))));
+    pin(&nack(NackCode::Unknown(77)), "009306034d");
+    assert!(!NackCode::Unknown(127).is_temporary() && NackCode::Unknown(128).is_temporary());
+    let code = GoodbyeCode::Unknown(200);
+    assert_eq!(read("00920cccc8"), Ok(Frame::Goodbye(Goodbye { code, detail: String::new() })));
+}
+
 /// A peer that writes defaults out (nil or the value) means the same.
 #[test]
 fn defaults_may_be_written_out() {

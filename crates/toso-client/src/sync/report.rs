@@ -169,7 +169,7 @@ impl SyncError {
             Self::RetryAfter { .. } => "busy",
             Self::Moved => "moved",
             Self::Refused { code, .. } => match code {
-                GoodbyeCode::Version => "update_needed",
+                GoodbyeCode::Version | GoodbyeCode::Unknown(_) => "update_needed",
                 GoodbyeCode::Unauthorized => "unauthorized",
                 GoodbyeCode::Revoked => "revoked",
                 GoodbyeCode::OutOfScope => "out_of_scope",
@@ -200,7 +200,11 @@ impl SyncError {
         match self {
             Self::Refused { code, .. } => matches!(
                 code,
-                GoodbyeCode::Unauthorized | GoodbyeCode::Revoked | GoodbyeCode::OutOfScope | GoodbyeCode::Version
+                GoodbyeCode::Unauthorized
+                    | GoodbyeCode::Revoked
+                    | GoodbyeCode::OutOfScope
+                    | GoodbyeCode::Version
+                    | GoodbyeCode::Unknown(_)
             ),
             Self::Credential(_) => true,
             _ => false,
@@ -218,6 +222,7 @@ fn goodbye_word(code: GoodbyeCode) -> &'static str {
         GoodbyeCode::Revoked => "device revoked: ask your officer",
         GoodbyeCode::OutOfScope => "outside the device's unit",
         GoodbyeCode::Overload => "overloaded",
+        GoodbyeCode::Unknown(_) => "for a reason that this version does not know: update the app",
         _ => "server failure",
     }
 }

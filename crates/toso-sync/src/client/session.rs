@@ -7,8 +7,8 @@ use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::unit::UnitRef;
 use toso_wire::limits::PROTOCOL_VERSION;
 use toso_wire::{
-    Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt, Welcome,
-    push_fits,
+    Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt,
+    TEMPORARY_FROM, Welcome, push_fits,
 };
 
 use super::moving::{Leaving, ToldToLeave};
@@ -358,7 +358,9 @@ impl ClientSession {
 
     fn on_goodbye(&mut self, goodbye: Goodbye, effects: &mut Vec<ClientEffect>) {
         let end = match goodbye.code {
-            GoodbyeCode::Shutdown | GoodbyeCode::Overload => SessionEnd::RetryAfter { delay_ms: RETRY_SOON_MS },
+            GoodbyeCode::Shutdown | GoodbyeCode::Overload | GoodbyeCode::Unknown(TEMPORARY_FROM..) => {
+                SessionEnd::RetryAfter { delay_ms: RETRY_SOON_MS }
+            }
             code => SessionEnd::Refused { code, detail: goodbye.detail },
         };
         self.end(end, effects);

@@ -109,7 +109,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Frame> {
             Frame::RetryAfter(RetryAfter { delay_ms: fields.required(|reader| reader.uint("RETRY_AFTER delay"))? })
         }
         Ok(GOODBYE) => Frame::Goodbye(Goodbye {
-            code: fields.required(|reader| read_code(reader, "GOODBYE code", &GoodbyeCode::ALL, goodbye_number))?,
+            code: fields.required(|reader| {
+                read_code(reader, "GOODBYE code", &GoodbyeCode::ALL, goodbye_number, GoodbyeCode::Unknown)
+            })?,
             detail: fields.optional(|reader| reader.text("GOODBYE detail", DETAIL_BYTES_MAX))?.unwrap_or_default(),
         }),
         Ok(RECONCILE) => Frame::Reconcile(repair::read_reconcile(&mut fields)?),
@@ -261,8 +263,10 @@ fn read_challenge(fields: &mut FieldReader<'_, '_>) -> Result<Challenge> {
     Ok(Challenge {
         at: fields.required(|reader| read_time(reader, "CHALLENGE time"))?,
         nonce: fields.required(|reader| reader.bin("CHALLENGE nonce", NONCE_BYTES_MAX))?.to_vec(),
-        reason: fields
-            .required(|reader| read_code(reader, "CHALLENGE reason", &ChallengeReason::ALL, reason_number))?,
+        reason: fields.required(|reader| {
+            let unknown = ChallengeReason::Unknown;
+            read_code(reader, "CHALLENGE reason", &ChallengeReason::ALL, reason_number, unknown)
+        })?,
     })
 }
 
@@ -352,7 +356,8 @@ fn write_nack(out: &mut Vec<u8>, nack: &Nack) {
 fn read_nack(fields: &mut FieldReader<'_, '_>) -> Result<Nack> {
     Ok(Nack {
         number: fields.required(|reader| reader.uint("NACK number"))?,
-        code: fields.required(|reader| read_code(reader, "NACK code", &NackCode::ALL, nack_number))?,
+        code: fields
+            .required(|reader| read_code(reader, "NACK code", &NackCode::ALL, nack_number, NackCode::Unknown))?,
         item: fields.optional(|reader| reader.uint32("NACK item"))?,
         detail: fields.optional(|reader| reader.text("NACK detail", DETAIL_BYTES_MAX))?.unwrap_or_default(),
         retry_after_s: fields.optional(|reader| reader.uint32("NACK retry after"))?,
@@ -401,6 +406,7 @@ fn read_delta(fields: &mut FieldReader<'_, '_>) -> Result<Delta> {
                 let scope = fields.required(read_unit)?;
                 let items = fields
                     .required(|reader| reader.list("DELTA items", room, |reader| read_delta_item(reader, scope)))?;
+                let items: Vec<DeltaItem> = items.into_iter().flatten().collect();
                 room = room.saturating_sub(items.len());
                 fields.finish()?;
                 Ok(DeltaGroup { scope, items })
@@ -411,17 +417,18 @@ fn read_delta(fields: &mut FieldReader<'_, '_>) -> Result<Delta> {
     Ok(Delta { unit, groups, next, more })
 }
 
-fn read_delta_item(reader: &mut Reader<'_>, scope: Scope) -> Result<DeltaItem> {
+/// `None` for an item of a kind that only a newer version knows; it is passed over.
+fn read_delta_item(reader: &mut Reader<'_>, scope: Scope) -> Result<Option<DeltaItem>> {
     let mut fields = reader.fields("a DELTA item")?;
     let doc = fields.required(|reader| read_doc_of(reader, scope))?;
     let bytes = fields.required(|reader| reader.bin("a chunk", CHANGE_IN_FRAME_BYTES_MAX))?;
     let kind = fields.optional(|reader| reader.small("a DELTA item's kind"))?.unwrap_or_default();
     fields.finish()?;
-    match kind {
-        0 => Ok(DeltaItem::Change(doc, bytes.to_vec())),
-        SNAPSHOT => Ok(DeltaItem::Snapshot(doc, bytes.to_vec())),
-        other => Err(unknown_number("a DELTA item's kind", other)),
-    }
+    Ok(match kind {
+        0 => Some(DeltaItem::Change(doc, bytes.to_vec())),
+        SNAPSHOT => Some(DeltaItem::Snapshot(doc, bytes.to_vec())),
+        _ => None,
+    })
 }
 
 fn write_receipt(out: &mut Vec<u8>, receipt: &Receipt) {
@@ -552,14 +559,16 @@ fn read_time(reader: &mut Reader<'_>, what: &'static str) -> Result<TimestampMs>
     reader.uint(what).map(TimestampMs)
 }
 
-/// Reads a number that stands for one of `all`.
-fn read_code<T: Copy>(reader: &mut Reader<'_>, what: &'static str, all: &[T], number: impl Fn(T) -> u8) -> Result<T> {
+/// Reads a number that stands for one of `all`, or for something that only a newer version knows.
+fn read_code<T: Copy>(
+    reader: &mut Reader<'_>,
+    what: &'static str,
+    all: &[T],
+    number: impl Fn(T) -> u8,
+    unknown: impl Fn(u8) -> T,
+) -> Result<T> {
     let found = reader.small(what)?;
-    all.iter().copied().find(|code| number(*code) == found).ok_or_else(|| unknown_number(what, found))
-}
-
-fn unknown_number(what: &'static str, number: u8) -> DecodeError {
-    DecodeError::Malformed { what, detail: format!("number {number} is unknown to this version") }
+    Ok(all.iter().copied().find(|code| number(*code) == found).unwrap_or_else(|| unknown(found)))
 }
 
 const fn reason_number(reason: ChallengeReason) -> u8 {
@@ -567,6 +576,7 @@ const fn reason_number(reason: ChallengeReason) -> u8 {
         ChallengeReason::Ticket => 0,
         ChallengeReason::Clock => 1,
         ChallengeReason::Used => 2,
+        ChallengeReason::Unknown(number) => number,
     }
 }
 
@@ -582,6 +592,7 @@ const fn nack_number(code: NackCode) -> u8 {
         NackCode::Held => 7,
         NackCode::Erased => 8,
         NackCode::OverQuota => 9,
+        NackCode::Unknown(number) => number,
     }
 }
 
@@ -596,5 +607,6 @@ const fn goodbye_number(code: GoodbyeCode) -> u8 {
         GoodbyeCode::OutOfScope => 6,
         GoodbyeCode::Overload => 7,
         GoodbyeCode::Internal => 8,
+        GoodbyeCode::Unknown(number) => number,
     }
 }
