@@ -363,7 +363,7 @@ fn killed_at_any_moment_there_is_a_whole_folder_or_none() {
     assert!(ok(&["compact", "--data", text(&centre)]).contains("before"));
     let left: Vec<_> =
         fs::read_dir(&centre).expect("readable").map(|entry| entry.expect("readable").file_name()).collect();
-    assert_eq!(left.len(), 3, "log, root.key, admin.token: {left:?}");
+    assert_eq!(left.len(), 4, "log, root.key, revocations.list, admin.token: {left:?}");
     let server = Server::start(&centre);
     server.report_when(&["--unit", COMMUNE], |report| report["teams"] == 30);
 }
