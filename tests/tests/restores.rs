@@ -200,12 +200,12 @@ fn a_restored_server_that_does_not_know_whom_it_has_shut_out_waits_for_its_opera
     assert!(!quarantine(&["end"]).status.success(), "silence is no answer");
     assert!(quarantine(&["end", "--revoke", &thief]).status.success());
     assert!(!quarantine(&["end", "--none"]).status.success(), "it has ended");
-    story.b.run(&["sync"]);
-    assert!(story.b.json(&["team", "list"]).as_array().unwrap().is_empty(), "shut out, and told to forget");
     // The other brings what was lost; what the thief had made waits for an officer.
     story.a.sync();
     assert!(story.accept_what_is_held() > 0);
     counts(&story.server, 3, 2);
+    story.b.run(&["sync"]);
+    assert!(story.b.json(&["team", "list"]).as_array().unwrap().is_empty(), "shut out, and told to forget");
 }
 
 #[test]
