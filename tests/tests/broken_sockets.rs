@@ -180,7 +180,14 @@ async fn a_phone_compares_and_gives_back_by_requests() {
     drop(server);
     std::fs::create_dir(at("emptied")).expect("made");
     std::fs::copy(key, at("emptied").join("root.key")).expect("copied");
-    let _server = Server::start_on(&at("emptied"), &address);
+    let server = Server::start_on(&at("emptied"), &address);
+    // Its list of revocations is lost, too: it takes nothing until somebody says who was revoked.
+    let ended = std::process::Command::new(toso_tests::toso())
+        .args(["quarantine", "end", "--none", "--server", server.url(), "--admin-token-file"])
+        .arg(server.admin_token_file())
+        .output()
+        .expect("the command runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
 
     // The first gives back by requests what it has; the second, which has more, by socket.
     for device in [&phone, &other] {
