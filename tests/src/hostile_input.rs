@@ -81,7 +81,7 @@ fn scope() -> UnitRef {
 }
 
 fn device() -> DeviceId {
-    DeviceId([7; 8])
+    DeviceId([7; 16])
 }
 
 fn principal() -> Principal {
@@ -151,7 +151,7 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
             assert!(items.len() <= PUSH_ITEMS_MAX);
             for item in &items {
                 let chunk = Chunk::parse(&item.change).expect("only sound changes are appended");
-                assert_eq!((chunk.actor().device(), chunk.hash()), (author, item.hash));
+                assert_eq!((chunk.actor().author(), chunk.hash()), (author, item.hash));
                 assert!(item.doc.belongs_to(scope()));
             }
             let first = *sequence + 1;
@@ -223,7 +223,7 @@ fn lives(document: &mut Document) {
         let loaded = Document::from_snapshot(document.id(), &bytes).expect("a snapshot that was verified loads");
         assert_eq!((loaded.heads(), loaded.read(), loaded.conflicts()), (heads, record, conflicts));
     }
-    let author = Author { actor: Actor::new(DeviceId([9; 8]), [9; 8]), at: TimestampMs(1_700_000_000_000) };
+    let author = Author { actor: Actor::new(DeviceId([9; 16]), [9; 8]), at: TimestampMs(1_700_000_000_000) };
     let note = DocEdit::parse(document.id().kind(), "note", "ghi chú").expect("a note");
     // A document at the end of its counters refuses an edit; it must not panic.
     let _ = document.edit(author, &[note]);

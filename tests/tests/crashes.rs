@@ -197,5 +197,5 @@ fn each_opening_has_an_actor_of_its_own() {
     let device = Device::from_secret(&[7; 32]);
     let actors: HashSet<_> = (0..100).map(|_| device.new_actor()).collect();
     assert_eq!(actors.len(), 100);
-    assert!(actors.iter().all(|actor| actor.device() == device.id()));
+    assert!(actors.iter().all(|actor| actor.author() == device.id().author()));
 }

@@ -478,7 +478,7 @@ impl Replica {
         // What is stored was checked when it came; a chunk that cannot be read any more is left out, not fatal.
         let chunks: Vec<Chunk> = stored.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect();
         document.apply(&chunks);
-        let own = chunks.iter().filter(|chunk| chunk.actor().device() == self.device.id());
+        let own = chunks.iter().filter(|chunk| chunk.actor().author() == self.device.id().author());
         let own = DocumentSize::of(own.map(|chunk| chunk.bytes().len()));
         Ok(Merged { document, size: DocumentSize::of(stored.iter().map(|stored| stored.bytes.len())), own })
     }

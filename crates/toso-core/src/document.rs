@@ -26,7 +26,7 @@ pub use flat::{FlatDocument, NotFlat};
 
 use crate::chunk::{ChangeHash, Chunk};
 use crate::edit::{DocEdit, EditError};
-use crate::id::{Actor, DeviceId, DocId, DocKind};
+use crate::id::{Actor, AuthorId, DocId, DocKind};
 use crate::record::Record;
 use crate::time::TimestampMs;
 
@@ -82,7 +82,7 @@ pub struct ConflictValue {
     /// The value as [`DocEdit::parse`] would read it; empty when cleared.
     pub value: String,
     /// Who wrote it.
-    pub device: DeviceId,
+    pub device: AuthorId,
     /// When, by their clock.
     pub at: TimestampMs,
     /// True for the value that every replica shows until somebody settles it.
@@ -110,7 +110,7 @@ pub struct HistoryEntry {
     /// The change.
     pub hash: ChangeHash,
     /// Who.
-    pub device: DeviceId,
+    pub device: AuthorId,
     /// When, by their clock.
     pub at: TimestampMs,
     /// Field paths and new values as text (empty when cleared; counters as `+n`).

@@ -1,5 +1,7 @@
 //! Identities: documents, devices, actors, servers and their epochs, log sequences.
 
+mod prefix;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,6 +9,8 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::unit::Scope;
+
+pub use prefix::{DEVICE_PREFIX_DIGITS_MIN, DevicePrefix};
 
 /// Length of a document id in bytes: 1 of kind, 4 of scope tag, 11 derived or random.
 pub const DOC_ID_BYTES: usize = 1 + SCOPE_TAG_BYTES + DOC_ID_UNIQUE_BYTES;
@@ -243,12 +247,23 @@ macro_rules! byte_id {
 }
 
 byte_id!(
-    /// A device: the first 8 bytes of BLAKE3 over its Ed25519 public key. As text: 16 hexadecimal digits.
+    /// A device: the first 16 bytes of BLAKE3 over its Ed25519 public key. As text: 32 hexadecimal digits.
+    ///
+    /// 128 bits, so that nobody can make a key whose id is another device's (2^128 tries), nor two keys of one id (2^64).
     DeviceId,
+    16
+);
+byte_id!(
+    /// A device where bytes are dear: the first 8 bytes of its [`DeviceId`]. As text: 16 hexadecimal digits.
+    ///
+    /// Actors begin with it, and log entries, pushes, reviews and tickets name a device by it. A server enrols no two devices
+    /// of one author id, so there it names one device; whoever checks a signature takes the key from that device's record
+    /// or card, never from here.
+    AuthorId,
     8
 );
 byte_id!(
-    /// An Automerge actor: 8 bytes of device id, 8 random bytes chosen each time a store is opened.
+    /// An Automerge actor: 8 bytes of the device's author id, 8 random bytes chosen each time a store is opened.
     Actor,
     16
 );
@@ -266,10 +281,15 @@ byte_id!(
 impl DeviceId {
     /// The device of an Ed25519 public key.
     pub fn from_public_key(public_key: &[u8; 32]) -> Self {
-        let mut id = [0; 8];
+        let mut id = [0; 16];
         let mut hasher = blake3::Hasher::new_derive_key("toso 2022-09-19 device id v1");
         hasher.update(public_key).finalize_xof().fill(&mut id);
         Self(id)
+    }
+
+    /// What stands for the device in actors and logs.
+    pub fn author(&self) -> AuthorId {
+        AuthorId(collected(self.0))
     }
 }
 
@@ -287,12 +307,12 @@ impl Actor {
     /// The actor of one opening of a device's store; `random` must come from the system's generator, so that a phone
     /// restored from a backup, or cloned, never repeats an (actor, sequence number) pair.
     pub fn new(device: DeviceId, random: [u8; 8]) -> Self {
-        Self(collected(device.0.into_iter().chain(random)))
+        Self(collected(device.author().0.into_iter().chain(random)))
     }
 
-    /// The device that the actor belongs to.
-    pub fn device(&self) -> DeviceId {
-        DeviceId(collected(self.0))
+    /// Whose the actor is.
+    pub fn author(&self) -> AuthorId {
+        AuthorId(collected(self.0))
     }
 }
 
@@ -359,6 +379,9 @@ pub enum IdError {
     /// Wrong length or alphabet.
     #[error("{0:?} is not an id; copy it whole, as the list or show command prints it")]
     Malformed(String),
+    /// Too few digits to name a device, too many, or none.
+    #[error("{0:?} names no device; give 8 to 32 hexadecimal digits of its id, as `device list` prints it")]
+    NotADevice(String),
 }
 
 #[cfg(test)]
@@ -408,11 +431,20 @@ mod tests {
     }
 
     #[test]
-    fn an_actor_begins_with_its_device() {
-        let device = DeviceId([1, 2, 3, 4, 5, 6, 7, 8]);
+    fn an_actor_begins_with_its_author() {
+        let device = DeviceId([1, 2, 3, 4, 5, 6, 7, 8, 0xa, 0xa, 0xa, 0xa, 0xa, 0xa, 0xa, 0xa]);
         let actor = Actor::new(device, [9; 8]);
-        assert_eq!(actor.device(), device);
+        assert_eq!(actor.author(), device.author());
+        assert_eq!(device.author().to_string(), "0102030405060708");
         assert_eq!(actor.to_string(), "01020304050607080909090909090909");
+    }
+
+    #[test]
+    /// What phones have signed and logs have written begins with these bytes.
+    fn the_ids_of_a_key_are_pinned() {
+        let device = DeviceId::from_public_key(&[7; 32]);
+        assert_eq!(device.to_string(), "df84fe1fdde44f26fbf688730dd8507b");
+        assert_eq!(device.author().to_string(), "df84fe1fdde44f26");
     }
 
     #[test]

@@ -182,7 +182,7 @@ fn a_field_that_was_written_apart_thousands_of_times_is_read_all_the_same() {
             let mut opening = [0; 8];
             opening[..4].copy_from_slice(&u32::to_be_bytes(number));
             let mut by = author(1);
-            by.actor = toso_core::id::Actor::new(by.actor.device(), opening);
+            by.actor.0[8..].copy_from_slice(&opening);
             team().edit(by, &[edit("note", &format!("số {number}"))]).unwrap().unwrap()
         })
         .collect();

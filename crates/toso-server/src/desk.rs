@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use toso_catalog::Catalog;
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{ChunkKey, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{AuthorId, ChunkKey, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitCode, UnitRef};
 use toso_projection::Projector;
@@ -103,12 +103,12 @@ impl Desk {
             ServerEffect::ReadWanted { unit, keys, after, at } => {
                 ServerEvent::Wanted(self.wanted(*unit, keys, *after, *at)?)
             }
-            ServerEffect::ReadDecisions { device, after } => {
-                ServerEvent::Decisions(self.review.untold(*device, *after))
+            ServerEffect::ReadDecisions { author, after } => {
+                ServerEvent::Decisions(self.review.untold(*author, *after))
             }
-            ServerEffect::KeepTold { device, number } => {
+            ServerEffect::KeepTold { author, number } => {
                 // Without it the device is told again by its next session, which is no reason to end this one.
-                if let Err(error) = self.review.keep_told(*device, *number) {
+                if let Err(error) = self.review.keep_told(*author, *number) {
                     tracing::warn!(%error, "that a device has kept decisions could not be noted");
                 }
                 ServerEvent::Decided
@@ -121,7 +121,7 @@ impl Desk {
     pub fn hold(
         &self,
         number: u64,
-        (author, scope): (DeviceId, Scope),
+        (author, scope): (AuthorId, Scope),
         reason: HoldReason,
         items: &[AppendItem],
         now: TimestampMs,
@@ -135,7 +135,7 @@ impl Desk {
     }
 
     /// Notes who returned the changes of a batch, durably. Before they go to the log, so that none is there without it.
-    pub fn note_returned(&self, batch: &LogBatch, by: DeviceId) -> Result<(), StoreError> {
+    pub fn note_returned(&self, batch: &LogBatch, by: AuthorId) -> Result<(), StoreError> {
         returned::note(self.trust.records(), batch, by)
     }
 
@@ -302,7 +302,7 @@ fn page_entry(entry: LogEntry) -> PageEntry {
 }
 
 /// The batch that [`ServerEffect::Append`] asks for.
-pub fn batch(scope: Scope, author: DeviceId, items: Vec<AppendItem>, received_at: TimestampMs) -> LogBatch {
+pub fn batch(scope: Scope, author: AuthorId, items: Vec<AppendItem>, received_at: TimestampMs) -> LogBatch {
     let items = items.into_iter().map(|item| LogItem { doc: item.doc, hash: item.hash, bytes: item.change });
     LogBatch { scope, author, received_at, items: items.collect() }
 }

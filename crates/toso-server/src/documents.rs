@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::{Conflict, Document, FlatDocument, HistoryEntry};
-use toso_core::id::{DeviceId, DocId, Sequence};
+use toso_core::id::{AuthorId, DocId, Sequence};
 use toso_core::record::Record;
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
@@ -96,7 +96,7 @@ pub(crate) struct Folded {
 pub(crate) struct Received {
     pub(crate) sequence: Sequence,
     pub(crate) hash: ChangeHash,
-    pub(crate) device: DeviceId,
+    pub(crate) device: AuthorId,
     pub(crate) at: TimestampMs,
 }
 

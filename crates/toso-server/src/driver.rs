@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use toso_core::id::{DeviceId, Sequence};
+use toso_core::id::{AuthorId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::StoreError;
 use toso_sync::server::RefusalKind;
@@ -211,7 +211,7 @@ impl Driver {
                     self.shared.metrics.returned_chunks.inc_by(chunks as u64);
                     tracing::info!(%author, %by, chunks, "chunks returned that the log had lost");
                 }
-                self.append(number, batch, by.filter(|_| returned));
+                self.append(number, batch, by.filter(|_| returned).map(|by| by.author()));
             }
             Step::Hold { number, from, reason, items } => self.hold(number, from, reason, items),
             Step::Send(frame) => self.send(&frame),
@@ -231,7 +231,7 @@ impl Driver {
         None
     }
 
-    fn append(&mut self, number: u64, batch: UnitBatch, returned_by: Option<DeviceId>) {
+    fn append(&mut self, number: u64, batch: UnitBatch, returned_by: Option<AuthorId>) {
         self.appends += 1;
         self.shared.metrics.pushes.inc();
         let writer = self.shared.writer.clone();
@@ -263,7 +263,7 @@ impl Driver {
     }
 
     /// As durable as a push to the log, and counted like one: the server stops only once it is answered.
-    fn hold(&mut self, number: u64, from: (DeviceId, Scope), reason: HoldReason, items: Vec<AppendItem>) {
+    fn hold(&mut self, number: u64, from: (AuthorId, Scope), reason: HoldReason, items: Vec<AppendItem>) {
         self.appends += 1;
         let shared = Arc::clone(&self.shared);
         self.work.push(Box::pin(async move {

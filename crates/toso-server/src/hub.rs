@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use toso_catalog::Catalog;
-use toso_core::id::{DeviceId, Sequence};
+use toso_core::id::{AuthorId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 
 use crate::config::SESSIONS_PER_DEVICE_MAX;
@@ -30,7 +30,7 @@ struct State {
     /// The followed units that cover a scope. A unit enters with its first follower and leaves with its last, so a
     /// province's 500 scopes are written once, however many officers follow it.
     covering: HashMap<Scope, Vec<UnitRef>>,
-    devices: HashMap<DeviceId, HashMap<u64, Arc<Slot>>>,
+    devices: HashMap<AuthorId, HashMap<u64, Arc<Slot>>>,
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ impl Hub {
     /// Follows units for a device, until the subscription is dropped. A device that has [`SESSIONS_PER_DEVICE_MAX`]
     /// already loses its oldest: a phone that has lost its network comes back at once, however many dead sessions it
     /// has left behind.
-    pub fn subscribe(self: &Arc<Self>, device: DeviceId, units: &[UnitRef]) -> Subscription {
+    pub fn subscribe(self: &Arc<Self>, device: AuthorId, units: &[UnitRef]) -> Subscription {
         let units: HashSet<UnitRef> = units.iter().copied().collect();
         let slot = Arc::new(Slot::default());
         let mut state = self.state.lock();
@@ -117,28 +117,28 @@ impl Hub {
     }
 
     /// Ends the sessions of a device that was revoked.
-    pub fn revoke(&self, device: DeviceId) {
+    pub fn revoke(&self, device: AuthorId) {
         self.tell(device, |news| news.revoked = true);
     }
 
     /// Ends the sessions of a device that was moved or has enrolled anew, so that it comes back as what it is now.
-    pub fn moved(&self, device: DeviceId) {
+    pub fn moved(&self, device: AuthorId) {
         self.tell(device, |news| news.moved = true);
     }
 
     /// Tells a device's sessions that an officer has decided something.
-    pub fn decided(&self, device: DeviceId) {
+    pub fn decided(&self, device: AuthorId) {
         self.tell(device, |news| news.decided = true);
     }
 
-    fn tell(&self, device: DeviceId, change: impl Fn(&mut News)) {
+    fn tell(&self, device: AuthorId, change: impl Fn(&mut News)) {
         for slot in self.state.lock().devices.get(&device).into_iter().flat_map(HashMap::values) {
             change(&mut slot.news.lock());
             slot.wake.notify_one();
         }
     }
 
-    fn unsubscribe(&self, id: u64, device: DeviceId, units: &[UnitRef]) {
+    fn unsubscribe(&self, id: u64, device: AuthorId, units: &[UnitRef]) {
         let mut state = self.state.lock();
         for unit in units {
             let Some(followers) = state.followers.get_mut(unit) else { continue };
@@ -181,7 +181,7 @@ impl Slot {
 pub struct Subscription {
     hub: Arc<Hub>,
     id: u64,
-    device: DeviceId,
+    device: AuthorId,
     units: Vec<UnitRef>,
     slot: Arc<Slot>,
 }
@@ -235,7 +235,7 @@ mod tests {
     #[tokio::test]
     async fn growth_reaches_the_commune_and_everything_above_it_and_nobody_else() {
         let hub = Arc::new(Hub::new(Catalog::shared()));
-        let device = DeviceId([1; 8]);
+        let device = AuthorId([1; 8]);
         let (commune, other) = (unit("00001"), unit("00004"));
         let near = hub.subscribe(device, &[commune]);
         let wide = hub.subscribe(device, &[unit("01"), UnitRef::country(UnitList::L2025)]);
@@ -253,7 +253,7 @@ mod tests {
     #[tokio::test]
     async fn a_device_keeps_its_newest_sessions_and_no_more_than_it_may() {
         let hub = Arc::new(Hub::new(Catalog::shared()));
-        let (device, bystander) = (DeviceId([1; 8]), hub.subscribe(DeviceId([2; 8]), &[unit("00001")]));
+        let (device, bystander) = (AuthorId([1; 8]), hub.subscribe(AuthorId([2; 8]), &[unit("00001")]));
         let mut sessions: Vec<_> =
             (0..SESSIONS_PER_DEVICE_MAX).map(|_| hub.subscribe(device, &[unit("00001")])).collect();
         hub.grew(unit("00001"), Sequence(1));
@@ -276,11 +276,11 @@ mod tests {
     #[tokio::test]
     async fn dropped_subscriptions_leave_nothing_behind_and_revocation_ends_sessions() {
         let hub = Arc::new(Hub::new(Catalog::shared()));
-        let (a, b) = (hub.subscribe(DeviceId([1; 8]), &[unit("01")]), hub.subscribe(DeviceId([2; 8]), &[unit("01")]));
+        let (a, b) = (hub.subscribe(AuthorId([1; 8]), &[unit("01")]), hub.subscribe(AuthorId([2; 8]), &[unit("01")]));
         drop(a);
         hub.grew(unit("00001"), Sequence(1));
         assert_eq!(b.news().await, HubNews::Grew(vec![(unit("01"), Sequence(1))]));
-        hub.revoke(DeviceId([2; 8]));
+        hub.revoke(AuthorId([2; 8]));
         assert_eq!(b.news().await, HubNews::Revoked);
         drop(b);
         let state = hub.state.lock();

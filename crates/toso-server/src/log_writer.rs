@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 use toso_core::document::{DocumentSize, NoRoom};
-use toso_core::id::{DeviceId, DocId, Sequence};
+use toso_core::id::{AuthorId, DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::{Appended, ChangeLog, LogBatch, Standing, StoreError};
 use toso_sync::{AppendFailure, Postponed};
@@ -254,15 +254,15 @@ struct Judged {
 struct Growing {
     size: DocumentSize,
     /// What each device adds; few of them.
-    added: Vec<(DeviceId, DocumentSize)>,
+    added: Vec<(AuthorId, DocumentSize)>,
 }
 
 impl Growing {
-    fn added_by(&self, device: DeviceId) -> DocumentSize {
+    fn added_by(&self, device: AuthorId) -> DocumentSize {
         self.added.iter().find(|(of, _)| *of == device).map(|(_, size)| *size).unwrap_or_default()
     }
 
-    fn add(&mut self, device: DeviceId, bytes: usize) {
+    fn add(&mut self, device: AuthorId, bytes: usize) {
         self.size.add(bytes);
         match self.added.iter_mut().find(|(of, _)| *of == device) {
             Some((_, size)) => size.add(bytes),

@@ -32,7 +32,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
-use toso_core::id::DeviceId;
+use toso_core::id::AuthorId;
 use toso_core::time::TimestampMs;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 use toso_sync::AccessRole;
@@ -116,7 +116,7 @@ pub enum Charge {
         /// The author's role.
         role: AccessRole,
         /// Who brings it.
-        carrier: DeviceId,
+        carrier: AuthorId,
     },
 }
 
@@ -137,7 +137,7 @@ enum Kind {
     Carrying,
 }
 
-type Key = (DeviceId, Kind);
+type Key = (AuthorId, Kind);
 
 /// The budgets of all devices.
 pub struct Quotas {
@@ -170,7 +170,7 @@ impl Quotas {
 
     /// Allows a device an import day from now on, durably, in place of one that it may have. What is left of it ends with
     /// the day.
-    pub fn allow(&self, device: DeviceId, now: TimestampMs) -> Result<Allowance, StoreError> {
+    pub fn allow(&self, device: AuthorId, now: TimestampMs) -> Result<Allowance, StoreError> {
         let Budget { changes, bytes } = self.budgets.import;
         let allowance = Allowance { changes, bytes, until: TimestampMs(now.0.saturating_add(self.budgets.day_ms)) };
         let key = (device, Kind::Own);
@@ -237,7 +237,7 @@ pub(crate) struct Paid {
 
 impl Ledger<'_> {
     /// What the batch of an author is paid from.
-    pub(crate) fn purse(&self, charge: Charge, author: DeviceId, now: TimestampMs) -> Purse {
+    pub(crate) fn purse(&self, charge: Charge, author: AuthorId, now: TimestampMs) -> Purse {
         let budgets = &self.quotas.budgets;
         let of = |key: Key, budget| (key, budget, self.known.accounts.get(&key).copied().unwrap_or_default());
         let payers = match charge {
@@ -330,7 +330,7 @@ fn parse_key(key: &[u8]) -> Option<Key> {
         1 => Kind::Carrying,
         _ => return None,
     };
-    Some((DeviceId(device.try_into().ok()?), kind))
+    Some((AuthorId(device.try_into().ok()?), kind))
 }
 
 #[cfg(test)]

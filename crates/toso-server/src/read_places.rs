@@ -64,8 +64,8 @@ mod tests {
 
     use super::*;
 
-    const ONE: Option<DeviceId> = Some(DeviceId([1; 8]));
-    const OTHER: Option<DeviceId> = Some(DeviceId([2; 8]));
+    const ONE: Option<DeviceId> = Some(DeviceId([1; 16]));
+    const OTHER: Option<DeviceId> = Some(DeviceId([2; 16]));
 
     #[tokio::test]
     async fn a_device_takes_its_own_places_and_leaves_the_others() {
@@ -89,10 +89,10 @@ mod tests {
         let places = ReadPlaces::default();
         let held = places.take(ONE).await.unwrap();
         for number in 0..2 * DEVICES_KEPT as u64 {
-            drop(places.take(Some(DeviceId((number + 1_000).to_be_bytes()))).await.unwrap());
+            drop(places.take(Some(DeviceId(u128::from(number + 1_000).to_be_bytes()))).await.unwrap());
         }
         assert!(places.devices.lock().len() <= DEVICES_KEPT);
-        assert!(places.devices.lock().contains_key(&DeviceId([1; 8])), "one that reads is not");
+        assert!(places.devices.lock().contains_key(&DeviceId([1; 16])), "one that reads is not");
         drop(held);
     }
 }

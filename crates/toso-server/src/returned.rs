@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DeviceId, DocId};
+use toso_core::id::{AuthorId, DocId};
 use toso_core::time::TimestampMs;
 use toso_store::{Durability, LogBatch, RecordChange, RecordStore, StoreError};
 
@@ -20,7 +20,7 @@ use crate::state::Shared;
 const RETURNED_TABLE: &str = "returned";
 
 /// Notes who returned the changes of a batch, durably.
-pub(crate) fn note(records: &dyn RecordStore, batch: &LogBatch, by: DeviceId) -> Result<(), StoreError> {
+pub(crate) fn note(records: &dyn RecordStore, batch: &LogBatch, by: AuthorId) -> Result<(), StoreError> {
     let at = batch.received_at;
     let changes = batch.items.iter().map(|item| RecordChange {
         table: RETURNED_TABLE.to_owned(),
@@ -34,7 +34,7 @@ pub(crate) fn note(records: &dyn RecordStore, batch: &LogBatch, by: DeviceId) ->
 
 /// The changes of one document that were brought back.
 #[derive(Debug, Default)]
-pub(crate) struct Returned(HashMap<(ChangeHash, TimestampMs), DeviceId>);
+pub(crate) struct Returned(HashMap<(ChangeHash, TimestampMs), AuthorId>);
 
 impl Returned {
     /// Reads them; nothing is read where nothing was ever lost.
@@ -49,7 +49,7 @@ impl Returned {
             let parts = rest.as_ref().and_then(|rest| rest.split_first_chunk::<32>());
             let at = parts.and_then(|(_, at)| at.try_into().ok()).map(u64::from_be_bytes);
             if let (Some((hash, _)), Some(at), Ok(by)) = (parts, at, value.try_into()) {
-                returned.insert((ChangeHash(*hash), TimestampMs(at)), DeviceId(by));
+                returned.insert((ChangeHash(*hash), TimestampMs(at)), AuthorId(by));
             }
         }
         Ok(Self(returned))
@@ -61,7 +61,7 @@ impl Returned {
     }
 
     /// Who brought back a change that the log got then.
-    pub(crate) fn by(&self, hash: &ChangeHash, received_at: TimestampMs) -> Option<DeviceId> {
+    pub(crate) fn by(&self, hash: &ChangeHash, received_at: TimestampMs) -> Option<AuthorId> {
         self.0.get(&(*hash, received_at)).copied()
     }
 }
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn a_note_is_of_one_change_as_the_log_got_it_then() {
         let (records, scope) = (MemoryChangeLog::new(), UnitRef::new(UnitList::L2022, "00001").unwrap());
-        let [author, by] = [1, 2].map(|number| DeviceId::from_public_key(&[number; 32]));
+        let [author, by] = [1, 2].map(|number| toso_core::id::DeviceId::from_public_key(&[number; 32]).author());
         let [doc, other] = [1, 2].map(|number| DocId::member(scope, [number; 11]));
         let item = |number| LogItem { doc, hash: ChangeHash([number; 32]), bytes: vec![1] };
         let received_at = TimestampMs(1_663_545_600_000);

@@ -12,7 +12,7 @@ mod queue;
 mod tests;
 
 use serde::{Deserialize, Serialize};
-use toso_core::id::{ChangeHash, DeviceId, DocId};
+use toso_core::id::{AuthorId, ChangeHash, DocId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_sync::HoldReason;
@@ -60,7 +60,7 @@ impl ReviewStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReviewRecord {
     /// Who made the change.
-    pub device: DeviceId,
+    pub author: AuthorId,
     /// The commune it is for.
     pub scope: Scope,
     /// Its document.
@@ -78,20 +78,20 @@ pub struct ReviewRecord {
     /// The number of the last decision about it; rises over the whole queue. 0 while there is none.
     pub decision: u64,
     /// The officer's device; `None` for the admin token.
-    pub decided_by: Option<DeviceId>,
+    pub decided_by: Option<AuthorId>,
     /// When.
     pub decided_at: TimestampMs,
     /// The officer's words.
     pub note: String,
     /// The device that returned it to a server which had lost it; `None` when its author brought it.
     #[serde(default)]
-    pub returned_by: Option<DeviceId>,
+    pub returned_by: Option<AuthorId>,
 }
 
 impl ReviewRecord {
     /// Whose room in the queue it takes: of the device that brought it, whatever name it brought it under.
-    pub(crate) fn brought_by(&self) -> DeviceId {
-        self.returned_by.unwrap_or(self.device)
+    pub(crate) fn brought_by(&self) -> AuthorId {
+        self.returned_by.unwrap_or(self.author)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use toso_catalog::Catalog;
-use toso_core::id::{DeviceId, Sequence};
+use toso_core::id::{AuthorId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_sync::server::RefusalKind;
@@ -54,7 +54,7 @@ pub enum Step {
         /// The push.
         number: u64,
         /// Author and scope.
-        from: (DeviceId, Scope),
+        from: (AuthorId, Scope),
         /// Why.
         reason: HoldReason,
         /// The items.
@@ -126,7 +126,7 @@ impl Serving {
                 let answer = desk.authenticate(&proof, &mut self.nonce, now);
                 // Sessions of other copies of the device began under what was known before.
                 if let Some(known) = answer.as_ref().ok().filter(|known| known.standing.reminded) {
-                    hub.moved(known.principal.device);
+                    hub.moved(known.principal.device.author());
                 }
                 Step::Answer(ServerEvent::Authenticated(answer))
             }
@@ -134,7 +134,7 @@ impl Serving {
                 if let Some(principal) = self.session.principal() {
                     let units: Vec<_> = interests.iter().map(|interest| interest.unit).collect();
                     // Before the read, so that nothing falls between the two.
-                    self.subscription = Some(hub.subscribe(principal.device, &units));
+                    self.subscription = Some(hub.subscribe(principal.device.author(), &units));
                     let revoked = self.session.is_revoked();
                     match desk.trust.footing(&principal, revoked, now) {
                         Footing::Firm => {}
@@ -176,12 +176,12 @@ impl Serving {
     }
 
     /// Who pays for a push.
-    fn charge(&self, desk: &Desk, author: DeviceId, returned: bool) -> Charge {
+    fn charge(&self, desk: &Desk, author: AuthorId, returned: bool) -> Charge {
         match self.session.principal() {
-            Some(principal) if !returned && principal.device == author => Charge::Own { role: principal.role },
+            Some(principal) if !returned && principal.device.author() == author => Charge::Own { role: principal.role },
             Some(principal) if !returned => {
-                let role = desk.trust.device(author).map_or(AccessRole::Recorder, |device| device.role());
-                Charge::Carried { role, carrier: principal.device }
+                let role = desk.trust.device_of_author(author).map_or(AccessRole::Recorder, |device| device.role());
+                Charge::Carried { role, carrier: principal.device.author() }
             }
             _ => Charge::Free,
         }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn what_a_session_wants_counted_is_noted_whoever_answers() {
         let unit = "2022/00001".parse().unwrap();
-        let (device, now) = (DeviceId([1; 8]), TimestampMs(1_663_545_600_000));
+        let (device, now) = (toso_core::id::DeviceId([1; 16]), TimestampMs(1_663_545_600_000));
         let mut serving = Serving::new(Catalog::shared());
         let hello = Hello {
             protocol: 1,

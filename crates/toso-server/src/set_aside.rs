@@ -24,7 +24,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use toso_catalog::Catalog;
 use toso_core::document::without;
-use toso_core::id::{DeviceId, DocId, Sequence};
+use toso_core::id::{AuthorId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::{ChangeLog, Durability, LogEntry, LogItem, RecordChange, RecordStore, StoreError};
@@ -50,7 +50,7 @@ const WRITE_CHANGES_MAX: usize = 2_048;
 #[non_exhaustive]
 pub struct SetAsideRecord {
     /// Whose changes.
-    pub device: DeviceId,
+    pub author: AuthorId,
     /// Where: this unit and those below it.
     pub unit: UnitRef,
     /// Only what the server got from then on.
@@ -60,7 +60,7 @@ pub struct SetAsideRecord {
     /// Only what the log had then.
     pub through: Sequence,
     /// Who decided; `None` for the admin token.
-    pub by: Option<DeviceId>,
+    pub by: Option<AuthorId>,
     /// When.
     pub at: TimestampMs,
     /// Why, in the officer's words.
@@ -78,7 +78,7 @@ pub struct SetAsideRecord {
 #[non_exhaustive]
 pub struct Undone {
     /// Who; `None` for the admin token.
-    pub by: Option<DeviceId>,
+    pub by: Option<AuthorId>,
     /// When.
     pub at: TimestampMs,
     /// Why.
@@ -90,7 +90,7 @@ pub struct Undone {
 #[expect(clippy::exhaustive_structs, reason = "officers' requests and tests make it")]
 pub struct Order {
     /// See [`SetAsideRecord`].
-    pub device: DeviceId,
+    pub author: AuthorId,
     /// See [`SetAsideRecord`].
     pub unit: UnitRef,
     /// See [`SetAsideRecord`].
@@ -98,7 +98,7 @@ pub struct Order {
     /// See [`SetAsideRecord`].
     pub document: Option<DocId>,
     /// See [`SetAsideRecord`].
-    pub by: Option<DeviceId>,
+    pub by: Option<AuthorId>,
     /// See [`SetAsideRecord`].
     pub why: String,
 }
@@ -140,7 +140,7 @@ pub struct SetAside {
 struct Known {
     records: BTreeMap<u32, Arc<SetAsideRecord>>,
     /// Those that hold.
-    active: HashMap<DeviceId, Vec<Active>>,
+    active: HashMap<AuthorId, Vec<Active>>,
     /// Documents of decisions that hold, or that held since the start: these are always made from their whole history.
     touched: HashSet<DocId>,
     /// What folding has to make again.
@@ -214,9 +214,9 @@ impl SetAside {
         now: TimestampMs,
     ) -> Result<(u32, Arc<SetAsideRecord>), SetAsideError> {
         let _one_at_a_time = self.deciding.lock();
-        let Order { device, unit, since, document, by, why } = order;
+        let Order { author, unit, since, document, by, why } = order;
         let mut record = SetAsideRecord {
-            device,
+            author,
             unit,
             since,
             document,
@@ -247,7 +247,7 @@ impl SetAside {
     pub fn undo(
         &self,
         number: u32,
-        by: Option<DeviceId>,
+        by: Option<AuthorId>,
         why: String,
         now: TimestampMs,
     ) -> Result<(u32, Arc<SetAsideRecord>), SetAsideError> {
@@ -286,7 +286,7 @@ impl SetAside {
     fn documents_to_change(&self, log: &dyn ChangeLog, decision: &Active) -> Result<Vec<DocId>, SetAsideError> {
         let (mut documents, mut counts) = (HashSet::new(), false);
         let mut look = |entry: &LogEntry| {
-            if entry.author == decision.record.device && decision.covers(entry) {
+            if entry.author == decision.record.author && decision.covers(entry) {
                 documents.insert(entry.item.doc);
                 counts |= !self.covers(entry);
             }
@@ -412,7 +412,7 @@ impl Active {
 
 impl Known {
     fn keep(&mut self, catalog: &'static Catalog, number: u32, record: Arc<SetAsideRecord>) {
-        let of_device = self.active.entry(record.device).or_default();
+        let of_device = self.active.entry(record.author).or_default();
         of_device.retain(|active| active.number != number);
         if record.undone.is_none() {
             of_device.push(Active::new(catalog, number, Arc::clone(&record)));

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use toso_core::id::{ChangeHash, DeviceId, DocId, Sequence};
+use toso_core::id::{AuthorId, ChangeHash, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_store::{ChangeLog, ChunkStore, LogBatch, LogItem, StoreError, StoredChunk, Transaction};
@@ -130,7 +130,7 @@ fn batch(number: u32) -> LogBatch {
         LogItem { doc: document(number, index), hash, bytes }
     };
     let items = (0..CHUNKS_PER_BATCH).map(item).collect();
-    LogBatch { scope: commune(number % COMMUNES), author: DeviceId([1; 8]), received_at: TimestampMs(1), items }
+    LogBatch { scope: commune(number % COMMUNES), author: AuthorId([1; 8]), received_at: TimestampMs(1), items }
 }
 
 fn commune(number: u32) -> Scope {

@@ -2,7 +2,7 @@
 
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
-use toso_core::id::{DeviceId, Digest, DocId, Sequence};
+use toso_core::id::{AuthorId, Digest, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 
@@ -38,7 +38,7 @@ pub struct LogBatch {
     /// Their scope.
     pub scope: Scope,
     /// The device that made them.
-    pub author: DeviceId,
+    pub author: AuthorId,
     /// The server's clock when they came.
     pub received_at: TimestampMs,
     /// The chunks.
@@ -65,7 +65,7 @@ pub struct LogEntry {
     /// Its scope.
     pub scope: Scope,
     /// The device that made it.
-    pub author: DeviceId,
+    pub author: AuthorId,
     /// When the server got it.
     pub received_at: TimestampMs,
     /// Document, identity, bytes.

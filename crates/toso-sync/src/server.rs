@@ -16,7 +16,7 @@ use std::collections::HashSet;
 
 use toso_core::chunk::ChangeHash;
 use toso_core::document::NoRoom;
-use toso_core::id::{ChunkKey, DeviceId, DocId, Epoch, Sequence};
+use toso_core::id::{AuthorId, ChunkKey, DocId, Epoch, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 use toso_wire::{Challenge, Frame, GoodbyeCode, Interest, NackCode, Proof, Reviewed, Ticket, UnitTotals};
 
@@ -224,7 +224,7 @@ pub struct PageEntry {
     /// Its scope.
     pub scope: Scope,
     /// Who made it.
-    pub author: DeviceId,
+    pub author: AuthorId,
     /// Its document.
     pub doc: DocId,
     /// Its identity.
@@ -275,7 +275,7 @@ pub enum ServerEffect {
         /// The push.
         number: u64,
         /// The author device.
-        author: DeviceId,
+        author: AuthorId,
         /// What the author signed ([`toso_wire::signed_carried`]).
         signed: Vec<u8>,
         /// Its signature.
@@ -286,7 +286,7 @@ pub enum ServerEffect {
         /// The push.
         number: u64,
         /// Who made the changes, by the device's word.
-        author: DeviceId,
+        author: AuthorId,
         /// Their scope.
         scope: Scope,
     },
@@ -299,7 +299,7 @@ pub enum ServerEffect {
         /// True when the device had the items from the server, which has lost them, and vouches for their author.
         returned: bool,
         /// The author.
-        author: DeviceId,
+        author: AuthorId,
         /// The items.
         items: Vec<AppendItem>,
     },
@@ -310,7 +310,7 @@ pub enum ServerEffect {
         /// Scope of all items.
         scope: Scope,
         /// The author.
-        author: DeviceId,
+        author: AuthorId,
         /// Why they do not go to the log.
         reason: HoldReason,
         /// The items.
@@ -318,15 +318,15 @@ pub enum ServerEffect {
     },
     /// Read what officers decided about a device's changes; answer with [`ServerEvent::Decisions`].
     ReadDecisions {
-        /// The device.
-        device: DeviceId,
+        /// Whose.
+        author: AuthorId,
         /// What the device has kept, when it said so in this session; else what it has confirmed counts.
         after: Option<u64>,
     },
     /// The device has kept all decisions up to this number; answer with [`ServerEvent::Decided`] once that is durable.
     KeepTold {
-        /// The device.
-        device: DeviceId,
+        /// Whose.
+        author: AuthorId,
         /// As in REVIEWED.
         number: u64,
     },

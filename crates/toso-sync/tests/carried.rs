@@ -7,7 +7,7 @@ use toso_catalog::Catalog;
 use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
-use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::text::Date;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
@@ -20,8 +20,8 @@ use toso_wire::limits::PUSH_WINDOW;
 use toso_wire::{Carried, Frame, Hello, Interest, NackCode, Proof, Push, PushItem, Welcome, signed_carried};
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
-const CARRIER: DeviceId = DeviceId([1; 8]);
-const AUTHOR: DeviceId = DeviceId([2; 8]);
+const CARRIER: DeviceId = DeviceId([1; 16]);
+const AUTHOR: DeviceId = DeviceId([2; 16]);
 
 fn unit(text: &str) -> UnitRef {
     text.parse().unwrap()
@@ -74,13 +74,13 @@ fn team(author: DeviceId, hamlet: &str) -> PushItem {
 }
 
 fn push(number: u64, items: Vec<PushItem>) -> Frame {
-    let carried = Some(Carried { device: AUTHOR, signature: vec![7; 64] });
+    let carried = Some(Carried { author: AUTHOR.author(), signature: vec![7; 64] });
     Frame::Push(Push { number, scope: commune(), items, carried })
 }
 
 /// The refusals among effects, and what goes to the log.
 #[allow(clippy::type_complexity, reason = "two lists, read at once")]
-fn outcome(effects: &[ServerEffect]) -> (Vec<(Option<u32>, NackCode)>, Vec<(DeviceId, usize)>) {
+fn outcome(effects: &[ServerEffect]) -> (Vec<(Option<u32>, NackCode)>, Vec<(AuthorId, usize)>) {
     let nacks = effects.iter().filter_map(|effect| match effect {
         ServerEffect::Send(Frame::Nack(nack)) => Some((nack.item, nack.code)),
         _ => None,
@@ -107,10 +107,10 @@ fn a_carried_push_is_verified_first_and_stands_in_the_log_as_its_authors() {
     let Some(ServerEffect::VerifyCarried { number: 1, author, signed, signature }) = effects.first() else {
         panic!("{effects:?}");
     };
-    assert_eq!((*author, signature.as_slice()), (AUTHOR, [7; 64].as_slice()));
-    assert_eq!(*signed, signed_carried(commune(), AUTHOR, changes));
+    assert_eq!((*author, signature.as_slice()), (AUTHOR.author(), [7; 64].as_slice()));
+    assert_eq!(*signed, signed_carried(commune(), AUTHOR.author(), changes));
     let effects = verified(&mut session, Ok(principal(AUTHOR, AccessRole::Recorder, commune())));
-    assert_eq!(outcome(&effects), (vec![], vec![(AUTHOR, 2)]));
+    assert_eq!(outcome(&effects), (vec![], vec![(AUTHOR.author(), 2)]));
     assert_eq!(
         outcome(&verified(&mut session, Ok(principal(AUTHOR, AccessRole::Recorder, commune())))),
         (vec![], vec![])
@@ -160,7 +160,7 @@ fn actor_and_role_are_the_authors_and_not_the_carriers() {
         let mut session = session(AccessRole::Officer);
         session.handle(NOW, ServerEvent::Frame(push(1, items.clone())));
         let effects = verified(&mut session, Ok(principal(AUTHOR, role, commune())));
-        assert_eq!(outcome(&effects), (nacks, vec![(AUTHOR, appended)]));
+        assert_eq!(outcome(&effects), (nacks, vec![(AUTHOR.author(), appended)]));
     }
 }
 
@@ -193,7 +193,7 @@ fn what_was_carried_comes_back_to_the_carrier() {
     let entry = PageEntry {
         sequence: Sequence(1),
         scope: commune(),
-        author: AUTHOR,
+        author: AUTHOR.author(),
         doc: item.doc,
         hash: Chunk::parse(&item.change).unwrap().hash(),
         change: item.change,
@@ -238,7 +238,7 @@ fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
     session.handle(ClientEvent::Frame(Frame::Welcome(welcome)));
     let effects = session.handle(ClientEvent::Outbox(Some(batch(5, CARRIER))));
     assert_eq!(pushed(&effects), Some((1, None)));
-    let carried = Carried { device: AUTHOR, signature: vec![7; 64] };
+    let carried = Carried { author: AUTHOR.author(), signature: vec![7; 64] };
     let effects = session.handle(ClientEvent::Carry(batch(0, AUTHOR), carried.clone()));
     assert_eq!(pushed(&effects), Some((2, Some(carried))));
     let goes_on = effects.iter().any(|effect| matches!(effect, ClientEffect::ReadOutbox { after: 5, .. }));
@@ -260,19 +260,18 @@ fn what_is_returned_is_judged_first_and_goes_to_the_log_or_to_an_officer_and_nev
         ("an officer's word", vec![signs_off()], ReturnVerdict::Hold, false),
     ] {
         let (count, mut session) = (items.len(), session_of(AccessRole::Recorder, true));
-        let carried = Some(Carried { device: AUTHOR, signature: Vec::new() });
+        let carried = Some(Carried { author: AUTHOR.author(), signature: Vec::new() });
         let effects =
             session.handle(NOW, ServerEvent::Frame(Frame::Push(Push { number: 1, scope: commune(), items, carried })));
-        let asked =
-            |effect: &ServerEffect| matches!(effect, ServerEffect::JudgeReturned { author, .. } if *author == AUTHOR);
+        let asked = |effect: &ServerEffect| matches!(effect, ServerEffect::JudgeReturned { author, .. } if *author == AUTHOR.author());
         assert!(effects.iter().any(asked) && outcome(&effects) == (vec![], vec![]), "{what}: {effects:?}");
         assert!(!session.is_quiescent());
         let effects = session.handle(NOW, ServerEvent::ReturnedJudged { number: 1, verdict });
-        let appended = if taken { vec![(AUTHOR, count)] } else { vec![] };
+        let appended = if taken { vec![(AUTHOR.author(), count)] } else { vec![] };
         assert_eq!(outcome(&effects), (vec![], appended), "{what}");
         let held = effects.iter().any(|effect| {
             matches!(effect, ServerEffect::Hold { author, items, reason: HoldReason::Returned { by }, .. }
-                if (*author, *by, items.len()) == (AUTHOR, CARRIER, count))
+                if (*author, *by, items.len()) == (AUTHOR.author(), CARRIER.author(), count))
         });
         assert_eq!(held, !taken, "{what}: {effects:?}");
     }

@@ -19,7 +19,7 @@ fn commune() -> Scope {
 
 fn change(place: u8) -> (DocId, Chunk) {
     let doc = DocId::hamlet_team(commune(), &format!("thôn {place}"), 0);
-    let author = Author { actor: Actor::new(DeviceId([1; 8]), [2; 8]), at: NOW };
+    let author = Author { actor: Actor::new(DeviceId([1; 16]), [2; 8]), at: NOW };
     let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
     (doc, Document::new(doc).edit(author, &[edit]).unwrap().unwrap())
 }

@@ -17,7 +17,7 @@ use toso_catalog::Catalog;
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
@@ -40,7 +40,7 @@ fn commune() -> Scope {
 
 #[derive(Clone)]
 struct Entry {
-    author: DeviceId,
+    author: AuthorId,
     doc: DocId,
     hash: ChangeHash,
     change: Vec<u8>,
@@ -90,7 +90,7 @@ struct Connection {
 
 impl Phone {
     fn new(index: u8) -> Self {
-        let device = DeviceId([index; 8]);
+        let device = DeviceId([index; 16]);
         Self {
             device,
             actor: Actor::new(device, [index; 8]),

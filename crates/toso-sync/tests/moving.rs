@@ -21,7 +21,7 @@ use toso_wire::{
 };
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
-const DEVICE: DeviceId = DeviceId([1; 8]);
+const DEVICE: DeviceId = DeviceId([1; 16]);
 
 fn unit(text: &str) -> UnitRef {
     text.parse().unwrap()
@@ -372,24 +372,24 @@ fn a_phone_that_leaves_a_restored_servers_unit_takes_all_along_before_it_forgets
 /// What others made goes with it: over a server that has lost nothing only its author hands it over.
 #[test]
 fn what_others_made_is_held_from_whoever_returns_it_to_a_server_that_lost_it() {
-    let author = DeviceId([2; 8]);
+    let author = DeviceId([2; 16]);
     for (takes_returns, signature, held) in [(true, 0, true), (false, 0, false), (true, 64, false)] {
         let mut session = ServerSession::new(Catalog::shared());
         session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(unit("2022/00001")))));
         let principal = Principal { device: author, role: AccessRole::Recorder, unit: unit("2022/00004") };
-        let bringer = Principal { device: DeviceId([3; 8]), ..principal };
+        let bringer = Principal { device: DeviceId([3; 16]), ..principal };
         let standing = Standing { former: vec![unit("2022/00001")], ..Standing::default() };
         let known = Authenticated { principal: bringer, ticket: None, standing };
         session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
         let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns, page: None };
         session.handle(NOW, ServerEvent::Opened(opened));
         let (doc, change) = change_of(author, unit("2022/00001"));
-        let carried = Some(Carried { device: author, signature: vec![1; signature] });
+        let carried = Some(Carried { author: author.author(), signature: vec![1; signature] });
         let items = vec![PushItem { doc, change }];
         let push = Frame::Push(Push { number: 1, scope: unit("2022/00001"), items, carried });
         let effects = session.handle(NOW, ServerEvent::Frame(push));
         let by_author =
-            |effect: &ServerEffect| matches!(effect, ServerEffect::Hold { author: of, .. } if *of == author);
+            |effect: &ServerEffect| matches!(effect, ServerEffect::Hold { author: of, .. } if *of == author.author());
         assert_eq!(effects.iter().any(by_author), held, "{effects:?}");
         let refused = |frame: &&Frame| matches!(frame, Frame::Nack(nack) if nack.code == NackCode::OutOfScope);
         assert_eq!(frames(&effects).iter().any(refused), !held, "{effects:?}");

@@ -5,7 +5,7 @@
 use toso_catalog::Catalog;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, ChangeHash, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, AuthorId, ChangeHash, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_sync::client::resting::{REST_MS_MAX, REST_MS_MIN};
@@ -20,7 +20,7 @@ use toso_wire::{
 };
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
-const DEVICE: DeviceId = DeviceId([1; 8]);
+const DEVICE: DeviceId = DeviceId([1; 16]);
 
 fn commune() -> UnitRef {
     "2022/00001".parse().unwrap()
@@ -66,7 +66,7 @@ fn greeted_server() -> ServerSession {
 /// What the server answers to a push of which the log has taken some.
 fn answer(session: &mut ServerSession, number: u64, taken: usize, postponed: Option<Postponed>) -> Vec<Frame> {
     // The second is another device's: refused by the session, so that places in the push and in the append differ.
-    let items = vec![item(DEVICE, 1), item(DeviceId([9; 8]), 1), item(DEVICE, 2), item(DEVICE, 3)];
+    let items = vec![item(DEVICE, 1), item(DeviceId([9; 16]), 1), item(DEVICE, 2), item(DEVICE, 3)];
     session.handle(NOW, ServerEvent::Frame(Frame::Push(Push { number, scope: commune(), items, carried: None })));
     let outcome = AppendOutcome {
         first_new: (taken > 0).then_some(Sequence(4)),
@@ -206,7 +206,7 @@ fn a_carrier_does_not_rest_for_what_it_carries() {
     let mut session = phone(true);
     session.handle(ClientEvent::Outbox(None));
     session.handle(ClientEvent::Rested);
-    let carried = Carried { device: DeviceId([9; 8]), signature: vec![1; 64] };
+    let carried = Carried { author: AuthorId([9; 8]), signature: vec![1; 64] };
     let mut parcel = outbox(1..=2);
     parcel.items.iter_mut().for_each(|item| item.number = 0);
     session.handle(ClientEvent::Carry(parcel, carried));

@@ -6,7 +6,7 @@
 use toso_catalog::Catalog;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
@@ -18,7 +18,7 @@ use toso_sync::{
 use toso_wire::{Ack, Delta, Frame, Hello, Interest, Next, Proof, Welcome, encode};
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
-const DEVICE: DeviceId = DeviceId([1; 8]);
+const DEVICE: DeviceId = DeviceId([1; 16]);
 
 fn commune() -> Scope {
     "2022/00001".parse().unwrap()
@@ -29,7 +29,7 @@ fn saved(hamlet: u64) -> (DocId, Vec<u8>, toso_core::chunk::ChangeHash) {
     let name = format!("Thôn {hamlet}");
     let doc = DocId::hamlet_team(commune(), &hamlet_key(&name), 0);
     let edits = [DocEdit::Team(TeamEdit::Hamlet(Some(PlaceName::parse(&name).unwrap())))];
-    let author = Author { actor: Actor::new(DeviceId([9; 8]), [9; 8]), at: NOW };
+    let author = Author { actor: Actor::new(DeviceId([9; 16]), [9; 8]), at: NOW };
     let chunk = Document::new(doc).edit(author, &edits).unwrap().unwrap();
     (doc, chunk.bytes().to_vec(), chunk.hash())
 }
@@ -38,7 +38,7 @@ fn saved(hamlet: u64) -> (DocId, Vec<u8>, toso_core::chunk::ChangeHash) {
 fn page(after: Sequence, entries: u64) -> PageRead {
     let entry = |sequence| {
         let (doc, change, hash) = saved(sequence);
-        PageEntry { sequence: Sequence(sequence), scope: commune(), author: DeviceId([9; 8]), doc, hash, change }
+        PageEntry { sequence: Sequence(sequence), scope: commune(), author: AuthorId([9; 8]), doc, hash, change }
     };
     let entries: Vec<_> = (after.0 + 1..=entries).map(entry).collect();
     let through = entries.last().map_or(after, |entry| entry.sequence);

@@ -6,7 +6,7 @@ use toso_catalog::Catalog;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::{Author, Document, NoRoom};
 use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
-use toso_core::id::{Actor, ChunkKey, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, AuthorId, ChunkKey, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::text::Date;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
@@ -23,7 +23,7 @@ use toso_wire::{
 };
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
-const DEVICE: DeviceId = DeviceId([1; 8]);
+const DEVICE: DeviceId = DeviceId([1; 16]);
 
 fn unit(text: &str) -> UnitRef {
     text.parse().unwrap()
@@ -106,7 +106,7 @@ fn what_a_full_document_does_not_take_is_named_and_the_rest_acknowledged() {
         let refused = refused.into_iter().map(|place| (place, NoRoom::Full)).collect();
         let mut session = greeted(AccessRole::Recorder);
         // The first is refused by the session, so that places in the push and in the append differ.
-        let items = vec![item(DeviceId([9; 8]), commune()), item(DEVICE, commune()), item(DEVICE, commune())];
+        let items = vec![item(DeviceId([9; 16]), commune()), item(DEVICE, commune()), item(DEVICE, commune())];
         session.handle(NOW, ServerEvent::Frame(Frame::Push(push(commune(), items))));
         let (first_new, through) = (Some(Sequence(4)), Sequence(4));
         let outcome = Ok(AppendOutcome { first_new, new: 1, through, refused, postponed: None, before: None });
@@ -132,7 +132,7 @@ fn good_items_go_on_and_bad_ones_are_named() {
     mutated.change[12] ^= 0x40;
     let items = vec![
         item(DEVICE, commune()),
-        item(DeviceId([9; 8]), commune()),
+        item(DeviceId([9; 16]), commune()),
         mutated,
         item(DEVICE, unit("2022/00004")),
         PushItem { doc: DocId::commune(commune()), change: Vec::new() },
@@ -162,7 +162,7 @@ fn whole_pushes_are_refused_for_role_scope_size_and_carriage() {
     }
     assert_eq!(answer(AccessRole::Recorder, push(commune(), vec![])), (vec![(None, NackCode::TooLarge)], 0));
     let carried =
-        Push { carried: Some(Carried { device: DeviceId([9; 8]), signature: Vec::new() }), ..push(commune(), good()) };
+        Push { carried: Some(Carried { author: AuthorId([9; 8]), signature: Vec::new() }), ..push(commune(), good()) };
     assert_eq!(answer(AccessRole::Recorder, carried), (vec![(None, NackCode::Forbidden)], 0));
 }
 

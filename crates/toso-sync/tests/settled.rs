@@ -7,7 +7,7 @@ use toso_catalog::Catalog;
 use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_sync::{
@@ -17,7 +17,7 @@ use toso_sync::{
 use toso_wire::{Frame, Hello, Interest, Proof, Push, PushItem};
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
-const DEVICE: DeviceId = DeviceId([1; 8]);
+const DEVICE: DeviceId = DeviceId([1; 16]);
 /// Where the device's cursor stands.
 const CURSOR: Sequence = Sequence(10);
 
@@ -79,7 +79,7 @@ fn page(unit: UnitRef, items: &[PushItem]) -> PageRead {
     let entries = (CURSOR.0 + 1..).zip(items).map(|(sequence, item)| PageEntry {
         sequence: Sequence(sequence),
         scope: commune(),
-        author: DeviceId([3; 8]),
+        author: AuthorId([3; 8]),
         doc: item.doc,
         hash: Chunk::parse(&item.change).unwrap().hash(),
         change: item.change.clone(),

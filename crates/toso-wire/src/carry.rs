@@ -5,17 +5,17 @@
 //! label: a signature made for one purpose is worth nothing for another.
 
 use serde::{Deserialize, Serialize};
-use toso_core::id::{ChangeHash, DeviceId, DocId, ServerId};
+use toso_core::id::{AuthorId, ChangeHash, DeviceId, DocId, ServerId};
 use toso_core::unit::{Scope, UnitRef};
 
 use crate::limits::ROLE_BYTES_MAX;
 
-/// What the author of a batch signs, so that another phone can carry it: `b"toso carried v1" ‖ scope (8) ‖ author device
+/// What the author of a batch signs, so that another phone can carry it: `b"toso carried v1" ‖ scope (8) ‖ author id
 /// (8) ‖ for each change: document (16) ‖ change hash (32)`, in the order of the batch. A carrier can therefore change
 /// nothing in it, leave nothing out, put nothing into another scope, and claim no other author.
 pub fn signed_carried(
     scope: Scope,
-    author: DeviceId,
+    author: AuthorId,
     changes: impl IntoIterator<Item = (DocId, ChangeHash)>,
 ) -> Vec<u8> {
     let mut bytes = b"toso carried v1".to_vec();
@@ -102,7 +102,7 @@ mod tests {
     fn the_signed_bytes_of_a_carried_batch_are_pinned() {
         let scope = commune("00001");
         let doc = DocId::member(scope, [5; 11]);
-        let bytes = signed_carried(scope, DeviceId([2; 8]), [(doc, ChangeHash([3; 32])), (doc, ChangeHash([4; 32]))]);
+        let bytes = signed_carried(scope, AuthorId([2; 8]), [(doc, ChangeHash([3; 32])), (doc, ChangeHash([4; 32]))]);
         let mut expected = b"toso carried v1".to_vec();
         expected.extend([0x07, 0xE6]);
         expected.extend(b"00001\0");
@@ -117,13 +117,13 @@ mod tests {
 
     #[test]
     fn whatever_a_carrier_could_change_changes_the_signed_bytes() {
-        let (scope, author) = (commune("00001"), DeviceId([2; 8]));
+        let (scope, author) = (commune("00001"), AuthorId([2; 8]));
         let doc = |byte| DocId::member(scope, [byte; 11]);
         let (one, other) = ((doc(1), ChangeHash([3; 32])), (doc(2), ChangeHash([4; 32])));
         let signed = signed_carried(scope, author, [one, other]);
         for changed in [
             signed_carried(commune("00004"), author, [one, other]),
-            signed_carried(scope, DeviceId([9; 8]), [one, other]),
+            signed_carried(scope, AuthorId([9; 8]), [one, other]),
             signed_carried(scope, author, [other, one]),
             signed_carried(scope, author, [one]),
             signed_carried(scope, author, [(one.0, other.1), (other.0, one.1)]),

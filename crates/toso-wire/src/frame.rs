@@ -1,7 +1,7 @@
 //! The frames as Rust values. How each becomes bytes is said in `codec/body.rs` and `docs/wire-format.md`, field by
 //! field: the wire has its own compact forms, so these types carry no serde.
 
-use toso_core::id::{ChangeHash, ChunkKey, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
+use toso_core::id::{AuthorId, ChangeHash, ChunkKey, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 
@@ -239,8 +239,8 @@ pub struct PushItem {
 /// older backup was restored). Then the author stands in the changes, and the returning device answers for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carried {
-    /// The author device.
-    pub device: DeviceId,
+    /// The author.
+    pub author: AuthorId,
     /// Ed25519 signature over scope and change hashes, 64 bytes; empty when returned.
     pub signature: Vec<u8>,
 }

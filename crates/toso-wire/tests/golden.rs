@@ -5,7 +5,7 @@
 //! on its left; copy them only after making sure that the old bytes still decode (keep them as a further case).
 
 use data_encoding::HEXLOWER;
-use toso_core::id::{ChangeHash, ChunkKey, DeviceId, Digest, DocId, DocKind, Epoch, Sequence};
+use toso_core::id::{AuthorId, ChangeHash, ChunkKey, Digest, DocId, DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_wire::{
@@ -116,7 +116,7 @@ fn challenge() {
 #[test]
 fn push_of_an_own_and_of_a_carried_change() {
     pin(&Frame::Push(push()), "00940401019192c40c740102030405060708090a0bc404856f4a83");
-    let carried = Some(Carried { device: DeviceId([0xdd; 8]), signature: vec![4; 64] });
+    let carried = Some(Carried { author: AuthorId([0xdd; 8]), signature: vec![4; 64] });
     // The document was made for another commune: its id travels whole.
     pin(
         &Frame::Push(Push { scope: unit("2025/00004"), carried, ..push() }),

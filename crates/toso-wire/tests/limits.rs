@@ -102,7 +102,7 @@ fn welcome_and_challenge_parts() {
 fn push_parts() {
     limited(PUSH_ITEMS_MAX, count, |max| Frame::Push(push(max, 10)));
     limited(SIGNATURE_BYTES_MAX, size, |max| {
-        let carried = Carried { device: toso_core::id::DeviceId([1; 8]), signature: vec![2; max] };
+        let carried = Carried { author: toso_core::id::AuthorId([1; 8]), signature: vec![2; max] };
         Frame::Push(Push { carried: Some(carried), ..push(1, 10) })
     });
     // Bytes count over all changes, and a single change may be larger.

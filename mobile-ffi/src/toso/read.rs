@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use toso_catalog::Catalog;
-use toso_core::id::DeviceId;
+use toso_core::id::AuthorId;
 use toso_core::unit::UnitList as List;
 
 use super::Toso;
@@ -84,7 +84,7 @@ impl Toso {
     /// What a device is called that wrote a value or a save; `fetch_device_names` asks for names that are not known yet.
     pub fn who_is(&self, device: &str) -> Result<DeviceName, TosoError> {
         let detail = "this is not a device; pass one as conflicts and histories give it";
-        let device: DeviceId = device.parse().map_err(|_| TosoError::invalid("device", "edit.id", &detail))?;
+        let device: AuthorId = device.parse().map_err(|_| TosoError::invalid("device", "edit.id", &detail))?;
         let names = self.read(|replica| replica.device_names())?;
         Ok(DeviceName { name: names.name(device).map(str::to_owned), this_device: names.is_own(device) })
     }

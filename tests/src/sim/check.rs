@@ -41,7 +41,8 @@ impl World {
                 self.fail("a change is in the log once", format!("{} at {}", entry.item.doc, entry.sequence.0));
             }
             // Of a former unit only what an officer accepted; that nothing else gets there, the end shows.
-            let author = self.phones.iter().find(|phone| phone.device == Some(entry.author));
+            let author =
+                self.phones.iter().find(|phone| phone.device.is_some_and(|device| device.author() == entry.author));
             if let Some(phone) = author
                 && !phone.units.iter().any(|unit| covers(*unit, entry.scope))
             {

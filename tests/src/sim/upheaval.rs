@@ -110,7 +110,7 @@ impl World {
         if !running.desk.trust.move_device(device, unit, None, now).is_ok_and(|moved| moved) {
             return false;
         }
-        running.hub.moved(device);
+        running.hub.moved(device.author());
         self.note(&format!("device {device} is moved to {unit}"));
         self.tell_news();
         true
@@ -146,7 +146,7 @@ impl World {
         if !accepts {
             let returned = review.give_back(&*self.server.disk, number, None, "thử".to_owned(), now).is_ok();
             // Also when it was not: it may have turned out to be in the register, which its author is told.
-            running.hub.decided(record.device);
+            running.hub.decided(record.author);
             if returned {
                 self.count("edits returned");
             }
@@ -156,7 +156,7 @@ impl World {
         }
         let Ok(deciding) = review.begin_accept(number) else { return };
         let item = AppendItem { doc: record.doc, hash: record.hash, change: deciding.change.clone() };
-        let batch = desk::batch(record.scope, record.device, vec![item], now);
+        let batch = desk::batch(record.scope, record.author, vec![item], now);
         if record.returned_by.is_some_and(|by| running.desk.note_returned(&batch, by).is_err()) {
             return;
         }
@@ -170,7 +170,7 @@ impl World {
             running.hub.grew(record.scope, Sequence(first.0));
         }
         if deciding.accept(None, now).is_ok() {
-            running.hub.decided(record.device);
+            running.hub.decided(record.author);
             self.count("edits accepted");
             self.note(&format!("item {number} is accepted"));
         }

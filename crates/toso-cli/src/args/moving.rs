@@ -33,7 +33,7 @@ pub(crate) enum DeviceCommand {
     Move {
         #[command(flatten)]
         admin: AdminArgs,
-        /// The device.
+        /// The device's id, or at least its first 8 digits.
         #[arg(long, value_name = "ID")]
         device: Option<String>,
         /// The list of the unit whose devices are moved: 2022 or 2025.
@@ -108,7 +108,7 @@ pub(crate) enum DeviceCommand {
     Revoke {
         #[command(flatten)]
         admin: AdminArgs,
-        /// The device.
+        /// The device's id, or at least its first 8 digits.
         #[arg(long, value_name = "ID")]
         device: String,
         #[command(flatten)]

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use toso_client::rest::{Caller, Rest};
-use toso_core::id::DeviceId;
+use toso_core::id::DevicePrefix;
 
 use crate::args::{AdminArgs, DeviceArgs, DeviceCommand};
 use crate::fail::Fail;
@@ -126,7 +126,7 @@ fn line(device: &Value) -> String {
     format!("{}  {}  {}  {}{revoked}{former}", text("id"), text("unit"), text("role"), text("name"))
 }
 
-fn id(text: &str) -> Result<DeviceId, Fail> {
+fn id(text: &str) -> Result<DevicePrefix, Fail> {
     text.parse().map_err(Fail::new)
 }
 

@@ -5,7 +5,7 @@
 //! index names the entries; both are written in the transaction that stores the changes.
 
 use serde::{Deserialize, Serialize};
-use toso_core::id::{DeviceId, DocId, Epoch, Sequence};
+use toso_core::id::{AuthorId, DocId, Epoch, Sequence};
 use toso_core::unit::Scope;
 use toso_store::{ChunkStore, StoreError, Transaction};
 use toso_wire::DeviceCard;
@@ -24,7 +24,7 @@ pub(crate) struct Index(pub(crate) Vec<IndexEntry>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IndexEntry {
     pub(crate) id: ParcelId,
-    pub(crate) author: DeviceId,
+    pub(crate) author: AuthorId,
     pub(crate) scope: Scope,
     /// The server has it.
     pub(crate) delivered: bool,

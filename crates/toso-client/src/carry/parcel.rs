@@ -54,7 +54,7 @@ impl Parcel {
     /// Signs a run of this device's own outbox.
     pub(crate) fn sign(device: &Device, card: &DeviceCard, batch: &OutboxBatch) -> Self {
         let changes = batch.items.iter().map(|item| (item.doc, item.hash));
-        let signature = device.sign(&signed_carried(batch.scope, device.id(), changes));
+        let signature = device.sign(&signed_carried(batch.scope, device.id().author(), changes));
         let items = batch.items.iter().map(|item| ParcelItem { doc: item.doc, change: item.change.clone() }).collect();
         Self { card: card.clone(), scope: batch.scope, items, signature }
     }
@@ -79,11 +79,12 @@ impl Parcel {
         }
         let items = self.items.iter().map(|item| {
             let item = PushItem { doc: item.doc, change: item.change.clone() };
-            check_item(&author, self.scope, item).map_err(|(_, detail)| CarryError::Refused(detail))
+            check_item(author.device.author(), author.role, self.scope, item)
+                .map_err(|(_, detail)| CarryError::Refused(detail))
         });
         let items = items.collect::<Result<Vec<_>, _>>()?;
         let changes: Vec<_> = items.iter().map(|item| (item.doc, item.hash)).collect();
-        let signed = signed_carried(self.scope, author.device, changes.iter().copied());
+        let signed = signed_carried(self.scope, author.device.author(), changes.iter().copied());
         verify(&self.card.key, &signed, &self.signature)
             .map_err(|()| CarryError::Forged("a batch is not what its author signed"))?;
         Ok(Checked { id: id_of(&signed), author, items })
@@ -95,7 +96,7 @@ impl Parcel {
             .items
             .iter()
             .map(|item| toso_core::chunk::Chunk::parse(&item.change).ok().map(|chunk| (item.doc, chunk.hash())));
-        Some(id_of(&signed_carried(self.scope, self.card.device(), hashes.collect::<Option<Vec<_>>>()?)))
+        Some(id_of(&signed_carried(self.scope, self.card.device().author(), hashes.collect::<Option<Vec<_>>>()?)))
     }
 }
 

@@ -209,7 +209,7 @@ fn a_larger_parcel_takes_the_place_of_the_smaller_one_within_it() {
     taker.take_cargo(second).unwrap();
     assert_eq!(taker.carried_len().unwrap(), 1);
     let (batch, carried) = taker.next_carried().unwrap().unwrap();
-    assert_eq!((batch.items.len(), carried.device), (2, author.device().id()));
+    assert_eq!((batch.items.len(), carried.author), (2, author.device().id().author()));
     assert!(taker.next_carried().unwrap().is_none(), "once in a session");
     taker.begin_carrying();
     assert!(taker.next_carried().unwrap().is_some(), "again in the next, until it is acknowledged");

@@ -164,7 +164,7 @@ impl Replica {
         if new > 0 && self.store().documents_len()? + new > DOCUMENTS_MAX {
             return Err(ReplicaError::TooManyDocuments.into());
         }
-        index.0.push(IndexEntry { id, author: author.device, scope: parcel.scope, delivered: false });
+        index.0.push(IndexEntry { id, author: author.device.author(), scope: parcel.scope, delivered: false });
         index.put(&mut transaction);
         let entry = Entry {
             card: parcel.card.clone(),
@@ -203,7 +203,7 @@ impl Replica {
         transaction: &mut Transaction,
     ) -> Result<(), StoreError> {
         let refs: HashSet<_> = refs.iter().collect();
-        let author = parcel.card.device();
+        let author = parcel.card.device().author();
         let of_author = index.0.iter().filter(|of| of.author == author && of.scope == parcel.scope && !of.delivered);
         let ids: Vec<ParcelId> = of_author.map(|of| of.id).collect();
         for id in ids {
@@ -282,7 +282,7 @@ impl Replica {
             let items =
                 items.map(|((doc, hash), item)| OutboxItem { number: 0, doc: *doc, hash: *hash, change: item.change });
             let batch = OutboxBatch { scope: of.scope, items: items.collect() };
-            return Ok(Some((batch, Carried { device: of.author, signature: entry.signature.to_vec() })));
+            return Ok(Some((batch, Carried { author: of.author, signature: entry.signature.to_vec() })));
         }
         Ok(None)
     }

@@ -208,7 +208,7 @@ impl Replica {
             transaction.outbox_remove.push(item.number);
             // Another's change, returned to a server that had lost it: nothing of this device is held. Without a mark it would
             // be missed at the server by every further comparison, and returned again.
-            if author_of(&item).is_some_and(|author| author != self.device.id()) {
+            if author_of(&item).is_some_and(|author| author != self.device.id().author()) {
                 let why = Why { code: BROUGHT_BACK.to_owned(), ..Why::unreadable() };
                 transaction.held.push((item.doc, item.hash, why.encode()));
                 continue;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use toso_core::id::{DeviceId, DocId};
+use toso_core::id::{AuthorId, DocId};
 use toso_core::unit::UnitRef;
 use toso_store::{ChunkStore, StoreError, Transaction};
 
@@ -39,19 +39,19 @@ struct Answer {
 /// What devices are called, as far as it is known here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceNames {
-    own: DeviceId,
+    own: AuthorId,
     own_name: Option<String>,
     told: BTreeMap<String, String>,
 }
 
 impl DeviceNames {
     /// True for this very device.
-    pub fn is_own(&self, device: DeviceId) -> bool {
+    pub fn is_own(&self, device: AuthorId) -> bool {
         device == self.own
     }
 
     /// What a device is called.
-    pub fn name(&self, device: DeviceId) -> Option<&str> {
+    pub fn name(&self, device: AuthorId) -> Option<&str> {
         if self.is_own(device) {
             self.own_name.as_deref()
         } else {
@@ -82,7 +82,7 @@ impl Replica {
     /// What devices are called, as far as it is known here.
     pub fn device_names(&self) -> Result<DeviceNames, ReplicaError> {
         let own_name = self.store.setting(SETTING_OWN_NAME)?.and_then(|bytes| String::from_utf8(bytes).ok());
-        Ok(DeviceNames { own: self.device.id(), own_name, told: self.told_names()?.names })
+        Ok(DeviceNames { own: self.device.id().author(), own_name, told: self.told_names()?.names })
     }
 
     /// Asks the server what the devices are called that wrote the values in conflict here, and those in the histories of some
@@ -95,7 +95,7 @@ impl Replica {
         for document in documents {
             devices.extend(self.history(*document)?.iter().map(|entry| entry.device));
         }
-        devices.remove(&self.device.id());
+        devices.remove(&self.device.id().author());
         let credential = self.credential().map_err(ReplicaError::from)?;
         let caller = Caller::Device {
             token: credential.token_text(),

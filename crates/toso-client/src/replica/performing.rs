@@ -23,7 +23,7 @@ impl Replica {
                 if let Some(batch) = own {
                     return Ok(Some(match self.foreign_author(&batch) {
                         // The server had another's change and lost it: it goes back in its author's name.
-                        Some(device) => ClientEvent::Carry(batch, Carried { device, signature: Vec::new() }),
+                        Some(author) => ClientEvent::Carry(batch, Carried { author, signature: Vec::new() }),
                         None => ClientEvent::Outbox(Some(batch)),
                     }));
                 }

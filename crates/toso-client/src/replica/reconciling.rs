@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use toso_core::chunk::{ChangeHash, Chunk};
-use toso_core::id::{DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{AuthorId, Digest, DocId, Epoch, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::{StoreError, Transaction};
 use toso_sync::{OutboxBatch, OutboxItem};
@@ -115,12 +115,12 @@ impl Replica {
     }
 
     /// Whose changes a batch of the outbox has, when they are not this device's: the server had them once.
-    pub(super) fn foreign_author(&self, batch: &OutboxBatch) -> Option<DeviceId> {
-        author_of(batch.items.first()?).filter(|author| *author != self.device.id())
+    pub(super) fn foreign_author(&self, batch: &OutboxBatch) -> Option<AuthorId> {
+        author_of(batch.items.first()?).filter(|author| *author != self.device.id().author())
     }
 }
 
-/// The device that made a change.
-pub(super) fn author_of(item: &OutboxItem) -> Option<DeviceId> {
-    Chunk::actor_of(&item.change).ok().map(|actor| actor.device())
+/// Who made a change.
+pub(super) fn author_of(item: &OutboxItem) -> Option<AuthorId> {
+    Chunk::actor_of(&item.change).ok().map(|actor| actor.author())
 }

@@ -257,7 +257,7 @@ fn a_document_made_again_after_it_was_forgotten_has_another_actor() {
     replica.leave_scopes(&[commune()]).unwrap();
     assert_eq!(store.documents_len().unwrap(), 0);
     let second = made();
-    assert_eq!(first.actor().device(), second.actor().device());
+    assert_eq!(first.actor().author(), second.actor().author());
     assert_ne!(first.actor(), second.actor());
 }
 

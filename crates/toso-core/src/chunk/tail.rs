@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn a_change_follows_from_its_tail_and_nothing_else_is_taken_for_one() {
         let doc = DocId::member(UnitRef::new(UnitList::L2022, "00001").unwrap(), [1; 11]);
-        let author = Author { actor: Actor::new(DeviceId([1; 8]), [2; 8]), at: TimestampMs(1_662_534_000_000) };
+        let author = Author { actor: Actor::new(DeviceId([1; 16]), [2; 8]), at: TimestampMs(1_662_534_000_000) };
         let team = DocId::hamlet_team(UnitRef::new(UnitList::L2022, "00001").unwrap(), "1", 0);
         let edits = [DocEdit::Member(MemberEdit::Team(Some(team)))];
         let chunk: Chunk = Document::first_save(doc, author, &edits).unwrap().unwrap();

@@ -14,7 +14,7 @@ use crate::unit::{UnitList, UnitRef};
 
 fn honest() -> Chunk {
     let mut document = Document::new(DocId::commune_team(UnitRef::new(UnitList::L2022, "00001").unwrap(), 0));
-    let author = Author { actor: Actor::new(DeviceId([1; 8]), [2; 8]), at: TimestampMs(1_662_508_800_000) };
+    let author = Author { actor: Actor::new(DeviceId([1; 16]), [2; 8]), at: TimestampMs(1_662_508_800_000) };
     let note = DocEdit::Team(TeamEdit::Note(Some(Note::parse("Ghi chú thử").unwrap())));
     let households = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(12)));
     document.edit(author, &[note, households]).unwrap().unwrap()
@@ -36,7 +36,7 @@ fn an_honest_change_parses_to_what_made_it() {
     let chunk = honest();
     assert_eq!(Chunk::parse(chunk.bytes()), Ok(chunk.clone()));
     assert_eq!(changed(|_| {}), Ok(chunk.clone()), "the change that the other tests change");
-    assert_eq!(chunk.actor(), Actor::new(DeviceId([1; 8]), [2; 8]));
+    assert_eq!(chunk.actor(), Actor::new(DeviceId([1; 16]), [2; 8]));
     assert_eq!((chunk.seq(), chunk.time_s(), chunk.deps().len()), (1, 1_662_508_800, 1));
     assert_eq!((chunk.start_op(), chunk.max_op()), (2, 3), "genesis has operation 1");
 }

@@ -6,7 +6,7 @@ use automerge::{Automerge, ObjId, ReadDoc, Value};
 
 use super::{CONFLICT_VALUES_MAX, Conflict, ConflictValue, equality, genesis, guarded, value};
 use crate::edit::is_field;
-use crate::id::{Actor, DeviceId, DocKind};
+use crate::id::{Actor, AuthorId, DocKind};
 use crate::time::TimestampMs;
 
 pub(super) fn conflicts(kind: DocKind, doc: &Automerge) -> Vec<Conflict> {
@@ -46,7 +46,7 @@ pub(super) fn field(map: Option<&str>, key: &str) -> String {
 }
 
 /// Who made an operation, and when by their clock.
-fn written(doc: &Automerge, op: &ObjId) -> (DeviceId, TimestampMs) {
+fn written(doc: &Automerge, op: &ObjId) -> (AuthorId, TimestampMs) {
     let time_s = doc
         .hash_for_opid(op)
         .and_then(|hash| doc.get_change_meta_by_hash(&hash))
@@ -54,14 +54,14 @@ fn written(doc: &Automerge, op: &ObjId) -> (DeviceId, TimestampMs) {
         .unwrap_or_default();
     let device = match op {
         ObjId::Id(_, actor, _) => device(actor.to_bytes()),
-        ObjId::Root => DeviceId([0; 8]),
+        ObjId::Root => AuthorId([0; 8]),
     };
     (device, timestamp(time_s))
 }
 
 /// The device of an actor's bytes; [`crate::chunk::Chunk::parse`] lets no actor in that has not 16.
-pub(super) fn device(actor: &[u8]) -> DeviceId {
-    actor.try_into().map_or(DeviceId([0; 8]), |actor| Actor(actor).device())
+pub(super) fn device(actor: &[u8]) -> AuthorId {
+    actor.try_into().map_or(AuthorId([0; 8]), |actor| Actor(actor).author())
 }
 
 /// A change's time; before 1970 is 1970.

@@ -99,7 +99,7 @@ mod tests {
     use crate::unit::{UnitList, UnitRef};
 
     fn author(device: u8) -> Author {
-        Author { actor: Actor::new(DeviceId([device; 8]), [7; 8]), at: TimestampMs(1_662_508_800_000) }
+        Author { actor: Actor::new(DeviceId([device; 16]), [7; 8]), at: TimestampMs(1_662_508_800_000) }
     }
 
     fn team() -> Document {

@@ -146,7 +146,7 @@ impl FlatDocument {
             }
             let values = different.iter().zip(0..CONFLICT_VALUES_MAX).map(|(written, place)| ConflictValue {
                 value: value::scalar_text(&written.value.to_automerge()),
-                device: written.actor.device(),
+                device: written.actor.author(),
                 at: timestamp(written.time_s),
                 shown: place == 0,
             });

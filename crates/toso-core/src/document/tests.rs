@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::edit::{ActivityId, CommuneEdit, MemberEdit, Reached, TeamEdit};
-use crate::id::DocKind;
+use crate::id::{DeviceId, DocKind};
 use crate::record::{
     ActivityKind, Affiliation, CommuneRecord, ConsentMethod, Course, CourseStatus, HamletStatus, MemberRecord, Role,
     Skill, TeamRecord, TeamStatus,
@@ -16,7 +16,7 @@ fn scope() -> UnitRef {
 
 fn author(device: u8) -> Author {
     let at = TimestampMs(1_662_508_800_000 + u64::from(device) * 1000);
-    Author { actor: Actor::new(DeviceId([device; 8]), [7; 8]), at }
+    Author { actor: Actor::new(DeviceId([device; 16]), [7; 8]), at }
 }
 
 fn commune() -> Document {
@@ -87,7 +87,7 @@ fn a_save_is_one_small_change_that_others_can_merge() {
         DocEdit::Team(TeamEdit::Status(TeamStatus::Planned)),
     ];
     let chunk = save(&mut a, 1, &edits);
-    assert_eq!(chunk.actor().device(), DeviceId([1; 8]));
+    assert_eq!(chunk.actor().author(), AuthorId([1; 8]));
     assert_eq!((chunk.seq(), chunk.deps().len(), chunk.time_s()), (1, 1, 1_662_508_801));
     assert_eq!(a.edit(author(1), &edits), Ok(None), "the values are there already");
     let one_field = save(&mut a, 1, &[note("Họp thứ năm")]);
@@ -122,7 +122,7 @@ fn documents_created_apart_are_one() {
     assert_eq!(Some(&shown.value), record.local_name.as_ref());
     assert!(shown.shown && !other.shown);
     let by = if shown.value == "Tổ số Một" { (1, 2) } else { (2, 1) };
-    assert_eq!((shown.device, other.device), (DeviceId([by.0; 8]), DeviceId([by.1; 8])));
+    assert_eq!((shown.device, other.device), (AuthorId([by.0; 8]), AuthorId([by.1; 8])));
     assert_eq!(other.at, author(by.1).at);
 
     // Settled once, settled everywhere.
@@ -241,7 +241,7 @@ fn every_field_of_a_member_reads_back() {
     assert_eq!(member_record(&a).consent.withdrawn_on.as_deref(), Some("2022-09-05"));
     let history = a.history();
     assert_eq!(history.len(), 2);
-    assert_eq!((history[0].device, history[0].at), (DeviceId([1; 8]), author(1).at));
+    assert_eq!((history[0].device, history[0].at), (AuthorId([1; 8]), author(1).at));
     assert!(history[0].changes.contains(&("team".to_owned(), team.to_string())));
     assert!(history[0].changes.contains(&("affiliations/police".to_owned(), "no".to_owned())));
     assert_eq!(history[1].changes, [("consent/withdrawn_on".to_owned(), "2022-09-05".to_owned())]);

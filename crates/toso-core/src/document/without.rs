@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn author(device: u8) -> Author {
-        Author { actor: Actor::new(DeviceId([device; 8]), [1; 8]), at: TimestampMs(1_663_545_600_000) }
+        Author { actor: Actor::new(DeviceId([device; 16]), [1; 8]), at: TimestampMs(1_663_545_600_000) }
     }
 
     fn households(number: u32) -> DocEdit {
@@ -239,7 +239,7 @@ mod tests {
 
     fn remade(chunks: &[Chunk]) -> Vec<Chunk> {
         let bytes: Vec<&[u8]> = chunks.iter().map(Chunk::bytes).collect();
-        let aside = |place: usize| chunks[place].actor().device() == DeviceId([ROGUE; 8]);
+        let aside = |place: usize| chunks[place].actor().author() == DeviceId([ROGUE; 16]).author();
         let kept = without(doc().kind(), &bytes, aside);
         kept.iter().map(|kept| Chunk::parse(&kept.bytes).expect("a sound change")).collect()
     }

@@ -78,7 +78,7 @@ fn every_listed_field_is_read_and_written_under_its_path() {
             assert!(is_field(kind, map, key), "{field}");
 
             let mut document = Document::new(id(kind, 1));
-            let author = Author { actor: Actor::new(DeviceId([1; 8]), [1; 8]), at: TimestampMs(0) };
+            let author = Author { actor: Actor::new(DeviceId([1; 16]), [1; 8]), at: TimestampMs(0) };
             if kind == DocKind::Team {
                 let activity = TeamEdit::AddActivity {
                     id: ActivityId([1, 2, 3, 4, 5, 6, 7, 8]),

@@ -24,7 +24,7 @@ pub fn team() -> Document {
 }
 
 pub fn author(device: u8) -> Author {
-    Author { actor: Actor::new(DeviceId([device; 8]), [7; 8]), at: TimestampMs(1_662_508_800_000) }
+    Author { actor: Actor::new(DeviceId([device; 16]), [7; 8]), at: TimestampMs(1_662_508_800_000) }
 }
 
 /// A team's edit as a person types it.

@@ -2,7 +2,7 @@
 
 use toso_core::document::{Author, DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::Actor;
+use toso_core::id::{Actor, AuthorId};
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
 use toso_store::{LogBatch, LogItem};
@@ -20,7 +20,7 @@ fn append(log: &MemoryChangeLog, doc: DocId, changes: impl Iterator<Item = Vec<u
     };
     let items = changes.map(item).collect();
     let batch =
-        LogBatch { scope: scope(), author: DeviceId([1; 8]), received_at: TimestampMs(1_662_534_000_000), items };
+        LogBatch { scope: scope(), author: AuthorId([1; 8]), received_at: TimestampMs(1_662_534_000_000), items };
     log.append(&[batch]).unwrap();
 }
 
@@ -31,7 +31,8 @@ fn team(number: usize) -> DocId {
 /// One save of a team.
 fn saved(log: &MemoryChangeLog, number: usize) -> DocId {
     let doc = team(number);
-    let author = Author { actor: Actor::new(DeviceId([1; 8]), [1; 8]), at: TimestampMs(1_662_534_000_000) };
+    let author =
+        Author { actor: Actor::new(toso_core::id::DeviceId([1; 16]), [1; 8]), at: TimestampMs(1_662_534_000_000) };
     let chunk = Document::new(doc).edit(author, &[DocEdit::Team(TeamEdit::HouseholdsCovered(Some(7)))]);
     append(log, doc, std::iter::once(chunk.unwrap().unwrap().bytes().to_vec()));
     doc

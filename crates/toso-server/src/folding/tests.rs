@@ -6,7 +6,7 @@ use toso_catalog::Catalog;
 use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, MemberEdit, TeamEdit};
-use toso_core::id::{Actor, DeviceId};
+use toso_core::id::{Actor, AuthorId, DeviceId};
 use toso_core::record::{TeamLevel, TeamStatus};
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::unit::{UnitList, UnitRef};
@@ -23,14 +23,14 @@ fn scope(number: usize) -> UnitRef {
 }
 
 fn author(seed: u8) -> Author {
-    Author { actor: Actor::new(DeviceId([seed; 8]), [seed; 8]), at: TimestampMs(1_662_534_000_000) }
+    Author { actor: Actor::new(DeviceId([seed; 16]), [seed; 8]), at: TimestampMs(1_662_534_000_000) }
 }
 
 fn append(log: &MemoryChangeLog, scope: UnitRef, chunks: &[(DocId, Vec<u8>, ChangeHash)]) {
     let items = chunks.iter().map(|(doc, bytes, hash)| LogItem { doc: *doc, hash: *hash, bytes: bytes.clone() });
     let batch = LogBatch {
         scope,
-        author: DeviceId([1; 8]),
+        author: AuthorId([1; 8]),
         received_at: TimestampMs(1_662_534_000_000),
         items: items.collect(),
     };

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use toso_catalog::Catalog;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::{DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX, DOCUMENT_RESERVE_CHANGES, DOCUMENT_SHARE_CHANGES};
-use toso_core::id::{DeviceId, DocId};
+use toso_core::id::{AuthorId, DocId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
@@ -81,7 +81,7 @@ fn batch(number: u8, first_byte: u8) -> LogBatch {
     let scope = UnitRef::new(UnitList::L2022, "00001").expect("a code");
     LogBatch {
         scope,
-        author: DeviceId([number; 8]),
+        author: AuthorId([number; 8]),
         received_at: TimestampMs(1),
         items: vec![LogItem {
             doc: DocId::commune(scope),
@@ -211,7 +211,7 @@ fn a_full_document_takes_no_more_and_everything_else_of_the_batch_goes_in() {
         let hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
         LogItem { doc, hash, bytes: vec![1] }
     };
-    let of = |items| LogBatch { scope, author: DeviceId([1; 8]), received_at: TimestampMs(1), items };
+    let of = |items| LogBatch { scope, author: AuthorId([1; 8]), received_at: TimestampMs(1), items };
     for first in (0..DOCUMENT_CHANGES_MAX - 1).step_by(1_000) {
         let numbers = first..(first + 1_000).min(DOCUMENT_CHANGES_MAX - 1);
         log.append(&[of(numbers.map(|number| item(full, number)).collect())]).unwrap();
@@ -291,7 +291,7 @@ fn no_device_has_more_than_its_share_and_the_last_is_for_officers() {
             LogItem { doc: sheet, hash, bytes: vec![1] }
         });
         let items = items.collect();
-        let batch = LogBatch { scope, author: DeviceId([device; 8]), received_at: TimestampMs(1), items };
+        let batch = LogBatch { scope, author: AuthorId([device; 8]), received_at: TimestampMs(1), items };
         UnitBatch { batch, unit: Arc::default(), charge: Charge::Own { role } }
     };
     let took = |group: Vec<UnitBatch>| {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use toso_core::document::DocumentSize;
-use toso_core::id::{DeviceId, DocId};
+use toso_core::id::{AuthorId, DocId};
 use toso_store::{ChangeLog, StoreError};
 
 /// Documents remembered. Each is larger than a quarter of what a document may be, of which a register has a handful; one
@@ -13,7 +13,7 @@ use toso_store::{ChangeLog, StoreError};
 const DOCUMENTS_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// Sizes by document and device.
-pub(crate) struct Shares(LruCache<DocId, HashMap<DeviceId, DocumentSize>>);
+pub(crate) struct Shares(LruCache<DocId, HashMap<AuthorId, DocumentSize>>);
 
 impl Default for Shares {
     fn default() -> Self {
@@ -23,11 +23,11 @@ impl Default for Shares {
 
 impl Shares {
     /// What a device has of a document: by the log when it was first asked for, and by what was added since.
-    pub(crate) fn of(&mut self, log: &dyn ChangeLog, doc: DocId, device: DeviceId) -> Result<DocumentSize, StoreError> {
+    pub(crate) fn of(&mut self, log: &dyn ChangeLog, doc: DocId, device: AuthorId) -> Result<DocumentSize, StoreError> {
         if let Some(known) = self.0.get(&doc) {
             return Ok(known.get(&device).copied().unwrap_or_default());
         }
-        let mut sizes: HashMap<DeviceId, DocumentSize> = HashMap::new();
+        let mut sizes: HashMap<AuthorId, DocumentSize> = HashMap::new();
         for entry in log.document(doc)? {
             sizes.entry(entry.author).or_default().add(entry.item.bytes.len());
         }
@@ -37,7 +37,7 @@ impl Shares {
     }
 
     /// What a device adds to a document.
-    pub(crate) fn add(&mut self, doc: DocId, device: DeviceId, added: DocumentSize) {
+    pub(crate) fn add(&mut self, doc: DocId, device: AuthorId, added: DocumentSize) {
         if let Some(known) = self.0.peek_mut(&doc) {
             let size = known.entry(device).or_default();
             *size = size.plus(added);

@@ -41,7 +41,7 @@ impl Centre {
             LogItem { doc: DocId::member(scope, unique), hash: ChangeHash(hash), bytes: vec![1; bytes] }
         });
         let items = items.collect();
-        let batch = LogBatch { scope, author: DeviceId([device; 8]), received_at: TimestampMs(self.now), items };
+        let batch = LogBatch { scope, author: AuthorId([device; 8]), received_at: TimestampMs(self.now), items };
         UnitBatch { batch, unit: Arc::default(), charge }
     }
 
@@ -103,7 +103,7 @@ fn what_was_written_fades_evenly_and_a_device_is_let_in_again_after_an_eighth() 
     for _ in 0..3 * HOUR_MS / 1_000 {
         centre.now += 1_000;
         let mut ledger = centre.quotas.open();
-        let mut asked = ledger.purse(RECORDER, DeviceId([1; 8]), TimestampMs(centre.now));
+        let mut asked = ledger.purse(RECORDER, AuthorId([1; 8]), TimestampMs(centre.now));
         for (_, budget, account) in &mut asked.payers {
             account.wait(*budget, asked.day_ms, asked.now);
         }
@@ -125,19 +125,19 @@ fn a_phone_that_comes_home_is_rid_of_everything_in_a_few_days() {
         centre.now += wait.unwrap_or_default();
     }
     assert!(centre.now - began < 4 * DAY_MS, "{} h", (centre.now - began) / HOUR_MS);
-    centre.quotas.allow(DeviceId([2; 8]), TimestampMs(centre.now)).unwrap();
+    centre.quotas.allow(AuthorId([2; 8]), TimestampMs(centre.now)).unwrap();
     assert_eq!(centre.write(2, RECORDER, outbox, 400), (outbox, None));
 }
 
 #[test]
 fn an_import_day_is_as_large_as_it_says_survives_a_restart_and_ends_with_the_day() {
     let mut centre = Centre::new();
-    let allowed = centre.quotas.allow(DeviceId([1; 8]), TimestampMs(centre.now)).unwrap();
+    let allowed = centre.quotas.allow(AuthorId([1; 8]), TimestampMs(centre.now)).unwrap();
     assert_eq!((allowed.changes, allowed.until.0), (IMPORT_DAY.changes, centre.now + DAY_MS));
     centre.restart();
     let both = IMPORT_DAY.changes + RECORDER_DAY.changes;
     assert_eq!(centre.write(1, RECORDER, both + 1, 1).0, both, "the device's own day comes on top");
-    centre.quotas.allow(DeviceId([2; 8]), TimestampMs(centre.now)).unwrap();
+    centre.quotas.allow(AuthorId([2; 8]), TimestampMs(centre.now)).unwrap();
     centre.now += DAY_MS;
     assert_eq!(centre.write(2, RECORDER, both, 1).0, RECORDER_DAY.changes);
 }
@@ -157,7 +157,7 @@ fn repetitions_and_what_is_returned_or_accepted_cost_nothing() {
 #[test]
 fn what_is_carried_costs_its_author_and_its_carrier() {
     let mut centre = Centre::new();
-    let carried = Charge::Carried { role: AccessRole::Recorder, carrier: DeviceId([99; 8]) };
+    let carried = Charge::Carried { role: AccessRole::Recorder, carrier: AuthorId([99; 8]) };
     let each = RECORDER_DAY.changes;
     for author in 1..=10 {
         assert_eq!(centre.write(author, carried, each, 1), (each, None));

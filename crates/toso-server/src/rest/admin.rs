@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use toso_core::id::DeviceId;
+use toso_core::id::{AuthorId, DeviceId, DevicePrefix};
 use toso_core::time::TimestampMs;
 use toso_sync::Rank;
 
@@ -35,14 +35,15 @@ pub(super) struct FormerItem {
     unit: String,
     until: TimestampMs,
     /// The officer's device; null for the admin token and for an enrolment of its own.
-    by: Option<DeviceId>,
+    by: Option<DevicePrefix>,
     by_name: Option<String>,
 }
 
 impl FormerItem {
     fn of(shared: &Shared, former: &FormerUnit) -> Self {
         let by_name = former.by.and_then(|by| name_of(shared, by));
-        Self { unit: former.unit.to_string(), until: former.until, by: former.by, by_name }
+        let by = former.by.map(|by| shared.trust.shown(by));
+        Self { unit: former.unit.to_string(), until: former.until, by, by_name }
     }
 }
 
@@ -70,18 +71,18 @@ pub(super) async fn devices(
 pub(super) async fn revoke(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    Id(id): Id<DeviceId>,
+    Id(named): Id<DevicePrefix>,
     NoBody: NoBody,
 ) -> Result<axum::Json<DeviceItem>, Problem> {
     officer(&caller)?;
+    let known = device_named(&shared, &caller, &named)?;
+    let id = known.id();
     let missing = || Problem::missing("device", &id.to_string());
-    let known = shared.trust.device(id).filter(|device| caller.covers(shared.catalog, device.unit));
-    let known = known.ok_or_else(missing)?;
     below(&shared, &caller, known.rank(), "revoke")?;
     if !blocking(&shared, move |shared| shared.trust.revoke(id, now())).await?? {
         return Err(missing());
     }
-    shared.hub.revoke(id);
+    shared.hub.revoke(id.author());
     tracing::info!(device = %id, "device revoked");
     shared.trust.device(id).map(|device| axum::Json(device_item(&shared, &device))).ok_or_else(missing)
 }
@@ -106,8 +107,37 @@ pub(super) fn below(shared: &Shared, caller: &Caller, other: Rank, what: &str) -
 }
 
 /// What a device calls itself.
-pub(super) fn name_of(shared: &Shared, device: DeviceId) -> Option<String> {
-    shared.trust.device(device).and_then(|device| device.name.clone())
+pub(super) fn name_of(shared: &Shared, device: AuthorId) -> Option<String> {
+    shared.trust.device_of_author(device).and_then(|device| device.name.clone())
+}
+
+/// The device that the caller means by the first digits of its id, among those that it can see.
+pub(super) fn device_named(
+    shared: &Shared,
+    caller: &Caller,
+    named: &DevicePrefix,
+) -> Result<Arc<DeviceRecord>, Problem> {
+    device_among(shared, named, |device| caller.covers(shared.catalog, device.unit))
+}
+
+/// The device that somebody means by the first digits of its id, among those that `sees` selects.
+pub(super) fn device_among(
+    shared: &Shared,
+    named: &DevicePrefix,
+    sees: impl Fn(&DeviceRecord) -> bool,
+) -> Result<Arc<DeviceRecord>, Problem> {
+    let mut devices = shared.trust.devices_named(named);
+    devices.retain(|device| sees(device));
+    match devices.pop() {
+        Some(device) if devices.is_empty() => Ok(device),
+        Some(_) => {
+            let count = devices.len() + 1;
+            Err(Problem::invalid(format!(
+                "{count} devices have an id that begins with {named}; give more digits of it"
+            )))
+        }
+        None => Err(Problem::missing("device", &named.to_string())),
+    }
 }
 
 pub(super) fn device_item(shared: &Shared, device: &DeviceRecord) -> DeviceItem {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 use toso_core::document::{Conflict, ConflictValue};
 use toso_core::finding::{Finding, record_findings};
-use toso_core::id::{DeviceId, DocId, Sequence};
+use toso_core::id::{AuthorId, DocId, Sequence};
 use toso_core::record::Record;
 use toso_core::text::Date;
 use toso_core::time::{KnownTime, TimestampMs};
@@ -70,18 +70,18 @@ struct Written {
     value: ConflictValue,
     device_name: Option<String>,
     /// As of a save.
-    brought_back_by: Option<DeviceId>,
+    brought_back_by: Option<AuthorId>,
 }
 
 /// One save in a document's history.
 #[derive(Serialize)]
 pub(super) struct Save {
     pub(super) sequence: Sequence,
-    pub(super) device: DeviceId,
+    pub(super) device: AuthorId,
     /// What the device calls itself.
     pub(super) device_name: Option<String>,
     /// The device that brought it back after the centre had lost it: its word is all that there is for `device`.
-    pub(super) brought_back_by: Option<DeviceId>,
+    pub(super) brought_back_by: Option<AuthorId>,
     pub(super) received_at: TimestampMs,
     /// By the device's clock.
     pub(super) made_at: TimestampMs,

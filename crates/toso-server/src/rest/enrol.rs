@@ -64,6 +64,7 @@ pub(super) async fn enrol(
             EnrolError::WithdrawnInvite => (StatusCode::FORBIDDEN, "withdrawn-invite"),
             EnrolError::VoidInvite => (StatusCode::FORBIDDEN, "void-invite"),
             EnrolError::Revoked => (StatusCode::FORBIDDEN, "revoked"),
+            EnrolError::OtherKey => (StatusCode::FORBIDDEN, "other-key"),
             EnrolError::NameTooLong | EnrolError::Name(_) => return Problem::invalid(error.to_string()),
             EnrolError::Store(error) => return error.clone().into(),
             EnrolError::Key(_) => {
@@ -74,7 +75,7 @@ pub(super) async fn enrol(
         Problem::new(status, kind, "The device was not enrolled").detail(error.to_string())
     })?;
     // Sessions that the device had as what it was before.
-    shared.hub.moved(enrolment.device);
+    shared.hub.moved(enrolment.device.author());
     tracing::info!(device = %enrolment.device, unit = %enrolment.unit, role = %enrolment.role, "device enrolled");
     Ok(axum::Json(Answer {
         token: URL_SAFE_NO_PAD.encode(&enrolment.token),

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use toso_core::id::DeviceId;
+use toso_core::id::DevicePrefix;
 use toso_core::time::TimestampMs;
 use toso_sync::{AccessRole, Rank};
 
@@ -47,13 +47,13 @@ pub(super) struct InviteItem {
     role: String,
     state: InviteState,
     /// The officer's device; null for the admin token.
-    created_by: Option<DeviceId>,
+    created_by: Option<DevicePrefix>,
     created_by_name: Option<String>,
     created_at: TimestampMs,
     expires_at: TimestampMs,
-    used_by: Option<DeviceId>,
+    used_by: Option<DevicePrefix>,
     used_by_name: Option<String>,
-    withdrawn_by: Option<DeviceId>,
+    withdrawn_by: Option<DevicePrefix>,
     withdrawn_at: Option<TimestampMs>,
 }
 
@@ -102,7 +102,7 @@ pub(super) async fn make(
         unit,
         role,
         life_ms: request.expires_in_s.map_or(INVITE_LIFE_MS_DEFAULT, |seconds| seconds.saturating_mul(1000)),
-        created_by: caller.device,
+        created_by: caller.author(),
     };
     let invite = blocking(&shared, move |shared| shared.trust.invite(&order, now())).await?;
     let invite = invite.map_err(|error| match error {
@@ -155,11 +155,11 @@ pub(super) async fn withdraw(
     let missing = || Problem::missing("invite", &number.to_string());
     let known = read(&shared, &caller, move |shared, _| Ok(shared.trust.invite_numbered(number)?)).await?;
     let known = known.filter(|invite| caller.covers(shared.catalog, invite.unit)).ok_or_else(missing)?;
-    if known.created_by.is_none() || known.created_by != caller.device {
+    if known.created_by.is_none() || known.created_by != caller.author() {
         below(&shared, &caller, known.rank(), "withdraw an invite for")?;
     }
     let withdrawn =
-        blocking(&shared, move |shared| shared.trust.withdraw_invite(number, caller.device, now())).await??;
+        blocking(&shared, move |shared| shared.trust.withdraw_invite(number, caller.author(), now())).await??;
     let withdrawn = withdrawn.ok_or_else(missing)?;
     if let Some(device) = withdrawn.used_by {
         let detail = format!("device {device} has used this invite; revoke the device instead");
@@ -175,13 +175,13 @@ fn item(shared: &Shared, number: InviteNumber, invite: &InviteRecord) -> InviteI
         unit: invite.unit.to_string(),
         role: invite.role.clone(),
         state: shared.trust.invite_state(invite, now()),
-        created_by: invite.created_by,
+        created_by: invite.created_by.map(|by| shared.trust.shown(by)),
         created_by_name: invite.created_by.and_then(|by| name_of(shared, by)),
         created_at: invite.created_at,
         expires_at: invite.expires_at,
-        used_by: invite.used_by,
+        used_by: invite.used_by.map(|by| shared.trust.shown(by)),
         used_by_name: invite.used_by.and_then(|by| name_of(shared, by)),
-        withdrawn_by: invite.withdrawn.and_then(|withdrawal| withdrawal.by),
+        withdrawn_by: invite.withdrawn.and_then(|withdrawal| withdrawal.by).map(|by| shared.trust.shown(by)),
         withdrawn_at: invite.withdrawn.map(|withdrawal| withdrawal.at),
     }
 }

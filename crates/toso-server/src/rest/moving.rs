@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use toso_core::id::DeviceId;
+use toso_core::id::{DeviceId, DevicePrefix};
 use toso_core::unit::UnitRef;
 use toso_sync::Rank;
 
-use super::admin::{DeviceItem, below, blocking, device_item, officer};
+use super::admin::{DeviceItem, below, blocking, device_item, device_named, officer};
 use super::extract::{Id, Json, unit_within};
 use super::problem::Problem;
 use crate::state::{Shared, now};
@@ -39,25 +39,25 @@ pub(super) struct MovedAnswer {
 pub(super) async fn one(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    Id(id): Id<DeviceId>,
+    Id(named): Id<DevicePrefix>,
     Json(body): Json<MoveBody>,
 ) -> Result<axum::Json<DeviceItem>, Problem> {
     officer(&caller)?;
+    let known = device_named(&shared, &caller, &named)?;
+    let id = known.id();
     let missing = || Problem::missing("device", &id.to_string());
-    let known = shared.trust.device(id).filter(|device| caller.covers(shared.catalog, device.unit));
-    let known = known.ok_or_else(missing)?;
     let unit = unit_within(&shared, &caller, &body.unit)?;
     may_move(&shared, &caller, &known, unit)?;
     if known.revoked {
         return Err(Problem::invalid("a revoked device is not moved; invite it anew under a new key"));
     }
-    let by = caller.device;
+    let by = caller.author();
     let moved = blocking(&shared, move |shared| shared.trust.move_device(id, unit, by, now())).await?;
     if !moved.map_err(problem)? {
         return Err(missing());
     }
     if known.unit != unit {
-        shared.hub.moved(id);
+        shared.hub.moved(id.author());
         tracing::info!(device = %id, from = %known.unit, to = %unit, "device moved");
     }
     shared.trust.device(id).map(|device| axum::Json(device_item(&shared, &device))).ok_or_else(missing)
@@ -75,11 +75,11 @@ pub(super) async fn all(
     let devices = shared.trust.devices(|of| of == from);
     let devices: Vec<_> = devices.into_iter().filter(|device| !device.revoked).collect();
     devices.iter().try_for_each(|device| may_move(&shared, &caller, device, to))?;
-    let (ids, by): (Vec<DeviceId>, _) = (devices.iter().map(|device| device.id()).collect(), caller.device);
+    let (ids, by): (Vec<DeviceId>, _) = (devices.iter().map(|device| device.id()).collect(), caller.author());
     let moved = blocking(&shared, move |shared| shared.trust.move_devices(&ids, to, by, now())).await?;
     let moved = moved.map_err(problem)?;
     for id in &moved {
-        shared.hub.moved(*id);
+        shared.hub.moved(id.author());
         tracing::info!(device = %id, %from, %to, "device moved");
     }
     Ok(axum::Json(MovedAnswer { from: from.to_string(), to: to.to_string(), moved }))

@@ -1,6 +1,6 @@
 //! `GET /v1/devices/names?ids=`: what devices call themselves, for phones that show who wrote what.
 //!
-//! A phone knows other devices by their ids, from the changes that it holds. A name is told for a device that could have
+//! A phone knows other devices by their author ids, from the changes that it holds. A name is told for a device that could have
 //! written in the caller's unit: its unit, or one that it has left, is within the caller's or around it. For every other id
 //! nothing is told, not even that there is such a device.
 
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use toso_core::id::DeviceId;
+use toso_core::id::AuthorId;
 use toso_core::unit::UnitRef;
 
 use super::extract::Params;
@@ -17,7 +17,7 @@ use super::problem::Problem;
 use crate::state::Shared;
 use crate::trust::Caller;
 
-/// Devices asked about at a time: at 33 characters an id the address stays below 4 KiB.
+/// Devices asked about at a time: at 17 characters an id the address stays below 2 KiB.
 const IDS_MAX: usize = 100;
 
 #[derive(Deserialize)]
@@ -38,14 +38,14 @@ pub(super) async fn list(
     caller: Caller,
     Params(query): Params<Query>,
 ) -> Result<axum::Json<Names>, Problem> {
-    let ids = query.ids.split(',').filter(|id| !id.is_empty()).map(str::parse).collect::<Result<Vec<DeviceId>, _>>();
+    let ids = query.ids.split(',').filter(|id| !id.is_empty()).map(str::parse).collect::<Result<Vec<AuthorId>, _>>();
     let ids = ids.map_err(|error| Problem::invalid(format!("ids: {error}")))?;
     if ids.is_empty() || ids.len() > IDS_MAX {
         return Err(Problem::invalid(format!("ids has {}; ask for 1 to {IDS_MAX}, with commas between", ids.len())));
     }
     let near = |unit: UnitRef| caller.covers(shared.catalog, unit) || shared.catalog.covers(unit, caller.unit);
     let names = ids.into_iter().filter_map(|id| {
-        let device = shared.trust.device(id)?;
+        let device = shared.trust.device_of_author(id)?;
         let mut units = device.former.iter().map(|former| former.unit).chain([device.unit]);
         Some((id.to_string(), units.any(near).then(|| device.name.clone())??))
     });

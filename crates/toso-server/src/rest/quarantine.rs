@@ -61,7 +61,7 @@ pub(super) async fn end(
         }
     })?;
     for device in &body.revoke {
-        shared.hub.revoke(*device);
+        shared.hub.revoke(device.author());
     }
     tracing::warn!(revoked = body.revoke.len(), "the quarantine was ended by the operator");
     Ok(axum::Json(answer(&shared)))

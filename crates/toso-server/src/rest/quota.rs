@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Serialize;
-use toso_core::id::DeviceId;
+use toso_core::id::{DeviceId, DevicePrefix};
 use toso_core::time::TimestampMs;
 
-use super::admin::{below, blocking, officer};
+use super::admin::{below, blocking, device_named, officer};
 use super::extract::{Id, NoBody};
 use super::problem::Problem;
 use crate::state::{Shared, now};
@@ -26,14 +26,14 @@ pub(super) struct Allowed {
 pub(super) async fn allow(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    Id(id): Id<DeviceId>,
+    Id(named): Id<DevicePrefix>,
     NoBody: NoBody,
 ) -> Result<axum::Json<Allowed>, Problem> {
     officer(&caller)?;
-    let known = shared.trust.device(id).filter(|device| caller.covers(shared.catalog, device.unit));
-    let known = known.ok_or_else(|| Problem::missing("device", &id.to_string()))?;
+    let known = device_named(&shared, &caller, &named)?;
+    let id = known.id();
     below(&shared, &caller, known.rank(), "allow more to")?;
-    let allowance = blocking(&shared, move |shared| shared.quotas.allow(id, now())).await??;
+    let allowance = blocking(&shared, move |shared| shared.quotas.allow(id.author(), now())).await??;
     let by = caller.device.map_or_else(|| "the admin token".to_owned(), |device| device.to_string());
     tracing::info!(device = %id, by, changes = allowance.changes, "an import day was allowed");
     Ok(axum::Json(Allowed { device: id, changes: allowance.changes, bytes: allowance.bytes, until: allowance.until }))

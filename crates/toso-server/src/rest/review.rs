@@ -12,12 +12,12 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use toso_core::chunk::Chunk;
 use toso_core::document::{Document, HistoryEntry};
-use toso_core::id::{ChangeHash, DeviceId, DocId};
+use toso_core::id::{AuthorId, ChangeHash, DevicePrefix, DocId};
 use toso_core::record::Record;
 use toso_core::text::check_visible;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_sync::{AccessRole, AppendItem, Principal, Rank, check_item};
+use toso_sync::{AccessRole, AppendItem, Rank, check_item};
 use toso_wire::PushItem;
 use toso_wire::limits::DETAIL_BYTES_MAX;
 
@@ -49,12 +49,12 @@ pub(super) struct Item {
     document: DocId,
     kind: &'static str,
     hash: ChangeHash,
-    device: DeviceId,
+    device: DevicePrefix,
     /// What the device calls itself.
     device_name: Option<String>,
     reason: String,
     /// The device that brought it back after the centre had lost it, by whose word alone it is `device`'s.
-    brought_back_by: Option<DeviceId>,
+    brought_back_by: Option<DevicePrefix>,
     /// What that device calls itself.
     brought_back_by_name: Option<String>,
     received_at: TimestampMs,
@@ -65,7 +65,7 @@ pub(super) struct Item {
     /// The document with this change and those held beside it.
     record: Option<Record>,
     status: ReviewStatus,
-    decided_by: Option<DeviceId>,
+    decided_by: Option<DevicePrefix>,
     decided_by_name: Option<String>,
     decided_at: Option<TimestampMs>,
     note: String,
@@ -123,7 +123,7 @@ pub(super) async fn accept(
     let deciding = blocking(&shared, move |shared| shared.review.begin_accept(number)).await?.map_err(refusal)?;
     let item = checked(&shared, &record, deciding.change.clone())?;
     // The time of acceptance is the time at which the register got it: a report as of yesterday stays as it was.
-    let batch = desk::batch(record.scope, record.device, vec![item], now());
+    let batch = desk::batch(record.scope, record.author, vec![item], now());
     if let Some(by) = record.returned_by {
         let of_batch = batch.clone();
         blocking(&shared, move |shared| shared.note_returned(&of_batch, by)).await??;
@@ -135,10 +135,10 @@ pub(super) async fn accept(
     if !accepted.refused.is_empty() {
         return Err(conflict("the record is full and takes no further change; return it".to_owned()));
     }
-    blocking(&shared, move |_| deciding.accept(caller.device, now())).await??;
+    blocking(&shared, move |_| deciding.accept(caller.author(), now())).await??;
     shared.metrics.review_accepted.inc();
-    tracing::info!(number, device = %record.device, "a held change was accepted");
-    decided(shared, &caller, number, record.device).await
+    tracing::info!(number, device = %record.author, "a held change was accepted");
+    decided(shared, &caller, number, record.author).await
 }
 
 /// Returns an item to its author. It stays in the queue, and can still be accepted.
@@ -157,26 +157,26 @@ pub(super) async fn give_back(
         let bytes = note.len();
         return Err(Problem::invalid(format!("the note has {bytes} bytes; say why in 1 to {DETAIL_BYTES_MAX}")));
     }
-    let by = caller.device;
+    let by = caller.author();
     let returned = blocking(&shared, move |shared| shared.review.give_back(&*shared.log, number, by, note, now()));
     let returned = returned.await?;
     if returned.is_err() {
         // It may have turned out to be in the register.
-        shared.hub.decided(record.device);
+        shared.hub.decided(record.author);
     }
     returned.map_err(refusal)?;
     shared.metrics.review_returned.inc();
-    tracing::info!(number, device = %record.device, "a held change was returned");
-    decided(shared, &caller, number, record.device).await
+    tracing::info!(number, device = %record.author, "a held change was returned");
+    decided(shared, &caller, number, record.author).await
 }
 
 async fn decided(
     shared: Arc<Shared>,
     caller: &Caller,
     number: u64,
-    device: DeviceId,
+    author: AuthorId,
 ) -> Result<axum::Json<Item>, Problem> {
-    shared.hub.decided(device);
+    shared.hub.decided(author);
     let found = shared.review.item(number).map(|record| (number, record));
     let mut items =
         read(&shared, caller, move |shared, effort| items(shared, found.into_iter().collect(), effort)).await?;
@@ -196,7 +196,7 @@ fn decidable(shared: &Shared, caller: &Caller, number: u64) -> Result<Arc<Review
     let record = shared.review.item(number).filter(|record| caller.covers(shared.catalog, record.scope));
     let record = record.ok_or_else(|| Problem::missing("held change", &number.to_string()))?;
     let author = author_rank(shared, &record);
-    if caller.device == Some(record.device) || !caller.stands_above(shared.catalog, &author) {
+    if caller.author() == Some(record.author) || !caller.stands_above(shared.catalog, &author) {
         return Err(Problem::forbidden(format!(
             "this was made by a device that was {} of {}, which is not below you; an officer above both decides",
             author.role, author.unit
@@ -210,7 +210,7 @@ fn decidable(shared: &Shared, caller: &Caller, number: u64) -> Result<Arc<Review
 /// officer of the same commune made, himself among them. Who is unknown here was a recorder of the very commune.
 fn author_rank(shared: &Shared, record: &ReviewRecord) -> Rank {
     let scope = record.scope;
-    let Some(device) = shared.trust.device(record.device) else {
+    let Some(device) = shared.trust.device_of_author(record.author) else {
         return Rank { role: AccessRole::Recorder, unit: scope };
     };
     let units = device.former.iter().map(|former| former.unit).chain([device.unit]);
@@ -223,14 +223,13 @@ fn author_rank(shared: &Shared, record: &ReviewRecord) -> Rank {
 
 /// What was checked when it came is checked again: the code may be another by now.
 fn checked(shared: &Shared, record: &ReviewRecord, change: Vec<u8>) -> Result<AppendItem, Problem> {
-    let device = shared.trust.device(record.device);
+    let device = shared.trust.device_of_author(record.author);
     // Of what was returned an officer's acceptance is all that its author's right rests on.
     let role = match record.returned_by {
         Some(_) => AccessRole::Officer,
         None => device.map_or(AccessRole::Recorder, |device| device.role()),
     };
-    let author = Principal { device: record.device, role, unit: record.scope };
-    check_item(&author, record.scope, PushItem { doc: record.doc, change })
+    check_item(record.author, role, record.scope, PushItem { doc: record.doc, change })
         .map_err(|(_, detail)| conflict(format!("the register does not take this change: {detail}; return it")))
 }
 
@@ -299,17 +298,17 @@ fn item(shared: &Shared, number: u64, record: &ReviewRecord, seen: Option<&Seen>
             _ => "member",
         },
         hash: record.hash,
-        device: record.device,
-        device_name: name_of(shared, record.device),
+        device: shared.trust.shown(record.author),
+        device_name: name_of(shared, record.author),
         reason: record.reason.clone(),
-        brought_back_by: record.returned_by,
+        brought_back_by: record.returned_by.map(|by| shared.trust.shown(by)),
         brought_back_by_name: record.returned_by.and_then(|by| name_of(shared, by)),
         received_at: record.received_at,
         made_at: save.map(|save| save.at),
         changes: save.map(|save| save.changes.clone()).unwrap_or_default(),
         record: seen.map(|seen| seen.record.clone()),
         status: record.status,
-        decided_by: record.decided_by,
+        decided_by: record.decided_by.map(|by| shared.trust.shown(by)),
         decided_by_name: record.decided_by.and_then(|by| name_of(shared, by)),
         decided_at: decided.then_some(record.decided_at),
         note: record.note.clone(),

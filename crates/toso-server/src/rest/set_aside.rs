@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use toso_core::id::{DeviceId, DocId};
+use toso_core::id::{DeviceId, DevicePrefix, DocId};
 use toso_core::time::TimestampMs;
 use toso_wire::limits::DETAIL_BYTES_MAX;
 
-use super::admin::{below, blocking, name_of, officer};
+use super::admin::{below, blocking, device_among, name_of, officer};
 use super::documents::List;
 use super::extract::{Id, Json, Params, unit_within};
 use super::problem::Problem;
@@ -43,7 +43,7 @@ pub(super) struct Query {
 #[derive(Serialize)]
 pub(super) struct Item {
     number: u32,
-    device: DeviceId,
+    device: DevicePrefix,
     /// What the device calls itself.
     device_name: Option<String>,
     unit: String,
@@ -52,7 +52,7 @@ pub(super) struct Item {
     /// How many documents it changes.
     documents: u64,
     /// The officer's device; null for the admin token.
-    by: Option<DeviceId>,
+    by: Option<DevicePrefix>,
     at: TimestampMs,
     why: String,
     undone: Option<UndoneItem>,
@@ -63,7 +63,7 @@ pub(super) struct Item {
 /// Who let changes in again.
 #[derive(Serialize)]
 pub(super) struct UndoneItem {
-    by: Option<DeviceId>,
+    by: Option<DevicePrefix>,
     at: TimestampMs,
     why: String,
 }
@@ -72,14 +72,15 @@ pub(super) struct UndoneItem {
 pub(super) async fn set_aside(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    Id(id): Id<DeviceId>,
+    Id(named): Id<DevicePrefix>,
     Json(body): Json<SetAsideBody>,
 ) -> Result<axum::Json<Item>, Problem> {
     officer(&caller)?;
     let unit = unit_within(&shared, &caller, &body.unit)?;
-    above(&shared, &caller, id)?;
+    let id = above(&shared, &caller, &named)?;
     let why = reason(&body.why)?;
-    let order = Order { device: id, unit, since: body.since, document: body.document, by: caller.device, why };
+    let order =
+        Order { author: id.author(), unit, since: body.since, document: body.document, by: caller.author(), why };
     let decided = blocking(&shared, move |shared| shared.set_aside.set_aside(&*shared.log, order, now())).await?;
     let (number, record) = decided.map_err(problem)?;
     tracing::info!(device = %id, number, documents = record.documents, "changes were set aside");
@@ -110,22 +111,22 @@ pub(super) async fn undo(
     officer(&caller)?;
     let record = shared.set_aside.record(number).filter(|record| caller.covers(shared.catalog, record.unit));
     let record = record.ok_or_else(|| Problem::missing("decision", &number.to_string()))?;
-    above(&shared, &caller, record.device)?;
-    let (why, by) = (reason(&body.why)?, caller.device);
+    above(&shared, &caller, &record.author.into())?;
+    let (why, by) = (reason(&body.why)?, caller.author());
     let undone = blocking(&shared, move |shared| shared.set_aside.undo(number, by, why, now())).await?;
     let (number, record) = undone.map_err(problem)?;
-    tracing::info!(device = %record.device, number, "changes that were set aside count again");
+    tracing::info!(device = %record.author, number, "changes that were set aside count again");
     Ok(axum::Json(item(&shared, number, &record)))
 }
 
 /// The device is, or was, of a unit of the caller's, and stands below it; to all others it is not there.
-fn above(shared: &Shared, caller: &Caller, id: DeviceId) -> Result<(), Problem> {
-    let known = shared.trust.device(id).filter(|device| {
+fn above(shared: &Shared, caller: &Caller, named: &DevicePrefix) -> Result<DeviceId, Problem> {
+    let known = device_among(shared, named, |device| {
         let mut units = std::iter::once(device.unit).chain(device.former.iter().map(|former| former.unit));
         units.any(|unit| caller.covers(shared.catalog, unit))
-    });
-    let known = known.ok_or_else(|| Problem::missing("device", &id.to_string()))?;
-    below(shared, caller, known.rank(), "set aside what was written by")
+    })?;
+    below(shared, caller, known.rank(), "set aside what was written by")?;
+    Ok(known.id())
 }
 
 fn reason(text: &str) -> Result<String, Problem> {
@@ -147,16 +148,20 @@ fn problem(error: SetAsideError) -> Problem {
 }
 
 fn item(shared: &Shared, number: u32, record: &SetAsideRecord) -> Item {
-    let undone = |Undone { by, at, why, .. }: &Undone| UndoneItem { by: *by, at: *at, why: why.clone() };
+    let undone = |Undone { by, at, why, .. }: &Undone| UndoneItem {
+        by: by.map(|by| shared.trust.shown(by)),
+        at: *at,
+        why: why.clone(),
+    };
     Item {
         number,
-        device: record.device,
-        device_name: name_of(shared, record.device),
+        device: shared.trust.shown(record.author),
+        device_name: name_of(shared, record.author),
         unit: record.unit.to_string(),
         since: record.since,
         document: record.document,
         documents: record.documents,
-        by: record.by,
+        by: record.by.map(|by| shared.trust.shown(by)),
         at: record.at,
         why: record.why.clone(),
         undone: record.undone.as_ref().map(undone),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use toso_core::id::{ChangeHash, DeviceId, DocId, Sequence};
+use toso_core::id::{AuthorId, ChangeHash, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_store::{ChangeLog, Durability, RecordChange, RecordStore, StoreError};
@@ -34,10 +34,10 @@ struct State {
     by_chunk: HashMap<(DocId, ChangeHash), u64>,
     by_doc: HashMap<DocId, Vec<u64>>,
     kept: Kept,
-    kept_by: HashMap<DeviceId, Kept>,
-    /// Items by device and number of their last decision.
-    decided: BTreeMap<(DeviceId, u64), u64>,
-    told: HashMap<DeviceId, u64>,
+    kept_by: HashMap<AuthorId, Kept>,
+    /// Items by author and number of their last decision.
+    decided: BTreeMap<(AuthorId, u64), u64>,
+    told: HashMap<AuthorId, u64>,
     last_decision: u64,
     open: usize,
     /// Items on their way into the log.
@@ -100,7 +100,7 @@ pub struct Deciding {
 
 impl Deciding {
     /// Notes that the change is in the log.
-    pub fn accept(self, by: Option<DeviceId>, now: TimestampMs) -> Result<(), StoreError> {
+    pub fn accept(self, by: Option<AuthorId>, now: TimestampMs) -> Result<(), StoreError> {
         let _writing = self.queue.writing.lock();
         self.queue.decide(self.number, ReviewStatus::Accepted, by, String::new(), now)
     }
@@ -122,8 +122,8 @@ impl ReviewQueue {
             state.put(number, Arc::new(record));
         }
         for (key, value) in store.records(TOLD_TABLE, &[])? {
-            if let (Ok(device), Ok(told)) = (key.try_into(), value.try_into()) {
-                state.told.insert(DeviceId(device), u64::from_be_bytes(told));
+            if let (Ok(author), Ok(told)) = (key.try_into(), value.try_into()) {
+                state.told.insert(AuthorId(author), u64::from_be_bytes(told));
             }
         }
         Ok(Self { store, writing: Mutex::new(()), state: RwLock::new(state) })
@@ -133,7 +133,7 @@ impl ReviewQueue {
     pub fn hold(
         &self,
         log: &dyn ChangeLog,
-        (author, scope): (DeviceId, Scope),
+        (author, scope): (AuthorId, Scope),
         reason: HoldReason,
         items: &[AppendItem],
         now: TimestampMs,
@@ -182,7 +182,7 @@ impl ReviewQueue {
             } else {
                 number += 1;
                 let record = ReviewRecord {
-                    device: author,
+                    author,
                     scope,
                     doc: item.doc,
                     hash: item.hash,
@@ -236,7 +236,7 @@ impl ReviewQueue {
         &self,
         log: &dyn ChangeLog,
         number: u64,
-        by: Option<DeviceId>,
+        by: Option<AuthorId>,
         note: String,
         now: TimestampMs,
     ) -> Result<(), DecideError> {
@@ -262,7 +262,7 @@ impl ReviewQueue {
         &self,
         number: u64,
         status: ReviewStatus,
-        by: Option<DeviceId>,
+        by: Option<AuthorId>,
         note: String,
         now: TimestampMs,
     ) -> Result<(), StoreError> {
@@ -337,10 +337,10 @@ impl ReviewQueue {
 
     /// Decisions after the one that a device says it has kept, or else after those that it has confirmed, oldest first, as
     /// one REVIEWED.
-    pub fn untold(&self, device: DeviceId, kept: Option<u64>) -> Option<Reviewed> {
+    pub fn untold(&self, author: AuthorId, kept: Option<u64>) -> Option<Reviewed> {
         let state = self.state.read();
-        let told = kept.or_else(|| state.told.get(&device).copied()).unwrap_or_default();
-        let news = state.decided.range((device, told.saturating_add(1))..=(device, u64::MAX)).take(DECISIONS_MAX);
+        let told = kept.or_else(|| state.told.get(&author).copied()).unwrap_or_default();
+        let news = state.decided.range((author, told.saturating_add(1))..=(author, u64::MAX)).take(DECISIONS_MAX);
         let (mut last, mut decisions) = (0, Vec::new());
         for ((_, decision), number) in news {
             last = *decision;
@@ -350,24 +350,24 @@ impl ReviewQueue {
     }
 
     /// The device has kept all decisions up to a number.
-    pub fn keep_told(&self, device: DeviceId, number: u64) -> Result<(), StoreError> {
+    pub fn keep_told(&self, author: AuthorId, number: u64) -> Result<(), StoreError> {
         let _writing = self.writing.lock();
         let news = {
             let state = self.state.read();
-            let told = state.told.get(&device).copied().unwrap_or_default();
+            let told = state.told.get(&author).copied().unwrap_or_default();
             // A device cannot confirm what it has not been told.
-            let newest = state.decided.range((device, 0)..=(device, u64::MAX)).next_back();
+            let newest = state.decided.range((author, 0)..=(author, u64::MAX)).next_back();
             newest.map(|((_, newest), _)| number.min(*newest)).filter(|number| *number > told)
         };
         let Some(number) = news else { return Ok(()) };
         let change = RecordChange {
             table: TOLD_TABLE.to_owned(),
-            key: device.0.to_vec(),
+            key: author.0.to_vec(),
             value: Some(number.to_be_bytes().to_vec()),
             expect: None,
         };
         self.store.write(&[change], Durability::Durable)?;
-        self.state.write().told.insert(device, number);
+        self.state.write().told.insert(author, number);
         Ok(())
     }
 }
@@ -379,7 +379,7 @@ impl State {
         let of_doc = self.by_doc.entry(record.doc).or_default();
         if let Some(old) = self.items.get(&number).cloned() {
             of_doc.retain(|other| *other != number);
-            self.decided.remove(&(old.device, old.decision));
+            self.decided.remove(&(old.author, old.decision));
             self.open -= usize::from(old.status == ReviewStatus::Open);
             if kept(&old) {
                 self.kept.remove(old.bytes);
@@ -400,7 +400,7 @@ impl State {
         if record.decision > 0 {
             // The author of what another returned does not know of it, if it made it at all.
             if record.returned_by.is_none() {
-                self.decided.insert((record.device, record.decision), number);
+                self.decided.insert((record.author, record.decision), number);
             }
             self.last_decision = self.last_decision.max(record.decision);
         }

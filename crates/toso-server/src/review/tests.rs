@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use toso_core::id::{ChangeHash, DeviceId, DocId};
+use toso_core::id::{AuthorId, ChangeHash, DeviceId, DocId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
@@ -12,7 +12,7 @@ use toso_sync::{AppendItem, HoldFate, HoldOutcome, HoldReason};
 use super::*;
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
-const DEVICE: DeviceId = DeviceId([1; 8]);
+const DEVICE: AuthorId = AuthorId([1; 8]);
 
 fn scope() -> Scope {
     UnitRef::new(UnitList::L2022, "00001").unwrap()
@@ -28,7 +28,7 @@ fn queue(store: &Arc<MemoryChangeLog>) -> Arc<ReviewQueue> {
     Arc::new(ReviewQueue::load(Arc::clone(store) as _).unwrap())
 }
 
-fn hold(queue: &ReviewQueue, store: &MemoryChangeLog, device: DeviceId, items: &[AppendItem]) -> HoldOutcome {
+fn hold(queue: &ReviewQueue, store: &MemoryChangeLog, device: AuthorId, items: &[AppendItem]) -> HoldOutcome {
     queue.hold(store, (device, scope()), HoldReason::Moved, items, NOW).unwrap()
 }
 
@@ -117,7 +117,7 @@ fn a_device_may_have_so_many_held_and_no_more_and_others_are_not_hurt() {
     }
     let one_more = [item(HELD_PER_DEVICE_MAX, 10)];
     assert_eq!(hold(&queue, &store, DEVICE, &one_more).fates, fates(0, 1));
-    assert_eq!(hold(&queue, &store, DeviceId([2; 8]), &one_more).fates, fates(1, 0));
+    assert_eq!(hold(&queue, &store, AuthorId([2; 8]), &one_more).fates, fates(1, 0));
     let repeated = [item(0, 10)];
     assert_eq!(hold(&queue, &store, DEVICE, &repeated).fates, fates(1, 0), "what is there is still answered");
     // A returned change is kept, so it goes on counting; an accepted one makes room.
@@ -169,7 +169,7 @@ fn filled(items: usize, bytes: usize) -> (ReviewQueue, MemoryChangeLog, usize) {
         id.copy_from_slice(&device.to_be_bytes());
         for push in part.chunks(100) {
             let items: Vec<_> = push.iter().map(|number| item(*number, bytes)).collect();
-            assert_eq!(hold(&queue, &log, DeviceId(id), &items).fates, fates(items.len(), 0));
+            assert_eq!(hold(&queue, &log, AuthorId(id), &items).fates, fates(items.len(), 0));
         }
     }
     (queue, log, items)
@@ -178,7 +178,7 @@ fn filled(items: usize, bytes: usize) -> (ReviewQueue, MemoryChangeLog, usize) {
 #[test]
 fn the_queue_has_so_many_items_of_all_devices_and_no_more() {
     let (queue, log, next) = filled(HELD_MAX, 1);
-    let stranger = DeviceId([0xff; 8]);
+    let stranger = AuthorId([0xff; 8]);
     assert_eq!(hold(&queue, &log, stranger, &[item(next, 1)]).fates, fates(0, 1), "one past");
     assert_eq!(hold(&queue, &log, stranger, &[item(7, 1)]).fates, fates(1, 0), "what is there is still answered");
     assert_eq!(queue.open_len(), HELD_MAX);
@@ -190,7 +190,7 @@ fn the_queue_has_so_many_items_of_all_devices_and_no_more() {
 fn the_queue_has_so_many_bytes_of_all_devices_and_no_more() {
     let bytes = 32 * 1024;
     let (queue, log, next) = filled(HELD_BYTES_MAX / bytes - 1, bytes);
-    let stranger = DeviceId([0xff; 8]);
+    let stranger = AuthorId([0xff; 8]);
     let last = [item(next, bytes - 1), item(next + 1, 1), item(next + 2, 1)];
     let outcome = hold(&queue, &log, stranger, &last);
     assert_eq!(outcome.fates, fates(2, 1), "to the last byte, and not one more");
@@ -201,7 +201,7 @@ fn an_item_is_decided_once_and_a_returned_one_can_still_be_accepted() {
     let store = Arc::new(MemoryChangeLog::new());
     let queue = queue(&store);
     hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10)]);
-    let officer = Some(DeviceId([9; 8]));
+    let officer = Some(AuthorId([9; 8]));
     let decided = |result: Result<(), DecideError>| matches!(result, Err(DecideError::Decided { .. }));
 
     let deciding = queue.begin_accept(1).unwrap();
@@ -232,7 +232,7 @@ fn decisions_are_told_until_they_are_confirmed() {
     let store = Arc::new(MemoryChangeLog::new());
     let queue = queue(&store);
     hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10)]);
-    hold(&queue, &store, DeviceId([2; 8]), &[item(3, 10)]);
+    hold(&queue, &store, AuthorId([2; 8]), &[item(3, 10)]);
     assert_eq!(queue.untold(DEVICE, None), None);
     queue.give_back(&*store, 1, None, "trùng".to_owned(), NOW).unwrap();
     queue.begin_accept(2).unwrap().accept(None, NOW).unwrap();
@@ -248,7 +248,7 @@ fn decisions_are_told_until_they_are_confirmed() {
     for queue in [Arc::clone(&queue), super::tests::queue(&store)] {
         let later = queue.untold(DEVICE, None).unwrap();
         assert!(later.number > told.number && later.decisions.len() == 1 && later.decisions[0].accepted);
-        assert!(queue.untold(DeviceId([2; 8]), None).is_some(), "another device's are its own");
+        assert!(queue.untold(AuthorId([2; 8]), None).is_some(), "another device's are its own");
     }
 }
 
@@ -257,19 +257,23 @@ fn decisions_are_told_until_they_are_confirmed() {
 fn what_is_brought_back_takes_the_room_of_who_brings_it() {
     let store = Arc::new(MemoryChangeLog::new());
     let queue = queue(&store);
-    let bringer = DeviceId::from_public_key(&[3; 32]);
+    let bringer = DeviceId::from_public_key(&[3; 32]).author();
     let returned = HoldReason::Returned { by: bringer };
-    let bring = |author: DeviceId, items: &[AppendItem]| {
+    let bring = |author: AuthorId, items: &[AppendItem]| {
         queue.hold(&*store, (author, scope()), returned, items, NOW).unwrap().fates
     };
-    let names = [1, 2, 3, 4].map(|number| DeviceId::from_public_key(&[10 + number; 32]));
+    let names = [1, 2, 3, 4].map(|number| DeviceId::from_public_key(&[10 + number; 32]).author());
     for (part, author) in names.into_iter().enumerate() {
         let of_part = HELD_PER_DEVICE_MAX / names.len();
         let items: Vec<_> = (part * of_part..(part + 1) * of_part).map(|number| item(number, 10)).collect();
         assert!(bring(author, &items).iter().all(|fate| *fate == HoldFate::Held));
     }
     let more = [item(HELD_PER_DEVICE_MAX, 10)];
-    assert_eq!(bring(DeviceId::from_public_key(&[99; 32]), &more), fates(0, 1), "one past the limit, under a new name");
+    assert_eq!(
+        bring(DeviceId::from_public_key(&[99; 32]).author(), &more),
+        fates(0, 1),
+        "one past the limit, under a new name"
+    );
     assert_eq!(hold(&queue, &store, DEVICE, &more).fates, fates(1, 0), "nobody else is hurt");
     // Whose name was used hears of no decision that it never waited for, until it brings the change itself.
     let author = names[0];
@@ -284,9 +288,9 @@ fn what_is_brought_back_takes_the_room_of_who_brings_it() {
     // An array of one field less; the last was nothing.
     assert_eq!(old.pop(), Some(0xc0));
     if old[0] == 0xdc {
-        old[2] -= 1
+        old[2] -= 1;
     } else {
-        old[0] -= 1
+        old[0] -= 1;
     }
     assert_eq!(rmp_serde::from_slice::<ReviewRecord>(&old).unwrap(), *record);
 }

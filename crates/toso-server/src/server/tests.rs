@@ -67,7 +67,7 @@ impl Centre {
 /// The team's change number `round` of its device.
 fn team(number: u32, round: usize) -> LogItem {
     let doc = DocId::hamlet_team(scope(), &format!("tổ {number}"), 0);
-    let author = Author { actor: Actor::new(DeviceId([1; 8]), [1; 8]), at: TimestampMs(1_662_534_000_000) };
+    let author = Author { actor: Actor::new(DeviceId([1; 16]), [1; 8]), at: TimestampMs(1_662_534_000_000) };
     let mut document = Document::new(doc);
     let edits =
         [DocEdit::Team(TeamEdit::Level(TeamLevel::Hamlet)), DocEdit::Team(TeamEdit::Status(TeamStatus::Dissolved))];
@@ -81,7 +81,12 @@ fn scope() -> UnitRef {
 }
 
 fn batch(items: Vec<LogItem>) -> LogBatch {
-    LogBatch { scope: scope(), author: DeviceId([1; 8]), received_at: TimestampMs(1_662_534_000_000), items }
+    LogBatch {
+        scope: scope(),
+        author: toso_core::id::AuthorId([1; 8]),
+        received_at: TimestampMs(1_662_534_000_000),
+        items,
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::Actor;
+use toso_core::id::{Actor, AuthorId, DeviceId};
 use toso_projection::{Projector, Row};
 use toso_store::LogBatch;
 use toso_store::memory::MemoryChangeLog;
@@ -59,13 +59,13 @@ impl Centre {
     fn save(&mut self, device: u8, unit: UnitRef, team: u32) {
         let doc = DocId::hamlet_team(unit, &format!("thôn {team}"), 0);
         self.saves += 1;
-        let author = Author { actor: Actor::new(DeviceId([device; 8]), [1; 8]), at: time(self.saves) };
+        let author = Author { actor: Actor::new(DeviceId([device; 16]), [1; 8]), at: time(self.saves) };
         let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(u32::try_from(self.saves).unwrap())));
         let document = self.documents.entry(doc).or_insert_with(|| Document::new(doc));
         let change = document.edit(author, &[edit]).unwrap().unwrap();
         let items = vec![LogItem { doc, hash: change.hash(), bytes: change.bytes().to_vec() }];
         let received_at = time(self.saves);
-        self.log.append(&[LogBatch { scope: unit, author: DeviceId([device; 8]), received_at, items }]).unwrap();
+        self.log.append(&[LogBatch { scope: unit, author: AuthorId([device; 8]), received_at, items }]).unwrap();
     }
 
     fn fold(&mut self) {
@@ -74,7 +74,7 @@ impl Centre {
 
     fn order(unit: UnitRef) -> Order {
         Order {
-            device: DeviceId([ROGUE; 8]),
+            author: AuthorId([ROGUE; 8]),
             unit,
             since: None,
             document: None,
@@ -112,7 +112,7 @@ impl Centre {
 }
 
 fn of_rogue(entry: &LogEntry) -> bool {
-    entry.author == DeviceId([ROGUE; 8])
+    entry.author == AuthorId([ROGUE; 8])
 }
 
 #[test]

@@ -11,7 +11,7 @@
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use toso_catalog::Catalog;
-use toso_core::id::DeviceId;
+use toso_core::id::{AuthorId, DeviceId};
 use toso_core::unit::UnitRef;
 use toso_sync::{CarriedRefusal, Principal};
 use toso_wire::DeviceCard;
@@ -73,11 +73,11 @@ impl Trust {
     /// Who made a carried batch, when the signature is its.
     pub fn verify_carried(
         &self,
-        author: DeviceId,
+        author: AuthorId,
         signed: &[u8],
         signature: &[u8],
     ) -> Result<Principal, CarriedRefusal> {
-        let device = self.device(author).ok_or(CarriedRefusal::UnknownAuthor)?;
+        let device = self.device_of_author(author).ok_or(CarriedRefusal::UnknownAuthor)?;
         if device.revoked {
             return Err(CarriedRefusal::RevokedAuthor);
         }

@@ -1,4 +1,8 @@
-//! The devices that have enrolled. Table `devices`: device id → [`DeviceRecord`] as MessagePack.
+//! The devices that have enrolled. Table `devices`: author id, the first half of the device's → [`DeviceRecord`] as
+//! MessagePack.
+//!
+//! So the table itself lets no two devices share an author id, by which actors and log entries name them; and a device is
+//! never found by that alone where its whole id is known: the record's public key decides.
 //!
 //! All of them are in memory too (about 250 B each without the token), since every session and request asks.
 
@@ -7,7 +11,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
-use toso_core::id::{DeviceId, Epoch};
+use toso_core::id::{AuthorId, DeviceId, DevicePrefix, Epoch};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::{RecordChange, RecordStore, StoreError};
@@ -83,7 +87,7 @@ impl DeviceRecord {
     pub(super) fn to_change(&self) -> RecordChange {
         RecordChange {
             table: DEVICE_TABLE.to_owned(),
-            key: self.id().0.to_vec(),
+            key: self.id().author().0.to_vec(),
             // Plain structs of numbers, texts and bytes always encode.
             value: Some(rmp_serde::to_vec(self).unwrap_or_default()),
             expect: None,
@@ -97,7 +101,7 @@ pub(super) struct Devices {
 
 #[derive(Default)]
 struct Known {
-    by_id: HashMap<DeviceId, Arc<DeviceRecord>>,
+    by_author: HashMap<AuthorId, Arc<DeviceRecord>>,
 }
 
 impl Devices {
@@ -110,11 +114,15 @@ impl Devices {
     }
 
     pub(super) fn find(&self, id: DeviceId) -> Option<Arc<DeviceRecord>> {
-        self.known.read().by_id.get(&id).cloned()
+        self.by_author(id.author()).filter(|device| device.id() == id)
+    }
+
+    pub(super) fn by_author(&self, author: AuthorId) -> Option<Arc<DeviceRecord>> {
+        self.known.read().by_author.get(&author).cloned()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<DeviceRecord>> {
-        self.known.read().by_id.values().cloned().collect()
+        self.known.read().by_author.values().cloned().collect()
     }
 
     pub(super) fn keep(&self, device: DeviceRecord) {
@@ -125,12 +133,18 @@ impl Devices {
 impl Known {
     fn keep(&mut self, mut device: DeviceRecord) {
         device.forget_token();
-        self.by_id.insert(device.id(), Arc::new(device));
+        self.by_author.insert(device.id().author(), Arc::new(device));
     }
 }
 
-pub(super) fn stored(store: &dyn RecordStore, id: DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
-    store.record(DEVICE_TABLE, &id.0)?.map(|value| decode(&id.0, &value)).transpose()
+/// The record that stands under an author id, of whichever device, and the very bytes of it.
+pub(super) fn stored_under(
+    store: &dyn RecordStore,
+    author: AuthorId,
+) -> Result<Option<(Vec<u8>, DeviceRecord)>, StoreError> {
+    let Some(bytes) = store.record(DEVICE_TABLE, &author.0)? else { return Ok(None) };
+    let record = decode(&author.0, &bytes)?;
+    Ok(Some((bytes, record)))
 }
 
 /// A device's record, and the very bytes that are stored, for a write that expects them unchanged.
@@ -138,9 +152,7 @@ pub(super) fn stored_bytes(
     store: &dyn RecordStore,
     id: DeviceId,
 ) -> Result<Option<(Vec<u8>, DeviceRecord)>, StoreError> {
-    let Some(bytes) = store.record(DEVICE_TABLE, &id.0)? else { return Ok(None) };
-    let record = decode(&id.0, &bytes)?;
-    Ok(Some((bytes, record)))
+    Ok(stored_under(store, id.author())?.filter(|(_, record)| record.id() == id))
 }
 
 fn decode(key: &[u8], value: &[u8]) -> Result<DeviceRecord, StoreError> {
@@ -157,11 +169,26 @@ impl Trust {
         self.devices.find(id)
     }
 
+    /// The enrolled device that an author id stands for.
+    pub fn device_of_author(&self, author: AuthorId) -> Option<Arc<DeviceRecord>> {
+        self.devices.by_author(author)
+    }
+
+    /// A device that only its author id is known of, as people are shown it: its whole id where the device is enrolled.
+    pub fn shown(&self, author: AuthorId) -> DevicePrefix {
+        self.device_of_author(author).map_or_else(|| author.into(), |device| device.id().into())
+    }
+
+    /// The enrolled devices whose id begins so.
+    pub fn devices_named(&self, prefix: &DevicePrefix) -> Vec<Arc<DeviceRecord>> {
+        self.devices.known.read().by_author.values().filter(|device| prefix.names(device.id())).cloned().collect()
+    }
+
     /// Keeps what a token told of a device that has proved itself, durably.
     pub(super) fn learn(&self, device: &DeviceRecord) -> Result<(), StoreError> {
-        let stored = self.store.record(DEVICE_TABLE, &device.id().0)?;
+        let stored = self.store.record(DEVICE_TABLE, &device.id().author().0)?;
         tracing::warn!(device = %device.id(), unit = %device.unit, "a device's token says more than its record here");
-        let before = stored.as_deref().map(|bytes| decode(&device.id().0, bytes)).transpose()?;
+        let before = stored.as_deref().map(|bytes| decode(&device.id().author().0, bytes)).transpose()?;
         let knew = |unit: UnitRef| before.iter().flat_map(|before| &before.former).any(|former| former.unit == unit);
         let left: Vec<UnitRef> = device.former.iter().map(|former| former.unit).filter(|unit| !knew(*unit)).collect();
         // Only if nobody else changed the device meanwhile: a revocation must not be undone.
@@ -179,7 +206,7 @@ impl Trust {
     /// Devices that a test on their unit selects, by id.
     pub fn devices(&self, mut select: impl FnMut(UnitRef) -> bool) -> Vec<Arc<DeviceRecord>> {
         let mut found: Vec<_> =
-            self.devices.known.read().by_id.values().filter(|device| select(device.unit)).cloned().collect();
+            self.devices.known.read().by_author.values().filter(|device| select(device.unit)).cloned().collect();
         found.sort_by_key(|device| device.id());
         found
     }
@@ -217,5 +244,5 @@ pub(crate) fn revoked_in(store: &dyn RecordStore) -> Result<Vec<DeviceId>, Store
 }
 
 fn device_is_unknown(store: &dyn RecordStore, id: DeviceId) -> Result<bool, StoreError> {
-    Ok(store.record(DEVICE_TABLE, &id.0)?.is_none())
+    Ok(store.record(DEVICE_TABLE, &id.author().0)?.is_none())
 }

@@ -5,7 +5,7 @@ use toso_core::id::DeviceId;
 use toso_core::text::{TextError, check_visible};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_store::StoreError;
+use toso_store::{RecordChange, StoreError};
 use toso_sync::AccessRole;
 use toso_wire::enrol::{INVITE_SECRET_BYTES, signed_enrol};
 
@@ -47,6 +47,10 @@ pub struct Enrolment {
     pub expires_at: TimestampMs,
 }
 
+/// How often an exchange is tried when invite or device change under it: by then whoever changed them has been answered, and
+/// what they left is read the second time. The third is for a device that is moved just then, too.
+const EXCHANGE_TRIES: usize = 3;
+
 impl Trust {
     /// Exchanges an invite for a token. A device that repeats the exchange (its answer was lost) gets the same answer;
     /// nobody else can use the invite again.
@@ -61,12 +65,35 @@ impl Trust {
         }
         name.map_or(Ok(()), |name| check_visible("the device's name", name))?;
 
+        let mut outcome = self.exchange(request, &secret_hash, name, now);
+        for _ in 1..EXCHANGE_TRIES {
+            if !matches!(outcome, Err(EnrolError::Store(StoreError::Raced { .. }))) {
+                break;
+            }
+            outcome = self.exchange(request, &secret_hash, name, now);
+        }
+        outcome
+    }
+
+    /// The exchange, as invite and device stand now. `Raced` when either changes meanwhile.
+    fn exchange(
+        &self,
+        request: &EnrolRequest,
+        secret_hash: &[u8; 32],
+        name: Option<&str>,
+        now: TimestampMs,
+    ) -> Result<Enrolment, EnrolError> {
         let device = DeviceId::from_public_key(&request.public_key);
-        let known = device::stored(&*self.store, device)?;
+        let author = device.author();
+        let (before, known) = device::stored_under(&*self.store, author)?.unzip();
+        // Whoever asks has proved its own key, which says nothing about the key that the record was made for.
+        if known.as_ref().is_some_and(|known| known.public_key != request.public_key) {
+            return Err(EnrolError::OtherKey);
+        }
         if known.as_ref().is_some_and(|known| known.revoked) || self.revocations.has_device(device) {
             return Err(EnrolError::Revoked);
         }
-        let stored = self.store.record(INVITE_TABLE, &secret_hash)?.ok_or(EnrolError::UnknownInvite)?;
+        let stored = self.store.record(INVITE_TABLE, secret_hash)?.ok_or(EnrolError::UnknownInvite)?;
         let mut invite = InviteRecord::decode(&stored)?;
         // What it has not sent for the unit it leaves by enrolling anew is held for review, like after a move.
         let former =
@@ -77,8 +104,8 @@ impl Trust {
         match self.invite_state(&invite, now) {
             InviteState::Open => {}
             // Only while this invite is the device's latest: an older answer would carry a token that is void.
-            InviteState::Used => match known.filter(|known| known.invite == secret_hash) {
-                Some(known) if invite.used_by == Some(device) => return Ok(answer(known)),
+            InviteState::Used => match known.filter(|known| known.invite == *secret_hash) {
+                Some(known) if invite.used_by == Some(author) => return Ok(answer(known)),
                 _ => return Err(EnrolError::UsedInvite),
             },
             InviteState::Withdrawn => return Err(EnrolError::WithdrawnInvite),
@@ -95,7 +122,7 @@ impl Trust {
             role: role.word().to_owned(),
             enrolled_at: now,
             expires_at,
-            invite: secret_hash,
+            invite: *secret_hash,
             token: Vec::new(),
             revoked: false,
             former,
@@ -103,15 +130,11 @@ impl Trust {
             placed_in: Some(self.epoch()),
         };
         record.token = self.keys.mint(&record, self.random()?)?;
-        invite.used_by = Some(device);
-        let use_invite = invite.to_change(&secret_hash, Some(stored));
-        match self.departures.write(&*self.store, &left, vec![use_invite, record.to_change()]) {
-            Ok(()) => {}
-            // Somebody else used it, or took it back, in the same moment; the same device's own repetition asks again and
-            // gets its answer.
-            Err(StoreError::Raced { .. }) => return Err(EnrolError::UsedInvite),
-            Err(error) => return Err(error.into()),
-        }
+        invite.used_by = Some(author);
+        let use_invite = invite.to_change(secret_hash, Some(stored));
+        // Only if nobody else has enrolled under this author id meanwhile, or changed the device: moved or revoked it.
+        let keep_device = RecordChange { expect: Some(before), ..record.to_change() };
+        self.departures.write(&*self.store, &left, vec![use_invite, keep_device])?;
         self.devices.keep(record.clone());
         Ok(answer(record))
     }
@@ -152,6 +175,12 @@ pub enum EnrolError {
     /// The device is shut out.
     #[error("the device was revoked and cannot enrol again; ask your officer")]
     Revoked,
+    /// Another key's device has the author id that this key gives.
+    #[error(
+        "another device is enrolled here under the id that this key gives; start in a fresh folder (an app: install it \
+         anew), which makes another key, and use the invite there"
+    )]
+    OtherKey,
     /// Over [`DEVICE_NAME_CHARS_MAX`].
     #[error("a device's name has at most {DEVICE_NAME_CHARS_MAX} characters")]
     NameTooLong,

@@ -34,16 +34,16 @@ impl Trust {
         let challenge = |reason| Err(Refusal::Challenge(Challenge { at: now, nonce: fresh.to_vec(), reason }));
         match proof {
             Proof::Ticket(ticket) => {
-                let Some((id, ends)) = self.keys.check_ticket(self.epoch(), ticket, now) else {
+                let Some((author, ends)) = self.keys.check_ticket(self.epoch(), ticket, now) else {
                     return challenge(ChallengeReason::Ticket);
                 };
-                let Some(device) = self.devices.find(id).filter(|device| now < device.expires_at) else {
+                let Some(device) = self.devices.by_author(author).filter(|device| now < device.expires_at) else {
                     return challenge(ChallengeReason::Ticket);
                 };
                 let past_half = ends.since_ms(now) < TICKET_LIFE_MS / 2;
                 let epoch = self.epoch();
                 let ticket =
-                    (past_half && !device.revoked).then(|| self.keys.ticket(epoch, id, now, device.expires_at));
+                    (past_half && !device.revoked).then(|| self.keys.ticket(epoch, author, now, device.expires_at));
                 Ok(Authenticated { principal: device.principal(), ticket, standing: device.standing() })
             }
             Proof::Token { token, at, nonce, signature } => {
@@ -80,7 +80,8 @@ impl Trust {
                     self.learn(&device).map_err(|_| refused(TokenRefusal::Unchecked))?;
                 }
                 let epoch = self.epoch();
-                let ticket = (!device.revoked).then(|| self.keys.ticket(epoch, device.id(), now, device.expires_at));
+                let ticket =
+                    (!device.revoked).then(|| self.keys.ticket(epoch, device.id().author(), now, device.expires_at));
                 let standing = Standing { reminded, ..device.standing() };
                 Ok(Authenticated { principal: device.principal(), ticket, standing })
             }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use toso_catalog::Catalog;
-use toso_core::id::DeviceId;
+use toso_core::id::AuthorId;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::change_log::Record;
@@ -73,7 +73,7 @@ pub struct NoInviteNumber;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Withdrawal {
     /// The officer's device; `None` for the admin token.
-    pub by: Option<DeviceId>,
+    pub by: Option<AuthorId>,
     /// When.
     pub at: TimestampMs,
 }
@@ -88,11 +88,11 @@ pub struct InviteRecord {
     /// Useless from then on.
     pub expires_at: TimestampMs,
     /// The inviting device; `None` for the admin token.
-    pub created_by: Option<DeviceId>,
+    pub created_by: Option<AuthorId>,
     /// When it was made.
     pub created_at: TimestampMs,
     /// The device that has used it.
-    pub used_by: Option<DeviceId>,
+    pub used_by: Option<AuthorId>,
     /// Taken back before it was used.
     #[serde(default)]
     pub withdrawn: Option<Withdrawal>,
@@ -151,7 +151,7 @@ pub struct InviteOrder {
     /// How long it can be used, in milliseconds.
     pub life_ms: u64,
     /// Who invites; `None` for the admin token.
-    pub created_by: Option<DeviceId>,
+    pub created_by: Option<AuthorId>,
 }
 
 impl Trust {
@@ -209,7 +209,7 @@ impl Trust {
     /// True while its maker could still make it.
     fn could_make(&self, invite: &InviteRecord, now: TimestampMs) -> bool {
         let Some(maker) = invite.created_by else { return true };
-        self.devices.find(maker).is_some_and(|maker| {
+        self.devices.by_author(maker).is_some_and(|maker| {
             !maker.revoked
                 && now < maker.expires_at
                 && maker.principal().rank().stands_above(Catalog::shared(), &invite.rank())
@@ -254,7 +254,7 @@ impl Trust {
     pub fn withdraw_invite(
         &self,
         number: InviteNumber,
-        by: Option<DeviceId>,
+        by: Option<AuthorId>,
         now: TimestampMs,
     ) -> Result<Option<InviteRecord>, StoreError> {
         let Some((key, stored)) = self.stored_invite(number)? else { return Ok(None) };

@@ -6,7 +6,7 @@
 //! and within it only what a recorder could have written is taken as it comes ([`Trust::judge_returned`]).
 
 use toso_catalog::Catalog;
-use toso_core::id::DeviceId;
+use toso_core::id::AuthorId;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::{RecordStore, StoreError};
@@ -61,9 +61,10 @@ impl Trust {
     /// Taken is what a recorder of the commune could have written, within the window. Anything that would speak with more
     /// than a recorder's word waits for an officer: an officer's or an admin's name, that of a device which this server does
     /// not know, which it has shut out, or which never was of this commune.
-    pub fn judge_returned(&self, catalog: &Catalog, author: DeviceId, scope: Scope, now: TimestampMs) -> ReturnVerdict {
+    pub fn judge_returned(&self, catalog: &Catalog, author: AuthorId, scope: Scope, now: TimestampMs) -> ReturnVerdict {
         let within = self.loss.is_some_and(|at| now.since_ms(at) < RETURN_WINDOW_MS);
-        let known = self.device(author).filter(|device| !device.revoked && device.role() == AccessRole::Recorder);
+        let known =
+            self.device_of_author(author).filter(|device| !device.revoked && device.role() == AccessRole::Recorder);
         let covers = |unit: UnitRef| unit == scope || catalog.covers(unit, scope);
         let of_here =
             known.is_some_and(|device| covers(device.unit) || device.former.iter().any(|former| covers(former.unit)));

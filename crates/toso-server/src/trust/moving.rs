@@ -13,7 +13,7 @@
 //! Either way the other's units are remembered as former ones, so that nothing which the device has for them is refused.
 
 use serde::{Deserialize, Serialize};
-use toso_core::id::{DeviceId, Epoch};
+use toso_core::id::{AuthorId, DeviceId, Epoch};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::change_log::RECORD_CHANGES_MAX;
@@ -37,7 +37,7 @@ pub struct FormerUnit {
     /// When it was moved away.
     pub until: TimestampMs,
     /// The officer's device that moved it; `None` for the admin token, and for a new enrolment of its own.
-    pub by: Option<DeviceId>,
+    pub by: Option<AuthorId>,
 }
 
 /// Why devices were not moved. No device of the call was.
@@ -54,7 +54,7 @@ pub enum MoveError {
 
 impl DeviceRecord {
     /// Puts the device into another unit, remembering the one it leaves.
-    pub(super) fn leave_for(&mut self, unit: UnitRef, by: Option<DeviceId>, now: TimestampMs, epoch: Epoch) {
+    pub(super) fn leave_for(&mut self, unit: UnitRef, by: Option<AuthorId>, now: TimestampMs, epoch: Epoch) {
         self.former = joined(&self.former, self.unit, unit, by, now);
         self.unit = unit;
         self.moves = self.moves.saturating_add(1);
@@ -89,7 +89,7 @@ pub(super) fn joined(
     former: &[FormerUnit],
     left: UnitRef,
     unit: UnitRef,
-    by: Option<DeviceId>,
+    by: Option<AuthorId>,
     now: TimestampMs,
 ) -> Vec<FormerUnit> {
     if left == unit {
@@ -105,7 +105,7 @@ impl Trust {
         &self,
         id: DeviceId,
         unit: UnitRef,
-        by: Option<DeviceId>,
+        by: Option<AuthorId>,
         now: TimestampMs,
     ) -> Result<bool, MoveError> {
         if self.device(id).is_none_or(|device| device.revoked) {
@@ -119,7 +119,7 @@ impl Trust {
         &self,
         ids: &[DeviceId],
         unit: UnitRef,
-        by: Option<DeviceId>,
+        by: Option<AuthorId>,
         now: TimestampMs,
     ) -> Result<Vec<DeviceId>, MoveError> {
         let mut moved = Vec::new();
@@ -161,6 +161,10 @@ impl Trust {
             // Shut out since what this server has was written down.
             (None, _) if self.revocations.has_device(id) => return Err(TokenRefusal::Revoked),
             (None, None) => return Err(TokenRefusal::UnknownDevice),
+            // Another key's device has its author id here: enrolled since, under a history that knows nothing of this one.
+            (None, Some(_)) if self.devices.by_author(id.author()).is_some() => {
+                return Err(TokenRefusal::UnknownDevice);
+            }
             // Its name is gone, and so is a revocation, if there was one.
             (None, Some((public_key, expires_at))) => DeviceRecord {
                 public_key,

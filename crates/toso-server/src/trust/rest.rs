@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use toso_catalog::Catalog;
-use toso_core::id::DeviceId;
+use toso_core::id::{AuthorId, DeviceId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitCode, UnitRef};
 use toso_sync::{AccessRole, Principal, Rank};
@@ -28,6 +28,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// By what records name the caller; `None` for the admin token.
+    pub fn author(&self) -> Option<AuthorId> {
+        self.device.map(|device| device.author())
+    }
+
     /// True when `unit` lies within the caller's unit. The admin token covers everything, under either list.
     pub fn covers(&self, catalog: &Catalog, unit: UnitRef) -> bool {
         match self.device {

@@ -16,6 +16,7 @@ use toso_wire::{ChallengeReason, Proof, signed_hello};
 use super::*;
 
 mod departed;
+mod identities;
 mod invites;
 mod losses;
 mod requests;
@@ -226,14 +227,14 @@ fn no_single_changed_bit_of_a_ticket_is_accepted() {
     let Place { trust, .. } = place();
     enrolled(&trust, 1, AccessRole::Recorder);
     let enrolment = enrolled(&trust, 2, AccessRole::Recorder);
-    let ticket = trust.keys.ticket(trust.epoch(), enrolment.device, NOW, enrolment.expires_at).bytes;
+    let ticket = trust.keys.ticket(trust.epoch(), enrolment.device.author(), NOW, enrolment.expires_at).bytes;
     for bit in 0..ticket.len() * 8 {
         let mut forged = ticket.clone();
         forged[bit / 8] ^= 1 << (bit % 8);
         let answer = trust.authenticate(&Proof::Ticket(forged), None, FRESH, NOW);
         assert!(matches!(answer, Err(Refusal::Challenge(_))), "bit {bit}");
     }
-    let foreign = place().trust.keys.ticket(trust.epoch(), enrolment.device, NOW, enrolment.expires_at).bytes;
+    let foreign = place().trust.keys.ticket(trust.epoch(), enrolment.device.author(), NOW, enrolment.expires_at).bytes;
     assert!(trust.authenticate(&Proof::Ticket(foreign), None, FRESH, NOW).is_err());
     assert!(trust.authenticate(&Proof::Ticket(Vec::new()), None, FRESH, NOW).is_err());
 }
@@ -261,9 +262,9 @@ fn a_clock_that_is_years_off_is_challenged_and_then_accepted_once() {
 fn a_revoked_device_is_shut_out_at_once_and_for_good() {
     let Place { folder, store, trust } = place();
     let enrolment = enrolled(&trust, 1, AccessRole::Recorder);
-    let ticket = trust.keys.ticket(trust.epoch(), enrolment.device, NOW, enrolment.expires_at).bytes;
+    let ticket = trust.keys.ticket(trust.epoch(), enrolment.device.author(), NOW, enrolment.expires_at).bytes;
     assert!(trust.revoke(enrolment.device, NOW).unwrap());
-    assert!(!trust.revoke(DeviceId([0; 8]), NOW).unwrap(), "nobody to revoke");
+    assert!(!trust.revoke(DeviceId([0; 16]), NOW).unwrap(), "nobody to revoke");
     let invite = trust.invite(&order(AccessRole::Recorder), NOW).unwrap();
     let again = trust.enrol(&request(trust.server(), &invite, &key(1)), NOW);
     assert!(matches!(again, Err(EnrolError::Revoked)));
@@ -294,9 +295,9 @@ fn a_moved_device_proves_itself_with_its_old_token_and_gets_the_new_one() {
     let Place { folder, store, trust } = place();
     let old = enrolled(&trust, 1, AccessRole::Recorder);
     let to = UnitRef::new(UnitList::L2022, "00004").expect("a code");
-    let officer = DeviceId([7; 8]);
-    assert!(trust.move_device(old.device, to, Some(officer), NOW).unwrap());
-    assert!(!trust.move_device(DeviceId([0; 8]), to, None, NOW).unwrap(), "nobody to move");
+    let officer = DeviceId([7; 16]);
+    assert!(trust.move_device(old.device, to, Some(officer.author()), NOW).unwrap());
+    assert!(!trust.move_device(DeviceId([0; 16]), to, None, NOW).unwrap(), "nobody to move");
     for trust in [trust, Trust::open(folder.path(), store.clone(), NOW).unwrap()] {
         let with =
             |token: &[u8]| trust.authenticate(&proof(trust.server(), token, &key(1), NOW, &nonce()), None, FRESH, NOW);
@@ -306,7 +307,7 @@ fn a_moved_device_proves_itself_with_its_old_token_and_gets_the_new_one() {
         assert_eq!(with(&known.standing.token).unwrap().principal, known.principal);
         assert!(trust.keys.verify(&old.token).is_ok_and(|grant| trust.device_of(&grant).is_err()), "REST is closed");
         let record = trust.device(old.device).unwrap();
-        assert_eq!(record.former.first().map(|former| (former.until, former.by)), Some((NOW, Some(officer))));
+        assert_eq!(record.former.first().map(|former| (former.until, former.by)), Some((NOW, Some(officer.author()))));
         let began = Principal { device: old.device, role: AccessRole::Recorder, unit: commune() };
         let here = Principal { unit: to, ..began };
         assert_eq!(trust.footing(&here, false, NOW), Footing::Firm);
@@ -332,7 +333,7 @@ fn a_card_says_who_a_device_is_and_is_signed_by_the_servers_key() {
     let root = ed25519_dalek::VerifyingKey::from_bytes(&card.root).unwrap();
     let signature = ed25519_dalek::Signature::from_bytes(&card.signature);
     root.verify_strict(&card.signed(), &signature).unwrap();
-    assert!(trust.card(DeviceId([9; 8])).is_none());
+    assert!(trust.card(DeviceId([9; 16])).is_none());
     trust.revoke(enrolment.device, NOW).unwrap();
     assert!(trust.card(enrolment.device).is_none(), "a revoked device gets no card");
 }
@@ -343,18 +344,18 @@ fn a_carried_batch_counts_only_under_its_authors_own_signature_while_it_is_welco
     let author = enrolled(&trust, 1, AccessRole::Recorder).device;
     let other = enrolled(&trust, 2, AccessRole::Recorder).device;
     let signature = key(1).sign(b"batch").to_bytes();
-    assert_eq!(trust.verify_carried(author, b"batch", &signature).unwrap().device, author);
+    assert_eq!(trust.verify_carried(author.author(), b"batch", &signature).unwrap().device, author);
     for (device, signed, signature, refusal) in [
         (author, b"other".as_slice(), signature.as_slice(), CarriedRefusal::BadSignature),
         (author, b"batch", &signature[1..], CarriedRefusal::BadSignature),
         (author, b"batch", &[], CarriedRefusal::BadSignature),
         (other, b"batch", &signature, CarriedRefusal::BadSignature),
-        (DeviceId([9; 8]), b"batch", &signature, CarriedRefusal::UnknownAuthor),
+        (DeviceId([9; 16]), b"batch", &signature, CarriedRefusal::UnknownAuthor),
     ] {
-        assert_eq!(trust.verify_carried(device, signed, signature), Err(refusal));
+        assert_eq!(trust.verify_carried(device.author(), signed, signature), Err(refusal));
     }
     trust.revoke(author, NOW).unwrap();
-    assert_eq!(trust.verify_carried(author, b"batch", &signature), Err(CarriedRefusal::RevokedAuthor));
+    assert_eq!(trust.verify_carried(author.author(), b"batch", &signature), Err(CarriedRefusal::RevokedAuthor));
 }
 
 #[test]

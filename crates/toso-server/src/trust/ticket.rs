@@ -1,12 +1,12 @@
 //! Session tickets: what a device shows instead of its token once it is known. 28 bytes, nothing stored per ticket.
 //!
-//! Layout: device id (8) ‖ end, in seconds since 1970 (u32 BE) ‖ keyed BLAKE3 over label, server, epoch, device and end (16).
+//! Layout: author id (8) ‖ end, in seconds since 1970 (u32 BE) ‖ keyed BLAKE3 over label, server, epoch, device and end (16).
 //!
 //! A ticket is good within one epoch. After a restore a device shows its token again, which can tell the server of a move
 //! that it has lost; a ticket tells nothing but the device.
 
 use subtle::ConstantTimeEq as _;
-use toso_core::id::{DeviceId, Epoch};
+use toso_core::id::{AuthorId, Epoch};
 use toso_core::time::TimestampMs;
 use toso_wire::Ticket;
 
@@ -22,12 +22,12 @@ const MAC_BYTES: usize = 16;
 
 impl RootKeys {
     /// A ticket that ends a week from now, or with the device's token if that is sooner.
-    pub(super) fn ticket(&self, epoch: Epoch, device: DeviceId, now: TimestampMs, token_ends: TimestampMs) -> Ticket {
+    pub(super) fn ticket(&self, epoch: Epoch, author: AuthorId, now: TimestampMs, token_ends: TimestampMs) -> Ticket {
         let expires_at = now.plus_ms(TICKET_LIFE_MS).min(token_ends);
         let seconds = u32::try_from(expires_at.seconds()).unwrap_or(u32::MAX);
-        let mut bytes = device.0.to_vec();
+        let mut bytes = author.0.to_vec();
         bytes.extend(seconds.to_be_bytes());
-        bytes.extend(self.mac(epoch, device, seconds));
+        bytes.extend(self.mac(epoch, author, seconds));
         Ticket { bytes, expires_at: TimestampMs(u64::from(seconds) * 1000) }
     }
 
@@ -37,20 +37,20 @@ impl RootKeys {
         epoch: Epoch,
         ticket: &[u8],
         now: TimestampMs,
-    ) -> Option<(DeviceId, TimestampMs)> {
-        let (device, rest) = ticket.split_first_chunk::<8>()?;
+    ) -> Option<(AuthorId, TimestampMs)> {
+        let (author, rest) = ticket.split_first_chunk::<8>()?;
         let (seconds, mac) = rest.split_first_chunk::<4>()?;
-        let (device, seconds) = (DeviceId(*device), u32::from_be_bytes(*seconds));
+        let (author, seconds) = (AuthorId(*author), u32::from_be_bytes(*seconds));
         let expires_at = TimestampMs(u64::from(seconds) * 1000);
-        let genuine = mac.len() == MAC_BYTES && bool::from(self.mac(epoch, device, seconds).ct_eq(mac));
-        (genuine && now < expires_at).then_some((device, expires_at))
+        let genuine = mac.len() == MAC_BYTES && bool::from(self.mac(epoch, author, seconds).ct_eq(mac));
+        (genuine && now < expires_at).then_some((author, expires_at))
     }
 
-    fn mac(&self, epoch: Epoch, device: DeviceId, seconds: u32) -> [u8; MAC_BYTES] {
+    fn mac(&self, epoch: Epoch, author: AuthorId, seconds: u32) -> [u8; MAC_BYTES] {
         let mut mac = [0; MAC_BYTES];
         let mut hasher = blake3::Hasher::new_keyed(&self.ticket);
         hasher.update(b"toso ticket v2").update(&self.server().0).update(&epoch.0.to_be_bytes());
-        hasher.update(&device.0).update(&seconds.to_be_bytes());
+        hasher.update(&author.0).update(&seconds.to_be_bytes());
         hasher.finalize_xof().fill(&mut mac);
         mac
     }

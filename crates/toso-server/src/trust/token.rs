@@ -60,7 +60,6 @@ impl RootKeys {
             let ends = i64::try_from(device.expires_at.0).unwrap_or(i64::MAX);
             let place = |unit: UnitRef| [int(i64::from(unit.list.year())), string(unit.code.as_str())];
             let mut block = Biscuit::builder()
-                .fact(fact("device", &[string(&device.id().to_string())]))?
                 .fact(fact("key", &[bytes(&device.public_key), int(ends)]))?
                 .fact(fact("unit", &place(device.unit)))?
                 .fact(fact("role", &[string(device.role().word())]))?;
@@ -139,7 +138,8 @@ fn grant_of(facts: &[Fact]) -> Option<Grant> {
         _ => None,
     });
     let former = named("former").filter_map(place).collect();
-    let device = text("device").and_then(|device| device.parse().ok());
+    // Not by the fact `device`, which tokens had formerly: it was half an id.
+    let device = key.as_ref().map(|(key, _)| DeviceId::from_public_key(key));
     let serial = text("serial").and_then(|serial| HEXLOWER.decode(serial.as_bytes()).ok());
     // Bound to a device or numbered by a serial: exactly one of the two.
     let moves = moves.unwrap_or_default();

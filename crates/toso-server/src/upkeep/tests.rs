@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use toso_catalog::Catalog;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, ChangeHash, DeviceId, DocId};
+use toso_core::id::{Actor, AuthorId, ChangeHash, DeviceId, DocId};
 use toso_core::text::PlaceName;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_projection::Projector;
@@ -32,7 +32,7 @@ fn filled(data: &Path) {
             LogItem { doc: DocId::member(scope, [number; 11]), hash: ChangeHash([number; 32]), bytes: vec![7; 700] };
         let batch = LogBatch {
             scope,
-            author: DeviceId([1; 8]),
+            author: AuthorId([1; 8]),
             received_at: TimestampMs(u64::from(number)),
             items: vec![item],
         };
@@ -101,13 +101,13 @@ fn counted(data: &Path) {
     let scope = UnitRef::new(UnitList::L2022, "00001").unwrap();
     for number in 0..3_u8 {
         let doc = DocId::hamlet_team(scope, &format!("thôn {number}"), 0);
-        let author = Author { actor: Actor::new(DeviceId([1; 8]), [number; 8]), at: TimestampMs(1_662_534_000_000) };
+        let author = Author { actor: Actor::new(DeviceId([1; 16]), [number; 8]), at: TimestampMs(1_662_534_000_000) };
         let name = PlaceName::parse(&format!("Thôn {number}")).unwrap();
         let households = TeamEdit::HouseholdsCovered(Some(100 + u32::from(number)));
         let edits = [DocEdit::Team(TeamEdit::LocalName(Some(name))), DocEdit::Team(households)];
         let chunk = Document::new(doc).edit(author, &edits).unwrap().unwrap();
         let items = vec![LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }];
-        let batch = LogBatch { scope, author: DeviceId([1; 8]), received_at: TimestampMs(1), items };
+        let batch = LogBatch { scope, author: AuthorId([1; 8]), received_at: TimestampMs(1), items };
         log.append(&[batch]).unwrap();
     }
     let folding = Folding {

@@ -227,15 +227,16 @@ async fn names_of_devices_are_told_within_the_unit() {
         let centre = &centre;
         async move { by.get(centre, &path).await }
     };
-    let all = format!("{},{},{},{}", own.id, above.id, elsewhere.id, "0".repeat(own.id.to_string().len()));
+    let ids = [&own, &above, &elsewhere].map(|device| device.id.author().to_string());
+    let all = format!("{},{}", ids.join(","), "0".repeat(16));
     let names = asked(&own, all.clone()).await.json()["names"].clone();
     let told: Vec<&String> = names.as_object().unwrap().keys().collect();
-    let mut expected = [own.id.to_string(), above.id.to_string()];
+    let mut expected = [own.id.author().to_string(), above.id.author().to_string()];
     expected.sort();
     assert_eq!(told, expected.iter().collect::<Vec<_>>());
     assert!(names.as_object().unwrap().values().all(|name: &Value| name == "Máy thử"));
     assert_eq!(asked(&above, all).await.json()["names"].as_object().unwrap().len(), 3);
-    let many = |count: usize| vec![own.id.to_string(); count].join(",");
+    let many = |count: usize| vec![own.id.author().to_string(); count].join(",");
     assert_eq!(asked(&own, many(100)).await.status, 200);
     assert_eq!(asked(&own, many(101)).await.problem(), "invalid", "one past the limit");
     assert_eq!(asked(&own, String::new()).await.problem(), "invalid");

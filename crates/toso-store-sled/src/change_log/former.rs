@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
-use toso_core::id::DeviceId;
+use toso_core::id::AuthorId;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::LogItem;
@@ -25,7 +25,7 @@ fn item(code: &str, doc: u8, hash: u8) -> LogItem {
 }
 
 fn batch(code: &str, items: Vec<LogItem>) -> LogBatch {
-    LogBatch { scope: scope(code), author: DeviceId([1; 8]), received_at: TimestampMs(2), items }
+    LogBatch { scope: scope(code), author: AuthorId([1; 8]), received_at: TimestampMs(2), items }
 }
 
 /// Writes batches of new chunks, one for each scope, as format 1 did, and leaves the folder as it was left then.

@@ -210,7 +210,7 @@ mod tests {
         let at = TimestampMs(1_662_534_000_000 + u64::from(number) * 60_000);
         let name = MemberEdit::FullName(PersonName::parse("Nguyễn Văn Thử").unwrap());
         let team = MemberEdit::Team(Some(DocId::commune_team(scope(), 0)));
-        let author = Author { actor: Actor::new(DeviceId([1; 8]), [2; 8]), at };
+        let author = Author { actor: Actor::new(DeviceId([1; 16]), [2; 8]), at };
         let change = Document::first_save(doc, author, &[DocEdit::Member(name), DocEdit::Member(team)]);
         let change = change.unwrap().unwrap();
         LogItem { doc, hash: change.hash(), bytes: change.bytes().to_vec() }

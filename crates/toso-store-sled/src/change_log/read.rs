@@ -187,7 +187,7 @@ fn fill(page: &mut PageBuilder, run: Run, after: Sequence) -> Room {
 mod tests {
     use tempfile::TempDir;
     use toso_core::chunk::ChangeHash;
-    use toso_core::id::DeviceId;
+    use toso_core::id::AuthorId;
     use toso_core::time::TimestampMs;
     use toso_core::unit::{UnitList, UnitRef};
     use toso_store::{LogBatch, LogItem};
@@ -212,7 +212,7 @@ mod tests {
             let batches: Vec<_> = (0..scopes)
                 .map(|of| LogBatch {
                     scope: scope(of),
-                    author: DeviceId([1; 8]),
+                    author: AuthorId([1; 8]),
                     received_at: TimestampMs(2),
                     items: (0..=(round + of) % 3).map(|_| item(of)).collect(),
                 })

@@ -10,7 +10,7 @@
 //! the year's, which no form has.
 
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, DeviceId, Digest, DocId, DocKind, SCOPE_TAG_BYTES, Sequence};
+use toso_core::id::{AuthorId, DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind, SCOPE_TAG_BYTES, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_store::{LogBatch, LogEntry, LogItem};
@@ -102,7 +102,7 @@ impl<'a> RunBuilder<'a> {
 pub(super) struct Run {
     first: Sequence,
     scope: Scope,
-    author: DeviceId,
+    author: AuthorId,
     received_at: TimestampMs,
     count: usize,
     /// With their offsets.
@@ -118,7 +118,7 @@ impl Run {
         }
         let mut reader = header(body)?;
         let scope = UnitRef::from_key(reader.array()?).ok()?;
-        reader.bytes(size_of::<DeviceId>() + size_of::<TimestampMs>())?;
+        reader.bytes(size_of::<AuthorId>() + size_of::<TimestampMs>())?;
         let entries = u64::from(reader.u16()?);
         Some((scope, first.plus(entries.saturating_sub(1))))
     }
@@ -127,7 +127,7 @@ impl Run {
     pub(super) fn parse(first: Sequence, body: &[u8], packer: &Packer, wanted: impl Fn(DocId) -> bool) -> Option<Self> {
         let mut reader = header(body)?;
         let scope = UnitRef::from_key(reader.array()?).ok()?;
-        let author = DeviceId(reader.array()?);
+        let author = AuthorId(reader.array()?);
         let received_at = TimestampMs(reader.u64()?);
         let (count, entries) = if body.first() == Some(&PACKED) {
             packed_entries(reader, scope, packer, wanted)?
@@ -243,7 +243,7 @@ pub(super) mod tests {
         });
         LogBatch {
             scope: scope("00001"),
-            author: DeviceId([1; 8]),
+            author: AuthorId([1; 8]),
             received_at: TimestampMs(2),
             items: items.collect(),
         }

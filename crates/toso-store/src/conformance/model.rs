@@ -242,7 +242,7 @@ pub fn log_scripts() -> impl Strategy<Value = Vec<LogStep>> {
     let size = prop_oneof![20 => 0..300_usize, 1 => 3_000..20_000_usize];
     let items = prop::collection::vec((0..DOCUMENTS, 0..60_u64, size), 0..40);
     let batch = (1..=SCOPES, 0..3_u8, items).prop_map(|(within, device, items)| LogBatch {
-        author: toso_core::id::DeviceId([device; 8]),
+        author: toso_core::id::AuthorId([device; 8]),
         items: items
             .into_iter()
             .map(|(of, number, size)| {

@@ -1,7 +1,7 @@
 //! Invented scopes, documents and chunks, each from a number.
 
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DeviceId, DocId};
+use toso_core::id::{AuthorId, DocId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 
@@ -54,5 +54,5 @@ pub fn item(of: DocId, number: u64) -> LogItem {
 /// A batch of one document of a scope.
 pub fn batch(of: Scope, numbers: impl IntoIterator<Item = u64>) -> LogBatch {
     let items = numbers.into_iter().map(|number| item(doc(of, 1), number)).collect();
-    LogBatch { scope: of, author: DeviceId([9; 8]), received_at: TimestampMs(1_663_545_600_000), items }
+    LogBatch { scope: of, author: AuthorId([9; 8]), received_at: TimestampMs(1_663_545_600_000), items }
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash};
-use toso_core::id::{DeviceId, DocId, Epoch, Sequence, ServerId};
+use toso_core::id::{AuthorId, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 
@@ -37,7 +37,7 @@ pub struct Run {
     /// Their scope.
     pub scope: Scope,
     /// The device that made them.
-    pub author: DeviceId,
+    pub author: AuthorId,
     /// When the server got them.
     pub received_at: TimestampMs,
     /// The entries.

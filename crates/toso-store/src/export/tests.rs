@@ -4,7 +4,7 @@ use std::io::{Cursor, Write as _};
 
 use proptest::prelude::*;
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DeviceId, DocId, Epoch, Sequence, ServerId};
+use toso_core::id::{AuthorId, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 
@@ -26,7 +26,7 @@ fn batch(author: u8, numbers: std::ops::Range<u8>, bytes: usize) -> LogBatch {
         hash: ChangeHash([number; 32]),
         bytes: vec![number; bytes],
     });
-    LogBatch { scope: scope(), author: DeviceId([author; 8]), received_at: TimestampMs(77), items: items.collect() }
+    LogBatch { scope: scope(), author: AuthorId([author; 8]), received_at: TimestampMs(77), items: items.collect() }
 }
 
 fn put(log: &MemoryChangeLog, table: &str, key: &[u8], value: &[u8]) {

@@ -1,7 +1,7 @@
 //! Without a fault these stores pass the suite; with one they do what it says and nothing else.
 
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DeviceId, DocId, Sequence};
+use toso_core::id::{AuthorId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 
@@ -87,7 +87,7 @@ fn a_full_disk_takes_nothing_and_recovers_without_reopening() {
 
 fn batch(byte: u8) -> LogBatch {
     let item = LogItem { doc: DocId::commune(scope()), hash: ChangeHash([byte; 32]), bytes: vec![byte] };
-    LogBatch { scope: scope(), author: DeviceId([1; 8]), received_at: TimestampMs(1), items: vec![item] }
+    LogBatch { scope: scope(), author: AuthorId([1; 8]), received_at: TimestampMs(1), items: vec![item] }
 }
 
 #[test]

@@ -11,15 +11,15 @@ use crate::principal::{AccessRole, Principal};
 impl ServerSession {
     /// The signature is over all changes, so each of them must be one before it can be checked.
     pub(super) fn on_carried(&mut self, push: Push, effects: &mut Vec<ServerEffect>) {
-        let Some(Carried { device, signature }) = push.carried.clone() else {
+        let Some(Carried { author, signature }) = push.carried.clone() else {
             return;
         };
         let hashes = push.items.iter().map(|item| Chunk::parse(&item.change).map(|chunk| (item.doc, chunk.hash())));
         match hashes.collect::<Result<Vec<_>, _>>() {
             Ok(changes) => {
-                let (number, signed) = (push.number, signed_carried(push.scope, device, changes));
+                let (number, signed) = (push.number, signed_carried(push.scope, author, changes));
                 self.verifying.insert(number, push);
-                effects.push(ServerEffect::VerifyCarried { number, author: device, signed, signature });
+                effects.push(ServerEffect::VerifyCarried { number, author, signed, signature });
             }
             Err(error) => nack(push.number, None, chunk_code(&error), &error.to_string(), effects),
         }
@@ -28,16 +28,21 @@ impl ServerSession {
     /// Nothing that is returned goes to the bin: what may not be taken as it comes waits for an officer.
     pub(super) fn on_returned_judged(&mut self, number: u64, verdict: ReturnVerdict, effects: &mut Vec<ServerEffect>) {
         let (Some(push), Some(principal)) = (self.verifying.remove(&number), self.principal) else { return };
-        let Some(author) = push.carried.as_ref().map(|carried| carried.device) else { return };
+        let Some(author) = push.carried.as_ref().map(|carried| carried.author) else { return };
         // Its author may have been an officer then, and be a recorder now.
-        let recorder = Principal { device: author, role: AccessRole::Recorder, ..principal };
+        let role = AccessRole::Recorder;
         let is_more = |item: &PushItem| {
-            check_item(&recorder, push.scope, item.clone()).is_err_and(|(code, _)| code == NackCode::Forbidden)
+            check_item(author, role, push.scope, item.clone()).is_err_and(|(code, _)| code == NackCode::Forbidden)
         };
         if verdict == ReturnVerdict::Hold || push.items.iter().any(is_more) {
-            return self.hold_checked(&principal, HoldReason::Returned { by: principal.device }, push, effects);
+            return self.hold_checked(
+                &principal,
+                HoldReason::Returned { by: principal.device.author() },
+                push,
+                effects,
+            );
         }
-        self.append_checked(&recorder, push, effects);
+        self.append_checked(author, role, push, effects);
     }
 
     /// What the carrier may do was checked when the push came; from here on the author's rights decide.
@@ -59,7 +64,7 @@ impl ServerSession {
             }
             Ok(author) => {
                 self.carried.insert(number);
-                self.append_checked(&author, push, effects);
+                self.append_checked(author.device.author(), author.role, push, effects);
             }
         }
     }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use toso_core::id::{DeviceId, Sequence};
+use toso_core::id::{AuthorId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 use toso_wire::limits::{DECISIONS_MAX, PURGE_SCOPES_MAX};
 use toso_wire::{Ack, Carried, Decision, Frame, Hello, Moved, NackCode, Purge, Push, Reviewed};
@@ -40,7 +40,7 @@ pub enum HoldReason {
     /// Another device returned it to a server that has lost it, and its word for the author is not enough.
     Returned {
         /// The device that returned it.
-        by: DeviceId,
+        by: AuthorId,
     },
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Holdings {
 #[derive(Debug)]
 pub(super) struct Holding {
     scope: Scope,
-    author: DeviceId,
+    author: AuthorId,
     /// The items' places in their push.
     places: Vec<u32>,
 }
@@ -162,7 +162,7 @@ impl ServerSession {
             (false, false) => was_its_own.then_some(HoldReason::Moved),
         };
         reason.map(|reason| match push.carried {
-            Some(_) => HoldReason::Returned { by: principal.device },
+            Some(_) => HoldReason::Returned { by: principal.device.author() },
             None => reason,
         })
     }
@@ -179,13 +179,12 @@ impl ServerSession {
         push: Push,
         effects: &mut Vec<ServerEffect>,
     ) {
-        let author = push.carried.as_ref().map_or(principal.device, |carried| carried.device);
+        let author = push.carried.as_ref().map_or(principal.device.author(), |carried| carried.author);
         // What is returned waits for an officer, whose word it needs: it may be what only an officer writes.
         let role = if push.carried.is_some() { AccessRole::Officer } else { principal.role };
-        let by_author = Principal { device: author, role, ..*principal };
         let (mut items, mut places) = (Vec::with_capacity(push.items.len()), Vec::new());
         for (index, item) in (0..).zip(push.items) {
-            match check_item(&by_author, push.scope, item) {
+            match check_item(author, role, push.scope, item) {
                 Ok(item) => {
                     items.push(item);
                     places.push(index);
@@ -235,7 +234,7 @@ impl ServerSession {
             self.acked_through = self.acked_through.max(outcome.through);
             effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through, settled: false })));
         }
-        if self.principal.is_some_and(|principal| principal.device == author) {
+        if self.principal.is_some_and(|principal| principal.device.author() == author) {
             // The decision came before: to another copy of the device, or when this one had no mark yet, since the answer
             // that it is held was lost. It is told once more, after the whole answer (a phone marks what is held when its
             // push is through), and under a number that passes over no later decision.
@@ -262,7 +261,7 @@ impl ServerSession {
 
     pub(super) fn read_decisions(&self, effects: &mut Vec<ServerEffect>) {
         if let Some(principal) = self.principal {
-            effects.push(ServerEffect::ReadDecisions { device: principal.device, after: self.heard });
+            effects.push(ServerEffect::ReadDecisions { author: principal.device.author(), after: self.heard });
         }
     }
 }

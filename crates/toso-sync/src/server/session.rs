@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use toso_catalog::Catalog;
 use toso_core::chunk::{ChangeHash, Chunk, ChunkError};
 use toso_core::edit::SIGN_OFF_FIELDS;
-use toso_core::id::{DocKind, Epoch, Sequence};
+use toso_core::id::{AuthorId, DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_wire::limits::{
@@ -22,7 +22,7 @@ use super::reconciling::Reconciling;
 use super::{
     AppendFailure, AppendItem, AppendOutcome, Authenticated, Opened, Refusal, RefusalKind, ServerEffect, ServerEvent,
 };
-use crate::principal::Principal;
+use crate::principal::{AccessRole, Principal};
 
 /// A device whose proof is challenged this often in one connection is not going to prove itself.
 pub const CHALLENGES_MAX: u32 = 2;
@@ -252,8 +252,10 @@ impl ServerSession {
             (Frame::Next(next), Phase::Live) => self.on_next(next, effects),
             (Frame::Reviewed(reviewed), Phase::Live) if reviewed.decisions.is_empty() => {
                 self.heard = Some(reviewed.number);
-                let told =
-                    |principal: Principal| ServerEffect::KeepTold { device: principal.device, number: reviewed.number };
+                let told = |principal: Principal| ServerEffect::KeepTold {
+                    author: principal.device.author(),
+                    number: reviewed.number,
+                };
                 effects.extend(self.principal.map(told));
             }
             // It has handed over what it had.
@@ -413,20 +415,26 @@ impl ServerSession {
                 nack(push.number, None, NackCode::Forbidden, detail, effects);
             }
             Some(carried) if carried.signature.is_empty() => {
-                let (number, author, scope) = (push.number, carried.device, push.scope);
+                let (number, author, scope) = (push.number, carried.author, push.scope);
                 self.verifying.insert(number, push);
                 effects.push(ServerEffect::JudgeReturned { number, author, scope });
             }
             Some(_) => self.on_carried(push, effects),
-            None => self.append_checked(&principal, push, effects),
+            None => self.append_checked(principal.device.author(), principal.role, push, effects),
         }
     }
 
-    /// Appends what `author` may write, and refuses the rest item by item.
-    pub(super) fn append_checked(&mut self, author: &Principal, push: Push, effects: &mut Vec<ServerEffect>) {
+    /// Appends what `author` may write in this role, and refuses the rest item by item.
+    pub(super) fn append_checked(
+        &mut self,
+        author: AuthorId,
+        role: AccessRole,
+        push: Push,
+        effects: &mut Vec<ServerEffect>,
+    ) {
         let (mut items, mut places) = (Vec::with_capacity(push.items.len()), Vec::with_capacity(push.items.len()));
         for (index, item) in (0..).zip(push.items) {
-            match check_item(author, push.scope, item) {
+            match check_item(author, role, push.scope, item) {
                 Ok(item) => {
                     places.push((index, item.hash));
                     items.push(item);
@@ -439,7 +447,7 @@ impl ServerSession {
         }
         self.appending.insert(push.number, places);
         let returned = push.carried.is_some_and(|carried| carried.signature.is_empty());
-        let (number, scope, author) = (push.number, push.scope, author.device);
+        let (number, scope) = (push.number, push.scope);
         effects.push(ServerEffect::Append { number, scope, returned, author, items });
     }
 
@@ -544,12 +552,13 @@ impl ServerSession {
     }
 }
 
-/// Envelope limits → parse (not apply) → document made for this scope → actor is the device's → role may write it.
+/// Envelope limits → parse (not apply) → document made for this scope → actor is the author's → role may write it.
 ///
 /// The same check is made by a phone that takes another's changes to carry them, so that it takes nothing that the server
 /// would refuse.
 pub fn check_item(
-    principal: &Principal,
+    author: AuthorId,
+    role: AccessRole,
     scope: UnitRef,
     item: toso_wire::PushItem,
 ) -> Result<AppendItem, (NackCode, String)> {
@@ -557,11 +566,11 @@ pub fn check_item(
     if !item.doc.belongs_to(scope) {
         return Err((NackCode::WrongDocument, format!("document {} was not made for {scope}", item.doc)));
     }
-    if chunk.actor().device() != principal.device {
+    if chunk.actor().author() != author {
         return Err((NackCode::ForeignActor, "the change was made by another device".to_owned()));
     }
-    if item.doc.kind() == DocKind::Commune && !principal.role.may_sign_off() && chunk.writes_any(&SIGN_OFF_FIELDS) {
-        return Err((NackCode::Forbidden, format!("a {} does not sign off; an officer does", principal.role)));
+    if item.doc.kind() == DocKind::Commune && !role.may_sign_off() && chunk.writes_any(&SIGN_OFF_FIELDS) {
+        return Err((NackCode::Forbidden, format!("a {role} does not sign off; an officer does")));
     }
     Ok(AppendItem { doc: item.doc, hash: chunk.hash(), change: item.change })
 }

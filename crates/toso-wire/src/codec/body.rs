@@ -3,7 +3,7 @@
 
 mod repair;
 
-use toso_core::id::{DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, DeviceId, Digest, DocId, DocKind, Epoch, Sequence};
+use toso_core::id::{AuthorId, DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 
@@ -290,7 +290,7 @@ fn write_push_fields(fields: &mut Fields<'_>, push: &Push) {
     fields.optional(push.carried.is_none(), |out| {
         write_option(out, push.carried.as_ref(), |out, carried| {
             let mut fields = Fields::open(out);
-            fields.required(|out| write_bin(out, &carried.device.0));
+            fields.required(|out| write_bin(out, &carried.author.0));
             fields.required(|out| write_bin(out, &carried.signature));
             fields.close();
         });
@@ -316,7 +316,7 @@ fn read_push(fields: &mut FieldReader<'_, '_>) -> Result<Push> {
     let carried = fields.optional(|reader| {
         let mut fields = reader.fields("PUSH carried")?;
         let carried = Carried {
-            device: fields.required(|reader| read_array(reader, "PUSH device")).map(DeviceId)?,
+            author: fields.required(|reader| read_array(reader, "PUSH author")).map(AuthorId)?,
             signature: fields.required(|reader| reader.bin("PUSH signature", SIGNATURE_BYTES_MAX))?.to_vec(),
         };
         fields.finish()?;

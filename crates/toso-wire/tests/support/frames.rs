@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use toso_core::id::{ChangeHash, ChunkKey, DeviceId, Digest, DocId, DocKind, Epoch, Sequence};
+use toso_core::id::{AuthorId, ChangeHash, ChunkKey, Digest, DocId, DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_wire::{
@@ -102,7 +102,7 @@ fn any_welcome() -> impl Strategy<Value = Welcome> {
 
 fn any_push() -> impl Strategy<Value = Push> {
     let carried = (any::<[u8; 8]>(), vec(any::<u8>(), 0..=64))
-        .prop_map(|(device, signature)| Carried { device: DeviceId(device), signature });
+        .prop_map(|(author, signature)| Carried { author: AuthorId(author), signature });
     (any::<u64>(), any_unit(), option::of(carried)).prop_flat_map(|(number, scope, carried)| {
         let item = (any_doc_near(scope), vec(any::<u8>(), 0..200)).prop_map(|(doc, change)| PushItem { doc, change });
         vec(item, 0..6).prop_map(move |items| Push { number, scope, items, carried: carried.clone() })

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use toso_client::rest::Rest;
 use toso_client::{DeviceNames, Replica};
-use toso_core::id::{DeviceId, DocId};
+use toso_core::id::{AuthorId, DocId};
 
 use crate::fail::Fail;
 use crate::output;
@@ -71,7 +71,7 @@ pub(super) fn fetch_names(replica: &Replica, ids: &[String]) -> Result<(), Fail>
 }
 
 /// A device as people know it.
-fn who(names: &DeviceNames, device: DeviceId) -> String {
+fn who(names: &DeviceNames, device: AuthorId) -> String {
     match (names.is_own(device), names.name(device)) {
         (true, None) => "this device".to_owned(),
         (true, Some(name)) => format!("this device ({name})"),
@@ -83,7 +83,7 @@ fn who(names: &DeviceNames, device: DeviceId) -> String {
 /// Puts beside each `device` of a list what it is called.
 fn name_all<'a>(lists: impl Iterator<Item = &'a mut Value>, names: &DeviceNames) {
     for item in lists.filter_map(Value::as_array_mut).flatten().filter_map(Value::as_object_mut) {
-        let device = item.get("device").and_then(Value::as_str).and_then(|id| id.parse::<DeviceId>().ok());
+        let device = item.get("device").and_then(Value::as_str).and_then(|id| id.parse::<AuthorId>().ok());
         let Some(device) = device else { continue };
         item.insert("device_name".to_owned(), names.name(device).into());
         item.insert("this_device".to_owned(), names.is_own(device).into());

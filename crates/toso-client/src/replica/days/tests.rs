@@ -109,7 +109,7 @@ fn what_arrives_all_the_same_is_shown() {
     let team = phone.add_team(draft("Thôn 1")).unwrap();
     let id = DocId::member(commune(), [7; 11]);
     let author = toso_core::document::Author {
-        actor: toso_core::id::Actor::new(toso_core::id::DeviceId([9; 8]), [9; 8]),
+        actor: toso_core::id::Actor::new(toso_core::id::DeviceId([9; 16]), [9; 8]),
         at: TimestampMs(NOW_MS),
     };
     let edits = [DocEdit::Member(MemberEdit::Team(Some(team))), joined("1/1/2100")];

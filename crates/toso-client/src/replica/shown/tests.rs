@@ -43,7 +43,7 @@ fn note(text: &str) -> DocEdit {
 }
 
 fn other_author(at: u64) -> toso_core::document::Author {
-    toso_core::document::Author { actor: Actor::new(DeviceId([9; 8]), [9; 8]), at: TimestampMs(at) }
+    toso_core::document::Author { actor: Actor::new(DeviceId([9; 16]), [9; 8]), at: TimestampMs(at) }
 }
 
 /// A change by another device on what the store has of the document, or apart from it.

@@ -3,6 +3,7 @@
 
 use std::str::FromStr as _;
 
+use toso_core::id::AuthorId;
 use toso_store::RecordStore as _;
 
 use super::super::invite::INVITE_TABLE;
@@ -20,7 +21,7 @@ fn joined(trust: &Trust, seed: u8, unit: UnitRef, role: AccessRole) -> DeviceId 
 
 fn laid_aside(trust: &Trust, maker: DeviceId) -> Invite {
     let life_ms = INVITE_LIFE_MS_MAX;
-    let asked = InviteOrder { life_ms, created_by: Some(maker), ..order(AccessRole::Officer) };
+    let asked = InviteOrder { life_ms, created_by: Some(maker.author()), ..order(AccessRole::Officer) };
     trust.invite(&asked, NOW).expect("an invite")
 }
 
@@ -60,7 +61,7 @@ fn an_invite_stands_only_while_its_maker_could_still_make_it() {
     let Place { trust, .. } = place();
     let ends = NOW.plus_ms(TOKEN_LIFE_MS);
     let maker = joined(&trust, 1, district(), AccessRole::Officer);
-    let asked = InviteOrder { created_by: Some(maker), ..order(AccessRole::Recorder) };
+    let asked = InviteOrder { created_by: Some(maker.author()), ..order(AccessRole::Recorder) };
     let late = || {
         let invite = trust.invite(&InviteOrder { life_ms: 2000, ..asked.clone() }, TimestampMs(ends.0 - 1000)).unwrap();
         request(trust.server(), &invite, &key(4))
@@ -79,7 +80,7 @@ fn an_invite_is_withdrawn_once_and_not_after_its_use() {
     let number_of = |invite: &Invite| -> InviteNumber {
         data_encoding::HEXLOWER.encode(&blake3::hash(&invite.secret).as_bytes()[..8]).parse().unwrap()
     };
-    let by = DeviceId([7; 8]);
+    let by = AuthorId([7; 8]);
     let taken = trust.withdraw_invite(number_of(&one), Some(by), NOW).unwrap().expect("it is there");
     assert_eq!(taken.withdrawn, Some(Withdrawal { by: Some(by), at: NOW }));
     assert_eq!(trust.withdraw_invite(number_of(&one), None, NOW.plus_ms(1)).unwrap(), Some(taken), "once");
@@ -87,7 +88,7 @@ fn an_invite_is_withdrawn_once_and_not_after_its_use() {
     assert!(matches!(refused, Err(EnrolError::WithdrawnInvite)));
     let device = trust.enrol(&request(trust.server(), &other, &key(1)), NOW).unwrap().device;
     let used = trust.withdraw_invite(number_of(&other), None, NOW).unwrap().expect("it is there");
-    assert_eq!((used.used_by, used.withdrawn), (Some(device), None));
+    assert_eq!((used.used_by, used.withdrawn), (Some(device.author()), None));
     assert_eq!(trust.withdraw_invite(InviteNumber::from_str("0011223344556677").unwrap(), None, NOW).unwrap(), None);
 }
 
@@ -122,9 +123,9 @@ fn invites_of_before_are_still_read() {
         unit: UnitRef,
         role: String,
         expires_at: TimestampMs,
-        created_by: Option<DeviceId>,
+        created_by: Option<AuthorId>,
         created_at: TimestampMs,
-        used_by: Option<DeviceId>,
+        used_by: Option<AuthorId>,
     }
     let before = Before {
         unit: commune(),

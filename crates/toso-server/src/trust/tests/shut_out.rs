@@ -67,8 +67,8 @@ fn a_revocation_is_on_the_list_before_it_is_in_the_records() {
     trust.revocations().add(Entry::Device(device), NOW).unwrap();
     let again = Trust::open(folder.path(), store, NOW).unwrap();
     assert!(again.device(device).unwrap().revoked, "the list is believed");
-    assert!(!again.revoke(DeviceId([0; 8]), NOW).unwrap());
-    assert!(!again.revocations().has_device(DeviceId([0; 8])), "nobody is put on it who is nobody");
+    assert!(!again.revoke(DeviceId([0; 16]), NOW).unwrap());
+    assert!(!again.revocations().has_device(DeviceId([0; 16])), "nobody is put on it who is nobody");
 }
 
 /// Folders of before have no list: it is made of their records, and nothing is in quarantine.
@@ -158,7 +158,12 @@ fn what_is_returned_is_taken_as_a_recorders_of_the_commune_within_the_window_and
         (viewer, commune(), NOW, ReturnVerdict::Hold),
         (DeviceId::from_public_key(&[99; 32]), commune(), NOW, ReturnVerdict::Hold),
     ] {
-        assert_eq!(trust.judge_returned(catalog, author, scope, at), verdict, "{author} in {scope} at {}", at.0);
+        assert_eq!(
+            trust.judge_returned(catalog, author.author(), scope, at),
+            verdict,
+            "{author} in {scope} at {}",
+            at.0
+        );
     }
 }
 
@@ -169,7 +174,8 @@ fn the_window_begins_with_the_last_loss() {
     let author = enrolled(&place.trust, 1, AccessRole::Recorder);
     let store = Arc::new(MemoryChangeLog::new());
     let catalog = toso_catalog::Catalog::shared();
-    let taken = |trust: &Trust, at| trust.judge_returned(catalog, author.device, commune(), at) == ReturnVerdict::Take;
+    let taken =
+        |trust: &Trust, at| trust.judge_returned(catalog, author.device.author(), commune(), at) == ReturnVerdict::Take;
     let emptied = Trust::open(place.folder.path(), store.clone(), NOW).unwrap();
     greet(&emptied, &author.token, 1).unwrap();
     let over = NOW.plus_ms(RETURN_WINDOW_MS);

@@ -82,9 +82,9 @@ fn nothing_of_the_first_block_is_evaluated() {
     let Place { folder: _folder, trust, .. } = place();
     let facts = (0..40).map(|number| format!("read({number});")).collect::<Vec<_>>().concat();
     let code = format!(
-        r#"{facts} device("{}"); unit(2022, "00001"); role("viewer");
+        r#"{facts} key(hex:{}, 1); unit(2022, "00001"); role("viewer");
         check if read($a), read($b), read($c), read($d), read($e), read($f), read($g), read($h), write($i);"#,
-        DeviceId::from_public_key(&[1; 32])
+        "01".repeat(32)
     );
     let token = Biscuit::builder().code(code).unwrap().build(&trust.keys.root).unwrap().to_vec().unwrap();
     assert_eq!(trust.keys.verify(&token).unwrap().role, AccessRole::Viewer);

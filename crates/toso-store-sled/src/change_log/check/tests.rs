@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DeviceId, Sequence};
+use toso_core::id::{AuthorId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::{ChangeLog, Durability, LogBatch, LogItem, RecordChange, RecordStore};
@@ -23,7 +23,7 @@ fn item(code: &str, number: u8, bytes: usize) -> LogItem {
 }
 
 fn batch(code: &str, items: Vec<LogItem>) -> LogBatch {
-    LogBatch { scope: scope(code), author: DeviceId([1; 8]), received_at: TimestampMs(2), items }
+    LogBatch { scope: scope(code), author: AuthorId([1; 8]), received_at: TimestampMs(2), items }
 }
 
 /// Runs at 1 (three entries), 4 (one that needs two parts) and 5 (two entries of a known document), and two records.
