@@ -16,6 +16,8 @@ use parking_lot::RwLock;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinError;
 use toso_client::{Replica, ReplicaOptions};
+use toso_core::edit::EditError;
+use toso_core::text::check_whole;
 use toso_store::ChunkStore;
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 use zeroize::Zeroizing;
@@ -129,6 +131,7 @@ impl Toso {
     /// Opens the folder, making it when it is not there.
     #[uniffi::constructor]
     pub async fn open(config: TosoConfig, log: Option<Arc<dyn LogSink>>) -> Result<Arc<Self>, TosoError> {
+        whole("folder", "the folder's path", &config.folder)?;
         let runtime = OwnedRuntime::new()?;
         let handle = runtime.handle()?;
         let callbacks = Callbacks::new(handle.clone(), CALLBACKS_MAX);
@@ -207,6 +210,11 @@ impl Toso {
 /// A task that did not come to its end: shut down before it began, or a panic.
 fn joined(error: &JoinError) -> TosoError {
     if error.is_cancelled() { TosoError::closed() } else { TosoError::internal() }
+}
+
+/// Refuses a setting that has lost a character, as half an emoji does on its way here.
+fn whole(field: &str, what: &'static str, text: &str) -> Result<(), TosoError> {
+    check_whole(what, text).map_err(|error| EditError::Value { field: field.to_owned(), error }.into())
 }
 
 fn store_key(bytes: Vec<u8>) -> Result<StoreKey, TosoError> {

@@ -75,6 +75,7 @@ mod keys;
 mod legacy;
 mod limits;
 mod link;
+mod lost;
 mod names;
 mod number;
 pub mod pasted;
@@ -99,6 +100,7 @@ pub use limits::{
     PHONE_CHARS_MAX, PLACE_NAME_BYTES_MAX, PLACE_NAME_CHARS_MAX,
 };
 pub use link::Link;
+pub use lost::check_whole;
 pub use names::{Label, Note, PersonName, PlaceName};
 pub use number::{format_decimal_1, format_number};
 pub use phone::Phone;

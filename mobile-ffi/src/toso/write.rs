@@ -5,7 +5,7 @@ use toso_client::rest::Rest;
 use toso_core::edit::{DocEdit, MemberEdit as Edit};
 use toso_core::text::PersonName;
 
-use super::{Toso, store_key};
+use super::{Toso, store_key, whole};
 use crate::edits::{
     CommuneEdit, MemberEdit, NewMember, NewTeam, TeamEdit, commune_edits, doc_id, draft, member_edits, scope,
     team_edits,
@@ -19,6 +19,8 @@ impl Toso {
     /// harm. Returns the unit that was joined.
     pub async fn enrol(&self, invite: &str) -> Result<AdminUnit, TosoError> {
         let invite = toso_client::Invite::parse(invite)?;
+        // Not when the folder is opened: what was recorded under such a name must stay in reach.
+        self.with(|core| whole("device_name", "the device's name", &core.device_name))?;
         let unit = self
             .off_thread(move |_, store, device_name| {
                 let name = Some(device_name).filter(|name| !name.is_empty());

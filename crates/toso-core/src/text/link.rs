@@ -1,7 +1,7 @@
 //! Links that people are shown to tap on, so only such as show where they lead.
 
 use super::limits::{LINK_BYTES_MAX, check_bytes, check_input};
-use super::{TextError, canonical};
+use super::{TextError, canonical, check_whole};
 
 text_value!(
     /// A link to a Zalo group or another https page, at most 300 bytes.
@@ -22,6 +22,7 @@ impl Link {
     /// Reads a link as copied from a browser or from Zalo.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         check_input(Self::WHAT, text)?;
+        check_whole(Self::WHAT, text)?;
         let text = canonical(text);
         if text.is_empty() {
             return Err(TextError::Empty { what: Self::WHAT });
@@ -101,6 +102,10 @@ mod tests {
         }
         assert!(matches!(Link::parse("https://zalo.me/a b"), Err(TextError::Character { position: 18, .. })));
         assert!(matches!(Link::parse("https://zalo.me/\"><b>"), Err(TextError::Character { position: 17, .. })));
+        assert_eq!(
+            Link::parse("https://zalo.me/\u{FFFD}"),
+            Err(TextError::LostCharacter { what: "the link", position: 17 })
+        );
         assert_eq!(Link::parse(""), Err(TextError::Empty { what: "the link" }));
     }
 

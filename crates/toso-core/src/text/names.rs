@@ -7,7 +7,7 @@ use super::limits::{
     LABEL_BYTES_MAX, LABEL_CHARS_MAX, NOTE_BYTES_MAX, NOTE_CHARS_MAX, PERSON_NAME_BYTES_MAX, PERSON_NAME_CHARS_MAX,
     PLACE_NAME_BYTES_MAX, PLACE_NAME_CHARS_MAX, check_input, check_length,
 };
-use super::{TextError, canonical, canonical_lines, canonical_name, legacy_text};
+use super::{TextError, canonical, canonical_lines, canonical_name, check_whole, legacy_text};
 
 text_value!(
     /// A person's full name: 1 to 80 characters a person sees: letters of any script, blanks, apostrophes, hyphens,
@@ -56,10 +56,7 @@ fn check_encoding(what: &'static str, text: &str) -> Result<(), TextError> {
     if let Some(found) = legacy_text(text) {
         return Err(TextError::Legacy { what, found });
     }
-    match text.chars().position(|c| c == char::REPLACEMENT_CHARACTER) {
-        Some(at) => Err(TextError::LostCharacter { what, position: at + 1 }),
-        None => Ok(()),
-    }
+    check_whole(what, text)
 }
 
 /// A letter with its marks, or one of the signs of names.
