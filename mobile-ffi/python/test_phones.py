@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import itertools
 import logging
 import pathlib
@@ -261,6 +262,77 @@ class Carried(Story):
         self.assertEqual((report.given, other.given), (1, 1))
         for phone in (a, b):
             self.assertEqual({team.id for team in phone.teams()}, teams)
+
+
+class Texts(Story):
+    """Texts that are cut in the middle of an emoji. The story: the call raised in the midst of lowering its arguments, and its
+    object could never be freed again."""
+
+    async def test_half_an_emoji_is_refused_at_its_field_and_the_phone_is_freed_all_the_same(self):
+        phone = await self.opened(self.phones.home("a"))
+        await phone.enrol(self.centre.invite(self.commune))
+        team = await record(phone, "Thôn 1", 1)
+        member = await phone.add_member(toso.NewMember(team=team, full_name="Nguyễn Văn Thử"))
+        edits, new, by = toso.TeamEdit, toso.NewMember, toso.ConsentMethod.PAPER
+        for half in ("\ud83d", "\ude00", "\ude00\ud83d", "\ud83d\ud83d\ude00"):
+            cut = f"Thử {half}"
+            refused = [
+                ("hamlet", lambda: phone.add_team(toso.NewTeam(hamlet=cut))),
+                ("hamlet", lambda: phone.edit_team(team, [edits.HOUSEHOLDS_COVERED(households=2), edits.HAMLET(name=cut)])),
+                ("zalo_link", lambda: phone.edit_team(team, [edits.ZALO_LINK(link=f"https://zalo.me/g/{half}")])),
+                ("note", lambda: phone.edit_team(team, [edits.NOTE(text=f"họp tổ\n{half}")])),
+                ("full_name", lambda: phone.add_member(new(team=team, full_name=cut))),
+                ("full_name", lambda: phone.edit_member(member, [toso.MemberEdit.FULL_NAME(name=cut)])),
+                ("consent/text_version", lambda: phone.edit_member(member, [
+                    toso.MemberEdit.CONSENT(method=by, date="24/11/2026", text_version=cut)])),
+                ("hamlets/name", lambda: phone.edit_commune([toso.CommuneEdit.ADD_HAMLET(name=cut)])),
+                ("unit", lambda: phone.edit_commune([toso.CommuneEdit.ADD_HAMLET(name="Thôn 2")], cut)),
+                ("id", lambda: phone.fetch_device_names([cut])),
+                ("unit", lambda: phone.units_below(cut)),
+                ("id", lambda: phone.members(cut)),
+                ("id", lambda: phone.history(cut)),
+                ("full_name", lambda: toso.check_person_name(cut)),
+            ]
+            for field, call in refused:
+                with self.assertRaises(toso.TosoError.Invalid, msg=field) as wrong:
+                    answer = call()
+                    if asyncio.iscoroutine(answer):
+                        await answer
+                self.assertEqual(wrong.exception.field, field)
+            texts = {toso.error_text(wrong.exception, language) for language in toso.Language}
+            self.assertEqual(len([text for text in texts if "5" in text]), 2, "it says which letter")
+            with self.assertRaises(toso.TosoError.BadInvite):
+                await phone.enrol(cut)
+            self.assertEqual((phone.search(half), phone.units(half)), ([], []))
+            self.assertIn("\ufffd", toso.message(cut, {cut: cut}, toso.Language.ENGLISH))
+            toso.hamlet_key(cut)
+        self.assertEqual([found.full_name for found in phone.members(team)], ["Nguyễn Văn Thử"])
+        # Two halves that belong together are one emoji.
+        await phone.edit_team(team, [edits.NOTE(text="cả \ud83d\ude00 lẫn chữ")])
+        self.assertEqual(phone.team(team).note, "cả 😀 lẫn chữ")
+
+        # Of a leaked handle the folder would stay open until the process ends.
+        del phone, call, refused, wrong, answer
+        gc.collect()
+        self.assertEqual((await self.phones.open("a")).team(team).households_covered, 1)
+
+    async def test_half_an_emoji_in_what_the_object_is_made_of_leaves_nothing_behind(self):
+        with self.assertRaises(toso.TosoError.Invalid) as wrong:
+            await self.opened(f"{self.phones.home('a')}\ud83d")
+        self.assertEqual(wrong.exception.field, "folder")
+        self.assertEqual(list(self.phones.folder.iterdir()), [], "no folder by another name")
+        phone = await self.opened(self.phones.home("a"), "Máy của Thử \ud83d")
+        with self.assertRaises(toso.TosoError.Invalid) as wrong:
+            await phone.enrol(self.centre.invite(self.commune))
+        self.assertEqual(wrong.exception.field, "device_name")
+        del phone, wrong
+        gc.collect()
+        await self.phones.joined("a")
+
+    async def opened(self, folder, device_name=""):
+        """A phone that is closed when nobody has it any more."""
+        config = toso.TosoConfig(folder=str(folder), key=self.phones.key("a"), device_name=device_name)
+        return await toso.Toso.open(config, None)
 
 
 async def meet(phone, side, reader, writer):

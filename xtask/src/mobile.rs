@@ -9,6 +9,7 @@ mod built;
 mod kotlin;
 mod python;
 mod swift;
+mod text;
 mod tool;
 
 use std::path::{Path, PathBuf};

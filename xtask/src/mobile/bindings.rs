@@ -32,6 +32,15 @@ impl Language {
         }
     }
 
+    /// The generated source, in its folder.
+    fn source(self) -> &'static str {
+        match self {
+            Self::Kotlin => "uniffi/toso/toso.kt",
+            Self::Python => "toso.py",
+            Self::Swift => "toso.swift",
+        }
+    }
+
     /// The language of a name.
     pub(crate) fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|language| language.name() == name)
@@ -48,6 +57,10 @@ pub(crate) fn generate(tree: &Tree, built: &Built, language: Language) -> Result
     command.current_dir(&tree.root).arg("generate").arg(&built.library);
     command.args(["--language", language.name(), "--no-format", "--out-dir"]).arg(&folder);
     must(&mut command, "the bindings' generator")?;
+    let source = folder.join(language.source());
+    let written = std::fs::read_to_string(&source).map_err(|error| format!("no {}: {error}", source.display()))?;
+    let written = super::text::made_whole(language, &written)?;
+    std::fs::write(&source, written).map_err(|error| format!("cannot write {}: {error}", source.display()))?;
     Ok(folder)
 }
 
