@@ -329,7 +329,9 @@ fn a_comparison_wants_each_chunk_once_in_a_bounded_number_of_frames() {
 }
 
 #[test]
-fn a_want_before_anything_was_compared_is_refused() {
-    let detail = want(&mut comparing(None), 1).expect("it knows no keys");
+fn one_want_before_anything_was_compared_is_served_as_by_requests_and_a_second_refused() {
+    let mut session = comparing(None);
+    assert_eq!(want(&mut session, 1), None, "by requests, the session that compared was another");
+    let detail = want(&mut session, 1).expect("it knows no keys");
     assert!(detail.contains("compare first"), "{detail}");
 }
