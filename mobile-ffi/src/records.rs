@@ -416,6 +416,12 @@ pub struct Status {
     pub role: Option<String>,
     /// The server it syncs with, once enrolled.
     pub server: Option<String>,
+    /// When this device's right to sync ends, by the server's clock, unless a sync renews it before.
+    pub token_ends_ms: Option<i64>,
+    /// True within 30 days of that, when no sync has renewed it; the text for people has the key `token_ends_soon`.
+    pub token_ends_soon: bool,
+    /// True while everything goes over a network in the clear: a test network's, which the app should show loudly.
+    pub in_the_clear: bool,
     /// Documents here.
     pub documents: u32,
     /// Changes that the server has not acknowledged.

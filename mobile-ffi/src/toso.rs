@@ -15,7 +15,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinError;
-use toso_client::{Replica, ReplicaOptions};
+use toso_client::{Reach, Replica, ReplicaOptions};
 use toso_core::edit::EditError;
 use toso_core::text::check_whole;
 use toso_store::ChunkStore;
@@ -49,6 +49,13 @@ pub struct TosoConfig {
     pub key: Vec<u8>,
     /// What officers see in their list of devices: not a person's name.
     pub device_name: String,
+    /// The certificates, in PEM, of a private authority that the server's own is signed by; none: the web's. Used when the
+    /// device joins, and kept with it.
+    #[uniffi(default = None)]
+    pub ca_pem: Option<String>,
+    /// Speak `http://` over a network, in the clear: for a test network only. Used when the device joins, and kept with it.
+    #[uniffi(default = false)]
+    pub insecure_http: bool,
 }
 
 impl std::fmt::Debug for TosoConfig {
@@ -75,12 +82,19 @@ impl std::fmt::Debug for Toso {
     }
 }
 
+/// What a device joins with.
+#[derive(Clone)]
+struct Joining {
+    device_name: String,
+    reach: Reach,
+}
+
 /// What an open object has.
 struct Core {
     store: Arc<SledChunkStore>,
     replica: Arc<Replica>,
     sync: Arc<SyncControl>,
-    device_name: String,
+    joining: Joining,
     callbacks: Callbacks,
     /// Ends with the object.
     _log: Option<Arc<LogQueue>>,
@@ -136,7 +150,8 @@ impl Toso {
         let handle = runtime.handle()?;
         let callbacks = Callbacks::new(handle.clone(), CALLBACKS_MAX);
         let log = log.map(|sink| LogQueue::start(sink, callbacks.clone()));
-        let TosoConfig { folder, key, device_name } = config;
+        let TosoConfig { folder, key, device_name, ca_pem, insecure_http } = config;
+        let joining = Joining { device_name, reach: Reach { insecure_http, ca_pem } };
         let key = store_key(key)?;
         let opened = handle.spawn_blocking(move || -> Result<_, TosoError> {
             let store = Arc::new(SledChunkStore::open_encrypted(folder, Options::phone(), &key)?);
@@ -147,7 +162,7 @@ impl Toso {
         let (store, replica) = opened.await.map_err(|error| joined(&error))??;
         tracing::info!(device = %replica.device().id(), "opened");
         let sync = Arc::new(SyncControl::new(Arc::clone(&replica), handle));
-        let core = Core { store, replica, sync, device_name, callbacks, _log: log, runtime };
+        let core = Core { store, replica, sync, joining, callbacks, _log: log, runtime };
         Ok(Arc::new(Self { core: RwLock::new(Some(core)) }))
     }
 
@@ -188,12 +203,12 @@ impl Toso {
     /// the caller stops waiting.
     async fn off_thread<T: Send + 'static, E: Into<TosoError> + Send + 'static>(
         &self,
-        call: impl FnOnce(&Replica, &SledChunkStore, &str) -> Result<T, E> + Send + 'static,
+        call: impl FnOnce(&Replica, &SledChunkStore, &Joining) -> Result<T, E> + Send + 'static,
     ) -> Result<T, TosoError> {
         let task = self.with(|core| -> Result<_, TosoError> {
             let (replica, store) = (Arc::clone(&core.replica), Arc::clone(&core.store));
-            let device_name = core.device_name.clone();
-            Ok(core.runtime.handle()?.spawn_blocking(move || call(&replica, &store, &device_name)))
+            let joining = core.joining.clone();
+            Ok(core.runtime.handle()?.spawn_blocking(move || call(&replica, &store, &joining)))
         })?;
         task.await.map_err(|error| joined(&error))?.map_err(Into::into)
     }

@@ -18,13 +18,15 @@ use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::text;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
-use toso_sync::server::{AppendOutcome, Authenticated, Opened, OpenedInterest, PageRead, Standing, WantedRead};
+use toso_sync::server::{
+    AppendOutcome, Authenticated, Greeting, Opened, OpenedInterest, PageRead, Standing, WantedRead,
+};
 use toso_sync::{AccessRole, Principal, ServerEffect, ServerEvent, ServerSession};
 use toso_wire::enrol::Invite;
 use toso_wire::limits::{FRAME_BYTES_MAX, PUSH_ITEMS_MAX};
 use toso_wire::{
-    Delta, DeltaGroup, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Interest, Proof, Push, PushItem, Reconcile, Want,
-    decode, decode_from_client, encode, encode_plain, hello_from_token, hello_token,
+    Delta, DeltaGroup, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Interest, Proof, Push, PushItem, Reconcile,
+    TicketProof, Want, WelcomeProof, decode, decode_from_client, encode, encode_plain, hello_from_token, hello_token,
 };
 
 /// A door: its name, and the function that takes bytes.
@@ -94,7 +96,7 @@ pub fn session(bytes: &[u8]) {
     let (mut sequence, mut now) = (0, TimestampMs(1_700_000_000_000));
     let hello = Hello {
         protocol: 1,
-        proof: Proof::Ticket(vec![1; 28]),
+        proof: Proof::Ticket(TicketProof::from_bytes(&[1; 28])),
         epoch: None,
         interests: vec![Interest { unit: scope(), cursor: Sequence::ZERO, digest: Digest::default() }],
         live: true,
@@ -130,7 +132,11 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
     Some(match effect {
         ServerEffect::Authenticate(_) => ServerEvent::Authenticated(Ok(Authenticated {
             principal: principal(),
-            ticket: None,
+            greeting: Greeting {
+                epoch: Epoch(1),
+                at: TimestampMs(1_700_000_000_000),
+                proof: WelcomeProof::Ticket([0; 8]),
+            },
             standing: Standing::default(),
         })),
         ServerEffect::Open { interests, .. } => {

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use toso_tests::{COMMUNE, FieldDevice, OTHER_COMMUNE, Server, http, toso};
 use toso_wire::enrol::Invite;
 use toso_wire::limits::FRAME_BYTES_MAX;
-use toso_wire::{Frame, GoodbyeCode, Hello, Proof, decode, encode};
+use toso_wire::{Frame, GoodbyeCode, Hello, Proof, TicketProof, decode, encode};
 
 fn server() -> (Server, TempDir) {
     let data = TempDir::new().expect("a temporary folder");
@@ -319,7 +319,7 @@ async fn answer_to(server: &Server, first: Vec<u8>) -> Vec<Frame> {
 fn hello() -> Hello {
     Hello {
         protocol: 1,
-        proof: Proof::Ticket(vec![1; 28]),
+        proof: Proof::Ticket(TicketProof::from_bytes(&[1; 28])),
         epoch: None,
         interests: Vec::new(),
         live: false,

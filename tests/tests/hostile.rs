@@ -22,7 +22,7 @@ use toso_tests::rogue::{Rogue, Wire, enrolment, unit};
 use toso_tests::{COMMUNE, FieldDevice, OTHER_COMMUNE, Server, http, memory};
 use toso_wire::enrol::Invite;
 use toso_wire::limits::FRAME_INFLATED_BYTES_MAX;
-use toso_wire::{Frame, GoodbyeCode, Interest, NackCode, Proof, Push, PushItem, encode, hello_token};
+use toso_wire::{Frame, GoodbyeCode, Interest, NackCode, Proof, Push, PushItem, TicketProof, encode, hello_token};
 
 /// What the server may grow by for one session, whatever it does: a frame that is coming (64 KiB) and one that is
 /// decoded (128 KiB and as much again as values), a page that was read (64 KiB and as much again as values), frames that
@@ -284,7 +284,7 @@ async fn lies_in_hello() {
 
     // Cursors, epochs and digests that cannot be: the device is served, from the beginning or after comparing.
     for (cursor, epoch) in
-        [(2, None), (u64::MAX, Some(welcome.epoch)), (u64::MAX, Some(Epoch(u64::MAX))), (1 << 40, Some(Epoch(0)))]
+        [(2, None), (u64::MAX, welcome.epoch), (u64::MAX, Some(Epoch(u64::MAX))), (1 << 40, Some(Epoch(0)))]
     {
         for digest in [Digest::default(), Digest(u64::MAX)] {
             let interest = Interest { unit: rogue.unit, cursor: Sequence(cursor), digest };
@@ -339,14 +339,11 @@ async fn proofs_that_are_borrowed_or_used() {
     // A ticket of the other server, and one with its end moved.
     let mut wire = foreign.open(&other, &foreign.hello()).await;
     let Some(Frame::Welcome(welcome)) = wire.next().await else { panic!("welcome expected") };
-    let ticket = welcome.ticket.expect("a ticket").bytes;
-    for at in [None, Some(9)] {
-        let mut bytes = ticket.clone();
-        if let Some(at) = at {
-            bytes[at] ^= 0x40;
-        }
+    let ticket = welcome.ticket().expect("a ticket");
+    let shown = TicketProof::new(ticket, foreign.id(), toso_tests::rogue::now(), [1; 4]);
+    for shown in [shown, TicketProof { ends_s: shown.ends_s + 1, ..shown }] {
         let mut hello = rogue.hello();
-        hello.proof = Proof::Ticket(bytes);
+        hello.proof = Proof::Ticket(shown);
         let mut wire = rogue.open(&attacked.server, &hello).await;
         assert!(matches!(wire.next().await, Some(Frame::Challenge(_))), "a ticket of elsewhere is asked to prove more");
     }

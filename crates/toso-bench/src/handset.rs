@@ -141,6 +141,8 @@ fn join(store: &dyn ChunkStore, unit: UnitRef) -> Result<(), BenchError> {
         token: Vec::new(),
         unit,
         role: "recorder".to_owned(),
+        token_ends: None,
+        reach: toso_client::Reach::default(),
     };
     Ok(credential.keep(store).map_err(toso_client::ReplicaError::from)?)
 }

@@ -4,6 +4,7 @@ mod bench;
 mod inviting;
 mod moving;
 mod quarantine;
+mod reach;
 mod recording;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ pub(crate) use bench::{BenchArgs, BenchClientArgs, BenchCommand, BenchOperation,
 pub(crate) use inviting::{InviteArgs, InviteCommand, InviteOrder};
 pub(crate) use moving::{DeviceArgs, DeviceCommand, HeldCommand, ReviewArgs, ReviewCommand};
 pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand};
+pub(crate) use reach::{EnrolArgs, ReachArgs};
 pub(crate) use recording::{ActivityCommand, ConvertFlag, HamletCommand, MemberCommand, TeamCommand};
 
 /// The register of community digital technology teams.
@@ -104,6 +106,8 @@ pub(crate) struct AdminArgs {
     /// The server's address, `http://127.0.0.1:7878`.
     #[arg(long, value_name = "URL")]
     pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) reach: ReachArgs,
     /// The admin token file that the server made in its data folder (or an officer's own token file).
     #[arg(long, value_name = "FILE")]
     pub(crate) admin_token_file: PathBuf,
@@ -135,13 +139,7 @@ pub(crate) struct FieldArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum FieldCommand {
     /// Exchange an invite for this device's credential (needs the network).
-    Enrol {
-        /// The invite, as the officer's QR code or message has it.
-        invite: String,
-        /// A name for the device in the officer's list.
-        #[arg(long)]
-        name: Option<String>,
-    },
+    Enrol(EnrolArgs),
     /// Teams.
     Team {
         #[command(subcommand)]
@@ -271,6 +269,8 @@ pub(crate) struct ReportArgs {
     /// The server's address.
     #[arg(long, value_name = "URL")]
     pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) reach: ReachArgs,
     /// The admin token file, or a device's own (`toso field token`).
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: PathBuf,
@@ -346,6 +346,8 @@ pub(crate) struct BackupArgs {
     /// A running server's address.
     #[arg(long, value_name = "URL", requires = "admin_token_file")]
     pub(crate) server: Option<String>,
+    #[command(flatten)]
+    pub(crate) reach: ReachArgs,
     /// Its admin token file.
     #[arg(long, value_name = "FILE", requires = "server")]
     pub(crate) admin_token_file: Option<PathBuf>,

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use toso_bench::process::Process;
 use toso_bench::server::ServerProcess;
 
-use crate::args::{AdminArgs, DemoArgs, NationalArgs, ReportArgs, ReportFormat};
+use crate::args::{AdminArgs, DemoArgs, NationalArgs, ReachArgs, ReportArgs, ReportFormat};
 use crate::commands;
 use crate::fail::Fail;
 use crate::output;
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Fail> {
 
 fn show(args: &DemoArgs, url: &str, admin: &Path) -> Result<(), Fail> {
     let outcome = commands::simulate::national(&NationalArgs {
-        admin: AdminArgs { server: url.to_owned(), admin_token_file: admin.to_owned() },
+        admin: AdminArgs { server: url.to_owned(), reach: ReachArgs::default(), admin_token_file: admin.to_owned() },
         devices: None,
         seed: args.seed,
         online: ONLINE,
@@ -57,6 +57,7 @@ fn show(args: &DemoArgs, url: &str, admin: &Path) -> Result<(), Fail> {
     for (list, title) in LISTS {
         output::print(&format!("== {title} ==\n"))?;
         commands::report::run(&ReportArgs {
+            reach: ReachArgs::default(),
             server: url.to_owned(),
             token_file: admin.to_owned(),
             list: list.to_owned(),

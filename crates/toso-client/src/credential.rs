@@ -7,9 +7,15 @@ use toso_core::id::{Epoch, ServerId};
 use toso_core::time::{ServerTime, TimestampMs};
 use toso_core::unit::UnitRef;
 use toso_store::{ChunkStore, StoreError, Transaction};
-use toso_wire::{Proof, Ticket, signed_hello};
+use toso_wire::proof::TICKET_SECRET_BYTES;
+use toso_wire::{Proof, Ticket, TicketProof, TicketSecret, signed_hello};
 
 use crate::identity::{Device, random_from};
+use crate::reach::Reach;
+
+/// How long before its token ends a device says so. The server has renewed it 60 days earlier, unless the device has not
+/// synced since.
+pub const TOKEN_WARNED_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
 const SETTING_CREDENTIAL: &str = "credential";
 const SETTING_SESSION: &str = "session";
@@ -17,7 +23,7 @@ const SETTING_SESSION: &str = "session";
 /// A device's capability at one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
-    /// Base address, `https://host[:port]` or `http://…` on a trusted network.
+    /// Base address, `https://host[:port]`; `http://…` on this machine, or where [`Reach::insecure_http`] allows it.
     pub server_url: String,
     /// The server that gave the token.
     pub server_id: ServerId,
@@ -28,6 +34,12 @@ pub struct Credential {
     pub unit: UnitRef,
     /// `recorder`, `officer`, `viewer`.
     pub role: String,
+    /// When the token ends, by the server's clock; `None` until the server has said so. It is renewed long before.
+    #[serde(default)]
+    pub token_ends: Option<TimestampMs>,
+    /// How the server is reached.
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 /// Why there is no usable credential.
@@ -84,6 +96,7 @@ pub(crate) const SERVER_TIME_KEPT_MS: u64 = 12 * 60 * 60 * 1000;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SessionMemory {
     pub(crate) epoch: Option<Epoch>,
+    /// The secret of a ticket; of any other length it is none.
     #[serde(with = "serde_bytes")]
     pub(crate) ticket: Vec<u8>,
     /// The server's clock at which the ticket ends.
@@ -96,6 +109,10 @@ pub(crate) struct SessionMemory {
     /// The server's clock when they last met, kept every [`SERVER_TIME_KEPT_MS`]; 0 when they never did.
     #[serde(default)]
     pub(crate) server_at: TimestampMs,
+    /// The server's clock until which the ticket is shown: half of its life. After that the device signs, so that it gets
+    /// another one without a further round trip.
+    #[serde(default)]
+    pub(crate) ticket_shown_until: TimestampMs,
 }
 
 impl SessionMemory {
@@ -111,41 +128,41 @@ impl SessionMemory {
         met.then_some(ServerTime { at: self.server_at, offset_ms: self.clock_offset_ms })
     }
 
-    pub(crate) fn keep_ticket(&mut self, ticket: Ticket) {
-        (self.ticket, self.ticket_expires_at) = (ticket.bytes, ticket.expires_at);
+    /// Keeps a ticket that the server gave at `at`, by its clock.
+    pub(crate) fn keep_ticket(&mut self, ticket: &Ticket, at: TimestampMs) {
+        (self.ticket, self.ticket_expires_at) = (ticket.secret.0.to_vec(), ticket.expires_at);
+        self.ticket_shown_until = at.plus_ms(ticket.expires_at.since_ms(at) / 2);
+    }
+
+    /// The server's clock, as far as this device can tell.
+    pub(crate) fn server_now(&self, now: TimestampMs) -> TimestampMs {
+        TimestampMs(now.0.saturating_add_signed(self.clock_offset_ms))
     }
 
     pub(crate) fn setting(&self) -> (String, Option<Vec<u8>>) {
         (SETTING_SESSION.to_owned(), rmp_serde::to_vec(self).ok())
     }
 
-    /// The ticket when it is good for a while yet, else a signature.
+    /// A ticket's proof, with its secret, in the first half of its life; else a signature.
     pub(crate) fn proof(
         &self,
         credential: &Credential,
         device: &Device,
         now: TimestampMs,
         fill: &dyn Fn(&mut [u8]),
-    ) -> Proof {
-        let server_now = TimestampMs(now.0.saturating_add_signed(self.clock_offset_ms));
-        if !self.ticket.is_empty() && server_now < self.ticket_expires_at {
-            Proof::Ticket(self.ticket.clone())
-        } else {
-            credential.prove(device, server_now, &random_from::<8>(fill))
+    ) -> (Proof, Option<TicketSecret>) {
+        let server_now = self.server_now(now);
+        match <[u8; TICKET_SECRET_BYTES]>::try_from(self.ticket.as_slice()) {
+            Ok(secret) if server_now < self.ticket_shown_until => {
+                let secret = TicketSecret(secret);
+                let ticket = Ticket { secret: secret.clone(), expires_at: self.ticket_expires_at };
+                let shown = TicketProof::new(&ticket, device.id(), server_now, random_from(fill));
+                (Proof::Ticket(shown), Some(secret))
+            }
+            _ => (credential.prove(device, server_now, &random_from::<8>(fill)), None),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What a session of an older build left has no server time.
-    #[test]
-    fn the_memory_of_an_older_build_is_read() {
-        let older = rmp_serde::to_vec(&(Some(Epoch(3)), serde_bytes::Bytes::new(b"t"), TimestampMs(5), -7_i64, true));
-        let memory: SessionMemory = rmp_serde::from_slice(&older.unwrap()).unwrap();
-        assert_eq!((memory.epoch, memory.clock_offset_ms, memory.foreign), (Some(Epoch(3)), -7, true));
-        assert_eq!(memory.server_time(), None);
-    }
-}
+mod tests;

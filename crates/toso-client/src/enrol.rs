@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use toso_core::id::ServerId;
 use toso_core::text::canonical;
+use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::{ChunkStore, StoreError};
-use toso_wire::enrol::signed_enrol;
 pub use toso_wire::enrol::{Invite, InviteError};
+use toso_wire::enrol::{signed_enrol, signed_enrolled};
 
 use crate::carry::pass::PassAnswer;
 use crate::credential::{Credential, CredentialError};
@@ -59,6 +61,9 @@ struct EnrolResponse {
     server_id: ServerId,
     unit: UnitRef,
     role: String,
+    expires_at: TimestampMs,
+    root_public_key: String,
+    proof: String,
     /// Card and bundle key; absent at a server that has none.
     carry: Option<PassAnswer>,
 }
@@ -96,7 +101,7 @@ pub fn make_invite(
     rest.post(server_url, "/v1/invites", officer, &request)
 }
 
-/// Exchanges an invite for a credential and keeps it. Blocks. Repeating it with the same invite on the same device
+/// Exchanges an invite for a credential and keeps it, with how the server is reached. Blocks. Repeating it with the same invite on the same device
 /// gives the same answer, so a lost response does no harm.
 pub fn enrol(
     store: &dyn ChunkStore,
@@ -117,19 +122,22 @@ pub fn enrol(
         device_name: device_name.clone(),
     };
     let response: EnrolResponse = rest.post_anonymous(&invite.url, "/v1/enrol", &request)?;
-    if response.server_id != invite.server {
-        return Err(EnrolError::OtherServer { url: invite.url.clone() });
-    }
     let token = URL_SAFE_NO_PAD.decode(&response.token).map_err(|_| RestError::Unreadable {
         url: invite.url.clone(),
         detail: "the token is not base64url".to_owned(),
     })?;
+    let signed = signed_enrolled(&secret_hash, &public_key, response.expires_at, &token);
+    if !is_of(invite.server, &response, &signed) {
+        return Err(EnrolError::OtherServer { url: invite.url.clone() });
+    }
     let credential = Credential {
         server_url: invite.url.trim_end_matches('/').to_owned(),
         server_id: response.server_id,
         token,
         unit: response.unit,
         role: response.role,
+        token_ends: Some(response.expires_at),
+        reach: rest.reach().clone(),
     };
     credential.keep(store)?;
     keep_own_name(store, device_name.as_deref())?;
@@ -139,3 +147,18 @@ pub fn enrol(
     }
     Ok(credential)
 }
+
+/// True when an answer bears the signature of the key that the inviting server's id is made of.
+fn is_of(server: ServerId, response: &EnrolResponse, signed: &[u8]) -> bool {
+    let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
+    let root: Option<[u8; 32]> = bytes(&response.root_public_key).and_then(|bytes| bytes.try_into().ok());
+    let proof: Option<[u8; 64]> = bytes(&response.proof).and_then(|bytes| bytes.try_into().ok());
+    let (Some(root), Some(proof)) = (root, proof) else { return false };
+    let key = VerifyingKey::from_bytes(&root);
+    response.server_id == server
+        && ServerId::from_public_key(&root) == server
+        && key.is_ok_and(|key| key.verify_strict(signed, &Signature::from_bytes(&proof)).is_ok())
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ pub mod carry;
 pub mod credential;
 pub mod enrol;
 pub mod identity;
+pub mod reach;
 pub mod replica;
 pub mod rest;
 pub mod sync;
@@ -17,6 +18,7 @@ pub use carry::{BundleReport, CarryError, Meeting, PeerEffect, PeerError, PeerRe
 pub use credential::{Credential, CredentialError};
 pub use enrol::{EnrolError, Invite, InviteError, MadeInvite, enrol, make_invite};
 pub use identity::{Device, RandomSource};
+pub use reach::{Reach, ReachError};
 pub use replica::{
     CentreTotals, ConflictView, ConflictWatch, DeviceNames, DocView, Found, Held, HeldState, NamesError, Receipt,
     ReceiptCounts, Replica, ReplicaError, ReplicaEvent, ReplicaOptions, ReplicaStatus, TeamDraft,

@@ -6,10 +6,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toso_core::id::ServerId;
 use toso_core::time::TimestampMs;
+use ureq::tls::TlsConfig;
 
 use toso_wire::rest::{REST_SIGNATURE_HEADER, RestSignature, signed_rest};
 
 use crate::identity::{Device, random};
+use crate::reach::{Reach, ReachError};
 
 /// How long one request may take: a page of a report over 2G.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -69,6 +71,9 @@ pub enum RestError {
         /// What the system said.
         detail: String,
     },
+    /// The address may not be asked.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
     /// The answer is not what was expected.
     #[error("{url} answered with something that is not this register's: {detail}")]
     Unreadable {
@@ -90,20 +95,41 @@ struct Problem {
 #[derive(Debug, Clone)]
 pub struct Rest {
     agent: ureq::Agent,
+    /// For answers that take as long as they take.
+    unhurried: ureq::Agent,
+    reach: Reach,
 }
 
 impl Default for Rest {
     fn default() -> Self {
-        let config =
-            ureq::Agent::config_builder().timeout_global(Some(REQUEST_TIMEOUT)).http_status_as_error(false).build();
-        Self { agent: config.into() }
+        Self::over(Reach::default(), &TlsConfig::default())
     }
 }
 
 impl Rest {
+    /// A client that reaches servers as agreed.
+    pub fn reaching(reach: &Reach) -> Result<Self, ReachError> {
+        Ok(Self::over(reach.clone(), &reach.tls()?))
+    }
+
+    /// How it reaches servers.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    fn over(reach: Reach, tls: &TlsConfig) -> Self {
+        // This server sends nobody elsewhere, and an answer that does could lead out of TLS.
+        let config =
+            || ureq::Agent::config_builder().tls_config(tls.clone()).max_redirects(0).http_status_as_error(false);
+        let agent = config().timeout_global(Some(REQUEST_TIMEOUT)).build();
+        let unhurried =
+            config().timeout_connect(Some(REQUEST_TIMEOUT)).timeout_recv_response(Some(REQUEST_TIMEOUT)).build();
+        Self { agent: agent.into(), unhurried: unhurried.into(), reach }
+    }
+
     /// `GET`, the body as text.
     pub fn get_text(&self, server_url: &str, path: &str, caller: &Caller) -> Result<String, RestError> {
-        body(&join(server_url, path), &mut ask(&self.agent, server_url, path, Some(caller), None)?)
+        body(&join(server_url, path), &mut ask(&self.reach, &self.agent, server_url, path, Some(caller), None)?)
     }
 
     /// `GET`, the body written out as it comes. It may take as long as it takes; only the answer's head must come within
@@ -115,12 +141,7 @@ impl Rest {
         caller: &Caller,
         out: &mut dyn std::io::Write,
     ) -> Result<(), RestError> {
-        let unhurried = ureq::Agent::config_builder()
-            .timeout_connect(Some(REQUEST_TIMEOUT))
-            .timeout_recv_response(Some(REQUEST_TIMEOUT))
-            .http_status_as_error(false)
-            .build();
-        let mut response = ask(&unhurried.into(), server_url, path, Some(caller), None)?;
+        let mut response = ask(&self.reach, &self.unhurried, server_url, path, Some(caller), None)?;
         let url = join(server_url, path);
         if !response.status().is_success() {
             return body(&url, &mut response).map(drop);
@@ -165,7 +186,7 @@ impl Rest {
         let url = join(server_url, path);
         let content = serde_json::to_vec(content)
             .map_err(|error| RestError::Unreadable { url: url.clone(), detail: error.to_string() })?;
-        parse(&url, &body(&url, &mut ask(&self.agent, server_url, path, caller, Some(&content))?)?)
+        parse(&url, &body(&url, &mut ask(&self.reach, &self.agent, server_url, path, caller, Some(&content))?)?)
     }
 }
 
@@ -186,12 +207,14 @@ struct ClockProblem {
 /// Sends a request, a `POST` when it has content. A server that finds the signature's time too far from its own has
 /// done nothing yet, and says its time: the request is signed once more with that.
 fn ask(
+    reach: &Reach,
     agent: &ureq::Agent,
     server_url: &str,
     path: &str,
     caller: Option<&Caller>,
     content: Option<&[u8]>,
 ) -> Result<Response, RestError> {
+    reach.check(server_url)?;
     let url = join(server_url, path);
     let mut at = now();
     for signed_again in [false, true] {

@@ -208,8 +208,8 @@ impl std::fmt::Debug for Serving {
 #[cfg(test)]
 mod tests {
     use toso_core::id::{Digest, Epoch};
-    use toso_sync::{Authenticated, Opened, OpenedInterest, Principal, Standing};
-    use toso_wire::{Hello, Interest, Proof};
+    use toso_sync::{Authenticated, Greeting, Opened, OpenedInterest, Principal, Standing};
+    use toso_wire::{Hello, Interest, Proof, TicketProof, WelcomeProof};
 
     use super::*;
 
@@ -221,7 +221,7 @@ mod tests {
         let mut serving = Serving::new(Catalog::shared());
         let hello = Hello {
             protocol: 1,
-            proof: Proof::Ticket(vec![1; 28]),
+            proof: Proof::Ticket(TicketProof::from_bytes(&[1; 28])),
             epoch: Some(Epoch(1)),
             interests: vec![Interest { unit, cursor: Sequence(5), digest: Digest::default() }],
             live: true,
@@ -231,7 +231,8 @@ mod tests {
             receipt: None,
         };
         let principal = Principal { device, role: AccessRole::Recorder, unit };
-        let authenticated = Authenticated { principal, ticket: None, standing: Standing::default() };
+        let greeting = Greeting { epoch: Epoch(1), at: now, proof: WelcomeProof::Ticket([0; 8]) };
+        let authenticated = Authenticated { principal, greeting, standing: Standing::default() };
         let interest = OpenedInterest { cursor: Sequence(5), reconcile: None, last: Sequence(5), pending: 0 };
         let opened = Opened { epoch: Epoch(1), takes_returns: false, interests: vec![interest], page: None };
         serving.handle(now, ServerEvent::Frame(Frame::Hello(hello)));

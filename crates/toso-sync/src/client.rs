@@ -1,5 +1,6 @@
 //! The phone's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
 
+mod greeting;
 mod moving;
 mod pacing;
 mod reconciling;
@@ -9,12 +10,12 @@ pub mod session;
 pub use session::ClientSession;
 
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DocId, Epoch, Sequence};
+use toso_core::id::{DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_wire::{
     Carried, Challenge, Delta, Erased, Frame, GoodbyeCode, Interest, Moved, NackCode, Proof, Purge, Receipt, Reviewed,
-    Ticket,
+    RootProof, TicketSecret,
 };
 
 use crate::pace::Pace;
@@ -22,8 +23,12 @@ use crate::pace::Pace;
 /// What a session starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientStart {
+    /// The server that the device has joined.
+    pub server: ServerId,
     /// Ticket or signed token.
     pub proof: Proof,
+    /// The secret of the ticket that `proof` shows.
+    pub ticket: Option<TicketSecret>,
     /// The epoch that the cursors belong to.
     pub epoch: Option<Epoch>,
     /// Units and cursors.
@@ -123,12 +128,13 @@ pub enum ClientEffect {
         /// How long, in milliseconds; 0 when it may ask again.
         delay_ms: u64,
     },
-    /// Keep epoch and ticket (durability is not needed: both can be had again).
+    /// Keep epoch, ticket and token in one transaction (durability is not needed: all can be had again).
     KeepSession {
         /// The server's epoch; absent while the cursors still belong to another, until [`Self::CommitReconciled`].
         epoch: Option<Epoch>,
-        /// A new ticket.
-        ticket: Option<Ticket>,
+        /// What the server handed over: a ticket, the end of the device's token, a new one. Absent when the device has
+        /// shown a ticket.
+        root: Option<Box<RootProof>>,
         /// The server's clock.
         at: TimestampMs,
     },
@@ -229,6 +235,8 @@ pub enum SessionEnd {
         /// Detail for developers.
         detail: String,
     },
+    /// The server did not prove that it is the one which the device has joined. Nothing that it said counts.
+    NotProved,
     /// The server broke the protocol.
     Protocol(&'static str),
     /// An answer by request left out what it had to answer.

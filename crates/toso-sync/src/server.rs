@@ -17,8 +17,9 @@ use std::collections::HashSet;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::NoRoom;
 use toso_core::id::{AuthorId, ChunkKey, DocId, Epoch, Sequence};
+use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
-use toso_wire::{Challenge, Frame, GoodbyeCode, Interest, NackCode, Proof, Reviewed, Ticket, UnitTotals};
+use toso_wire::{Challenge, Frame, GoodbyeCode, Interest, NackCode, Proof, Reviewed, UnitTotals, WelcomeProof};
 
 use crate::principal::Principal;
 
@@ -108,10 +109,21 @@ pub enum ServerEvent {
 pub struct Authenticated {
     /// Who it is.
     pub principal: Principal,
-    /// A new ticket, when the device's own is absent or past half of its life.
-    pub ticket: Option<Ticket>,
+    /// The server's own proof, for WELCOME.
+    pub greeting: Greeting,
     /// Where it was before, and whether it was shut out.
     pub standing: Standing,
+}
+
+/// How the server greets a device that has proved itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// The server's epoch.
+    pub epoch: Epoch,
+    /// The server's clock, in whole seconds.
+    pub at: TimestampMs,
+    /// The proof, over both.
+    pub proof: WelcomeProof,
 }
 
 /// Why a proof was refused.

@@ -7,7 +7,7 @@ use toso_catalog::Catalog;
 use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
-use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::text::Date;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
@@ -17,7 +17,10 @@ use toso_sync::{
     ServerEffect, ServerEvent, ServerSession, Standing,
 };
 use toso_wire::limits::PUSH_WINDOW;
-use toso_wire::{Carried, Frame, Hello, Interest, NackCode, Proof, Push, PushItem, Welcome, signed_carried};
+use toso_wire::{Carried, Frame, Hello, Interest, NackCode, Push, PushItem, signed_carried};
+
+#[path = "support/greeting.rs"]
+mod greeting;
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
 const CARRIER: DeviceId = DeviceId([1; 16]);
@@ -45,7 +48,7 @@ fn session_of(role: AccessRole, takes_returns: bool) -> ServerSession {
     let interest = Interest { unit: commune(), cursor: Sequence::ZERO, digest: Digest::default() };
     let hello = Hello {
         protocol: 1,
-        proof: Proof::Ticket(vec![1; 28]),
+        proof: greeting::proof(),
         epoch: None,
         interests: vec![interest],
         live: true,
@@ -55,8 +58,11 @@ fn session_of(role: AccessRole, takes_returns: bool) -> ServerSession {
         receipt: None,
     };
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
-    let authenticated =
-        Authenticated { principal: principal(CARRIER, role, commune()), ticket: None, standing: Standing::default() };
+    let authenticated = Authenticated {
+        principal: principal(CARRIER, role, commune()),
+        greeting: greeting::greeting(Epoch(1), NOW),
+        standing: Standing::default(),
+    };
     session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence::ZERO, pending: 0 }];
     session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns, interests, page: None }));
@@ -212,7 +218,9 @@ fn what_was_carried_comes_back_to_the_carrier() {
 fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
     let start = ClientStart {
         resting: false,
-        proof: Proof::Ticket(vec![1; 28]),
+        server: ServerId([1; 16]),
+        proof: greeting::proof(),
+        ticket: Some(greeting::SECRET),
         epoch: None,
         interests: Vec::new(),
         live: true,
@@ -234,7 +242,7 @@ fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
         })
     };
     session.handle(ClientEvent::Connected);
-    let welcome = Welcome { epoch: Epoch(1), at: NOW, ticket: None, pending: 0 };
+    let welcome = greeting::welcome(Epoch(1), NOW, 0);
     session.handle(ClientEvent::Frame(Frame::Welcome(welcome)));
     let effects = session.handle(ClientEvent::Outbox(Some(batch(5, CARRIER))));
     assert_eq!(pushed(&effects), Some((1, None)));

@@ -5,11 +5,14 @@
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem, Pace};
-use toso_wire::{Ack, Delta, DeltaGroup, DeltaItem, Frame, Interest, Proof, Welcome};
+use toso_wire::{Ack, Delta, DeltaGroup, DeltaItem, Frame, Interest};
+
+#[path = "support/greeting.rs"]
+mod greeting;
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
 
@@ -39,7 +42,9 @@ fn greeted(known: Option<Epoch>, own: &(DocId, Chunk)) -> ClientSession {
     let item = OutboxItem { number: 1, doc: own.0, hash: own.1.hash(), change: own.1.bytes().to_vec() };
     let start = ClientStart {
         resting: false,
-        proof: Proof::Ticket(vec![1; 28]),
+        server: ServerId([1; 16]),
+        proof: greeting::proof(),
+        ticket: Some(greeting::SECRET),
         epoch: known,
         interests: vec![Interest { unit: commune(), cursor: Sequence(90), digest: Digest::default() }],
         live: true,
@@ -50,7 +55,7 @@ fn greeted(known: Option<Epoch>, own: &(DocId, Chunk)) -> ClientSession {
     };
     let (mut session, _) = ClientSession::new(start);
     session.handle(ClientEvent::Connected);
-    let welcome = Welcome { epoch: Epoch(2), at: NOW, ticket: None, pending: 2 };
+    let welcome = greeting::welcome(Epoch(2), NOW, 2);
     session.handle(ClientEvent::Frame(Frame::Welcome(welcome)));
     session
 }

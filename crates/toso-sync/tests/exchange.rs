@@ -17,7 +17,7 @@ use toso_catalog::Catalog;
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
@@ -26,7 +26,10 @@ use toso_sync::{
     OpenedInterest, OutboxBatch, OutboxItem, Pace, PageEntry, PageRead, Principal, ServerEffect, ServerEvent,
     ServerSession, Standing,
 };
-use toso_wire::{Frame, Interest, Proof, UnitTotals, decode, encode, hello_from_token, hello_token};
+use toso_wire::{Frame, Interest, UnitTotals, decode, encode, hello_from_token, hello_token};
+
+#[path = "support/greeting.rs"]
+mod greeting;
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
 const EPOCH: Epoch = Epoch(7);
@@ -135,7 +138,9 @@ impl Phone {
             heard: None,
             pace: self.pace,
             by_request: false,
-            proof: Proof::Ticket(vec![1; 28]),
+            server: ServerId([1; 16]),
+            proof: greeting::proof(),
+            ticket: Some(greeting::SECRET),
             epoch: Some(EPOCH),
             interests: vec![Interest { unit: commune(), cursor: self.cursor, digest: Digest::default() }],
             live,
@@ -218,7 +223,7 @@ impl Connection {
                         let principal = Principal { device, role: AccessRole::Recorder, unit: commune() };
                         events.push_back(ServerEvent::Authenticated(Ok(Authenticated {
                             principal,
-                            ticket: None,
+                            greeting: greeting::greeting(EPOCH, NOW),
                             standing: Standing::default(),
                         })));
                     }

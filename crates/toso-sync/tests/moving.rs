@@ -6,7 +6,7 @@
 use toso_catalog::Catalog;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, ChangeHash, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, ChangeHash, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_sync::{
@@ -16,9 +16,11 @@ use toso_sync::{
 };
 use toso_wire::limits::DECISIONS_MAX;
 use toso_wire::{
-    Carried, Decision, Frame, GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem,
-    Reviewed, Welcome,
+    Carried, Decision, Frame, GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Purge, Push, PushItem, Reviewed,
 };
+
+#[path = "support/greeting.rs"]
+mod greeting;
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
 const DEVICE: DeviceId = DeviceId([1; 16]);
@@ -30,7 +32,7 @@ fn unit(text: &str) -> UnitRef {
 fn hello(unit: UnitRef) -> Hello {
     Hello {
         protocol: 1,
-        proof: Proof::Ticket(vec![1; 28]),
+        proof: greeting::proof(),
         epoch: None,
         interests: vec![Interest { unit, cursor: Sequence::ZERO, digest: Digest::default() }],
         live: true,
@@ -53,8 +55,14 @@ fn greeted_by(hello: Hello, now: &str, former: &[&str], revoked: bool) -> (Serve
     let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: unit(now) };
     let former = former.iter().map(|former| unit(former)).collect();
     let standing = Standing { former, token: vec![7; 4], revoked, reminded: false };
-    let effects =
-        session.handle(NOW, ServerEvent::Authenticated(Ok(Authenticated { principal, ticket: None, standing })));
+    let effects = session.handle(
+        NOW,
+        ServerEvent::Authenticated(Ok(Authenticated {
+            principal,
+            greeting: greeting::greeting(Epoch(1), NOW),
+            standing,
+        })),
+    );
     if let Some(ServerEffect::Open { interests, .. }) = effects.first() {
         assert!(interests.is_empty() || interests[0].unit == asked);
         if interests.is_empty() {
@@ -181,7 +189,9 @@ fn phone() -> (ClientSession, OutboxItem) {
     let item = OutboxItem { number: 1, doc, hash: ChangeHash([3; 32]), change };
     let start = ClientStart {
         resting: false,
-        proof: Proof::Ticket(vec![1; 28]),
+        server: ServerId([1; 16]),
+        proof: greeting::proof(),
+        ticket: Some(greeting::SECRET),
         epoch: None,
         interests: hello(unit("2022/00001")).interests,
         live: true,
@@ -192,7 +202,7 @@ fn phone() -> (ClientSession, OutboxItem) {
     };
     let (mut session, _) = ClientSession::new(start);
     session.handle(ClientEvent::Connected);
-    let welcome = Welcome { epoch: Epoch(1), at: NOW, ticket: None, pending: 0 };
+    let welcome = greeting::welcome(Epoch(1), NOW, 0);
     session.handle(ClientEvent::Frame(Frame::Welcome(welcome)));
     (session, item)
 }
@@ -274,7 +284,7 @@ fn what_is_decided_while_a_session_opens_is_read_with_its_welcome() {
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(unit("2022/00001")))));
     let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: unit("2022/00004") };
     let standing = Standing { former: vec![unit("2022/00001")], ..Standing::default() };
-    let known = Authenticated { principal, ticket: None, standing };
+    let known = Authenticated { principal, greeting: greeting::greeting(Epoch(1), NOW), standing };
     session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
     assert!(session.handle(NOW, ServerEvent::Decided).is_empty());
     let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns: false, page: None };
@@ -338,7 +348,9 @@ fn a_phone_that_leaves_a_restored_servers_unit_takes_all_along_before_it_forgets
     let own = unit("2022/00001");
     let (mut session, _) = ClientSession::new(ClientStart {
         resting: false,
-        proof: Proof::Ticket(vec![1; 28]),
+        server: ServerId([1; 16]),
+        proof: greeting::proof(),
+        ticket: Some(greeting::SECRET),
         epoch: Some(Epoch(1)),
         interests: vec![Interest { unit: own, cursor: Sequence(5), digest: Digest::default() }],
         live: true,
@@ -348,7 +360,7 @@ fn a_phone_that_leaves_a_restored_servers_unit_takes_all_along_before_it_forgets
         first: None,
     });
     session.handle(ClientEvent::Connected);
-    session.handle(ClientEvent::Frame(Frame::Welcome(Welcome { epoch: Epoch(2), at: NOW, ticket: None, pending: 0 })));
+    session.handle(ClientEvent::Frame(Frame::Welcome(greeting::welcome(Epoch(2), NOW, 0))));
     let moved = Moved { unit: unit("2022/00004"), role: "recorder".to_owned(), token: vec![1] };
     let purge = Purge { scopes: vec![own], docs: Vec::new() };
     let effects = session.handle(ClientEvent::Frame(Frame::Moved(moved.clone())));
@@ -379,7 +391,7 @@ fn what_others_made_is_held_from_whoever_returns_it_to_a_server_that_lost_it() {
         let principal = Principal { device: author, role: AccessRole::Recorder, unit: unit("2022/00004") };
         let bringer = Principal { device: DeviceId([3; 16]), ..principal };
         let standing = Standing { former: vec![unit("2022/00001")], ..Standing::default() };
-        let known = Authenticated { principal: bringer, ticket: None, standing };
+        let known = Authenticated { principal: bringer, greeting: greeting::greeting(Epoch(1), NOW), standing };
         session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
         let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns, page: None };
         session.handle(NOW, ServerEvent::Opened(opened));

@@ -5,7 +5,7 @@
 use toso_catalog::Catalog;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, AuthorId, ChangeHash, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, AuthorId, ChangeHash, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_sync::client::resting::{REST_MS_MAX, REST_MS_MIN};
@@ -16,8 +16,10 @@ use toso_sync::{
 };
 use toso_wire::{
     Ack, Carried, Frame, Goodbye, GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem,
-    Welcome,
 };
+
+#[path = "support/greeting.rs"]
+mod greeting;
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
 const DEVICE: DeviceId = DeviceId([1; 16]);
@@ -31,7 +33,7 @@ fn interest() -> Interest {
 }
 
 fn proof() -> Proof {
-    Proof::Ticket(vec![1; 28])
+    greeting::proof()
 }
 
 fn item(device: DeviceId, number: u8) -> PushItem {
@@ -56,7 +58,8 @@ fn greeted_server() -> ServerSession {
     };
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
     let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: commune() };
-    let authenticated = Authenticated { principal, ticket: None, standing: Standing::default() };
+    let authenticated =
+        Authenticated { principal, greeting: greeting::greeting(Epoch(1), NOW), standing: Standing::default() };
     session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence::ZERO, pending: 0 }];
     session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None }));
@@ -118,6 +121,8 @@ fn outbox(numbers: std::ops::RangeInclusive<u64>) -> OutboxBatch {
 
 fn phone(resting: bool) -> ClientSession {
     let start = ClientStart {
+        server: ServerId([1; 16]),
+        ticket: Some(greeting::SECRET),
         proof: proof(),
         epoch: None,
         interests: vec![interest()],
@@ -130,7 +135,7 @@ fn phone(resting: bool) -> ClientSession {
     };
     let (mut session, _) = ClientSession::new(start);
     session.handle(ClientEvent::Connected);
-    let welcome = Welcome { epoch: Epoch(1), at: NOW, ticket: None, pending: 0 };
+    let welcome = greeting::welcome(Epoch(1), NOW, 0);
     session.handle(ClientEvent::Frame(Frame::Welcome(welcome)));
     session
 }

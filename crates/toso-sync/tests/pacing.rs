@@ -6,7 +6,7 @@
 use toso_catalog::Catalog;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
@@ -15,7 +15,10 @@ use toso_sync::{
     AccessRole, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, Opened, OpenedInterest,
     OutboxBatch, OutboxItem, Pace, PageEntry, PageRead, Principal, ServerEffect, ServerEvent, ServerSession, Standing,
 };
-use toso_wire::{Ack, Delta, Frame, Hello, Interest, Next, Proof, Welcome, encode};
+use toso_wire::{Ack, Delta, Frame, Hello, Interest, Next, encode};
+
+#[path = "support/greeting.rs"]
+mod greeting;
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
 const DEVICE: DeviceId = DeviceId([1; 16]);
@@ -63,7 +66,7 @@ impl Centre {
                         let standing = Standing::default();
                         events.push(ServerEvent::Authenticated(Ok(Authenticated {
                             principal,
-                            ticket: None,
+                            greeting: greeting::greeting(Epoch(1), NOW),
                             standing,
                         })));
                     }
@@ -98,7 +101,7 @@ impl Centre {
 fn hello(page_bytes: Option<u32>) -> Hello {
     Hello {
         protocol: 1,
-        proof: Proof::Ticket(vec![1; 28]),
+        proof: greeting::proof(),
         epoch: Some(Epoch(1)),
         interests: vec![Interest { unit: commune(), cursor: Sequence::ZERO, digest: Digest::default() }],
         live: true,
@@ -152,7 +155,9 @@ fn a_page_of_the_smallest_size_has_one_change_and_a_good_link_is_not_asked() {
 
 fn start(pace: Pace, first: Option<OutboxBatch>) -> (ClientSession, Hello) {
     ClientSession::new(ClientStart {
-        proof: Proof::Ticket(vec![1; 28]),
+        server: ServerId([1; 16]),
+        ticket: Some(greeting::SECRET),
+        proof: greeting::proof(),
         epoch: Some(Epoch(1)),
         interests: vec![Interest { unit: commune(), cursor: Sequence::ZERO, digest: Digest::default() }],
         live: true,
@@ -166,7 +171,7 @@ fn start(pace: Pace, first: Option<OutboxBatch>) -> (ClientSession, Hello) {
 
 fn greeted(session: &mut ClientSession, pending: u64) -> Vec<ClientEffect> {
     session.handle(ClientEvent::Connected);
-    let welcome = Welcome { epoch: Epoch(1), at: NOW, ticket: None, pending };
+    let welcome = greeting::welcome(Epoch(1), NOW, pending);
     session.handle(ClientEvent::Frame(Frame::Welcome(welcome)))
 }
 

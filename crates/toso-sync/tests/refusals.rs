@@ -18,9 +18,11 @@ use toso_sync::{
 };
 use toso_wire::limits::{INTERESTS_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW};
 use toso_wire::{
-    Carried, Challenge, ChallengeReason, Frame, GoodbyeCode, Hello, Interest, NackCode, Proof, Push, PushItem,
-    Reconcile, Want,
+    Carried, Challenge, ChallengeReason, Frame, GoodbyeCode, Hello, Interest, NackCode, Push, PushItem, Reconcile, Want,
 };
+
+#[path = "support/greeting.rs"]
+mod greeting;
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
 const DEVICE: DeviceId = DeviceId([1; 16]);
@@ -37,7 +39,7 @@ fn hello(interests: &[UnitRef]) -> Hello {
     let interest = |unit: &UnitRef| Interest { unit: *unit, cursor: Sequence::ZERO, digest: Digest::default() };
     Hello {
         protocol: 1,
-        proof: Proof::Ticket(vec![1; 28]),
+        proof: greeting::proof(),
         epoch: None,
         interests: interests.iter().map(interest).collect(),
         live: true,
@@ -55,7 +57,11 @@ fn principal(role: AccessRole) -> Principal {
 fn greeted(role: AccessRole) -> ServerSession {
     let mut session = ServerSession::new(Catalog::shared());
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune()]))));
-    let authenticated = Authenticated { principal: principal(role), ticket: None, standing: Standing::default() };
+    let authenticated = Authenticated {
+        principal: principal(role),
+        greeting: greeting::greeting(Epoch(1), NOW),
+        standing: Standing::default(),
+    };
     session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence::ZERO, pending: 0 }];
     session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None }));
@@ -229,8 +235,11 @@ fn a_hello_of_another_version_or_for_too_many_or_foreign_units_ends_the_session(
     for outside in [unit("2022/00004"), unit("2022/001"), UnitRef::country(UnitList::L2022), unit("2025/00004")] {
         let mut session = ServerSession::new(Catalog::shared());
         session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune(), outside]))));
-        let accepted =
-            Authenticated { principal: principal(AccessRole::Recorder), ticket: None, standing: Standing::default() };
+        let accepted = Authenticated {
+            principal: principal(AccessRole::Recorder),
+            greeting: greeting::greeting(Epoch(1), NOW),
+            standing: Standing::default(),
+        };
         let effects = session.handle(NOW, ServerEvent::Authenticated(Ok(accepted)));
         assert_eq!(goodbye(&effects), Some(GoodbyeCode::OutOfScope), "{outside}");
     }
@@ -267,7 +276,8 @@ fn comparing(chunks: Option<u32>) -> ServerSession {
     let mut session = ServerSession::new(Catalog::shared());
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune()]))));
     let principal = principal(AccessRole::Viewer);
-    let authenticated = Authenticated { principal, ticket: None, standing: Standing::default() };
+    let authenticated =
+        Authenticated { principal, greeting: greeting::greeting(Epoch(1), NOW), standing: Standing::default() };
     session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: Some(AS_OF), last: AS_OF, pending: 1 }];
     session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(2), takes_returns: false, interests, page: None }));

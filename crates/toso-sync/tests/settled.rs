@@ -14,7 +14,10 @@ use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, Opened, OpenedInterest, PageEntry, PageRead, Principal, ServerEffect,
     ServerEvent, ServerSession, Standing,
 };
-use toso_wire::{Frame, Hello, Interest, Proof, Push, PushItem};
+use toso_wire::{Frame, Hello, Interest, Push, PushItem};
+
+#[path = "support/greeting.rs"]
+mod greeting;
 
 const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
 const DEVICE: DeviceId = DeviceId([1; 16]);
@@ -45,7 +48,7 @@ fn opened(
     let interest = |unit: &UnitRef| Interest { unit: *unit, cursor: CURSOR, digest: Digest::default() };
     let hello = Hello {
         protocol: 1,
-        proof: Proof::Ticket(vec![1; 28]),
+        proof: greeting::proof(),
         epoch: Some(epoch),
         interests: units.iter().map(interest).collect(),
         live: true,
@@ -57,7 +60,8 @@ fn opened(
     let mut session = ServerSession::new(Catalog::shared());
     session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello)));
     let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: "2022/01".parse().unwrap() };
-    let authenticated = Authenticated { principal, ticket: None, standing: Standing::default() };
+    let authenticated =
+        Authenticated { principal, greeting: greeting::greeting(Epoch(1), NOW), standing: Standing::default() };
     session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
     let opened = OpenedInterest { cursor: CURSOR, reconcile: None, last: Sequence(CURSOR.0 + pending), pending };
     let interests = vec![opened; units.len()];

@@ -134,6 +134,22 @@ pub fn signed_enrol(server: ServerId, secret_hash: &[u8; 32], public_key: &[u8; 
     bytes
 }
 
+/// What the root key signs to a device that has enrolled: `b"toso enrolled v1" ‖ BLAKE3 of the secret (32) ‖ public key (32)
+/// ‖ end of the token (u64 BE) ‖ token`. So the answer is the inviting server's, to this device and this invite.
+pub fn signed_enrolled(
+    secret_hash: &[u8; 32],
+    public_key: &[u8; 32],
+    token_ends: TimestampMs,
+    token: &[u8],
+) -> Vec<u8> {
+    let mut bytes = b"toso enrolled v1".to_vec();
+    bytes.extend(secret_hash);
+    bytes.extend(public_key);
+    bytes.extend(token_ends.0.to_be_bytes());
+    bytes.extend(token);
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use toso_core::unit::UnitList;

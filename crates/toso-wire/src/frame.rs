@@ -1,9 +1,11 @@
 //! The frames as Rust values. How each becomes bytes is said in `codec/body.rs` and `docs/wire-format.md`, field by
 //! field: the wire has its own compact forms, so these types carry no serde.
 
-use toso_core::id::{AuthorId, ChangeHash, ChunkKey, Digest, DocId, Epoch, Sequence, ServerId};
+use toso_core::id::{AuthorId, ChangeHash, ChunkKey, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
+
+use crate::proof::{Proof, Welcome};
 
 /// Codes of NACK and GOODBYE from here on say that trying again later can help, also to those who do not know them.
 pub const TEMPORARY_FROM: u8 = 128;
@@ -120,34 +122,6 @@ pub struct Hello {
     pub receipt: Option<Sequence>,
 }
 
-/// Proof of a device's identity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Proof {
-    /// A session ticket from an earlier WELCOME.
-    Ticket(Vec<u8>),
-    /// The capability token, with a signature by the device's key over [`signed_hello`].
-    Token {
-        /// Biscuit.
-        token: Vec<u8>,
-        /// The device's clock.
-        at: TimestampMs,
-        /// The server's nonce from CHALLENGE, else 8 random bytes.
-        nonce: Vec<u8>,
-        /// Ed25519 signature, 64 bytes.
-        signature: Vec<u8>,
-    },
-}
-
-/// The bytes that a device signs in [`Proof::Token`]: `b"toso hello v1" ‖ server id ‖ time (u64 BE) ‖ nonce`.
-pub fn signed_hello(server: ServerId, at: TimestampMs, nonce: &[u8]) -> Vec<u8> {
-    let mut bytes = b"toso hello v1".to_vec();
-    bytes.extend(server.0);
-    bytes.extend(at.0.to_be_bytes());
-    bytes.extend(nonce);
-    bytes
-}
-
 /// A unit that a device follows, and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interest {
@@ -157,28 +131,6 @@ pub struct Interest {
     pub cursor: Sequence,
     /// Digest of the unit's chunks at the cursor; zero when the device keeps none.
     pub digest: Digest,
-}
-
-/// WELCOME.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Welcome {
-    /// The server's history; cursors are valid within one epoch.
-    pub epoch: Epoch,
-    /// The server's clock.
-    pub at: TimestampMs,
-    /// A new session ticket, when the device should replace its own.
-    pub ticket: Option<Ticket>,
-    /// Chunks the device will get in DELTA pages before it is up to date.
-    pub pending: u64,
-}
-
-/// A session ticket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ticket {
-    /// Opaque to the device.
-    pub bytes: Vec<u8>,
-    /// The server's clock at which it ends.
-    pub expires_at: TimestampMs,
 }
 
 /// CHALLENGE.

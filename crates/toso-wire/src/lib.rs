@@ -18,6 +18,7 @@ pub mod frame;
 pub mod limits;
 pub mod pack;
 mod predict;
+pub mod proof;
 pub mod rest;
 
 pub use carry::{DeviceCard, signed_bundle, signed_carried, signed_peer};
@@ -28,3 +29,7 @@ pub use codec::{
 pub use error::DecodeError;
 pub use frame::*;
 pub use pack::{DeltaEntry, pack_delta};
+pub use proof::{
+    Proof, RootProof, Ticket, TicketProof, TicketSecret, Welcome, WelcomeProof, same, signed_hello, signed_welcome,
+    welcome_mac,
+};

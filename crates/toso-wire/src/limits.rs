@@ -51,10 +51,8 @@ pub const WANT_KEYS_MAX: usize = 256;
 pub const DECISIONS_MAX: usize = 64;
 /// The longest word for a role.
 pub const ROLE_BYTES_MAX: usize = 32;
-/// The largest capability token: 700 B as issued, and about 150 B for each officer who delegated it.
+/// The largest capability token: about 400 B as issued, and 30 B more for each of 8 former units.
 pub const TOKEN_BYTES_MAX: usize = 2 * 1024;
-/// The largest session ticket; today's have about 48 B, and every HELLO carries one.
-pub const TICKET_BYTES_MAX: usize = 128;
 /// The longest nonce.
 pub const NONCE_BYTES_MAX: usize = 32;
 /// The longest signature: Ed25519's 64 bytes.

@@ -11,8 +11,8 @@ use toso_core::unit::UnitRef;
 use toso_wire::{
     Ack, Carried, Challenge, ChallengeReason, Decision, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
     GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Next, Proof, Purge, Push, PushItem, Receipt, Reconcile,
-    RetryAfter, Reviewed, Ticket, UnitTotals, Want, Welcome, decode, decode_stream, encode_plain, encode_stream,
-    hello_from_token, hello_token,
+    RetryAfter, Reviewed, RootProof, Ticket, TicketProof, TicketSecret, UnitTotals, Want, Welcome, WelcomeProof,
+    decode, decode_stream, encode_plain, encode_stream, hello_from_token, hello_token,
 };
 
 const AT: TimestampMs = TimestampMs(1_663_549_200_000);
@@ -24,6 +24,12 @@ fn pin(frame: &Frame, hex: &str) {
     assert_eq!(HEXLOWER.encode(&encode_plain(frame)), hex);
     assert_eq!(decode(&HEXLOWER.decode(hex.as_bytes()).expect("hex")).expect("decodes"), *frame);
 }
+
+/// What a device shows of a ticket; like real ones it does not compress.
+const TICKET: [u8; 28] = [
+    0x14, 0x06, 0x94, 0x29, 0x15, 0x0a, 0xbc, 0xbf, 0x24, 0x4c, 0x4c, 0x2f, 0xb2, 0xc4, 0xc4, 0x6a, 0x49, 0xc9, 0x3c,
+    0xa9, 0x45, 0x72, 0x63, 0xec, 0xd9, 0xeb, 0xb1, 0x76,
+];
 
 fn unit(text: &str) -> UnitRef {
     text.parse().expect("a unit")
@@ -41,7 +47,7 @@ fn push() -> Push {
 fn hello() -> Hello {
     Hello {
         protocol: 1,
-        proof: Proof::Ticket(vec![0xaa; 4]),
+        proof: Proof::Ticket(TicketProof::from_bytes(&TICKET)),
         epoch: Some(Epoch(0x0102_0304_0506_0708)),
         interests: vec![Interest {
             unit: unit("2022/00001"),
@@ -58,7 +64,10 @@ fn hello() -> Hello {
 
 #[test]
 fn hello_with_a_ticket() {
-    pin(&Frame::Hello(hello()), "00960101c404aaaaaaaacf0102030405060708919301cd012ccf1112131415161718c3");
+    pin(
+        &Frame::Hello(hello()),
+        "00960101c41c14069429150abcbf244c4c2fb2c4c46a49c93ca9457263ecd9ebb176cf0102030405060708919301cd012ccf1112131415161718c3",
+    );
 }
 
 #[test]
@@ -75,7 +84,7 @@ fn hello_on_first_contact() {
 fn hello_with_a_push() {
     pin(
         &Frame::Hello(Hello { interests: Vec::new(), push: Some(push()), ..hello() }),
-        "00970101c404aaaaaaaacf010203040506070890c39301019192c40c740102030405060708090a0bc404856f4a83",
+        "00970101c41c14069429150abcbf244c4c2fb2c4c46a49c93ca9457263ecd9ebb176cf010203040506070890c39301019192c40c740102030405060708090a0bc404856f4a83",
     );
 }
 
@@ -83,27 +92,45 @@ fn hello_with_a_push() {
 fn hello_of_a_device_that_waits_for_a_decision() {
     pin(
         &Frame::Hello(Hello { interests: Vec::new(), heard: Some(9), ..hello() }),
-        "00980101c404aaaaaaaacf010203040506070890c3c009",
+        "00980101c41c14069429150abcbf244c4c2fb2c4c46a49c93ca9457263ecd9ebb176cf010203040506070890c3c009",
     );
 }
 
 #[test]
 fn hello_and_next_on_a_link_that_breaks() {
     let slow = Hello { interests: Vec::new(), page_bytes: Some(1_024), receipt: Some(Sequence(9)), ..hello() };
-    pin(&Frame::Hello(slow), "009a0101c404aaaaaaaacf010203040506070890c3c0c0cd040009");
+    pin(
+        &Frame::Hello(slow),
+        "009a0101c41c14069429150abcbf244c4c2fb2c4c46a49c93ca9457263ecd9ebb176cf010203040506070890c3c0c0cd040009",
+    );
     pin(&Frame::Next(Next { page_bytes: Some(300) }), "009211cd012c");
     pin(&Frame::Next(Next { page_bytes: None }), "009111");
 }
 
 #[test]
-fn welcome() {
-    let welcome = Welcome { epoch: Epoch(9), at: AT, ticket: None, pending: 0 };
-    pin(&Frame::Welcome(welcome.clone()), "00930209cf0000018353425680");
-    let ticket = Some(Ticket { bytes: vec![0xbb; 4], expires_at: AT });
+fn welcome_to_a_ticket() {
+    let proof = WelcomeProof::Ticket([0xee; 8]);
+    let welcome = Welcome { epoch: None, at: AT, proof, pending: 0 };
+    pin(&Frame::Welcome(welcome.clone()), "009402c0ce6327bf10cfeeeeeeeeeeeeeeee");
     pin(
-        &Frame::Welcome(Welcome { ticket, pending: 61, ..welcome }),
-        "00950209cf00000183534256803d92c404bbbbbbbbcf0000018353425680",
+        &Frame::Welcome(Welcome { epoch: Some(Epoch(9)), pending: 61, ..welcome }),
+        "00950209ce6327bf10cfeeeeeeeeeeeeeeee3d",
     );
+}
+
+#[test]
+fn welcome_to_a_token() {
+    let ticket = Some(Ticket { secret: TicketSecret([0xbb; 32]), expires_at: AT });
+    let proof = RootProof { root: [0xcc; 32], signature: [0xdd; 64], token_ends: AT, ticket, token: vec![1, 2] };
+    let welcome = |proof| {
+        let proof = WelcomeProof::Root(Box::new(proof));
+        Frame::Welcome(Welcome { epoch: Some(Epoch(9)), at: AT, proof, pending: 0 })
+    };
+    let (key, signature, secret) = ("cc".repeat(32), "dd".repeat(64), "bb".repeat(32));
+    let head = "00940209ce6327bf10";
+    let proved = format!("c420{key}c440{signature}cf0000018353425680");
+    pin(&welcome(proof.clone()), &format!("{head}95{proved}92c420{secret}ce6327bf10c4020102"));
+    pin(&welcome(RootProof { ticket: None, token: Vec::new(), ..proof }), &format!("{head}93{proved}"));
 }
 
 #[test]
@@ -111,6 +138,7 @@ fn challenge() {
     let challenge = |reason| Frame::Challenge(Challenge { at: AT, nonce: vec![7; 8], reason });
     pin(&challenge(ChallengeReason::Ticket), "009403cf0000018353425680c408070707070707070700");
     pin(&challenge(ChallengeReason::Clock), "009403cf0000018353425680c408070707070707070701");
+    pin(&challenge(ChallengeReason::Used), "009403cf0000018353425680c408070707070707070702");
 }
 
 #[test]
@@ -220,7 +248,7 @@ fn reviewed_and_moved() {
 
 #[test]
 fn token() {
-    let token = "AJYBAcQEqqqqqs8BAgMEBQYHCJGTAc0BLM8REhMUFRYXGMM";
+    let token = "AJYBAcQcFAaUKRUKvL8kTEwvssTEaknJPKlFcmPs2euxds8BAgMEBQYHCJGTAc0BLM8REhMUFRYXGMM";
     assert_eq!(hello_token(&hello()), token);
     assert_eq!(hello_from_token(token), Ok(hello()));
 }

@@ -6,14 +6,14 @@ use toso_core::unit::UnitRef;
 use toso_wire::limits::{
     DECISIONS_MAX, DELTA_ITEMS_MAX, DETAIL_BYTES_MAX, DOCS_MAX, FRAME_BYTES_MAX, FRAME_INFLATED_BYTES_MAX,
     HELLO_PUSH_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, INTERESTS_MAX, NONCE_BYTES_MAX, PURGE_SCOPES_MAX, PUSH_BYTES_MAX,
-    PUSH_ITEMS_MAX, RECEIPT_TOTALS_MAX, RECONCILE_BYTES_MAX, ROLE_BYTES_MAX, SIGNATURE_BYTES_MAX, TICKET_BYTES_MAX,
-    TOKEN_BYTES_MAX, WANT_KEYS_MAX,
+    PUSH_ITEMS_MAX, RECEIPT_TOTALS_MAX, RECONCILE_BYTES_MAX, ROLE_BYTES_MAX, SIGNATURE_BYTES_MAX, TOKEN_BYTES_MAX,
+    WANT_KEYS_MAX,
 };
 use toso_wire::{
     Carried, Challenge, ChallengeReason, Decision, DecodeError, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
     GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, Reconcile, Reviewed,
-    Ticket, UnitTotals, Want, Welcome, decode, decode_stream, encode, encode_plain, encode_stream, hello_from_token,
-    hello_token,
+    RootProof, TicketProof, UnitTotals, Want, Welcome, WelcomeProof, decode, decode_stream, encode, encode_plain,
+    encode_stream, hello_from_token, hello_token,
 };
 
 fn unit() -> UnitRef {
@@ -71,8 +71,7 @@ fn push(items: usize, change_bytes: usize) -> Push {
 
 #[test]
 fn hello_parts() {
-    limited(INTERESTS_MAX, count, |max| Frame::Hello(hello(Proof::Ticket(vec![1]), max)));
-    limited(TICKET_BYTES_MAX, size, |max| Frame::Hello(hello(Proof::Ticket(vec![1; max]), 0)));
+    limited(INTERESTS_MAX, count, |max| Frame::Hello(hello(Proof::Ticket(TicketProof::from_bytes(&[1; 28])), max)));
     let token = |token, nonce, signature| {
         let proof = Proof::Token {
             token: vec![1; token],
@@ -89,9 +88,11 @@ fn hello_parts() {
 
 #[test]
 fn welcome_and_challenge_parts() {
-    limited(TICKET_BYTES_MAX, size, |max| {
-        let ticket = Some(Ticket { bytes: vec![1; max], expires_at: TimestampMs(2) });
-        Frame::Welcome(Welcome { epoch: Epoch(1), at: TimestampMs(1), ticket, pending: 0 })
+    limited(TOKEN_BYTES_MAX, size, |max| {
+        let (root, signature, token_ends) = ([1; 32], [2; 64], TimestampMs(3));
+        let proof = RootProof { root, signature, token_ends, ticket: None, token: vec![4; max] };
+        let proof = WelcomeProof::Root(Box::new(proof));
+        Frame::Welcome(Welcome { epoch: None, at: TimestampMs(1_000), proof, pending: 0 })
     });
     limited(NONCE_BYTES_MAX, size, |max| {
         Frame::Challenge(Challenge { at: TimestampMs(1), nonce: vec![1; max], reason: ChallengeReason::Clock })

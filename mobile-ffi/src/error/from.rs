@@ -160,6 +160,7 @@ impl From<RestError> for TosoError {
             RestError::Refused { status, .. } if BUSY_STATUSES.contains(status) || *status >= 500 => {
                 Self::ServerBusy { info: ErrorInfo::new("busy", &error), retry_after_ms: 0 }
             }
+            RestError::Reach(_) => Self::NotAllowed { info: ErrorInfo::new("insecure", &error) },
             RestError::Refused { .. } => Self::NotAllowed { info: ErrorInfo::new("not_allowed", &error) },
             _ => Self::Offline { info: ErrorInfo::new("not_a_server", &error) },
         }
@@ -198,6 +199,8 @@ impl From<SyncError> for TosoError {
                 "out_of_scope" => Self::NotAllowed { info: info("out_of_scope") },
                 _ => Self::ServerBusy { info: info("busy"), retry_after_ms: 0 },
             },
+            SyncError::NotProved { .. } => Self::Offline { info: info("not_proved") },
+            SyncError::Reach(_) => Self::NotAllowed { info: info("insecure") },
             SyncError::Protocol { .. } => Self::Offline { info: info("not_a_server") },
             SyncError::Moved => Self::Offline { info: info("moved") },
             _ => Self::Offline { info: info("offline") },

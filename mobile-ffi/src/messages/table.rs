@@ -80,6 +80,21 @@ pub(super) const MESSAGES: &[Message] = &[
         "The app is too old. Update it, then sync again.",
     ),
     m(
+        "not_proved",
+        "Máy chủ ở địa chỉ này không chứng minh được là nơi máy này đã tham gia. Chưa gửi gì; hãy hỏi cán bộ.",
+        "The server at this address could not prove that it is the one this device has joined. Nothing it said was believed; ask your officer.",
+    ),
+    m(
+        "insecure",
+        "Địa chỉ máy chủ không an toàn (http://) hoặc chứng chỉ không dùng được. Hãy xin cán bộ địa chỉ https://.",
+        "The server's address is not secure (http://), or its authority cannot be used. Ask your officer for an https:// address.",
+    ),
+    m(
+        "token_ends_soon",
+        "Quyền đồng bộ của máy này sắp hết. Hãy đồng bộ sớm, hoặc xin cán bộ mã mời mới.",
+        "This device's right to sync ends soon. Sync before that, or ask your officer for a new invite.",
+    ),
+    m(
         "not_a_server",
         "Địa chỉ này không trả lời như máy chủ Tổ số. Có thể mạng đòi đăng nhập; hãy thử mạng khác.",
         "What answers at this address is not the register's server. The network may want a sign-in; try another.",

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use toso_client::carry::Meeting as ClientMeeting;
-use toso_client::rest::Rest;
 
 use super::Toso;
 use crate::edits::scope;
@@ -34,7 +33,7 @@ impl Toso {
     #[uniffi::method(default(unit = None))]
     pub async fn fetch_bundle_key(&self, unit: Option<String>) -> Result<(), TosoError> {
         let unit = scope(unit.as_ref())?;
-        self.write(move |replica| replica.fetch_carry_pass(&Rest::default(), unit)).await
+        self.write(move |replica| replica.fetch_carry_pass(unit)).await
     }
 
     /// Begins a meeting with another phone, over a pipe of bytes that the app has (Wi-Fi Direct, Bluetooth, a hotspot).

@@ -37,6 +37,8 @@ fn a_panic_in_any_call_is_an_error_and_the_object_goes_on() {
         folder: folder.path().to_str().expect("a path").to_owned(),
         key: vec![1; 32],
         device_name: String::new(),
+        ca_pem: None,
+        insecure_http: false,
     };
     let toso = wait(Toso::open(config, None)).expect("it opens");
     for _ in 0..20 {

@@ -1,7 +1,7 @@
 //! Edits: each returns when it is on the disk, and would survive `kill -9` and the loss of power.
 
 use toso_client::enrol;
-use toso_client::rest::Rest;
+use toso_client::rest::{Rest, RestError};
 use toso_core::edit::{DocEdit, MemberEdit as Edit};
 use toso_core::text::PersonName;
 
@@ -22,9 +22,10 @@ impl Toso {
         // Not when the folder is opened: what was recorded under such a name must stay in reach.
         self.with(|core| whole("device_name", "the device's name", &core.device_name))?;
         let unit = self
-            .off_thread(move |_, store, device_name| {
-                let name = Some(device_name).filter(|name| !name.is_empty());
-                enrol(store, &Rest::default(), &invite, name).map(|credential| credential.unit)
+            .off_thread(move |_, store, joining| {
+                let name = Some(joining.device_name.as_str()).filter(|name| !name.is_empty());
+                let rest = Rest::reaching(&joining.reach).map_err(RestError::from)?;
+                enrol(store, &rest, &invite, name).map(|credential| credential.unit)
             })
             .await?;
         tracing::info!(%unit, "enrolled");

@@ -47,6 +47,8 @@ pub(crate) fn config(folder: &Path) -> TosoConfig {
         folder: folder.to_str().expect("a path").to_owned(),
         key: KEY.to_vec(),
         device_name: "Máy thử".to_owned(),
+        ca_pem: None,
+        insecure_http: false,
     }
 }
 
@@ -64,6 +66,8 @@ pub(crate) fn enrolled(folder: &Path, url: &str) -> Arc<Toso> {
         token: vec![1, 2, 3],
         unit: "2025/00004".parse().expect("a unit"),
         role: "recorder".to_owned(),
+        token_ends: None,
+        reach: toso_client::Reach::default(),
     };
     credential.keep(&store.expect("the folder opens")).expect("it is kept");
     open(folder)

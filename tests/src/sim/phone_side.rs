@@ -52,6 +52,8 @@ impl World {
                 token: enrolment.token,
                 unit: if phone.tampered { communes()[1] } else { enrolment.unit },
                 role: enrolment.role.word().to_owned(),
+                token_ends: Some(enrolment.expires_at),
+                reach: toso_client::Reach::default(),
             };
             credential.keep(replica.store()).map_err(|error| error.to_string())?;
             Ok::<_, String>(credential)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
-use super::{AdminArgs, JsonFlag, UnitArgs};
+use super::{AdminArgs, JsonFlag, ReachArgs, UnitArgs};
 
 #[derive(Debug, ClapArgs)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -14,6 +14,8 @@ pub(crate) struct InviteArgs {
     /// The server's address, `http://127.0.0.1:7878`.
     #[arg(long, value_name = "URL", required = true)]
     server: Option<String>,
+    #[command(flatten)]
+    reach: ReachArgs,
     /// The admin token file that the server made in its data folder (or an officer's own token file).
     #[arg(long, value_name = "FILE", required = true)]
     admin_token_file: Option<PathBuf>,
@@ -47,7 +49,7 @@ pub(crate) struct InviteOrder {
 impl InviteArgs {
     /// The order of a command line without a subcommand; clap has seen to it that all of it is there.
     pub(crate) fn order(self) -> Option<InviteOrder> {
-        let admin = AdminArgs { server: self.server?, admin_token_file: self.admin_token_file? };
+        let admin = AdminArgs { server: self.server?, reach: self.reach, admin_token_file: self.admin_token_file? };
         let unit = UnitArgs { list: self.list?, unit: self.unit? };
         Some(InviteOrder { admin, unit, role: self.role?, expires: self.expires, qr: self.qr })
     }

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use toso_client::rest::Rest;
 use toso_core::time::TimestampMs;
 use toso_server::trust::REVOCATIONS_FILE;
 use toso_server::upkeep::restore::{Mode, Sources, restore};
@@ -46,9 +45,10 @@ pub(crate) fn back_up(args: &BackupArgs) -> Result<(), Fail> {
                 )));
             }
             let caller = token_file::read(token)?;
+            let rest = args.reach.rest(server)?;
             // It comes compressed.
             write_export(&args.to, false, |out| {
-                let sent = Rest::default().download(server, "/v1/backup", &caller, out);
+                let sent = rest.download(server, "/v1/backup", &caller, out);
                 sent.map_err(|error| UpkeepError::Source(error.to_string()))
             })?
         }

@@ -4,8 +4,9 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use toso_client::rest::{Caller, Rest};
+use toso_client::rest::Caller;
 use toso_core::id::DevicePrefix;
+use toso_core::time::TimestampMs;
 
 use crate::args::{AdminArgs, DeviceArgs, DeviceCommand};
 use crate::fail::Fail;
@@ -122,8 +123,12 @@ fn line(device: &Value) -> String {
     let former: Vec<&str> =
         device["former"].as_array().into_iter().flatten().filter_map(|former| former["unit"].as_str()).collect();
     let former = if former.is_empty() { String::new() } else { format!("  before: {}", former.join(", ")) };
-    let revoked = if device["revoked"] == true { "  revoked" } else { "" };
-    format!("{}  {}  {}  {}{revoked}{former}", text("id"), text("unit"), text("role"), text("name"))
+    let state = match device["expires_at"].as_u64() {
+        _ if device["revoked"] == true => "  revoked".to_owned(),
+        Some(end) => format!("  until {}", output::instant(TimestampMs(end))),
+        None => String::new(),
+    };
+    format!("{}  {}  {}  {}{state}{former}", text("id"), text("unit"), text("role"), text("name"))
 }
 
 fn id(text: &str) -> Result<DevicePrefix, Fail> {
@@ -131,11 +136,11 @@ fn id(text: &str) -> Result<DevicePrefix, Fail> {
 }
 
 pub(super) fn get(admin: &AdminArgs, path: &str) -> Result<Value, Fail> {
-    Ok(Rest::default().get(&admin.server, path, &caller(admin)?)?)
+    Ok(admin.reach.rest(&admin.server)?.get(&admin.server, path, &caller(admin)?)?)
 }
 
 pub(super) fn post(admin: &AdminArgs, path: &str, content: &impl Serialize) -> Result<Value, Fail> {
-    Ok(Rest::default().post(&admin.server, path, &caller(admin)?, content)?)
+    Ok(admin.reach.rest(&admin.server)?.post(&admin.server, path, &caller(admin)?, content)?)
 }
 
 fn caller(admin: &AdminArgs) -> Result<Caller, Fail> {

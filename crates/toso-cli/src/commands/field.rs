@@ -9,7 +9,7 @@ mod sync;
 use std::path::Path;
 use std::sync::Arc;
 
-use toso_client::{Credential, Invite, Replica, ReplicaOptions, enrol};
+use toso_client::{Credential, Invite, Replica, ReplicaOptions, ReplicaStatus, enrol};
 use toso_store::ChunkStore;
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 
@@ -21,10 +21,10 @@ use crate::{code_file, output, token_file};
 pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
     let store = open(&args.home, args.key_file.as_deref())?;
     match args.command {
-        FieldCommand::Enrol { invite, name } => {
-            let invite = Invite::parse(&invite)?;
-            let rest = toso_client::rest::Rest::default();
-            let credential = enrol(store.as_ref(), &rest, &invite, name.as_deref())?;
+        FieldCommand::Enrol(args) => {
+            let invite = Invite::parse(&args.invite)?;
+            let rest = args.reach.rest(&invite.url)?;
+            let credential = enrol(store.as_ref(), &rest, &invite, args.name.as_deref())?;
             let Credential { role, unit, server_url, .. } = &credential;
             output::say(&format!("enrolled as {role} in {unit} at {server_url}"));
             Ok(())
@@ -45,14 +45,35 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
         FieldCommand::Findings(flag) => show::findings(&replica(store)?, flag.json),
         FieldCommand::History { id, json } => show::history(&replica(store)?, id.parse()?, json.json),
         FieldCommand::Names { ids } => show::fetch_names(&replica(store)?, &ids),
-        FieldCommand::Sync { watch, json } => sync::run(&Arc::new(replica(store)?), watch, json.json),
+        FieldCommand::Sync { watch, json } => {
+            let replica = Arc::new(replica(store)?);
+            let done = sync::run(&replica, watch, json.json);
+            warn(&replica.status()?);
+            done
+        }
         FieldCommand::Bundle { command } => carry::bundle(&replica(store)?, command),
         FieldCommand::Peer(args) => carry::peer(&replica(store)?, &args),
         FieldCommand::Held { command } => held::run(&replica(store)?, command),
         FieldCommand::Status(flag) => {
             let status = replica(store)?.status()?;
+            warn(&status);
             if flag.json { output::json(&status) } else { output::print(&output::fields(&status)?) }
         }
+    }
+}
+
+/// Says what a person must know about this device, whatever else was asked.
+fn warn(status: &ReplicaStatus) {
+    if let (true, Some(server)) = (status.in_the_clear, &status.server) {
+        output::say(&format!(
+            "WARNING: everything goes to {server} in the clear; anybody on the network can read and change it"
+        ));
+    }
+    if let (true, Some(end)) = (status.token_ends_soon, status.token_ends) {
+        let end = output::instant(end);
+        output::say(&format!(
+            "this device's right to sync ends on {end}; sync before that, or enrol again with a new invite"
+        ));
     }
 }
 

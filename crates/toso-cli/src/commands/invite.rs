@@ -4,7 +4,6 @@
 
 use serde_json::Value;
 use toso_client::make_invite;
-use toso_client::rest::Rest;
 
 use super::device::{get, post};
 use crate::args::{AdminArgs, InviteArgs, InviteCommand, InviteOrder};
@@ -44,7 +43,8 @@ fn make(order: &InviteOrder) -> Result<(), Fail> {
     let unit = input::unit_of(&order.unit)?;
     let caller = token_file::read(&order.admin.admin_token_file)?;
     let life = input::duration(&order.expires)?;
-    let invite = make_invite(&Rest::default(), &order.admin.server, &caller, unit, order.role.word(), life)?;
+    let rest = order.admin.reach.rest(&order.admin.server)?;
+    let invite = make_invite(&rest, &order.admin.server, &caller, unit, order.role.word(), life)?;
     if let Some(warning) = &invite.warning {
         output::say(&format!("warning: {warning}"));
     }

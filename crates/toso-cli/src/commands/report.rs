@@ -1,7 +1,5 @@
 //! `toso report`: the centre's figures, as the server computed them.
 
-use toso_client::rest::Rest;
-
 use crate::args::{ReportArgs, ReportFormat};
 use crate::fail::Fail;
 use crate::{input, output, token_file};
@@ -25,5 +23,5 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Fail> {
         }
         path.push_str("&raw=1");
     }
-    output::document(&Rest::default().get_text(&args.server, &path, &caller)?)
+    output::document(&args.reach.rest(&args.server)?.get_text(&args.server, &path, &caller)?)
 }

@@ -61,6 +61,8 @@ fn phone_at(seed: u8, unit: UnitRef, role: &str) -> Replica {
         token: vec![1],
         unit,
         role: role.to_owned(),
+        token_ends: None,
+        reach: crate::Reach::default(),
     };
     credential.keep(store.as_ref()).unwrap();
     let replica = Replica::open(Arc::clone(&store), &ReplicaOptions::default()).unwrap();
@@ -96,7 +98,7 @@ fn acknowledge(replica: &Replica, batch: &OutboxBatch) {
 
 /// The replica has had a session with the server in this epoch.
 fn met_server(replica: &Replica, epoch: Epoch) {
-    let effect = ClientEffect::KeepSession { epoch: Some(epoch), ticket: None, at: TimestampMs(1) };
+    let effect = ClientEffect::KeepSession { epoch: Some(epoch), root: None, at: TimestampMs(1) };
     replica.perform(&replica.credential().unwrap(), effect).unwrap();
 }
 

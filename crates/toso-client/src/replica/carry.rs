@@ -22,7 +22,7 @@ use crate::carry::{
     PeerSession, Side, TakeReport,
 };
 use crate::credential::{Credential, SessionMemory};
-use crate::rest::{Caller, Rest};
+use crate::rest::{Caller, Rest, RestError};
 
 /// What the carry box has given to the present session, and the lock over its index.
 #[derive(Debug, Default)]
@@ -63,8 +63,9 @@ impl Replica {
     }
 
     /// Asks the server for this device's card and the bundle key of a unit. Blocks.
-    pub fn fetch_carry_pass(&self, rest: &Rest, unit: Option<UnitRef>) -> Result<(), CarryError> {
+    pub fn fetch_carry_pass(&self, unit: Option<UnitRef>) -> Result<(), CarryError> {
         let credential = self.credential()?;
+        let rest = Rest::reaching(&credential.reach).map_err(RestError::from)?;
         let caller = Caller::Device {
             token: credential.token_text(),
             device: Box::new(self.device.clone()),

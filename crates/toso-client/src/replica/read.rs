@@ -13,6 +13,7 @@ use toso_core::unit::Scope;
 use super::receipts::{ReceiptReader, SETTING_TOTALS, read_setting};
 use super::view::{CentreTotals, ConflictView, DocView, Receipt, ReceiptCounts, ReplicaStatus};
 use super::{Replica, ReplicaError};
+use crate::credential::{SessionMemory, TOKEN_WARNED_MS};
 
 /// A commune's own record, its teams and its members.
 type Commune = Option<(DocId, CommuneRecord)>;
@@ -171,11 +172,17 @@ impl Replica {
     /// The replica at a glance.
     pub fn status(&self) -> Result<ReplicaStatus, ReplicaError> {
         let credential = self.credential().ok();
+        let token_ends = credential.as_ref().and_then(|credential| credential.token_ends);
+        let server_now = SessionMemory::load(self.store.as_ref())?.server_now((self.clock)());
+        let warning = credential.as_ref().and_then(|known| known.reach.warning(&known.server_url));
         Ok(ReplicaStatus {
             device: self.device.id(),
             unit: credential.as_ref().map(|credential| credential.unit),
             role: credential.as_ref().map(|credential| credential.role.clone()),
             server: credential.map(|credential| credential.server_url),
+            token_ends,
+            token_ends_soon: token_ends.is_some_and(|end| end.since_ms(server_now) < TOKEN_WARNED_MS),
+            in_the_clear: warning.is_some(),
             documents: self.store.documents_len()?,
             unsent: self.store.outbox_len()?,
             rests_for_s: self.rests_for_ms()?.map(|left| left.div_ceil(1_000)),

@@ -10,7 +10,7 @@ use toso_core::unit::{Scope, UnitRef};
 use toso_store::{StoreError, StoredChunk, Transaction};
 use toso_sync::{ClientStart, OutboxBatch, OutboxItem};
 use toso_wire::limits::{PUSH_BYTES_FIRST, PUSH_ITEMS_MAX};
-use toso_wire::{Delta, DeltaItem, Interest, Proof, Receipt as ReceiptFrame, Ticket};
+use toso_wire::{Delta, DeltaItem, Interest, Proof, Receipt as ReceiptFrame, RootProof};
 
 use super::receipts::{SETTING_TOTALS, read_setting, setting};
 use super::reconciling::author_of;
@@ -37,8 +37,11 @@ impl Replica {
         let first_bytes = pace.bytes().map_or(PUSH_BYTES_FIRST, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let first = if resting { None } else { self.outbox_batch(0, first_bytes)? };
         let first = first.filter(|batch| self.foreign_author(batch).is_none());
+        let (proof, ticket) = memory.proof(credential, &self.device, (self.clock)(), &*self.random);
         Ok(ClientStart {
-            proof: memory.proof(credential, &self.device, (self.clock)(), &*self.random),
+            server: credential.server_id,
+            proof,
+            ticket,
             epoch: memory.epoch,
             interests: vec![Interest { unit: credential.unit, cursor, digest }],
             live,
@@ -92,13 +95,13 @@ impl Replica {
     pub(super) fn keep_session(
         &self,
         epoch: Option<Epoch>,
-        ticket: Option<Ticket>,
+        root: Option<&RootProof>,
         server_now: TimestampMs,
     ) -> Result<(), StoreError> {
         let mut memory = SessionMemory::load(self.store.as_ref())?;
         let clock_offset_ms = i64::try_from(i128::from(server_now.0) - i128::from((self.clock)().0)).unwrap_or(0);
         let changed = (epoch.is_some() && memory.epoch != epoch)
-            || ticket.is_some()
+            || root.is_some()
             || memory.foreign != epoch.is_none()
             || memory.clock_offset_ms.abs_diff(clock_offset_ms) > CLOCK_OFFSET_TOLERANCE_MS
             || server_now.0.abs_diff(memory.server_at.0) > SERVER_TIME_KEPT_MS;
@@ -108,10 +111,29 @@ impl Replica {
         memory.foreign = epoch.is_none();
         memory.server_at = server_now;
         (memory.epoch, memory.clock_offset_ms) = (epoch.or(memory.epoch), clock_offset_ms);
-        if let Some(ticket) = ticket {
-            memory.keep_ticket(ticket);
+        let mut settings = Vec::new();
+        if let Some(root) = root {
+            if let Some(ticket) = &root.ticket {
+                memory.keep_ticket(ticket, server_now);
+            }
+            settings.extend(self.renewed(root).map(|credential| credential.setting()));
         }
-        self.store.commit(Transaction { settings: vec![memory.setting()], ..Transaction::default() })
+        settings.push(memory.setting());
+        self.store.commit(Transaction { settings, ..Transaction::default() })
+    }
+
+    /// The credential with the token that the server has given, or with its own token's end, when either is news.
+    fn renewed(&self, root: &RootProof) -> Option<Credential> {
+        let mut credential = self.credential().ok()?;
+        let is_new = !root.token.is_empty();
+        if !is_new && credential.token_ends == Some(root.token_ends) {
+            return None;
+        }
+        credential.token_ends = Some(root.token_ends);
+        if is_new {
+            credential.token.clone_from(&root.token);
+        }
+        Some(credential)
     }
 
     /// A page and its cursor, together.

@@ -41,6 +41,8 @@ fn enrolled_as(store: &dyn ChunkStore, role: &str) {
         token: vec![1],
         unit: commune(),
         role: role.to_owned(),
+        token_ends: None,
+        reach: crate::Reach::default(),
     };
     credential.keep(store).unwrap();
 }

@@ -128,6 +128,12 @@ pub struct ReplicaStatus {
     pub role: Option<String>,
     /// The server it syncs with.
     pub server: Option<String>,
+    /// When its right to sync ends, by the server's clock, unless a sync renews it before.
+    pub token_ends: Option<TimestampMs>,
+    /// True when that is near and no sync has renewed it: a person must see to it.
+    pub token_ends_soon: bool,
+    /// True while everything goes over a network in the clear.
+    pub in_the_clear: bool,
     /// Documents here.
     pub documents: usize,
     /// Changes the server has not acknowledged.

@@ -184,7 +184,8 @@ impl<'a> IoLoop<'a> {
     async fn by_socket(&mut self) -> Result<Option<SyncError>, SyncError> {
         let (mut session, hello) = self.begin(false).await?;
         let meter = Arc::new(Meter::default());
-        let dialling = dial(&self.credential.server_url, &hello, &meter, self.options.connect_timeout);
+        let dialling =
+            dial(&self.credential.server_url, &self.credential.reach, &hello, &meter, self.options.connect_timeout);
         let Dialled { socket, hello_bytes, http_bytes_up } = match dialling.await {
             Ok(dialled) => dialled,
             Err(DialError::Final(error)) => return Err(error),
@@ -222,7 +223,7 @@ impl<'a> IoLoop<'a> {
     /// One session by requests.
     async fn by_requests(&mut self) -> Result<ByRequests, SyncError> {
         let (mut session, hello) = self.begin(true).await?;
-        let address = Address::of(&self.credential.server_url)?;
+        let address = Address::of(&self.credential.server_url, &self.credential.reach)?;
         let meter = Arc::new(Meter::default());
         self.cost = Some(Cost { meter: Arc::clone(&meter), hello_bytes: 0, http_bytes_up: None });
         let again = std::time::Duration::from_millis(SOCKET_AGAIN_MS);
@@ -335,12 +336,13 @@ impl<'a> IoLoop<'a> {
     }
 
     /// Makes the next request, from where the device stands now. It waits for news when there is nothing else to say.
-    async fn next_request(&mut self, session: &ClientSession, post: &mut PostLine) -> Result<(), SyncError> {
+    async fn next_request(&mut self, session: &mut ClientSession, post: &mut PostLine) -> Result<(), SyncError> {
         let hello = if let Some(hello) = post.ready_hello() {
             hello
         } else {
             let start = self.blocking(|replica, credential| replica.session_start(credential, false)).await?;
-            session.hello_again(start, !session.awaits() && !post.has_queued())
+            let live = !session.awaits() && !post.has_queued();
+            session.hello_again(start, live)
         };
         post.ask(hello);
         self.report.round_trips += 1;
@@ -469,6 +471,7 @@ impl<'a> IoLoop<'a> {
             SessionEnd::RetryAfter { delay_ms } => SyncError::RetryAfter { delay_ms },
             SessionEnd::Refused { code, detail } => SyncError::Refused { code, detail },
             SessionEnd::Protocol(detail) => self.protocol(detail),
+            SessionEnd::NotProved => SyncError::NotProved { url: self.credential.server_url.clone() },
             _ => SyncError::Lost,
         }
     }

@@ -7,6 +7,7 @@ use toso_store::StoreError;
 use toso_wire::GoodbyeCode;
 
 use crate::credential::CredentialError;
+use crate::reach::ReachError;
 use crate::replica::ReplicaError;
 
 /// How long a connection may take to be accepted: two lost packets on 2G.
@@ -121,6 +122,18 @@ pub enum SyncError {
         /// In words.
         detail: String,
     },
+    /// The server did not prove that it is the one which the device has joined.
+    #[error(
+        "{url} is not the server that this device has joined, or somebody stands between; nothing that it said was \
+         believed, and everything is kept here; check the address with your officer"
+    )]
+    NotProved {
+        /// The address.
+        url: String,
+    },
+    /// The address may not be dialled.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
     /// The server does not speak this protocol.
     #[error("{url} does not speak this register's protocol: {detail}")]
     Protocol {
@@ -177,6 +190,8 @@ impl SyncError {
                 _ => "server",
             },
             Self::Protocol { .. } => "not_a_server",
+            Self::NotProved { .. } => "not_proved",
+            Self::Reach(_) => "insecure",
             Self::Credential(_) => "not_enrolled",
             Self::Store(_) | Self::Replica(_) => "storage",
             Self::Panicked => "internal",
@@ -206,7 +221,7 @@ impl SyncError {
                     | GoodbyeCode::Version
                     | GoodbyeCode::Unknown(_)
             ),
-            Self::Credential(_) => true,
+            Self::Credential(_) | Self::Reach(_) => true,
             _ => false,
         }
     }

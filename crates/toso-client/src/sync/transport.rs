@@ -24,6 +24,7 @@ use toso_wire::limits::{FRAME_BYTES_MAX, SUBPROTOCOL};
 use toso_wire::{Hello, hello_token};
 
 use super::report::SyncError;
+use crate::reach::Reach;
 
 /// How the register's own refusals are marked (RFC 9457).
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -79,12 +80,13 @@ pub(super) enum DialError {
 /// Connects and upgrades; each of the two within `time`.
 pub(super) async fn dial(
     server_url: &str,
+    reach: &Reach,
     hello: &Hello,
     meter: &Arc<Meter>,
     time: Duration,
 ) -> Result<Dialled, DialError> {
     let protocol = |detail: String| SyncError::Protocol { url: server_url.to_owned(), detail };
-    let address = Address::of(server_url).map_err(DialError::Final)?;
+    let address = Address::of(server_url, reach).map_err(DialError::Final)?;
     let token = hello_token(hello);
     let hello_bytes = token.len() as u64;
     let request = address.socket_url().as_str().into_client_request();
@@ -118,6 +120,7 @@ fn no_answer(time: Duration) -> String {
 
 /// Connects, through TLS where the address says so.
 pub(super) async fn connect(address: &Address, meter: &Arc<Meter>) -> Result<Stream, SyncError> {
+    let tls = address.reach.client_tls()?;
     let stream = TcpStream::connect((address.host.as_str(), address.port)).await;
     let stream = stream.map_err(|error| address.unreachable(&error))?;
     // A push of 100 bytes must not wait for the acknowledgement of the segment before it.
@@ -128,7 +131,7 @@ pub(super) async fn connect(address: &Address, meter: &Arc<Meter>) -> Result<Str
     }
     let name = ServerName::try_from(address.host.clone());
     let name = name.map_err(|error| address.unreachable(&error))?;
-    let connected = TlsConnector::from(web_roots()).connect(name, counted).await;
+    let connected = TlsConnector::from(tls.unwrap_or_else(web_roots)).connect(name, counted).await;
     connected.map(MaybeTlsStream::Rustls).map_err(|error| address.unreachable(&error))
 }
 
@@ -150,6 +153,7 @@ pub(super) struct Address {
     host: String,
     port: u16,
     secure: bool,
+    reach: Reach,
     /// Host and port, as a request names them.
     pub(super) authority: String,
     /// Of the sync address.
@@ -157,8 +161,10 @@ pub(super) struct Address {
 }
 
 impl Address {
-    pub(super) fn of(server_url: &str) -> Result<Self, SyncError> {
-        Self::parse(server_url).ok_or_else(|| SyncError::Protocol {
+    pub(super) fn of(server_url: &str, reach: &Reach) -> Result<Self, SyncError> {
+        reach.check(server_url)?;
+        let address = Self::parse(server_url).map(|address| Self { reach: reach.clone(), ..address });
+        address.ok_or_else(|| SyncError::Protocol {
             url: server_url.to_owned(),
             detail: "the address is not http(s)://host[:port]".to_owned(),
         })
@@ -176,7 +182,7 @@ impl Address {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let path = format!("{}/v1/sync", uri.path().trim_end_matches('/'));
         let (given, authority) = (server_url.to_owned(), authority.to_string());
-        Some(Self { given, host, port, secure, authority, path })
+        Some(Self { given, host, port, secure, reach: Reach::default(), authority, path })
     }
 
     fn socket_url(&self) -> String {

@@ -9,7 +9,7 @@
 //! of the loss, above all that it gave before, and its keys are of its epoch: the number may come again after one more loss,
 //! the key does not.
 
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
 use toso_catalog::Catalog;
 use toso_core::id::{AuthorId, DeviceId};
 use toso_core::unit::UnitRef;
@@ -50,7 +50,7 @@ impl Trust {
             role: device.role.clone(),
             signature: [0; 64],
         };
-        card.signature = self.keys.signing_key()?.sign(&card.signed()).to_bytes();
+        card.signature = self.keys.signing.sign(&card.signed()).to_bytes();
         Some(card)
     }
 
@@ -92,10 +92,5 @@ impl RootKeys {
     /// The root key's secret, to derive from.
     fn secret(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(self.root.private().to_bytes().to_vec())
-    }
-
-    /// The root key, to sign what is no token.
-    fn signing_key(&self) -> Option<SigningKey> {
-        Some(SigningKey::from_bytes(self.secret().as_slice().try_into().ok()?))
     }
 }

@@ -1,13 +1,13 @@
 //! Enrolment: an invite's secret and a device's key become a device record and a capability token, in one transaction.
 
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
 use toso_core::id::DeviceId;
 use toso_core::text::{TextError, check_visible};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::{RecordChange, StoreError};
 use toso_sync::AccessRole;
-use toso_wire::enrol::{INVITE_SECRET_BYTES, signed_enrol};
+use toso_wire::enrol::{INVITE_SECRET_BYTES, signed_enrol, signed_enrolled};
 
 use super::Trust;
 use super::device::{self, DeviceRecord};
@@ -45,6 +45,8 @@ pub struct Enrolment {
     pub role: AccessRole,
     /// When the token ends.
     pub expires_at: TimestampMs,
+    /// The root key's signature over [`signed_enrolled`]: proves the server to the device.
+    pub proof: [u8; 64],
 }
 
 /// How often an exchange is tried when invite or device change under it: by then whoever changed them has been answered, and
@@ -105,7 +107,7 @@ impl Trust {
             InviteState::Open => {}
             // Only while this invite is the device's latest: an older answer would carry a token that is void.
             InviteState::Used => match known.filter(|known| known.invite == *secret_hash) {
-                Some(known) if invite.used_by == Some(author) => return Ok(answer(known)),
+                Some(known) if invite.used_by == Some(author) => return Ok(self.answer(known)),
                 _ => return Err(EnrolError::UsedInvite),
             },
             InviteState::Withdrawn => return Err(EnrolError::WithdrawnInvite),
@@ -136,17 +138,19 @@ impl Trust {
         let keep_device = RecordChange { expect: Some(before), ..record.to_change() };
         self.departures.write(&*self.store, &left, vec![use_invite, keep_device])?;
         self.devices.keep(record.clone());
-        Ok(answer(record))
+        Ok(self.answer(record))
     }
-}
 
-fn answer(record: DeviceRecord) -> Enrolment {
-    Enrolment {
-        device: record.id(),
-        unit: record.unit,
-        role: record.role(),
-        expires_at: record.expires_at,
-        token: record.token,
+    fn answer(&self, record: DeviceRecord) -> Enrolment {
+        let signed = signed_enrolled(&record.invite, &record.public_key, record.expires_at, &record.token);
+        Enrolment {
+            proof: self.keys.signing.sign(&signed).to_bytes(),
+            device: record.id(),
+            unit: record.unit,
+            role: record.role(),
+            expires_at: record.expires_at,
+            token: record.token,
+        }
     }
 }
 

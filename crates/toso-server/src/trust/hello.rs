@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
 use toso_core::time::TimestampMs;
 use toso_sync::server::Authenticated;
-use toso_sync::{Refusal, Standing};
-use toso_wire::{Challenge, ChallengeReason, Proof, signed_hello};
+use toso_sync::{Greeting, Refusal, Standing};
+use toso_wire::{
+    Challenge, ChallengeReason, Proof, RootProof, TicketProof, TicketSecret, WelcomeProof, signed_hello,
+    signed_welcome, welcome_mac,
+};
 
+use super::renewal::Renewal;
 use super::rest::mark;
 use super::seen::NotFresh;
-use super::ticket::TICKET_LIFE_MS;
-use super::{RestRefusal, TokenRefusal, Trust};
+use super::token::Grant;
+use super::{DeviceRecord, RestRefusal, TokenRefusal, Trust, ticket};
 
 /// How far a device's clock may be off before it has to sign the server's nonce: 5 minutes. A proof is remembered for as
 /// long, so that a captured one is worth nothing.
@@ -22,8 +26,8 @@ pub const NONCE_BYTES: usize = 8;
 const NONCE_BYTES_MAX: usize = 32;
 
 impl Trust {
-    /// Checks a proof. `given` is the nonce of this connection's last CHALLENGE; a proof that signs it is fresh
-    /// whatever the device's clock says. `fresh` goes into a new CHALLENGE.
+    /// Checks a proof, and proves the server in turn. `given` is the nonce of this connection's last CHALLENGE; a proof that
+    /// signs it is fresh whatever the device's clock says. `fresh` goes into a new CHALLENGE.
     pub fn authenticate(
         &self,
         proof: &Proof,
@@ -31,20 +35,22 @@ impl Trust {
         fresh: [u8; NONCE_BYTES],
         now: TimestampMs,
     ) -> Result<Authenticated, Refusal> {
-        let challenge = |reason| Err(Refusal::Challenge(Challenge { at: now, nonce: fresh.to_vec(), reason }));
+        let challenge = |reason| Refusal::Challenge(Challenge { at: now, nonce: fresh.to_vec(), reason });
+        let accept = |device, at, mark| {
+            self.seen.accept(device, at, mark, now).map_err(|refusal| match refusal {
+                NotFresh::Clock => challenge(ChallengeReason::Clock),
+                NotFresh::Seen => challenge(ChallengeReason::Used),
+                NotFresh::Full => Refusal::Busy(RestRefusal::Busy.to_string()),
+            })
+        };
         match proof {
-            Proof::Ticket(ticket) => {
-                let Some((author, ends)) = self.keys.check_ticket(self.epoch(), ticket, now) else {
-                    return challenge(ChallengeReason::Ticket);
-                };
-                let Some(device) = self.devices.by_author(author).filter(|device| now < device.expires_at) else {
-                    return challenge(ChallengeReason::Ticket);
-                };
-                let past_half = ends.since_ms(now) < TICKET_LIFE_MS / 2;
-                let epoch = self.epoch();
-                let ticket =
-                    (past_half && !device.revoked).then(|| self.keys.ticket(epoch, author, now, device.expires_at));
-                Ok(Authenticated { principal: device.principal(), ticket, standing: device.standing() })
+            Proof::Ticket(shown) => {
+                let (device, secret) = self.holder(shown, now).ok_or_else(|| challenge(ChallengeReason::Ticket))?;
+                accept(device.id(), shown.at(), ticket::mark(shown))?;
+                let (epoch, at) = (self.epoch(), whole_seconds(now));
+                let proof = WelcomeProof::Ticket(welcome_mac(&secret, shown, epoch, at));
+                let (principal, standing) = (device.principal(), device.standing());
+                Ok(Authenticated { principal, greeting: Greeting { epoch, at, proof }, standing })
             }
             Proof::Token { token, at, nonce, signature } => {
                 let refused = |refusal: TokenRefusal| match refusal {
@@ -64,30 +70,56 @@ impl Trust {
                 let Some(signature) = signature.filter(|_| nonce.len() <= NONCE_BYTES_MAX) else {
                     return Err(refused(TokenRefusal::BadSignature));
                 };
-                if now > grant.ends(&device) {
+                let ends = grant.ends(&device);
+                if now > ends {
                     return Err(refused(TokenRefusal::Ended));
                 }
                 // A signature over this connection's own nonce is fresh by that.
                 if given.is_none_or(|given| given.as_slice() != nonce.as_slice()) {
-                    match self.seen.accept(device.id(), *at, mark(&signature), now) {
-                        Ok(()) => {}
-                        Err(NotFresh::Clock) => return challenge(ChallengeReason::Clock),
-                        Err(NotFresh::Seen) => return challenge(ChallengeReason::Used),
-                        Err(NotFresh::Full) => return Err(Refusal::Busy(RestRefusal::Busy.to_string())),
-                    }
+                    accept(device.id(), *at, mark(&signature))?;
                 }
                 if reminded {
                     self.learn(&device).map_err(|_| refused(TokenRefusal::Unchecked))?;
                 }
-                let epoch = self.epoch();
-                let ticket =
-                    (!device.revoked).then(|| self.keys.ticket(epoch, device.id().author(), now, device.expires_at));
+                let greeting = self.greet_with_root(&device, &grant, &signature, now);
                 let standing = Standing { reminded, ..device.standing() };
-                Ok(Authenticated { principal: device.principal(), ticket, standing })
+                Ok(Authenticated { principal: device.principal(), greeting, standing })
             }
             _ => Err(Refusal::Unauthorized("this server does not know this kind of proof".to_owned())),
         }
     }
+
+    /// Whose ticket is shown, with its secret.
+    fn holder(&self, shown: &TicketProof, now: TimestampMs) -> Option<(Arc<DeviceRecord>, TicketSecret)> {
+        if now >= shown.ends() {
+            return None;
+        }
+        let device = self.devices.by_author(shown.author).filter(|device| now < device.expires_at)?;
+        let secret = self.keys.ticket_secret(self.epoch(), device.id(), shown.ends_s);
+        shown.is_by(&secret).then_some((device, secret))
+    }
+
+    /// The root key's answer to a signed token: with a ticket, and a new token when the device's is near its end.
+    fn greet_with_root(
+        &self,
+        device: &DeviceRecord,
+        grant: &Grant,
+        hello_signature: &[u8; 64],
+        now: TimestampMs,
+    ) -> Greeting {
+        let (epoch, at) = (self.epoch(), whole_seconds(now));
+        let Renewal { ends, token } = self.renewal(device, grant, now);
+        let ticket = (!device.revoked).then(|| self.keys.ticket(epoch, device.id(), now, ends));
+        let root = self.keys.signing.verifying_key().to_bytes();
+        let mut proof = RootProof { root, signature: [0; 64], token_ends: ends, ticket, token };
+        proof.signature = self.keys.signing.sign(&signed_welcome(hello_signature, epoch, at, &proof)).to_bytes();
+        Greeting { epoch, at, proof: WelcomeProof::Root(Box::new(proof)) }
+    }
+}
+
+/// As WELCOME says a time.
+fn whole_seconds(at: TimestampMs) -> TimestampMs {
+    TimestampMs(at.seconds() * 1000)
 }
 
 /// Checks an Ed25519 signature; strict, so that nobody but the key's owner can make a second one for a message.

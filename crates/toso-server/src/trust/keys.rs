@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use biscuit_auth::builder::Algorithm;
 use biscuit_auth::{KeyPair, PrivateKey, PublicKey};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use ed25519_dalek::SigningKey;
 use toso_core::id::ServerId;
 use toso_core::text::pasted;
 use toso_store::StoreError;
@@ -34,6 +35,8 @@ pub struct RootSecrets {
 
 pub(super) struct RootKeys {
     pub(super) root: KeyPair,
+    /// The same key, for what is no token.
+    pub(super) signing: SigningKey,
     pub(super) ticket: Zeroizing<[u8; 32]>,
     server: ServerId,
 }
@@ -59,7 +62,7 @@ impl RootKeys {
 
     fn new(root: KeyPair, ticket: Zeroizing<[u8; 32]>) -> Self {
         let server = ServerId::from_public_key(&root.public().to_bytes());
-        Self { root, ticket, server }
+        Self { signing: signing_key(&root), root, ticket, server }
     }
 
     /// Keys that lie in no file.
@@ -99,6 +102,15 @@ impl RootKeys {
     pub(super) fn public_bytes(&self) -> Vec<u8> {
         self.root.public().to_bytes()
     }
+}
+
+/// The key of a pair, which is Ed25519 wherever it comes from here.
+fn signing_key(root: &KeyPair) -> SigningKey {
+    let mut secret = Zeroizing::new([0; 32]);
+    for (byte, of_root) in secret.iter_mut().zip(Zeroizing::new(root.private().to_bytes().to_vec()).iter()) {
+        *byte = *of_root;
+    }
+    SigningKey::from_bytes(&secret)
 }
 
 /// Reads a key file: whose it is, and its text as it should be, to be copied.

@@ -58,9 +58,9 @@ pub(super) enum NotFresh {
 }
 
 impl Seen {
-    /// Remembers nothing of what was made before `now`.
+    /// Remembers nothing of what was made before `now`; to the second, in which tickets say their time.
     pub(super) fn begin(&self, now: TimestampMs) {
-        self.minutes.lock().since = now;
+        self.minutes.lock().since = TimestampMs(now.seconds() * 1000);
     }
 
     /// Accepts a device's proof that was made at `at`, once.

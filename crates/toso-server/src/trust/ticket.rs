@@ -1,57 +1,49 @@
-//! Session tickets: what a device shows instead of its token once it is known. 28 bytes, nothing stored per ticket.
+//! Session tickets: a secret that a device shares with the server once it is known. Nothing is stored per ticket: the
+//! secret is a keyed BLAKE3 over label, server, epoch, device and end, so the server derives it again.
 //!
-//! Layout: author id (8) ‖ end, in seconds since 1970 (u32 BE) ‖ keyed BLAKE3 over label, server, epoch, device and end (16).
+//! The secret travels once, inside the WELCOME that answers a signed token. HELLO shows that the device has it
+//! ([`TicketProof`]), WELCOME that the server has it. A ticket never yields another: for that the device signs again.
 //!
 //! A ticket is good within one epoch. After a restore a device shows its token again, which can tell the server of a move
 //! that it has lost; a ticket tells nothing but the device.
 
-use subtle::ConstantTimeEq as _;
-use toso_core::id::{AuthorId, Epoch};
+use toso_core::id::{DeviceId, Epoch};
 use toso_core::time::TimestampMs;
-use toso_wire::Ticket;
+use toso_wire::proof::TICKET_SECRET_BYTES;
+use toso_wire::{Ticket, TicketProof, TicketSecret};
 
 use super::keys::RootKeys;
+use super::seen::Mark;
 
-/// Bytes of a ticket.
-pub const TICKET_BYTES: usize = 8 + 4 + MAC_BYTES;
-/// How long a ticket lives: a week; past half of it the device gets a new one.
+/// How long a ticket lives: a week. Past half of it the device signs again and gets a new one.
 pub const TICKET_LIFE_MS: u64 = 7 * 24 * 60 * 60 * 1000;
-
-/// 128 bits cannot be guessed online.
-const MAC_BYTES: usize = 16;
 
 impl RootKeys {
     /// A ticket that ends a week from now, or with the device's token if that is sooner.
-    pub(super) fn ticket(&self, epoch: Epoch, author: AuthorId, now: TimestampMs, token_ends: TimestampMs) -> Ticket {
+    pub(super) fn ticket(&self, epoch: Epoch, device: DeviceId, now: TimestampMs, token_ends: TimestampMs) -> Ticket {
         let expires_at = now.plus_ms(TICKET_LIFE_MS).min(token_ends);
-        let seconds = u32::try_from(expires_at.seconds()).unwrap_or(u32::MAX);
-        let mut bytes = author.0.to_vec();
-        bytes.extend(seconds.to_be_bytes());
-        bytes.extend(self.mac(epoch, author, seconds));
-        Ticket { bytes, expires_at: TimestampMs(u64::from(seconds) * 1000) }
+        let ends_s = u32::try_from(expires_at.seconds()).unwrap_or(u32::MAX);
+        let secret = self.ticket_secret(epoch, device, ends_s);
+        Ticket { secret, expires_at: TimestampMs(u64::from(ends_s) * 1000) }
     }
 
-    /// The device of a valid ticket, and the ticket's end.
-    pub(super) fn check_ticket(
-        &self,
-        epoch: Epoch,
-        ticket: &[u8],
-        now: TimestampMs,
-    ) -> Option<(AuthorId, TimestampMs)> {
-        let (author, rest) = ticket.split_first_chunk::<8>()?;
-        let (seconds, mac) = rest.split_first_chunk::<4>()?;
-        let (author, seconds) = (AuthorId(*author), u32::from_be_bytes(*seconds));
-        let expires_at = TimestampMs(u64::from(seconds) * 1000);
-        let genuine = mac.len() == MAC_BYTES && bool::from(self.mac(epoch, author, seconds).ct_eq(mac));
-        (genuine && now < expires_at).then_some((author, expires_at))
-    }
-
-    fn mac(&self, epoch: Epoch, author: AuthorId, seconds: u32) -> [u8; MAC_BYTES] {
-        let mut mac = [0; MAC_BYTES];
+    /// The secret of a device's ticket with this end.
+    pub(super) fn ticket_secret(&self, epoch: Epoch, device: DeviceId, ends_s: u32) -> TicketSecret {
+        let mut secret = [0; TICKET_SECRET_BYTES];
         let mut hasher = blake3::Hasher::new_keyed(&self.ticket);
-        hasher.update(b"toso ticket v2").update(&self.server().0).update(&epoch.0.to_be_bytes());
-        hasher.update(&author.0).update(&seconds.to_be_bytes());
-        hasher.finalize_xof().fill(&mut mac);
-        mac
+        hasher.update(b"toso ticket v3").update(&self.server().0).update(&epoch.0.to_be_bytes());
+        hasher.update(&device.0).update(&ends_s.to_be_bytes());
+        hasher.finalize_xof().fill(&mut secret);
+        TicketSecret(secret)
     }
+}
+
+/// What tells a ticket's proof from every other one of its device.
+pub(super) fn mark(shown: &TicketProof) -> Mark {
+    let mut mark = [0; 16];
+    let parts = shown.mac.into_iter().chain(shown.nonce).chain(shown.at_s.to_be_bytes());
+    for (byte, part) in mark.iter_mut().zip(parts) {
+        *byte = part;
+    }
+    mark
 }

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 use toso_core::id::{Epoch, Sequence};
 use toso_server::ServerConfig;
 use toso_server::config::{CONTROL_FRAMES_MAX, SESSIONS_PER_DEVICE_MAX};
-use toso_wire::{Frame, GoodbyeCode, Proof, decode_stream, encode, encode_stream};
+use toso_wire::{Frame, GoodbyeCode, Proof, TicketProof, decode_stream, encode, encode_stream};
 
 use crate::support::{COMMUNE, Centre, Wire, dial, fresh, now};
 
@@ -191,7 +191,7 @@ async fn a_stranger_makes_a_post_hold_no_body() {
     let centre = centre(|_| {}).await;
     let device = centre.device(COMMUNE, "recorder").await;
     // HELLO that proves nothing, then a megabyte: it is read and not kept, and answered by a challenge.
-    let dead = device.hello_with(Proof::Ticket(vec![7; 28]), None, Sequence::ZERO);
+    let dead = device.hello_with(Proof::Ticket(TicketProof::from_bytes(&[7; 28])), None, Sequence::ZERO);
     let mut body = encode_stream(&[Frame::Hello(dead)]);
     body.resize(toso_wire::limits::POST_BODY_BYTES_MAX, 0xff);
     let (status, answer) = post(&centre, body.clone()).await;

@@ -9,8 +9,8 @@ use toso_server::{Server, ServerConfig, StartError};
 use toso_store::StoreError;
 use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, PUSH_WINDOW};
 use toso_wire::{
-    ChallengeReason, DeltaItem, Frame, Goodbye, GoodbyeCode, NackCode, Proof, Push, PushItem, decode_stream,
-    encode_stream, hello_token,
+    ChallengeReason, DeltaItem, Frame, Goodbye, GoodbyeCode, NackCode, Proof, Push, PushItem, TicketProof,
+    WelcomeProof, decode_stream, encode_stream, hello_token, welcome_mac,
 };
 
 use crate::support::{COMMUNE, Centre, NEIGHBOUR, Wire, dial, now, unit};
@@ -31,7 +31,7 @@ async fn a_push_is_acknowledged_counted_and_reaches_the_other_device_live() {
     hello.push = Some(Push { number: 1, scope: a.unit, items: vec![item.clone(), person.clone()], carried: None });
     let mut first = Wire::open(&centre, &hello).await;
     let welcome = first.welcome().await;
-    assert!(welcome.ticket.is_some(), "first contact brings a ticket");
+    assert!(welcome.ticket().is_some(), "first contact brings a ticket");
     let through = first.ack(1).await;
     assert_eq!(through, Sequence(2));
     let receipt = first.receipt(through).await;
@@ -78,11 +78,14 @@ async fn a_restart_says_goodbye_and_goes_on_where_it_was() {
     let report = centre.get("/v1/report").await.json();
     assert_eq!(report["teams"], 3, "the views are there before anything is asked");
 
-    let ticket = welcome.ticket.expect("a ticket").bytes;
-    let hello = device.hello_with(Proof::Ticket(ticket), Some(welcome.epoch), Sequence(3));
+    let ticket = welcome.ticket().expect("a ticket");
+    let shown = TicketProof::new(ticket, device.id, now(), [1; 4]);
+    let hello = device.hello_with(Proof::Ticket(shown), welcome.epoch, Sequence(3));
     let mut again = Wire::open(&centre, &hello).await;
     let resumed = again.welcome().await;
-    assert_eq!((resumed.epoch, resumed.pending, resumed.ticket), (welcome.epoch, 0, None));
+    assert_eq!((resumed.epoch, resumed.pending, resumed.ticket()), (None, 0, None), "the epoch that HELLO named");
+    let mac = welcome_mac(&ticket.secret, &shown, welcome.epoch.expect("an epoch"), resumed.at);
+    assert_eq!(resumed.proof, WelcomeProof::Ticket(mac), "the server has the ticket's secret, too");
     assert_eq!(again.receipt(Sequence(3)).await.totals[0].teams, 3);
     // Pushed again, as after a lost acknowledgement: acknowledged again, counted once.
     again.send(&device.push(1, vec![device.team("tổ 9").1])).await;
@@ -147,7 +150,7 @@ async fn a_wrong_clock_and_a_dead_ticket_cost_one_more_signature() {
     let device = centre.device(COMMUNE, "recorder").await;
     let long_ago = TimestampMs(86_400_000);
     let stale = device.hello_with(device.proof(long_ago, &[1; 8]), None, Sequence::ZERO);
-    let dead = device.hello_with(Proof::Ticket(vec![7; 28]), None, Sequence::ZERO);
+    let dead = device.hello_with(Proof::Ticket(TicketProof::from_bytes(&[7; 28])), None, Sequence::ZERO);
     for (hello, reason) in [(stale, ChallengeReason::Clock), (dead, ChallengeReason::Ticket)] {
         let mut wire = Wire::open(&centre, &hello).await;
         let Frame::Challenge(challenge) = wire.frame().await else { panic!("a challenge was expected") };
@@ -308,7 +311,7 @@ async fn one_request_syncs_as_a_session_does() {
     assert_eq!(pulled as u64, pushes);
     assert!(answers.iter().any(|frame| matches!(frame, Frame::Receipt(receipt) if receipt.totals[0].teams == pushes)));
 
-    let dead = b.hello_with(Proof::Ticket(vec![7; 28]), None, Sequence::ZERO);
+    let dead = b.hello_with(Proof::Ticket(TicketProof::from_bytes(&[7; 28])), None, Sequence::ZERO);
     let frames = [Frame::Hello(dead), b.push(1, vec![b.team("tổ 99").1])];
     let (_, body) = exchange(&centre, encode_stream(&frames)).await;
     let answers = decode_stream(&body, 100).expect("frames");

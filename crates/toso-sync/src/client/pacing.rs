@@ -1,8 +1,9 @@
 //! A session's part in the pace of its link (see [`crate::pace`]), and in exchanges that are requests of their own.
 
 use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PUSH_BYTES_FIRST, PUSH_BYTES_MAX, PUSH_WINDOW, WANT_KEYS_MAX};
-use toso_wire::{Frame, Hello, Next, Welcome};
+use toso_wire::{Frame, Hello, Next, Welcome, WelcomeProof};
 
+use super::greeting::is_proved;
 use super::session::{ClientSession, Phase};
 use super::{ClientEffect, ClientStart, SessionEnd};
 use crate::pace::Pace;
@@ -106,7 +107,11 @@ impl ClientSession {
 
     /// A further request of the same session is greeted.
     pub(super) fn on_welcome_again(&mut self, welcome: Welcome, effects: &mut Vec<ClientEffect>) {
-        if self.epoch != Some(welcome.epoch) {
+        let named = welcome.epoch.or(self.start.epoch);
+        if !named.is_some_and(|epoch| is_proved(&welcome, epoch, &self.start)) {
+            return self.end(SessionEnd::NotProved, effects);
+        }
+        if self.epoch != named {
             // The server was restored in between: what was said before counts no more.
             return self.end(SessionEnd::Unanswered, effects);
         }
@@ -114,8 +119,12 @@ impl ClientSession {
         for follow in &mut self.follows {
             follow.caught_up = welcome.pending == 0 && follow.reconciling.is_none() && follow.pulling_anew.is_none();
         }
-        let known = (!self.is_reconciling() && !self.is_pulling_anew()).then_some(welcome.epoch);
-        effects.push(ClientEffect::KeepSession { epoch: known, ticket: welcome.ticket, at: welcome.at });
+        let known = (!self.is_reconciling() && !self.is_pulling_anew()).then_some(named).flatten();
+        let root = match welcome.proof {
+            WelcomeProof::Root(root) => Some(root),
+            WelcomeProof::Ticket(_) => None,
+        };
+        effects.push(ClientEffect::KeepSession { epoch: known, root, at: welcome.at });
     }
 
     /// An answer by request is whole: it must have answered what was asked.
@@ -133,8 +142,8 @@ impl ClientSession {
     }
 
     /// HELLO of a further request, from where the device stands now.
-    pub fn hello_again(&self, start: ClientStart, live: bool) -> Hello {
-        let ClientStart { proof, mut epoch, mut interests, heard, .. } = start;
+    pub fn hello_again(&mut self, start: ClientStart, live: bool) -> Hello {
+        let ClientStart { proof, ticket, mut epoch, mut interests, heard, .. } = start;
         // Of another epoch's unit that comes whole, the cursor is not kept before the end.
         for follow in &self.follows {
             let pulled = follow.pulling_anew.as_ref().filter(|pulled| pulled.through > toso_core::id::Sequence::ZERO);
@@ -144,6 +153,8 @@ impl ClientSession {
                 interest.digest = toso_core::id::Digest::default();
             }
         }
+        // What WELCOME must answer.
+        (self.start.proof, self.start.ticket, self.start.epoch) = (proof.clone(), ticket, epoch);
         let receipt = if live { self.receipt_as_of } else { None };
         Hello { proof, epoch, interests, live, push: None, heard, receipt, ..self.hello() }
     }

@@ -8,9 +8,10 @@ use toso_core::unit::UnitRef;
 use toso_wire::limits::PROTOCOL_VERSION;
 use toso_wire::{
     Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt,
-    TEMPORARY_FROM, Welcome, push_fits,
+    TEMPORARY_FROM, Welcome, WelcomeProof, push_fits,
 };
 
+use super::greeting::is_proved;
 use super::moving::{Leaving, ToldToLeave};
 use super::pacing::Pacing;
 use super::reconciling::{PullingAnew, Reconciling};
@@ -234,9 +235,18 @@ impl ClientSession {
     }
 
     fn on_welcome(&mut self, welcome: Welcome, effects: &mut Vec<ClientEffect>) {
+        let Some(epoch) = welcome.epoch.or(self.start.epoch) else {
+            return self.end(SessionEnd::Protocol("WELCOME names no epoch"), effects);
+        };
+        if !is_proved(&welcome, epoch, &self.start) {
+            return self.end(SessionEnd::NotProved, effects);
+        }
         self.phase = Phase::Live;
         self.pull_pending = welcome.pending;
-        let Welcome { epoch, at, ticket, .. } = welcome;
+        let root = match welcome.proof {
+            WelcomeProof::Root(root) => Some(root),
+            WelcomeProof::Ticket(_) => None,
+        };
         self.epoch = Some(epoch);
         // Cursors of another epoch mean nothing in this one: the server opens a comparison, or sends the whole unit when it
         // is too large to compare. The end of either keeps the epoch.
@@ -245,14 +255,14 @@ impl ClientSession {
             follow.caught_up = welcome.pending == 0;
             follow.pulling_anew = (!stays).then(PullingAnew::default);
         }
-        effects.push(ClientEffect::KeepSession { epoch: stays.then_some(epoch), ticket, at });
+        effects.push(ClientEffect::KeepSession { epoch: stays.then_some(epoch), root, at: welcome.at });
         self.progress(effects);
     }
 
     /// HELLO goes once more with the fresh proof and the push that rode along: the server has taken nothing yet.
     fn on_proved(&mut self, proof: Proof, effects: &mut Vec<ClientEffect>) {
         if self.phase == Phase::Greeting {
-            self.start.proof = proof;
+            (self.start.proof, self.start.ticket) = (proof, None);
             effects.push(ClientEffect::Send(Frame::Hello(self.hello())));
         }
     }

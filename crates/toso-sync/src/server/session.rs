@@ -13,14 +13,15 @@ use toso_wire::limits::{
     DETAIL_BYTES_MAX, INTERESTS_MAX, PAGE_BYTES_FIRST, PROTOCOL_VERSION, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW,
 };
 use toso_wire::{
-    Ack, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Push, Receipt, RetryAfter, Ticket, UnitTotals, Welcome,
+    Ack, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Push, Receipt, RetryAfter, UnitTotals, Welcome,
 };
 
 use super::holding::{Holdings, Standing};
 use super::paging::Demand;
 use super::reconciling::Reconciling;
 use super::{
-    AppendFailure, AppendItem, AppendOutcome, Authenticated, Opened, Refusal, RefusalKind, ServerEffect, ServerEvent,
+    AppendFailure, AppendItem, AppendOutcome, Authenticated, Greeting, Opened, Refusal, RefusalKind, ServerEffect,
+    ServerEvent,
 };
 use crate::principal::{AccessRole, Principal};
 
@@ -79,7 +80,7 @@ pub struct ServerSession {
 enum Phase {
     AwaitHello,
     Proving(Box<Hello>),
-    Opening { push: Option<Push>, ticket: Option<Ticket> },
+    Opening { push: Option<Push>, greeting: Greeting },
     Live,
     Ended,
 }
@@ -179,7 +180,7 @@ impl ServerSession {
             ServerEvent::Frame(frame) => self.on_frame(frame, &mut effects),
             ServerEvent::BadFrame(detail) => self.goodbye(GoodbyeCode::Protocol, &detail, &mut effects),
             ServerEvent::Authenticated(result) => self.on_authenticated(result, &mut effects),
-            ServerEvent::Opened(opened) => self.on_opened(now, opened, &mut effects),
+            ServerEvent::Opened(opened) => self.on_opened(opened, &mut effects),
             ServerEvent::Appended { number, outcome } => self.on_appended(number, outcome, &mut effects),
             ServerEvent::CarriedVerified { number, author } => self.on_carried_verified(number, author, &mut effects),
             ServerEvent::ReturnedJudged { number, verdict } => {
@@ -294,7 +295,7 @@ impl ServerSession {
             return;
         };
         match result {
-            Ok(Authenticated { principal, ticket, standing }) => {
+            Ok(Authenticated { principal, greeting, standing }) => {
                 self.principal = Some(principal);
                 self.standing = standing;
                 (self.heard, self.heard_epoch) = (hello.heard, hello.epoch);
@@ -319,7 +320,7 @@ impl ServerSession {
                         owed: false,
                     })
                     .collect();
-                self.phase = Phase::Opening { push: hello.push, ticket };
+                self.phase = Phase::Opening { push: hello.push, greeting };
             }
             Err(Refusal::Challenge(challenge)) => {
                 self.challenges += 1;
@@ -334,8 +335,8 @@ impl ServerSession {
         }
     }
 
-    fn on_opened(&mut self, now: TimestampMs, opened: Opened, effects: &mut Vec<ServerEffect>) {
-        let Phase::Opening { push, ticket } = std::mem::replace(&mut self.phase, Phase::Live) else {
+    fn on_opened(&mut self, opened: Opened, effects: &mut Vec<ServerEffect>) {
+        let Phase::Opening { push, greeting } = std::mem::replace(&mut self.phase, Phase::Live) else {
             return;
         };
         self.takes_returns = opened.takes_returns;
@@ -351,7 +352,10 @@ impl ServerSession {
             // The device waits for the last page of every unit as soon as one has something for it.
             follow.owed = pending > 0;
         }
-        let welcome = Welcome { epoch: opened.epoch, at: now, ticket, pending };
+        let Greeting { epoch, at, proof } = greeting;
+        // The device knows the epoch that it has named.
+        let epoch = (self.heard_epoch != Some(epoch)).then_some(epoch);
+        let welcome = Welcome { epoch, at, proof, pending };
         effects.push(ServerEffect::Send(Frame::Welcome(welcome)));
         for (follow, interest) in self.follows.iter_mut().zip(&opened.interests) {
             if let Some(as_of) = interest.reconcile {

@@ -1,6 +1,7 @@
 //! Each frame's fields on the wire, writing and reading side by side. `docs/wire-format.md` has the same as tables, and
 //! `tests/golden.rs` pins the bytes.
 
+mod greeting;
 mod repair;
 
 use toso_core::id::{AuthorId, DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind, Epoch, Sequence};
@@ -14,12 +15,11 @@ use super::unit_number;
 use crate::error::DecodeError;
 use crate::frame::{
     Ack, Carried, Challenge, ChallengeReason, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye, GoodbyeCode, Hello,
-    Interest, Nack, NackCode, Next, Proof, Purge, Push, PushItem, Receipt, RetryAfter, Ticket, UnitTotals, Welcome,
+    Interest, Nack, NackCode, Next, Purge, Push, PushItem, Receipt, RetryAfter, UnitTotals,
 };
 use crate::limits::{
     DELTA_ITEMS_MAX, DETAIL_BYTES_MAX, DOCS_MAX, FRAME_INFLATED_BYTES_MAX, INTERESTS_MAX, NONCE_BYTES_MAX,
-    PURGE_SCOPES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, RECEIPT_TOTALS_MAX, SIGNATURE_BYTES_MAX, TICKET_BYTES_MAX,
-    TOKEN_BYTES_MAX,
+    PURGE_SCOPES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, RECEIPT_TOTALS_MAX, SIGNATURE_BYTES_MAX,
 };
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -52,7 +52,7 @@ const SNAPSHOT: u8 = 1;
 pub(super) fn write(out: &mut Vec<u8>, frame: &Frame) {
     match frame {
         Frame::Hello(hello) => write_hello(out, hello),
-        Frame::Welcome(welcome) => write_welcome(out, welcome),
+        Frame::Welcome(welcome) => greeting::write_welcome(out, welcome),
         Frame::Challenge(challenge) => write_challenge(out, challenge),
         Frame::Push(push) => write_push(out, push),
         Frame::Ack(ack) => write_ack(out, ack),
@@ -94,7 +94,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Frame> {
     let tag = fields.required(|reader| reader.uint("the frame type"))?;
     let frame = match u8::try_from(tag) {
         Ok(HELLO) => Frame::Hello(read_hello(&mut fields)?),
-        Ok(WELCOME) => Frame::Welcome(read_welcome(&mut fields)?),
+        Ok(WELCOME) => Frame::Welcome(greeting::read_welcome(&mut fields)?),
         Ok(CHALLENGE) => Frame::Challenge(read_challenge(&mut fields)?),
         Ok(PUSH) => Frame::Push(read_push(&mut fields)?),
         Ok(ACK) => Frame::Ack(read_ack(&mut fields)?),
@@ -134,17 +134,7 @@ fn open(out: &mut Vec<u8>, tag: u8) -> Fields<'_> {
 fn write_hello(out: &mut Vec<u8>, hello: &Hello) {
     let mut fields = open(out, HELLO);
     fields.required(|out| write_uint(out, hello.protocol.into()));
-    fields.required(|out| match &hello.proof {
-        Proof::Ticket(ticket) => write_bin(out, ticket),
-        Proof::Token { token, at, nonce, signature } => {
-            let mut fields = Fields::open(out);
-            fields.required(|out| write_bin(out, token));
-            fields.required(|out| write_uint(out, at.0));
-            fields.required(|out| write_bin(out, nonce));
-            fields.required(|out| write_bin(out, signature));
-            fields.close();
-        }
-    });
+    fields.required(|out| greeting::write_proof(out, &hello.proof));
     fields.optional(hello.epoch.is_none(), |out| write_option(out, hello.epoch, |out, epoch| write_uint(out, epoch.0)));
     fields.optional(hello.interests.is_empty(), |out| {
         write_list(out, &hello.interests, |out, interest| {
@@ -174,7 +164,7 @@ fn write_hello(out: &mut Vec<u8>, hello: &Hello) {
 fn read_hello(fields: &mut FieldReader<'_, '_>) -> Result<Hello> {
     Ok(Hello {
         protocol: fields.required(|reader| reader.small("HELLO protocol"))?,
-        proof: fields.required(read_proof)?,
+        proof: fields.required(greeting::read_proof)?,
         epoch: fields.optional(|reader| reader.uint("HELLO epoch"))?.map(Epoch),
         interests: fields
             .optional(|reader| reader.list("HELLO interests", INTERESTS_MAX, read_interest))?
@@ -192,21 +182,6 @@ fn read_hello(fields: &mut FieldReader<'_, '_>) -> Result<Hello> {
     })
 }
 
-fn read_proof(reader: &mut Reader<'_>) -> Result<Proof> {
-    if reader.at_bin() {
-        return Ok(Proof::Ticket(reader.bin("HELLO ticket", TICKET_BYTES_MAX)?.to_vec()));
-    }
-    let mut fields = reader.fields("HELLO proof")?;
-    let proof = Proof::Token {
-        token: fields.required(|reader| reader.bin("HELLO token", TOKEN_BYTES_MAX))?.to_vec(),
-        at: fields.required(|reader| read_time(reader, "HELLO time"))?,
-        nonce: fields.required(|reader| reader.bin("HELLO nonce", NONCE_BYTES_MAX))?.to_vec(),
-        signature: fields.required(|reader| reader.bin("HELLO signature", SIGNATURE_BYTES_MAX))?.to_vec(),
-    };
-    fields.finish()?;
-    Ok(proof)
-}
-
 fn read_interest(reader: &mut Reader<'_>) -> Result<Interest> {
     let mut fields = reader.fields("an interest")?;
     let interest = Interest {
@@ -216,39 +191,6 @@ fn read_interest(reader: &mut Reader<'_>) -> Result<Interest> {
     };
     fields.finish()?;
     Ok(interest)
-}
-
-fn write_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
-    let mut fields = open(out, WELCOME);
-    fields.required(|out| write_uint(out, welcome.epoch.0));
-    fields.required(|out| write_uint(out, welcome.at.0));
-    fields.optional(welcome.pending == 0, |out| write_uint(out, welcome.pending));
-    fields.optional(welcome.ticket.is_none(), |out| {
-        write_option(out, welcome.ticket.as_ref(), |out, ticket| {
-            let mut fields = Fields::open(out);
-            fields.required(|out| write_bin(out, &ticket.bytes));
-            fields.required(|out| write_uint(out, ticket.expires_at.0));
-            fields.close();
-        });
-    });
-    fields.close();
-}
-
-fn read_welcome(fields: &mut FieldReader<'_, '_>) -> Result<Welcome> {
-    Ok(Welcome {
-        epoch: Epoch(fields.required(|reader| reader.uint("WELCOME epoch"))?),
-        at: fields.required(|reader| read_time(reader, "WELCOME time"))?,
-        pending: fields.optional(|reader| reader.uint("WELCOME pending"))?.unwrap_or_default(),
-        ticket: fields.optional(|reader| {
-            let mut fields = reader.fields("WELCOME ticket")?;
-            let ticket = Ticket {
-                bytes: fields.required(|reader| reader.bin("WELCOME ticket", TICKET_BYTES_MAX))?.to_vec(),
-                expires_at: fields.required(|reader| read_time(reader, "WELCOME ticket's end"))?,
-            };
-            fields.finish()?;
-            Ok(ticket)
-        })?,
-    })
 }
 
 fn write_challenge(out: &mut Vec<u8>, challenge: &Challenge) {

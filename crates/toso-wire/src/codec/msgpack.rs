@@ -186,6 +186,14 @@ impl<'a> Reader<'a> {
         )
     }
 
+    /// True when the next value is an array.
+    pub(super) fn at_array(&self) -> bool {
+        matches!(
+            self.rest.first().map(|byte| Marker::from_u8(*byte)),
+            Some(Marker::FixArray(_) | Marker::Array16 | Marker::Array32)
+        )
+    }
+
     fn array(&mut self, what: &'static str) -> Result<u32, DecodeError> {
         decode::read_array_len(&mut self.rest).map_err(|error| value_error(&error, what))
     }

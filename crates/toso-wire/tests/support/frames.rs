@@ -10,7 +10,7 @@ use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_wire::{
     Ack, Carried, Challenge, ChallengeReason, Decision, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
     GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Next, Proof, Purge, Push, PushItem, Receipt, Reconcile,
-    RetryAfter, Reviewed, Ticket, UnitTotals, Want, Welcome,
+    RetryAfter, Reviewed, RootProof, Ticket, TicketProof, TicketSecret, UnitTotals, Want, Welcome, WelcomeProof,
 };
 
 /// A frame of any type.
@@ -64,7 +64,7 @@ fn any_decision() -> impl Strategy<Value = Decision> {
 /// A HELLO whose token keeps within the limit.
 pub(crate) fn any_hello() -> impl Strategy<Value = Hello> {
     let proof = prop_oneof![
-        vec(any::<u8>(), 0..=128).prop_map(Proof::Ticket),
+        any::<[u8; 28]>().prop_map(|shown| Proof::Ticket(TicketProof::from_bytes(&shown))),
         (vec(any::<u8>(), 0..=900), any::<u64>(), vec(any::<u8>(), 0..=32), vec(any::<u8>(), 0..=64))
             .prop_map(|(token, at, nonce, signature)| Proof::Token { token, at: TimestampMs(at), nonce, signature }),
     ];
@@ -90,12 +90,26 @@ pub(crate) fn any_hello() -> impl Strategy<Value = Hello> {
 }
 
 fn any_welcome() -> impl Strategy<Value = Welcome> {
-    let ticket = (vec(any::<u8>(), 0..=128), any::<u64>())
-        .prop_map(|(bytes, expires_at)| Ticket { bytes, expires_at: TimestampMs(expires_at) });
-    (any::<u64>(), any::<u64>(), option::of(ticket), any::<u64>()).prop_map(|(epoch, at, ticket, pending)| Welcome {
-        epoch: Epoch(epoch),
-        at: TimestampMs(at),
-        ticket,
+    let second = || (0..u64::MAX / 1000).prop_map(|seconds| TimestampMs(seconds * 1000));
+    let ticket = (any::<[u8; 32]>(), second())
+        .prop_map(|(secret, expires_at)| Ticket { secret: TicketSecret(secret), expires_at });
+    let root = (
+        any::<[u8; 32]>(),
+        [any::<[u8; 32]>(), any::<[u8; 32]>()],
+        any::<u64>(),
+        option::of(ticket),
+        vec(any::<u8>(), 0..=900),
+    );
+    let root = root.prop_map(|(root, halves, token_ends, ticket, token)| {
+        let signature = halves.concat().try_into().expect("64 bytes");
+        let proof = RootProof { root, signature, token_ends: TimestampMs(token_ends), ticket, token };
+        WelcomeProof::Root(Box::new(proof))
+    });
+    let proof = prop_oneof![any::<[u8; 8]>().prop_map(WelcomeProof::Ticket), root];
+    (option::of(any::<u64>()), second(), proof, any::<u64>()).prop_map(|(epoch, at, proof, pending)| Welcome {
+        epoch: epoch.map(Epoch),
+        at,
+        proof,
         pending,
     })
 }

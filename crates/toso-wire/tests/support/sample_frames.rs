@@ -4,7 +4,7 @@
 
 use toso_core::id::{Digest, Epoch, Sequence};
 use toso_wire::limits::PROTOCOL_VERSION;
-use toso_wire::{Delta, DeltaItem, Hello, Interest, Proof, Push, PushItem, pack_delta};
+use toso_wire::{Delta, DeltaItem, Hello, Interest, Proof, Push, PushItem, TicketProof, pack_delta};
 
 use crate::register::{Random, Register, Saved};
 
@@ -15,12 +15,12 @@ pub(crate) fn push(number: u64, saved: &[Saved]) -> Push {
     Push { number, scope, items, carried: None }
 }
 
-/// The HELLO of a phone that resumes with a ticket of 40 bytes.
+/// The HELLO of a phone that resumes with a ticket.
 pub(crate) fn hello(random: &mut Random, register: &Register, push: Option<Push>) -> Hello {
     let cursor = Sequence(100_000 + random.below(900_000));
     Hello {
         protocol: PROTOCOL_VERSION,
-        proof: Proof::Ticket(random.bytes::<40>().to_vec()),
+        proof: Proof::Ticket(TicketProof::from_bytes(&random.bytes::<28>())),
         epoch: Some(Epoch(random.next())),
         interests: vec![Interest { unit: register.scope, cursor, digest: Digest(random.next()) }],
         live: true,

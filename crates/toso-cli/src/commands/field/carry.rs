@@ -7,7 +7,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use toso_client::carry::{BUNDLE_BYTES_MAX, CarryError};
-use toso_client::rest::Rest;
 use toso_client::{PeerEffect, PeerError, PeerReport, Replica, Side};
 
 use crate::args::{BundleCommand, PeerArgs};
@@ -47,7 +46,7 @@ pub(super) fn bundle(replica: &Replica, command: BundleCommand) -> Result<(), Fa
         }
         BundleCommand::Key { unit } => {
             let unit = unit.map(|text| text.parse().map_err(Fail::new)).transpose()?;
-            Ok(replica.fetch_carry_pass(&Rest::default(), unit)?)
+            Ok(replica.fetch_carry_pass(unit)?)
         }
     }
 }

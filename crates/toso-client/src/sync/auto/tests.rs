@@ -23,6 +23,8 @@ async fn a_panic_within_a_session_is_told_and_the_next_one_runs() {
         token: vec![1],
         unit: "2022/00001".parse().unwrap(),
         role: "recorder".to_owned(),
+        token_ends: None,
+        reach: crate::Reach::default(),
     };
     credential.keep(store.as_ref()).unwrap();
     let broken = Arc::new(AtomicBool::new(true));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ed25519_dalek::{Signer as _, SigningKey};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,21 +17,30 @@ use toso_core::text::PlaceName;
 use toso_core::time::TimestampMs;
 use toso_store::ChunkStore;
 use toso_store::memory::MemoryChunkStore;
-use toso_wire::{Frame, Receipt, Welcome, encode};
+use toso_wire::{
+    Frame, Hello, Proof, Receipt, RootProof, Welcome, WelcomeProof, encode, hello_from_token, signed_welcome,
+};
 
 use crate::credential::Credential;
 use crate::replica::{Replica, ReplicaOptions, TeamDraft};
 use crate::sync::{SyncError, SyncOptions, sync_once};
+
+/// The key of the server that the phone has joined.
+fn root() -> SigningKey {
+    SigningKey::from_bytes(&[9; 32])
+}
 
 /// A phone with an unsent team, whose server is at this address.
 fn phone(url: &str) -> Arc<Replica> {
     let store: Arc<dyn ChunkStore> = Arc::new(MemoryChunkStore::new());
     let credential = Credential {
         server_url: url.to_owned(),
-        server_id: ServerId([1; 16]),
+        server_id: ServerId::from_public_key(&root().verifying_key().to_bytes()),
         token: vec![1],
         unit: "2022/00001".parse().unwrap(),
         role: "recorder".to_owned(),
+        token_ends: None,
+        reach: crate::Reach::default(),
     };
     credential.keep(store.as_ref()).unwrap();
     let replica = Replica::open(store, &ReplicaOptions::default()).unwrap();
@@ -117,13 +127,26 @@ async fn who_speaks_something_else_is_told_apart() {
 }
 
 /// A socket as the register's server accepts it.
-async fn accepted(stream: TcpStream) -> Option<WebSocketStream<TcpStream>> {
+async fn accepted(stream: TcpStream) -> Option<(WebSocketStream<TcpStream>, Hello)> {
+    let mut offered = String::new();
     #[expect(clippy::result_large_err, reason = "the library's own signature")]
-    let choose = |_: &Request, mut response: Response| {
+    let choose = |request: &Request, mut response: Response| {
+        let protocols = request.headers()["Sec-WebSocket-Protocol"].to_str().expect("plain");
+        protocols.rsplit(", ").next().expect("a token").clone_into(&mut offered);
         response.headers_mut().insert("Sec-WebSocket-Protocol", "toso.v1".parse().expect("plain"));
         Ok(response)
     };
-    tokio_tungstenite::accept_hdr_async(stream, choose).await.ok()
+    let socket = tokio_tungstenite::accept_hdr_async(stream, choose).await.ok()?;
+    Some((socket, hello_from_token(&offered).ok()?))
+}
+
+/// WELCOME as the server says it that has the root key.
+fn welcome(hello: &Hello, at: TimestampMs) -> Welcome {
+    let Proof::Token { signature, .. } = &hello.proof else { panic!("first contact") };
+    let root_key = root().verifying_key().to_bytes();
+    let mut proof = RootProof { root: root_key, signature: [0; 64], token_ends: at, ticket: None, token: Vec::new() };
+    proof.signature = root().sign(&signed_welcome(signature, Epoch(1), at, &proof)).to_bytes();
+    Welcome { epoch: Some(Epoch(1)), at, proof: WelcomeProof::Root(Box::new(proof)), pending: 0 }
 }
 
 /// How a server goes on that has said WELCOME and never acknowledges.
@@ -134,9 +157,9 @@ enum Alive {
 }
 
 async fn never_acknowledges(stream: TcpStream, alive: Alive) {
-    let Some(mut socket) = accepted(stream).await else { return };
+    let Some((mut socket, hello)) = accepted(stream).await else { return };
     let at = TimestampMs(1_663_545_600_000);
-    let welcome = Frame::Welcome(Welcome { epoch: Epoch(1), at, ticket: None, pending: 0 });
+    let welcome = Frame::Welcome(welcome(&hello, at));
     let _ = socket.send(Message::binary(encode(&welcome))).await;
     loop {
         let receipt = Frame::Receipt(Receipt { as_of: Sequence(1), at, totals: Vec::new() });
@@ -167,7 +190,7 @@ async fn an_answer_that_never_comes_is_not_awaited_for_ever_however_alive_the_se
 #[tokio::test]
 async fn a_socket_without_a_greeting_is_given_up() {
     let (url, count) = peer(|stream| async move {
-        let Some(mut socket) = accepted(stream).await else { return };
+        let Some((mut socket, _)) = accepted(stream).await else { return };
         while socket.send(Message::Ping(Vec::new().into())).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -153,8 +153,9 @@ fn a_ticket_of_before_a_restore_is_challenged() {
     let place = place();
     let old = enrolled(&place.trust, 1, AccessRole::Recorder);
     let backup = copy(&place.store);
-    let ticket = Proof::Ticket(greet(&place.trust, &old.token).unwrap().ticket.unwrap().bytes);
-    assert!(place.trust.authenticate(&ticket, None, FRESH, NOW).is_ok());
-    let challenged = restored(&place, &backup, 7).authenticate(&ticket, None, FRESH, NOW);
+    let ticket = ticket_of(&greet(&place.trust, &old.token).unwrap()).unwrap();
+    let shown = || Proof::Ticket(TicketProof::new(&ticket, old.device, NOW, nonce4()));
+    assert!(place.trust.authenticate(&shown(), None, FRESH, NOW).is_ok());
+    let challenged = restored(&place, &backup, 7).authenticate(&shown(), None, FRESH, NOW);
     assert!(matches!(challenged, Err(Refusal::Challenge(challenge)) if challenge.reason == ChallengeReason::Ticket));
 }

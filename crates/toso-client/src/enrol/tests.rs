@@ -1,0 +1,85 @@
+//! Enrolment believes the inviting server alone.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use toso_store::memory::MemoryChunkStore;
+
+use super::*;
+use crate::reach::{Reach, ReachError};
+
+const ENDS: TimestampMs = TimestampMs(1_700_000_000_000);
+
+/// Takes one request and gives this answer.
+fn answering(listener: TcpListener, body: String) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut request, mut part) = (Vec::new(), [0; 4096]);
+        while !request.ends_with(b"}") {
+            let bytes = stream.read(&mut part).unwrap();
+            request.extend_from_slice(&part[..bytes]);
+        }
+        let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    })
+}
+
+fn invite(url: String, root: &SigningKey) -> Invite {
+    Invite {
+        url,
+        server: ServerId::from_public_key(&root.verifying_key().to_bytes()),
+        secret: [9; 16],
+        unit: "2022/00001".parse().unwrap(),
+        role: "recorder".to_owned(),
+        expires_at: ENDS,
+    }
+}
+
+/// The story: a server that was given an invite's server id, and nothing else, enrolled a phone.
+#[test]
+fn an_answer_that_the_inviting_servers_key_has_not_signed_enrols_nobody() {
+    let (root, other) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]));
+    let token = [5; 300];
+    // Signed by, shown as, over this token, over this invite: whether that enrols.
+    for (signs, shows, signed_token, secret, good) in [
+        (&root, &root, token, [9; 16], true),
+        (&other, &root, token, [9; 16], false),
+        (&other, &other, token, [9; 16], false),
+        (&root, &root, [6; 300], [9; 16], false),
+        (&root, &root, token, [8; 16], false),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let invite = invite(format!("http://{}", listener.local_addr().unwrap()), &root);
+        let store = MemoryChunkStore::new();
+        let public_key = Device::of_store(&store).unwrap().public_key();
+        let signed = signed_enrolled(blake3::hash(&secret).as_bytes(), &public_key, ENDS, &signed_token);
+        let answer = serde_json::json!({
+            "token": URL_SAFE_NO_PAD.encode(token),
+            "server_id": invite.server,
+            "unit": invite.unit,
+            "role": "recorder",
+            "expires_at": ENDS,
+            "root_public_key": URL_SAFE_NO_PAD.encode(shows.verifying_key().to_bytes()),
+            "proof": URL_SAFE_NO_PAD.encode(signs.sign(&signed).to_bytes()),
+        });
+        let server = answering(listener, answer.to_string());
+        let enrolled = enrol(&store, &Rest::default(), &invite, None);
+        server.join().unwrap();
+        assert_eq!(enrolled.is_ok(), good, "{enrolled:?}");
+        assert!(good || matches!(enrolled, Err(EnrolError::OtherServer { .. })));
+        assert_eq!(Credential::load(&store).is_ok(), good, "nothing is kept of it");
+        assert!(!good || Credential::load(&store).unwrap().token_ends == Some(ENDS));
+    }
+}
+
+#[test]
+fn nobody_enrols_over_a_network_in_the_clear() {
+    let store = MemoryChunkStore::new();
+    let invite = invite("http://register.invalid".to_owned(), &SigningKey::from_bytes(&[1; 32]));
+    let refused = enrol(&store, &Rest::default(), &invite, None);
+    assert!(matches!(refused, Err(EnrolError::Rest(RestError::Reach(ReachError::InTheClear { .. })))));
+    let open = Rest::reaching(&Reach { insecure_http: true, ca_pem: None }).unwrap();
+    let dialled = enrol(&store, &open, &invite, None);
+    assert!(matches!(dialled, Err(EnrolError::Rest(RestError::Unreachable { .. }))), "allowed, and not there");
+}

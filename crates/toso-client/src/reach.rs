@@ -1,0 +1,180 @@
+//! How a device reaches its server: by TLS, and by whose word.
+//!
+//! What volunteers record is personal data, so it crosses no network in the clear: `http://` is for a server on the very same
+//! machine. A test network may be allowed it, in so many words, which the device then repeats for as long as it lasts.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use http::Uri;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+use serde::{Deserialize, Serialize};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+/// The longest text of a private authority's certificates: some ten of 1.5 KiB each, within a setting's 32 KiB.
+pub const CA_PEM_BYTES_MAX: usize = 16 * 1024;
+
+/// What is agreed about the way to a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Speak `http://` over a network, too: for tests alone. Everybody on the way reads and changes everything.
+    pub insecure_http: bool,
+    /// The certificates, in PEM, of a private authority that the server's own is signed by. Then the web's count for
+    /// nothing.
+    pub ca_pem: Option<String>,
+}
+
+/// Why a server is not dialled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReachError {
+    /// Not an address.
+    #[error("{url} is no address of a server; it must be https://host[:port]")]
+    NotAnAddress {
+        /// The address.
+        url: String,
+    },
+    /// In the clear, over a network.
+    #[error(
+        "{url} would send everything in the clear over the network; ask for an address with https:// \
+         (http:// is for the same machine, or with --insecure-http for a test network)"
+    )]
+    InTheClear {
+        /// The address.
+        url: String,
+    },
+    /// The authority's file holds no certificate that can be used.
+    #[error(
+        "the authority's certificates cannot be used: {detail}; give a PEM file that begins with -----BEGIN CERTIFICATE-----"
+    )]
+    BadAuthority {
+        /// Why.
+        detail: String,
+    },
+}
+
+impl Reach {
+    /// Refuses to send anything to an address in the clear, unless it is this machine's own, or that was allowed.
+    pub fn check(&self, url: &str) -> Result<(), ReachError> {
+        let uri: Option<Uri> = url.trim_end_matches('/').parse().ok();
+        let parts = uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.host()?)));
+        match parts {
+            Some(("https" | "wss", _)) => Ok(()),
+            Some(("http" | "ws", host)) if self.insecure_http || is_loopback(host) => Ok(()),
+            Some(("http" | "ws", _)) => Err(ReachError::InTheClear { url: url.to_owned() }),
+            _ => Err(ReachError::NotAnAddress { url: url.to_owned() }),
+        }
+    }
+
+    /// What to tell whoever looks, while everything goes over a network in the clear.
+    pub fn warning(&self, url: &str) -> Option<String> {
+        let careful = Self { insecure_http: false, ..self.clone() };
+        let is_open = self.insecure_http && matches!(careful.check(url), Err(ReachError::InTheClear { .. }));
+        is_open.then(|| {
+            format!("WARNING: everything goes to {url} in the clear; anybody on the network can read and change it")
+        })
+    }
+
+    /// TLS for the socket, by the private authority; `None` when none was named.
+    pub(crate) fn client_tls(&self) -> Result<Option<Arc<ClientConfig>>, ReachError> {
+        let Some(certificates) = self.authority()? else { return Ok(None) };
+        let bad = |error: rustls::Error| ReachError::BadAuthority { detail: error.to_string() };
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates {
+            roots.add(certificate).map_err(bad)?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(bad)?;
+        Ok(Some(Arc::new(config.with_root_certificates(roots).with_no_client_auth())))
+    }
+
+    /// TLS for requests.
+    pub(crate) fn tls(&self) -> Result<TlsConfig, ReachError> {
+        let Some(certificates) = self.authority()? else { return Ok(TlsConfig::default()) };
+        let certificates = certificates.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
+        let roots = RootCerts::Specific(Arc::new(certificates.collect()));
+        Ok(TlsConfig::builder().root_certs(roots).build())
+    }
+
+    fn authority(&self) -> Result<Option<Vec<CertificateDer<'static>>>, ReachError> {
+        let Some(pem) = &self.ca_pem else { return Ok(None) };
+        let bad = |detail: String| ReachError::BadAuthority { detail };
+        if pem.len() > CA_PEM_BYTES_MAX {
+            return Err(bad(format!("they have {} bytes, at most {CA_PEM_BYTES_MAX} are read", pem.len())));
+        }
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        match certificates {
+            Ok(certificates) if certificates.is_empty() => Err(bad("there is no certificate in it".to_owned())),
+            Ok(certificates) => Ok(Some(certificates)),
+            Err(error) => Err(bad(error.to_string())),
+        }
+    }
+}
+
+/// True for this machine itself.
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
+        || host
+            .parse()
+            .is_ok_and(|ip: Ipv6Addr| ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_the_clear_only_this_very_machine_is_reached() {
+        let (careful, open) = (Reach::default(), Reach { insecure_http: true, ca_pem: None });
+        for url in [
+            "http://127.0.0.1:7878",
+            "http://127.255.0.9",
+            "http://localhost:80/",
+            "http://LOCALHOST",
+            "ws://[::1]:9",
+            "http://[::ffff:127.0.0.1]",
+            "https://toso.example.vn/tinh/",
+            "wss://10.0.0.1",
+        ] {
+            assert_eq!(careful.check(url), Ok(()), "{url}");
+            assert_eq!(open.warning(url), None, "{url}");
+        }
+        for url in [
+            "http://toso.example.vn",
+            "http://128.0.0.1",
+            "http://10.0.0.1:7878",
+            "http://0.0.0.0",
+            "http://localhost.example",
+            "http://127.0.0.1.example",
+            "http://127.0.0.1@example.vn/",
+            "http://127.1.example:80",
+            "ws://[::2]:9",
+            "http://[::ffff:10.0.0.1]",
+        ] {
+            assert_eq!(careful.check(url), Err(ReachError::InTheClear { url: url.to_owned() }), "{url}");
+            assert_eq!(careful.warning(url), None);
+            assert_eq!(open.check(url), Ok(()));
+            assert!(open.warning(url).is_some_and(|text| text.contains(url)));
+        }
+        for url in ["", "toso.example.vn", "ftp://toso.example.vn", "http://", "https:toso"] {
+            assert!(matches!(open.check(url), Err(ReachError::NotAnAddress { .. })), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_refused_before_anything_is_dialled() {
+        let with = |pem: String| Reach { insecure_http: false, ca_pem: Some(pem) };
+        let long = "x".repeat(CA_PEM_BYTES_MAX + 1);
+        let cut = "-----BEGIN CERTIFICATE-----\nAAAA\n".to_owned();
+        for pem in [String::new(), "no certificate".to_owned(), cut, long] {
+            let reach = with(pem);
+            assert!(matches!(reach.client_tls(), Err(ReachError::BadAuthority { .. })));
+            assert!(matches!(reach.tls(), Err(ReachError::BadAuthority { .. })));
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Of a server that has not proved itself nothing is believed.
+//!
+//! The story: a server that merely repeated the server's id was sent a member's telephone number, acknowledged it, and had
+//! the phone forget it.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use toso_core::id::{ChangeHash, DocId, Epoch, Sequence, ServerId};
+use toso_core::time::TimestampMs;
+use toso_sync::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem, Pace, SessionEnd};
+use toso_wire::{
+    Ack, Challenge, ChallengeReason, Frame, Proof, Purge, RootProof, Ticket, TicketSecret, Welcome, WelcomeProof,
+    signed_hello, signed_welcome,
+};
+
+#[path = "support/greeting.rs"]
+mod greeting;
+
+const NOW: TimestampMs = TimestampMs(1_663_545_600_000);
+const EPOCH: Epoch = Epoch(5);
+
+fn root() -> SigningKey {
+    SigningKey::from_bytes(&[9; 32])
+}
+
+fn server() -> ServerId {
+    ServerId::from_public_key(&root().verifying_key().to_bytes())
+}
+
+/// A phone that pushes something with its HELLO.
+fn dialled(proof: Proof, epoch: Option<Epoch>) -> ClientSession {
+    let scope = "2022/00001".parse().unwrap();
+    let doc = DocId::commune(scope);
+    let items = vec![OutboxItem { number: 1, doc, hash: ChangeHash([1; 32]), change: vec![1; 90] }];
+    let ticket = matches!(proof, Proof::Ticket(_)).then_some(greeting::SECRET);
+    let first = Some(OutboxBatch { scope, items });
+    let start = ClientStart {
+        server: server(),
+        proof,
+        ticket,
+        epoch,
+        interests: Vec::new(),
+        live: true,
+        heard: None,
+        resting: false,
+        pace: Pace::default(),
+        by_request: false,
+        first,
+    };
+    let (mut session, hello) = ClientSession::new(start);
+    assert!(hello.push.is_some());
+    assert!(session.handle(ClientEvent::Connected).is_empty());
+    session
+}
+
+/// Whether WELCOME is believed; of one that is not, nothing afterwards is either.
+fn believes(mut session: ClientSession, welcome: Welcome) -> bool {
+    let effects = session.handle(ClientEvent::Frame(Frame::Welcome(welcome)));
+    if effects != [ClientEffect::End(SessionEnd::NotProved)] {
+        assert!(effects.iter().any(|effect| matches!(effect, ClientEffect::KeepSession { .. })), "{effects:?}");
+        return true;
+    }
+    let purge = Purge { scopes: vec!["2022/00001".parse().unwrap()], docs: Vec::new() };
+    let ack = Ack { number: 1, through: Sequence(1), settled: true };
+    for frame in [Frame::Ack(ack), Frame::Purge(purge)] {
+        assert_eq!(session.handle(ClientEvent::Frame(frame)), []);
+    }
+    false
+}
+
+#[test]
+fn a_ticket_is_answered_by_whoever_has_its_secret_and_nobody_else() {
+    let good = |epoch| Welcome { epoch, ..greeting::welcome(EPOCH, NOW, 0) };
+    assert!(believes(dialled(greeting::proof(), None), good(Some(EPOCH))));
+    assert!(believes(dialled(greeting::proof(), Some(EPOCH)), good(None)), "the epoch that HELLO named");
+    assert!(!believes(dialled(greeting::proof(), Some(Epoch(6))), good(None)), "another epoch");
+    assert!(!believes(dialled(greeting::proof(), None), greeting::welcome(EPOCH, NOW, 0).at_another_second()));
+    for mac in [[0; 8], greeting::shown().mac] {
+        let guessed = Welcome { proof: WelcomeProof::Ticket(mac), ..good(Some(EPOCH)) };
+        assert!(!believes(dialled(greeting::proof(), None), guessed));
+    }
+    let rooted = Welcome { proof: signed(&root(), &[1; 64], false), ..good(Some(EPOCH)) };
+    assert!(!believes(dialled(greeting::proof(), None), rooted), "a ticket is answered by its secret");
+}
+
+trait AnotherSecond {
+    fn at_another_second(self) -> Self;
+}
+
+impl AnotherSecond for Welcome {
+    fn at_another_second(mut self) -> Self {
+        self.at = self.at.plus_ms(1_000);
+        self
+    }
+}
+
+fn signed(key: &SigningKey, hello_signature: &[u8], renewed: bool) -> WelcomeProof {
+    let ticket = Some(Ticket { secret: TicketSecret([3; 32]), expires_at: NOW.plus_ms(1_000) });
+    let root = key.verifying_key().to_bytes();
+    let token = if renewed { vec![4; 9] } else { Vec::new() };
+    let mut proof = RootProof { root, signature: [0; 64], token_ends: NOW, ticket, token };
+    proof.signature = key.sign(&signed_welcome(hello_signature, EPOCH, NOW, &proof)).to_bytes();
+    WelcomeProof::Root(Box::new(proof))
+}
+
+fn token_proof(nonce: u8) -> Proof {
+    let nonce = vec![nonce; 8];
+    let signature = SigningKey::from_bytes(&[2; 32]).sign(&signed_hello(server(), NOW, &nonce)).to_bytes().to_vec();
+    Proof::Token { token: vec![1; 300], at: NOW, nonce, signature }
+}
+
+fn signature_of(proof: &Proof) -> Vec<u8> {
+    let Proof::Token { signature, .. } = proof else { panic!("a token") };
+    signature.clone()
+}
+
+#[test]
+fn a_token_is_answered_by_the_root_key_over_this_very_hello() {
+    let shown = token_proof(1);
+    let welcome = |proof| Welcome { epoch: Some(EPOCH), at: NOW, proof, pending: 0 };
+    let hello = signature_of(&shown);
+    for renewed in [false, true] {
+        assert!(believes(dialled(shown.clone(), None), welcome(signed(&root(), &hello, renewed))));
+    }
+    let another = SigningKey::from_bytes(&[8; 32]);
+    assert!(!believes(dialled(shown.clone(), None), welcome(signed(&another, &hello, false))), "another root key");
+    let other_hello = signature_of(&token_proof(2));
+    assert!(!believes(dialled(shown.clone(), None), welcome(signed(&root(), &other_hello, false))), "another HELLO");
+    let WelcomeProof::Root(good) = signed(&root(), &hello, false) else { panic!("a root's proof") };
+    let changed = [
+        RootProof { ticket: None, ..(*good).clone() },
+        RootProof { token: vec![5; 9], ..(*good).clone() },
+        RootProof { token_ends: NOW.plus_ms(1), ..(*good).clone() },
+        RootProof { root: another.verifying_key().to_bytes(), ..(*good).clone() },
+        RootProof { root: [0; 32], ..(*good).clone() },
+    ];
+    for proof in changed {
+        let proof = WelcomeProof::Root(Box::new(proof));
+        assert!(!believes(dialled(shown.clone(), None), welcome(proof)));
+    }
+    assert!(!believes(dialled(shown, None), greeting::welcome(EPOCH, NOW, 0)), "a token is answered by the root key");
+}
+
+#[test]
+fn after_a_challenge_the_signature_is_what_must_be_answered() {
+    let mut session = dialled(greeting::proof(), Some(EPOCH));
+    let challenge = Challenge { at: NOW, nonce: vec![7; 8], reason: ChallengeReason::Ticket };
+    session.handle(ClientEvent::Frame(Frame::Challenge(challenge)));
+    let shown = token_proof(7);
+    session.handle(ClientEvent::Proved(shown.clone()));
+    let welcome = Welcome { epoch: None, at: NOW, proof: signed(&root(), &signature_of(&shown), false), pending: 0 };
+    assert!(believes(session, welcome));
+}
