@@ -180,7 +180,7 @@ mod tests {
             (b"toso1.AAAA".to_vec(), "an invite"),
             (format!("{ROOT_KEY_LABEL} 00 00").into_bytes(), "root key"),
             // One character over whole groups of four is a byte that nobody wrote.
-            (token()[..265].as_bytes().to_vec(), "cut off"),
+            (token().as_bytes()[..265].to_vec(), "cut off"),
             (format!("{} {} x", &token()[..265], "b".repeat(3)).into_bytes(), "cut off"),
         ] {
             let why = parse(&bytes).err().unwrap_or("it was taken for one");

@@ -20,7 +20,7 @@ impl Toso {
     pub async fn enrol(&self, invite: &str) -> Result<AdminUnit, TosoError> {
         let invite = toso_client::Invite::parse(invite)?;
         // Not when the folder is opened: what was recorded under such a name must stay in reach.
-        self.with(|core| whole("device_name", "the device's name", &core.device_name))?;
+        self.with(|core| whole("device_name", "the device's name", &core.joining.device_name))?;
         let unit = self
             .off_thread(move |_, store, joining| {
                 let name = Some(joining.device_name.as_str()).filter(|name| !name.is_empty());
