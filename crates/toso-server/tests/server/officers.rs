@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use toso_core::id::Sequence;
 use toso_server::trust::DeviceRecord;
 use toso_store::{Durability, RecordChange, RecordStore as _};
 use toso_store_sled::{Options, SledChangeLog};
 use toso_wire::enrol::Invite;
-use toso_wire::{Frame, GoodbyeCode};
+use toso_wire::{ChallengeReason, Frame, GoodbyeCode, Proof, TicketProof};
 
 use crate::support::{Answer, COMMUNE, Centre, Device, NEIGHBOUR, Wire, enrol_body, now};
 
@@ -165,6 +166,9 @@ async fn a_new_enrolment_ends_the_sessions_of_the_old_one() {
 async fn a_session_ends_with_the_devices_token() {
     let centre = Centre::start().await;
     let device = centre.device(COMMUNE, "recorder").await;
+    // By a ticket, since whoever signs so near the end is given another token.
+    let welcome = Wire::open(&centre, &device.hello()).await.welcome().await;
+    let ticket = welcome.ticket().expect("a ticket");
     centre.server.shutdown().await;
     let folder = centre.folder;
     // A year has nearly passed.
@@ -184,14 +188,16 @@ async fn a_session_ends_with_the_devices_token() {
     .expect("the store's thread");
     let centre = Centre::start_in(folder, |config| config.times.ping_after = Duration::from_millis(200)).await;
     // On a busy machine it may come too late for WELCOME; what it is told is the same.
-    let mut wire = Wire::open(&centre, &device.hello()).await;
+    let shown = Proof::Ticket(TicketProof::new(ticket, device.id, now(), [1; 4]));
+    let mut wire = Wire::open(&centre, &device.hello_with(shown, welcome.epoch, Sequence::ZERO)).await;
     let code = wire
         .until(|frame| match frame {
-            Frame::Goodbye(goodbye) => Some(goodbye.code),
+            Frame::Goodbye(goodbye) => Some(Ok(goodbye.code)),
+            Frame::Challenge(challenge) => Some(Err(challenge.reason)),
             _ => None,
         })
         .await;
-    assert_eq!(code, GoodbyeCode::Unauthorized);
+    assert!(matches!(code, Ok(GoodbyeCode::Unauthorized) | Err(ChallengeReason::Ticket)), "{code:?}");
     assert!(now() >= ends, "and not before");
 }
 
