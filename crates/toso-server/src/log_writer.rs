@@ -13,6 +13,7 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use toso_core::document::{DocumentSize, NoRoom};
 use toso_core::id::{AuthorId, DocId, Sequence};
+use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_store::{Appended, ChangeLog, LogBatch, Standing, StoreError};
 use toso_sync::{AppendFailure, Postponed};
@@ -80,8 +81,8 @@ pub struct LogWriter {
     queue: mpsc::Sender<Message>,
 }
 
-/// Told after each durable append, on the writer's thread: must be quick.
-pub type OnGrowth = Box<dyn Fn(Sequence) + Send>;
+/// Told after each durable append how far the log goes and when the newest of it came, on the writer's thread: must be quick.
+pub type OnGrowth = Box<dyn Fn(Sequence, TimestampMs) + Send>;
 
 impl LogWriter {
     /// Starts the thread. It ends after [`Self::stop`], or when every handle is dropped, once the queue is empty.
@@ -155,18 +156,19 @@ impl Appender {
 
     fn append(&self, batches: Vec<UnitBatch>, replies: Vec<oneshot::Sender<Result<Accepted, AppendFailure>>>) {
         let start = Instant::now();
-        let scopes: Vec<_> = batches.iter().map(|batch| batch.batch.scope).collect();
+        let heads: Vec<_> = batches.iter().map(|batch| (batch.batch.scope, batch.batch.received_at)).collect();
         self.metrics.append_batches.observe(batches.len() as f64);
         let outcomes = append_group(&*self.log, &self.quotas, batches);
         self.metrics.append_seconds.observe(start.elapsed().as_secs_f64());
-        let (mut through, mut grown) = (None, Vec::with_capacity(outcomes.len()));
-        for (scope, outcome) in scopes.into_iter().zip(&outcomes) {
+        let (mut through, mut newest, mut grown) = (None, TimestampMs(0), Vec::with_capacity(outcomes.len()));
+        for ((scope, received_at), outcome) in heads.into_iter().zip(&outcomes) {
             match outcome {
                 Ok(Accepted { appended, .. }) => {
                     let Some(last) = last_new(appended) else { continue };
                     self.metrics.appended_chunks.inc_by(appended.new as u64);
                     grown.push((scope, last));
                     through = through.max(Some(last));
+                    newest = newest.max(received_at);
                 }
                 Err(_) => {
                     self.metrics.append_failures.inc();
@@ -182,7 +184,7 @@ impl Appender {
             self.hub.grew(scope, last);
         }
         if let Some(through) = through {
-            (self.on_growth)(through);
+            (self.on_growth)(through, newest);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use toso_catalog::Catalog;
-use toso_core::id::ServerId;
+use toso_core::id::{Sequence, ServerId};
 use toso_projection::Projector;
 use toso_store::{ChangeLog, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
@@ -145,6 +145,14 @@ impl Rooms {
         let started = now();
         let trust = Trust::open(&config.data, Arc::clone(records), started)?;
         trust.begin(started);
+        let newest = trust.newest_entry().clone();
+        let before_last = Sequence(log.last().0.saturating_sub(1));
+        if let Some(last) = log.read(before_last, 1, 1)?.entries.last() {
+            newest.saw(last.received_at);
+        }
+        if let Err(behind) = trust.check_clock(started) {
+            tracing::error!("nobody is invited or enrolled: {behind}");
+        }
         let review = Arc::new(ReviewQueue::load(Arc::clone(records))?);
         let set_aside = Arc::new(SetAside::load(catalog, Arc::clone(records))?);
         let quotas = Arc::new(Quotas::load(Arc::clone(records), config.budgets)?);
@@ -174,7 +182,10 @@ impl Rooms {
             Arc::clone(&hub),
             Arc::clone(&metrics),
             &vitals,
-            Box::new(move |_through| tail.grew()),
+            Box::new(move |_through, received_at| {
+                newest.saw(received_at);
+                tail.grew();
+            }),
         )
         .map_err(thread)?;
         let reconcile_keys_max = config.reconcile_keys_max;

@@ -8,6 +8,7 @@
 
 mod admin;
 mod carry;
+mod clock;
 mod departures;
 mod device;
 mod enrol;
@@ -26,6 +27,7 @@ mod token;
 
 pub use admin::ADMIN_TOKEN_LIFE_MS;
 pub use carry::BundleKey;
+pub use clock::{CLOCK_BEHIND_MS_MAX, ClockBehind, NewestEntry};
 pub use device::DeviceRecord;
 pub(crate) use device::revoked_in;
 pub use enrol::{DEVICE_NAME_CHARS_MAX, EnrolError, EnrolRequest, Enrolment};
@@ -80,6 +82,8 @@ pub struct Trust {
     admin_token_path: PathBuf,
     devices: Devices,
     seen: Seen,
+    /// What the clock is held against.
+    newest: NewestEntry,
     departures: Departures,
     revocations: Revocations,
     /// Since when an operator is awaited who says which devices are shut out, if one is.
@@ -139,6 +143,7 @@ impl Trust {
             revocations,
             quarantine,
             seen: Seen::default(),
+            newest: NewestEntry::default(),
             store,
             random,
         };
@@ -170,6 +175,7 @@ impl Trust {
             revocations: Revocations::in_memory(),
             quarantine: RwLock::default(),
             seen: Seen::default(),
+            newest: NewestEntry::default(),
             store,
             random,
         })

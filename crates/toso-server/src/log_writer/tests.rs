@@ -99,7 +99,7 @@ fn start(log: &Arc<SlowLog>) -> (LogWriter, JoinHandle<()>, Arc<Mutex<Vec<Sequen
     let growth = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&growth);
     let hub = Arc::new(Hub::new(Catalog::shared()));
-    let on_growth: OnGrowth = Box::new(move |through| seen.lock().push(through));
+    let on_growth: OnGrowth = Box::new(move |through, _| seen.lock().push(through));
     let (writer, thread) =
         LogWriter::start(Arc::clone(log) as _, quotas(), hub, Arc::default(), &Arc::default(), on_growth)
             .expect("a thread");

@@ -107,6 +107,7 @@ pub(super) async fn make(
     let invite = blocking(&shared, move |shared| shared.trust.invite(&order, now())).await?;
     let invite = invite.map_err(|error| match error {
         InviteError::Life { .. } | InviteError::Url => Problem::invalid(error.to_string()),
+        InviteError::Clock(behind) => behind.into(),
         InviteError::Store(error) => error.into(),
         InviteError::Key(error) => {
             tracing::error!(%error, "an invite could not be made");

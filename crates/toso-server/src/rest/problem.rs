@@ -9,6 +9,7 @@ use toso_projection::ProjectionError;
 use toso_store::StoreError;
 
 use crate::documents::ReadError;
+use crate::trust::ClockBehind;
 
 /// An error answer.
 #[derive(Debug)]
@@ -93,6 +94,14 @@ impl From<StoreError> for Problem {
                 .detail("the record changed at the same moment; try again"),
             _ => Self::internal(),
         }
+    }
+}
+
+impl From<ClockBehind> for Problem {
+    fn from(behind: ClockBehind) -> Self {
+        tracing::error!("{behind}");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "server-clock", "The server's clock is wrong")
+            .detail(behind.to_string())
     }
 }
 

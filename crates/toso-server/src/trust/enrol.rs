@@ -10,6 +10,7 @@ use toso_sync::AccessRole;
 use toso_wire::enrol::{INVITE_SECRET_BYTES, signed_enrol, signed_enrolled};
 
 use super::Trust;
+use super::clock::ClockBehind;
 use super::device::{self, DeviceRecord};
 use super::invite::{INVITE_TABLE, InviteRecord, InviteState};
 use super::keys::KeyError;
@@ -97,6 +98,8 @@ impl Trust {
         }
         let stored = self.store.record(INVITE_TABLE, secret_hash)?.ok_or(EnrolError::UnknownInvite)?;
         let mut invite = InviteRecord::decode(&stored)?;
+        // Told to whoever holds an invite, and to nobody else.
+        self.check_clock(now)?;
         // What it has not sent for the unit it leaves by enrolling anew is held for review, like after a move.
         let former =
             known.as_ref().map_or_else(Vec::new, |known| joined(&known.former, known.unit, invite.unit, None, now));
@@ -191,6 +194,9 @@ pub enum EnrolError {
     /// Something in the name cannot be seen.
     #[error(transparent)]
     Name(#[from] TextError),
+    /// The server's clock is wrong.
+    #[error(transparent)]
+    Clock(#[from] ClockBehind),
     /// No token could be made.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -18,6 +18,7 @@ use toso_store::{Durability, RecordChange, StoreError};
 use toso_sync::{AccessRole, Rank};
 use toso_wire::enrol::{INVITE_URL_BYTES_MAX, Invite};
 
+use super::clock::ClockBehind;
 use super::keys::KeyError;
 use super::{Entry, Trust};
 
@@ -164,6 +165,7 @@ impl Trust {
         if !http || order.url.len() > INVITE_URL_BYTES_MAX {
             return Err(InviteError::Url);
         }
+        self.check_clock(now)?;
         let secret = self.random()?;
         let expires_at = now.plus_ms(order.life_ms);
         let record = InviteRecord {
@@ -301,6 +303,9 @@ pub enum InviteError {
     /// The server's address is unusable.
     #[error("the server's address must begin with http:// or https:// and have at most {INVITE_URL_BYTES_MAX} bytes")]
     Url,
+    /// The server's clock is wrong.
+    #[error(transparent)]
+    Clock(#[from] ClockBehind),
     /// No randomness.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -15,6 +15,7 @@ use toso_wire::{ChallengeReason, Proof, Ticket, TicketProof, WelcomeProof, signe
 
 use super::*;
 
+mod clocks;
 mod departed;
 mod greeting;
 mod identities;

@@ -1,6 +1,7 @@
 //! The server end to end: a real listener on the loopback, a real store in a temporary folder, frames and requests as
 //! they travel.
 
+mod clocks;
 mod habits;
 mod officers;
 mod patience;

@@ -1,0 +1,56 @@
+//! A server whose clock lies before what its register has: it says so and makes nothing that has ended before it is used,
+//! and takes what phones send as ever.
+
+#![allow(clippy::indexing_slicing, reason = "JSON answers are indexed; a missing field fails the test, as it should")]
+
+use ed25519_dalek::SigningKey;
+use serde_json::json;
+use toso_core::document::Document;
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::id::DocId;
+use toso_core::record::TeamStatus;
+use toso_store::{ChangeLog as _, LogBatch, LogItem};
+use toso_store_sled::{Options, SledChangeLog};
+
+use crate::support::{COMMUNE, Centre, Wire, enrol_body, now, unit};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_behind_its_register_refuses_to_invite_and_enrol_and_goes_on_otherwise() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    let centre = Centre::start().await;
+    let device = centre.device(COMMUNE, "recorder").await;
+    let invite = centre.invite(COMMUNE, "recorder").await;
+    let Centre { server, folder, .. } = centre;
+    server.shutdown().await;
+
+    // To the register it is the day after tomorrow.
+    let (log, author) = (folder.path().join("log"), device.author());
+    let written = tokio::task::spawn_blocking(move || {
+        let doc = DocId::hamlet_team(unit(COMMUNE), "Thôn Một", 0);
+        let edits = [DocEdit::Team(TeamEdit::Status(TeamStatus::Active))];
+        let chunk = Document::new(doc).edit(author, &edits).expect("valid").expect("a change");
+        let items = vec![LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }];
+        let batch = LogBatch {
+            scope: unit(COMMUNE),
+            author: author.actor.author(),
+            received_at: now().plus_ms(2 * DAY_MS),
+            items,
+        };
+        SledChangeLog::open(log, Options::server()).expect("it is free").append(&[batch]).expect("appended");
+    });
+    written.await.expect("the store's thread");
+    let centre = Centre::start_in(folder, |_| {}).await;
+
+    let invited = centre.post("/v1/invites", json!({ "unit": format!("2022/{COMMUNE}"), "role": "recorder" })).await;
+    let body = enrol_body(&invite, &SigningKey::from_bytes(&[99; 32])).to_string();
+    let enrolled = centre.call("POST", "/v1/enrol", &[], Some(body)).await;
+    for answer in [invited, enrolled] {
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "server-clock"), "{}", answer.text);
+        let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+        assert!(detail.contains("the server's clock says") && detail.contains("NTP"), "{detail}");
+    }
+    let mut wire = Wire::open(&centre, &device.hello()).await;
+    wire.welcome().await;
+    wire.send(&device.push(1, vec![device.team("Thôn Hai").1])).await;
+    wire.ack(1).await;
+}
