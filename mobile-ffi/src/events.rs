@@ -176,7 +176,6 @@ impl News {
             ReplicaEvent::Removed(documents) => self.removed.extend(documents),
             ReplicaEvent::Receipts => self.receipts = true,
             ReplicaEvent::Held => self.held = true,
-            _ => self.lagged = true,
         }
     }
 }

@@ -232,7 +232,6 @@ impl From<toso_client::SyncState> for SyncState {
             S::Error { code, reason, needs_a_person } => {
                 Self::Failed { key: code.to_owned(), detail: reason, needs_a_person }
             }
-            _ => unreachable!("this crate and toso-client are built together"),
         }
     }
 }

@@ -185,7 +185,13 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
             assert!(bytes.len() <= FRAME_BYTES_MAX, "{} of {} bytes", frame.name(), bytes.len());
             return None;
         }
-        _ => return None,
+        ServerEffect::VerifyCarried { .. }
+        | ServerEffect::JudgeReturned { .. }
+        | ServerEffect::Hold { .. }
+        | ServerEffect::ReadDecisions { .. }
+        | ServerEffect::KeepTold { .. }
+        | ServerEffect::CountRefusal(_)
+        | ServerEffect::Close => return None,
     })
 }
 

@@ -98,7 +98,7 @@ impl Recorder {
                 let name = DocEdit::parse(DocKind::Member, "full_name", "Nguyễn Văn Thử").expect("a name");
                 let edits: Vec<MemberEdit> = match name {
                     DocEdit::Member(edit) => vec![edit],
-                    _ => Vec::new(),
+                    DocEdit::Commune(_) | DocEdit::Team(_) => Vec::new(),
                 };
                 self.replica.add_member(team, edits).expect("recorded")
             }

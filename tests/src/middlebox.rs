@@ -16,7 +16,6 @@ const FLIGHT: Duration = Duration::from_millis(15);
 
 /// What a middlebox does with an upgrade. Other requests always pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Breaks {
     /// Nothing: it passes.
     Nothing,
@@ -115,12 +114,25 @@ async fn pass(
         }
         Breaks::Closes => return Ok(()),
         Breaks::ClosesWithinHead => return phone.write_all(b"HTTP/1.1 101 Switching Prot").await,
-        _ => {}
+        Breaks::Nothing
+        | Breaks::UpgradeUp
+        | Breaks::SubprotocolUp
+        | Breaks::SubprotocolDown
+        | Breaks::ClosesAfter
+        | Breaks::MutesAfter
+        | Breaks::MutesPhone => {}
     }
     let left_out: &[&str] = match breaks {
         Breaks::UpgradeUp => &["upgrade", "connection", "sec-websocket-key", "sec-websocket-version"],
         Breaks::SubprotocolUp => &["sec-websocket-protocol"],
-        _ => &[],
+        Breaks::Nothing
+        | Breaks::SubprotocolDown
+        | Breaks::Answers(_)
+        | Breaks::Closes
+        | Breaks::ClosesWithinHead
+        | Breaks::ClosesAfter
+        | Breaks::MutesAfter
+        | Breaks::MutesPhone => &[],
     };
     let mut far = TcpStream::connect(server).await?;
     far.write_all(without(&head, left_out).as_bytes()).await?;
@@ -148,7 +160,13 @@ async fn pass(
                 };
                 return Ok(());
             }
-            _ => phone.write_all(&rest).await?,
+            Breaks::Nothing
+            | Breaks::UpgradeUp
+            | Breaks::SubprotocolUp
+            | Breaks::SubprotocolDown
+            | Breaks::Answers(_)
+            | Breaks::Closes
+            | Breaks::ClosesWithinHead => phone.write_all(&rest).await?,
         }
     }
     tokio::io::copy_bidirectional(&mut phone, &mut far).await.map(drop)

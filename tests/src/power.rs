@@ -23,7 +23,6 @@ const SECTOR_BYTES: usize = 512;
 
 /// How unkind a power cut is to what was not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Fate {
     /// All of it is gone.
     Gone,

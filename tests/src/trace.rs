@@ -38,7 +38,6 @@ pub fn can_trace() -> bool {
 
 /// What a call did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum What {
     /// Bytes to a file at a place, or to a pipe or socket (no place).
     Write {
@@ -167,7 +166,13 @@ impl Trace {
     pub fn writes_to<'a>(&'a self, to: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = (usize, &'a [u8])> {
         self.calls.iter().filter_map(move |call| match &call.what {
             What::Write { to: target, data, .. } if to(target) => Some((call.begin, data.as_slice())),
-            _ => None,
+            What::Write { .. }
+            | What::Sync { .. }
+            | What::SyncRange { .. }
+            | What::Truncate { .. }
+            | What::Create { .. }
+            | What::Rename { .. }
+            | What::Unlink { .. } => None,
         })
     }
 

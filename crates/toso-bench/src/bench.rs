@@ -51,7 +51,6 @@ pub struct BenchOrder {
 
 /// What a scenario gave.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct Outcome {
     /// The scenario.
     pub name: &'static str,

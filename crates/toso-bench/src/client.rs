@@ -20,7 +20,6 @@ use crate::error::BenchError;
 
 /// The operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the command line names every one")]
 pub enum Operation {
     /// Devices record documents and push them, one device after the other.
     Seed,
@@ -42,7 +41,6 @@ pub enum Operation {
 
 /// What is to be done.
 #[derive(Debug, Clone)]
-#[expect(clippy::exhaustive_structs, reason = "the command line fills it in")]
 pub struct Order {
     /// The operation.
     pub op: Operation,

@@ -11,7 +11,6 @@ use crate::national::PlanError;
 
 /// A run that ended early. What it measured before is lost; no register is harmed by it.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum BenchError {
     /// The order makes no sense; whoever gave it can mend it.
     #[error("{0}")]

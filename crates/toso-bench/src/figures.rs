@@ -35,7 +35,6 @@ pub struct Spread {
 /// How a figure is expected to grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Expected {
     /// At most in proportion.
     Proportional,
@@ -45,7 +44,6 @@ pub enum Expected {
 
 /// How a figure grew.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct Slope {
     /// Which figure.
     pub figure: &'static str,

@@ -27,7 +27,6 @@ const TYPED: &str = "tran thi mau";
 
 /// What a phone is to do, in this order.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::exhaustive_structs, reason = "the command line fills it in")]
 pub struct Work {
     /// Documents to record first.
     pub record: usize,
@@ -37,7 +36,6 @@ pub struct Work {
 
 /// What it took. Milliseconds and bytes.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct Done {
     /// From opening the store until all teams and members could be shown.
     pub open_ms: f64,

@@ -25,7 +25,6 @@ struct Json<'a> {
 
 /// A goal, and how far away it is.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct Judged {
     /// The scenario.
     pub scenario: &'static str,

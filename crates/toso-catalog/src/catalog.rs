@@ -34,7 +34,6 @@ pub struct Catalog {
 
 /// How many units of each level lie at or below a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[non_exhaustive]
 pub struct Counts {
     /// Provinces.
     pub provinces: usize,
@@ -84,18 +83,17 @@ impl Catalog {
         self.dispatch.get_or_init(|| whole(embedded::DISPATCH.read(Dispatch::load)))
     }
 
-    /// A list's table. `None` for a list that a newer core knows and this crate does not.
-    fn table(&self, list: UnitList) -> Option<&ListTable> {
+    /// A list's table.
+    fn table(&self, list: UnitList) -> &ListTable {
         match list {
-            UnitList::L2022 => Some(self.l2022()),
-            UnitList::L2025 => Some(self.l2025()),
-            _ => None,
+            UnitList::L2022 => self.l2022(),
+            UnitList::L2025 => self.l2025(),
         }
     }
 
     /// The unit of a reference.
     pub fn get(&self, unit: UnitRef) -> Option<&Unit> {
-        Some(&self.table(unit.list)?.find(unit.code)?.unit)
+        Some(&self.table(unit.list).find(unit.code)?.unit)
     }
 
     /// The unit of a reference, or an error that says what may have been meant.
@@ -135,7 +133,7 @@ impl Catalog {
 
     /// Every unit of a list, each right before those below it, the country first, siblings by code.
     pub fn units(&self, list: UnitList) -> impl Iterator<Item = &Unit> {
-        self.table(list).into_iter().flat_map(ListTable::units)
+        self.table(list).units()
     }
 
     /// The provinces of a list, in Vietnamese order.
@@ -146,15 +144,14 @@ impl Catalog {
     /// The units right below one, in Vietnamese order of their names without kind words, numbers by value. None for an
     /// unknown unit.
     pub fn children(&self, unit: UnitRef) -> impl Iterator<Item = &Unit> {
-        self.table(unit.list).into_iter().flat_map(move |table| {
-            let below = table.position(unit.code).map(|position| table.children(position)).unwrap_or_default();
-            below.iter().filter_map(|child| Some(&table.node(*child)?.unit))
-        })
+        let table = self.table(unit.list);
+        let below = table.position(unit.code).map(|position| table.children(position)).unwrap_or_default();
+        below.iter().filter_map(|child| Some(&table.node(*child)?.unit))
     }
 
     /// The units above one, nearest first, the country last. None for the country and for an unknown unit.
     pub fn ancestors(&self, unit: UnitRef) -> impl Iterator<Item = &Unit> {
-        self.table(unit.list).into_iter().flat_map(move |table| table.ancestors(unit.code))
+        self.table(unit.list).ancestors(unit.code)
     }
 
     /// The province that a unit is or lies in; `None` for the country and for an unknown unit.
@@ -173,18 +170,17 @@ impl Catalog {
     ///
     /// [`Catalog::covers`] answers across lists.
     pub fn contains(&self, ancestor: UnitRef, unit: UnitRef) -> bool {
-        ancestor.list == unit.list
-            && self.table(unit.list).is_some_and(|table| table.contains(ancestor.code, unit.code))
+        ancestor.list == unit.list && self.table(unit.list).contains(ancestor.code, unit.code)
     }
 
     /// Whether documents may belong to a unit: a commune, or one of the five island districts that have none.
     pub fn is_scope(&self, unit: UnitRef) -> bool {
-        self.table(unit.list).is_some_and(|table| table.scope_index(unit.code).is_some())
+        self.table(unit.list).scope_index(unit.code).is_some()
     }
 
     /// The scopes of its own list at or below a unit, by the codes of district and commune. Costs nothing: a slice.
     pub fn scopes_under(&self, unit: UnitRef) -> &[UnitRef] {
-        self.table(unit.list).map(|table| table.scopes_under(unit.code)).unwrap_or_default()
+        self.table(unit.list).scopes_under(unit.code)
     }
 
     /// The communes at or below a unit: [`Catalog::scopes_under`] without the districts among them.
@@ -234,14 +230,13 @@ impl Catalog {
     /// [`Catalog::display_path`]. The first search of a list builds its index, which takes a
     /// tenth of a second.
     pub fn search(&self, list: UnitList, text: &str, limit: usize) -> Vec<Hit> {
-        let Some((table, index)) = self.table(list).zip(self.search_index(list)) else { return Vec::new() };
-        index.search(table, text, limit)
+        let Some(index) = self.search_index(list) else { return Vec::new() };
+        index.search(self.table(list), text, limit)
     }
 
     fn search_index(&self, list: UnitList) -> Option<&SearchIndex> {
         let place = UnitList::ALL.iter().position(|other| *other == list)?;
-        let (cell, table) = self.search.get(place).zip(self.table(list))?;
-        Some(cell.get_or_init(|| SearchIndex::build(table)))
+        Some(self.search.get(place)?.get_or_init(|| SearchIndex::build(self.table(list))))
     }
 
     /// How far a province of 2022 had come by the dispatch of 19/9/2022; `None` for any other unit.

@@ -26,7 +26,6 @@ pub const PROVINCES_TOTAL: u32 = 63;
 /// How far a province had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum DispatchStatus {
     /// No commune has a team.
     None,
@@ -38,7 +37,6 @@ pub enum DispatchStatus {
 
 /// A province in the dispatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct DispatchProvince {
     /// The province, of the 2022 list.
     pub unit: UnitRef,

@@ -6,7 +6,6 @@ use toso_core::unit::{UnitList, UnitRef};
 
 /// Why a question about units has no answer. The caller named something that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CatalogError {
     /// The list has no unit of this code.
     #[error("no unit of the {} list has code {}{suggestion}", .unit.list, .unit.code)]
@@ -40,7 +39,6 @@ pub enum CatalogError {
 
 /// What the writer of an unknown code may have meant. Its text continues a sentence, or is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Suggestion {
     /// Nothing is near.
     Nothing,
@@ -81,7 +79,6 @@ impl fmt::Display for Suggestion {
 
 /// The embedded data do not make a catalogue. Never the caller's fault; the tests of this crate exclude it.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum DataError {
     /// The packed data do not unpack.
     #[error("the embedded unit lists do not unpack; rebuild toso-catalog")]

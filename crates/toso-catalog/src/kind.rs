@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 /// How wide a unit is. Widest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Level {
     /// Viet Nam.
     Country,
@@ -32,7 +31,6 @@ impl Level {
 /// The kind of a unit by law. Serialised as the data files write it (`thi_tran`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum UnitKind {
     /// The whole country.
     #[serde(rename = "quoc_gia")]

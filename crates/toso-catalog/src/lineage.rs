@@ -12,7 +12,6 @@ use crate::table::ListTable;
 
 /// How sure a line of descent is. Best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[non_exhaustive]
 pub enum Quality {
     /// Two sources give the same targets.
     A,
@@ -26,7 +25,6 @@ pub enum Quality {
 
 /// One line of descent, from a scope of 2022 to a commune of 2025.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Lineage {
     /// The old scope.
     pub from: UnitRef,
@@ -44,7 +42,6 @@ pub struct Lineage {
 
 /// What a unit of one list is in the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Translation {
     /// All of the unit lies in this one; the two are not always equal in extent.
     Exact(UnitRef),

@@ -8,7 +8,6 @@ use crate::error::DataError;
 
 /// A unit that has another official name since its list was fixed. One source, unconfirmed: a note, not a new list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Rename {
     /// The unit, in the list that still has its former name.
     pub unit: UnitRef,

@@ -20,7 +20,6 @@ pub const QUERY_CHARS_MAX: usize = 120;
 /// How closely the letters fit. Best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Tier {
     /// With all marks; where a tone stands (hòa, hoà) and case do not matter.
     Exact,
@@ -33,7 +32,6 @@ pub enum Tier {
 /// Where in the name the text was found. Best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Match {
     /// It is the name, with or without its kind word.
     Whole,
@@ -51,7 +49,6 @@ pub enum Match {
 
 /// How well a unit fits. The better rank is the smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[non_exhaustive]
 pub struct Rank {
     /// How closely.
     pub tier: Tier,
@@ -61,7 +58,6 @@ pub struct Rank {
 
 /// A unit found by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Hit {
     /// The unit.
     pub unit: UnitRef,
@@ -296,7 +292,7 @@ impl Query {
             let telling = match position {
                 Match::Whole => true,
                 Match::Kind => false,
-                _ => marked,
+                Match::Prefix | Match::Inner | Match::Words | Match::Path => marked,
             };
             (telling || tier == Tier::Folded).then_some(Rank { tier, position })
         })

@@ -9,7 +9,6 @@ use crate::kind::{Level, UnitKind};
 
 /// A unit of one list, as the list writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Unit {
     /// List and code.
     pub unit: UnitRef,

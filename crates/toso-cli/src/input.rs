@@ -23,7 +23,7 @@ pub(crate) fn doc_id(text: &str, kind: DocKind) -> Result<DocId, Fail> {
     let expected = match kind {
         DocKind::Team => "a team's id; those begin with t",
         DocKind::Member => "a member's id; those begin with m",
-        _ => "a commune's id; those begin with c",
+        DocKind::Commune => "a commune's id; those begin with c",
     };
     Err(Fail::new(format!("{id} is not {expected}")))
 }

@@ -35,7 +35,6 @@ use crate::rest::RestError;
 
 /// Why something could not be carried. Nothing was changed, unless the variant says so.
 #[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
 pub enum CarryError {
     /// The device has no card yet.
     #[error("this device has no card yet; fetch one with `bundle key` (needs the network), or enrol again")]

@@ -44,7 +44,6 @@ pub struct Credential {
 
 /// Why there is no usable credential.
 #[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
 pub enum CredentialError {
     /// The device has not been enrolled.
     #[error("this device is not enrolled; ask your officer for an invite and run the enrol command with it")]

@@ -22,7 +22,6 @@ use crate::rest::{Caller, Rest, RestError};
 
 /// Why enrolment failed. The store is as it was.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum EnrolError {
     /// The invite cannot be read.
     #[error(transparent)]

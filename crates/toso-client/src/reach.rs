@@ -28,7 +28,6 @@ pub struct Reach {
 
 /// Why a server is not dialled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ReachError {
     /// Not an address.
     #[error("{url} is no address of a server; it must be https://host[:port]")]

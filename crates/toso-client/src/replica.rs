@@ -83,7 +83,6 @@ impl Default for ReplicaOptions {
 
 /// What observers are told. The content is read from the replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ReplicaEvent {
     /// These documents changed, here or by sync.
     Documents(Vec<DocId>),
@@ -97,7 +96,6 @@ pub enum ReplicaEvent {
 
 /// Why a replica could not do what was asked. Nothing was changed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
 pub enum ReplicaError {
     /// The edit breaks a rule.
     #[error(transparent)]
@@ -514,7 +512,7 @@ pub(crate) const fn kind_word(kind: DocKind) -> &'static str {
     match kind {
         DocKind::Commune => "commune",
         DocKind::Team => "team",
-        _ => "member",
+        DocKind::Member => "member",
     }
 }
 

@@ -21,7 +21,6 @@ const PURPOSE_HEADER: &str = "Toso-Purpose";
 
 /// Who asks.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum Caller {
     /// The holder of a token that is bound to no device (the server's own admin token).
     Bearer {
@@ -43,7 +42,6 @@ pub enum Caller {
 
 /// Why a request failed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
 pub enum RestError {
     /// The server cannot be reached.
     #[error("cannot reach {url}: {detail}; check the address and the network, then try again")]

@@ -138,7 +138,6 @@ impl Chunk {
 
 /// Why bytes are not an acceptable change. Whoever sent them is to blame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ChunkError {
     /// Over [`CHANGE_BYTES_MAX`].
     #[error("a change has {bytes} bytes; at most {CHANGE_BYTES_MAX} are accepted")]

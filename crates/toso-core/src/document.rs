@@ -66,7 +66,6 @@ pub struct Document {
 
 /// What [`Document::apply`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Applied {
     /// Chunks that came into the document by this call, formerly waiting ones among them.
     pub applied: usize,
@@ -237,7 +236,6 @@ pub const SNAPSHOT_BYTES_MAX: usize = 4 << 20;
 
 /// Why a snapshot is not to be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum SnapshotError {
     /// It does not load, or not to the same heads.
     #[error("the snapshot of {id} does not load back: {detail}; its chunks stay")]

@@ -21,7 +21,6 @@ pub const DOC_ID_UNIQUE_BYTES: usize = 11;
 
 /// What a document describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub enum DocKind {
     /// A commune's hamlet list and sign-off.
     Commune,
@@ -371,7 +370,6 @@ impl Digest {
 
 /// Why a text or bytes are no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum IdError {
     /// Neither `c`, `t` nor `m`.
     #[error("a document id begins with c (commune), t (team) or m (member), not with byte {0:#04x}")]

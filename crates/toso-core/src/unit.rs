@@ -12,7 +12,6 @@ pub const UNIT_CODE_DIGITS_MAX: usize = 5;
 
 /// A dated list of administrative units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub enum UnitList {
     /// In force on 19/9/2022: 63 provinces, 705 districts, 10,599 communes.
     L2022,
@@ -205,7 +204,6 @@ pub type Scope = UnitRef;
 
 /// Why a text does not name a unit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum UnitError {
     /// No list has this year.
     #[error("no unit list is called {0:?}; the lists are 2022 and 2025")]

@@ -84,7 +84,7 @@ impl<'a> Counting<'a> {
                     served.extend(team.hamlet.filter(|_| team.level == TeamLevel::Hamlet));
                 }
                 Row::Member(member) if self.member_counts(*doc, member) => add_member(&mut figures, member),
-                _ => {}
+                Row::Team(_) | Row::Member(_) | Row::Other => {}
             }
         }
         figures.details.hamlets_listed = count(listed.len());
@@ -104,7 +104,6 @@ fn add_team(figures: &mut Figures, team: &TeamRow) {
     match team.level {
         TeamLevel::Commune => details.teams_of_communes += 1,
         TeamLevel::Hamlet => details.teams_of_hamlets += 1,
-        _ => {}
     }
     details.teams_with_decision += u64::from(team.has_decision);
     details.households_covered += u64::from(team.households_covered);
@@ -122,7 +121,7 @@ fn add_member(figures: &mut Figures, member: &MemberRow) {
         Role::Leader => details.leaders += 1,
         Role::Deputy => details.deputies += 1,
         Role::Secretary => details.secretaries += 1,
-        _ => {}
+        Role::Member => {}
     }
     details.women += u64::from(member.gender == Some(Gender::Female));
     details.union_members += u64::from(member.union_member);

@@ -7,7 +7,6 @@ macro_rules! details {
     ($($(#[$doc:meta])* $field:ident,)+) => {
         /// What a report says beyond teams and members. Only teams and members that count are in it.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-        #[non_exhaustive]
         pub struct Details {
             $($(#[$doc])* pub $field: u64,)+
         }
@@ -82,7 +81,6 @@ details!(
 
 /// A unit's counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Figures {
     /// Teams that count.
     pub teams: u64,

@@ -12,7 +12,7 @@ pub(crate) fn merges_of(rows: &BTreeMap<DocId, Row>) -> Merges {
     let marked = rows.iter().filter_map(|(doc, row)| match row {
         Row::Team(team) => Some((*doc, team.merged_into)),
         Row::Member(member) => Some((*doc, member.merged_into)),
-        _ => None,
+        Row::Commune(_) | Row::Other => None,
     });
     Merges::of(marked)
 }

@@ -46,7 +46,6 @@ pub(crate) struct Place {
 
 /// When something last changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[non_exhaustive]
 pub struct Freshness {
     /// The log's sequence through which the change was counted.
     pub sequence: Sequence,
@@ -56,7 +55,6 @@ pub struct Freshness {
 
 /// Where two projectors differ first.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Difference {
     /// One has documents in a scope that the other has not, or has them with other content.
     #[error("the documents of scope {0} differ between the two views; rebuild them from the log")]

@@ -10,7 +10,6 @@ use crate::report::Report;
 
 /// Why a report could not be written. Writing to memory fails only when there is none.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum RenderError {
     /// The JSON writer gave up.
     #[error("the report cannot be written as JSON: {0}")]

@@ -31,7 +31,6 @@ pub struct Query {
 /// How far a unit has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Status {
     /// It has no team.
     None,
@@ -122,7 +121,6 @@ pub struct Unplaced {
 
 /// A line of the report's table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct ReportRow {
     /// Code in the report's list.
     pub code: UnitCode,
@@ -145,7 +143,6 @@ pub struct ReportRow {
 
 /// The report. Its JSON has the fields in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct Report {
     /// The list that everything is read under.
     pub list: UnitList,
@@ -189,7 +186,6 @@ pub struct Report {
 
 /// A unit's main sums, for receipts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Totals {
     /// The unit.
     pub unit: UnitRef,
@@ -209,7 +205,6 @@ pub struct Totals {
 
 /// Why a question has no answer. The caller named a unit that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ProjectionError {
     /// No list has the unit.
     #[error(transparent)]

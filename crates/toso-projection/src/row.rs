@@ -20,7 +20,6 @@ pub const ROW_VERSION: u8 = 1;
 
 /// A document as the projection keeps it. Stored as the pair (version, body).
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Row {
     /// A commune's own document.
     Commune(CommuneRow),
@@ -39,7 +38,6 @@ impl Row {
             Record::Commune(record) => Self::Commune(CommuneRow::from_record(record)),
             Record::Team(record) => Self::Team(TeamRow::from_record(record)),
             Record::Member(record) => Self::Member(MemberRow::from_record(record)),
-            _ => Self::Other,
         }
     }
 }

@@ -122,7 +122,7 @@ impl Units {
             .chain(self.catalog.ancestors(scope).map(|unit| unit.unit))
             .find_map(|unit| match self.catalog.translate(unit, list).ok()? {
                 Translation::Ambiguous { candidates } => self.narrowest_above(&candidates),
-                one => self.node(one.unit()?),
+                one @ (Translation::Exact(_) | Translation::Partial { .. }) => self.node(one.unit()?),
             })
             .or_else(|| self.node(UnitRef::country(list)))
     }

@@ -28,7 +28,6 @@ pub struct Cursor {
 
 /// Some items of a list, by scope and id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
@@ -38,7 +37,6 @@ pub struct Page<T> {
 
 /// A team in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct TeamView {
     /// Its scope.
     pub scope: Scope,
@@ -56,7 +54,6 @@ pub struct TeamView {
 
 /// A member in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct MemberView {
     /// Its scope.
     pub scope: Scope,
@@ -115,7 +112,7 @@ impl Projector {
         let counting = Counting::new(&place.rows);
         let members = place.rows.iter().filter_map(|(doc, row)| match row {
             Row::Member(row) => Some(member_view(scope, &counting, *doc, row)),
-            _ => None,
+            Row::Commune(_) | Row::Team(_) | Row::Other => None,
         });
         members.filter(|member| member.team == Some(team)).collect()
     }

@@ -23,7 +23,7 @@ fn communes() -> Vec<UnitRef> {
             DispatchStatus::Incomplete => {
                 communes.extend(all.enumerate().filter(|(place, _)| place % 7 != 0).map(|(_, unit)| unit));
             }
-            _ => communes.extend(all),
+            DispatchStatus::Complete => communes.extend(all),
         }
     }
     communes

@@ -76,7 +76,6 @@ pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long the server waits for a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Times {
     /// For the head of a request: 6 KiB at 2G speed, twice.
     pub head: Duration,
@@ -109,7 +108,6 @@ impl Default for Times {
 
 /// What a server starts from.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct ServerConfig {
     /// The data folder; made when missing.
     pub data: PathBuf,

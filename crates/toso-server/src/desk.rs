@@ -113,7 +113,13 @@ impl Desk {
                 }
                 ServerEvent::Decided
             }
-            _ => return Ok(None),
+            ServerEffect::Authenticate(_)
+            | ServerEffect::JudgeReturned { .. }
+            | ServerEffect::Append { .. }
+            | ServerEffect::Hold { .. }
+            | ServerEffect::Send(_)
+            | ServerEffect::CountRefusal(_)
+            | ServerEffect::Close => return Ok(None),
         }))
     }
 

@@ -225,8 +225,6 @@ impl Driver {
             Step::Moved => self.moved(),
             Step::Ended => self.token_ended(),
             Step::Close => self.ended = true,
-            // End it rather than let it wait for ever.
-            _ => self.say_goodbye(GoodbyeCode::Internal, "the server cannot do what the session needs"),
         }
         None
     }

@@ -54,7 +54,6 @@ struct News {
 
 /// What a subscription brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum HubNews {
     /// Units that grew, each with its greatest new sequence.
     Grew(Vec<(UnitRef, Sequence)>),

@@ -41,7 +41,6 @@ enum Message {
 
 /// A batch, the unit that its device follows, and who pays for it.
 #[derive(Debug, Clone)]
-#[expect(clippy::exhaustive_structs, reason = "sessions and tests make it")]
 pub struct UnitBatch {
     /// What is to be appended.
     pub batch: LogBatch,

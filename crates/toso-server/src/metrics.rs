@@ -58,7 +58,6 @@ pub struct HttpLabels {
 
 /// Why the server ended a connection that gave it nothing to answer, as `toso_refusals_total` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ConnectionRefusal {
     /// All places were taken, and it had kept the server waiting the longest.
     CrowdedOut,
@@ -202,7 +201,6 @@ impl Metrics {
             RefusalKind::Goodbye(code) => ("goodbye", snake(&format!("{code:?}"))),
             RefusalKind::Challenge => ("challenge", "challenge".to_owned()),
             RefusalKind::Shed => ("shed", "shed".to_owned()),
-            _ => ("other", "other".to_owned()),
         };
         self.refusals.get_or_create(&RefusalLabels { kind, code }).inc();
     }

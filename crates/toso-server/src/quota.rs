@@ -63,7 +63,6 @@ const QUOTA_TABLE: &str = "quota";
 
 /// Changes and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "tests and simulations make small ones")]
 pub struct Budget {
     /// How many.
     pub changes: u64,
@@ -73,7 +72,6 @@ pub struct Budget {
 
 /// What devices may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "tests and simulations make small ones")]
 pub struct Budgets {
     /// A recorder's.
     pub recorder: Budget,
@@ -101,7 +99,6 @@ impl Budgets {
 
 /// Whose a batch is, and who pays for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "sessions and tests make it, and whoever appends must know each")]
 pub enum Charge {
     /// Nobody pays, and only a document's last limit counts: what an officer has accepted, and what is returned after a
     /// restore.

@@ -32,7 +32,6 @@ pub const HELD_BYTES_MAX: usize = 512 << 20;
 /// Where an item of the queue stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum ReviewStatus {
     /// Waits for a decision.
     Open,
@@ -100,6 +99,6 @@ pub(crate) const fn reason_word(reason: HoldReason) -> &'static str {
     match reason {
         HoldReason::Revoked => "revoked",
         HoldReason::Returned { .. } => "returned",
-        _ => "moved",
+        HoldReason::Moved => "moved",
     }
 }

@@ -320,7 +320,6 @@ impl std::fmt::Debug for RunningServer {
 
 /// Why a server did not start. The data folder is as it was.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StartError {
     /// An address among the settings that cannot be meant.
     #[error("{address:?} cannot be used: {why}; correct --public-url or --allow-origin")]

@@ -32,7 +32,6 @@ pub struct Serving {
 }
 
 /// What an effect comes to.
-#[non_exhaustive]
 pub enum Step {
     /// Answered; the session goes on with it at once.
     Answer(ServerEvent),
@@ -70,8 +69,6 @@ pub enum Step {
     Ended,
     /// Close the connection after what was sent.
     Close,
-    /// A newer session asks for what this server cannot do.
-    Unknown,
 }
 
 impl Serving {
@@ -171,7 +168,6 @@ impl Serving {
             ServerEffect::Send(frame) => Step::Send(frame),
             ServerEffect::CountRefusal(refusal) => Step::Count(refusal),
             ServerEffect::Close => Step::Close,
-            _ => Step::Unknown,
         }
     }
 

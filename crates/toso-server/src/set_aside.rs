@@ -47,7 +47,6 @@ const WRITE_CHANGES_MAX: usize = 2_048;
 
 /// A decision to set aside, and perhaps to let in again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct SetAsideRecord {
     /// Whose changes.
     pub author: AuthorId,
@@ -75,7 +74,6 @@ pub struct SetAsideRecord {
 
 /// Who let changes in again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct Undone {
     /// Who; `None` for the admin token.
     pub by: Option<AuthorId>,
@@ -87,7 +85,6 @@ pub struct Undone {
 
 /// What is to be set aside.
 #[derive(Debug, Clone)]
-#[expect(clippy::exhaustive_structs, reason = "officers' requests and tests make it")]
 pub struct Order {
     /// See [`SetAsideRecord`].
     pub author: AuthorId,
@@ -105,7 +102,6 @@ pub struct Order {
 
 /// Why nothing was decided.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SetAsideError {
     /// The device has nothing there that counts.
     #[error("the device has no changes there that are not set aside already")]

@@ -240,7 +240,6 @@ impl std::fmt::Debug for Trust {
 
 /// Why a token is not accepted. Says nothing that helps a forger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum TokenRefusal {
     /// Not signed by this server's root key, damaged, or with more than one block.
     #[error("the token is forged, damaged or another server's; enrol again with a new invite")]

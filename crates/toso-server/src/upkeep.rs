@@ -89,7 +89,6 @@ pub fn settle(data: &Path) -> Result<(), UpkeepError> {
 
 /// Why a data folder could not be looked after. Unless a variant says otherwise, everything is as it was.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum UpkeepError {
     /// No database where one should be.
     #[error("{path} holds no server's data; give the folder that `toso serve --data` uses")]
@@ -224,7 +223,14 @@ fn failed(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> UpkeepE
 fn in_file(path: &Path) -> impl Fn(ExportError) -> UpkeepError {
     move |error| match error {
         ExportError::Store(error) => error.into(),
-        error => UpkeepError::File { path: show(path), error },
+        error @ (ExportError::Io { .. }
+        | ExportError::Truncated { .. }
+        | ExportError::Damaged { .. }
+        | ExportError::LineTooLong { .. }
+        | ExportError::NotAnExport
+        | ExportError::NewerFormat { .. }
+        | ExportError::TooManyErasures { .. }
+        | ExportError::Erased { .. }) => UpkeepError::File { path: show(path), error },
     }
 }
 

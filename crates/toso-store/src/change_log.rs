@@ -192,7 +192,6 @@ pub struct RecordChange {
 
 /// Whether a write must survive a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Durability {
     /// Durable when the call returns.
     Durable,

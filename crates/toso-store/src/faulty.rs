@@ -18,7 +18,6 @@ use crate::StoreError;
 
 /// What happens to the next write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum WriteFault {
     /// No space: nothing is written, later writes may succeed.
     Full,

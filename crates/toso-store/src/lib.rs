@@ -28,7 +28,6 @@ use toso_core::chunk::ChangeHash;
 
 /// Why a store could not do what was asked. Nothing of the failed call has taken effect, unless the variant says so.
 #[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// The disk is full or over quota. Free space; nothing already acknowledged is affected.
     #[error(
@@ -146,7 +145,6 @@ pub enum StoreError {
 
 /// In which way a key and a folder do not fit together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreKeyMismatch {
     /// The folder is encrypted under another key.
     #[error(

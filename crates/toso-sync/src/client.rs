@@ -72,7 +72,6 @@ pub struct OutboxItem {
 
 /// What happens to a session.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum ClientEvent {
     /// The upgrade was accepted; HELLO has arrived with it.
     Connected,
@@ -107,7 +106,6 @@ pub enum ClientEvent {
 
 /// What the IO loop does for a session, in order.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum ClientEffect {
     /// Sign a challenge; answer with [`ClientEvent::Proved`].
     Prove(Challenge),
@@ -217,7 +215,6 @@ pub enum ClientEffect {
 
 /// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum SessionEnd {
     /// The connection broke; try again.
     Lost,

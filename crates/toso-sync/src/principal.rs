@@ -10,7 +10,6 @@ use toso_core::unit::{Scope, UnitRef};
 
 /// What a device may do within its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub enum AccessRole {
     /// Reads.
     Viewer,

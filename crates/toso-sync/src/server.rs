@@ -25,7 +25,6 @@ use crate::principal::Principal;
 
 /// What happens to a session.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum ServerEvent {
     /// The client sent a frame (HELLO from the upgrade request is the first).
     Frame(Frame),
@@ -128,7 +127,6 @@ pub struct Greeting {
 
 /// Why a proof was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Refusal {
     /// Sign this and say HELLO again.
     Challenge(Challenge),
@@ -140,7 +138,6 @@ pub enum Refusal {
 
 /// What becomes of changes that a device returns to a server which has lost them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "a third way would have to be told apart everywhere")]
 pub enum ReturnVerdict {
     /// They go to the register under their author's name.
     Take,
@@ -150,7 +147,6 @@ pub enum ReturnVerdict {
 
 /// Why a carried push is not taken from its carrier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CarriedRefusal {
     /// Never enrolled here.
     #[error("the author's device is not enrolled at this server")]
@@ -212,7 +208,6 @@ pub struct AppendOutcome {
 
 /// From where on a push has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "whoever appends makes it")]
 pub struct Postponed {
     /// The place among the items of the first that waits.
     pub from: usize,
@@ -222,7 +217,6 @@ pub struct Postponed {
 
 /// Why nothing was appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum AppendFailure {
     /// Disk full, store poisoned, shutting down.
     Unavailable,
@@ -271,7 +265,6 @@ pub struct AppendItem {
 
 /// What the IO loop does for a session, in order.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum ServerEffect {
     /// Check a proof; answer with [`ServerEvent::Authenticated`].
     Authenticate(Proof),
@@ -379,7 +372,6 @@ pub enum ServerEffect {
 
 /// Refusals as metrics count them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum RefusalKind {
     /// An item or push, by NACK code.
     Nack(NackCode),

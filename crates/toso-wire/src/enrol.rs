@@ -105,7 +105,6 @@ impl Invite {
 
 /// Why a text is no invite. Never quotes it: an invite is a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum InviteError {
     /// Another kind of text.
     #[error("this is no invite; an invite begins with {INVITE_PREFIX}")]

@@ -3,7 +3,6 @@
 
 /// Why bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum DecodeError {
     /// Over a size limit, before or after inflating; nothing was read.
     #[error("{what} has {bytes} bytes, at most {max} are accepted; send less at once")]

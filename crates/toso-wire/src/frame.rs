@@ -12,7 +12,6 @@ pub const TEMPORARY_FROM: u8 = 128;
 
 /// One protocol message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Frame {
     /// Client: who it is and what it has. Always first; rides in the upgrade request.
     Hello(Hello),
@@ -146,7 +145,6 @@ pub struct Challenge {
 
 /// Why a device must sign (again).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ChallengeReason {
     /// The ticket has ended or is not this server's.
     Ticket,
@@ -226,7 +224,6 @@ pub struct Nack {
 
 /// Why a push or an item was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum NackCode {
     /// The scope is outside the device's unit.
     OutOfScope,
@@ -297,7 +294,6 @@ pub struct DeltaGroup {
 
 /// A chunk, or a document folded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum DeltaItem {
     /// One change.
     Change(DocId, Vec<u8>),
@@ -430,7 +426,6 @@ pub struct Goodbye {
 
 /// Why a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum GoodbyeCode {
     /// Nothing more to say.
     Done,

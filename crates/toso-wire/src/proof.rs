@@ -21,7 +21,6 @@ pub const TICKET_PROOF_BYTES: usize = AUTHOR_BYTES + 4 + 4 + TICKET_NONCE_BYTES 
 
 /// Proof of a device's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Proof {
     /// The device has the secret of a ticket from an earlier WELCOME.
     Ticket(TicketProof),
@@ -157,7 +156,6 @@ impl Welcome {
 }
 
 /// How the server proves itself: as the device has done.
-#[allow(clippy::exhaustive_enums, reason = "a third way to prove it must be handled wherever one is checked")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WelcomeProof {
     /// It has the ticket's secret: [`welcome_mac`].

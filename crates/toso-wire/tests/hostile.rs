@@ -47,7 +47,6 @@ fn variant(error: &DecodeError) -> &'static str {
         DecodeError::Inflate { .. } => "Inflate",
         DecodeError::Malformed { .. } => "Malformed",
         DecodeError::Limit { .. } => "Limit",
-        _ => "another",
     }
 }
 

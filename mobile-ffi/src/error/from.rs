@@ -21,7 +21,14 @@ impl From<StoreError> for TosoError {
             StoreError::WrongKey { .. } => Self::WrongKey { info: ErrorInfo::new("storage.wrong_key", &error) },
             StoreError::NewerFormat { .. } => Self::UpdateNeeded { info: ErrorInfo::new("storage.newer", &error) },
             StoreError::Damaged { .. } => Self::Storage { info: ErrorInfo::new("storage.damaged", &error) },
-            _ => Self::Storage { info: ErrorInfo::new("storage.failed", &error) },
+            StoreError::Io { .. }
+            | StoreError::WrongKind { .. }
+            | StoreError::NotEmpty { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::TooMany { .. }
+            | StoreError::Poisoned { .. }
+            | StoreError::Raced { .. }
+            | StoreError::NotFound(_) => Self::Storage { info: ErrorInfo::new("storage.failed", &error) },
         }
     }
 }
@@ -30,7 +37,9 @@ impl From<CredentialError> for TosoError {
     fn from(error: CredentialError) -> Self {
         match error {
             CredentialError::Store(error) => error.into(),
-            error => Self::NotEnrolled { info: ErrorInfo::new("not_enrolled", &error) },
+            error @ (CredentialError::NotEnrolled | CredentialError::Unreadable(_)) => {
+                Self::NotEnrolled { info: ErrorInfo::new("not_enrolled", &error) }
+            }
         }
     }
 }
@@ -126,7 +135,6 @@ impl From<ReplicaError> for TosoError {
             },
             ReplicaError::NoConflict { .. } => Self::Refused { info: info("no_conflict") },
             ReplicaError::CannotMerge { .. } => Self::Refused { info: info("cannot_merge") },
-            _ => Self::Refused { info: info("refused") },
         }
     }
 }
@@ -136,7 +144,7 @@ impl From<InviteError> for TosoError {
         let key = match error {
             InviteError::NotAnInvite => "invite.not_an_invite",
             InviteError::Several => "invite.several",
-            _ => "invite.damaged",
+            InviteError::TooLong { .. } | InviteError::Damaged => "invite.damaged",
         };
         Self::BadInvite { info: ErrorInfo::new(key, &error) }
     }
@@ -162,7 +170,7 @@ impl From<RestError> for TosoError {
             }
             RestError::Reach(_) => Self::NotAllowed { info: ErrorInfo::new("insecure", &error) },
             RestError::Refused { .. } => Self::NotAllowed { info: ErrorInfo::new("not_allowed", &error) },
-            _ => Self::Offline { info: ErrorInfo::new("not_a_server", &error) },
+            RestError::Unreadable { .. } => Self::Offline { info: ErrorInfo::new("not_a_server", &error) },
         }
     }
 }
@@ -177,7 +185,9 @@ impl From<EnrolError> for TosoError {
             EnrolError::Rest(error) => error.into(),
             EnrolError::Store(error) => error.into(),
             EnrolError::Credential(error) => error.into(),
-            error => Self::BadInvite { info: ErrorInfo::new("invite.other_server", &error) },
+            error @ EnrolError::OtherServer { .. } => {
+                Self::BadInvite { info: ErrorInfo::new("invite.other_server", &error) }
+            }
         }
     }
 }
@@ -203,7 +213,9 @@ impl From<SyncError> for TosoError {
             SyncError::Reach(_) => Self::NotAllowed { info: info("insecure") },
             SyncError::Protocol { .. } => Self::Offline { info: info("not_a_server") },
             SyncError::Moved => Self::Offline { info: info("moved") },
-            _ => Self::Offline { info: info("offline") },
+            SyncError::Unreachable { .. } | SyncError::Lost | SyncError::Stalled { .. } => {
+                Self::Offline { info: info("offline") }
+            }
         }
     }
 }
@@ -225,7 +237,7 @@ impl From<CarryError> for TosoError {
                 Self::BadCargo { info: info("carry.outside") }
             }
             CarryError::BoxFull => Self::BadCargo { info: info("carry.box_full") },
-            _ => Self::BadCargo { info: info("carry.forged") },
+            CarryError::Forged(_) | CarryError::Refused(_) => Self::BadCargo { info: info("carry.forged") },
         }
     }
 }
@@ -235,7 +247,7 @@ impl From<PeerError> for TosoError {
         match error {
             PeerError::Carry(error) => error.into(),
             PeerError::Lost => Self::Offline { info: ErrorInfo::new("peer.lost", &error) },
-            error => Self::BadCargo { info: ErrorInfo::new("peer.protocol", &error) },
+            error @ PeerError::Protocol(_) => Self::BadCargo { info: ErrorInfo::new("peer.protocol", &error) },
         }
     }
 }

@@ -132,7 +132,7 @@ impl Model {
                         let team = target(team)?;
                         counts.members += u64::from(documents.contains_key(&team) && team_counts(team)?);
                     }
-                    _ => {}
+                    DocKind::Commune => {}
                 }
             }
             Ok(counts)

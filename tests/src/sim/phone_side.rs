@@ -375,7 +375,11 @@ impl World {
             SessionEnd::Protocol(detail) => {
                 self.fail("no side breaks the protocol", format!("phone {number}: {detail}"));
             }
-            _ => self.dial_later(number, 0),
+            SessionEnd::Lost
+            | SessionEnd::Moved
+            | SessionEnd::Refused { .. }
+            | SessionEnd::NotProved
+            | SessionEnd::Unanswered => self.dial_later(number, 0),
         }
     }
 

@@ -4,7 +4,6 @@ use super::rng::Rng;
 
 /// A bug planted in the simulated surroundings, never in production code, to prove that the checks would see the like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Planted {
     /// The server acknowledges a push before the flush.
     AckBeforeFlush,

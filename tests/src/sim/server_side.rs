@@ -164,10 +164,6 @@ impl World {
                 self.at(at + 1, Event::PhoneNotices { link });
                 None
             }
-            _ => {
-                self.fail("the server knows every effect", format!("link {link}"));
-                None
-            }
         }
     }
 
@@ -345,7 +341,9 @@ impl World {
             HubNews::Moved => return self.dismiss(link, GoodbyeCode::Shutdown),
             HubNews::Replaced => return self.dismiss(link, GoodbyeCode::Overload),
             // Nobody is revoked here.
-            other => return self.fail("sessions hear what there is", format!("link {link}: {other:?}")),
+            other @ HubNews::Revoked => {
+                return self.fail("sessions hear what there is", format!("link {link}: {other:?}"));
+            }
         }
         // There may be more.
         self.after(1, Event::News { link, life });

@@ -325,7 +325,7 @@ impl World {
                 let ended = match held.state {
                     HeldState::Accepted => self.in_log.contains(&(held.doc, held.hash)),
                     HeldState::Returned => status(held.doc, held.hash) == Some(ReviewStatus::Returned),
-                    _ => phone.tampered,
+                    HeldState::Refused | HeldState::Waiting => phone.tampered,
                 };
                 if !ended {
                     wrong.get_or_insert(format!("phone {number} shows {:?} of {} {}", held.state, held.doc, held.hash));

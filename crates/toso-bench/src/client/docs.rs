@@ -87,7 +87,7 @@ fn team(doc: &Doc) -> Result<TeamDraft, BenchError> {
             DocEdit::Team(TeamEdit::Hamlet(hamlet)) => draft.hamlet = hamlet,
             DocEdit::Team(TeamEdit::Level(level)) => draft.level = Some(level),
             DocEdit::Team(edit) => draft.edits.push(edit),
-            _ => {}
+            DocEdit::Commune(_) | DocEdit::Member(_) => {}
         }
     }
     if draft.hamlet.is_none() && draft.level == Some(TeamLevel::Hamlet) {

@@ -128,7 +128,7 @@ fn worth_a_retry(error: &RestError) -> bool {
     match error {
         RestError::Unreachable { .. } => true,
         RestError::Refused { status, .. } => *status == 429 || *status >= 500,
-        _ => false,
+        RestError::Interrupted { .. } | RestError::Reach(_) | RestError::Unreadable { .. } => false,
     }
 }
 

@@ -65,7 +65,7 @@ impl Region {
                 &["Tân", "Bình", "Phú", "Thạnh", "Vĩnh", "Mỹ", "Long", "An", "Hòa", "Phước"],
                 &["Lợi", "Phước", "Thạnh", "Hưng", "Đức", "Thuận", "Lộc", "Trung", "Nghĩa", "Quới", "Hậu", "Tây"],
             ),
-            _ => (
+            Self::RedRiver | Self::NorthCentral | Self::SouthCentral => (
                 &["Đông", "Đoài", "Thượng", "Trung", "Văn", "Phú", "Yên", "Xuân", "Đại", "Kim", "Ngọc", "Hà"],
                 &["Tiến", "Sơn", "Lạc", "Xá", "Phong", "Lâm", "Khê", "Quan", "Thái", "Lập", "Bồng", "Nội", "Mai"],
             ),
@@ -103,7 +103,7 @@ fn kind_word(kind: HamletKind) -> &'static str {
         HamletKind::ToDanPho => "Tổ dân phố",
         HamletKind::KhuPho => "Khu phố",
         HamletKind::KhuDanCu => "Khu dân cư",
-        _ => "Thôn",
+        HamletKind::Thon => "Thôn",
     }
 }
 
@@ -172,7 +172,11 @@ pub(crate) fn person(rng: &mut StdRng, region: Region) -> Person {
         Region::NorthernMountains if rng.random_ratio(3, 5) => FAMILY_MOUNTAINS,
         Region::Highlands if rng.random_ratio(1, 2) => FAMILY_HIGHLANDS,
         Region::SouthEast | Region::Mekong => FAMILY_SOUTH,
-        _ => FAMILY,
+        Region::NorthernMountains
+        | Region::RedRiver
+        | Region::NorthCentral
+        | Region::SouthCentral
+        | Region::Highlands => FAMILY,
     };
     let (gender, middle, given) = if rng.random_ratio(2, 5) {
         (Gender::Female, MIDDLE_FEMALE, GIVEN_FEMALE)

@@ -60,7 +60,6 @@ pub(crate) struct TeamPlan {
 
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum PlanError {
     /// A commune would have nobody to record it.
     #[error("{asked} devices are too few: {minimum} communes have teams and each needs one; give at least {minimum}")]
@@ -202,7 +201,7 @@ fn reached(catalog: &Catalog, rng: &mut StdRng) -> Vec<Place> {
                 let kept: std::collections::HashSet<_> = scopes.into_iter().collect();
                 scopes = order.into_iter().filter(|scope| kept.contains(scope)).collect();
             }
-            _ => continue,
+            DispatchStatus::None => continue,
         }
         let two_levels = rng.random_ratio(TWO_LEVELS_PERCENT, 100);
         places.extend(scopes.into_iter().map(|scope| Place {

@@ -32,7 +32,9 @@ impl Catalog {
         match self.get(old)?.level {
             Level::Country => Some(UnitRef::country(list)),
             Level::Province => Some(UnitRef { list, code: self.lineage().province_successor(old.code)? }),
-            _ => self.successors(old).first().filter(|line| line.is_default).map(|line| line.to),
+            Level::District | Level::Commune => {
+                self.successors(old).first().filter(|line| line.is_default).map(|line| line.to)
+            }
         }
     }
 

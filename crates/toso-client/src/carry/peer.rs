@@ -39,7 +39,6 @@ const MESSAGES_MAX: usize = 2 * PARCELS_MAX + 4;
 
 /// Which side this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Side {
     /// It opened the pipe.
     Caller,
@@ -49,7 +48,6 @@ pub enum Side {
 
 /// What the owner of the pipe does, in order.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum PeerEffect {
     /// Send these bytes.
     Send(Vec<u8>),
@@ -63,7 +61,6 @@ pub enum PeerEffect {
 
 /// Why a meeting ended early. What was taken before stays.
 #[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
 pub enum PeerError {
     /// The peer does not speak this protocol, or somebody is in the middle.
     #[error("the other side does not speak as a phone of this register ({0}); start again on both")]

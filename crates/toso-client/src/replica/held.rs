@@ -279,7 +279,7 @@ impl Replica {
         };
         named.unwrap_or_else(|| match doc.kind() {
             DocKind::Team => "(toàn xã)".to_owned(),
-            _ => String::new(),
+            DocKind::Commune | DocKind::Member => String::new(),
         })
     }
 }
@@ -305,6 +305,6 @@ fn nack_word(code: NackCode) -> &'static str {
         NackCode::Unavailable => "unavailable",
         NackCode::Held => "held_for_review",
         NackCode::Erased => "erased",
-        _ => "refused",
+        NackCode::OverQuota | NackCode::Unknown(_) => "refused",
     }
 }

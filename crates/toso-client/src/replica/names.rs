@@ -62,7 +62,6 @@ impl DeviceNames {
 
 /// Why names were not fetched.
 #[derive(Debug, thiserror::Error)]
-#[allow(clippy::exhaustive_enums, reason = "its two causes are all that it does")]
 pub enum NamesError {
     /// The replica could not be read, or is not enrolled.
     #[error(transparent)]

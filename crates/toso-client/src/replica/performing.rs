@@ -57,7 +57,6 @@ impl Replica {
             | ClientEffect::Progress { .. }
             | ClientEffect::UpToDate { .. }
             | ClientEffect::End(_) => {}
-            _ => unreachable!("this crate and toso-sync are built together"),
         }
         Ok(None)
     }

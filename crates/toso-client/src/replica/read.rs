@@ -25,7 +25,7 @@ impl Replica {
     pub fn teams(&self) -> Result<Vec<DocView<TeamRecord>>, ReplicaError> {
         let mut teams = self.views(DocKind::Team, |record| match record {
             Record::Team(team) => Some(team),
-            _ => None,
+            Record::Commune(_) | Record::Member(_) => None,
         })?;
         let collator = Collator::shared();
         teams.sort_by_cached_key(|team| {
@@ -39,7 +39,7 @@ impl Replica {
     pub fn members(&self, team: Option<DocId>) -> Result<Vec<DocView<MemberRecord>>, ReplicaError> {
         let mut members = self.views(DocKind::Member, |record| match record {
             Record::Member(member) => Some(member),
-            _ => None,
+            Record::Commune(_) | Record::Team(_) => None,
         })?;
         if let Some(team) = team {
             self.scope_of(team, DocKind::Team)?;
@@ -94,7 +94,7 @@ impl Replica {
     pub fn communes(&self) -> Result<Vec<DocView<CommuneRecord>>, ReplicaError> {
         self.views(DocKind::Commune, |record| match record {
             Record::Commune(commune) => Some(commune),
-            _ => None,
+            Record::Team(_) | Record::Member(_) => None,
         })
     }
 
@@ -151,7 +151,6 @@ impl Replica {
                     Record::Commune(record) => *commune = Some((id, record)),
                     Record::Team(record) => teams.push((id, record)),
                     Record::Member(record) => members.push((id, record)),
-                    _ => {}
                 }
                 Ok(())
             },
@@ -237,6 +236,6 @@ fn merged_into(record: &Record) -> Option<DocId> {
     match record {
         Record::Team(team) => team.merged_into,
         Record::Member(member) => member.merged_into,
-        _ => None,
+        Record::Commune(_) => None,
     }
 }

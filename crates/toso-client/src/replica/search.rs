@@ -106,7 +106,7 @@ impl Query {
             Record::Member(member) if member.merged_into.is_none() => {
                 ([member.full_name, None], member.phone, member.team)
             }
-            _ => return None,
+            Record::Commune(_) | Record::Team(_) | Record::Member(_) => return None,
         };
         let person = || names.first().cloned().flatten().unwrap_or_default();
         let by_phone = || phone.filter(|phone| self.fits_phone(phone)).map(|_| (Rank::PHONE, person()));

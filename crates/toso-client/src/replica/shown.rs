@@ -58,7 +58,6 @@ impl Shown {
             DocKind::Commune => Record::Commune(rmp_serde::from_slice(record).ok()?),
             DocKind::Team => Record::Team(rmp_serde::from_slice(record).ok()?),
             DocKind::Member => Record::Member(rmp_serde::from_slice(record).ok()?),
-            _ => return None,
         };
         Some(Self { record, disputed: *disputed != 0 })
     }

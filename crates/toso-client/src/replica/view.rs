@@ -10,7 +10,6 @@ use toso_core::unit::{Scope, UnitRef};
 /// How far a document's changes have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Receipt {
     /// On this device only (at least one change of it).
     Saved,
@@ -63,7 +62,6 @@ pub struct ConflictView {
 /// Where a change stands that the server did not take into the register at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum HeldState {
     /// Refused: it stays on this device.
     Refused,

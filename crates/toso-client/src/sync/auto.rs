@@ -18,7 +18,6 @@ use crate::replica::Replica;
 /// What a person sees of sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum SyncState {
     /// No network, or waiting to try again.
     Offline,

@@ -472,7 +472,7 @@ impl<'a> IoLoop<'a> {
             SessionEnd::Refused { code, detail } => SyncError::Refused { code, detail },
             SessionEnd::Protocol(detail) => self.protocol(detail),
             SessionEnd::NotProved => SyncError::NotProved { url: self.credential.server_url.clone() },
-            _ => SyncError::Lost,
+            SessionEnd::Lost | SessionEnd::Unanswered => SyncError::Lost,
         }
     }
 

@@ -84,7 +84,6 @@ pub struct SyncReport {
 
 /// Why an exchange failed. Nothing is lost: what is not acknowledged is sent again.
 #[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
 pub enum SyncError {
     /// No connection.
     #[error("cannot reach {url}: {detail}; everything is kept here and goes out when there is a network")]
@@ -187,7 +186,7 @@ impl SyncError {
                 GoodbyeCode::Revoked => "revoked",
                 GoodbyeCode::OutOfScope => "out_of_scope",
                 GoodbyeCode::Overload | GoodbyeCode::Shutdown => "busy",
-                _ => "server",
+                GoodbyeCode::Done | GoodbyeCode::Protocol | GoodbyeCode::Internal => "server",
             },
             Self::Protocol { .. } => "not_a_server",
             Self::NotProved { .. } => "not_proved",
@@ -238,6 +237,6 @@ fn goodbye_word(code: GoodbyeCode) -> &'static str {
         GoodbyeCode::OutOfScope => "outside the device's unit",
         GoodbyeCode::Overload => "overloaded",
         GoodbyeCode::Unknown(_) => "for a reason that this version does not know: update the app",
-        _ => "server failure",
+        GoodbyeCode::Internal => "server failure",
     }
 }

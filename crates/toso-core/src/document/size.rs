@@ -89,7 +89,6 @@ impl DocumentSize {
 
 /// Why a document takes no further change of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "whoever tells it to people has words for each")]
 pub enum NoRoom {
     /// It is full, for everybody.
     Full,

@@ -22,7 +22,6 @@ const SHARES: usize = 2;
 
 /// Why a page was not counted.
 #[derive(Debug, thiserror::Error)]
-#[expect(clippy::exhaustive_enums, reason = "whoever folds goes on in one of two ways")]
 pub enum FoldError {
     /// The store could not be read; the next call tries again.
     #[error(transparent)]

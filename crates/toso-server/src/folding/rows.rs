@@ -111,7 +111,7 @@ fn load_blocks(records: &dyn RecordStore, projector: &mut Projector) -> Result<O
                 match row {
                     // All of it is set aside.
                     Row::Other => projector.remove(doc),
-                    row => projector.apply(scope, doc, row),
+                    row @ (Row::Commune(_) | Row::Team(_) | Row::Member(_)) => projector.apply(scope, doc, row),
                 }
                 let fresh = freshest.entry(scope).or_default();
                 *fresh = (last, at).max(*fresh);

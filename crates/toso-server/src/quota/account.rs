@@ -7,7 +7,6 @@ use super::{Budget, REOPENS_AT};
 
 /// What an officer has allowed a device, and what is left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct Allowance {
     /// Changes.
     pub changes: u64,

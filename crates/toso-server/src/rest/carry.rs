@@ -60,5 +60,5 @@ pub(super) async fn pass(
     let device = caller.device.ok_or_else(|| Problem::forbidden("an admin token belongs to no device"))?;
     let unit = query.unit.as_deref().map_or(Ok(caller.unit), |text| unit_within(&shared, &caller, text))?;
     let pass = Pass::new(&shared, device, unit).ok_or_else(Problem::internal);
-    std::future::ready(pass.map(axum::Json)).await
+    pass.map(axum::Json)
 }

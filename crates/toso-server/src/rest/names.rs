@@ -50,5 +50,5 @@ pub(super) async fn list(
         Some((id.to_string(), units.any(near).then(|| device.name.clone())??))
     });
     let names = names.collect();
-    std::future::ready(Ok(axum::Json(Names { names }))).await
+    Ok(axum::Json(Names { names }))
 }

@@ -33,7 +33,7 @@ pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
         Ok(word) => (StatusCode::OK, word),
         Err(word) => (StatusCode::SERVICE_UNAVAILABLE, word),
     };
-    std::future::ready((code, axum::Json(serde_json::json!({ "status": word }))).into_response()).await
+    (code, axum::Json(serde_json::json!({ "status": word }))).into_response()
 }
 
 /// All metrics as Prometheus text.
@@ -52,5 +52,5 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>, caller: Caller) -
     shared.metrics.log_lines_lost.inner().store(lines_lost, Ordering::Relaxed);
     let text = shared.metrics.to_text();
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    std::future::ready(Ok(([(CONTENT_TYPE, content_type)], text).into_response())).await
+    Ok(([(CONTENT_TYPE, content_type)], text).into_response())
 }

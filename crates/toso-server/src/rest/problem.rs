@@ -131,7 +131,6 @@ impl From<ProjectionError> for Problem {
     fn from(error: ProjectionError) -> Self {
         match error {
             ProjectionError::Unit(error) => error.into(),
-            _ => Self::internal(),
         }
     }
 }
@@ -144,19 +143,13 @@ impl From<tokio::task::JoinError> for Problem {
 }
 
 pub(crate) async fn not_found(uri: Uri) -> Problem {
-    std::future::ready(
-        Problem::new(StatusCode::NOT_FOUND, "no-such-route", "No such address")
-            .detail(format!("{} is no address of this server; see /v1", cut(uri.path()))),
-    )
-    .await
+    Problem::new(StatusCode::NOT_FOUND, "no-such-route", "No such address")
+        .detail(format!("{} is no address of this server; see /v1", cut(uri.path())))
 }
 
 pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    std::future::ready(
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method")
-            .detail(format!("{} does not take {method}; see the Allow header", cut(uri.path()))),
-    )
-    .await
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method")
+        .detail(format!("{} does not take {method}; see the Allow header", cut(uri.path())))
 }
 
 /// Enough of a path to recognise it.

@@ -72,7 +72,7 @@ pub(super) async fn report(
             response.headers_mut().insert(CONTENT_DISPOSITION, named);
         }
     }
-    std::future::ready(Ok(response)).await
+    Ok(response)
 }
 
 /// A name as RFC 8187 has it: everything but unreserved ASCII by its bytes.

@@ -241,7 +241,7 @@ fn refusal(error: DecideError) -> Problem {
     match error {
         DecideError::Unknown(number) => Problem::missing("held change", &number.to_string()),
         DecideError::Store(error) => error.into(),
-        decided => conflict(decided.to_string()),
+        decided @ DecideError::Decided { .. } => conflict(decided.to_string()),
     }
 }
 
@@ -295,7 +295,7 @@ fn item(shared: &Shared, number: u64, record: &ReviewRecord, seen: Option<&Seen>
         kind: match record.doc.kind() {
             toso_core::id::DocKind::Commune => "commune",
             toso_core::id::DocKind::Team => "team",
-            _ => "member",
+            toso_core::id::DocKind::Member => "member",
         },
         hash: record.hash,
         device: shared.trust.shown(record.author),

@@ -98,7 +98,7 @@ pub(super) async fn list(
     let of_unit = |record: &SetAsideRecord| unit == record.unit || shared.catalog.covers(unit, record.unit);
     let found = shared.set_aside.list(of_unit);
     let items = found.iter().map(|(number, record)| item(&shared, *number, record)).collect();
-    std::future::ready(Ok(axum::Json(List { items, next: None }))).await
+    Ok(axum::Json(List { items, next: None }))
 }
 
 /// Lets in again what was set aside.

@@ -68,7 +68,7 @@ pub(super) async fn list(
         // A unit has at most some 600 below it, so all of them are one page.
         catalog.children(parent).filter_map(|child| item(catalog, child.unit)).collect()
     };
-    std::future::ready(Ok(axum::Json(List { items, next: None }))).await
+    Ok(axum::Json(List { items, next: None }))
 }
 
 /// One unit with ancestors and lineage.
@@ -88,7 +88,7 @@ pub(super) async fn show(
         successors: catalog.successors(unit).to_vec(),
         predecessors: catalog.predecessors(unit).copied().collect(),
     };
-    std::future::ready(Ok(axum::Json(detail))).await
+    Ok(axum::Json(detail))
 }
 
 fn item(catalog: &Catalog, unit: UnitRef) -> Option<UnitItem> {

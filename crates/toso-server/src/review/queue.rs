@@ -69,7 +69,6 @@ impl Kept {
 
 /// Why a decision was not taken.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum DecideError {
     /// No such item.
     #[error("there is no item {0} in the review queue")]
@@ -141,7 +140,7 @@ impl ReviewQueue {
         let _writing = self.writing.lock();
         let returned_by = match reason {
             HoldReason::Returned { by } => Some(by),
-            _ => None,
+            HoldReason::Moved | HoldReason::Revoked => None,
         };
         let mut outcome = HoldOutcome::default();
         let (mut changes, mut new) = (Vec::new(), Vec::new());

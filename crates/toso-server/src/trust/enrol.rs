@@ -159,7 +159,6 @@ impl Trust {
 
 /// Why a device was not enrolled. Its invite is untouched, unless it was used already.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum EnrolError {
     /// The signature does not fit key, server and invite.
     #[error("the signature does not fit this key, server and invite; scan the invite again")]

@@ -55,7 +55,13 @@ impl Trust {
             Proof::Token { token, at, nonce, signature } => {
                 let refused = |refusal: TokenRefusal| match refusal {
                     TokenRefusal::Unchecked => Refusal::Busy(refusal.to_string()),
-                    _ => Refusal::Unauthorized(refusal.to_string()),
+                    TokenRefusal::Invalid
+                    | TokenRefusal::Ended
+                    | TokenRefusal::NotBound
+                    | TokenRefusal::UnknownDevice
+                    | TokenRefusal::Superseded
+                    | TokenRefusal::Revoked
+                    | TokenRefusal::BadSignature => Refusal::Unauthorized(refusal.to_string()),
                 };
                 let grant = self.keys.verify(token).map_err(refused)?;
                 let told = self.told_by(&grant, now).map_err(refused)?;
@@ -85,7 +91,6 @@ impl Trust {
                 let standing = Standing { reminded, ..device.standing() };
                 Ok(Authenticated { principal: device.principal(), greeting, standing })
             }
-            _ => Err(Refusal::Unauthorized("this server does not know this kind of proof".to_owned())),
         }
     }
 

@@ -292,7 +292,6 @@ impl Trust {
 
 /// Why no invite was made.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum InviteError {
     /// Outside 1 s to 30 days.
     #[error("an invite can live from 1 second to {} days, not {seconds} seconds", INVITE_LIFE_MS_MAX / 86_400_000)]

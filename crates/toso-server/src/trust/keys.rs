@@ -159,7 +159,6 @@ fn io(operation: &'static str, path: &Path, error: &std::io::Error) -> KeyError 
 
 /// Why the server has no usable keys.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum KeyError {
     /// A key file could not be read or written.
     #[error("{operation} {path} failed: {detail}")]

@@ -42,7 +42,6 @@ pub struct FormerUnit {
 
 /// Why devices were not moved. No device of the call was.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum MoveError {
     /// No token could be made.
     #[error(transparent)]

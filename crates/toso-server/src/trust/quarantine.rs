@@ -21,7 +21,6 @@ pub(crate) const QUARANTINE_KEY: &[u8] = b"quarantine";
 
 /// Why a quarantine was not ended. It goes on.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum QuarantineError {
     /// The list could not be made.
     #[error(transparent)]

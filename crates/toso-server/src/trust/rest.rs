@@ -61,7 +61,6 @@ impl Caller {
 
 /// Why a request is not authenticated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum RestRefusal {
     /// No bearer token.
     #[error("send a token: Authorization: Bearer …")]

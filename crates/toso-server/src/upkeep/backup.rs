@@ -37,7 +37,14 @@ pub fn export(data: &Path, now: TimestampMs, out: &mut dyn Write) -> Result<(), 
     }
     Exporter::new(header).write_to(&log, &log, out).map(drop).map_err(|error| match error {
         ExportError::Store(error) => error.into(),
-        error => in_file(data)(error),
+        error @ (ExportError::Io { .. }
+        | ExportError::Truncated { .. }
+        | ExportError::Damaged { .. }
+        | ExportError::LineTooLong { .. }
+        | ExportError::NotAnExport
+        | ExportError::NewerFormat { .. }
+        | ExportError::TooManyErasures { .. }
+        | ExportError::Erased { .. }) => in_file(data)(error),
     })
 }
 

@@ -107,7 +107,7 @@ pub fn export(path: &Path) -> Result<Summary, UpkeepError> {
                     }
                 }
             }
-            _ => {}
+            Line::Record(_) => {}
         }
     }
 }

@@ -18,7 +18,6 @@ const HASHES: u64 = 12;
 
 /// A step of a script for a chunk store.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum ChunkStep {
     /// Commit a transaction.
     Commit(Box<Transaction>),
@@ -229,7 +228,6 @@ impl ChunkModel {
 
 /// A step of a script for a log.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum LogStep {
     /// Append batches in one call.
     Append(Vec<LogBatch>),

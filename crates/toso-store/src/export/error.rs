@@ -4,7 +4,6 @@ use crate::StoreError;
 
 /// Why an export file cannot be written, read or put into a store.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ExportError {
     /// The file could not be read or written.
     #[error("{operation} failed at line {line}: {detail}")]

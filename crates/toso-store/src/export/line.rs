@@ -70,7 +70,6 @@ pub struct Summary {
 
 /// One line of content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Line {
     /// Entries of the log.
     Run(Run),

@@ -65,7 +65,14 @@ impl<R: Read> ExportReader<R> {
         let line = next_line(&mut input, 1).map_err(|error| match error {
             // Another file altogether, as often as an export whose first line is damaged.
             ExportError::LineTooLong { .. } => ExportError::NotAnExport,
-            other => other,
+            other @ (ExportError::Io { .. }
+            | ExportError::Truncated { .. }
+            | ExportError::Damaged { .. }
+            | ExportError::NotAnExport
+            | ExportError::NewerFormat { .. }
+            | ExportError::TooManyErasures { .. }
+            | ExportError::Erased { .. }
+            | ExportError::Store(_)) => other,
         })?;
         let opening: JsonOpening = serde_json::from_slice(&line).map_err(|_| ExportError::NotAnExport)?;
         if opening.kind != "header" || opening.name != EXPORT_NAME || opening.format == 0 {

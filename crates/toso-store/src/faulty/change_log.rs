@@ -18,7 +18,6 @@ use crate::memory::change_log::Place;
 
 /// A breach of the contract, to prove that a simulation would see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum LogDefect {
     /// The log does not know any more which chunks it has.
     ForgetsIdentities,
@@ -28,7 +27,6 @@ pub enum LogDefect {
 
 /// A call of the log that a bug can make the last of its caller's thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "tests name each")]
 pub enum LogCall {
     /// [`ChangeLog::append`].
     Append,

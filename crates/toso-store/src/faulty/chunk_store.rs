@@ -14,7 +14,6 @@ use crate::memory::MemoryChunkStore;
 
 /// A breach of the contract, to prove that a simulation would see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ChunkDefect {
     /// Cursors are written before the rest of their transaction, so that a crash can fall between.
     CursorsFirst,

@@ -192,7 +192,6 @@ impl PullingAnew {
                     let chunks = chunks.unwrap_or_default();
                     self.keys.extend(chunks.iter().map(|chunk| ChunkKey::of(*doc, &chunk.hash())));
                 }
-                _ => unreachable!("this crate and toso-wire are built together"),
             }
         }
     }

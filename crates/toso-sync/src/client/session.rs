@@ -371,7 +371,14 @@ impl ClientSession {
             GoodbyeCode::Shutdown | GoodbyeCode::Overload | GoodbyeCode::Unknown(TEMPORARY_FROM..) => {
                 SessionEnd::RetryAfter { delay_ms: RETRY_SOON_MS }
             }
-            code => SessionEnd::Refused { code, detail: goodbye.detail },
+            code @ (GoodbyeCode::Done
+            | GoodbyeCode::Protocol
+            | GoodbyeCode::Version
+            | GoodbyeCode::Unauthorized
+            | GoodbyeCode::Revoked
+            | GoodbyeCode::OutOfScope
+            | GoodbyeCode::Internal
+            | GoodbyeCode::Unknown(_)) => SessionEnd::Refused { code, detail: goodbye.detail },
         };
         self.end(end, effects);
     }

@@ -31,7 +31,6 @@ pub struct Standing {
 
 /// Why a change goes to an officer instead of the register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum HoldReason {
     /// Its device was moved out of the change's unit.
     Moved,
@@ -46,7 +45,6 @@ pub enum HoldReason {
 
 /// What became of one change that was to be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum HoldFate {
     /// It is in the queue, durably, now or since an earlier push.
     Held,

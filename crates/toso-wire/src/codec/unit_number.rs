@@ -18,7 +18,7 @@ pub(super) fn number(unit: UnitRef) -> i64 {
     match unit.list {
         UnitList::L2025 => -1 - number,
         // A list added later needs numbers of its own here; the round-trip test over `UnitList::ALL` fails until then.
-        _ => number,
+        UnitList::L2022 => number,
     }
 }
 

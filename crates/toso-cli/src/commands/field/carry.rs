@@ -93,7 +93,6 @@ fn meet(replica: &Replica, pipe: &mut TcpStream, side: Side) -> Result<PeerRepor
                     report.given = session.given();
                     return Ok(report);
                 }
-                _ => {}
             }
         }
         let read = match pipe.read(&mut buffer) {

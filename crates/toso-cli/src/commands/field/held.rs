@@ -15,7 +15,9 @@ pub(super) fn run(replica: &Replica, command: HeldCommand) -> Result<(), Fail> {
             let state = match held.state {
                 toso_client::HeldState::Waiting => format!("held for review by {place}"),
                 toso_client::HeldState::Refused => format!("refused ({}): {}", held.code, held.detail),
-                other => format!("{}{note}", other.words()),
+                other @ (toso_client::HeldState::Accepted | toso_client::HeldState::Returned) => {
+                    format!("{}{note}", other.words())
+                }
             };
             format!("{}  {} {}  {place}  {state}", held.doc, held.kind, held.label)
         }),

@@ -40,7 +40,7 @@ pub(super) fn team(replica: &Replica, command: TeamCommand) -> Result<(), Fail> 
                 another,
                 edits: edits(DocKind::Team, named, &set, convert, |edit| match edit {
                     DocEdit::Team(edit) => Some(edit),
-                    _ => None,
+                    DocEdit::Commune(_) | DocEdit::Member(_) => None,
                 })?,
             };
             output::print(&replica.add_team(draft)?.to_string())
@@ -69,7 +69,7 @@ pub(super) fn member(replica: &Replica, command: MemberCommand) -> Result<(), Fa
             let set: Vec<String> = affiliations.chain(set).collect();
             let edits: Vec<MemberEdit> = edits(DocKind::Member, named, &set, convert, |edit| match edit {
                 DocEdit::Member(edit) => Some(edit),
-                _ => None,
+                DocEdit::Commune(_) | DocEdit::Team(_) => None,
             })?;
             output::print(&replica.add_member(team, edits)?.to_string())
         }

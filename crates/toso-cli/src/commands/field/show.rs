@@ -133,6 +133,6 @@ fn receipt(receipt: toso_client::Receipt) -> &'static str {
         toso_client::Receipt::Saved => "saved here",
         toso_client::Receipt::Held => "held for review",
         toso_client::Receipt::Received => "received",
-        _ => "counted",
+        toso_client::Receipt::Counted => "counted",
     }
 }

@@ -67,7 +67,6 @@ async fn keep_watching(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
                 SyncState::UpToDate => output::say("up to date"),
                 SyncState::Waiting { changes } => output::say(&waiting(changes)),
                 SyncState::Error { reason, .. } => output::say(&format!("error: {reason}")),
-                _ => {}
             }
         }
         tokio::select! {
