@@ -35,7 +35,6 @@ impl NewestEntry {
     AsOf(*now),
     AsOf(*newest)
 )]
-#[expect(clippy::exhaustive_structs, reason = "it says both times and nothing else")]
 pub struct ClockBehind {
     /// What the clock says.
     pub now: TimestampMs,
