@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use support::threads::{cpu_ticks, switches, woken_since};
 use support::{KEY, NOBODY, add_member, add_team, config, enrolled, open, wait};
 use toso_client::{Replica, ReplicaOptions};
-use toso_ffi::{BackgroundEnd, MemberEdit, NetworkKind, TeamEdit, Toso};
+use toso_ffi::{BackgroundEnd, MemberEdit, NetworkKind, TeamEdit, TosoClient};
 use toso_store::{ChunkStore, Transaction};
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 
@@ -59,7 +59,7 @@ fn main() {
 }
 
 /// The commune, with as many saves as [`CHUNKS`].
-fn record(folder: &Path) -> Arc<Toso> {
+fn record(folder: &Path) -> Arc<TosoClient> {
     let toso = enrolled(folder, NOBODY);
     let mut members = Vec::new();
     for team in 0..TEAMS {
@@ -133,10 +133,10 @@ fn opening(plain: &Path, sealed: &Path) {
         toso.shutdown();
         took
     });
-    println!("Toso.open and teams(), encrypted: {:.1} ms", middle_ms(whole.collect()));
+    println!("TosoClient.open and teams(), encrypted: {:.1} ms", middle_ms(whole.collect()));
 }
 
-fn saving(toso: &Toso) {
+fn saving(toso: &TosoClient) {
     let team = toso.teams().unwrap()[0].id.clone();
     let mut took: Vec<Duration> = (0..EDITS)
         .map(|number| {
@@ -151,7 +151,7 @@ fn saving(toso: &Toso) {
     println!("a save, durable: {:.2} ms in the middle, {late:.2} ms at the 95th of 100", middle_ms(took));
 }
 
-fn searching(toso: &Toso) {
+fn searching(toso: &TosoClient) {
     let took = (0..ROUNDS).map(|_| {
         let start = Instant::now();
         assert!(!toso.search("nguyen van", 50).unwrap().is_empty());
@@ -160,7 +160,7 @@ fn searching(toso: &Toso) {
     println!("search among 60 documents: {:.2} ms", middle_ms(took.collect()));
 }
 
-fn idling(toso: &Toso) {
+fn idling(toso: &TosoClient) {
     toso.network_changed(NetworkKind::None).unwrap();
     toso.start_sync().unwrap();
     // Until what the calls before have started is over.
@@ -173,8 +173,8 @@ fn idling(toso: &Toso) {
 }
 
 fn day(folder: &Path, invite: &str) {
-    let toso = wait(Toso::open(config(folder), None)).unwrap();
-    wait(toso.enrol(invite)).unwrap();
+    let toso = wait(TosoClient::open(config(folder), None)).unwrap();
+    wait(toso.enrol(invite, None)).unwrap();
     let team = add_team(&toso, "Thôn Đo");
     // What came before the day.
     sync(&toso);
@@ -204,8 +204,8 @@ fn day(folder: &Path, invite: &str) {
     toso.shutdown();
 }
 
-fn sync(toso: &Toso) -> (u64, u64) {
-    let sync = wait(toso.run_background_sync(60_000)).unwrap();
+fn sync(toso: &TosoClient) -> (u64, u64) {
+    let sync = wait(toso.run_background_sync(60_000, None)).unwrap();
     assert_eq!(sync.end, BackgroundEnd::Done);
     (sync.bytes_up, sync.bytes_down)
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 
 BINARY = os.environ.get("TOSO_BINARY")
@@ -51,6 +52,14 @@ class Centre:
 
     def _officer(self):
         return ["--server", self.url, "--admin-token-file", self.data / "admin.token"]
+
+    def stall(self):
+        """It no longer answers, and its connections stay open: a mast that is there and carries nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def wake(self):
+        """It answers again."""
+        self._process.send_signal(signal.SIGCONT)
 
     def close(self):
         self._process.kill()

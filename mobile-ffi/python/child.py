@@ -10,7 +10,7 @@ from phones import record
 
 
 async def main(folder, key):
-    phone = await toso.Toso.open(toso.TosoConfig(folder=folder, key=bytes.fromhex(key), device_name=""), None)
+    phone = await toso.TosoClient.open(toso.TosoConfig(folder=folder, key=bytes.fromhex(key), device_name=""), None)
     for number in itertools.count(1):
         print("saved", await record(phone, f"Thôn {number}", number), flush=True)
 

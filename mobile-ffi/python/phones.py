@@ -29,7 +29,7 @@ class Phones:
     async def open(self, name, key=None):
         """Opens a phone's folder, with its own key unless another is given."""
         config = toso.TosoConfig(folder=str(self.home(name)), key=key or self.key(name), device_name="Điện thoại thử")
-        phone = await toso.Toso.open(config, None)
+        phone = await toso.TosoClient.open(config, None)
         self._open.append(phone)
         return phone
 

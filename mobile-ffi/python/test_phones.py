@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import urllib.parse
 
@@ -117,6 +118,8 @@ class Together(Story):
         self.assertEqual(wrong.exception.field, "zalo_link")
         texts = {toso.error_text(wrong.exception, language) for language in toso.Language}
         self.assertEqual(len(texts), 2, texts)
+        self.assertIn(str(wrong.exception), texts)
+        self.assertIn("ErrorInfo", repr(wrong.exception))
         with self.assertRaises(toso.TosoError.TeamExists) as exists:
             await record(phone, "thôn đồng tâm", 1)
         self.assertEqual(exists.exception.id, team)
@@ -154,6 +157,34 @@ class Syncing(Story):
                     await asyncio.wait_for(syncing, 5)
         await record(phone, "Thôn 1", 1)
         self.assertEqual(len(phone.teams()), 1)
+
+    async def test_whatever_waits_for_a_network_is_back_at_once_when_cancelled_or_stopped(self):
+        centre = self.other_centre()
+        phone, newcomer = await self.phones.joined("a", centre), await self.phones.open("b")
+        invite = centre.invite(self.commune)
+        team = await record(phone, "Thôn 5", 1)
+        centre.stall()
+        for call in (phone.run_background_sync(60_000), phone.fetch_bundle_key(), newcomer.enrol(invite)):
+            waiting = asyncio.create_task(call)
+            await asyncio.sleep(0.3)
+            begun = time.monotonic()
+            waiting.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await waiting
+            took = time.monotonic() - begun
+            print(f"python: cancelled, back after {took * 1000:.1f} ms")
+            self.assertLess(took, 10, "without, it would wait for a minute")
+        stop = toso.StopSignal()
+        stopped = asyncio.create_task(phone.run_background_sync(60_000, stop))
+        refused = asyncio.create_task(newcomer.enrol(invite, stop))
+        await asyncio.sleep(0.3)
+        stop.stop()
+        self.assertTrue((await stopped).end.is_STOPPED())
+        with self.assertRaises(toso.TosoError.Stopped):
+            await refused
+        centre.wake()
+        await newcomer.enrol(invite)
+        await sync_until_counted(phone, team)
 
     async def test_a_killed_process_keeps_what_it_had_saved(self):
         phone = await self.phones.joined("a")
@@ -230,7 +261,7 @@ class Carried(Story):
         team = await record(a, "Thôn Xa", 9)
         bundle = await a.make_bundle()
         self.assertEqual(bundle.batches, 1)
-        with self.assertRaises(toso.TosoError.BadCargo):
+        with self.assertRaises(toso.TosoError.BadBundle):
             await b.open_bundle(bundle.bytes[:-1])
         self.assertEqual((await b.open_bundle(bundle.bytes)).batches, 1)
         await sync(b)
@@ -332,7 +363,7 @@ class Texts(Story):
     async def opened(self, folder, device_name=""):
         """A phone that is closed when nobody has it any more."""
         config = toso.TosoConfig(folder=str(folder), key=self.phones.key("a"), device_name=device_name)
-        return await toso.Toso.open(config, None)
+        return await toso.TosoClient.open(config, None)
 
 
 async def meet(phone, side, reader, writer):

@@ -111,13 +111,19 @@ pub enum TosoError {
     },
     /// A bundle or another phone gave something that is not taken.
     #[error("{}", info.detail)]
-    BadCargo {
+    BadBundle {
         /// What to show.
         info: ErrorInfo,
     },
     /// It was shut down.
     #[error("{}", info.detail)]
     Closed {
+        /// What to show.
+        info: ErrorInfo,
+    },
+    /// It was stopped from outside.
+    #[error("{}", info.detail)]
+    Stopped {
         /// What to show.
         info: ErrorInfo,
     },
@@ -183,8 +189,9 @@ impl TosoError {
             | Self::NotFound { info }
             | Self::TeamExists { info, .. }
             | Self::Refused { info }
-            | Self::BadCargo { info }
+            | Self::BadBundle { info }
             | Self::Closed { info }
+            | Self::Stopped { info }
             | Self::Internal { info } => info,
         }
     }
@@ -195,6 +202,10 @@ impl TosoError {
 
     pub(crate) fn closed() -> Self {
         Self::Closed { info: ErrorInfo::new("closed", &"this object was shut down; open the folder again") }
+    }
+
+    pub(crate) fn stopped() -> Self {
+        Self::Stopped { info: ErrorInfo::new("stopped", &"the call was stopped; make it again when it is wanted") }
     }
 
     /// After a panic, whose message may quote anything and is not passed on.

@@ -61,13 +61,13 @@ pub trait TosoObserver: Send + Sync {
 
 /// Keeps an observer; dropping it ends that. A call that is under way just then still comes to its end.
 #[derive(Debug, uniffi::Object)]
-pub struct Subscription {
+pub struct ObserverHandle {
     active: Arc<AtomicBool>,
     task: AbortHandle,
 }
 
 #[uniffi::export]
-impl Subscription {
+impl ObserverHandle {
     /// Ends it now.
     pub fn cancel(&self) {
         self.active.store(false, Ordering::Release);
@@ -75,7 +75,7 @@ impl Subscription {
     }
 }
 
-impl Drop for Subscription {
+impl Drop for ObserverHandle {
     fn drop(&mut self) {
         self.cancel();
     }
@@ -87,13 +87,13 @@ pub(crate) fn observe(
     replica: Arc<Replica>,
     sync: watch::Receiver<SyncState>,
     callbacks: Callbacks,
-) -> Arc<Subscription> {
+) -> Arc<ObserverHandle> {
     let active = Arc::new(AtomicBool::new(true));
     let events = replica.subscribe();
     let teller = Teller { observer, active: Arc::clone(&active), replica };
     let runtime = callbacks.runtime().clone();
     let task = runtime.spawn(tell(callbacks, teller, events, sync)).abort_handle();
-    Arc::new(Subscription { active, task })
+    Arc::new(ObserverHandle { active, task })
 }
 
 /// Who calls the observer.

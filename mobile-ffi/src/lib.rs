@@ -1,13 +1,13 @@
 //! The mobile library: what an app on Android, iOS or a PC needs of the register, through UniFFI.
 //!
-//! An app opens one [`Toso`] for the folder that it gives. From there:
+//! An app opens one [`TosoClient`] for the folder that it gives. From there:
 //!
-//! - join: [`read_invite`], [`Toso::enrol`]
-//! - read, at once and offline: [`Toso::teams`], [`Toso::members`], [`Toso::search`], [`Toso::units`], …
-//! - edit, durable when the call returns: [`Toso::add_team`], [`Toso::edit_member`], [`Toso::resolve`], …
-//! - be told: [`Toso::observe`] with a [`TosoObserver`] of its own
-//! - sync: [`Toso::start_sync`] and the platform's hints; [`Toso::run_background_sync`] for background work
-//! - help each other without a server: [`Toso::make_bundle`], [`Toso::meet`]
+//! - join: [`read_invite`], [`TosoClient::enrol`]
+//! - read, at once and offline: [`TosoClient::teams`], [`TosoClient::members`], [`TosoClient::search`], [`TosoClient::units`], …
+//! - edit, durable when the call returns: [`TosoClient::add_team`], [`TosoClient::edit_member`], [`TosoClient::resolve`], …
+//! - be told: [`TosoClient::observe`] with a [`TosoObserver`] of its own
+//! - sync: [`TosoClient::start_sync`] and the platform's hints; [`TosoClient::run_background_sync`] for background work
+//! - help each other without a server: [`TosoClient::make_bundle`], [`TosoClient::meet`]
 //! - speak to people: [`error_text`] and [`message`], in Vietnamese and English
 //!
 //! The surface is thin: each method delegates to `toso-client` once. What is here and nowhere else is what a foreign
@@ -24,19 +24,21 @@ mod events;
 mod log;
 mod messages;
 mod records;
+mod stop;
 mod sync;
 mod toso;
 mod words;
 
 pub use edits::{CommuneEdit, MemberEdit, NewMember, NewTeam, TeamEdit};
 pub use error::{ErrorInfo, TosoError, error_info, error_text};
-pub use events::{Subscription, TosoEvent, TosoObserver};
+pub use events::{ObserverHandle, TosoEvent, TosoObserver};
 pub use log::{LogLevel, LogSink};
 pub use messages::{Language, message, message_keys};
 pub use records::*;
+pub use stop::StopSignal;
 pub use sync::{BackgroundEnd, BackgroundSync, NetworkKind, SyncState};
 pub use toso::{
-    PeerReport, PeerSession, PeerStep, Toso, TosoConfig, check_person_name, converted_text, hamlet_key,
+    PeerReport, PeerSession, PeerStep, TosoClient, TosoConfig, check_person_name, converted_text, hamlet_key,
     new_activity_id, read_invite,
 };
 pub use words::*;

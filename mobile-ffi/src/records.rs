@@ -48,12 +48,12 @@ pub struct Team {
     /// Note.
     pub note: Option<String>,
     /// What the team did, by id.
-    pub activities: Vec<Activity>,
+    pub activities: Vec<TeamActivity>,
 }
 
 /// One activity of a team. People are counted, never named.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct Activity {
+pub struct TeamActivity {
     /// Its id within the team.
     pub id: String,
     /// The day.
@@ -490,7 +490,7 @@ pub struct Invite {
 
 /// A bundle for other phones to carry.
 #[derive(Clone, PartialEq, Eq, uniffi::Record)]
-pub struct Bundle {
+pub struct SealedBundle {
     /// The file's content; send it whole.
     pub bytes: Vec<u8>,
     /// Batches in it; none means that nothing waits.
@@ -499,9 +499,9 @@ pub struct Bundle {
     pub left: u32,
 }
 
-impl std::fmt::Debug for Bundle {
+impl std::fmt::Debug for SealedBundle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bundle")
+        f.debug_struct("SealedBundle")
             .field("bytes", &self.bytes.len())
             .field("batches", &self.batches)
             .finish_non_exhaustive()

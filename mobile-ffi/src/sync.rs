@@ -1,6 +1,7 @@
 //! When this device syncs: what the app wants and what the platform hints decide, in one place.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -9,6 +10,7 @@ use tokio::task::AbortHandle;
 use toso_client::{AutoSync, AutoSyncHandle, BoundedSync, Replica, SyncOptions};
 
 use crate::error::TosoError;
+use crate::stop::{StopSignal, stopped};
 
 /// What a person sees of sync. A text for each has the key `sync.` and its name; a failure has a key of its own.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
@@ -64,6 +66,8 @@ pub enum BackgroundEnd {
     Done,
     /// The time was over first; the next sync goes on from there.
     Deadline,
+    /// It was ended from outside; the next sync goes on from there.
+    Stopped,
     /// It did not work; what was exchanged before stays.
     Failed {
         /// Why.
@@ -160,15 +164,27 @@ impl SyncControl {
         });
     }
 
-    /// One bounded exchange, in place of a live session.
-    pub(crate) async fn bounded(self: Arc<Self>, options: SyncOptions, time: std::time::Duration) -> BackgroundSync {
+    /// One bounded exchange, in place of a live session: until everything is exchanged, the time is over, or it is stopped.
+    pub(crate) async fn bounded(
+        self: Arc<Self>,
+        options: SyncOptions,
+        time: Duration,
+        stop: Option<Arc<StopSignal>>,
+    ) -> BackgroundSync {
         let _pause = Pause::of(&self);
         let state = self.state.clone();
-        toso_client::sync_within(&self.replica, options, time, |done, total| {
+        let mut end = BackgroundEnd::Deadline;
+        let over = async {
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                () = stopped(stop) => end = BackgroundEnd::Stopped,
+            }
+        };
+        let done = toso_client::sync_until(&self.replica, options, over, |done, total| {
             state.send_replace(SyncState::Syncing { done, total });
         })
-        .await
-        .into()
+        .await;
+        BackgroundSync::of(done, end)
     }
 
     /// Changes the wishes and does what follows.
@@ -236,12 +252,13 @@ impl From<toso_client::SyncState> for SyncState {
     }
 }
 
-impl From<BoundedSync> for BackgroundSync {
-    fn from(sync: BoundedSync) -> Self {
+impl BackgroundSync {
+    /// `cut_off`: the end of one that did not come to its own.
+    fn of(sync: BoundedSync, cut_off: BackgroundEnd) -> Self {
         let report = sync.report;
         let end = match sync.result {
             Some(Ok(())) => BackgroundEnd::Done,
-            None => BackgroundEnd::Deadline,
+            None => cut_off,
             Some(Err(error)) => BackgroundEnd::Failed { error: error.into() },
         };
         Self {

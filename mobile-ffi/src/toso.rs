@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 use crate::callbacks::Callbacks;
 use crate::error::{ErrorInfo, TosoError};
 use crate::log::{LogQueue, LogSink};
+use crate::stop::{StopSignal, stopped};
 use crate::sync::SyncControl;
 
 /// Workers of the runtime: sockets and timers of one device are never busy.
@@ -71,14 +72,14 @@ impl std::fmt::Debug for TosoConfig {
 /// disk (cancelling the call does not take the edit back). Nothing but `enrol`, `fetch_bundle_key` and
 /// `run_background_sync` ever waits for a network.
 #[derive(uniffi::Object)]
-pub struct Toso {
+pub struct TosoClient {
     /// Read while a call runs, written to shut down: so that nothing of it is in use afterwards.
     core: RwLock<Option<Core>>,
 }
 
-impl std::fmt::Debug for Toso {
+impl std::fmt::Debug for TosoClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Toso(…)")
+        f.write_str("TosoClient(…)")
     }
 }
 
@@ -141,7 +142,7 @@ impl Drop for OwnedRuntime {
 }
 
 #[uniffi::export]
-impl Toso {
+impl TosoClient {
     /// Opens the folder, making it when it is not there.
     #[uniffi::constructor]
     pub async fn open(config: TosoConfig, log: Option<Arc<dyn LogSink>>) -> Result<Arc<Self>, TosoError> {
@@ -179,13 +180,13 @@ impl Toso {
     }
 }
 
-impl Drop for Toso {
+impl Drop for TosoClient {
     fn drop(&mut self) {
         self.shutdown();
     }
 }
 
-impl Toso {
+impl TosoClient {
     /// Runs a call on the open core. A panic in it is an error, and the object goes on: locks do not poison, and the store
     /// holds whole transactions only.
     fn with<T, E: Into<TosoError>>(&self, call: impl FnOnce(&Core) -> Result<T, E>) -> Result<T, TosoError> {
@@ -211,6 +212,19 @@ impl Toso {
             Ok(core.runtime.handle()?.spawn_blocking(move || call(&replica, &store, &joining)))
         })?;
         task.await.map_err(|error| joined(&error))?.map_err(Into::into)
+    }
+
+    /// The same for what waits for a network: its caller is answered when it is stopped. What was asked of the server may
+    /// still come to its end, and does no harm.
+    async fn off_thread_until<T: Send + 'static, E: Into<TosoError> + Send + 'static>(
+        &self,
+        stop: Option<Arc<StopSignal>>,
+        call: impl FnOnce(&Replica, &SledChunkStore, &Joining) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, TosoError> {
+        tokio::select! {
+            done = self.off_thread(call) => done,
+            () = stopped(stop) => Err(TosoError::stopped()),
+        }
     }
 
     /// The same for edits.

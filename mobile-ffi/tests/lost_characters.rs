@@ -12,7 +12,7 @@ use toso_client::Invite;
 use toso_core::id::ServerId;
 use toso_core::time::TimestampMs;
 use toso_ffi::{
-    CommuneEdit, ConsentMethod, Language, MemberEdit, NewMember, NewTeam, TeamEdit, Toso, TosoConfig, TosoError,
+    CommuneEdit, ConsentMethod, Language, MemberEdit, NewMember, NewTeam, TeamEdit, TosoClient, TosoConfig, TosoError,
     check_person_name, error_text, read_invite,
 };
 
@@ -93,7 +93,7 @@ fn a_folder_is_not_opened_by_another_path_and_a_devices_name_hinders_joining_alo
     let folder = TempDir::new().expect("a temporary folder");
     let home = folder.path().join("\u{FFFD}");
     let path = home.to_str().expect("a path").to_owned();
-    let opened = wait(Toso::open(TosoConfig { folder: path, ..config(folder.path()) }, None));
+    let opened = wait(TosoClient::open(TosoConfig { folder: path, ..config(folder.path()) }, None));
     assert_eq!(field(opened.map(drop)), "folder");
     assert!(!home.exists());
 
@@ -101,7 +101,7 @@ fn a_folder_is_not_opened_by_another_path_and_a_devices_name_hinders_joining_alo
     add_team(&toso, "Thôn 1");
     toso.shutdown();
     let named = TosoConfig { device_name: LOST.to_owned(), key: KEY.to_vec(), ..config(folder.path()) };
-    let toso = wait(Toso::open(named, None)).expect("what was recorded stays in reach");
+    let toso = wait(TosoClient::open(named, None)).expect("what was recorded stays in reach");
     assert_eq!(toso.teams().expect("read").len(), 1);
     let invite = Invite {
         url: NOBODY.to_owned(),
@@ -111,7 +111,7 @@ fn a_folder_is_not_opened_by_another_path_and_a_devices_name_hinders_joining_alo
         role: "recorder".to_owned(),
         expires_at: TimestampMs(1),
     };
-    assert_eq!(field(wait(toso.enrol(&invite.to_text()))), "device_name");
+    assert_eq!(field(wait(toso.enrol(&invite.to_text(), None))), "device_name");
     toso.shutdown();
     assert_eq!(open(folder.path()).teams().expect("read").len(), 1);
 }

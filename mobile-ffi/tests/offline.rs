@@ -18,7 +18,7 @@ use support::{KEY, Listener, NOBODY, add_member, add_team, config, enrolled, ope
 use tempfile::TempDir;
 use toso_ffi::{
     CommuneEdit, DocKind, Finding, Language, LogLevel, LogSink, MeetingSide, MemberEdit, NetworkKind, NewMember,
-    NewTeam, Receipt, Role, SyncState, TeamEdit, Toso, TosoConfig, TosoError, TosoEvent, TosoObserver, UnitLevel,
+    NewTeam, Receipt, Role, SyncState, TeamEdit, TosoClient, TosoConfig, TosoError, TosoEvent, TosoObserver, UnitLevel,
     UnitList, error_text, hamlet_key, new_activity_id, read_invite,
 };
 
@@ -28,8 +28,8 @@ fn folder() -> TempDir {
     TempDir::new().expect("a temporary folder")
 }
 
-fn with_key(folder: &Path, key: &[u8]) -> Result<Arc<Toso>, TosoError> {
-    wait(Toso::open(TosoConfig { key: key.to_vec(), ..config(folder) }, None))
+fn with_key(folder: &Path, key: &[u8]) -> Result<Arc<TosoClient>, TosoError> {
+    wait(TosoClient::open(TosoConfig { key: key.to_vec(), ..config(folder) }, None))
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn what_is_no_invite_is_told_and_never_quoted() {
     let bad =
         ["", "https://example.vn", "toso1.", "toso1.%%%", "toso1.AAAA", "toso2.AAAA", "WIFI:S:x;;", long.as_str()];
     for text in bad {
-        match wait(toso.enrol(text)) {
+        match wait(toso.enrol(text, None)) {
             Err(TosoError::BadInvite { info }) => assert!(text.is_empty() || !info.detail.contains(text), "{text}"),
             other => panic!("{text}: {other:?}"),
         }
@@ -280,7 +280,7 @@ fn what_is_no_invite_is_told_and_never_quoted() {
     let team =
         NewTeam { hamlet: Some("Thôn 1".to_owned()), level: None, commune: None, another: false, edits: vec![] };
     assert!(matches!(wait(toso.add_team(team)), Err(TosoError::NotEnrolled { .. })));
-    let sync = wait(toso.run_background_sync(1_000)).expect("it is told in the result");
+    let sync = wait(toso.run_background_sync(1_000, None)).expect("it is told in the result");
     assert!(matches!(sync.end, toso_ffi::BackgroundEnd::Failed { error: TosoError::NotEnrolled { .. } }), "{sync:?}");
 }
 
@@ -303,7 +303,7 @@ fn observers_are_told_of_documents_until_they_are_dropped() {
 
 /// Calls into the object from each event, and then fails.
 struct Troublemaker {
-    toso: OnceLock<Arc<Toso>>,
+    toso: OnceLock<Arc<TosoClient>>,
     calls: AtomicUsize,
 }
 
@@ -341,7 +341,7 @@ fn an_observer_that_calls_back_in_and_fails_hurts_nobody() {
 }
 
 /// Shuts the object down from within an event.
-struct Closer(OnceLock<Arc<Toso>>, Listener);
+struct Closer(OnceLock<Arc<TosoClient>>, Listener);
 
 impl TosoObserver for Closer {
     fn on_event(&self, event: TosoEvent) {
@@ -397,7 +397,7 @@ fn a_closed_object_says_so_and_its_folder_opens_at_once() {
     closed(toso.observe(Arc::new(Listener::default())).map(|_| ()));
     closed(wait(toso.edit_team(&team, vec![])));
     closed(wait(toso.dismiss_held()));
-    closed(wait(toso.run_background_sync(1)));
+    closed(wait(toso.run_background_sync(1, None)));
     closed(wait(toso.make_bundle(None)));
     closed(wait(Arc::clone(&toso).meet(MeetingSide::Caller)).map(|_| ()));
     closed(wait(toso.rotate_key(KEY.to_vec(), OTHER_KEY.to_vec())));
@@ -444,7 +444,7 @@ fn a_sink_gets_lines_without_personal_data_and_may_fail() {
     let folder = folder();
     drop(enrolled(folder.path(), NOBODY));
     let lines = Arc::new(Lines::default());
-    let toso = wait(Toso::open(config(folder.path()), Some(lines.clone()))).expect("it opens");
+    let toso = wait(TosoClient::open(config(folder.path()), Some(lines.clone()))).expect("it opens");
     let team = add_team(&toso, "Thôn Mẫu Thử");
     add_member(&toso, &team, "Nguyễn Văn Thử");
     let written = (0..300).any(|_| {

@@ -41,7 +41,7 @@ fn nothing_spins_and_nothing_is_left_behind() {
         toso.network_changed(NetworkKind::None).expect("it is told");
         toso.start_sync().expect("it starts");
         add_team(&toso, &format!("Thôn {round}"));
-        let sync = wait(toso.run_background_sync(50)).expect("it ends");
+        let sync = wait(toso.run_background_sync(50, None)).expect("it ends");
         assert_eq!(sync.sent, 0, "nobody listens there");
         assert!(threads() > before, "it has a runtime");
         if round == 0 {

@@ -26,8 +26,12 @@ struct Piped {
 
 impl Piped {
     fn start() -> Self {
+        Self::start_by(Command::new(toso()))
+    }
+
+    /// The same through another program, whose last argument is `toso`.
+    fn start_by(mut command: Command) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut command = Command::new(toso());
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("centre"));
         // Much is said.
         command.env("RUST_LOG", "trace,automerge=off,sled=off");
@@ -114,4 +118,22 @@ fn a_server_whose_log_stands_still_goes_on_and_stops() {
     let mut log = Vec::new();
     server.stderr.take().expect("piped").read_to_end(&mut log).expect("readable");
     assert!(log.len() >= 4096, "the log has {} bytes: it never filled the pipe", log.len());
+}
+
+/// A program that is started takes over which signals its parent holds back. A server that was started so never ended when it
+/// was asked, and had to be killed.
+#[test]
+fn a_server_ends_when_asked_although_its_parent_holds_the_signal_back() {
+    let blocking = |arguments: &[&str]| {
+        let mut command = Command::new("env");
+        command.arg("--block-signal=TERM").args(arguments);
+        command
+    };
+    if !blocking(&["true"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        println!("SKIPPED: this system's env cannot hold signals back");
+        return;
+    }
+    let mut server = Piped::start_by(blocking(&[&toso().to_string_lossy()]));
+    server.tell("-TERM");
+    assert_eq!(server.exit_code(), Some(0));
 }

@@ -15,7 +15,7 @@ use support::{KEY, Listener, add_member, add_team, open, wait};
 use tempfile::TempDir;
 use toso_ffi::{
     BackgroundEnd, BackgroundSync, Finding, HeldState, MeetingSide, NetworkKind, PeerSession, Receipt, SyncState,
-    TeamEdit, Toso, TosoError, TosoEvent,
+    TeamEdit, TosoClient, TosoError, TosoEvent,
 };
 use toso_tests::{COMMUNE, Server};
 
@@ -34,18 +34,18 @@ impl Scene {
     }
 
     /// A phone that an officer invited.
-    fn phone(&self, name: &str) -> Arc<Toso> {
+    fn phone(&self, name: &str) -> Arc<TosoClient> {
         self.phone_by(name, &self.server.invite(COMMUNE, "recorder"))
     }
 
-    fn phone_by(&self, name: &str, invite: &str) -> Arc<Toso> {
+    fn phone_by(&self, name: &str, invite: &str) -> Arc<TosoClient> {
         let toso = open(&self.folder.path().join(name));
-        let unit = wait(toso.enrol(invite)).expect("it joins");
+        let unit = wait(toso.enrol(invite, None)).expect("it joins");
         assert_eq!(unit.unit, format!("2022/{COMMUNE}"));
         toso
     }
 
-    fn revoke(&self, phone: &Toso) {
+    fn revoke(&self, phone: &TosoClient) {
         let device = phone.status().expect("it is read").device;
         let url = format!("{}/v1/devices/{device}/revoke", self.server.url());
         let answer = ureq::post(&url)
@@ -56,25 +56,25 @@ impl Scene {
     }
 }
 
-fn listen(phone: &Toso) -> (Arc<Listener>, Arc<toso_ffi::Subscription>) {
+fn listen(phone: &TosoClient) -> (Arc<Listener>, Arc<toso_ffi::ObserverHandle>) {
     let listener = Arc::new(Listener::default());
     let subscription = phone.observe(listener.clone()).expect("it listens");
     (listener, subscription)
 }
 
 /// One bounded sync that must end with everything exchanged.
-fn sync(phone: &Toso) -> BackgroundSync {
-    let sync = wait(phone.run_background_sync(AMPLE_MS)).expect("it runs");
+fn sync(phone: &TosoClient) -> BackgroundSync {
+    let sync = wait(phone.run_background_sync(AMPLE_MS, None)).expect("it runs");
     assert_eq!(sync.end, BackgroundEnd::Done, "{sync:?}");
     sync
 }
 
-fn households(phone: &Toso, team: &str, households: u32) {
+fn households(phone: &TosoClient, team: &str, households: u32) {
     let edit = TeamEdit::HouseholdsCovered { households: Some(households) };
     assert!(wait(phone.edit_team(team, vec![edit])).expect("it is saved"));
 }
 
-fn clashes(phone: &Toso) -> Vec<String> {
+fn clashes(phone: &TosoClient) -> Vec<String> {
     phone.conflicts().expect("they are read").into_iter().map(|conflict| conflict.field).collect()
 }
 
@@ -120,7 +120,7 @@ fn two_phones_of_one_hamlet_meet_clash_and_settle_it_live() {
     assert_eq!(b.team(&team).expect("it is read").households_covered, Some(135));
     scene.server.report_when(&["--unit", COMMUNE], |report| report["teams"] == 1 && report["members"] == 2);
     let counted =
-        |phone: &Toso| phone.receipts().expect("they are read").totals.is_some_and(|totals| totals.members == 2);
+        |phone: &TosoClient| phone.receipts().expect("they are read").totals.is_some_and(|totals| totals.members == 2);
     for _ in 0..600 {
         if counted(&a) && counted(&b) {
             break;
@@ -156,7 +156,7 @@ fn a_background_sync_ends_at_its_deadline_when_nobody_answers() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", silent.local_addr().expect("its address"));
     let toso = moved_to(&scene.folder.path().join("a"), &url);
-    let ended = wait(toso.run_background_sync(700)).expect("it runs");
+    let ended = wait(toso.run_background_sync(700, None)).expect("it runs");
     assert_eq!((ended.end, ended.sent), (BackgroundEnd::Deadline, 0));
     assert_eq!(toso.team(&team).expect("it is read").receipt, Receipt::Saved, "nothing is lost");
     toso.shutdown();
@@ -165,7 +165,7 @@ fn a_background_sync_ends_at_its_deadline_when_nobody_answers() {
 }
 
 /// Opens an enrolled folder with its server at another address.
-fn moved_to(folder: &Path, url: &str) -> Arc<Toso> {
+fn moved_to(folder: &Path, url: &str) -> Arc<TosoClient> {
     let key = toso_store_sled::StoreKey::from_bytes(&KEY);
     let store = toso_store_sled::SledChunkStore::open_encrypted(folder, toso_store_sled::Options::phone(), &key);
     let store = store.expect("it opens");
@@ -193,7 +193,7 @@ fn a_revoked_phone_hands_over_and_is_wiped() {
     assert!(wiped(&team) && wiped(&unsent), "{:?}", heard.heard());
     assert!(a.teams().expect("they are read").is_empty());
     assert_eq!(a.held().expect("it is read")[0].state, HeldState::Waiting, "what was unsent waits for an officer");
-    let again = wait(a.run_background_sync(AMPLE_MS)).expect("it runs");
+    let again = wait(a.run_background_sync(AMPLE_MS, None)).expect("it runs");
     assert!(matches!(again.end, BackgroundEnd::Failed { error: TosoError::NotAllowed { .. } }), "{again:?}");
 }
 
@@ -202,9 +202,9 @@ fn a_used_invite_and_a_dead_address_are_told_apart() {
     let scene = Scene::new();
     let invite = scene.server.invite(COMMUNE, "recorder");
     let a = scene.phone_by("a", &invite);
-    wait(a.enrol(&invite)).expect("the same phone may repeat it");
+    wait(a.enrol(&invite, None)).expect("the same phone may repeat it");
     let b = open(&scene.folder.path().join("b"));
-    match wait(b.enrol(&invite)) {
+    match wait(b.enrol(&invite, None)) {
         Err(TosoError::BadInvite { info }) => assert_eq!(info.key, "invite.refused"),
         other => panic!("it was used by another: {other:?}"),
     }
@@ -213,7 +213,7 @@ fn a_used_invite_and_a_dead_address_are_told_apart() {
     assert_eq!((told.unit.unit, told.role.as_str()), (format!("2022/{COMMUNE}"), "recorder"));
     let Scene { mut server, folder: _folder } = scene;
     server.kill();
-    assert!(matches!(wait(b.enrol(&unused)), Err(TosoError::Offline { .. })));
+    assert!(matches!(wait(b.enrol(&unused, None)), Err(TosoError::Offline { .. })));
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn a_bundle_goes_by_another_phone_to_the_centre_and_its_receipt_comes_back() {
         (bundle.bytes[..20].to_vec(), "carry.damaged"),
     ] {
         match wait(b.open_bundle(bytes)) {
-            Err(TosoError::BadCargo { info }) => assert_eq!(info.key, key),
+            Err(TosoError::BadBundle { info }) => assert_eq!(info.key, key),
             other => panic!("{key}: {other:?}"),
         }
     }
@@ -301,13 +301,13 @@ fn two_phones_meet_without_a_server() {
     // A pipe that ends early, and one that brings something else.
     let caller = wait(Arc::clone(&a).meet(MeetingSide::Caller)).expect("it begins");
     assert!(matches!(caller.closed(), Err(TosoError::Offline { .. })));
-    assert!(matches!(wait(caller.receive(vec![0, 5, 1, 2, 3, 4, 5])), Err(TosoError::BadCargo { .. })));
+    assert!(matches!(wait(caller.receive(vec![0, 5, 1, 2, 3, 4, 5])), Err(TosoError::BadBundle { .. })));
     match wait(caller.receive(vec![])) {
-        Err(TosoError::BadCargo { info }) => assert_eq!(info.key, "peer.over"),
+        Err(TosoError::BadBundle { info }) => assert_eq!(info.key, "peer.over"),
         other => panic!("it is over: {other:?}"),
     }
     a.shutdown();
-    assert!(matches!(wait(other.receive(vec![])).map(|_| ()), Ok(()) | Err(TosoError::BadCargo { .. })));
+    assert!(matches!(wait(other.receive(vec![])).map(|_| ()), Ok(()) | Err(TosoError::BadBundle { .. })));
     assert!(matches!(wait(caller.receive(vec![])), Err(TosoError::Closed { .. })), "its phone is shut down");
 }
 

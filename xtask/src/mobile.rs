@@ -11,6 +11,7 @@ mod python;
 mod swift;
 mod text;
 mod tool;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -88,7 +89,7 @@ fn run_all(tree: &Tree, built: &Built, languages: &[Language]) -> Result<Vec<Lac
         let outcome = match language {
             Language::Kotlin => kotlin::test(tree, built, &sources),
             Language::Python => python::test(tree, built, &sources),
-            Language::Swift => swift::check(tree, &sources),
+            Language::Swift => swift::test(tree, built, &sources),
         };
         match outcome {
             Ok(()) => println!("mobile: {name}: passed in {:.1} s", begun.elapsed().as_secs_f64()),

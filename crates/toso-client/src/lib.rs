@@ -24,5 +24,5 @@ pub use replica::{
     ReceiptCounts, Replica, ReplicaError, ReplicaEvent, ReplicaOptions, ReplicaStatus, TeamDraft,
 };
 pub use sync::{
-    AutoSync, AutoSyncHandle, BoundedSync, SyncError, SyncOptions, SyncReport, SyncState, sync_once, sync_within,
+    AutoSync, AutoSyncHandle, BoundedSync, SyncError, SyncOptions, SyncReport, SyncState, sync_once, sync_until,
 };

@@ -10,5 +10,5 @@ pub mod report;
 pub mod transport;
 
 pub use auto::{AutoSync, AutoSyncHandle, SyncState};
-pub use once::{BoundedSync, sync_once, sync_within};
+pub use once::{BoundedSync, sync_once, sync_until};
 pub use report::{SyncError, SyncOptions, SyncReport};

@@ -5,7 +5,7 @@ package vn.toso.sample
 import kotlin.time.Duration
 import uniffi.toso.BackgroundEnd
 import uniffi.toso.BackgroundSync
-import uniffi.toso.Toso
+import uniffi.toso.TosoClient
 import uniffi.toso.TosoException
 
 /** What a scheduler should do after a background sync. */
@@ -21,7 +21,7 @@ enum class Next {
 }
 
 /** Syncs once, for at most `time`. */
-suspend fun Toso.syncInBackground(time: Duration): Pair<BackgroundSync, Next> {
+suspend fun TosoClient.syncInBackground(time: Duration): Pair<BackgroundSync, Next> {
     val done = runBackgroundSync(time.inWholeMilliseconds.toULong())
     return done to nextAfter(done.end)
 }
@@ -29,7 +29,7 @@ suspend fun Toso.syncInBackground(time: Duration): Pair<BackgroundSync, Next> {
 /** What follows from how a background sync ended. */
 fun nextAfter(end: BackgroundEnd): Next = when (end) {
     is BackgroundEnd.Done -> Next.WAIT
-    is BackgroundEnd.Deadline -> Next.TRY_AGAIN
+    is BackgroundEnd.Deadline, is BackgroundEnd.Stopped -> Next.TRY_AGAIN
     is BackgroundEnd.Failed -> when (end.error) {
         is TosoException.Offline, is TosoException.ServerBusy, is TosoException.Storage, is TosoException.Internal -> Next.TRY_AGAIN
         // The person has not joined yet, or has just left the app that was shut down: nothing to tell.

@@ -20,7 +20,7 @@ import uniffi.toso.Receipt
 import uniffi.toso.Role
 import uniffi.toso.SyncState
 import uniffi.toso.TeamEdit
-import uniffi.toso.Toso
+import uniffi.toso.TosoClient
 import uniffi.toso.TosoEvent
 import uniffi.toso.TosoException
 import uniffi.toso.Totals
@@ -63,7 +63,7 @@ data class FoundRow(val id: String, val name: String)
  * scope ends meanwhile: what a person has saved is saved.
  */
 class CommuneViewModel(
-    private val toso: Toso,
+    private val toso: TosoClient,
     private val scope: CoroutineScope,
     private val language: Language = Language.VIETNAMESE,
     private val reads: CoroutineDispatcher = Dispatchers.IO,

@@ -6,7 +6,7 @@ import kotlinx.coroutines.channels.awaitClose
 import kotlinx.coroutines.channels.trySendBlocking
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.callbackFlow
-import uniffi.toso.Toso
+import uniffi.toso.TosoClient
 import uniffi.toso.TosoEvent
 import uniffi.toso.TosoObserver
 
@@ -16,7 +16,7 @@ import uniffi.toso.TosoObserver
  * The first event says that everything is to be read anew: whoever reads on every event misses nothing that happened before. A slow
  * collector makes the library wait, and it then tells what happened meanwhile together; nothing piles up.
  */
-fun Toso.events(): Flow<TosoEvent> = callbackFlow {
+fun TosoClient.events(): Flow<TosoEvent> = callbackFlow {
     val subscription = observe(
         object : TosoObserver {
             override fun onEvent(event: TosoEvent) {

@@ -10,7 +10,7 @@ import kotlinx.coroutines.withContext
 import uniffi.toso.MeetingSide
 import uniffi.toso.PeerReport
 import uniffi.toso.PeerSession
-import uniffi.toso.Toso
+import uniffi.toso.TosoClient
 
 private const val PIECE_BYTES = 16 * 1024
 
@@ -18,11 +18,11 @@ private const val PIECE_BYTES = 16 * 1024
  * Meets the phone at the other end and returns what was given and taken. The caller closes the pipe afterwards, which also ends a
  * meeting that hangs; cancelling alone does not wake a thread that reads.
  *
- * @throws uniffi.toso.TosoException.BadCargo when the other side is no phone of this register.
+ * @throws uniffi.toso.TosoException.BadBundle when the other side is no phone of this register.
  * @throws uniffi.toso.TosoException.Offline when the pipe broke before both were done. What was taken before stays, and a further
  * meeting goes on from there.
  */
-suspend fun Toso.meetOver(side: MeetingSide, input: InputStream, output: OutputStream): PeerReport =
+suspend fun TosoClient.meetOver(side: MeetingSide, input: InputStream, output: OutputStream): PeerReport =
     meet(side).use { session ->
         withContext(Dispatchers.IO) {
             try {

@@ -16,7 +16,7 @@ import kotlinx.coroutines.withContext
 import uniffi.toso.MeetingSide
 import uniffi.toso.PeerReport
 import uniffi.toso.Receipt
-import uniffi.toso.Toso
+import uniffi.toso.TosoClient
 import uniffi.toso.TosoException
 import vn.toso.sample.meetOver
 
@@ -54,7 +54,7 @@ val carriedStories = listOf(
         val bundle = a.makeBundle().bytes
         val altered = bundle.copyOf().also { it[it.size / 2] = (it[it.size / 2] + 1).toByte() }
         for (bad in listOf(altered, bundle.copyOf(bundle.size / 2), ByteArray(0), "Zalo".encodeToByteArray())) {
-            assertFailsWith<TosoException.BadCargo> { b.openBundle(bad) }
+            assertFailsWith<TosoException.BadBundle> { b.openBundle(bad) }
         }
         assertEquals(emptyList(), b.teams())
         b.openBundle(bundle)
@@ -88,7 +88,7 @@ val carriedStories = listOf(
                     listening.accept().use { stranger ->
                         // The phone hangs up in the midst of it.
                         runCatching { stranger.getOutputStream().write("HTTP/1.1 400 Bad Request\r\n\r\n".repeat(9000).encodeToByteArray()) }
-                        assertIs<TosoException.BadCargo>(meeting.await().exceptionOrNull())
+                        assertIs<TosoException.BadBundle>(meeting.await().exceptionOrNull())
                     }
                 }
                 val cut = async(Dispatchers.IO) { runCatching { call(listening, a) } }
@@ -102,7 +102,7 @@ val carriedStories = listOf(
 )
 
 /** Lets two phones meet over a socket of this machine. */
-private suspend fun meet(caller: Toso, called: Toso): Pair<PeerReport, PeerReport> = coroutineScope {
+private suspend fun meet(caller: TosoClient, called: TosoClient): Pair<PeerReport, PeerReport> = coroutineScope {
     ServerSocket(0, 1, InetAddress.getLoopbackAddress()).use { listening ->
         val there = async(Dispatchers.IO) {
             listening.accept().use { called.meetOver(MeetingSide.CALLED, it.getInputStream(), it.getOutputStream()) }
@@ -112,5 +112,5 @@ private suspend fun meet(caller: Toso, called: Toso): Pair<PeerReport, PeerRepor
     }
 }
 
-private suspend fun call(listening: ServerSocket, caller: Toso): PeerReport =
+private suspend fun call(listening: ServerSocket, caller: TosoClient): PeerReport =
     Socket(listening.inetAddress, listening.localPort).use { caller.meetOver(MeetingSide.CALLER, it.getInputStream(), it.getOutputStream()) }

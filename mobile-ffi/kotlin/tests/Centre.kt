@@ -23,6 +23,16 @@ class Centre private constructor(private val process: Process, private val data:
 
     private val adminTokenFile get() = data.resolve("admin.token").toString()
 
+    /** It no longer answers, and its connections stay open: a mast that is there and carries nothing. */
+    fun stall() = signal("STOP")
+
+    /** It answers again. */
+    fun wake() = signal("CONT")
+
+    private fun signal(name: String) {
+        check(ProcessBuilder("kill", "-$name", process.pid().toString()).start().waitFor() == 0) { "no $name for the server" }
+    }
+
     override fun close() {
         process.destroyForcibly().waitFor()
     }

@@ -95,6 +95,7 @@ val modelStories = listOf(
         val info = ErrorInfo("key", emptyMap(), "detail")
         assertEquals(Next.WAIT, nextAfter(BackgroundEnd.Done))
         assertEquals(Next.TRY_AGAIN, nextAfter(BackgroundEnd.Deadline))
+        assertEquals(Next.TRY_AGAIN, nextAfter(BackgroundEnd.Stopped))
         val expected = mapOf(
             TosoException.Offline(info) to Next.TRY_AGAIN,
             TosoException.ServerBusy(info, 1000u) to Next.TRY_AGAIN,

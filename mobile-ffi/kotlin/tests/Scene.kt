@@ -11,7 +11,7 @@ import uniffi.toso.BackgroundSync
 import uniffi.toso.NewTeam
 import uniffi.toso.Receipt
 import uniffi.toso.TeamEdit
-import uniffi.toso.Toso
+import uniffi.toso.TosoClient
 import uniffi.toso.TosoConfig
 
 /** A story's world. */
@@ -19,16 +19,16 @@ class Scene(val folder: Path, val centre: Centre, val commune: String) : AutoClo
     private val open = mutableListOf<AutoCloseable>()
 
     /** A phone that has not joined. */
-    suspend fun newPhone(name: String): Toso = openPhone(name, keyOf(name))
+    suspend fun newPhone(name: String): TosoClient = openPhone(name, keyOf(name))
 
     /** A phone that has joined as recorder of the story's commune, while it had a network. */
-    suspend fun phone(name: String, centre: Centre = this.centre): Toso =
+    suspend fun phone(name: String, centre: Centre = this.centre): TosoClient =
         newPhone(name).also { it.enrol(centre.invite(commune)) }
 
     /** Opens a phone's folder, with a key that may be the wrong one. */
-    suspend fun openPhone(name: String, key: ByteArray): Toso {
+    suspend fun openPhone(name: String, key: ByteArray): TosoClient {
         val home = home(name).createDirectories()
-        return closeLater(Toso.open(TosoConfig(home.toString(), key, "Điện thoại thử"), null))
+        return closeLater(TosoClient.open(TosoConfig(home.toString(), key, "Điện thoại thử"), null))
     }
 
     /** The folder that a phone's library has. */
@@ -52,18 +52,18 @@ class Scene(val folder: Path, val centre: Centre, val commune: String) : AutoClo
 fun randomKey() = ByteArray(32).also { SecureRandom().nextBytes(it) }
 
 /** The hamlet's team, with a number of households. */
-suspend fun Toso.record(hamlet: String, households: UInt): String =
+suspend fun TosoClient.record(hamlet: String, households: UInt): String =
     addTeam(NewTeam(hamlet = hamlet, edits = listOf(TeamEdit.HouseholdsCovered(households))))
 
 /** One bounded sync that must do all there is to do. */
-suspend fun Toso.sync(): BackgroundSync {
+suspend fun TosoClient.sync(): BackgroundSync {
     val done = runBackgroundSync(30.seconds.inWholeMilliseconds.toULong())
     check(done.end is BackgroundEnd.Done) { "sync did not end well: ${done.end}" }
     return done
 }
 
 /** Syncs until the centre has counted a team. */
-suspend fun Toso.syncUntilCounted(team: String) = eventually("the centre counts $team") {
+suspend fun TosoClient.syncUntilCounted(team: String) = eventually("the centre counts $team") {
     sync()
     team(team).receipt == Receipt.COUNTED
 }

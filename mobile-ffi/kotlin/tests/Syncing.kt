@@ -27,9 +27,10 @@ import kotlinx.coroutines.withContext
 import uniffi.toso.BackgroundEnd
 import uniffi.toso.NetworkKind
 import uniffi.toso.Receipt
+import uniffi.toso.StopSignal
 import uniffi.toso.SyncState
 import uniffi.toso.TeamEdit
-import uniffi.toso.Toso
+import uniffi.toso.TosoClient
 import uniffi.toso.TosoConfig
 import uniffi.toso.TosoException
 import vn.toso.sample.Next
@@ -87,6 +88,36 @@ val syncStories = listOf(
             phone.teams().isNotEmpty() || runCatching { phone.record("Thôn 1", 1u) }.isSuccess
         }
         assertEquals(1, phone.teams().size)
+    },
+
+    Story("whatever waits for a network is back at once when it is cancelled or stopped, and loses nothing") {
+        val centre = anotherCentre()
+        val phone = phone("a", centre)
+        val newcomer = newPhone("b")
+        val invite = centre.invite(commune)
+        val team = phone.record("Thôn 5", 1u)
+        centre.stall()
+        coroutineScope {
+            val calls = listOf<suspend () -> Any>({ phone.runBackgroundSync(60_000u) }, { phone.fetchBundleKey() }, { newcomer.enrol(invite) })
+            for (call in calls) {
+                val waiting = async { call() }
+                delay(300)
+                val took = measureTime { waiting.cancelAndJoin() }
+                println("kotlin: cancelled, back after $took")
+                // Without, it would wait for a minute.
+                assertTrue(took < 10.seconds, "cancelling took $took")
+            }
+            val stop = StopSignal()
+            val stopped = async { phone.runBackgroundSync(60_000u, stop) }
+            val refused = async { runCatching { newcomer.enrol(invite, stop) } }
+            delay(300)
+            stop.stop()
+            assertIs<BackgroundEnd.Stopped>(stopped.await().end)
+            assertIs<TosoException.Stopped>(refused.await().exceptionOrNull())
+        }
+        centre.wake()
+        newcomer.enrol(invite)
+        phone.syncUntilCounted(team)
     },
 
     Story("live sync follows the app: in front it is up to date by itself, behind it is silent") {
@@ -205,7 +236,7 @@ private suspend fun editInAChild(folder: String, key: ByteArray, saves: Int): Li
 /** The child: records one team after the other and says which are saved. */
 fun editUntilKilled(arguments: List<String>) = runBlocking {
     val (folder, key) = arguments
-    val toso = Toso.open(TosoConfig(folder, key.chunked(2).map { it.toInt(16).toByte() }.toByteArray(), ""), null)
+    val toso = TosoClient.open(TosoConfig(folder, key.chunked(2).map { it.toInt(16).toByte() }.toByteArray(), ""), null)
     var number = 0
     while (true) {
         number++

@@ -16,7 +16,7 @@ import uniffi.toso.MemberEdit
 import uniffi.toso.NewMember
 import uniffi.toso.NewTeam
 import uniffi.toso.TeamEdit
-import uniffi.toso.Toso
+import uniffi.toso.TosoClient
 import uniffi.toso.TosoConfig
 import uniffi.toso.TosoEvent
 import uniffi.toso.TosoException
@@ -35,7 +35,7 @@ private val HALVES = listOf("\uD83D", "\uDE00", "\uDE00\uD83D", "\uD83D\uD83D\uD
 private class Refused(val field: String, val make: suspend () -> Any?)
 
 /** Opens what no story closes by itself. */
-private suspend fun open(config: TosoConfig): Toso = Toso.open(config, null)
+private suspend fun open(config: TosoConfig): TosoClient = TosoClient.open(config, null)
 
 val textStories = listOf(
     Story("half an emoji is refused at its field, finds nothing, and the phone is freed all the same") {

@@ -147,6 +147,9 @@ val togetherStories = listOf(
         assertEquals("zalo_link", wrong.field)
         val (vietnamese, english) = errorText(wrong, Language.VIETNAMESE) to errorText(wrong, Language.ENGLISH)
         assertTrue(vietnamese.isNotBlank() && english.isNotBlank() && vietnamese != english, "$vietnamese / $english")
+        // What an app shows that hands the error on; the dump is for developers.
+        assertTrue(wrong.message in listOf(vietnamese, english), wrong.message)
+        assertTrue("ErrorInfo" in wrong.toString(), wrong.toString())
         val exists = assertFailsWith<TosoException.TeamExists> { phone.addTeam(NewTeam(hamlet = "thôn đồng tâm")) }
         assertEquals(team, exists.id)
         val elsewhere = phone("b").record("Thôn Chưa Biết", 1u)

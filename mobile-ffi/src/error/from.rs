@@ -229,15 +229,15 @@ impl From<CarryError> for TosoError {
             CarryError::Replica(error) => error.into(),
             CarryError::Rest(error) => error.into(),
             CarryError::NoPass | CarryError::NoKey { .. } | CarryError::OtherGeneration { .. } => {
-                Self::BadCargo { info: info("carry.no_key") }
+                Self::BadBundle { info: info("carry.no_key") }
             }
-            CarryError::NotABundle => Self::BadCargo { info: info("carry.not_a_bundle") },
-            CarryError::Damaged(_) | CarryError::TooLarge { .. } => Self::BadCargo { info: info("carry.damaged") },
+            CarryError::NotABundle => Self::BadBundle { info: info("carry.not_a_bundle") },
+            CarryError::Damaged(_) | CarryError::TooLarge { .. } => Self::BadBundle { info: info("carry.damaged") },
             CarryError::OutsideUnit { .. } | CarryError::OtherServer { .. } => {
-                Self::BadCargo { info: info("carry.outside") }
+                Self::BadBundle { info: info("carry.outside") }
             }
-            CarryError::BoxFull => Self::BadCargo { info: info("carry.box_full") },
-            CarryError::Forged(_) | CarryError::Refused(_) => Self::BadCargo { info: info("carry.forged") },
+            CarryError::BoxFull => Self::BadBundle { info: info("carry.box_full") },
+            CarryError::Forged(_) | CarryError::Refused(_) => Self::BadBundle { info: info("carry.forged") },
         }
     }
 }
@@ -247,7 +247,7 @@ impl From<PeerError> for TosoError {
         match error {
             PeerError::Carry(error) => error.into(),
             PeerError::Lost => Self::Offline { info: ErrorInfo::new("peer.lost", &error) },
-            error @ PeerError::Protocol(_) => Self::BadCargo { info: ErrorInfo::new("peer.protocol", &error) },
+            error @ PeerError::Protocol(_) => Self::BadBundle { info: ErrorInfo::new("peer.protocol", &error) },
         }
     }
 }

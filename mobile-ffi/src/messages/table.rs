@@ -164,6 +164,7 @@ pub(super) const MESSAGES: &[Message] = &[
     m("cannot_merge", "Hai bản ghi này không gộp được với nhau.", "These two records cannot be merged."),
     m("refused", "Việc này hiện không làm được.", "This cannot be done now."),
     m("closed", "Dữ liệu đã đóng. Hãy mở lại.", "It was closed. Open it again."),
+    m("stopped", "Đã dừng. Khi cần hãy làm lại.", "It was stopped. Do it again when you need it."),
     m(
         "internal",
         "Ứng dụng gặp lỗi. Dữ liệu đã lưu vẫn còn; hãy thử lại.",

@@ -10,8 +10,8 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 
 use super::{
-    Activity, AdminUnit, Commune, Conflict, ConflictValue, Consent, FieldChange, Finding, Found, Hamlet, Held,
-    HistoryEntry, Invite, Member, Reached, Status, Taken, Team, Totals,
+    AdminUnit, Commune, Conflict, ConflictValue, Consent, FieldChange, Finding, Found, Hamlet, Held, HistoryEntry,
+    Invite, Member, Reached, Status, Taken, Team, TeamActivity, Totals,
 };
 
 fn text(id: Option<DocId>) -> Option<String> {
@@ -52,7 +52,7 @@ impl From<DocView<TeamRecord>> for Team {
     }
 }
 
-impl From<(String, ActivityRecord)> for Activity {
+impl From<(String, ActivityRecord)> for TeamActivity {
     fn from((id, activity): (String, ActivityRecord)) -> Self {
         Self {
             id,

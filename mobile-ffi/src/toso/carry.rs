@@ -5,21 +5,22 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use toso_client::carry::Meeting as ClientMeeting;
 
-use super::Toso;
+use super::TosoClient;
 use crate::edits::scope;
 use crate::error::{ErrorInfo, TosoError};
-use crate::records::{Bundle, Taken, count};
+use crate::records::{SealedBundle, Taken, count};
+use crate::stop::StopSignal;
 use crate::words::MeetingSide;
 
 #[uniffi::export]
-impl Toso {
+impl TosoClient {
     /// Makes a bundle of everything here that waits for the server: encrypted for the unit (this device's own when none is
     /// said) and signed, to be sent by Zalo, Bluetooth or cable.
     #[uniffi::method(default(unit = None))]
-    pub async fn make_bundle(&self, unit: Option<String>) -> Result<Bundle, TosoError> {
+    pub async fn make_bundle(&self, unit: Option<String>) -> Result<SealedBundle, TosoError> {
         let unit = scope(unit.as_ref())?;
         let (bytes, report) = self.write(move |replica| replica.make_bundle(unit)).await?;
-        Ok(Bundle { bytes, batches: count(report.parcels), left: count(report.left) })
+        Ok(SealedBundle { bytes, batches: count(report.parcels), left: count(report.left) })
     }
 
     /// Opens a bundle and takes what is in it: shown here, carried to the server at the next sync. Opening it again changes
@@ -30,10 +31,10 @@ impl Toso {
 
     /// Asks the server for the key of a unit's bundles (this device's own when none is said). Enrolment brings the first;
     /// after a device was revoked there is a new one. Needs the network.
-    #[uniffi::method(default(unit = None))]
-    pub async fn fetch_bundle_key(&self, unit: Option<String>) -> Result<(), TosoError> {
+    #[uniffi::method(default(unit = None, stop = None))]
+    pub async fn fetch_bundle_key(&self, unit: Option<String>, stop: Option<Arc<StopSignal>>) -> Result<(), TosoError> {
         let unit = scope(unit.as_ref())?;
-        self.write(move |replica| replica.fetch_carry_pass(unit)).await
+        self.off_thread_until(stop, move |replica, _, _| replica.fetch_carry_pass(unit)).await
     }
 
     /// Begins a meeting with another phone, over a pipe of bytes that the app has (Wi-Fi Direct, Bluetooth, a hotspot).
@@ -47,7 +48,7 @@ impl Toso {
 /// `receive` and send what it gives, in order, until `ended`; then close the pipe. Say `closed` when the pipe ends.
 #[derive(uniffi::Object)]
 pub struct PeerSession {
-    toso: Arc<Toso>,
+    toso: Arc<TosoClient>,
     /// `None` after an error.
     meeting: Arc<Mutex<Option<ClientMeeting>>>,
     first: Mutex<Vec<Vec<u8>>>,
@@ -131,5 +132,5 @@ impl PeerSession {
 }
 
 fn over() -> TosoError {
-    TosoError::BadCargo { info: ErrorInfo::new("peer.over", &"this meeting has failed; start another") }
+    TosoError::BadBundle { info: ErrorInfo::new("peer.over", &"this meeting has failed; start another") }
 }

@@ -6,10 +6,10 @@ use toso_catalog::Catalog;
 use toso_core::id::AuthorId;
 use toso_core::unit::UnitList as List;
 
-use super::Toso;
+use super::TosoClient;
 use crate::edits::{doc_id, unit};
 use crate::error::TosoError;
-use crate::events::{Subscription, TosoObserver, observe};
+use crate::events::{ObserverHandle, TosoObserver, observe};
 use crate::records::{
     AdminUnit, Commune, Conflict, DeviceName, Finding, Found, Held, HistoryEntry, Member, Receipts, Status, Team,
     Totals, count,
@@ -17,7 +17,7 @@ use crate::records::{
 use crate::words::UnitList;
 
 #[uniffi::export]
-impl Toso {
+impl TosoClient {
     /// The teams here, by hamlet in Vietnamese order.
     pub fn teams(&self) -> Result<Vec<Team>, TosoError> {
         self.read(|replica| replica.teams()).map(all)
@@ -138,7 +138,7 @@ impl Toso {
     }
 
     /// Tells an observer of everything from now on, until the subscription is dropped or cancelled.
-    pub fn observe(&self, observer: Arc<dyn TosoObserver>) -> Result<Arc<Subscription>, TosoError> {
+    pub fn observe(&self, observer: Arc<dyn TosoObserver>) -> Result<Arc<ObserverHandle>, TosoError> {
         self.with(|core| {
             let (replica, callbacks) = (Arc::clone(&core.replica), core.callbacks.clone());
             Ok::<_, TosoError>(observe(observer, replica, core.sync.state(), callbacks))

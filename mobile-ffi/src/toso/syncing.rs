@@ -6,8 +6,9 @@ use std::time::Duration;
 use toso_client::SyncOptions;
 use toso_client::sync::report::LINGER_FOR_RECEIPT;
 
-use super::{Toso, joined};
+use super::{TosoClient, joined};
 use crate::error::TosoError;
+use crate::stop::StopSignal;
 use crate::sync::{BackgroundSync, NetworkKind, SyncControl, SyncState};
 
 /// A task that ends when nobody waits for it any more.
@@ -19,7 +20,7 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-impl Toso {
+impl TosoClient {
     fn steer(&self, change: impl FnOnce(&SyncControl)) -> Result<(), TosoError> {
         self.with(|core| {
             change(&core.sync);
@@ -29,7 +30,7 @@ impl Toso {
 }
 
 #[uniffi::export]
-impl Toso {
+impl TosoClient {
     /// Stays in touch with the server from now on, whenever there is a network and the app is in front.
     pub fn start_sync(&self) -> Result<(), TosoError> {
         self.steer(|sync| sync.want(true))
@@ -66,13 +67,19 @@ impl Toso {
     }
 
     /// Exchanges everything there is once, for at most so many milliseconds, and returns what it did: for WorkManager and
-    /// BGTaskScheduler. What was exchanged when the time is over is kept on both sides. Cancelling the call ends it.
-    pub async fn run_background_sync(&self, deadline_ms: u64) -> Result<BackgroundSync, TosoError> {
+    /// BGTaskScheduler. What was exchanged when the time is over is kept on both sides. Cancelling the call ends it, and so
+    /// does `stop`, where cancelling does not reach this far.
+    #[uniffi::method(default(stop = None))]
+    pub async fn run_background_sync(
+        &self,
+        deadline_ms: u64,
+        stop: Option<Arc<StopSignal>>,
+    ) -> Result<BackgroundSync, TosoError> {
         let time = Duration::from_millis(deadline_ms);
         // Waiting for the receipt may take a quarter of the time and no more.
         let options = SyncOptions { linger: LINGER_FOR_RECEIPT.min(time / 4), ..SyncOptions::default() };
         let mut task = self.with(|core| -> Result<_, TosoError> {
-            let sync = Arc::clone(&core.sync).bounded(options, time);
+            let sync = Arc::clone(&core.sync).bounded(options, time, stop);
             Ok(AbortOnDrop(core.runtime.handle()?.spawn(sync)))
         })?;
         (&mut task.0).await.map_err(|error| joined(&error))

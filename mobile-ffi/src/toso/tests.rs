@@ -10,7 +10,7 @@ use std::thread::Thread;
 
 use tempfile::TempDir;
 
-use super::{Toso, TosoConfig};
+use super::{TosoClient, TosoConfig};
 use crate::error::TosoError;
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -40,7 +40,7 @@ fn a_panic_in_any_call_is_an_error_and_the_object_goes_on() {
         ca_pem: None,
         insecure_http: false,
     };
-    let toso = wait(Toso::open(config, None)).expect("it opens");
+    let toso = wait(TosoClient::open(config, None)).expect("it opens");
     for _ in 0..20 {
         let read: Result<(), TosoError> =
             toso.read(|_| -> Result<(), TosoError> { panic!("as a read may, with Nguyễn Văn Thử in its words") });

@@ -1,28 +1,32 @@
 //! Edits: each returns when it is on the disk, and would survive `kill -9` and the loss of power.
 
+use std::sync::Arc;
+
 use toso_client::enrol;
 use toso_client::rest::{Rest, RestError};
 use toso_core::edit::{DocEdit, MemberEdit as Edit};
 use toso_core::text::PersonName;
 
-use super::{Toso, store_key, whole};
+use super::{TosoClient, store_key, whole};
 use crate::edits::{
     CommuneEdit, MemberEdit, NewMember, NewTeam, TeamEdit, commune_edits, doc_id, draft, member_edits, scope,
     team_edits,
 };
 use crate::error::TosoError;
 use crate::records::{AdminUnit, count};
+use crate::stop::StopSignal;
 
 #[uniffi::export]
-impl Toso {
+impl TosoClient {
     /// Joins by an invite: the text of the scanned QR code. Needs the network; repeating it with the same invite does no
-    /// harm. Returns the unit that was joined.
-    pub async fn enrol(&self, invite: &str) -> Result<AdminUnit, TosoError> {
+    /// harm, also after it was stopped. Returns the unit that was joined.
+    #[uniffi::method(default(stop = None))]
+    pub async fn enrol(&self, invite: &str, stop: Option<Arc<StopSignal>>) -> Result<AdminUnit, TosoError> {
         let invite = toso_client::Invite::parse(invite)?;
         // Not when the folder is opened: what was recorded under such a name must stay in reach.
         self.with(|core| whole("device_name", "the device's name", &core.joining.device_name))?;
         let unit = self
-            .off_thread(move |_, store, joining| {
+            .off_thread_until(stop, move |_, store, joining| {
                 let name = Some(joining.device_name.as_str()).filter(|name| !name.is_empty());
                 let rest = Rest::reaching(&joining.reach).map_err(RestError::from)?;
                 enrol(store, &rest, &invite, name).map(|credential| credential.unit)

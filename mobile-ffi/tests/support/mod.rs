@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use toso_client::Credential;
 use toso_core::id::ServerId;
-use toso_ffi::{NewMember, NewTeam, Toso, TosoConfig, TosoEvent, TosoObserver};
+use toso_ffi::{NewMember, NewTeam, TosoClient, TosoConfig, TosoEvent, TosoObserver};
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 
 /// The key of every test's folder.
@@ -53,12 +53,12 @@ pub(crate) fn config(folder: &Path) -> TosoConfig {
 }
 
 /// Opens a folder.
-pub(crate) fn open(folder: &Path) -> Arc<Toso> {
-    wait(Toso::open(config(folder), None)).expect("the folder opens")
+pub(crate) fn open(folder: &Path) -> Arc<TosoClient> {
+    wait(TosoClient::open(config(folder), None)).expect("the folder opens")
 }
 
 /// Opens a folder as a recorder's of one commune, of a server that listens at `url` or not at all.
-pub(crate) fn enrolled(folder: &Path, url: &str) -> Arc<Toso> {
+pub(crate) fn enrolled(folder: &Path, url: &str) -> Arc<TosoClient> {
     let store = SledChunkStore::open_encrypted(folder, Options::phone(), &StoreKey::from_bytes(&KEY));
     let credential = Credential {
         server_url: url.to_owned(),
@@ -77,13 +77,13 @@ pub(crate) fn enrolled(folder: &Path, url: &str) -> Arc<Toso> {
 pub(crate) const NOBODY: &str = "http://127.0.0.1:9";
 
 /// Records a hamlet's team.
-pub(crate) fn add_team(toso: &Toso, hamlet: &str) -> String {
+pub(crate) fn add_team(toso: &TosoClient, hamlet: &str) -> String {
     let team = NewTeam { hamlet: Some(hamlet.to_owned()), level: None, commune: None, another: false, edits: vec![] };
     wait(toso.add_team(team)).expect("the team is recorded")
 }
 
 /// Records a member.
-pub(crate) fn add_member(toso: &Toso, team: &str, name: &str) -> String {
+pub(crate) fn add_member(toso: &TosoClient, team: &str, name: &str) -> String {
     let member = NewMember { team: team.to_owned(), full_name: name.to_owned(), edits: vec![] };
     wait(toso.add_member(member)).expect("the member is recorded")
 }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::built::Built;
-use super::{must, workshop};
+use super::{must, text, words, workshop};
 use crate::tree::Tree;
+
+/// What the generators are told.
+const SETTINGS: &str = "mobile-ffi/uniffi.toml";
 
 /// A language that has bindings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +59,14 @@ pub(crate) fn generate(tree: &Tree, built: &Built, language: Language) -> Result
     let mut command = Command::new(&built.generator);
     command.current_dir(&tree.root).arg("generate").arg(&built.library);
     command.args(["--language", language.name(), "--no-format", "--out-dir"]).arg(&folder);
+    // Without this it reads no setting: it looks for the library's folder by the name of its crate.
+    command.arg("--config").arg(tree.root.join(SETTINGS));
     must(&mut command, "the bindings' generator")?;
     let source = folder.join(language.source());
     let written = std::fs::read_to_string(&source).map_err(|error| format!("no {}: {error}", source.display()))?;
-    let written = super::text::made_whole(language, &written)?;
-    std::fs::write(&source, written).map_err(|error| format!("cannot write {}: {error}", source.display()))?;
+    let whole = text::made_whole(language, &written)?;
+    let speaking = words::in_place_of_dumps(language, &whole)?;
+    std::fs::write(&source, speaking).map_err(|error| format!("cannot write {}: {error}", source.display()))?;
     Ok(folder)
 }
 

@@ -15,7 +15,7 @@ const MINOR_MIN: u32 = 10;
 pub(crate) fn interpreter() -> Result<&'static str, Lack> {
     ["python3", "python"].into_iter().find(|name| is_new_enough(name)).ok_or_else(|| Lack {
         what: format!("python3 (3.{MINOR_MIN} or newer)"),
-        undone: "the mobile library's tests in Python, and the syntax check of the Swift bindings",
+        undone: "the mobile library's tests in Python",
         remedy: "apt install python3 python3-venv (Debian, Ubuntu), brew install python (macOS)".into(),
     })
 }

@@ -13,8 +13,8 @@ use crate::tree::Tree;
 const DEVICE: &str = "aarch64-apple-ios";
 /// Simulators on Macs with Apple's and with Intel's processors: one file for both, since an XCFramework takes one per platform.
 const SIMULATORS: [&str; 2] = ["aarch64-apple-ios-sim", "x86_64-apple-ios"];
-/// iOS 15: runs on phones from 2015 on.
-const IOS_MIN: &str = "15.0";
+/// iOS 16, where `Duration` is from: runs on phones from 2017 on.
+const IOS_MIN: &str = "16.0";
 const UNDONE: &str = "the XCFramework";
 /// Where the sample package expects both; git ignores them.
 const PACKAGE: &str = "mobile-ffi/swift";
@@ -55,7 +55,7 @@ pub(crate) fn run() -> Result<(), String> {
     }
     pack.arg("-output").arg(&framework);
     must(&mut pack, "xcodebuild")?;
-    let swift = package.join("Sources/Toso");
+    let swift = package.join("Sources/Toso/Generated");
     fresh_folder(&swift)?;
     for file in mobile::files(&sources, "swift")? {
         copy(&file, &swift.join(file.file_name().unwrap_or_default()))?;

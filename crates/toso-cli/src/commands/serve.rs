@@ -34,6 +34,8 @@ const READS_END_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Runs the server.
 pub(crate) fn run(args: ServeArgs) -> Result<(), Fail> {
+    // Before the first thread, since threads take their mask from whoever starts them.
+    hear_signals()?;
     let lost = Arc::new(AtomicU64::new(0));
     let lines = start_log(args.log_format, &lost)?;
     let outcome = serve(args, &lines, lost);
@@ -71,6 +73,18 @@ fn serve(args: ServeArgs, lines: &Lines, log_lines_lost: Arc<AtomicU64>) -> Resu
     });
     runtime.shutdown_timeout(READS_END_TIME_MAX);
     outcome
+}
+
+/// Lets the signals through that tell a server to stop. A program inherits what its parent holds back, and some hold back
+/// SIGTERM (whatever Swift's `Process` starts): such a server could only be killed.
+fn hear_signals() -> Result<(), Fail> {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::{SigSet, Signal};
+        let heard: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
+        heard.thread_unblock().map_err(std::io::Error::from)?;
+    }
+    Ok(())
 }
 
 /// Stops a server that has lost a part, as far as it can.

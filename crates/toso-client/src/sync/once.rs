@@ -1,11 +1,10 @@
 //! One bounded exchange: connect, push everything, pull everything, hear what is counted, leave.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::broadcast::{self, error::TryRecvError};
-use tokio::time::Instant;
 use toso_core::id::DocId;
 
 use super::io_loop::{IoLoop, LoopNews, Until};
@@ -42,24 +41,25 @@ pub struct BoundedSync {
     pub report: SyncReport,
     /// Documents that changed meanwhile, by sync or here, sorted.
     pub documents: Vec<DocId>,
-    /// `None` when the time was over first.
+    /// `None` when it was to end first.
     pub result: Option<Result<(), SyncError>>,
 }
 
-/// [`sync_once`] that ends at the latest after `time`: for a system that lets an app work in the background for so long.
-/// What was exchanged until then is kept on both sides; a page that is being stored is stored to its end.
-pub async fn sync_within(
+/// [`sync_once`] that ends at the latest when `over` does: for a system that lets an app work in the background for so
+/// long, and may ask it to stop sooner. What was exchanged until then is kept on both sides; a page that is being stored is
+/// stored to its end.
+pub async fn sync_until(
     replica: &Arc<Replica>,
     options: SyncOptions,
-    time: Duration,
+    over: impl Future<Output = ()>,
     mut progress: impl FnMut(u64, u64),
 ) -> BoundedSync {
-    let end = Instant::now() + time;
+    let mut over = std::pin::pin!(over);
     let mut events = replica.subscribe();
     let mut report = SyncReport::default();
     let mut result = Some(Err(SyncError::Moved));
     for _ in 0..MOVES_MAX {
-        let (session, ended) = session_until(replica, options, Some(end), &mut progress).await;
+        let (session, ended) = session_until(replica, options, over.as_mut(), &mut progress).await;
         report.add(&session);
         result = ended;
         if !matches!(result, Some(Err(SyncError::Moved))) {
@@ -91,29 +91,23 @@ async fn one_session(
     options: SyncOptions,
     progress: &mut impl FnMut(u64, u64),
 ) -> (SyncReport, Result<(), SyncError>) {
-    let (report, result) = session_until(replica, options, None, progress).await;
+    let never = std::pin::pin!(std::future::pending());
+    let (report, result) = session_until(replica, options, never, progress).await;
     // Only a bounded session ends without a result.
     (report, result.unwrap_or(Err(SyncError::Lost)))
 }
 
-/// One session; `None` when `end` came first.
+/// One session; `None` when it was over first.
 async fn session_until(
     replica: &Arc<Replica>,
     options: SyncOptions,
-    end: Option<Instant>,
+    mut over: Pin<&mut impl Future<Output = ()>>,
     progress: &mut impl FnMut(u64, u64),
 ) -> (SyncReport, Option<Result<(), SyncError>>) {
     let credential = match replica.credential() {
         Ok(credential) => credential,
         Err(error) => return (SyncReport::default(), Some(Err(error.into()))),
     };
-    let over = async {
-        match end {
-            Some(end) => tokio::time::sleep_until(end).await,
-            None => std::future::pending().await,
-        }
-    };
-    let mut over = std::pin::pin!(over);
     let (news, mut listener) = tokio::sync::mpsc::unbounded_channel();
     let mut io_loop = IoLoop::new(Arc::clone(replica), &credential, options, Until::UpToDate, Some(news));
     let result = {

@@ -4,7 +4,7 @@ import Foundation
 import Toso
 
 /// What to do after a background sync.
-public enum Next: Equatable {
+public enum Next: Equatable, Sendable {
     /// Nothing: the next regular run is early enough.
     case wait
     /// Try again soon.
@@ -13,10 +13,10 @@ public enum Next: Equatable {
     case tellPerson
 }
 
-extension Toso {
-    /// Syncs once, for at most so many seconds.
-    public func syncInBackground(seconds: TimeInterval) async throws -> (done: BackgroundSync, next: Next) {
-        let done = try await runBackgroundSync(deadlineMs: UInt64(seconds * 1000))
+extension TosoClient {
+    /// Syncs once, for at most so long. Cancel the task that waits for it when the system's time is over: it is back at once.
+    public func syncInBackground(atMost time: Duration) async throws -> (done: BackgroundSync, next: Next) {
+        let done = try await runBackgroundSync(atMost: time)
         return (done, next(after: done.end))
     }
 }
@@ -26,7 +26,7 @@ public func next(after end: BackgroundEnd) -> Next {
     switch end {
     case .done:
         return .wait
-    case .deadline:
+    case .deadline, .stopped:
         return .tryAgain
     case .failed(let error):
         switch error {

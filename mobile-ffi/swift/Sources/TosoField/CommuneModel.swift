@@ -5,7 +5,7 @@ import Foundation
 import Toso
 
 /// A team as a row of the list.
-public struct TeamRow: Identifiable, Equatable {
+public struct TeamRow: Identifiable, Equatable, Sendable {
     public let id: String
     public let title: String
     public let members: Int
@@ -29,11 +29,11 @@ public final class CommuneModel: ObservableObject {
     /// The server had everything removed from this phone: go to the screen that scans an invite.
     @Published public private(set) var wiped = false
 
-    private let toso: Toso
+    private let toso: TosoClient
     private let language: Language
     private var listening: Task<Void, Never>?
 
-    public init(toso: Toso, language: Language = .vietnamese) {
+    public init(toso: TosoClient, language: Language = .ofThisPhone) {
         self.toso = toso
         self.language = language
         listening = Task { [weak self] in

@@ -3,7 +3,7 @@
 import Foundation
 import Toso
 
-extension Toso {
+extension TosoClient {
     /// What happens in the library, for as long as the sequence is read.
     ///
     /// The first event says that everything is to be read anew: whoever reads on every event misses nothing that happened before.
@@ -19,7 +19,7 @@ extension Toso {
 }
 
 /// Hands every event on.
-private final class Forwarding: TosoObserver {
+private final class Forwarding: TosoObserver, Sendable {
     private let continuation: AsyncStream<TosoEvent>.Continuation
 
     init(_ continuation: AsyncStream<TosoEvent>.Continuation) {

@@ -1,5 +1,7 @@
 // The key that the library encrypts its folder with: 32 random bytes in the Keychain, made at the first start.
 
+#if canImport(Security)
+
 import Foundation
 import Security
 
@@ -92,3 +94,5 @@ public struct StoreKey {
         status == errSecInteractionNotAllowed ? .lockedSinceStart : .keychain(status)
     }
 }
+
+#endif
