@@ -147,10 +147,8 @@ impl ServerSession {
 
     /// The unit that the device follows, when it is one.
     pub fn only_unit(&self) -> Option<UnitRef> {
-        match self.follows.as_slice() {
-            [follow] => Some(follow.unit),
-            _ => None,
-        }
+        let [follow] = self.follows.as_slice() else { return None };
+        Some(follow.unit)
     }
 
     /// True when no answer is outstanding and nothing is left to send: `POST /v1/sync` answers then.
