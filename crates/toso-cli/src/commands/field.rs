@@ -57,7 +57,16 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
         FieldCommand::Status(flag) => {
             let status = replica(store)?.status()?;
             warn(&status);
-            if flag.json { output::json(&status) } else { output::print(&output::fields(&status)?) }
+            if flag.json {
+                return output::json(&status);
+            }
+            output::print(&output::fields(&status)?)?;
+            status.token_ends.map_or(Ok(()), |end| {
+                let end = output::instant(end);
+                output::print(&format!(
+                    "may sync until {end}; each sync of the last three months before renews that by itself"
+                ))
+            })
         }
     }
 }
