@@ -1,7 +1,7 @@
 //! What officers have set aside of a device's writing: it stays in the log, and is in no figure and no answer.
 //!
 //! A rogue device's changes cannot be taken out of a log that phones compare themselves with; so they are left out where
-//! documents are made of it. [`SetAside::clean`] is the one place that says so: counting, REST and verifying all read a
+//! documents are made of it. `SetAside::clean` is the one place that says so: counting, REST and verifying all read a
 //! document's entries through it, and what others made on top is written anew
 //! ([`toso_core::document::without`]). Undoing is to let them in again. Both are decisions with a name, a time
 //! and a reason, kept for good.
