@@ -56,6 +56,10 @@ class Notes(toso.TosoObserver):
     def heard_of(self, document):
         return any(event.is_DOCUMENTS() and document in event.ids for event in self.events)
 
+    def named(self, document):
+        """True when any event, of whichever kind, was about the document."""
+        return any(document in getattr(event, "ids", ()) for event in self.events)
+
 
 async def record(phone, hamlet, households):
     """Records a hamlet's team; gives its id."""

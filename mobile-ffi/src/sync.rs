@@ -1,6 +1,7 @@
 //! When this device syncs: what the app wants and what the platform hints decide, in one place.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -117,12 +118,45 @@ struct Wishes {
 /// A live session.
 struct Live {
     handle: AutoSyncHandle,
+    shown: Shown,
     forward: AbortHandle,
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
+        self.shown.end();
         self.forward.abort();
+    }
+}
+
+/// Where a live session shows its state, until it ends.
+///
+/// Aborting the task that forwards is not enough: one that is at work just then comes to its next await, and would write what the
+/// session was over the `Stopped` of whoever ended it, for good.
+#[derive(Clone)]
+struct Shown {
+    state: watch::Sender<SyncState>,
+    over: Arc<AtomicBool>,
+}
+
+impl Shown {
+    fn on(state: watch::Sender<SyncState>) -> Self {
+        Self { state, over: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// Shows a state, unless the session is over. Asked under the state's own lock: what is written after the end stays.
+    fn show(&self, new: SyncState) {
+        self.state.send_if_modified(|state| {
+            let live = !self.over.load(Ordering::Acquire);
+            if live {
+                *state = new;
+            }
+            live
+        });
+    }
+
+    fn end(&self) {
+        self.over.store(true, Ordering::Release);
     }
 }
 
@@ -206,17 +240,18 @@ impl SyncControl {
         let _within = self.runtime.enter();
         let online = network != NetworkKind::None;
         let handle = AutoSync::start_knowing(Arc::clone(&self.replica), SyncOptions::default(), online);
-        let (mut from, to) = (handle.state(), self.state.clone());
+        let (mut from, shown) = (handle.state(), Shown::on(self.state.clone()));
+        let to = shown.clone();
         let forward = self.runtime.spawn(async move {
             loop {
                 let state = from.borrow_and_update().clone();
-                to.send_replace(state.into());
+                to.show(state.into());
                 if from.changed().await.is_err() {
                     return;
                 }
             }
         });
-        Live { handle, forward: forward.abort_handle() }
+        Live { handle, shown, forward: forward.abort_handle() }
     }
 }
 
@@ -271,5 +306,24 @@ impl BackgroundSync {
             bytes_up: report.bytes_up + report.http_bytes_up,
             bytes_down: report.bytes_down + report.http_bytes_down,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The story: an app that went behind another one said *up to date* for as long as it stayed there.
+    #[test]
+    fn a_session_that_is_over_shows_nothing_more() {
+        let state = watch::channel(SyncState::Stopped).0;
+        let shown = Shown::on(state.clone());
+        let late = shown.clone();
+        shown.show(SyncState::Connecting);
+        assert_eq!(*state.borrow(), SyncState::Connecting);
+        shown.end();
+        state.send_replace(SyncState::Stopped);
+        late.show(SyncState::UpToDate);
+        assert_eq!(*state.borrow(), SyncState::Stopped);
     }
 }

@@ -33,8 +33,8 @@ val carriedStories = listOf(
         assertEquals(9L, b.team(team).householdsCovered, "the carrying phone shows it, too")
         assertEquals(0u, b.openBundle(bundle.bytes).batches, "opening it again changes nothing")
         b.sync()
-        eventually("the centre counts what was carried") { centre.counted("teams", commune) == 1 }
-        b.sync()
+        eventually("the centre counts what was carried, and the carrier hears it") { b.sync(); b.totals()?.teams == 1uL }
+        assertEquals(1, centre.counted("teams", commune))
 
         // No network at A, ever: the receipt comes with a bundle from B.
         assertEquals(Receipt.SAVED, a.team(team).receipt)
