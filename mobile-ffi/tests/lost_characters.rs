@@ -23,10 +23,8 @@ fn field<T>(result: Result<T, TosoError>) -> String {
     let Err(error) = result else { panic!("a text with a lost character was taken") };
     let texts = [Language::Vietnamese, Language::English].map(|language| error_text(&error, language));
     assert!(texts.iter().all(|text| !text.contains(['{', '\u{FFFD}'])), "{texts:?}");
-    match error {
-        TosoError::Invalid { field, .. } => field,
-        other => panic!("not at its field: {other}"),
-    }
+    let TosoError::Invalid { field, .. } = error else { panic!("not at its field: {error}") };
+    field
 }
 
 #[test]

@@ -95,10 +95,7 @@ async fn connect(server: &Server) -> TcpStream {
 }
 
 fn goodbye(frames: &[Frame]) -> Option<GoodbyeCode> {
-    frames.iter().find_map(|frame| match frame {
-        Frame::Goodbye(goodbye) => Some(goodbye.code),
-        _ => None,
-    })
+    frames.iter().find_map(|frame| if let Frame::Goodbye(goodbye) = frame { Some(goodbye.code) } else { None })
 }
 
 /// More connections than the server has places, and none says a word.
@@ -382,10 +379,9 @@ async fn lies_in_push() {
         let mut wire = rogue.open(&attacked.server, &rogue.hello()).await;
         wire.send(&push).await;
         let nack = wire
-            .until(|frame| match frame {
-                Frame::Nack(nack) => Some(nack.code),
-                Frame::Ack(ack) => panic!("accepted: {ack:?} for {code:?}"),
-                _ => None,
+            .until(|frame| {
+                assert!(!matches!(frame, Frame::Ack(_)), "accepted: {frame:?} for {code:?}");
+                if let Frame::Nack(nack) = frame { Some(nack.code) } else { None }
             })
             .await;
         assert_eq!(nack, code);

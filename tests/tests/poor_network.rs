@@ -218,10 +218,10 @@ async fn a_push_that_was_acknowledged_is_never_sent_again() {
     for connection in link.passed() {
         let hello = wiretap::hello(&connection.up);
         let riding = hello.and_then(|hello| hello.push);
-        let later = wiretap::frames(&connection.up).0.into_iter().filter_map(|frame| match frame {
-            Frame::Push(push) => Some(push),
-            _ => None,
-        });
+        let later = wiretap::frames(&connection.up)
+            .0
+            .into_iter()
+            .filter_map(|frame| if let Frame::Push(push) = frame { Some(push) } else { None });
         let pushes: Vec<Push> = riding.into_iter().chain(later).collect();
         for item in pushes.iter().flat_map(|push| &push.items) {
             sent += 1;

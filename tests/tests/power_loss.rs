@@ -428,10 +428,7 @@ async fn a_servers_acknowledgement_leaves_after_its_sync() {
     let trace = Trace::read(&[&file]).expect("the trace is understood");
     let acks: Vec<(usize, Sequence)> = frames_sent(&trace)
         .into_iter()
-        .filter_map(|(moment, frame)| match frame {
-            Frame::Ack(ack) => Some((moment, ack.through)),
-            _ => None,
-        })
+        .filter_map(|(moment, frame)| if let Frame::Ack(ack) = frame { Some((moment, ack.through)) } else { None })
         .collect();
     assert_eq!(acks.len(), EDITS, "an acknowledgement for each edit");
     let log = data.join("log");

@@ -39,7 +39,18 @@ pub(crate) async fn come_online(
         };
         let at_least = match &error {
             SyncError::RetryAfter { delay_ms } => Duration::from_millis(*delay_ms),
-            _ => Duration::ZERO,
+            SyncError::Unreachable { .. }
+            | SyncError::Moved
+            | SyncError::Lost
+            | SyncError::Stalled { .. }
+            | SyncError::Refused { .. }
+            | SyncError::NotProved { .. }
+            | SyncError::Reach(_)
+            | SyncError::Protocol { .. }
+            | SyncError::Panicked
+            | SyncError::Credential(_)
+            | SyncError::Store(_)
+            | SyncError::Replica(_) => Duration::ZERO,
         };
         let Some(wait) = patience.next_wait(at_least, Instant::now()) else {
             let failures = patience.failures();

@@ -29,7 +29,16 @@ impl Fail {
     pub(crate) fn of_bench(error: BenchError) -> Self {
         match error {
             BenchError::Usage(_) | BenchError::Plan(_) => Self::usage(error),
-            _ => Self::new(error),
+            BenchError::Failed(_)
+            | BenchError::Io(_)
+            | BenchError::Rest(_)
+            | BenchError::Invite(_)
+            | BenchError::Enrol(_)
+            | BenchError::Sync(_)
+            | BenchError::Replica(_)
+            | BenchError::Store(_)
+            | BenchError::Text(_)
+            | BenchError::Task(_) => Self::new(error),
         }
     }
 

@@ -70,7 +70,22 @@ fn change(kind: DocKind, text: &str, convert: ConvertFlag) -> Result<DocEdit, Fa
 pub(crate) fn field_value(kind: DocKind, field: &str, value: &str, convert: ConvertFlag) -> Result<DocEdit, Fail> {
     DocEdit::parse(kind, field.trim(), &meant(value, convert)).map_err(|error| match &error {
         EditError::Value { error: text, .. } => with_proposal(&error, text),
-        _ => Fail::new(error),
+        EditError::UnknownField { .. }
+        | EditError::Choice { .. }
+        | EditError::Number { .. }
+        | EditError::CounterIsAddedTo { .. }
+        | EditError::Required { .. }
+        | EditError::Id { .. }
+        | EditError::IntoItself { .. }
+        | EditError::OtherHamlet { .. }
+        | EditError::PartLargerThanWhole { .. }
+        | EditError::DayToCome { .. }
+        | EditError::BirthYear { .. }
+        | EditError::DaysOutOfOrder { .. }
+        | EditError::WrongKind { .. }
+        | EditError::UnknownActivity { .. }
+        | EditError::Change(_)
+        | EditError::Broken { .. } => Fail::new(error),
     })
 }
 
@@ -91,7 +106,24 @@ fn with_proposal(error: &dyn std::fmt::Display, text: &TextError) -> Fail {
         TextError::Legacy { found, .. } => {
             Fail::new(format!("{error}: with --convert it is kept as {:?}", found.proposal.as_str()))
         }
-        _ => Fail::new(error),
+        TextError::Empty { .. }
+        | TextError::TooLong { .. }
+        | TextError::TooManyBytes { .. }
+        | TextError::NoLetter { .. }
+        | TextError::Character { .. }
+        | TextError::Hidden { .. }
+        | TextError::LostCharacter { .. }
+        | TextError::PhoneService
+        | TextError::PhonePrefix
+        | TextError::PhoneDigits { .. }
+        | TextError::PhoneUnknown
+        | TextError::DateFormat
+        | TextError::DateNotInCalendar
+        | TextError::DateYear
+        | TextError::BirthYear
+        | TextError::DocumentNumber
+        | TextError::LinkScheme
+        | TextError::LinkHost => Fail::new(error),
     }
 }
 

@@ -101,7 +101,7 @@ fn walk(value: &serde_json::Value, depth: usize, text: &mut String) {
                 let items: Vec<String> = list.iter().map(plain).collect();
                 let _ = writeln!(text, "{indent}{key}: {}", items.join(", "));
             }
-            _ => {
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => {
                 let _ = writeln!(text, "{indent}{key}: {}", plain(value));
             }
         }

@@ -151,7 +151,7 @@ fn end(documents: &Documents, scope: Scope, doc: DocId) -> DocId {
         let into = match documents.get(&(scope, doc))? {
             Row::Team(row) => row.merged_into,
             Row::Member(row) => row.merged_into,
-            _ => None,
+            Row::Commune(_) | Row::Other => None,
         }?;
         (documents.contains_key(&(scope, into)) && into.kind() == doc.kind()).then_some(into)
     };
@@ -176,19 +176,19 @@ struct Recount<'a> {
 fn recount(documents: &Documents, scope: Scope) -> Recount<'_> {
     let mut recount = Recount { teams: vec![], members: vec![], signed_off: false, listed: BTreeSet::new() };
     let mut counting = BTreeSet::new();
-    for ((at, doc), row) in documents {
+    for ((_, doc), row) in documents.iter().filter(|((at, _), _)| *at == scope) {
         match row {
-            Row::Team(row)
-                if *at == scope && row.status == TeamStatus::Active && end(documents, scope, *doc) == *doc =>
-            {
-                counting.insert(*doc);
-                recount.teams.push(row);
+            Row::Team(row) => {
+                if row.status == TeamStatus::Active && end(documents, scope, *doc) == *doc {
+                    counting.insert(*doc);
+                    recount.teams.push(row);
+                }
             }
-            Row::Commune(row) if *at == scope => {
+            Row::Commune(row) => {
                 recount.signed_off = row.signed_off;
                 recount.listed = row.hamlets.iter().copied().collect();
             }
-            _ => {}
+            Row::Member(_) | Row::Other => {}
         }
     }
     for ((at, doc), row) in documents {

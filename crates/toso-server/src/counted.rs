@@ -35,7 +35,21 @@ impl Wish {
             ServerEvent::Grew { through, .. } => Some(*through),
             // A page moves the phone's cursor to its end, past what other units got; a receipt counts up to the cursor.
             ServerEvent::Page(page) => Some(page.through),
-            _ => None,
+            ServerEvent::Frame(_)
+            | ServerEvent::BadFrame(_)
+            | ServerEvent::Authenticated(_)
+            | ServerEvent::Appended { .. }
+            | ServerEvent::CarriedVerified { .. }
+            | ServerEvent::ReturnedJudged { .. }
+            | ServerEvent::Elements { .. }
+            | ServerEvent::Wanted(_)
+            | ServerEvent::Counted(_)
+            | ServerEvent::Totals { .. }
+            | ServerEvent::Holding { .. }
+            | ServerEvent::Decided
+            | ServerEvent::Decisions(_)
+            | ServerEvent::Shutdown
+            | ServerEvent::Shed { .. } => None,
         }
         .unwrap_or_default()
     }

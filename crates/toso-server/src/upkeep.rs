@@ -212,11 +212,11 @@ fn show(path: &Path) -> String {
 }
 
 fn failed(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> UpkeepError {
-    move |error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            StoreError::Full { operation, path: show(path) }.into()
+    move |error| {
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return StoreError::Full { operation, path: show(path) }.into();
         }
-        _ => UpkeepError::Io { operation, path: show(path), detail: error.to_string() },
+        UpkeepError::Io { operation, path: show(path), detail: error.to_string() }
     }
 }
 

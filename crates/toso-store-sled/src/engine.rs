@@ -321,6 +321,8 @@ fn sled_error(operation: &'static str, path: &Path, error: &sled::Error) -> Stor
             place: format!("file {DATA_FILE}"),
             detail: error.to_string(),
         },
-        other => StoreError::Io { operation, path: path.display().to_string(), detail: other.to_string() },
+        other @ (sled::Error::CollectionNotFound(_) | sled::Error::Unsupported(_) | sled::Error::ReportableBug(_)) => {
+            StoreError::Io { operation, path: path.display().to_string(), detail: other.to_string() }
+        }
     }
 }

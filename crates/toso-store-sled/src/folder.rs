@@ -321,10 +321,10 @@ fn is_whole(configuration: &[u8]) -> bool {
 /// Maps what the operating system says; a full disk and a used-up quota are [`StoreError::Full`].
 pub(crate) fn io_error(operation: &'static str, path: &Path, error: &io::Error) -> StoreError {
     let path = path.display().to_string();
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { operation, path },
-        _ => StoreError::Io { operation, path, detail: error.to_string() },
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return StoreError::Full { operation, path };
     }
+    StoreError::Io { operation, path, detail: error.to_string() }
 }
 
 /// The system gave no random bytes.

@@ -37,17 +37,26 @@ impl AccessRole {
 
     /// True when the role may push changes.
     pub const fn may_write(self) -> bool {
-        !matches!(self, Self::Viewer)
+        match self {
+            Self::Viewer => false,
+            Self::Recorder | Self::Officer | Self::Admin => true,
+        }
     }
 
     /// True when the role may sign a commune's figures off.
     pub const fn may_sign_off(self) -> bool {
-        matches!(self, Self::Officer | Self::Admin)
+        match self {
+            Self::Viewer | Self::Recorder => false,
+            Self::Officer | Self::Admin => true,
+        }
     }
 
     /// True when the role acts on other devices at all: invites, moves, revokes, decides.
     pub const fn may_direct(self) -> bool {
-        matches!(self, Self::Officer | Self::Admin)
+        match self {
+            Self::Viewer | Self::Recorder => false,
+            Self::Officer | Self::Admin => true,
+        }
     }
 }
 

@@ -1,16 +1,24 @@
 //! The server's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
 
 mod carried;
+mod checking;
+mod counting;
+mod greeting;
 mod holding;
+mod news;
 mod over_quota;
 mod own;
 mod paging;
+mod pushing;
 mod reconciling;
+mod refusing;
 pub mod session;
 
+pub use checking::check_item;
+pub use greeting::CHALLENGES_MAX;
 pub use holding::{HoldFate, HoldOutcome, HoldReason, Standing};
 pub use reconciling::WantedRead;
-pub use session::{ServerSession, check_item};
+pub use session::ServerSession;
 
 use std::collections::HashSet;
 

@@ -87,13 +87,11 @@ fn push(number: u64, items: Vec<PushItem>) -> Frame {
 /// The refusals among effects, and what goes to the log.
 #[allow(clippy::type_complexity, reason = "two lists, read at once")]
 fn outcome(effects: &[ServerEffect]) -> (Vec<(Option<u32>, NackCode)>, Vec<(AuthorId, usize)>) {
-    let nacks = effects.iter().filter_map(|effect| match effect {
-        ServerEffect::Send(Frame::Nack(nack)) => Some((nack.item, nack.code)),
-        _ => None,
+    let nacks = effects.iter().filter_map(|effect| {
+        if let ServerEffect::Send(Frame::Nack(nack)) = effect { Some((nack.item, nack.code)) } else { None }
     });
-    let appends = effects.iter().filter_map(|effect| match effect {
-        ServerEffect::Append { author, items, .. } => Some((*author, items.len())),
-        _ => None,
+    let appends = effects.iter().filter_map(|effect| {
+        if let ServerEffect::Append { author, items, .. } = effect { Some((*author, items.len())) } else { None }
     });
     (nacks.collect(), appends.collect())
 }
@@ -206,10 +204,9 @@ fn what_was_carried_comes_back_to_the_carrier() {
     };
     let page = PageRead { unit: commune(), entries: vec![entry], through: Sequence(1), more: false };
     let effects = session.handle(NOW, ServerEvent::Page(page));
-    let delta = effects.iter().find_map(|effect| match effect {
-        ServerEffect::Send(Frame::Delta(delta)) => Some(delta),
-        _ => None,
-    });
+    let delta = effects
+        .iter()
+        .find_map(|effect| if let ServerEffect::Send(Frame::Delta(delta)) = effect { Some(delta) } else { None });
     assert_eq!(delta.unwrap().groups[0].items.len(), 1);
 }
 
@@ -236,9 +233,12 @@ fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
         OutboxBatch { scope: commune(), items: vec![OutboxItem { number, doc: item.doc, hash, change: item.change }] }
     };
     let pushed = |effects: &[ClientEffect]| {
-        effects.iter().find_map(|effect| match effect {
-            ClientEffect::Send(Frame::Push(push)) => Some((push.number, push.carried.clone())),
-            _ => None,
+        effects.iter().find_map(|effect| {
+            if let ClientEffect::Send(Frame::Push(push)) = effect {
+                Some((push.number, push.carried.clone()))
+            } else {
+                None
+            }
         })
     };
     session.handle(ClientEvent::Connected);

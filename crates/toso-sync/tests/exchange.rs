@@ -203,7 +203,17 @@ impl Phone {
                     }
                     ClientEffect::KeepSession { .. } | ClientEffect::KeepReceipt(_) | ClientEffect::Progress { .. } => {
                     }
-                    other => panic!("unexpected {other:?}"),
+                    other @ (ClientEffect::Prove(_)
+                    | ClientEffect::Rest { .. }
+                    | ClientEffect::ReadElements { .. }
+                    | ClientEffect::CommitChunks(_)
+                    | ClientEffect::CommitReconciled { .. }
+                    | ClientEffect::CommitRefused { .. }
+                    | ClientEffect::Move(_)
+                    | ClientEffect::KeepDecisions { .. }
+                    | ClientEffect::DropHeldCopies
+                    | ClientEffect::Purge(_)
+                    | ClientEffect::Erase(_)) => panic!("unexpected {other:?}"),
                 }
             }
             if !ended {
@@ -269,7 +279,14 @@ impl Connection {
                         events.push_back(ServerEvent::Totals { as_of, totals });
                     }
                     ServerEffect::Send(frame) => self.down.push_back(encode(&frame)),
-                    other => panic!("unexpected {other:?}"),
+                    other @ (ServerEffect::VerifyCarried { .. }
+                    | ServerEffect::JudgeReturned { .. }
+                    | ServerEffect::Hold { .. }
+                    | ServerEffect::KeepTold { .. }
+                    | ServerEffect::ReadElements { .. }
+                    | ServerEffect::ReadWanted { .. }
+                    | ServerEffect::CountRefusal(_)
+                    | ServerEffect::Close) => panic!("unexpected {other:?}"),
                 }
             }
         }

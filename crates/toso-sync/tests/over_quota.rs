@@ -80,10 +80,9 @@ fn answer(session: &mut ServerSession, number: u64, taken: usize, postponed: Opt
         before: None,
     };
     let effects = session.handle(NOW, ServerEvent::Appended { number, outcome: Ok(outcome) });
-    let frames = effects.into_iter().filter_map(|effect| match effect {
-        ServerEffect::Send(frame) => Some(frame),
-        _ => None,
-    });
+    let frames = effects
+        .into_iter()
+        .filter_map(|effect| if let ServerEffect::Send(frame) = effect { Some(frame) } else { None });
     frames.filter(|frame| !matches!(frame, Frame::Delta(_) | Frame::Receipt(_))).collect()
 }
 
@@ -152,9 +151,8 @@ fn over_quota(number: u64, item: u32, retry_after_s: u32) -> ClientEvent {
 }
 
 fn reads(effects: &[ClientEffect]) -> Vec<(u64, bool)> {
-    let read = |effect: &ClientEffect| match effect {
-        ClientEffect::ReadOutbox { after, resting, .. } => Some((*after, *resting)),
-        _ => None,
+    let read = |effect: &ClientEffect| {
+        if let ClientEffect::ReadOutbox { after, resting, .. } = effect { Some((*after, *resting)) } else { None }
     };
     effects.iter().filter_map(read).collect()
 }

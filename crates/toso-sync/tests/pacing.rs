@@ -90,7 +90,17 @@ impl Centre {
                         events.push(ServerEvent::Totals { as_of: Sequence(self.entries), totals: Vec::new() });
                     }
                     ServerEffect::Send(Frame::Delta(delta)) => pages.push(delta),
-                    _ => {}
+                    ServerEffect::Send(_)
+                    | ServerEffect::VerifyCarried { .. }
+                    | ServerEffect::JudgeReturned { .. }
+                    | ServerEffect::Append { .. }
+                    | ServerEffect::Hold { .. }
+                    | ServerEffect::ReadDecisions { .. }
+                    | ServerEffect::KeepTold { .. }
+                    | ServerEffect::ReadElements { .. }
+                    | ServerEffect::ReadWanted { .. }
+                    | ServerEffect::CountRefusal(_)
+                    | ServerEffect::Close => {}
                 }
             }
         }
@@ -176,17 +186,14 @@ fn greeted(session: &mut ClientSession, pending: u64) -> Vec<ClientEffect> {
 }
 
 fn kept(effects: &[ClientEffect]) -> Vec<Option<u32>> {
-    let pace = |effect: &ClientEffect| match effect {
-        ClientEffect::KeepPace(pace) => Some(pace.bytes()),
-        _ => None,
-    };
+    let pace =
+        |effect: &ClientEffect| if let ClientEffect::KeepPace(pace) = effect { Some(pace.bytes()) } else { None };
     effects.iter().filter_map(pace).collect()
 }
 
 fn asked(effects: &[ClientEffect]) -> Vec<Option<u32>> {
-    let next = |effect: &ClientEffect| match effect {
-        ClientEffect::Send(Frame::Next(next)) => Some(next.page_bytes),
-        _ => None,
+    let next = |effect: &ClientEffect| {
+        if let ClientEffect::Send(Frame::Next(next)) = effect { Some(next.page_bytes) } else { None }
     };
     effects.iter().filter_map(next).collect()
 }
@@ -240,9 +247,8 @@ fn pushes_go_one_by_one_and_grow_with_their_acknowledgements() {
     assert_eq!(hello.push, None, "too large to ride on such a link");
     let effects = greeted(&mut session, 0);
     let reads = |effects: &[ClientEffect]| -> Vec<usize> {
-        let read = |effect: &ClientEffect| match effect {
-            ClientEffect::ReadOutbox { bytes_max, .. } => Some(*bytes_max),
-            _ => None,
+        let read = |effect: &ClientEffect| {
+            if let ClientEffect::ReadOutbox { bytes_max, .. } = effect { Some(*bytes_max) } else { None }
         };
         effects.iter().filter_map(read).collect()
     };

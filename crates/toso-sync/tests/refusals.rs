@@ -11,7 +11,7 @@ use toso_core::text::Date;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_sync::reconcile::{Elements, WANT_FRAMES_MAX, want_frames_max};
-use toso_sync::server::session::CHALLENGES_MAX;
+use toso_sync::server::CHALLENGES_MAX;
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, Opened, OpenedInterest, Principal, Refusal, RefusalKind, ServerEffect,
     ServerEvent, ServerSession, Standing, WantedRead,
@@ -87,20 +87,20 @@ fn answer(role: AccessRole, push: Push) -> (Vec<(Option<u32>, NackCode)>, usize)
     let mut nacks = Vec::new();
     let mut appended = 0;
     for effect in effects {
-        match effect {
-            ServerEffect::Send(Frame::Nack(nack)) => nacks.push((nack.item, nack.code)),
-            ServerEffect::Append { items, .. } => appended += items.len(),
-            ServerEffect::CountRefusal(RefusalKind::Nack(_)) => {}
-            other => panic!("unexpected {other:?}"),
+        if let ServerEffect::Append { items, .. } = effect {
+            appended += items.len();
+        } else if let ServerEffect::Send(Frame::Nack(nack)) = effect {
+            nacks.push((nack.item, nack.code));
+        } else {
+            assert!(matches!(effect, ServerEffect::CountRefusal(RefusalKind::Nack(_))), "unexpected {effect:?}");
         }
     }
     (nacks, appended)
 }
 
 fn goodbye(effects: &[ServerEffect]) -> Option<GoodbyeCode> {
-    effects.iter().find_map(|effect| match effect {
-        ServerEffect::Send(Frame::Goodbye(goodbye)) => Some(goodbye.code),
-        _ => None,
+    effects.iter().find_map(|effect| {
+        if let ServerEffect::Send(Frame::Goodbye(goodbye)) = effect { Some(goodbye.code) } else { None }
     })
 }
 
@@ -117,13 +117,12 @@ fn what_a_full_document_does_not_take_is_named_and_the_rest_acknowledged() {
         let (first_new, through) = (Some(Sequence(4)), Sequence(4));
         let outcome = Ok(AppendOutcome { first_new, new: 1, through, refused, postponed: None, before: None });
         let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome });
-        let frames = effects.into_iter().filter_map(|effect| match effect {
-            ServerEffect::Send(Frame::Nack(nack)) => {
+        let frames = effects.into_iter().filter_map(|effect| {
+            if let ServerEffect::Send(Frame::Nack(nack)) = effect {
                 assert!(nack.detail.starts_with("the record is full"), "{}", nack.detail);
-                Some((nack.item, Some(nack.code)))
+                return Some((nack.item, Some(nack.code)));
             }
-            ServerEffect::Send(Frame::Ack(_)) => Some((None, None)),
-            _ => None,
+            matches!(effect, ServerEffect::Send(Frame::Ack(_))).then_some((None, None))
         });
         frames.collect::<Vec<_>>()
     };
@@ -297,9 +296,8 @@ fn want(session: &mut ServerSession, keys: u32) -> Option<String> {
     let key = |number: u32| ChunkKey([u8::try_from(number % 251).unwrap(); 32]);
     let want = Want { unit: commune(), as_of: AS_OF, keys: (0..keys).map(key).collect(), last: false };
     let effects = session.handle(NOW, ServerEvent::Frame(Frame::Want(want)));
-    if let Some(detail) = effects.iter().find_map(|effect| match effect {
-        ServerEffect::Send(Frame::Goodbye(goodbye)) => Some(goodbye.detail.clone()),
-        _ => None,
+    if let Some(detail) = effects.iter().find_map(|effect| {
+        if let ServerEffect::Send(Frame::Goodbye(goodbye)) = effect { Some(goodbye.detail.clone()) } else { None }
     }) {
         return Some(detail);
     }

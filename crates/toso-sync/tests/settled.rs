@@ -94,11 +94,12 @@ fn page(unit: UnitRef, items: &[PushItem]) -> PageRead {
 
 /// Changes in the first DELTA, and its cursor; and whether a page is read.
 fn delta(effects: &[ServerEffect]) -> (Option<(usize, Sequence)>, bool) {
-    let sent = effects.iter().find_map(|effect| match effect {
-        ServerEffect::Send(Frame::Delta(delta)) => {
+    let sent = effects.iter().find_map(|effect| {
+        if let ServerEffect::Send(Frame::Delta(delta)) = effect {
             Some((delta.groups.iter().map(|group| group.items.len()).sum(), delta.next))
+        } else {
+            None
         }
-        _ => None,
     });
     (sent, effects.iter().any(|effect| matches!(effect, ServerEffect::ReadPage { .. })))
 }
@@ -131,10 +132,9 @@ fn answer(session: &mut ServerSession, outcome: AppendOutcome) -> (bool, bool) {
     let push = Push { number: 1, scope: commune(), items: vec![item(9)], carried: None };
     session.handle(NOW, ServerEvent::Frame(Frame::Push(push)));
     let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome: Ok(outcome) });
-    let settled = effects.iter().find_map(|effect| match effect {
-        ServerEffect::Send(Frame::Ack(ack)) => Some(ack.settled),
-        _ => None,
-    });
+    let settled = effects
+        .iter()
+        .find_map(|effect| if let ServerEffect::Send(Frame::Ack(ack)) = effect { Some(ack.settled) } else { None });
     (settled.unwrap(), effects.iter().any(|effect| matches!(effect, ServerEffect::ReadPage { .. })))
 }
 

@@ -95,13 +95,12 @@ pub fn decode(bytes: &[u8]) -> Result<Frame, DecodeError> {
     let Some((&FORM_PREDICTED, block)) = bytes.split_first().filter(|_| bytes.len() <= FRAME_BYTES_MAX) else {
         return decode_from_client(bytes);
     };
-    match predict::inflate(block, read_whole)? {
-        Frame::Delta(delta) => Ok(Frame::Delta(delta)),
-        other => {
-            let detail = format!("{} in a form that only DELTA has", other.name());
-            Err(DecodeError::Malformed { what: "a predicted frame", detail })
-        }
-    }
+    let frame = predict::inflate(block, read_whole)?;
+    let Frame::Delta(delta) = frame else {
+        let detail = format!("{} in a form that only DELTA has", frame.name());
+        return Err(DecodeError::Malformed { what: "a predicted frame", detail });
+    };
+    Ok(Frame::Delta(delta))
 }
 
 /// Decodes one frame of a client, which never sends what is costly to inflate.
@@ -198,8 +197,7 @@ pub fn hello_from_token(token: &str) -> Result<Hello, DecodeError> {
     let bytes = URL_SAFE_NO_PAD
         .decode(token)
         .map_err(|_| malformed("not base64url without padding; send it as it was made".to_owned()))?;
-    match decode_from_client(&bytes)? {
-        Frame::Hello(hello) => Ok(hello),
-        other => Err(malformed(format!("holds {}, not HELLO", other.name()))),
-    }
+    let frame = decode_from_client(&bytes)?;
+    let Frame::Hello(hello) = frame else { return Err(malformed(format!("holds {}, not HELLO", frame.name()))) };
+    Ok(hello)
 }

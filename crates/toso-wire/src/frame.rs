@@ -266,7 +266,18 @@ impl NackCode {
 
     /// True when sending the same again later can succeed.
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::Unavailable | Self::OverQuota | Self::Unknown(TEMPORARY_FROM..))
+        match self {
+            Self::Unavailable | Self::OverQuota => true,
+            Self::OutOfScope
+            | Self::Forbidden
+            | Self::Malformed
+            | Self::ForeignActor
+            | Self::WrongDocument
+            | Self::TooLarge
+            | Self::Held
+            | Self::Erased => false,
+            Self::Unknown(code) => code >= TEMPORARY_FROM,
+        }
     }
 }
 

@@ -36,17 +36,11 @@ fn limited(max: usize, refused_at: impl Fn(&DecodeError) -> Option<(usize, usize
 }
 
 fn count(error: &DecodeError) -> Option<(usize, usize)> {
-    match error {
-        DecodeError::Limit { count, max, .. } => Some((*count, *max)),
-        _ => None,
-    }
+    if let DecodeError::Limit { count, max, .. } = error { Some((*count, *max)) } else { None }
 }
 
 fn size(error: &DecodeError) -> Option<(usize, usize)> {
-    match error {
-        DecodeError::TooLarge { bytes, max, .. } => Some((*bytes, *max)),
-        _ => None,
-    }
+    if let DecodeError::TooLarge { bytes, max, .. } = error { Some((*bytes, *max)) } else { None }
 }
 
 fn hello(proof: Proof, interests: usize) -> Hello {

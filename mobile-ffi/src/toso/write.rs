@@ -144,9 +144,9 @@ pub fn new_activity_id() -> String {
 #[uniffi::export]
 pub fn check_person_name(name: &str) -> Result<String, TosoError> {
     let edits = member_edits(vec![MemberEdit::FullName { name: name.to_owned() }])?;
-    let named = edits.into_iter().find_map(|edit| match edit {
-        Edit::FullName(name) => Some(PersonName::as_str(&name).to_owned()),
-        _ => None,
+    let named = edits.into_iter().find_map(|edit| {
+        let Edit::FullName(name) = edit else { return None };
+        Some(PersonName::as_str(&name).to_owned())
     });
     Ok(named.unwrap_or_default())
 }

@@ -232,7 +232,17 @@ impl World {
             | Event::News { life, .. }
             | Event::Flushed { life }
             | Event::Fold { life } => *life == self.server.life,
-            _ => false,
+            Event::Edit
+            | Event::Fault
+            | Event::Dial { .. }
+            | Event::Refused { .. }
+            | Event::PhoneNotices { .. }
+            | Event::ServerNotices { .. }
+            | Event::Rested { .. }
+            | Event::PhoneStarts { .. }
+            | Event::ServerStarts
+            | Event::Upheaval
+            | Event::SpaceAgain { .. } => false,
         }
     }
 

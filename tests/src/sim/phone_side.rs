@@ -295,7 +295,22 @@ impl World {
                         }
                     }
                     ClientEffect::End(end) => return self.session_ended(number, link, &end),
-                    other => match self.perform(number, other) {
+                    other @ (ClientEffect::Prove(_)
+                    | ClientEffect::ReadOutbox { .. }
+                    | ClientEffect::KeepSession { .. }
+                    | ClientEffect::CommitDelta(_)
+                    | ClientEffect::ReadElements { .. }
+                    | ClientEffect::CommitChunks(_)
+                    | ClientEffect::CommitReconciled { .. }
+                    | ClientEffect::CommitAck { .. }
+                    | ClientEffect::CommitRefused { .. }
+                    | ClientEffect::KeepReceipt(_)
+                    | ClientEffect::Move(_)
+                    | ClientEffect::KeepDecisions { .. }
+                    | ClientEffect::KeepPace(_)
+                    | ClientEffect::DropHeldCopies
+                    | ClientEffect::Purge(_)
+                    | ClientEffect::Erase(_)) => match self.perform(number, other) {
                         Ok(answer) => events.extend(answer),
                         Err(()) => return,
                     },

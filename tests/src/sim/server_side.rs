@@ -291,14 +291,15 @@ impl World {
         let Some(running) = self.server.running.as_ref().filter(|running| running.sessions.contains_key(&link)) else {
             return;
         };
-        let answer = match effect {
-            ServerEffect::ReadPage { unit, after } if foreign => {
-                running.desk.read_page(UnitRef::country(UnitList::L2022), *after).map(|mut page| {
-                    page.unit = *unit;
-                    Some(ServerEvent::Page(page))
-                })
-            }
-            other => running.desk.answer(other),
+        let answer = if let ServerEffect::ReadPage { unit, after } = effect
+            && foreign
+        {
+            running.desk.read_page(UnitRef::country(UnitList::L2022), *after).map(|mut page| {
+                page.unit = *unit;
+                Some(ServerEvent::Page(page))
+            })
+        } else {
+            running.desk.answer(effect)
         };
         match answer {
             Ok(Some(mut event)) => {

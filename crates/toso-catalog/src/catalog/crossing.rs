@@ -54,11 +54,15 @@ impl Catalog {
             return Ok(Translation::Exact(unit));
         }
         let candidates: Vec<UnitRef> = match (found.level, to) {
-            (Level::Country, _) => vec![UnitRef::country(to)],
+            (Level::Country, UnitList::L2022 | UnitList::L2025) => vec![UnitRef::country(to)],
             (Level::Province, UnitList::L2025) => self.default_successor(unit).into_iter().collect(),
-            (Level::Province, _) => self.province_predecessors(unit).collect(),
-            (_, UnitList::L2025) => self.successors(unit).iter().map(|line| line.to).collect(),
-            _ => self.predecessors(unit).map(|line| line.from).collect(),
+            (Level::Province, UnitList::L2022) => self.province_predecessors(unit).collect(),
+            (Level::District | Level::Commune, UnitList::L2025) => {
+                self.successors(unit).iter().map(|line| line.to).collect()
+            }
+            (Level::District | Level::Commune, UnitList::L2022) => {
+                self.predecessors(unit).map(|line| line.from).collect()
+            }
         };
         match (candidates.as_slice(), to) {
             ([], _) => Err(CatalogError::NoCounterpart { unit, name: found.name.clone(), to }),

@@ -76,7 +76,10 @@ pub enum HeldState {
 impl HeldState {
     /// True once an officer has decided.
     pub const fn is_decided(self) -> bool {
-        matches!(self, Self::Accepted | Self::Returned)
+        match self {
+            Self::Refused | Self::Waiting => false,
+            Self::Accepted | Self::Returned => true,
+        }
     }
 
     /// In words.

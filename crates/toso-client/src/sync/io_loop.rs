@@ -428,7 +428,24 @@ impl<'a> IoLoop<'a> {
                 }
             }
             ClientEffect::End(end) => return Err(self.ended(end)),
-            other => return Ok(self.perform_all(vec![other]).await?.pop()),
+            other @ (ClientEffect::Prove(_)
+            | ClientEffect::ReadOutbox { .. }
+            | ClientEffect::Rest { .. }
+            | ClientEffect::KeepSession { .. }
+            | ClientEffect::CommitDelta(_)
+            | ClientEffect::ReadElements { .. }
+            | ClientEffect::CommitChunks(_)
+            | ClientEffect::CommitReconciled { .. }
+            | ClientEffect::CommitAck { .. }
+            | ClientEffect::CommitRefused { .. }
+            | ClientEffect::KeepReceipt(_)
+            | ClientEffect::Move(_)
+            | ClientEffect::KeepDecisions { .. }
+            | ClientEffect::KeepPace(_)
+            | ClientEffect::DropHeldCopies
+            | ClientEffect::Purge(_)
+            | ClientEffect::Erase(_)
+            | ClientEffect::Progress { .. }) => return Ok(self.perform_all(vec![other]).await?.pop()),
         }
         Ok(None)
     }
@@ -451,7 +468,23 @@ impl<'a> IoLoop<'a> {
                     let total = self.to_push.max(*pushed) + pulled + pull_pending;
                     progress = Some(LoopNews::Progress { done: pushed + pulled, total });
                 }
-                _ => {}
+                ClientEffect::Prove(_)
+                | ClientEffect::Send(_)
+                | ClientEffect::ReadOutbox { .. }
+                | ClientEffect::KeepSession { .. }
+                | ClientEffect::CommitDelta(_)
+                | ClientEffect::ReadElements { .. }
+                | ClientEffect::CommitChunks(_)
+                | ClientEffect::CommitReconciled { .. }
+                | ClientEffect::KeepReceipt(_)
+                | ClientEffect::Move(_)
+                | ClientEffect::KeepDecisions { .. }
+                | ClientEffect::KeepPace(_)
+                | ClientEffect::DropHeldCopies
+                | ClientEffect::Purge(_)
+                | ClientEffect::Erase(_)
+                | ClientEffect::UpToDate { .. }
+                | ClientEffect::End(_) => {}
             }
         }
         let perform = move |replica: &Replica, credential: &Credential| {

@@ -78,7 +78,21 @@ impl PostLine {
             Frame::Hello(hello) => self.hello = Some(hello),
             // The next HELLO asks for the next page.
             Frame::Next(_) => {}
-            frame => self.queue.push(frame),
+            frame @ (Frame::Welcome(_)
+            | Frame::Challenge(_)
+            | Frame::Push(_)
+            | Frame::Ack(_)
+            | Frame::Nack(_)
+            | Frame::Delta(_)
+            | Frame::Receipt(_)
+            | Frame::Purge(_)
+            | Frame::Erased(_)
+            | Frame::RetryAfter(_)
+            | Frame::Goodbye(_)
+            | Frame::Reconcile(_)
+            | Frame::Want(_)
+            | Frame::Reviewed(_)
+            | Frame::Moved(_)) => self.queue.push(frame),
         }
     }
 
@@ -218,7 +232,21 @@ impl PostLine {
         let number = match &mut frame {
             Frame::Ack(ack) => &mut ack.number,
             Frame::Nack(nack) => &mut nack.number,
-            _ => return frame,
+            Frame::Hello(_)
+            | Frame::Welcome(_)
+            | Frame::Challenge(_)
+            | Frame::Push(_)
+            | Frame::Delta(_)
+            | Frame::Receipt(_)
+            | Frame::Purge(_)
+            | Frame::Erased(_)
+            | Frame::RetryAfter(_)
+            | Frame::Goodbye(_)
+            | Frame::Reconcile(_)
+            | Frame::Want(_)
+            | Frame::Reviewed(_)
+            | Frame::Moved(_)
+            | Frame::Next(_) => return frame,
         };
         let place = number.checked_sub(1).and_then(|place| usize::try_from(place).ok());
         // A number that no push has is told to the session as it is, which ends with it.

@@ -199,14 +199,10 @@ impl SyncError {
 
     /// What is told when requests did not work either where a socket did not.
     pub(super) fn and_by_requests(self, requests: &Self) -> Self {
-        match (self, requests) {
-            (Self::Protocol { url, detail }, Self::Protocol { detail: requests, .. }) => {
-                Self::Protocol { url, detail: format!("{detail}, and {requests}") }
-            }
-            // A portal's page says more than that it broke the socket.
-            (Self::Protocol { .. }, requests) => requests.clone(),
-            (socket, _) => socket,
-        }
+        let Self::Protocol { url, detail } = self else { return self };
+        // A portal's page says more than that it broke the socket.
+        let Self::Protocol { detail: requests, .. } = requests else { return requests.clone() };
+        Self::Protocol { url, detail: format!("{detail}, and {requests}") }
     }
 
     /// True when dialling again by itself is useless: a person must act.
@@ -221,7 +217,16 @@ impl SyncError {
                     | GoodbyeCode::Unknown(_)
             ),
             Self::Credential(_) | Self::Reach(_) => true,
-            _ => false,
+            Self::Unreachable { .. }
+            | Self::RetryAfter { .. }
+            | Self::Moved
+            | Self::Lost
+            | Self::Stalled { .. }
+            | Self::NotProved { .. }
+            | Self::Protocol { .. }
+            | Self::Panicked
+            | Self::Store(_)
+            | Self::Replica(_) => false,
         }
     }
 }

@@ -199,6 +199,10 @@ impl Address {
 
     /// What an upgrade that did not work means. A connection that ends before the answer is whole is a bad network: the
     /// server has not spoken.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "another crate's errors: all but these say what they are themselves"
+    )]
     fn refused(&self, error: WsError) -> DialError {
         match error {
             WsError::Http(response) => {

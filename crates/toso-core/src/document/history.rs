@@ -45,7 +45,7 @@ fn entry(kind: DocKind, change: &Change) -> HistoryEntry {
             OpType::Put(scalar) => value::scalar_text(&scalar),
             OpType::Delete => String::new(),
             OpType::Increment(by) => format!("{by:+}"),
-            _ => continue,
+            OpType::Make(_) | OpType::MarkBegin(_) | OpType::MarkEnd(_) => continue,
         };
         let path = map.map_or_else(|| key.to_string(), |map| format!("{map}/{key}"));
         // A value written anew (see `Document::resolve`) is two operations; the last is what the person chose.

@@ -62,7 +62,23 @@ pub(super) fn check(id: DocId, edits: &[DocEdit], known: impl Fn(ActivityId) -> 
             {
                 return Err(EditError::UnknownActivity { id: id.to_string() });
             }
-            _ => {}
+            TeamEdit::Level(_)
+            | TeamEdit::Hamlet(_)
+            | TeamEdit::HamletKind(_)
+            | TeamEdit::LocalName(_)
+            | TeamEdit::DecisionNumber(_)
+            | TeamEdit::DecisionDate(_)
+            | TeamEdit::DecisionBody(_)
+            | TeamEdit::EstablishedOn(_)
+            | TeamEdit::Status(_)
+            | TeamEdit::MergedInto(_)
+            | TeamEdit::ZaloLink(_)
+            | TeamEdit::HouseholdsCovered(_)
+            | TeamEdit::Note(_)
+            | TeamEdit::ActivityDate { .. }
+            | TeamEdit::ActivityKind { .. }
+            | TeamEdit::ActivitySkill { .. }
+            | TeamEdit::AddReached { .. } => {}
         }
     }
     Ok(())
@@ -125,10 +141,7 @@ fn write_one(
                 (true, Same::IsWrittenAnew) => {
                     // Automerge makes no operation for a value that is there alone, and only deletes the others when
                     // there are any. Two operations make a new value that replaces all.
-                    let other = match value {
-                        ScalarValue::Null => ScalarValue::Boolean(false),
-                        _ => ScalarValue::Null,
-                    };
+                    let other = if value.is_null() { ScalarValue::Boolean(false) } else { ScalarValue::Null };
                     transaction.put(&map, key, other)?;
                 }
                 (false, _) => {}

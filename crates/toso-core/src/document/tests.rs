@@ -44,24 +44,21 @@ fn save(document: &mut Document, device: u8, edits: &[DocEdit]) -> Chunk {
 }
 
 fn commune_record(document: &Document) -> CommuneRecord {
-    match document.read() {
-        Record::Commune(commune) => commune,
-        other => panic!("{other:?}"),
-    }
+    let record = document.read();
+    let Record::Commune(commune) = record else { panic!("{record:?}") };
+    commune
 }
 
 fn team_record(document: &Document) -> TeamRecord {
-    match document.read() {
-        Record::Team(team) => team,
-        other => panic!("{other:?}"),
-    }
+    let record = document.read();
+    let Record::Team(team) = record else { panic!("{record:?}") };
+    team
 }
 
 fn member_record(document: &Document) -> MemberRecord {
-    match document.read() {
-        Record::Member(member) => member,
-        other => panic!("{other:?}"),
-    }
+    let record = document.read();
+    let Record::Member(member) = record else { panic!("{record:?}") };
+    member
 }
 
 fn add_activity(total: i64, women: i64) -> DocEdit {

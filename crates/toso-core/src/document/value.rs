@@ -28,16 +28,18 @@ pub(super) fn scalar_text(scalar: &ScalarValue) -> String {
         ScalarValue::Uint(number) => number.to_string(),
         ScalarValue::Counter(counter) => i64::from(counter).to_string(),
         ScalarValue::Bytes(bytes) => doc_id(bytes).map(|id| id.to_string()).unwrap_or_default(),
-        _ => String::new(),
+        ScalarValue::Str(_)
+        | ScalarValue::F64(_)
+        | ScalarValue::Timestamp(_)
+        | ScalarValue::Unknown { .. }
+        | ScalarValue::Null => String::new(),
     }
 }
 
 /// A text of at most `max` bytes.
 pub(super) fn str<'a>(value: &'a ValueRef<'_>, max: usize) -> Option<&'a str> {
-    match value {
-        ValueRef::Scalar(ScalarValueRef::Str(text)) if !text.is_empty() && text.len() <= max => Some(text),
-        _ => None,
-    }
+    let ValueRef::Scalar(ScalarValueRef::Str(text)) = value else { return None };
+    (!text.is_empty() && text.len() <= max).then_some(text)
 }
 
 /// A number from 0 to `max`.
@@ -45,29 +47,23 @@ pub(super) fn count(value: &ValueRef<'_>, max: u32) -> Option<i64> {
     let number = match value {
         ValueRef::Scalar(ScalarValueRef::Int(number)) => *number,
         ValueRef::Scalar(ScalarValueRef::Uint(number)) => i64::try_from(*number).ok()?,
-        _ => return None,
+        ValueRef::Scalar(_) | ValueRef::Object(_) => return None,
     };
     (0..=i64::from(max)).contains(&number).then_some(number)
 }
 
 pub(super) fn boolean(value: &ValueRef<'_>) -> Option<bool> {
-    match value {
-        ValueRef::Scalar(ScalarValueRef::Boolean(yes)) => Some(*yes),
-        _ => None,
-    }
+    let ValueRef::Scalar(ScalarValueRef::Boolean(yes)) = value else { return None };
+    Some(*yes)
 }
 
 pub(super) fn counter(value: &ValueRef<'_>) -> Option<i64> {
-    match value {
-        ValueRef::Scalar(ScalarValueRef::Counter(count)) => Some(*count),
-        _ => None,
-    }
+    let ValueRef::Scalar(ScalarValueRef::Counter(count)) = value else { return None };
+    Some(*count)
 }
 
 /// The id of a document of a kind.
 pub(super) fn doc(value: &ValueRef<'_>, kind: crate::id::DocKind) -> Option<DocId> {
-    match value {
-        ValueRef::Scalar(ScalarValueRef::Bytes(bytes)) => doc_id(bytes).filter(|id| id.kind() == kind),
-        _ => None,
-    }
+    let ValueRef::Scalar(ScalarValueRef::Bytes(bytes)) = value else { return None };
+    doc_id(bytes).filter(|id| id.kind() == kind)
 }

@@ -181,7 +181,7 @@ impl Leaving {
             let preds = self.preds(op.pred.iter());
             let is_left = match op.action {
                 OpType::Delete | OpType::Increment(_) => !preds.is_empty() || !had,
-                _ => true,
+                OpType::Make(_) | OpType::Put(_) | OpType::MarkBegin(_) | OpType::MarkEnd(_) => true,
             };
             let id = (counter, actor.clone());
             if is_left {

@@ -129,9 +129,9 @@ mod tests {
     /// soft hyphen; hyphens from Word and PDFs were refused.
     #[test]
     fn names_copied_from_old_documents_are_refused_with_what_is_meant() {
-        let proposal = |error| match error {
-            TextError::Legacy { found, .. } => found.proposal.as_str().to_owned(),
-            other => panic!("{other}"),
+        let proposal = |error| {
+            let TextError::Legacy { found, .. } = error else { panic!("{error}") };
+            found.proposal.as_str().to_owned()
         };
         for pasted in ["NguyÔn V¨n Thö", "Nguyeãn Vaên Thöû", "Nguyá»…n VÄƒn Thá»\u{AD}", "Nguyeenx Vawn Thuwr"]
         {

@@ -141,7 +141,18 @@ fn valid(e164: &str) -> Result<Phone, TextError> {
         Type::FixedLine | Type::Mobile | Type::FixedLineOrMobile | Type::PersonalNumber | Type::Voip => {
             Ok(Phone(number.format().mode(Mode::E164).to_string()))
         }
-        _ => Err(TextError::PhoneService),
+        Type::TollFree
+        | Type::PremiumRate
+        | Type::SharedCost
+        | Type::Pager
+        | Type::Uan
+        | Type::Emergency
+        | Type::Voicemail
+        | Type::ShortCode
+        | Type::StandardRate
+        | Type::Carrier
+        | Type::NoInternational
+        | Type::Unknown => Err(TextError::PhoneService),
     }
 }
 

@@ -50,7 +50,21 @@ async fn backup(
         shared.trust.revocations().add(Entry::Seen, now)?;
         Ok(upkeep::backup::header(&*shared.log, shared.trust.records(), now).map_err(|error| match error {
             UpkeepError::Store(error) => Problem::from(error),
-            error => {
+            error @ (UpkeepError::NoData { .. }
+            | UpkeepError::NotEmpty { .. }
+            | UpkeepError::Unfit { .. }
+            | UpkeepError::ForeignList { .. }
+            | UpkeepError::NoList { .. }
+            | UpkeepError::Exists { .. }
+            | UpkeepError::NoKey { .. }
+            | UpkeepError::ForeignKey { .. }
+            | UpkeepError::Busy { .. }
+            | UpkeepError::NoIdentity { .. }
+            | UpkeepError::Source(_)
+            | UpkeepError::Differs { .. }
+            | UpkeepError::Io { .. }
+            | UpkeepError::File { .. }
+            | UpkeepError::Keys(_)) => {
                 tracing::error!(%error, "a backup could not be begun");
                 Problem::internal()
             }

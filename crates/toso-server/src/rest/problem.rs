@@ -92,7 +92,17 @@ impl From<StoreError> for Problem {
                 .detail("nothing was stored; try again once the operator has made space"),
             StoreError::Raced { .. } => Self::new(StatusCode::CONFLICT, "raced", "Somebody was faster")
                 .detail("the record changed at the same moment; try again"),
-            _ => Self::internal(),
+            StoreError::Io { .. }
+            | StoreError::InUse { .. }
+            | StoreError::NewerFormat { .. }
+            | StoreError::WrongKind { .. }
+            | StoreError::WrongKey { .. }
+            | StoreError::NotEmpty { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::TooMany { .. }
+            | StoreError::Poisoned { .. }
+            | StoreError::NotFound(_) => Self::internal(),
         }
     }
 }

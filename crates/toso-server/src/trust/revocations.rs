@@ -305,10 +305,10 @@ fn check(before: [u8; CHECK_BYTES], text: &str) -> [u8; CHECK_BYTES] {
 
 fn failed(operation: &'static str, path: &Path, error: &io::Error) -> StoreError {
     let path = path.display().to_string();
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { operation, path },
-        _ => StoreError::Io { operation, path, detail: error.to_string() },
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return StoreError::Full { operation, path };
     }
+    StoreError::Io { operation, path, detail: error.to_string() }
 }
 
 fn damaged(path: &Path, line: usize, detail: &str) -> StoreError {

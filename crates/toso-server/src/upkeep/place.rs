@@ -88,10 +88,12 @@ impl Place {
                 .and_then(|()| sync_folder(&self.path))
                 .and_then(|()| fs::remove_dir_all(building)),
         };
-        renamed.map_err(|error| match error.kind() {
+        renamed.map_err(|error| {
             // A mount that could not be told before.
-            io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy => unfit(&self.path, on_a_mount(&self.path)),
-            _ => failed("naming", &self.path)(error),
+            if matches!(error.kind(), io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy) {
+                return unfit(&self.path, on_a_mount(&self.path));
+            }
+            failed("naming", &self.path)(error)
         })
     }
 }

@@ -152,12 +152,7 @@ async fn a_new_enrolment_ends_the_sessions_of_the_old_one() {
     let invite = centre.invite(COMMUNE, "viewer").await;
     let again = centre.call("POST", "/v1/enrol", &[], Some(enrol_body(&invite, &device.key).to_string())).await;
     assert_eq!(again.status, 200, "{}", again.text);
-    let code = wire
-        .until(|frame| match frame {
-            Frame::Goodbye(goodbye) => Some(goodbye.code),
-            _ => None,
-        })
-        .await;
+    let code = wire.until(|frame| if let Frame::Goodbye(goodbye) = frame { Some(goodbye.code) } else { None }).await;
     assert_eq!(code, GoodbyeCode::Shutdown, "it comes back as what it is now");
 }
 
@@ -191,10 +186,11 @@ async fn a_session_ends_with_the_devices_token() {
     let shown = Proof::Ticket(TicketProof::new(ticket, device.id, now(), [1; 4]));
     let mut wire = Wire::open(&centre, &device.hello_with(shown, welcome.epoch, Sequence::ZERO)).await;
     let code = wire
-        .until(|frame| match frame {
-            Frame::Goodbye(goodbye) => Some(Ok(goodbye.code)),
-            Frame::Challenge(challenge) => Some(Err(challenge.reason)),
-            _ => None,
+        .until(|frame| {
+            if let Frame::Challenge(challenge) = frame {
+                return Some(Err(challenge.reason));
+            }
+            if let Frame::Goodbye(goodbye) = frame { Some(Ok(goodbye.code)) } else { None }
         })
         .await;
     assert!(matches!(code, Ok(GoodbyeCode::Unauthorized) | Err(ChallengeReason::Ticket)), "{code:?}");

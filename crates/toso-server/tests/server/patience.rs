@@ -34,11 +34,7 @@ async fn until_counted(centre: &Centre, code: &str, count: u64) {
 }
 
 async fn goodbye(wire: &mut Wire) -> GoodbyeCode {
-    wire.until(|frame| match frame {
-        Frame::Goodbye(goodbye) => Some(goodbye.code),
-        _ => None,
-    })
-    .await
+    wire.until(|frame| if let Frame::Goodbye(goodbye) = frame { Some(goodbye.code) } else { None }).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -362,10 +362,9 @@ impl Wire {
     }
 
     pub(crate) async fn welcome(&mut self) -> Welcome {
-        match self.frame().await {
-            Frame::Welcome(welcome) => welcome,
-            other => panic!("WELCOME was expected, not {other:?}"),
-        }
+        let frame = self.frame().await;
+        let Frame::Welcome(welcome) = frame else { panic!("WELCOME was expected, not {frame:?}") };
+        welcome
     }
 
     /// Reads on until a frame fits.
@@ -380,19 +379,29 @@ impl Wire {
 
     /// Reads on until a receipt as of a sequence.
     pub(crate) async fn receipt(&mut self, through: Sequence) -> Receipt {
-        self.until(|frame| match frame {
-            Frame::Receipt(receipt) if receipt.as_of >= through => Some(receipt.clone()),
-            _ => None,
+        self.until(|frame| {
+            if let Frame::Receipt(receipt) = frame
+                && receipt.as_of >= through
+            {
+                Some(receipt.clone())
+            } else {
+                None
+            }
         })
         .await
     }
 
     /// Reads on until the acknowledgement of a push.
     pub(crate) async fn ack(&mut self, number: u64) -> Sequence {
-        self.until(|frame| match frame {
-            Frame::Ack(ack) if ack.number == number => Some(ack.through),
-            Frame::Nack(nack) => panic!("refused: {nack:?}"),
-            _ => None,
+        self.until(|frame| {
+            assert!(!matches!(frame, Frame::Nack(_)), "refused: {frame:?}");
+            if let Frame::Ack(ack) = frame
+                && ack.number == number
+            {
+                Some(ack.through)
+            } else {
+                None
+            }
         })
         .await
     }

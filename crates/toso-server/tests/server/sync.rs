@@ -37,12 +37,7 @@ async fn a_push_is_acknowledged_counted_and_reaches_the_other_device_live() {
     let receipt = first.receipt(through).await;
     assert_eq!((receipt.totals[0].teams, receipt.totals[0].members), (1, 1));
 
-    let delta = other
-        .until(|frame| match frame {
-            Frame::Delta(delta) => Some(delta.clone()),
-            _ => None,
-        })
-        .await;
+    let delta = other.until(|frame| if let Frame::Delta(delta) = frame { Some(delta.clone()) } else { None }).await;
     assert_eq!((delta.next, delta.more), (through, false));
     let items: Vec<_> = delta.groups.iter().flat_map(|group| &group.items).cloned().collect();
     assert_eq!(items, [DeltaItem::Change(team, item.change), DeltaItem::Change(member, person.change)]);
@@ -68,11 +63,7 @@ async fn a_restart_says_goodbye_and_goes_on_where_it_was() {
     // Not the receipt: it may have come before the last ACK, and been passed over with it.
     centre.until_teams(3).await;
     let (centre, goodbye) = tokio::join!(centre.restart(), async {
-        wire.until(|frame| match frame {
-            Frame::Goodbye(goodbye) => Some(goodbye.code),
-            _ => None,
-        })
-        .await
+        wire.until(|frame| if let Frame::Goodbye(goodbye) = frame { Some(goodbye.code) } else { None }).await
     });
     assert_eq!(goodbye, GoodbyeCode::Shutdown);
     let report = centre.get("/v1/report").await.json();
@@ -129,10 +120,9 @@ async fn pushes_beyond_rights_and_bad_changes_are_refused_by_code() {
         let mut wire = Wire::open(&centre, &who.hello()).await;
         wire.send(&push).await;
         let nack = wire
-            .until(|frame| match frame {
-                Frame::Nack(nack) => Some(nack.clone()),
-                Frame::Ack(ack) => panic!("accepted: {ack:?}"),
-                _ => None,
+            .until(|frame| {
+                assert!(!matches!(frame, Frame::Ack(_)), "accepted: {frame:?}");
+                if let Frame::Nack(nack) = frame { Some(nack.clone()) } else { None }
             })
             .await;
         assert_eq!((nack.code, nack.item), (code, item));
@@ -170,12 +160,7 @@ async fn a_revoked_device_is_cut_off_while_connected() {
     wire.welcome().await;
     let answer = centre.post(&format!("/v1/devices/{}/revoke", device.id), serde_json::json!({})).await;
     assert_eq!((answer.status, &answer.json()["revoked"]), (200, &true.into()));
-    let code = wire
-        .until(|frame| match frame {
-            Frame::Goodbye(goodbye) => Some(goodbye.code),
-            _ => None,
-        })
-        .await;
+    let code = wire.until(|frame| if let Frame::Goodbye(goodbye) = frame { Some(goodbye.code) } else { None }).await;
     assert_eq!(code, GoodbyeCode::Revoked);
     assert_eq!(wire.next().await, None, "and closed");
     let mut again = Wire::open(&centre, &device.hello()).await;
@@ -229,12 +214,8 @@ async fn bytes_that_are_no_frames_end_the_session_and_nobody_elses() {
         let mut wire = Wire::open(&centre, &device.hello()).await;
         wire.welcome().await;
         wire.send_raw(message).await;
-        let code = wire
-            .until(|frame| match frame {
-                Frame::Goodbye(goodbye) => Some(goodbye.code),
-                _ => None,
-            })
-            .await;
+        let code =
+            wire.until(|frame| if let Frame::Goodbye(goodbye) = frame { Some(goodbye.code) } else { None }).await;
         assert_eq!(code, GoodbyeCode::Protocol);
     }
     let mut wire = Wire::open(&centre, &device.hello()).await;
@@ -301,13 +282,17 @@ async fn one_request_syncs_as_a_session_does() {
 
     let (_, body) = exchange(&centre, encode_stream(&[Frame::Hello(b.hello())])).await;
     let answers = decode_stream(&body, 100).expect("frames");
-    let pulled: usize = answers
-        .iter()
-        .map(|frame| match frame {
-            Frame::Delta(delta) => delta.groups.iter().map(|group| group.items.len()).sum(),
-            _ => 0,
-        })
-        .sum();
+    let pulled: usize =
+        answers
+            .iter()
+            .map(|frame| {
+                if let Frame::Delta(delta) = frame {
+                    delta.groups.iter().map(|group| group.items.len()).sum()
+                } else {
+                    0
+                }
+            })
+            .sum();
     assert_eq!(pulled as u64, pushes);
     assert!(answers.iter().any(|frame| matches!(frame, Frame::Receipt(receipt) if receipt.totals[0].teams == pushes)));
 
@@ -357,9 +342,14 @@ async fn an_officer_of_a_province_gets_every_commune_live_and_in_pages() {
     }
     assert!(pulled == 750 && pages > 1, "{pulled} in {pages} pages");
     field.send(&recorder.push(6, vec![recorder.team("tổ mới").1])).await;
-    wide.until(|frame| match frame {
-        Frame::Delta(delta) if delta.next == Sequence(751) => Some(()),
-        _ => None,
+    wide.until(|frame| {
+        if let Frame::Delta(delta) = frame
+            && delta.next == Sequence(751)
+        {
+            Some(())
+        } else {
+            None
+        }
     })
     .await;
 }

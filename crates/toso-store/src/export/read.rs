@@ -223,12 +223,12 @@ fn next_line(input: &mut impl BufRead, line: u64) -> Result<Vec<u8>, ExportError
 }
 
 fn read_failed(line: u64, error: &std::io::Error) -> ExportError {
-    match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => ExportError::Truncated { line },
-        // How zstd reports a frame that is not what was compressed: it is no error of the system.
-        _ if error.raw_os_error().is_none() => {
-            ExportError::Damaged { line, detail: format!("the compressed data cannot be read ({error})") }
-        }
-        _ => ExportError::Io { operation: "reading the export", line, detail: error.to_string() },
+    if error.kind() == std::io::ErrorKind::UnexpectedEof {
+        return ExportError::Truncated { line };
     }
+    // How zstd reports a frame that is not what was compressed: it is no error of the system.
+    if error.raw_os_error().is_none() {
+        return ExportError::Damaged { line, detail: format!("the compressed data cannot be read ({error})") };
+    }
+    ExportError::Io { operation: "reading the export", line, detail: error.to_string() }
 }

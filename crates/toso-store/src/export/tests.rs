@@ -224,10 +224,9 @@ fn files_that_lie_are_refused_with_their_line() {
     let refused = |change: &dyn Fn(&mut Vec<String>)| {
         let mut lines = whole.clone();
         change(&mut lines);
-        match read_all(Cursor::new(file(&lines))).unwrap_err() {
-            ExportError::Damaged { line, .. } => line,
-            other => panic!("{other}"),
-        }
+        let error = read_all(Cursor::new(file(&lines))).unwrap_err();
+        let ExportError::Damaged { line, .. } = error else { panic!("{error}") };
+        line
     };
     assert_eq!(refused(&|lines| drop(lines.remove(1))), 2, "a run is missing");
     assert_eq!(refused(&|lines| lines.insert(1, lines[1].clone())), 3, "a run comes twice");

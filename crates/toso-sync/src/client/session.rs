@@ -190,7 +190,22 @@ impl ClientSession {
             // Each request is greeted, and opens a comparison anew.
             Frame::Welcome(_) => self.phase == Phase::Greeting,
             Frame::Reconcile(reconcile) if self.start.by_request => !reconcile.message.is_empty(),
-            other => other.is_answer(),
+            other @ (Frame::Hello(_)
+            | Frame::Challenge(_)
+            | Frame::Push(_)
+            | Frame::Ack(_)
+            | Frame::Nack(_)
+            | Frame::Delta(_)
+            | Frame::Receipt(_)
+            | Frame::Purge(_)
+            | Frame::Erased(_)
+            | Frame::RetryAfter(_)
+            | Frame::Goodbye(_)
+            | Frame::Reconcile(_)
+            | Frame::Want(_)
+            | Frame::Reviewed(_)
+            | Frame::Moved(_)
+            | Frame::Next(_)) => other.is_answer(),
         }
     }
 
@@ -218,8 +233,23 @@ impl ClientSession {
             (Frame::Hello(_) | Frame::Push(_) | Frame::Want(_) | Frame::Next(_), _) => {
                 self.end(SessionEnd::Protocol("a client's frame came"), effects);
             }
-            (_, Phase::Live) => self.end(SessionEnd::Protocol("a frame of the greeting came late"), effects),
-            _ => self.end(SessionEnd::Protocol("a frame came before WELCOME"), effects),
+            (Frame::Welcome(_) | Frame::Challenge(_), Phase::Live) => {
+                self.end(SessionEnd::Protocol("a frame of the greeting came late"), effects);
+            }
+            (
+                Frame::Welcome(_)
+                | Frame::Challenge(_)
+                | Frame::Ack(_)
+                | Frame::Nack(_)
+                | Frame::Delta(_)
+                | Frame::Receipt(_)
+                | Frame::Purge(_)
+                | Frame::Erased(_)
+                | Frame::Reconcile(_)
+                | Frame::Moved(_)
+                | Frame::Reviewed(_),
+                Phase::Dialing | Phase::Greeting | Phase::Ended,
+            ) => self.end(SessionEnd::Protocol("a frame came before WELCOME"), effects),
         }
     }
 

@@ -4,8 +4,9 @@
 use toso_core::chunk::Chunk;
 use toso_wire::{Carried, NackCode, Push, PushItem, signed_carried};
 
-use super::session::{ServerSession, chunk_code, nack};
-use super::{CarriedRefusal, HoldReason, ReturnVerdict, ServerEffect, check_item};
+use super::checking::{check_item, chunk_code};
+use super::refusing::nack;
+use super::{CarriedRefusal, HoldReason, ReturnVerdict, ServerEffect, ServerSession};
 use crate::principal::{AccessRole, Principal};
 
 impl ServerSession {

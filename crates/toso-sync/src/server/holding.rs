@@ -12,8 +12,9 @@ use toso_core::unit::{Scope, UnitRef};
 use toso_wire::limits::{DECISIONS_MAX, PURGE_SCOPES_MAX};
 use toso_wire::{Ack, Carried, Decision, Frame, Hello, Moved, NackCode, Purge, Push, Reviewed};
 
-use super::session::{ServerSession, check_item, nack};
-use super::{AppendFailure, ServerEffect};
+use super::checking::check_item;
+use super::refusing::nack;
+use super::{AppendFailure, ServerEffect, ServerSession};
 use crate::principal::{AccessRole, Principal};
 
 /// What the server's record says of a device beside its [`Principal`].

@@ -3,8 +3,8 @@
 use toso_core::chunk::ChangeHash;
 use toso_wire::{Frame, GoodbyeCode, Nack, NackCode};
 
-use super::session::{ServerSession, shortened};
-use super::{Postponed, RefusalKind, ServerEffect};
+use super::refusing::shortened;
+use super::{Postponed, RefusalKind, ServerEffect, ServerSession};
 
 /// Pushes of a session that may be postponed. A phone has at most four under way ([`toso_wire::limits::PUSH_WINDOW`]) when
 /// it is first told, and sends nothing of its own after that; what it carries for others, 256 parcels at most, it offers once

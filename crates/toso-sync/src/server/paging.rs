@@ -1,8 +1,11 @@
 //! Pages of what a device lacks: how large they are, and whether the next one waits until it is asked for.
 
+use toso_core::id::Sequence;
+use toso_core::unit::UnitRef;
 use toso_wire::limits::PAGE_BYTES_MAX;
 use toso_wire::{DeltaItem, Frame, Next, pack_delta};
 
+use super::session::Follow;
 use super::{PageRead, ServerEffect, ServerSession};
 
 /// Pages on demand: whether the device waits for one.
@@ -14,7 +17,30 @@ pub(super) enum Demand {
     Sent,
 }
 
+impl Follow {
+    pub(super) fn wants_page(&self) -> bool {
+        self.reconciling.is_none() && (self.owed || self.grown > self.cursor)
+    }
+}
+
 impl ServerSession {
+    pub(super) fn grow(&mut self, unit: UnitRef, through: Sequence) {
+        for follow in self.follows.iter_mut().filter(|follow| follow.unit == unit) {
+            follow.grown = follow.grown.max(through);
+        }
+    }
+
+    /// Reads the next page, of the first unit that has one for the device.
+    pub(super) fn read_wanted_page(&mut self, effects: &mut Vec<ServerEffect>) {
+        if !self.reading_page
+            && self.may_send_page()
+            && let Some(follow) = self.follows.iter().find(|follow| follow.wants_page())
+        {
+            self.reading_page = true;
+            effects.push(ServerEffect::ReadPage { unit: follow.unit, after: follow.cursor });
+        }
+    }
+
     /// The device says how large pages may be, and asks for one; or that they may come as they are.
     pub(super) fn demand(&mut self, page_bytes: Option<u32>) {
         let Some(bytes) = page_bytes else { return };

@@ -338,7 +338,15 @@ fn mismatch(marker: Marker, what: &'static str) -> DecodeError {
         | Marker::I16
         | Marker::I32
         | Marker::I64 => "an integer",
-        _ => "an extension",
+        Marker::Reserved
+        | Marker::Ext8
+        | Marker::Ext16
+        | Marker::Ext32
+        | Marker::FixExt1
+        | Marker::FixExt2
+        | Marker::FixExt4
+        | Marker::FixExt8
+        | Marker::FixExt16 => "an extension",
     };
     DecodeError::Malformed { what, detail: format!("{found} is not what belongs here") }
 }

@@ -1,0 +1,44 @@
+//! The check of one pushed item. It opens no document.
+
+use toso_core::chunk::{Chunk, ChunkError};
+use toso_core::edit::SIGN_OFF_FIELDS;
+use toso_core::id::{AuthorId, DocKind};
+use toso_core::unit::UnitRef;
+use toso_wire::{NackCode, PushItem};
+
+use super::AppendItem;
+use crate::principal::AccessRole;
+
+/// Envelope limits → parse (not apply) → document made for this scope → actor is the author's → role may write it.
+///
+/// The same check is made by a phone that takes another's changes to carry them, so that it takes nothing that the server
+/// would refuse.
+pub fn check_item(
+    author: AuthorId,
+    role: AccessRole,
+    scope: UnitRef,
+    item: PushItem,
+) -> Result<AppendItem, (NackCode, String)> {
+    let chunk = Chunk::parse(&item.change).map_err(|error| (chunk_code(&error), error.to_string()))?;
+    if !item.doc.belongs_to(scope) {
+        return Err((NackCode::WrongDocument, format!("document {} was not made for {scope}", item.doc)));
+    }
+    if chunk.actor().author() != author {
+        return Err((NackCode::ForeignActor, "the change was made by another device".to_owned()));
+    }
+    if item.doc.kind() == DocKind::Commune && !role.may_sign_off() && chunk.writes_any(&SIGN_OFF_FIELDS) {
+        return Err((NackCode::Forbidden, format!("a {role} does not sign off; an officer does")));
+    }
+    Ok(AppendItem { doc: item.doc, hash: chunk.hash(), change: item.change })
+}
+
+pub(super) fn chunk_code(error: &ChunkError) -> NackCode {
+    match error {
+        ChunkError::TooLarge { .. } => NackCode::TooLarge,
+        ChunkError::WrongType { .. }
+        | ChunkError::Malformed { .. }
+        | ChunkError::Checksum
+        | ChunkError::TooMany { .. }
+        | ChunkError::Foreign { .. } => NackCode::Malformed,
+    }
+}

@@ -1,0 +1,130 @@
+//! Pushes: whether a device may make one at all, what of it goes to the log, and what the device is told of that.
+
+use toso_core::id::AuthorId;
+use toso_wire::limits::{PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW};
+use toso_wire::{Ack, Frame, GoodbyeCode, NackCode, Push};
+
+use super::checking::check_item;
+use super::refusing::nack;
+use super::session::Phase;
+use super::{AppendFailure, AppendOutcome, ServerEffect, ServerSession};
+use crate::principal::AccessRole;
+
+impl ServerSession {
+    pub(super) fn on_push(&mut self, push: Push, effects: &mut Vec<ServerEffect>) {
+        let Some(principal) = self.principal else {
+            return;
+        };
+        let under_way = self.appending.len() + self.verifying.len() + self.holding.pushes.len();
+        if push.number != self.next_push || under_way >= PUSH_WINDOW {
+            let detail = format!(
+                "push {} came while {} was expected and {under_way} of at most {PUSH_WINDOW} were under way",
+                push.number, self.next_push
+            );
+            return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
+        }
+        self.next_push += 1;
+        let bytes: usize = push.items.iter().map(|item| item.change.len()).sum();
+        let held = self.hold_reason(&principal, &push);
+        let whole = if push.items.is_empty() || push.items.len() > PUSH_ITEMS_MAX {
+            Some((NackCode::TooLarge, format!("{} items, 1 to {PUSH_ITEMS_MAX} are accepted", push.items.len())))
+        } else if bytes > PUSH_BYTES_MAX && push.items.len() > 1 {
+            Some((NackCode::TooLarge, format!("{bytes} bytes, at most {PUSH_BYTES_MAX} in several items are accepted")))
+        } else if !principal.role.may_write() {
+            Some((NackCode::Forbidden, format!("a {} does not write", principal.role)))
+        } else if held.is_none() && (self.standing.revoked || !principal.may_push(self.catalog, push.scope)) {
+            let detail = format!("{} is no commune inside the device's unit {}", push.scope, principal.unit);
+            Some((NackCode::OutOfScope, detail))
+        } else {
+            None
+        };
+        if let Some((code, detail)) = whole {
+            return nack(push.number, None, code, &detail, effects);
+        }
+        if let Some(reason) = held {
+            return self.hold_checked(&principal, reason, push, effects);
+        }
+        match &push.carried {
+            Some(carried) if carried.signature.is_empty() && !self.takes_returns => {
+                let detail = "a carried push needs its author's signature; this server has lost nothing to be returned";
+                nack(push.number, None, NackCode::Forbidden, detail, effects);
+            }
+            Some(carried) if carried.signature.is_empty() => {
+                let (number, author, scope) = (push.number, carried.author, push.scope);
+                self.verifying.insert(number, push);
+                effects.push(ServerEffect::JudgeReturned { number, author, scope });
+            }
+            Some(_) => self.on_carried(push, effects),
+            None => self.append_checked(principal.device.author(), principal.role, push, effects),
+        }
+    }
+
+    /// Appends what `author` may write in this role, and refuses the rest item by item.
+    pub(super) fn append_checked(
+        &mut self,
+        author: AuthorId,
+        role: AccessRole,
+        push: Push,
+        effects: &mut Vec<ServerEffect>,
+    ) {
+        let (mut items, mut places) = (Vec::with_capacity(push.items.len()), Vec::with_capacity(push.items.len()));
+        for (index, item) in (0..).zip(push.items) {
+            match check_item(author, role, push.scope, item) {
+                Ok(item) => {
+                    places.push((index, item.hash));
+                    items.push(item);
+                }
+                Err((code, detail)) => nack(push.number, Some(index), code, &detail, effects),
+            }
+        }
+        if items.is_empty() {
+            return;
+        }
+        self.appending.insert(push.number, places);
+        let returned = push.carried.is_some_and(|carried| carried.signature.is_empty());
+        let (number, scope) = (push.number, push.scope);
+        effects.push(ServerEffect::Append { number, scope, returned, author, items });
+    }
+
+    pub(super) fn on_appended(
+        &mut self,
+        number: u64,
+        outcome: Result<AppendOutcome, AppendFailure>,
+        effects: &mut Vec<ServerEffect>,
+    ) {
+        let Some(places) = self.appending.remove(&number) else { return };
+        let carried = self.carried.remove(&number);
+        match outcome {
+            Ok(outcome) => {
+                for (index, no_room) in &outcome.refused {
+                    if let Some((place, _)) = places.get(*index) {
+                        nack(number, Some(*place), NackCode::TooLarge, &no_room.text(), effects);
+                    }
+                }
+                let mut left_out = outcome.refused.len();
+                if let Some(postponed) = outcome.postponed {
+                    left_out += places.len().saturating_sub(postponed.from);
+                    self.postpone(number, &places, postponed, effects);
+                }
+                // A push of which nothing is taken gets no ACK.
+                if left_out >= places.len() || matches!(self.phase, Phase::Ended) {
+                    return;
+                }
+                // What it carried for another comes back to it like anyone's: the carrier may have forgotten it since.
+                if let Some(first) = outcome.first_new.filter(|_| outcome.new > 0 && !carried) {
+                    self.remember_own(first.0..=first.0 + (outcome.new - 1));
+                }
+                self.acked_through = self.acked_through.max(outcome.through);
+                let settled = !carried && self.settle(&outcome);
+                effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through, settled })));
+                // The pushed chunks lie in one of the followed units; reading on moves the device's cursor past them.
+                for follow in &mut self.follows {
+                    follow.grown = follow.grown.max(outcome.through);
+                }
+            }
+            Err(AppendFailure::Unavailable) => {
+                nack(number, None, NackCode::Unavailable, "the server cannot store at the moment", effects);
+            }
+        }
+    }
+}
