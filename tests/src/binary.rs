@@ -11,7 +11,7 @@ pub fn toso() -> PathBuf {
     BINARY.get_or_init(build).clone()
 }
 
-/// Set to `built` by whoever runs `cargo test --workspace`, which has built the binary already, with the same features:
+/// Set to `built` by a run of `cargo test --workspace`, which has built the binary already, with the same features:
 /// building it alone would compile half of the workspace once more. Or set to the path of a binary, such as a release's.
 const BUILT: &str = "TOSO_TEST_BINARY";
 

@@ -32,7 +32,7 @@ pub const COMMUNE: &str = "00001";
 /// Another commune of the same district (Phường Trúc Bạch).
 pub const OTHER_COMMUNE: &str = "00004";
 
-/// The seed of a run: `TOSO_SEED`, or a new one. Whoever draws from it prints it, so that a failure can be repeated.
+/// The seed of a run: `TOSO_SEED`, or a new one. The code that draws from it prints it, so that a failure can be repeated.
 pub fn seed() -> u64 {
     std::env::var("TOSO_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

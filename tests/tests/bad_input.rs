@@ -102,7 +102,7 @@ fn records_with_wrong_values() {
     for phone in ["12345", "0912 000 00", "113", "1900 1234", "không có"] {
         let said = device.refused(&["member", "edit", &member, &format!("phone={phone}")]);
         says(&said, &["phone"]);
-        // 113 is named as an example of a service line, whoever asks.
+        // 113 is named as an example of a service line, no matter who asks.
         assert!(phone == "113" || !said.contains(phone), "an error never repeats a phone number: {said}");
     }
     for date in ["31/2/2022", "2022-13-01", "hôm qua", "1/1/1850"] {

@@ -1,4 +1,4 @@
-//! Whoever reads the server's log goes away while it works: a log shipper restarts, an ssh session ends, a pipe fills up.
+//! The reader of the server's log goes away while it works: a log shipper restarts, an ssh session ends, a pipe fills up.
 //!
 //! The thread that appends to the log once died by the panic of a log line that could not be written. From then on every
 //! push was "busy", for ever, and `/healthz` said that all was well. Lines may be lost, and nothing else.

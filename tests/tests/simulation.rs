@@ -139,7 +139,7 @@ fn a_server_that_never_compares_is_seen() {
 
 #[test]
 fn a_review_queue_that_holds_nothing_is_seen() {
-    // Whoever handed over waits for a decision that nobody can take.
+    // A phone that handed over waits for a decision that nobody can take.
     assert_caught(Planted::HoldsNothing, &["everything comes to rest"]);
 }
 

@@ -81,7 +81,7 @@ pub(crate) fn run(order: &Order<'_>) -> Result<(), String> {
             into.push(measure(binary, order, &file)?);
             Ok::<_, String>(())
         };
-        // Whoever comes second finds warmer caches: they take turns.
+        // The second finds warmer caches: they take turns.
         if round % 2 == 1 {
             one(&old, &mut before)?;
             one(&new, &mut now)?;

@@ -48,7 +48,7 @@ pub struct Order {
     pub url: String,
     /// Where the devices keep their folders.
     pub dir: PathBuf,
-    /// Whoever makes the invites, for operations that enrol devices, and reads for [`Operation::Verify`].
+    /// Who makes the invites, for operations that enrol devices, and reads for [`Operation::Verify`].
     pub admin: Option<Caller>,
     /// Documents as JSON lines, for [`Operation::Seed`] and [`Operation::Load`].
     pub docs: Option<PathBuf>,
@@ -92,7 +92,7 @@ struct Ack {
     value: u32,
 }
 
-/// Prints a line at once, so that whoever reads sees it before the next thing happens.
+/// Prints a line at once, so that a reader sees it before the next thing happens.
 fn tell(line: &impl Serialize) -> Result<(), BenchError> {
     let text = serde_json::to_string(line).map_err(BenchError::failed)?;
     let mut out = std::io::stdout().lock();

@@ -12,7 +12,7 @@ use crate::national::PlanError;
 /// A run that ended early. What it measured before is lost; no register is harmed by it.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The order makes no sense; whoever gave it can mend it.
+    /// The order makes no sense; the caller can mend it.
     #[error("{0}")]
     Usage(String),
     /// Something happened that a sound register does not do, or that this machine cannot do.

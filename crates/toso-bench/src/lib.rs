@@ -11,7 +11,7 @@
 //! - [`link`]: a bad network between a device and a server, with delay, bandwidth, stalls and cuts. The end-to-end suites
 //!   use it too, as they use [`wiretap`], which reads what travelled.
 //! - [`handset`]: what a phone does on its own disk, in a process of its own so that its memory can be told.
-//! - [`client`]: single operations of devices, for whoever compares engines from outside.
+//! - [`client`]: single operations of devices, for those who compare engines from outside.
 
 pub mod bench;
 pub mod client;

@@ -181,7 +181,7 @@ impl Connection {
         let bytes = bytes.get(..count).unwrap_or_default();
         let mut to = if upwards { &self.far } else { &self.near };
         let written = {
-            // Held while they go out, so that whoever has got them finds them here.
+            // Held while they go out, so that their reader finds them here.
             let mut passed = self.passed.lock();
             let written = to.write_all(bytes).is_ok();
             if upwards {

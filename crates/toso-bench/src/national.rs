@@ -30,7 +30,7 @@ pub use self::plan::PlanError;
 pub struct NationalOrder {
     /// The server's address.
     pub server: String,
-    /// Whoever makes the invites and reads the report.
+    /// Who makes the invites and reads the report.
     pub admin: Caller,
     /// Field devices; without it about one commune in eight has several.
     pub devices: Option<usize>,

@@ -75,7 +75,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7878")]
     pub(crate) listen: String,
     /// The address that devices reach the server at, for invites; without it an invite names `http://` and the host that
-    /// whoever makes it has called, with a warning where devices may not reach that.
+    /// its maker has called, with a warning where devices may not reach that.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
     /// A page of this origin (`https://host[:port]`) may sync from a browser, beside those of the server's own address.

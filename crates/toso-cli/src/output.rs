@@ -130,7 +130,7 @@ pub(crate) fn instant_of(at_ms: u64) -> String {
 mod tests {
     use super::*;
 
-    /// A member's name that came past a phone's rules cleared the screen of whoever listed it.
+    /// A member's name that came past a phone's rules cleared the screen of the officer who listed it.
     #[test]
     fn json_and_fields_of_data_do_nothing_to_a_terminal() {
         let name = "Thử\u{1b}[2J\u{9b}31m\u{202e}\n\u{e0041}\"\\x";

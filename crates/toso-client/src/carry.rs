@@ -1,7 +1,7 @@
 //! Helping each other where no server is in reach: a phone carries what another recorded.
 //!
-//! An author's phone signs its unsent changes in batches ([`Parcel`]) when it makes a bundle or meets another phone. Whoever takes
-//! a parcel applies its changes, keeps author's card and signature in its *carry box*, pushes the parcel when it
+//! An author's phone signs its unsent changes in batches ([`Parcel`]) when it makes a bundle or meets another phone. A phone
+//! that takes a parcel applies its changes, keeps author's card and signature in its *carry box*, pushes the parcel when it
 //! meets the server, and hands back at the next meeting what the server said. All of this is a [`Cargo`]; it travels in a
 //! file ([`bundle`]) or over any byte pipe ([`peer`]).
 //!

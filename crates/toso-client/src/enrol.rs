@@ -100,8 +100,8 @@ pub fn make_invite(
     rest.post(server_url, "/v1/invites", officer, &request)
 }
 
-/// Exchanges an invite for a credential and keeps it, with how the server is reached. Blocks. Repeating it with the same invite on the same device
-/// gives the same answer, so a lost response does no harm.
+/// Exchanges an invite for a credential and keeps it, with how the server is reached. Blocks. Repeating it with the same
+/// invite on the same device gives the same answer, so a lost response does no harm.
 pub fn enrol(
     store: &dyn ChunkStore,
     rest: &Rest,

@@ -67,7 +67,7 @@ impl Reach {
         }
     }
 
-    /// What to tell whoever looks, while everything goes over a network in the clear.
+    /// What to show a person while everything goes over a network in the clear.
     pub fn warning(&self, url: &str) -> Option<String> {
         let careful = Self { insecure_http: false, ..self.clone() };
         let is_open = self.insecure_http && matches!(careful.check(url), Err(ReachError::InTheClear { .. }));

@@ -66,7 +66,7 @@ pub struct ReplicaOptions {
     pub clock: Arc<dyn Fn() -> TimestampMs + Send + Sync>,
     /// Documents kept in memory.
     pub document_cache: usize,
-    /// Keys, actors, ids of members and nonces come from here. Whoever replaces the system's generator must never let
+    /// Keys, actors, ids of members and nonces come from here. Code that replaces the system's generator must never let
     /// two openings of a store draw the same bytes: an actor that comes twice loses edits.
     pub random: RandomSource,
 }
@@ -380,7 +380,7 @@ impl Replica {
             return Err(ReplicaError::TooManyDocuments);
         }
         self.check_days(edits, None)?;
-        // Not put into memory: whoever looks at it reads it from the store.
+        // Not put into memory: each reader reads it from the store.
         documents.pop(&id);
         if let Some(chunk) = Document::first_save(id, self.author(), edits)? {
             let shown = Document::first_record(id, edits).map(|record| Shown { record, disputed: false });

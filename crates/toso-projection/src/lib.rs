@@ -28,7 +28,7 @@
 //!
 //! Everything here is disposable: [`Projector::first_difference`] proves that a rebuild gives the same.
 //!
-//! The crate is pure. Rows hold no names and no phones; whoever shows a list reads those from the documents.
+//! The crate is pure. Rows hold no names and no phones; code that shows a list reads those from the documents.
 
 mod counting;
 mod figures;

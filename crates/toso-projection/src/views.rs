@@ -1,4 +1,4 @@
-//! Lists of documents under a unit, as ids with rows; whoever shows them reads names from the documents.
+//! Lists of documents under a unit, as ids with rows; code that shows them reads names from the documents.
 //!
 //! A unit's list holds exactly the documents that its counters can count: those of every scope, of either list, whose
 //! figures go to the unit or to one below it.

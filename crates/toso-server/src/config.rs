@@ -43,9 +43,9 @@ pub const CONTROL_WINDOW: Duration = Duration::from_secs(60);
 /// Items that a session may have refused. A phone sets aside what was refused once, and has at most 5,000 documents;
 /// what comes again and again is made to cost time.
 pub const REFUSED_ITEMS_MAX: u32 = 5_000;
-/// Items that a session may have refused for their size or for want of room. A phone refuses such a save itself, and so
-/// brings only what it saved while others filled the record, which it is told of and does not bring again: a session
-/// that has more refused is ended, and goes on in the next.
+/// Items that a session may have refused for their size or for want of room. A phone refuses such a save itself, so it
+/// brings only what it saved while others filled the record. It is told, and does not bring that again. A session that
+/// has more refused is ended, and goes on in the next.
 pub const TOO_LARGE_ITEMS_MAX: u32 = 128;
 /// The database's page cache: a tenth of the 1.5 GiB that a national server may use.
 pub const CACHE_BYTES: u64 = 160 << 20;
@@ -138,7 +138,7 @@ pub struct ServerConfig {
     pub times: Times,
     /// What devices may write in a day.
     pub budgets: Budgets,
-    /// Lines of the log that never came to its reader, counted by whoever writes them; `/metrics` tells it.
+    /// Lines of the log that never came to its reader, counted by their writer; `/metrics` tells it.
     pub log_lines_lost: Arc<AtomicU64>,
 }
 

@@ -53,7 +53,7 @@ pub(crate) enum ReadError {
 }
 
 impl Effort {
-    /// Of an answer that is not begun. Whoever asked sets the flag when nobody waits any more.
+    /// Of an answer that is not begun. The asker sets the flag when nobody waits any more.
     pub(crate) fn new(given_up: Arc<AtomicBool>, set_aside: Arc<SetAside>) -> Self {
         let (changes, bytes, merged) = (READ_CHANGES_MAX, READ_BYTES_MAX, MERGE_CHANGES_MAX);
         Self { documents: 0, changes, bytes, merged, given_up, set_aside }

@@ -1,7 +1,7 @@
 //! Performs what a [`ServerSession`](toso_sync::ServerSession) asks for. One driver per session, whether it speaks over a WebSocket or a POST.
 //!
 //! The session decides, the driver does: it checks proofs, has the log read on other threads, hands pushes to the log
-//! writer, and collects encoded frames for whoever owns the connection to send. It holds no clock and no socket.
+//! writer, and collects encoded frames for the owner of the connection to send. It holds no clock and no socket.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl Driver {
                     ready.push_back(answer);
                 }
             }
-            self.end_whoever_is_refused_too_much();
+            self.end_when_too_much_is_refused();
         }
     }
 
@@ -249,7 +249,7 @@ impl Driver {
     }
 
     /// After the whole answer to a push, so that its device keeps what was said of each item and does not bring it again.
-    fn end_whoever_is_refused_too_much(&mut self) {
+    fn end_when_too_much_is_refused(&mut self) {
         let detail = if self.refused > REFUSED_ITEMS_MAX {
             format!("more than {REFUSED_ITEMS_MAX} items of this session were refused")
         } else if self.too_large > TOO_LARGE_ITEMS_MAX {
@@ -333,7 +333,7 @@ impl Driver {
     }
 
     /// Ends the session of a device whose record no longer says what the session began with, or whose token has ended. Who
-    /// changes a record tells its sessions at once; a token ends by itself, so whoever owns the connection asks now and then.
+    /// changes a record tells its sessions at once; a token ends by itself, so the owner of the connection asks now and then.
     pub(crate) fn look_at_footing(&mut self) {
         let session = self.serving.session();
         let Some(principal) = session.principal().filter(|_| !session.is_leaving()) else { return };

@@ -1,7 +1,7 @@
 //! Where an address can be reached from, as far as the address itself says.
 //!
 //! An invite that sends a phone to `127.0.0.1` sends it to itself. Nobody notices until a volunteer stands in a village with
-//! it, so whoever makes the invite is told.
+//! it, so the maker of the invite is told.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

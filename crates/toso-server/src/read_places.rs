@@ -1,6 +1,6 @@
 //! Places for long reads: comparisons of whole units, answers to REST callers.
 //!
-//! A place belongs to the work and not to whoever waits for it: work that was begun ends in its own time, also when its
+//! A place belongs to the work and not to the one who waits for it: work that was begun ends in its own time, also when its
 //! caller has hung up, and until then its place is taken. So no more work runs at once than there are places, whatever
 //! callers do; what has not begun when its caller goes is never begun. And one device has few of them, so that the others'
 //! questions do not wait behind all of its own.
@@ -40,7 +40,7 @@ impl ReadPlaces {
     /// Waits for a place. `device` is who asks; `None` is the operator, whose own places are not counted.
     pub(crate) async fn take(&self, device: Option<DeviceId>) -> Option<Place> {
         let own = match device {
-            // Its own first, so that whoever waits for its own takes none of the others'.
+            // Its own first, so that a device that waits for its own takes none of the others'.
             Some(device) => Some(self.of_device(device).acquire_owned().await.ok()?),
             None => None,
         };

@@ -139,7 +139,7 @@ impl Serving {
                         Footing::Ended => return Step::Ended,
                     }
                 }
-                // Should it fail, because the log has grown just now and its disk is ill, a reader fails in its place.
+                // On a disk error the reader reports the failure, so the session does not wait forever.
                 let at_hand = if desk.opens_from_memory(&effect) { desk.answer(&effect).ok().flatten() } else { None };
                 at_hand.map_or(Step::Read(effect), Step::Answer)
             }
@@ -183,7 +183,7 @@ impl Serving {
         }
     }
 
-    /// What the session is to be told now that everything up to `current` is counted. Asked after every event, whoever
+    /// What the session is to be told now that everything up to `current` is counted. Asked after every event, no matter who
     /// answered it.
     pub fn tell_counted(&mut self, current: Sequence) -> Option<ServerEvent> {
         self.wish.tell(current).map(ServerEvent::Counted)

@@ -166,7 +166,7 @@ impl Connection {
         }
         // An error is a peer that went away or reads nothing: nobody is left to tell.
         if self.converse().await.is_ok() {
-            // Whoever is slow to close holds nobody's place.
+            // A device that is slow to close holds nobody's place.
             (self.place, self.unproved) = (None, None);
             let _ = timeout(CLOSE_TIME_MAX, self.close()).await;
         }

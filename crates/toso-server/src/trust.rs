@@ -247,7 +247,7 @@ pub enum TokenRefusal {
     /// Past its end.
     #[error("the token has ended; enrol again with a new invite")]
     Ended,
-    /// What it says could not be kept. Nothing is wrong with it: whoever is told to enrol again for it is lost to the
+    /// What it says could not be kept. Nothing is wrong with it: a device that is told to enrol again for it is lost to the
     /// register.
     #[error("the server could not check the token just now; try again in a moment")]
     Unchecked,

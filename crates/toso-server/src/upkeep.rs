@@ -80,7 +80,7 @@ pub fn settle(data: &Path) -> Result<(), UpkeepError> {
     if log.exists() || !old.exists() {
         return Ok(());
     }
-    // Whoever is compacting holds its lock.
+    // A running compaction holds its lock.
     drop(SledChangeLog::open(&old, Options::server())?);
     fs::rename(&old, &log).and_then(|()| sync_folder(data)).map_err(failed("putting the database back in", data))?;
     tracing::warn!("a compaction was interrupted; the database from before it is back in place");

@@ -3,7 +3,7 @@
 //! A server whose log thread is gone answers every push with "busy", for ever, and looks well from outside. So each
 //! such part is started here, under a name, and its end is noticed whatever ended it: a panic, a return, a store that
 //! refuses all further writes. The first that ends before the server was told to stop is kept: `/healthz` answers 503
-//! with its word, and [`Vitals::first_lost`] wakes whoever runs the server, who stops it, so that its supervisor starts
+//! with its word, and [`Vitals::first_lost`] wakes the owner of the server, who stops it, so that its supervisor starts
 //! it again. Nothing acknowledged is lost by that, and what was being counted is counted again.
 
 use std::fmt;

@@ -145,9 +145,10 @@ pub enum ClientEffect {
     },
     /// Commit chunks that comparing showed to be missing; no cursor moves.
     CommitChunks(Delta),
-    /// A comparison is complete, or a unit of another epoch has come whole. Commit in one transaction: the cursor, the epoch, all receipts, and the chunks that the
-    /// server lacks at the end of the outbox (those which wait in it already, or are held, aside). When the epoch is another
-    /// than the device's, what was held goes into the outbox too: the server may have lost its queue with its log.
+    /// A comparison is complete, or a unit of another epoch has come whole. Commit in one transaction: the cursor, the
+    /// epoch, all receipts, and, at the end of the outbox, the chunks that the server lacks (unless they wait in it already,
+    /// or are held). When the epoch is another than the device's, what was held goes into the outbox too: the server may
+    /// have lost its queue with its log.
     CommitReconciled {
         /// The interest.
         unit: UnitRef,
@@ -204,9 +205,9 @@ pub enum ClientEffect {
         /// Still to come from the server, as far as known.
         pull_pending: u64,
     },
-    /// Everything is exchanged, but for what the centre does not take now ([`Self::Rest`]). `counted` when the centre has counted all that this session pushed.
+    /// Everything is exchanged, but for what the centre does not take now ([`Self::Rest`]).
     UpToDate {
-        /// See above.
+        /// The centre has counted all that this session pushed.
         counted: bool,
     },
     /// Close the connection; the session is over.

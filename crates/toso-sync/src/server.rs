@@ -209,8 +209,8 @@ pub struct AppendOutcome {
     /// Where the items were cut off, since their author, or their carrier, has written its day's share. What comes after it
     /// is not in the log, unless it was there before.
     pub postponed: Option<Postponed>,
-    /// The last sequence that the unit which the device follows had before what is new here. `None` when that is not
-    /// told: the device follows several units, or a wide one.
+    /// The followed unit's last sequence before this batch's new changes. `None` when that is not told: the device follows
+    /// several units, or a wide one.
     pub before: Option<Sequence>,
 }
 

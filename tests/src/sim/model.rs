@@ -103,7 +103,7 @@ impl Model {
             let into = into.and_then(|text| text.parse::<DocId>().ok());
             Ok(into.filter(|into| into.kind() == doc.kind() && documents.contains_key(into)))
         };
-        // Whoever stands for a document: the end of its chain; whoever is on a circle stands for itself.
+        // Which document stands for one: the end of its chain; one on a circle stands for itself.
         let target = |doc: DocId| -> Result<DocId, ()> {
             let mut path = vec![doc];
             while let Some(next) = link(path.last().unwrap_or(&doc))? {

@@ -1,4 +1,4 @@
-//! What happened, as text: a running hash over all of it, and the last lines for whoever has to read them.
+//! What happened, as text: a running hash over all of it, and the last lines for the person who reads them.
 
 use std::collections::VecDeque;
 

@@ -112,7 +112,7 @@ fn join(order: &Order, store: &dyn ChunkStore, commune: Scope) -> Result<(), Ben
     Ok(())
 }
 
-/// Whoever invites and reads.
+/// Who invites and reads.
 pub(super) fn admin(order: &Order) -> Result<&Caller, BenchError> {
     order.admin.as_ref().ok_or_else(|| BenchError::usage("this operation needs --admin-token-file"))
 }

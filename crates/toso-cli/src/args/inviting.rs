@@ -81,7 +81,7 @@ pub(crate) enum InviteCommand {
 pub(crate) enum InviteRole {
     /// Records teams and members.
     Recorder,
-    /// Records, corrects, signs off; invites, moves and shuts out whoever is below.
+    /// Records, corrects, signs off; invites, moves and shuts out those below.
     Officer,
     /// Reads.
     Viewer,

@@ -34,7 +34,7 @@ const READS_END_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Runs the server.
 pub(crate) fn run(args: ServeArgs) -> Result<(), Fail> {
-    // Before the first thread, since threads take their mask from whoever starts them.
+    // Before the first thread, since threads take their mask from the thread that starts them.
     hear_signals()?;
     let lost = Arc::new(AtomicU64::new(0));
     let lines = start_log(args.log_format, &lost)?;

@@ -1,4 +1,4 @@
-//! A meeting as whoever owns the pipe needs it: bytes in, bytes out. It performs what the session wants of the replica.
+//! A meeting as the owner of the pipe needs it: bytes in, bytes out. It performs what the session wants of the replica.
 
 use toso_sync::Principal;
 

@@ -1,6 +1,6 @@
 //! Two phones that meet: a session over any pipe of bytes (Bluetooth, a local network, a cable), without a server.
 //!
-//! The machine takes bytes and gives effects; whoever has the pipe moves the bytes. First a Noise handshake
+//! The machine takes bytes and gives effects; the owner of the pipe moves the bytes. First a Noise handshake
 //! (`NN`: both sides fresh keys) makes the pipe private. Then each side shows its card, signed by the server, and signs the
 //! handshake's hash with the key on the card: the hash is of this connection alone, so nobody in the middle can pass it on. From there
 //! each says which parcels it has, gives those that the other lacks, what it heard of the server, and says that it is done.

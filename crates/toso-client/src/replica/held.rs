@@ -185,7 +185,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Whoever is shut out keeps what officers decide, and no records.
+    /// A device that is shut out keeps what officers decide, and no records.
     pub(super) fn drop_held_copies(&self) -> Result<(), StoreError> {
         let marks = self.store.held()?.into_iter();
         let held_copies = marks.map(|mark| (mark.doc, mark.hash, None)).collect();

@@ -1,4 +1,4 @@
-//! Performs what a session wants done on the device. Whoever owns the connection (the IO loop, or a simulation) keeps
+//! Performs what a session wants done on the device. The owner of the connection (the IO loop, or a simulation) keeps
 //! the effects of connection and display for itself and hands all others on to here, in order, one at a time.
 
 use toso_store::StoreError;

@@ -174,7 +174,7 @@ fn a_save_of_a_document_in_memory_reads_nothing_of_its_history() {
     drop(replica);
     let replica = Replica::open(store as Arc<dyn ChunkStore>, &ReplicaOptions::default()).unwrap();
     let noticed = replica.edit(team, &households(3)).unwrap_err();
-    assert!(matches!(noticed, ReplicaError::DocumentFull { id, .. } if id == team), "whoever reads notices: {noticed}");
+    assert!(matches!(noticed, ReplicaError::DocumentFull { id, .. } if id == team), "a reader notices: {noticed}");
 }
 
 #[test]

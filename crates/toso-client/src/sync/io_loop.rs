@@ -16,7 +16,7 @@ use super::transport::{Address, DialError, Dialled, Meter, dial};
 use crate::credential::Credential;
 use crate::replica::{Replica, ReplicaError, SOCKET_AGAIN_MS};
 
-/// What the loop tells whoever runs it.
+/// What the loop tells its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LoopNews {
     /// The upgrade was accepted.
@@ -515,7 +515,7 @@ impl<'a> IoLoop<'a> {
 
     fn tell(&self, news: LoopNews) {
         if let Some(listener) = &self.news {
-            // Whoever stopped listening does not want to know.
+            // A listener that has gone does not want to know.
             let _ = listener.send(news);
         }
     }

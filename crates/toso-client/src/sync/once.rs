@@ -77,7 +77,7 @@ fn changed(replica: &Replica, events: &mut broadcast::Receiver<ReplicaEvent>) ->
             Ok(ReplicaEvent::Documents(changed) | ReplicaEvent::Removed(changed)) => documents.extend(changed),
             Ok(_) => {}
             Err(TryRecvError::Lagged(_)) => {
-                // A list that cannot be read now will be read by whoever shows it.
+                // A list that cannot be read now will be read by the code that shows it.
                 let all = replica.store().documents().unwrap_or_default();
                 documents.extend(all.into_iter().map(|(_, doc)| doc));
             }

@@ -251,7 +251,7 @@ fn change(number: u32, value: Option<Vec<u8>>) -> RecordChange {
     RecordChange { table: BLOCK_TABLE.to_owned(), key: number.to_be_bytes().to_vec(), value, expect: None }
 }
 
-/// Changes stored rows behind the back of whoever counts: what a test of damage needs.
+/// Changes stored rows behind the back of the counting: what a test of damage needs.
 #[cfg(test)]
 pub(crate) fn bend_rows(records: &dyn RecordStore, bend: impl FnOnce(&mut Vec<StoredRow>)) {
     let blocks = records.records(BLOCK_TABLE, &[]).expect("readable");

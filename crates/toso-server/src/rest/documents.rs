@@ -225,7 +225,7 @@ impl Drop for Asking {
 }
 
 /// A list's starting point in the projector. A document outside the caller's unit is answered like one that is not there:
-/// else whoever knows an id could ask whether, and where in the order, it exists.
+/// else someone who knows an id could ask whether, and where in the order, it exists.
 pub(super) fn position(shared: &Shared, caller: &Caller, after: Option<DocId>) -> Result<Option<Cursor>, Problem> {
     let Some(doc) = after else { return Ok(None) };
     let scope = shared.projector.lock().scope_of(doc).filter(|scope| caller.covers(shared.catalog, *scope));

@@ -145,7 +145,7 @@ pub(super) async fn list(
     Ok(axum::Json(list))
 }
 
-/// Takes an invite back: nobody can use it any more. Its maker may, and whoever stands above the rank that it gives.
+/// Takes an invite back: nobody can use it any more. Its maker may, and those who stand above the rank that it gives.
 pub(super) async fn withdraw(
     State(shared): State<Arc<Shared>>,
     caller: Caller,

@@ -85,7 +85,7 @@ pub(super) async fn all(
     Ok(axum::Json(MovedAnswer { from: from.to_string(), to: to.to_string(), moved }))
 }
 
-/// Both where it is and where it would be, a device is below whoever moves it: a move lifts nobody to one's own rank.
+/// Both where it is and where it would be, a device is below its mover: a move lifts nobody to one's own rank.
 fn may_move(shared: &Shared, caller: &Caller, device: &DeviceRecord, to: UnitRef) -> Result<(), Problem> {
     below(shared, caller, device.rank(), "move")?;
     below(shared, caller, Rank { unit: to, ..device.rank() }, "make of somebody")

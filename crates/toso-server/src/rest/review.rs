@@ -216,7 +216,7 @@ fn author_rank(shared: &Shared, record: &ReviewRecord) -> Rank {
     let units = device.former.iter().map(|former| former.unit).chain([device.unit]);
     let held_in = |unit: &UnitRef| *unit == scope || shared.catalog.covers(*unit, scope);
     let widest = units.filter(held_in).reduce(|wide, unit| if shared.catalog.covers(unit, wide) { unit } else { wide });
-    // That matters to officers alone: whoever directs the commune directs its recorders, those of a wider unit, too.
+    // That matters to officers alone: one who directs the commune directs its recorders, those of a wider unit, too.
     let unit = widest.filter(|_| device.role().may_direct()).unwrap_or(scope);
     Rank { role: device.role(), unit }
 }

@@ -1,7 +1,7 @@
-//! The admin token: a file beside the root key, for whoever sits at the server itself.
+//! The admin token: a file beside the root key, for a person at the server itself.
 //!
 //! It opens everything, and nobody's name is behind it. So it has an end, and is made anew long before: at a start, and
-//! while the server runs. Whoever uses it reads the file each time; a copy that lies about is worthless after some weeks.
+//! while the server runs. Its user reads the file each time; a copy that lies about is worthless after some weeks.
 //! Where it may be used from, and the line that each use leaves, is for `rest`.
 
 use subtle::ConstantTimeEq as _;
@@ -55,9 +55,9 @@ impl Trust {
             value: Some(value),
             expect: None,
         };
-        // The record first: a crash in between leaves a file that is void, and the next start finds it so.
         let ends = made.ends.0.to_be_bytes().to_vec();
         let records = [record(SERIAL_KEY, made.serial.clone()), record(ENDS_KEY, ends)];
+        // The old file goes first: after a crash there is the new token's file or none, and a start without one makes it.
         let unlinked = std::fs::remove_file(&self.admin_token_path);
         if let Err(error) = unlinked
             && error.kind() != std::io::ErrorKind::NotFound

@@ -43,7 +43,7 @@ pub struct ClockBehind {
 }
 
 impl Trust {
-    /// The newest entry, for whoever appends.
+    /// The newest entry, for the next append.
     pub fn newest_entry(&self) -> &NewestEntry {
         &self.newest
     }

@@ -50,8 +50,8 @@ pub struct Enrolment {
     pub proof: [u8; 64],
 }
 
-/// How often an exchange is tried when invite or device change under it: by then whoever changed them has been answered, and
-/// what they left is read the second time. The third is for a device that is moved just then, too.
+/// How often an exchange is tried when invite or device change under it: by then the other caller has been answered, and what it
+/// left is read the second time. The third is for a device that is moved just then, too.
 const EXCHANGE_TRIES: usize = 3;
 
 impl Trust {
@@ -89,7 +89,7 @@ impl Trust {
         let device = DeviceId::from_public_key(&request.public_key);
         let author = device.author();
         let (before, known) = device::stored_under(&*self.store, author)?.unzip();
-        // Whoever asks has proved its own key, which says nothing about the key that the record was made for.
+        // The device that asks has proved its own key, which says nothing about the key that the record was made for.
         if known.as_ref().is_some_and(|known| known.public_key != request.public_key) {
             return Err(EnrolError::OtherKey);
         }
@@ -98,7 +98,7 @@ impl Trust {
         }
         let stored = self.store.record(INVITE_TABLE, secret_hash)?.ok_or(EnrolError::UnknownInvite)?;
         let mut invite = InviteRecord::decode(&stored)?;
-        // Told to whoever holds an invite, and to nobody else.
+        // Told to the holder of an invite, and to nobody else.
         self.check_clock(now)?;
         // What it has not sent for the unit it leaves by enrolling anew is held for review, like after a move.
         let former =
@@ -176,7 +176,7 @@ pub enum EnrolError {
     #[error("the invite was withdrawn; ask your officer for a new one")]
     WithdrawnInvite,
     /// Its maker was revoked, moved, demoted, or has expired.
-    #[error("the invite is void, since whoever made it can no longer invite to this unit; ask for a new one")]
+    #[error("the invite is void, since its maker can no longer invite to this unit; ask for a new one")]
     VoidInvite,
     /// The device is shut out.
     #[error("the device was revoked and cannot enrol again; ask your officer")]

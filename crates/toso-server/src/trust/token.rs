@@ -89,7 +89,7 @@ impl RootKeys {
     }
 
     /// Checks the root key's signature and reads the token's one block. Nothing of a token is ever evaluated, and a token of
-    /// more than one block is not looked at: whoever holds a token can append Datalog to it that never ends. When the token
+    /// more than one block is not looked at: the holder of a token can append Datalog to it that never ends. When the token
     /// ends is for the caller to judge, once the device has proved itself.
     pub(super) fn verify(&self, token: &[u8]) -> Result<Grant, TokenRefusal> {
         if token.len() > TOKEN_BYTES_MAX || !envelope::has_one_block(token) {

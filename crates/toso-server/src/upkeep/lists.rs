@@ -84,7 +84,7 @@ impl Lists {
         let folder = if self.is_there { data } else { building };
         if !self.is_there {
             let copy = building.join(REVOCATIONS_FILE);
-            // Readable by its owner only, as the copy takes over what the file permits.
+            // Whatever the file's own mode, which the copy takes over: the folder around it is the owner's alone.
             fs::copy(first, &copy).map_err(failed("copying", first))?;
             fs::File::open(&copy).and_then(|copy| copy.sync_all()).map_err(failed("syncing", &copy))?;
         }

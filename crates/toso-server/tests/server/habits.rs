@@ -67,7 +67,7 @@ async fn no_answer_is_kept_by_a_cache_or_taken_for_something_else() {
     }
 }
 
-/// With an id in hand, whoever could not see the document learnt from `after=` whether, and where in the order, it exists.
+/// With an id in hand, someone who could not see the document learnt from `after=` whether, and where in the order, it exists.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_id_of_elsewhere_is_answered_like_one_that_is_not_there() {
     let centre = Centre::start().await;

@@ -23,7 +23,7 @@ async fn invite(centre: &Centre, by: &Device, unit: &str, role: &str) -> u16 {
 }
 
 /// An officer used to invite and revoke officers of his own unit, so that one who had been found out could be replaced by a
-/// friend, or could shut out whoever had found him out.
+/// friend, or could shut out the colleague who had found him out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_directs_acts_below_his_rank_and_not_on_it() {
     let centre = Centre::start().await;
@@ -161,7 +161,7 @@ async fn a_new_enrolment_ends_the_sessions_of_the_old_one() {
 async fn a_session_ends_with_the_devices_token() {
     let centre = Centre::start().await;
     let device = centre.device(COMMUNE, "recorder").await;
-    // By a ticket, since whoever signs so near the end is given another token.
+    // By a ticket, since a device that signs so near the end is given another token.
     let welcome = Wire::open(&centre, &device.hello()).await.welcome().await;
     let ticket = welcome.ticket().expect("a ticket");
     centre.server.shutdown().await;

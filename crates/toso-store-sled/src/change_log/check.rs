@@ -361,8 +361,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Each document key of the former index names an entry of its document and scope. That it is the first, [`Self::runs`] has checked:
-    /// none of the document's entries comes before it.
+    /// Each document key of the former index names an entry of its document and scope. That it is the first, [`Self::runs`]
+    /// has checked: none of the document's entries comes before it.
     fn document_index(&mut self) -> Result<(), StoreError> {
         for entry in bodies(self.log, DOCUMENT_SPACE) {
             let (key, body) = entry?;

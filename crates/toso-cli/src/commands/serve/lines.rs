@@ -88,7 +88,7 @@ impl Write for Lines {
 
 impl Queue {
     fn work(&self, mut sink: impl Write, missing: Missing) {
-        // Lines known to be missing by whoever reads, and whether the last write may have left half a line.
+        // Lines known to be missing by the reader, and whether the last write may have left half a line.
         let (mut told, mut torn) = (0, false);
         loop {
             let mut line = self.next();

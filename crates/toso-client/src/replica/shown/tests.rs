@@ -1,4 +1,4 @@
-//! What is kept is what the changes come to, whoever brought them, and a list is right without it.
+//! What is kept is what the changes come to, no matter who brought them, and a list is right without it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Bundle keys: whoever has left a unit, by whatever way, lacks the keys of all later bundles, and no number of a key comes
+//! Bundle keys: a device that has left a unit, by whatever way, lacks the keys of all later bundles, and no number of a key comes
 //! again for another.
 
 use super::*;
@@ -28,7 +28,7 @@ fn every_way_out_of_a_unit_gives_it_another_key() {
     };
     trust.move_device(moved, other, None, NOW).unwrap();
     next(&trust, "moved away");
-    assert_eq!(key_of(&trust, other).0, 0, "whoever comes may have the key that is there");
+    assert_eq!(key_of(&trust, other).0, 0, "a device that comes may have the key that is there");
     trust.move_device(moved, own, None, NOW).unwrap();
     trust.move_device(moved, other, None, NOW).unwrap();
     next(&trust, "moved back and away again");

@@ -71,7 +71,7 @@ fn a_tickets_secret_proves_the_device_and_the_server_and_brings_no_other_ticket(
     assert_eq!(reason(ended), Some(ChallengeReason::Ticket));
 }
 
-/// The story: a ticket was all that was shown, so whoever read it once could exchange it for a new one, for a year.
+/// The story: a ticket was all that was shown, so one who read it once could exchange it for a new one, for a year.
 #[test]
 fn what_a_ticket_shows_is_worth_nothing_a_second_time_or_with_a_changed_bit() {
     let Place { folder: _folder, trust, .. } = place();

@@ -1,4 +1,4 @@
-//! One author id, one device: whoever enrols has proved its key, and the key is compared with the one that is known.
+//! One author id, one device: a device that enrols has proved its key, and the key is compared with the one that is known.
 //!
 //! Once the id alone was compared. It had 64 bits, and a device whose key gave another's id replaced that device's record: its
 //! edits went into the register under the other's name. Two keys of one author id cannot be made in a test either, so these

@@ -120,7 +120,7 @@ fn a_token_teaches_nothing_to_a_server_that_has_lost_nothing_nor_undoes_a_revoca
     store.write(&backup, Durability::Durable).unwrap();
     let trust = Trust::open(place.folder.path(), store, NOW).unwrap();
     assert!(matches!(greet(&trust, &newest), Err(Refusal::Unauthorized(_))));
-    // Whoever has the token alone cannot speak for the device.
+    // The token alone does not let anyone speak for the device.
     let trust = restored(&place, &backup, 7);
     let stolen = proof(trust.server(), &newest, &key(2), NOW, &nonce());
     assert!(trust.authenticate(&stolen, None, FRESH, NOW).is_err());

@@ -40,7 +40,7 @@ fn forged_foreign_and_borrowed_tokens_are_refused() {
     assert!(refused(&proof(server, &admin, &key(1), NOW, &[1; 8])), "an admin token opens no session");
 }
 
-/// The story: whoever had a token could append a block to it, whose check joined a few facts with each other until both
+/// The story: one who had a token could append a block to it, whose check joined a few facts with each other until both
 /// cores stood still, or whose rule made facts until the memory was gone. No key was needed, and a revoked viewer's token
 /// did. So nothing is accepted but the one block that the root key has signed, and nothing is evaluated.
 #[test]
