@@ -42,7 +42,7 @@ impl TosoClient {
     #[uniffi::method(default(documents = []))]
     pub async fn fetch_device_names(&self, documents: Vec<String>) -> Result<u32, TosoError> {
         let documents = documents.iter().map(|id| doc_id(id)).collect::<Result<Vec<_>, _>>()?;
-        self.write(move |replica| replica.fetch_device_names(&Rest::default(), &documents)).await.map(count)
+        self.write(move |replica| replica.fetch_device_names(&documents)).await.map(count)
     }
 
     /// Records a team and returns its id. [`TosoError::TeamExists`] names the team that the hamlet has.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use toso_core::id::{AuthorId, DocId};
 use toso_core::unit::UnitRef;
+use toso_store::chunk_store::SETTING_BYTES_MAX;
 use toso_store::{ChunkStore, StoreError, Transaction};
 
 use super::receipts::{read_setting, setting};
@@ -18,9 +19,11 @@ use crate::rest::{Caller, Rest, RestError};
 pub(super) const SETTING_NAMES: &str = "device-names";
 /// What this device was called when it enrolled.
 const SETTING_OWN_NAME: &str = "device-name";
-/// Names kept: a commune has some ten devices, and those that wrote in its 5,000 documents in years some hundred. At 80
-/// characters each they take 160 KiB at most.
-const NAMES_KEPT_MAX: usize = 500;
+/// Bytes of names kept, so that they fit in one setting with the unit: 125 devices with the longest names (80 characters of
+/// three bytes), and 700 with usual ones. A commune has some ten, and some hundred wrote in its documents over the years.
+const NAMES_BYTES_MAX: usize = SETTING_BYTES_MAX - 128;
+/// What MessagePack puts around an id and its name.
+const NAME_FRAME_BYTES: usize = 6;
 /// Devices asked about at a time, as many as a server answers for.
 const NAMES_ASKED_MAX: usize = 100;
 
@@ -86,7 +89,9 @@ impl Replica {
 
     /// Asks the server what the devices are called that wrote the values in conflict here, and those in the histories of some
     /// documents; tells how many names are new. Blocks.
-    pub fn fetch_device_names(&self, rest: &Rest, documents: &[DocId]) -> Result<usize, NamesError> {
+    pub fn fetch_device_names(&self, documents: &[DocId]) -> Result<usize, NamesError> {
+        let credential = self.credential().map_err(ReplicaError::from)?;
+        let rest = Rest::reaching(&credential.reach).map_err(RestError::from)?;
         let mut devices = BTreeSet::new();
         for conflict in self.conflicts()? {
             devices.extend(conflict.values.iter().map(|value| value.device));
@@ -95,29 +100,25 @@ impl Replica {
             devices.extend(self.history(*document)?.iter().map(|entry| entry.device));
         }
         devices.remove(&self.device.id().author());
-        let credential = self.credential().map_err(ReplicaError::from)?;
         let caller = Caller::Device {
             token: credential.token_text(),
             device: Box::new(self.device.clone()),
             server_id: credential.server_id,
         };
-        let mut told = self.told_names()?;
-        let known = told.names.len();
+        let known = self.told_names()?.names;
+        let mut names = known.clone();
         let ids: Vec<String> = devices.iter().map(ToString::to_string).collect();
         for asked in ids.chunks(NAMES_ASKED_MAX) {
             let path = format!("/v1/devices/names?ids={}", asked.join(","));
             let answer: Answer = rest.get(&credential.server_url, &path, &caller)?;
-            told.names.extend(answer.names);
+            names.extend(answer.names);
         }
-        while told.names.len() > NAMES_KEPT_MAX {
-            // Of too many those go that were not asked about now; which of them is nobody's concern.
-            let other = told.names.keys().find(|id| !ids.contains(id)).or_else(|| told.names.keys().next()).cloned();
-            told.names.remove(&other.unwrap_or_default());
-        }
-        told.unit = Some(credential.unit);
+        let names = within_setting(names, &ids);
+        let new = names.keys().filter(|id| !known.contains_key(*id)).count();
+        let told = Told { unit: Some(credential.unit), names };
         let settings = vec![setting(SETTING_NAMES, &told)];
         self.store.commit(Transaction { settings, ..Transaction::default() }).map_err(ReplicaError::from)?;
-        Ok(told.names.len().saturating_sub(known))
+        Ok(new)
     }
 
     /// What was told for the present unit; a former unit's names are nobody's here any more.
@@ -127,3 +128,18 @@ impl Replica {
         Ok(told.filter(|told| told.unit == unit).unwrap_or_default())
     }
 }
+
+/// The names that fit in the setting, first those that were asked about now.
+fn within_setting(names: BTreeMap<String, String>, asked: &[String]) -> BTreeMap<String, String> {
+    let (asked, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|(id, _)| asked.contains(id));
+    let mut left = NAMES_BYTES_MAX;
+    let fits = |(id, name): &(String, String)| {
+        let rest = left.checked_sub(id.len() + name.len() + NAME_FRAME_BYTES);
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    };
+    asked.into_iter().chain(others).filter(fits).collect()
+}
+
+#[cfg(test)]
+mod tests;

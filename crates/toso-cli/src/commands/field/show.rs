@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use toso_client::rest::Rest;
 use toso_client::{DeviceNames, Replica};
 use toso_core::id::{AuthorId, DocId};
 
@@ -65,7 +64,7 @@ pub(super) fn conflicts(replica: &Replica, json: bool) -> Result<(), Fail> {
 /// Fetches what devices are called.
 pub(super) fn fetch_names(replica: &Replica, ids: &[String]) -> Result<(), Fail> {
     let documents = ids.iter().map(|id| id.parse()).collect::<Result<Vec<DocId>, _>>()?;
-    let fetched = replica.fetch_device_names(&Rest::default(), &documents)?;
+    let fetched = replica.fetch_device_names(&documents)?;
     output::say(&format!("{fetched} new name(s)"));
     Ok(())
 }
