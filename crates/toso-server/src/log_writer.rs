@@ -201,13 +201,14 @@ pub fn append_group(
         batches.into_iter().map(|UnitBatch { batch, unit, charge }| (batch, (unit, charge))).unzip();
     let (units, charges): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
     let before = units.iter().map(|unit| if unit.is_empty() { None } else { log.last_of_scopes(unit).ok() }).collect();
-    let judged = match leave_out_what_is_not_taken(log, quotas, &mut batches, &charges) {
-        Ok(judged) => judged,
-        Err(error) => {
-            tracing::error!(batches = batches.len(), %error, "the sizes of documents cannot be read");
-            return vec![Err(AppendFailure::Unavailable); batches.len()];
+    let mut judged = Vec::with_capacity(batches.len());
+    if let Err(error) = leave_out_what_is_not_taken(log, quotas, &mut batches, &charges, &mut judged) {
+        tracing::error!(batches = batches.len(), %error, "the sizes of documents cannot be read");
+        for Judged { paid, .. } in &judged {
+            quotas.give_back(paid);
         }
-    };
+        return vec![Err(AppendFailure::Unavailable); batches.len()];
+    }
     let appended = append_all(log, &batches);
     let before = before_each(&batches, &units, before, &appended);
     let accept = |((outcome, judged), before): ((Result<Appended, _>, Judged), _)| {
@@ -272,18 +273,18 @@ impl Growing {
     }
 }
 
-/// Takes out of batches what their documents have no room for and what their devices may not write today, and tells for
-/// each batch what that was.
+/// Takes out of batches what their documents have no room for and what their devices may not write today, and adds for
+/// each batch what that was to `judged`: after an error, for those that have paid by then.
 fn leave_out_what_is_not_taken(
     log: &dyn ChangeLog,
     quotas: &Quotas,
     batches: &mut [LogBatch],
     charges: &[Charge],
-) -> Result<Vec<Judged>, StoreError> {
+    judged: &mut Vec<Judged>,
+) -> Result<(), StoreError> {
     let mut ledger = quotas.open();
     let mut documents: HashMap<DocId, Growing> = HashMap::new();
     let mut counted = HashSet::new();
-    let mut judged = Vec::with_capacity(batches.len());
     for (batch, charge) in batches.iter_mut().zip(charges) {
         let author = batch.author;
         let mut purse = ledger.purse(*charge, author, batch.received_at);
@@ -335,7 +336,7 @@ fn leave_out_what_is_not_taken(
         // A restart gives these devices back more of their day than it should, and nothing else.
         tracing::warn!(%error, "what devices have written today could not be noted");
     }
-    Ok(judged)
+    Ok(())
 }
 
 fn append_all(log: &dyn ChangeLog, batches: &[LogBatch]) -> Vec<Result<Appended, AppendFailure>> {

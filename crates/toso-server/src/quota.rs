@@ -37,8 +37,8 @@ use toso_core::time::TimestampMs;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 use toso_sync::AccessRole;
 
-use account::Account;
 pub use account::Allowance;
+use account::{Account, PaidOf};
 pub(crate) use shares::Shares;
 
 /// In which a budget fades.
@@ -200,43 +200,46 @@ pub(crate) struct Ledger<'a> {
 
 /// What one batch is paid from.
 pub(crate) struct Purse {
-    payers: Vec<(Key, Budget, Account)>,
+    payers: Vec<Payer>,
     now: TimestampMs,
     day_ms: u64,
-    /// What was paid, to be given back should the batch fail.
-    paid: Budget,
+}
+
+/// One of the accounts that a batch is paid from.
+struct Payer {
+    key: Key,
+    budget: Budget,
+    account: Account,
+    paid: PaidOf,
 }
 
 impl Purse {
     /// Pays for one change from all accounts, or tells in how many milliseconds to try again.
     pub(crate) fn pay(&mut self, bytes: usize) -> Result<(), u64> {
         let bytes = bytes as u64;
-        let waits =
-            self.payers.iter_mut().filter_map(|(_, budget, account)| account.wait(*budget, self.day_ms, self.now));
+        let waits = self.payers.iter_mut().filter_map(|of| of.account.wait(of.budget, self.day_ms, self.now));
         if let Some(wait_ms) = waits.max() {
             return Err(wait_ms);
         }
-        for (_, _, account) in &mut self.payers {
-            account.take(self.day_ms, bytes);
+        for Payer { account, paid, .. } in &mut self.payers {
+            account.take(self.day_ms, bytes, paid);
         }
-        self.paid.changes += 1;
-        self.paid.bytes += bytes;
         Ok(())
     }
 }
 
-/// What a batch has paid.
+/// What a batch has paid, to be given back should the batch fail.
 #[derive(Debug)]
-pub(crate) struct Paid {
-    keys: Vec<Key>,
-    paid: Budget,
-}
+pub(crate) struct Paid(Vec<(Key, PaidOf)>);
 
 impl Ledger<'_> {
     /// What the batch of an author is paid from.
     pub(crate) fn purse(&self, charge: Charge, author: AuthorId, now: TimestampMs) -> Purse {
         let budgets = &self.quotas.budgets;
-        let of = |key: Key, budget| (key, budget, self.known.accounts.get(&key).copied().unwrap_or_default());
+        let of = |key: Key, budget| {
+            let account = self.known.accounts.get(&key).copied().unwrap_or_default();
+            Payer { key, budget, account, paid: PaidOf::default() }
+        };
         let payers = match charge {
             Charge::Free => Vec::new(),
             Charge::Own { role } => vec![of((author, Kind::Own), budgets.of_role(role))],
@@ -244,14 +247,14 @@ impl Ledger<'_> {
                 vec![of((author, Kind::Own), budgets.of_role(role)), of((carrier, Kind::Carrying), budgets.carried)]
             }
         };
-        Purse { payers, now, day_ms: budgets.day_ms, paid: Budget::default() }
+        Purse { payers, now, day_ms: budgets.day_ms }
     }
 
     /// Keeps what a batch has paid.
     pub(crate) fn keep(&mut self, purse: Purse) -> Paid {
-        let mut keys = Vec::with_capacity(purse.payers.len());
-        for (key, budget, mut account) in purse.payers {
-            keys.push(key);
+        let mut each = Vec::with_capacity(purse.payers.len());
+        for Payer { key, budget, mut account, paid } in purse.payers {
+            each.push((key, paid));
             if account.note_is_due(budget) {
                 account = account.stored();
                 self.changes.push(change(key, Some(&account)));
@@ -259,7 +262,7 @@ impl Ledger<'_> {
             self.known.accounts.insert(key, account);
         }
         self.sweep(purse.now);
-        Paid { keys, paid: purse.paid }
+        Paid(each)
     }
 
     /// Writes what is to survive a restart. Not durable by itself: the append that follows takes it along.
@@ -294,11 +297,11 @@ impl Ledger<'_> {
 
 impl Quotas {
     /// Gives back what a batch has paid that the log did not take after all.
-    pub(crate) fn give_back(&self, paid: &Paid) {
+    pub(crate) fn give_back(&self, Paid(each): &Paid) {
         let mut known = self.known.lock();
-        for key in &paid.keys {
+        for (key, paid) in each {
             if let Some(account) = known.accounts.get_mut(key) {
-                account.give_back(self.budgets.day_ms, paid.paid);
+                account.give_back(self.budgets.day_ms, *paid);
             }
         }
         // What was counted of documents on the way may not be there.

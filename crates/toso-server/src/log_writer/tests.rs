@@ -15,7 +15,7 @@ use toso_store::{LogItem, Page};
 use toso_sync::AccessRole;
 
 use super::*;
-use crate::quota::Budgets;
+use crate::quota::{Budget, Budgets};
 
 /// A log whose appends take a while, and that refuses what it is told to.
 #[derive(Default)]
@@ -24,6 +24,8 @@ struct SlowLog {
     appends: AtomicUsize,
     full: std::sync::atomic::AtomicBool,
     largest_group: Mutex<usize>,
+    /// A change about which the disk cannot tell whether it is there.
+    unreadable: Mutex<Option<ChangeHash>>,
 }
 
 const POISON: u8 = 0xff;
@@ -70,6 +72,13 @@ impl ChangeLog for SlowLog {
         self.inner.documents(scope)
     }
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
+        if self.unreadable.lock().as_ref() == Some(hash) {
+            return Err(StoreError::Io {
+                operation: "reading",
+                path: "/unreadable".to_owned(),
+                detail: "I/O error".to_owned(),
+            });
+        }
         self.inner.contains(doc, hash)
     }
     fn summary(&self, scopes: &[Scope], through: Sequence) -> Result<toso_store::Summary, StoreError> {
@@ -330,4 +339,24 @@ fn an_officers_share_is_larger_by_the_reserve() {
         appended += append_group(&log, &quotas, vec![batch]).remove(0).unwrap().appended.new as u64;
     }
     assert_eq!(appended, DOCUMENT_SHARE_CHANGES + DOCUMENT_RESERVE_CHANGES);
+}
+
+/// One batch that the disk cannot judge fails its whole group; the devices before it in the group must not pay for that.
+#[test]
+fn a_group_that_could_not_be_judged_costs_nobody_anything() {
+    let log = SlowLog::default();
+    let one = Budget { changes: 1, bytes: 1_000 };
+    let budgets = Budgets { recorder: one, ..Budgets::default() };
+    let quotas = Quotas::load(Arc::new(MemoryChangeLog::new()), budgets).unwrap();
+    let charge = Charge::Own { role: AccessRole::Recorder };
+    let own = |number| UnitBatch { batch: batch(number, 0), unit: Arc::default(), charge };
+
+    *log.unreadable.lock() = Some(ChangeHash([2; 32]));
+    let outcomes = append_group(&log, &quotas, vec![own(1), own(2)]);
+    assert_eq!(outcomes, vec![Err(AppendFailure::Unavailable); 2]);
+    *log.unreadable.lock() = None;
+    for outcome in append_group(&log, &quotas, vec![own(1), own(2)]) {
+        let accepted = outcome.unwrap();
+        assert_eq!((accepted.appended.new, accepted.postponed), (1, None));
+    }
 }

@@ -16,6 +16,15 @@ pub struct Allowance {
     pub until: TimestampMs,
 }
 
+/// What a batch has paid from one account, should the log not take the batch.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PaidOf {
+    /// From the day's budget.
+    day: Budget,
+    /// From the import day, and when that ends.
+    import: Option<Allowance>,
+}
+
 /// What a device has written that has not faded.
 ///
 /// Spent changes and bytes are kept times the day's milliseconds, so that what fades in one millisecond is a whole number:
@@ -65,23 +74,35 @@ impl Account {
         self.shut.then_some(wait)
     }
 
-    /// Pays for a change, after [`Self::wait`] has found that it can. The last one may cost more than is left.
-    pub(super) fn take(&mut self, day_ms: u64, bytes: u64) {
+    /// Pays for a change, after [`Self::wait`] has found that it can, and adds it to what a batch has `paid`. The last one
+    /// may cost more than is left.
+    pub(super) fn take(&mut self, day_ms: u64, bytes: u64, paid: &mut PaidOf) {
         self.unnoted.changes += 1;
         self.unnoted.bytes += bytes;
         if let Some(allowed) = &mut self.allowed {
+            let of_import = paid.import.get_or_insert(Allowance { changes: 0, bytes: 0, until: allowed.until });
+            let bytes = bytes.min(allowed.bytes);
+            of_import.changes += 1;
+            of_import.bytes += bytes;
             allowed.changes = allowed.changes.saturating_sub(1);
-            allowed.bytes = allowed.bytes.saturating_sub(bytes);
+            allowed.bytes -= bytes;
             return;
         }
+        paid.day.changes += 1;
+        paid.day.bytes += bytes;
         self.changes = self.changes.saturating_add(day_ms);
         self.bytes = self.bytes.saturating_add(bytes.saturating_mul(day_ms));
     }
 
-    /// Takes back what was paid.
-    pub(super) fn give_back(&mut self, day_ms: u64, paid: Budget) {
-        self.changes = self.changes.saturating_sub(paid.changes.saturating_mul(day_ms));
-        self.bytes = self.bytes.saturating_sub(paid.bytes.saturating_mul(day_ms));
+    /// Takes back what was paid: each part to where it came from.
+    pub(super) fn give_back(&mut self, day_ms: u64, paid: PaidOf) {
+        self.changes = self.changes.saturating_sub(paid.day.changes.saturating_mul(day_ms));
+        self.bytes = self.bytes.saturating_sub(paid.day.bytes.saturating_mul(day_ms));
+        let Some(import) = paid.import else { return };
+        // The batch may have used the import day up.
+        let allowed = self.allowed.get_or_insert(Allowance { changes: 0, bytes: 0, ..import });
+        allowed.changes = allowed.changes.saturating_add(import.changes);
+        allowed.bytes = allowed.bytes.saturating_add(import.bytes);
     }
 
     /// The account once it is in the store.

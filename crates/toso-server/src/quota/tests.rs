@@ -104,7 +104,7 @@ fn what_was_written_fades_evenly_and_a_device_is_let_in_again_after_an_eighth() 
         centre.now += 1_000;
         let mut ledger = centre.quotas.open();
         let mut asked = ledger.purse(RECORDER, AuthorId([1; 8]), TimestampMs(centre.now));
-        for (_, budget, account) in &mut asked.payers {
+        for Payer { budget, account, .. } in &mut asked.payers {
             account.wait(*budget, asked.day_ms, asked.now);
         }
         ledger.keep(asked);
@@ -153,7 +153,7 @@ fn repetitions_and_what_is_returned_or_accepted_cost_nothing() {
     assert_eq!(centre.write(1, RECORDER, RECORDER_DAY.changes, 1).0, RECORDER_DAY.changes - 200);
 }
 
-/// Whoever carries brings no author past its day, and has a day of its own for what it brings.
+/// A carrier brings no author past its day, and has a day of its own for what it brings.
 #[test]
 fn what_is_carried_costs_its_author_and_its_carrier() {
     let mut centre = Centre::new();
@@ -169,7 +169,7 @@ fn what_is_carried_costs_its_author_and_its_carrier() {
     assert_eq!(centre.write(11, RECORDER, each, 1), (each, None), "and who was not brought has paid nothing");
 }
 
-/// Else whoever can make a server restart writes without end.
+/// Else someone who can make a server restart writes without end.
 #[test]
 fn a_restart_gives_back_less_than_an_eighth_of_the_day() {
     let mut centre = Centre::new();
@@ -191,6 +191,24 @@ fn what_the_log_did_not_take_costs_nothing() {
     }
     disk.set_full(false);
     assert_eq!(centre.write(1, RECORDER, RECORDER_DAY.changes, 1), (RECORDER_DAY.changes, None));
+}
+
+/// What an officer has allowed is not lost to a full disk, and does not become the device's own day instead.
+#[test]
+fn what_the_log_did_not_take_goes_back_to_the_import_day_that_paid_it() {
+    let disk = FaultyChangeLog::new();
+    let mut centre = Centre::new();
+    let five = Budget { changes: 5, ..RECORDER_DAY };
+    let budgets = Budgets { recorder: five, import: five, ..Budgets::default() };
+    centre.quotas = Quotas::load(Arc::clone(&centre.log) as _, budgets).unwrap();
+    centre.quotas.allow(AuthorId([1; 8]), TimestampMs(centre.now)).unwrap();
+    // More than the import day has, so that it is used up and the device's own day pays the rest.
+    let batch = centre.batch(1, RECORDER, 7, 1);
+    disk.set_full(true);
+    assert!(append_group(&disk, &centre.quotas, vec![batch]).remove(0).is_err());
+
+    assert_eq!(centre.write(1, RECORDER, 5, 1), (5, None), "from the import day");
+    assert_eq!(centre.write(1, RECORDER, 6, 1).0, 5, "from the device's own");
 }
 
 /// Phones with a day's work leave nothing behind: neither in memory, once it has faded, nor in the store.
