@@ -1,6 +1,6 @@
 //! Puts the rooms together, and takes them down in order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -58,7 +58,7 @@ impl Server {
             tracing::warn!("{}", quarantine_words(addr, shared.trust.admin_token_path()));
         }
         if shared.config.admin_from_anywhere {
-            tracing::warn!("the admin token is taken from any machine: whoever has a copy of it has the register");
+            tracing::warn!("the admin token is taken from any machine: the holder of a copy has the register");
         }
         let (server, epoch) = (shared.trust.server(), shared.trust.epoch());
         tracing::info!(%addr, %server, epoch = epoch.0, counted = shared.counted.current().0, "serving");
@@ -68,13 +68,24 @@ impl Server {
 
 /// What an operator has to do.
 fn quarantine_words(addr: SocketAddr, token: &Path) -> String {
-    let command = format!("toso quarantine end --server http://{addr} --admin-token-file {}", token.display());
+    let server = on_this_machine(addr);
+    let command = format!("toso quarantine end --server http://{server} --admin-token-file {}", token.display());
     format!(
         "QUARANTINE: this server's data is from a backup or was lost, and no list of revocations goes on to its end. It \
          takes nothing from devices and enrols nobody until you have said which devices are shut out. If you have \
          revocations.list of the lost data folder, stop the server and restore again with --revocations FILE. Else say who \
          was revoked since: `{command} --revoke DEVICE-ID` (as often as needed), or that nobody was: `{command} --none`"
     )
+}
+
+/// How a server is called from its own machine: the admin token is taken at a loopback address only, and `0.0.0.0` is none.
+fn on_this_machine(listening: SocketAddr) -> SocketAddr {
+    let mut called = listening;
+    if listening.ip().is_unspecified() {
+        let v4: IpAddr = Ipv4Addr::LOCALHOST.into();
+        called.set_ip(if listening.is_ipv4() { v4 } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    called
 }
 
 /// Makes the admin token anew in time, while the server runs.

@@ -186,3 +186,16 @@ async fn a_server_without_its_log_thread_stops() {
     RunningServer { addr, rooms: Some(centre.rooms) }.shutdown().await;
     assert!(begun.elapsed() < PATIENCE);
 }
+
+/// The command stands in the log to be copied, and must work there.
+#[test]
+fn the_command_that_ends_a_quarantine_calls_this_machine() {
+    let called = |listening: &str| {
+        let words = quarantine_words(listening.parse().unwrap(), Path::new("/data/admin.token"));
+        let (_, after) = words.split_once("--server ").unwrap();
+        after.split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(called("0.0.0.0:7878"), "http://127.0.0.1:7878");
+    assert_eq!(called("[::]:7878"), "http://[::1]:7878");
+    assert_eq!(called("127.0.0.1:80"), "http://127.0.0.1:80");
+}
