@@ -103,6 +103,10 @@ fn decisions(found: &Value, json: bool) -> Result<(), Fail> {
     }
     let one = [found.clone()];
     let items = found["items"].as_array().map_or(one.as_slice(), Vec::as_slice);
+    if items.is_empty() {
+        output::say("nothing is set aside");
+        return Ok(());
+    }
     let lines = items.iter().map(|item| {
         let undone = if item["undone"].is_null() { "" } else { "  undone" };
         let text = |field: &str| item[field].as_str().unwrap_or("-").to_owned();
@@ -115,7 +119,7 @@ fn decisions(found: &Value, json: bool) -> Result<(), Fail> {
             text("why")
         )
     });
-    output::print(&lines.collect::<Vec<_>>().join("\n"))
+    output::lines(lines)
 }
 
 fn line(device: &Value) -> String {

@@ -70,7 +70,7 @@ pub(super) fn peer(replica: &Replica, args: &PeerArgs) -> Result<(), Fail> {
         return output::json(&report);
     }
     output::say(&format!(
-        "gave {} batch(es)); took {} with {} change(s) to carry; {} own change(s) were received",
+        "gave {} batch(es); took {} with {} change(s) to carry; {} own change(s) were received",
         report.given, report.taken.parcels, report.taken.changes, report.taken.received
     ));
     Ok(())
