@@ -16,6 +16,7 @@ import time
 import unittest
 import urllib.parse
 
+import page
 import toso
 
 from centre import Centre
@@ -25,7 +26,9 @@ from phones import Notes, Phones, eventually, record, sync, sync_until_counted
 logging.getLogger("asyncio").setLevel(logging.ERROR)
 HERE = pathlib.Path(__file__).parent
 # Communes of the list of 2022, one for each test, so that tests do not see each other.
-COMMUNES = iter("00058 00061 00064 00067 00070 00073 00076 00079 00082 00085 00088 00091 00094 00097 00100".split())
+COMMUNES = iter(
+    "00058 00061 00064 00067 00070 00073 00076 00079 00082 00085 00088 00091 00094 00097 00100 00103 00106 00109 00112 00115 00118".split()
+)
 
 
 class Story(unittest.IsolatedAsyncioTestCase):
@@ -126,6 +129,30 @@ class Together(Story):
         self.assertEqual(exists.exception.id, team)
 
 
+    async def test_an_error_that_is_handed_on_speaks_to_people(self):
+        phone, newcomer = await self.phones.joined("a"), await self.phones.open("b")
+        team = await record(phone, "Thôn 1", 1)
+        refused = [
+            (toso.TosoError.NotEnrolled, lambda: record(newcomer, "Thôn 1", 1)),
+            (toso.TosoError.TeamExists, lambda: record(phone, "thôn 01", 1)),
+            (toso.TosoError.Invalid, lambda: phone.edit_team(team, [toso.TeamEdit.ZALO_LINK(link="not a link")])),
+            (toso.TosoError.Invalid, lambda: phone.team("no id")),
+            (toso.TosoError.BadInvite, lambda: toso.read_invite("https://example.vn/")),
+        ]
+        for kind, call in refused:
+            with self.assertRaises(kind) as wrong:
+                answer = call()
+                if asyncio.iscoroutine(answer):
+                    await answer
+            error = wrong.exception
+            vietnamese, english = (toso.error_text(error, of) for of in (toso.Language.VIETNAMESE, toso.Language.ENGLISH))
+            print(f"python: {vietnamese} / {english}")
+            self.assertEqual(str(error), toso.error_text(error, toso.language_of_this_phone()))
+            self.assertNotEqual(vietnamese, english)
+            self.assertNotIn("ErrorInfo", vietnamese + english)
+            self.assertIn("ErrorInfo", repr(error))
+
+
 class Syncing(Story):
     async def test_background_sync_keeps_its_deadline_and_says_when_there_is_no_server(self):
         centre = self.other_centre()
@@ -186,6 +213,24 @@ class Syncing(Story):
         centre.wake()
         await newcomer.enrol(invite)
         await sync_until_counted(phone, team)
+
+    async def test_a_signal_may_be_stopped_before_its_call_and_let_go_during_it(self):
+        phone, newcomer = await self.phones.joined("a"), await self.phones.open("b")
+        invite = self.centre.invite(self.commune)
+        await record(phone, "Thôn 1", 1)
+        stopped = toso.StopSignal()
+        stopped.stop()
+        self.assertTrue((await phone.run_background_sync(60_000, stopped)).end.is_STOPPED())
+        for call in (phone.fetch_bundle_key(stop=stopped), newcomer.enrol(invite, stopped)):
+            with self.assertRaises(toso.TosoError.Stopped):
+                await call
+        self.assertEqual(phone.status().unsent, 1)
+        stop = toso.StopSignal()
+        syncing = asyncio.create_task(phone.run_background_sync(30_000, stop))
+        del stop, stopped, call
+        await asyncio.sleep(0)
+        gc.collect()
+        self.assertTrue((await syncing).end.is_DONE())
 
     async def test_a_killed_process_keeps_what_it_had_saved(self):
         phone = await self.phones.joined("a")
@@ -294,6 +339,27 @@ class Carried(Story):
         self.assertEqual((report.given, other.given), (1, 1))
         for phone in (a, b):
             self.assertEqual({team.id for team in phone.teams()}, teams)
+
+
+class Page(Story):
+    """The code of the page for app developers, docs/mobile.md, which `cargo xtask mobile` puts beside the module."""
+
+    async def test_the_first_day_reaches_the_centre_and_the_second_opens_the_team_that_is_there(self):
+        folder, invite = str(self.phones.home("a")), self.centre.invite(self.commune)
+        team = await page.first_day(folder, self.phones.key("a"), invite, "Thôn 1")
+        self.assertEqual(await page.first_day(folder, self.phones.key("a"), invite, "thôn 01"), team)
+        counted = lambda report: (report["teams"], report["members"]) == (1, 2)
+        await eventually("the centre counts it", lambda: counted(self.centre.report(self.commune)))
+
+    async def test_the_sync_ends_when_its_button_is_tapped(self):
+        centre = self.other_centre()
+        phone = await self.phones.joined("a", centre)
+        centre.stall()
+        sync = page.SyncWithAButton(phone)
+        running = asyncio.create_task(sync.run())
+        sync.button_tapped()
+        self.assertTrue((await running).is_STOPPED())
+        centre.wake()
 
 
 class Texts(Story):

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-/// Ends one call that waits for a network. A new one for each call; once stopped it stays stopped.
+/// Ends one call that waits for a network. A new one for each call; once stopped it stays stopped. In Kotlin, one that was closed
+/// before its call counts as stopped.
 #[derive(Debug, uniffi::Object)]
 pub struct StopSignal {
     token: CancellationToken,

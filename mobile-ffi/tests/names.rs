@@ -3,6 +3,8 @@
 //! `Bundle` of this library and `Bundle` of Foundation could not be named in any Swift file that imports both, and `Toso.Bundle`
 //! was looked for inside a class `Toso`, since the class was named as its module. The names of the platforms are in
 //! `taken_names.txt`.
+//!
+//! And no time crosses as a bare number alone: where a record counts milliseconds, Swift's hand-written layer has a date or a duration.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -61,4 +63,37 @@ fn no_type_is_called_like_one_of_a_platform_or_like_its_module() {
         })
         .collect();
     assert!(meeting.is_empty(), "choose other names: {meeting:?}");
+}
+
+/// Fields of records and errors that count milliseconds, in all files of a folder.
+fn millisecond_fields(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("the folder can be read").path();
+        if path.is_dir() {
+            millisecond_fields(&path, found);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a source is text");
+        let fields = text.lines().filter_map(|line| line.trim_start().strip_suffix(',')?.split_once(": "));
+        let times = fields.filter(|(name, kind)| name.ends_with("_ms") && ["u64", "i64", "Option<i64>"].contains(kind));
+        found.extend(times.map(|(name, _)| name.trim_start_matches("pub ").to_owned()));
+    }
+}
+
+#[test]
+fn every_time_has_a_date_or_a_duration_in_swift() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut fields = Vec::new();
+    millisecond_fields(&root.join("src"), &mut fields);
+    // The deadline is an argument, which `Waiting.swift` takes as a duration.
+    fields.retain(|field| field != "deadline_ms");
+    assert!(fields.len() >= 6 && fields.contains(&"retry_after_ms".to_owned()), "{fields:?}");
+    let swift = std::fs::read_to_string(root.join("swift/Sources/Toso/Times.swift")).expect("it is text");
+    let in_swift = |field: &str| {
+        let mut words = field.split('_');
+        let first = words.next().unwrap_or_default().to_owned();
+        words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
+    };
+    let bare: Vec<_> = fields.iter().filter(|field| !swift.contains(&in_swift(field))).collect();
+    assert!(bare.is_empty(), "give them a date or a duration in Times.swift: {bare:?}");
 }

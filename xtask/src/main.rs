@@ -46,9 +46,10 @@ Tasks:
   fuzz [--seconds N] [TARGET]
           The fuzz targets (or one), each for N seconds (60). Needs cargo-fuzz and a nightly compiler; says what is
           missing. Inputs that break something stay in fuzz/artifacts/.
-  mobile [kotlin|python|swift]...
+  mobile [--long] [kotlin|python|swift]...
           The mobile library's tests in the languages of apps, against the real library and server; says what is
-          missing. Part of ci, which goes on without.
+          missing. Part of ci, which goes on without. --long runs Swift's in language mode 5, too, and under Thread
+          Sanitizer.
   bindings [--release]
           Builds the mobile library and writes its Kotlin, Swift and Python sources to target/mobile-ffi/bindings.
   android [--check]
@@ -80,7 +81,7 @@ fn main() -> ExitCode {
             Err(message) => return usage_error(&message),
         },
         ["mobile", names @ ..] if !matches!(names, ["--help" | "-h"]) => match languages(names) {
-            Ok(languages) => mobile::run(&languages),
+            Ok((languages, length)) => mobile::run(&languages, length),
             Err(message) => return usage_error(&message),
         },
         ["bindings"] => mobile::generate(mobile::Profile::Debug),
@@ -111,9 +112,13 @@ fn usage_error(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn languages(names: &[&str]) -> Result<Vec<mobile::Language>, String> {
+fn languages(names: &[&str]) -> Result<(Vec<mobile::Language>, mobile::Length), String> {
+    let (length, names) = match names {
+        ["--long", names @ ..] => (mobile::Length::Long, names),
+        names => (mobile::Length::Short, names),
+    };
     let of = |name: &&str| mobile::Language::of(name).ok_or_else(|| format!("there are no bindings for `{name}`"));
-    names.iter().map(of).collect()
+    Ok((names.iter().map(of).collect::<Result<_, _>>()?, length))
 }
 
 fn run_tidy() -> Result<(), String> {

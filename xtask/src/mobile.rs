@@ -6,7 +6,9 @@
 
 mod bindings;
 mod built;
+mod handles;
 mod kotlin;
+mod page;
 mod python;
 mod swift;
 mod text;
@@ -25,6 +27,15 @@ pub(crate) use built::{LIBRARY_NAME, LIBRARY_PACKAGE, Profile};
 pub(crate) use kotlin::Kotlin;
 pub(crate) use python::interpreter;
 pub(crate) use tool::{Lack, answer, on_path};
+
+/// How much is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Every story once.
+    Short,
+    /// Swift's in each language mode, and with a look at every access to memory.
+    Long,
+}
 
 /// Why a language's tests did not end well.
 enum Trouble {
@@ -64,11 +75,11 @@ pub(crate) fn sources(tree: &Tree, profile: Profile, language: Language) -> Resu
 
 /// `cargo xtask mobile`: builds what the tests need and runs those of the named languages, or of all. Whatever is missing
 /// is an error.
-pub(crate) fn run(languages: &[Language]) -> Result<(), String> {
+pub(crate) fn run(languages: &[Language], length: Length) -> Result<(), String> {
     let tree = Tree::open()?;
     let built = Built::build(&tree, Profile::Debug)?;
     let languages = if languages.is_empty() { &Language::ALL[..] } else { languages };
-    let lacks = run_all(&tree, &built, languages)?;
+    let lacks = run_all(&tree, &built, languages, length)?;
     if lacks.is_empty() { Ok(()) } else { Err(format!("not run:\n{}", lines(&lacks))) }
 }
 
@@ -76,11 +87,11 @@ pub(crate) fn run(languages: &[Language]) -> Result<(), String> {
 /// skipped, in words.
 pub(crate) fn run_in_ci(tree: &Tree) -> Result<Option<String>, String> {
     let built = Built::find(tree)?;
-    let lacks = run_all(tree, &built, &Language::ALL)?;
+    let lacks = run_all(tree, &built, &Language::ALL, Length::Short)?;
     Ok(if lacks.is_empty() { None } else { Some(lines(&lacks)) })
 }
 
-fn run_all(tree: &Tree, built: &Built, languages: &[Language]) -> Result<Vec<Lack>, String> {
+fn run_all(tree: &Tree, built: &Built, languages: &[Language], length: Length) -> Result<Vec<Lack>, String> {
     let mut lacks = Vec::new();
     for language in languages {
         let name = language.name();
@@ -89,7 +100,7 @@ fn run_all(tree: &Tree, built: &Built, languages: &[Language]) -> Result<Vec<Lac
         let outcome = match language {
             Language::Kotlin => kotlin::test(tree, built, &sources),
             Language::Python => python::test(tree, built, &sources),
-            Language::Swift => swift::test(tree, built, &sources),
+            Language::Swift => swift::test(tree, built, &sources, length),
         };
         match outcome {
             Ok(()) => println!("mobile: {name}: passed in {:.1} s", begun.elapsed().as_secs_f64()),

@@ -9,6 +9,6 @@ fun main(arguments: Array<String>) {
     if (arguments.firstOrNull() == EDIT_UNTIL_KILLED) {
         editUntilKilled(arguments.drop(1))
     } else {
-        exitProcess(play(togetherStories + syncStories + trustStories + carriedStories + textStories + modelStories))
+        exitProcess(play(togetherStories + syncStories + trustStories + carriedStories + textStories + modelStories + pageStories))
     }
 }

@@ -3,6 +3,7 @@
 package vn.toso.tests
 
 import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
@@ -10,11 +11,15 @@ import kotlinx.coroutines.Job
 import kotlinx.coroutines.cancelAndJoin
 import uniffi.toso.BackgroundEnd
 import uniffi.toso.ErrorInfo
+import uniffi.toso.Language
 import uniffi.toso.Receipt
 import uniffi.toso.Role
 import uniffi.toso.SyncState
 import uniffi.toso.TeamEdit
 import uniffi.toso.TosoException
+import uniffi.toso.errorText
+import uniffi.toso.languageOfThisPhone
+import uniffi.toso.readInvite
 import vn.toso.sample.CommuneState
 import vn.toso.sample.CommuneViewModel
 import vn.toso.sample.Next
@@ -89,6 +94,26 @@ val modelStories = listOf(
         eventually("everything is gone, and the screen knows") { model.state.value.run { wiped && teams.isEmpty() } }
         eventually("a person must act") { (model.state.value.sync as? SyncState.Failed)?.needsAPerson == true }
         life.cancelAndJoin()
+    },
+
+    Story("an error that an app hands on speaks to people, in both languages, whichever error it is") {
+        val phone = phone("a")
+        val team = phone.record("Thôn 1", 1u)
+        val newcomer = newPhone("b")
+        val errors = listOf(
+            assertFailsWith<TosoException.NotEnrolled> { newcomer.record("Thôn 1", 1u) },
+            assertFailsWith<TosoException.TeamExists> { phone.record("thôn 01", 1u) },
+            assertFailsWith<TosoException.Invalid> { phone.editTeam(team, listOf(TeamEdit.ZaloLink("not a link"))) },
+            assertFailsWith<TosoException.Invalid> { phone.team("no id") },
+            assertFailsWith<TosoException.BadInvite> { readInvite("https://example.vn/") },
+        )
+        for (error in errors) {
+            val (vietnamese, english) = errorText(error, Language.VIETNAMESE) to errorText(error, Language.ENGLISH)
+            println("kotlin: $vietnamese / $english")
+            assertEquals(errorText(error, languageOfThisPhone()), error.message)
+            assertTrue(vietnamese != english && "ErrorInfo" !in vietnamese + english)
+            assertTrue("ErrorInfo" in error.toString(), "the debug form has the fields: $error")
+        }
     },
 
     Story("what a scheduler does after each end of a background sync") {

@@ -16,6 +16,7 @@ import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 import kotlin.time.measureTime
 import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.cancelAndJoin
@@ -118,6 +119,32 @@ val syncStories = listOf(
         centre.wake()
         newcomer.enrol(invite)
         phone.syncUntilCounted(team)
+    },
+
+    Story("a signal that was closed before it is handed over counts as stopped; one that is closed later leaves its call alone") {
+        val phone = phone("a")
+        val newcomer = newPhone("b")
+        val invite = centre.invite(commune)
+        phone.record("Thôn 1", 1u)
+        repeat(20) {
+            val closed = StopSignal().apply { close() }
+            assertIs<BackgroundEnd.Stopped>(phone.runBackgroundSync(60_000u, closed).end)
+            assertFailsWith<TosoException.Stopped> { phone.fetchBundleKey(stop = closed) }
+            assertFailsWith<TosoException.Stopped> { newcomer.enrol(invite, closed) }
+            assertFailsWith<IllegalStateException> { closed.stop() }
+        }
+        assertEquals(1u, phone.status().unsent)
+        coroutineScope {
+            val stop = StopSignal()
+            // Until it suspends for the first time: the signal is handed over.
+            val running = async(start = CoroutineStart.UNDISPATCHED) { phone.runBackgroundSync(30_000u, stop).end }
+            stop.close()
+            assertIs<BackgroundEnd.Done>(running.await())
+        }
+        newcomer.enrol(invite)
+        // A call that threw in the midst of its arguments would have left a handle behind, and the folder open.
+        phone.close()
+        assertEquals(1, newPhone("a").teams().size)
     },
 
     Story("live sync follows the app: in front it is up to date by itself, behind it is silent") {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::built::Built;
-use super::{must, text, words, workshop};
+use super::{handles, must, text, words, workshop};
 use crate::tree::Tree;
 
 /// What the generators are told.
@@ -66,7 +66,8 @@ pub(crate) fn generate(tree: &Tree, built: &Built, language: Language) -> Result
     let written = std::fs::read_to_string(&source).map_err(|error| format!("no {}: {error}", source.display()))?;
     let whole = text::made_whole(language, &written)?;
     let speaking = words::in_place_of_dumps(language, &whole)?;
-    std::fs::write(&source, speaking).map_err(|error| format!("cannot write {}: {error}", source.display()))?;
+    let asking = handles::asked_first(language, &speaking)?;
+    std::fs::write(&source, asking).map_err(|error| format!("cannot write {}: {error}", source.display()))?;
     Ok(folder)
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::built::Built;
 use super::tool::{Lack, answer, first_number, on_path};
-use super::{Trouble, must, workshop};
+use super::{Language, Trouble, must, page, workshop};
 use crate::tree::Tree;
 
 /// The oldest Java that the compiler and the tests run on.
@@ -20,6 +20,8 @@ const COMPILER_JVM: [&str; 3] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", 
 /// The compiler for machines that have none, pinned with its hash.
 const TOOLS: &str = "mobile-ffi/kotlin/tools";
 const UNDONE: &str = "the mobile library's tests in Kotlin";
+/// What the blocks on the page for app developers have before them.
+const PAGE_HEAD: &str = "package vn.toso.page; import uniffi.toso.*";
 
 /// The tools.
 pub(crate) struct Kotlin {
@@ -84,8 +86,11 @@ pub(super) fn test(tree: &Tree, built: &Built, sources: &Path) -> Result<(), Tro
     std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     let jar = folder.join("tests.jar");
     let (sample, tests) = (tree.root.join("mobile-ffi/kotlin/sample"), tree.root.join("mobile-ffi/kotlin/tests"));
+    let page = folder.join("Page.kt");
+    std::fs::write(&page, page::source(tree, Language::Kotlin, PAGE_HEAD)?)
+        .map_err(|error| format!("cannot write {}: {error}", page.display()))?;
     // In one go: starting the compiler costs more than our sources do.
-    kotlin.compile(&[sources, &sample, &tests], &jar)?;
+    kotlin.compile(&[sources, &sample, &tests, &page], &jar)?;
     let mut command = kotlin.run("vn.toso.tests.MainKt", jar, &built.library)?;
     // One story's observer throws on purpose.
     command.env("TOSO_BINARY", &built.server).env("RUST_BACKTRACE", "0");

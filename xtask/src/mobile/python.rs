@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::built::Built;
 use super::tool::{Lack, answer};
-use super::{Trouble, must};
+use super::{Language, Trouble, must, page};
 use crate::tree::Tree;
 
 /// What the generated code needs.
@@ -33,6 +33,8 @@ pub(super) fn test(tree: &Tree, built: &Built, sources: &Path) -> Result<(), Tro
     std::fs::hard_link(&built.library, &beside)
         .or_else(|_| std::fs::copy(&built.library, &beside).map(|_| ()))
         .map_err(|error| format!("cannot put the library beside its module: {error}"))?;
+    std::fs::write(sources.join("page.py"), page::source(tree, Language::Python, "")?)
+        .map_err(|error| format!("cannot write the page's code beside the module: {error}"))?;
     let tests = tree.root.join("mobile-ffi/python");
     let mut command = Command::new(python);
     command.args(["-B", "-W", "error", "-m", "unittest", "discover", "--verbose", "--start-directory"]).arg(&tests);

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use super::built::Built;
 use super::tool::{Lack, answer, first_number};
-use super::{Trouble, files, must, workshop};
+use super::{Language, Length, Trouble, files, must, page, workshop};
 use crate::tree::Tree;
 
 /// The package, in git.
@@ -20,6 +20,9 @@ const PACKAGE: &str = "mobile-ffi/swift";
 const TOOLCHAIN: &str = "mobile-ffi/swift/toolchain.sh";
 /// Names the folder.
 const FOLDER_VARIABLE: &str = "TOSO_SWIFT_FOLDER";
+/// The code of the page for app developers, in the laid out package, and what it has before it.
+const PAGE: &str = "Tests/TosoFieldTests/Page.swift";
+const PAGE_HEAD: &str = "import Foundation; import Toso; import TosoField";
 /// The first version that has language mode 6.
 const SWIFT_MIN: u32 = 6;
 
@@ -31,18 +34,28 @@ enum Compiler {
     Folder { script: PathBuf, folder: OsString },
 }
 
-/// Compiles the package in both language modes, without a warning, and runs the stories.
-pub(super) fn test(tree: &Tree, built: &Built, sources: &Path) -> Result<(), Trouble> {
+/// Compiles the package in both language modes, without a warning, and runs the stories: in mode 6; in the long form in mode 5 and
+/// under Thread Sanitizer, too. The sanitizer sees Swift's accesses, not the library's.
+pub(super) fn test(tree: &Tree, built: &Built, sources: &Path, length: Length) -> Result<(), Trouble> {
     let compiler = compiler(tree)?;
     let package = lay_out(tree, built, sources)?;
-    let swift = |mode: &str, arguments: &[&str]| {
+    let swift = |mode: &str, folder: &str, arguments: &[&str]| {
         let mut command = compiler.command(&package, mode);
-        command.arg("swift").args(arguments).args(["--scratch-path", &format!(".build-{mode}")]);
+        command.arg("swift").args(arguments).args(["--scratch-path", folder]);
         command.args(["-Xswiftc", "-warnings-as-errors"]);
         must(&mut command, &format!("swift {} in language mode {mode}", arguments.join(" ")))
     };
-    swift("5", &["build"])?;
-    swift("6", &["test"])?;
+    match length {
+        Length::Short => {
+            swift("5", ".build-5", &["build"])?;
+            swift("6", ".build-6", &["test"])?;
+        }
+        Length::Long => {
+            swift("5", ".build-5", &["test"])?;
+            swift("6", ".build-6", &["test"])?;
+            swift("6", ".build-threads", &["test", "--sanitize=thread"])?;
+        }
+    }
     Ok(())
 }
 
@@ -115,6 +128,9 @@ fn lay_out(tree: &Tree, built: &Built, sources: &Path) -> Result<PathBuf, String
     }
     let map = files(sources, "modulemap")?.pop().ok_or_else(|| format!("no module map in {}", sources.display()))?;
     copy(&map, &package.join("Sources/tosoFFI/module.modulemap"))?;
+    let page = package.join(PAGE);
+    std::fs::write(&page, page::source(tree, Language::Swift, PAGE_HEAD)?)
+        .map_err(|error| format!("cannot write {}: {error}", page.display()))?;
     for program in [&built.library, &built.server] {
         copy(program, &package.join("Built").join(program.file_name().unwrap_or_default()))?;
     }

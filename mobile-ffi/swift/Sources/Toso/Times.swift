@@ -33,6 +33,18 @@ extension Invite {
     public var expiresAt: Date { Date(milliseconds: expiresAtMs) }
 }
 
+extension Status {
+    /// When this phone's right to sync ends, by the server's clock, unless a sync renews it before.
+    public var tokenEnds: Date? { tokenEndsMs.map(Date.init(milliseconds:)) }
+}
+
+extension TosoError {
+    /// How long a busy server asks to be left alone.
+    public var retryAfter: Duration? {
+        if case .ServerBusy(_, let retryAfterMs) = self { .milliseconds(retryAfterMs) } else { nil }
+    }
+}
+
 extension Date {
     fileprivate init(milliseconds: Int64) {
         self.init(timeIntervalSince1970: Double(milliseconds) / 1000)

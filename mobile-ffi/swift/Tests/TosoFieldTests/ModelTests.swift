@@ -36,6 +36,15 @@ final class ModelTests: StoryCase {
         XCTAssertEqual(next(after: .failed(error: .NotAllowed(info: info))), .tellPerson)
     }
 
+    func testTimesAreDatesAndDurations() async throws {
+        let phone = try await scene.phone("a")
+        XCTAssertGreaterThan(try XCTUnwrap(phone.status().tokenEnds), Date())
+        let info = ErrorInfo(key: "key", args: [:], detail: "detail")
+        XCTAssertEqual(TosoError.ServerBusy(info: info, retryAfterMs: 1500).retryAfter, .milliseconds(1500))
+        XCTAssertGreaterThan(try XCTUnwrap(TosoError.ServerBusy(info: info, retryAfterMs: .max).retryAfter), .seconds(1e15))
+        XCTAssertNil(TosoError.Offline(info: info).retryAfter)
+    }
+
     /// What an app shows when it hands an error on, whichever error it is.
     func testErrorsSpeakToPeople() async throws {
         let phone = try await scene.phone("a")
@@ -53,7 +62,7 @@ final class ModelTests: StoryCase {
             XCTAssertTrue(texts.contains(error.localizedDescription), error.localizedDescription)
             XCTAssertNotEqual(texts[0], texts[1])
             XCTAssertFalse(error.localizedDescription.contains("ErrorInfo"), error.localizedDescription)
-            print("\(texts[0]) / \(texts[1])")
+            print("swift: \(texts[0]) / \(texts[1])")
         }
     }
 }

@@ -76,6 +76,24 @@ final class SyncingTests: StoryCase {
         try await phone.sync()
     }
 
+    func testASignalMayBeStoppedBeforeItsCallAndLetGoDuringIt() async throws {
+        let (phone, newcomer) = (try await scene.phone("a"), try await scene.openPhone("b"))
+        let invite = try scene.centre.invite(scene.commune)
+        _ = try await phone.record("Thôn 1", 1)
+        let stopped = StopSignal()
+        stopped.stop()
+        let end = try await phone.runBackgroundSync(deadlineMs: 60_000, stop: stopped).end
+        XCTAssertEqual(end, .stopped)
+        let errors = [
+            try await refusal("a key") { try await phone.fetchBundleKey(unit: nil, stop: stopped) },
+            try await refusal("an invite") { _ = try await newcomer.enrol(invite: invite, stop: stopped) },
+        ]
+        for error in errors { guard case .Stopped = error else { return XCTFail("\(error)") } }
+        XCTAssertEqual(try phone.status().unsent, 1)
+        let done = try await phone.runBackgroundSync(deadlineMs: 30_000, stop: StopSignal()).end
+        XCTAssertEqual(done, .done)
+    }
+
     func testTimesOfAnySizeTrapNowhere() async throws {
         let phone = try await scene.phone("a")
         for time in [Duration.seconds(-5), .zero, .nanoseconds(1)] {
@@ -143,7 +161,7 @@ final class SyncingTests: StoryCase {
         task.cancel()
         let result = await task.result
         let took = ContinuousClock.now - begun
-        print("cancelled, back after \(took)")
+        print("swift: cancelled, back after \(took)")
         return Ended(result: result, took: took)
     }
 
