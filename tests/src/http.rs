@@ -42,6 +42,12 @@ pub fn get(url: &str, token: Option<&str>) -> Answer {
     answer(request.call().expect("the server answers"))
 }
 
+/// `GET` with any headers.
+pub fn get_with(url: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = headers.iter().fold(agent().get(url), |request, (name, value)| request.header(*name, *value));
+    answer(request.call().expect("the server answers"))
+}
+
 /// `GET` of a server that may be away.
 pub fn try_get(url: &str, token: &str) -> Option<Answer> {
     let request = agent().get(url).header("Authorization", format!("Bearer {token}"));

@@ -39,6 +39,14 @@ impl Server {
         Self::start_by(&mut command, data)
     }
 
+    /// Starts on a free port, with its log as JSON lines in a file.
+    pub fn start_logged(data: &Path, log: &Path) -> Self {
+        let mut command = Self::command(data, "127.0.0.1:0");
+        command.args(["--log-format", "json"]);
+        command.stderr(std::fs::File::create(log).expect("a file for the log"));
+        Self::start_by(&mut command, data)
+    }
+
     fn start_by(command: &mut Command, data: &Path) -> Self {
         let mut child = command.spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("stdout is piped");

@@ -17,6 +17,7 @@
 //! at a time between its pages, and marks the decision as settled; after a crash it begins again with what is not.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -319,11 +320,19 @@ impl SetAside {
         self.known.read().records.get(&number).cloned()
     }
 
-    /// The decisions that a test selects, newest first.
-    pub fn list(&self, mut select: impl FnMut(&SetAsideRecord) -> bool) -> Vec<(u32, Arc<SetAsideRecord>)> {
+    /// The newest decisions that a test selects, newest first, `limit` at most, of those made before number `before`; and
+    /// whether there are more.
+    pub fn page(
+        &self,
+        before: Option<u32>,
+        limit: usize,
+        mut select: impl FnMut(&SetAsideRecord) -> bool,
+    ) -> (Vec<(u32, Arc<SetAsideRecord>)>, bool) {
         let known = self.known.read();
-        let all = known.records.iter().rev().filter(|(_, record)| select(record));
-        all.map(|(number, record)| (*number, Arc::clone(record))).collect()
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut left = known.records.range((Bound::Unbounded, end)).rev().filter(|(_, record)| select(record));
+        let page = left.by_ref().take(limit).map(|(number, record)| (*number, Arc::clone(record))).collect();
+        (page, left.next().is_some())
     }
 
     /// True when an entry is set aside.

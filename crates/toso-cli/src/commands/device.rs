@@ -73,8 +73,12 @@ pub(crate) fn run(args: DeviceArgs) -> Result<(), Fail> {
             decisions(&undone, json.json)
         }
         DeviceCommand::SetAsides { admin, unit, json } => {
-            let found = get(&admin, &format!("/v1/set-aside?unit={}", input::unit_of(&unit)?))?;
-            decisions(&found, json.json)
+            let found = all_decisions(&admin, &input::unit_of(&unit)?.to_string())?;
+            if found.is_empty() && !json.json {
+                output::say("nothing was set aside");
+                return Ok(());
+            }
+            decisions(&serde_json::json!({ "items": found, "next": null }), json.json)
         }
         DeviceCommand::Revoke { admin, device, json } => {
             let path = format!("/v1/devices/{}/revoke", id(&device)?);
@@ -94,6 +98,19 @@ fn show(whole: &Value, json: bool, devices: &Value) -> Result<(), Fail> {
         return Ok(());
     }
     output::lines(lines)
+}
+
+/// Every page of what was set aside, newest first.
+fn all_decisions(admin: &AdminArgs, unit: &str) -> Result<Vec<Value>, Fail> {
+    let (mut decisions, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = get(admin, &format!("/v1/set-aside?unit={unit}&limit=200{after}"))?;
+        decisions.extend(page["items"].as_array().into_iter().flatten().cloned());
+        match page["next"].as_u64() {
+            Some(next) => after = format!("&after={next}"),
+            None => return Ok(decisions),
+        }
+    }
 }
 
 /// Decisions to set aside: one, or a list.

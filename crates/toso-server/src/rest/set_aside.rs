@@ -12,7 +12,7 @@ use toso_wire::limits::DETAIL_BYTES_MAX;
 
 use super::admin::{below, blocking, device_among, name_of, officer};
 use super::documents::List;
-use super::extract::{Id, Json, Params, unit_within};
+use super::extract::{Id, Json, Params, limit, unit_within};
 use super::problem::Problem;
 use crate::set_aside::{Order, SetAsideError, SetAsideRecord, Undone};
 use crate::state::{Shared, now};
@@ -37,6 +37,8 @@ pub(super) struct UndoBody {
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
     unit: String,
+    after: Option<u32>,
+    limit: Option<usize>,
 }
 
 /// A decision as officers see it.
@@ -87,7 +89,7 @@ pub(super) async fn set_aside(
     Ok(axum::Json(item(&shared, number, &record)))
 }
 
-/// What was set aside in a unit and in those below it, newest first.
+/// What was set aside in a unit and in those below it, newest first; `after` a number come the older ones.
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
@@ -95,10 +97,12 @@ pub(super) async fn list(
 ) -> Result<axum::Json<List<Item, u32>>, Problem> {
     officer(&caller)?;
     let unit = unit_within(&shared, &caller, &query.unit)?;
+    let limit = limit(query.limit)?;
     let of_unit = |record: &SetAsideRecord| unit == record.unit || shared.catalog.covers(unit, record.unit);
-    let found = shared.set_aside.list(of_unit);
+    let (found, more) = shared.set_aside.page(query.after, limit, of_unit);
+    let next = found.last().filter(|_| more).map(|(number, _)| *number);
     let items = found.iter().map(|(number, record)| item(&shared, *number, record)).collect();
-    Ok(axum::Json(List { items, next: None }))
+    Ok(axum::Json(List { items, next }))
 }
 
 /// Lets in again what was set aside.

@@ -176,6 +176,26 @@ fn a_decision_covers_what_it_says_and_what_there_was() {
     centre.assert_views(move |entry| late(entry) || of_rogue(entry) && entry.item.doc == document, "and one document");
 }
 
+/// The list of decisions was one answer, however many there were.
+#[test]
+fn decisions_are_listed_in_pages_newest_first() {
+    let mut centre = Centre::new();
+    let documents: Vec<DocId> = (0..4).map(|team| DocId::hamlet_team(commune(0), &format!("thôn {team}"), 0)).collect();
+    for (team, document) in (0..).zip(&documents) {
+        centre.save(ROGUE, commune(0), team);
+        centre.set_aside(Order { document: Some(*document), ..Centre::order(commune(0)) });
+    }
+    let page = |before, limit| {
+        let (found, more) = centre.aside.page(before, limit, |record| record.document != Some(documents[2]));
+        (found.iter().map(|(number, _)| *number).collect::<Vec<_>>(), more)
+    };
+    assert_eq!(page(None, 3), (vec![3, 1, 0], false), "at the limit");
+    assert_eq!(page(None, 2), (vec![3, 1], true), "past it");
+    assert_eq!(page(Some(1), 2), (vec![0], false), "the rest");
+    assert_eq!(page(Some(0), 2), (vec![], false), "before the first");
+    assert_eq!(page(Some(99), 3), (vec![3, 1, 0], false), "before one that is not there");
+}
+
 /// Saves, decisions, pages and restarts in any order: the views are always those of the log without what is set aside, and
 /// a recount from nothing gives the same.
 #[test]
