@@ -16,7 +16,9 @@ pub(crate) use inviting::{InviteArgs, InviteCommand, InviteOrder};
 pub(crate) use moving::{DeviceArgs, DeviceCommand, HeldCommand, ReviewArgs, ReviewCommand};
 pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand};
 pub(crate) use reach::{EnrolArgs, ReachArgs};
-pub(crate) use recording::{ActivityCommand, ConvertFlag, HamletCommand, MemberCommand, TeamCommand};
+pub(crate) use recording::{
+    ActivityCommand, ConvertFlag, EditArgs, HamletCommand, MemberCommand, ShowArgs, TeamCommand,
+};
 
 /// The register of community digital technology teams.
 #[derive(Debug, Parser)]

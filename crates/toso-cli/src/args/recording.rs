@@ -11,6 +11,39 @@ pub(crate) struct ConvertFlag {
     pub(crate) convert: bool,
 }
 
+#[derive(Debug, ClapArgs)]
+pub(crate) struct EditArgs {
+    /// Its id, as `list` prints it.
+    pub(crate) id: String,
+    /// What to change.
+    #[arg(required = true, value_name = "FIELD=VALUE")]
+    pub(crate) changes: Vec<String>,
+    #[command(flatten)]
+    pub(crate) convert: ConvertFlag,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ShowArgs {
+    /// Its id, as `list` prints it.
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) json: JsonFlag,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MergeArgs {
+    /// The duplicate.
+    pub(crate) from: String,
+    /// The one to keep.
+    pub(crate) into: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct UnmergeArgs {
+    /// The former duplicate.
+    pub(crate) from: String,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum TeamCommand {
     /// Record a team; prints its id.
@@ -46,36 +79,15 @@ pub(crate) enum TeamCommand {
         convert: ConvertFlag,
     },
     /// Change fields: `FIELD=VALUE…`; an empty value clears.
-    Edit {
-        /// The team.
-        id: String,
-        /// What to change.
-        #[arg(required = true, value_name = "FIELD=VALUE")]
-        changes: Vec<String>,
-        #[command(flatten)]
-        convert: ConvertFlag,
-    },
+    Edit(EditArgs),
     /// All teams here.
     List(JsonFlag),
     /// One team.
-    Show {
-        /// The team.
-        id: String,
-        #[command(flatten)]
-        json: JsonFlag,
-    },
+    Show(ShowArgs),
     /// Mark FROM as a duplicate of INTO; `unmerge` takes it back.
-    Merge {
-        /// The duplicate.
-        from: String,
-        /// The team to keep.
-        into: String,
-    },
+    Merge(MergeArgs),
     /// Take a merge back.
-    Unmerge {
-        /// The former duplicate.
-        from: String,
-    },
+    Unmerge(UnmergeArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -113,15 +125,7 @@ pub(crate) enum MemberCommand {
         convert: ConvertFlag,
     },
     /// Change fields: `FIELD=VALUE…`; an empty value clears.
-    Edit {
-        /// The member.
-        id: String,
-        /// What to change.
-        #[arg(required = true, value_name = "FIELD=VALUE")]
-        changes: Vec<String>,
-        #[command(flatten)]
-        convert: ConvertFlag,
-    },
+    Edit(EditArgs),
     /// All members here.
     List {
         /// Of one team only.
@@ -131,24 +135,11 @@ pub(crate) enum MemberCommand {
         json: JsonFlag,
     },
     /// One member.
-    Show {
-        /// The member.
-        id: String,
-        #[command(flatten)]
-        json: JsonFlag,
-    },
-    /// Mark A as a duplicate of B; `unmerge` takes it back.
-    Merge {
-        /// The duplicate.
-        from: String,
-        /// The member to keep.
-        into: String,
-    },
+    Show(ShowArgs),
+    /// Mark FROM as a duplicate of INTO; `unmerge` takes it back.
+    Merge(MergeArgs),
     /// Take a merge back.
-    Unmerge {
-        /// The former duplicate.
-        from: String,
-    },
+    Unmerge(UnmergeArgs),
 }
 
 #[derive(Debug, Subcommand)]

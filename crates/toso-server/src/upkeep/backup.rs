@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toso_core::id::{Epoch, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitList;
-use toso_store::export::{ExportError, Exporter, Header};
+use toso_store::export::{Exporter, Header};
 use toso_store::{ChangeLog, RecordStore};
 
 use super::place::look_for_file;
@@ -35,17 +35,7 @@ pub fn export(data: &Path, now: TimestampMs, out: &mut dyn Write) -> Result<(), 
         // The list of now belongs to this file; a copy of it that is older shows.
         revocations.add(Entry::Seen, now)?;
     }
-    Exporter::new(header).write_to(&log, &log, out).map(drop).map_err(|error| match error {
-        ExportError::Store(error) => error.into(),
-        error @ (ExportError::Io { .. }
-        | ExportError::Truncated { .. }
-        | ExportError::Damaged { .. }
-        | ExportError::LineTooLong { .. }
-        | ExportError::NotAnExport
-        | ExportError::NewerFormat { .. }
-        | ExportError::TooManyErasures { .. }
-        | ExportError::Erased { .. }) => in_file(data)(error),
-    })
+    Exporter::new(header).write_to(&log, &log, out).map(drop).map_err(in_file(data))
 }
 
 /// Copies the root key beside an export, readable by its owner only; where it is.

@@ -8,7 +8,7 @@ use toso_core::text::{Date, hamlet_key};
 use toso_core::unit::{Scope, UnitRef};
 
 use super::show;
-use crate::args::{ActivityCommand, ConvertFlag, HamletCommand, MemberCommand, TeamCommand};
+use crate::args::{ActivityCommand, ConvertFlag, EditArgs, HamletCommand, MemberCommand, ShowArgs, TeamCommand};
 use crate::fail::Fail;
 use crate::{input, output};
 
@@ -45,11 +45,13 @@ pub(super) fn team(replica: &Replica, command: TeamCommand) -> Result<(), Fail> 
             };
             output::print(&replica.add_team(draft)?.to_string())
         }
-        TeamCommand::Edit { id, changes, convert } => edit(replica, &id, DocKind::Team, &changes, convert),
+        TeamCommand::Edit(args) => edit(replica, &args, DocKind::Team),
         TeamCommand::List(flag) => show::teams(replica, flag.json),
-        TeamCommand::Show { id, json } => show::one(&replica.team(input::doc_id(&id, DocKind::Team)?)?, json.json),
-        TeamCommand::Merge { from, into } => merge(replica, &from, Some(&into), DocKind::Team),
-        TeamCommand::Unmerge { from } => merge(replica, &from, None, DocKind::Team),
+        TeamCommand::Show(ShowArgs { id, json }) => {
+            show::one(&replica.team(input::doc_id(&id, DocKind::Team)?)?, json.json)
+        }
+        TeamCommand::Merge(args) => merge(replica, &args.from, Some(&args.into), DocKind::Team),
+        TeamCommand::Unmerge(args) => merge(replica, &args.from, None, DocKind::Team),
     }
 }
 
@@ -73,16 +75,16 @@ pub(super) fn member(replica: &Replica, command: MemberCommand) -> Result<(), Fa
             })?;
             output::print(&replica.add_member(team, edits)?.to_string())
         }
-        MemberCommand::Edit { id, changes, convert } => edit(replica, &id, DocKind::Member, &changes, convert),
+        MemberCommand::Edit(args) => edit(replica, &args, DocKind::Member),
         MemberCommand::List { team, json } => {
             let team = team.map(|id| input::doc_id(&id, DocKind::Team)).transpose()?;
             show::members(replica, team, json.json)
         }
-        MemberCommand::Show { id, json } => {
+        MemberCommand::Show(ShowArgs { id, json }) => {
             show::one(&replica.member(input::doc_id(&id, DocKind::Member)?)?, json.json)
         }
-        MemberCommand::Merge { from, into } => merge(replica, &from, Some(&into), DocKind::Member),
-        MemberCommand::Unmerge { from } => merge(replica, &from, None, DocKind::Member),
+        MemberCommand::Merge(args) => merge(replica, &args.from, Some(&args.into), DocKind::Member),
+        MemberCommand::Unmerge(args) => merge(replica, &args.from, None, DocKind::Member),
     }
 }
 
@@ -138,9 +140,9 @@ pub(super) fn hamlet(replica: &Replica, command: HamletCommand) -> Result<(), Fa
     }
 }
 
-fn edit(replica: &Replica, id: &str, kind: DocKind, changes: &[String], convert: ConvertFlag) -> Result<(), Fail> {
-    let id = input::doc_id(id, kind)?;
-    if !replica.edit(id, &input::changes(kind, changes, convert)?)? {
+fn edit(replica: &Replica, args: &EditArgs, kind: DocKind) -> Result<(), Fail> {
+    let id = input::doc_id(&args.id, kind)?;
+    if !replica.edit(id, &input::changes(kind, &args.changes, args.convert)?)? {
         output::say("nothing to change: these are its values already");
     }
     Ok(())
