@@ -20,7 +20,7 @@ use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX, TOO_LARGE_ITEMS_
 use crate::desk;
 use crate::hub::{HubNews, Subscription};
 use crate::log_writer::UnitBatch;
-use crate::serving::{Serving, Step};
+use crate::serving::{Proved, Proving, Serving, Step};
 use crate::state::{Shared, now};
 use crate::trust::Footing;
 
@@ -43,6 +43,8 @@ pub(crate) struct Driver {
 pub(crate) enum Done {
     /// An answer to an effect.
     Event(ServerEvent),
+    /// What a proof came to.
+    Proved(Proved),
     /// An answer to a push.
     Appended(ServerEvent),
     /// News of followed units.
@@ -112,6 +114,10 @@ impl Driver {
     pub(crate) fn take(&mut self, done: Done) {
         match done {
             Done::Event(event) => self.feed(event),
+            Done::Proved(proved) => {
+                let event = self.serving.proved(&self.shared.hub, proved);
+                self.feed(event);
+            }
             Done::Appended(event) => {
                 self.appends = self.appends.saturating_sub(1);
                 self.feed(event);
@@ -180,7 +186,12 @@ impl Driver {
         self.serving.is_open()
     }
 
-    /// True between the accepted HELLO and the session's first read of the log.
+    /// True while a HELLO is checked.
+    pub(crate) fn is_proving(&self) -> bool {
+        self.serving.is_proving()
+    }
+
+    /// True while a HELLO is checked, and from its acceptance to the session's first read of the log.
     pub(crate) fn is_opening(&self) -> bool {
         self.serving.is_opening()
     }
@@ -204,6 +215,7 @@ impl Driver {
             Step::Answer(event) => return Some(event),
             Step::Nothing => {}
             Step::Read(effect) => self.read(effect),
+            Step::Prove(proving) => self.prove(proving),
             Step::Append { number, returned, batch } => {
                 let by = self.serving.session().principal().map(|principal| principal.device);
                 if let Some(by) = by.filter(|_| returned) {
@@ -278,10 +290,26 @@ impl Driver {
         }));
     }
 
+    fn prove(&mut self, proving: Proving) {
+        let shared = Arc::clone(&self.shared);
+        self.work.push(Box::pin(async move {
+            let of_check = Arc::clone(&shared);
+            let proved = shared.checks.run(move || proving.check(&of_check.desk, now())).await;
+            proved.map_or(Done::Failed, Done::Proved)
+        }));
+    }
+
     /// What may wait for the disk is not done here: the readers do what is short, and what walks through a whole unit gets a
     /// thread of its own, so that nobody's page waits for it.
     fn read(&mut self, effect: ServerEffect) {
         let shared = Arc::clone(&self.shared);
+        if matches!(effect, ServerEffect::VerifyCarried { .. }) {
+            self.work.push(Box::pin(async move {
+                let of_check = Arc::clone(&shared);
+                read_done(shared.checks.run(move || of_check.answer(&effect)).await)
+            }));
+            return;
+        }
         if matches!(effect, ServerEffect::ReadElements { .. } | ServerEffect::ReadWanted { .. }) {
             let device = self.serving.session().principal().map(|principal| principal.device);
             self.work.push(Box::pin(async move {

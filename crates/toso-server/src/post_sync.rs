@@ -57,6 +57,10 @@ pub(crate) async fn exchange(State(shared): State<Arc<Shared>>, body: Body) -> R
         driver.feed(ServerEvent::Frame(frame));
         drain(&mut driver, &mut answer);
     }
+    while driver.is_proving() {
+        step(&mut driver).await;
+        drain(&mut driver, &mut answer);
+    }
     if driver.is_authenticated() && !driver.is_ended() {
         read_rest(&mut body, &mut driver).await?;
         drain(&mut driver, &mut answer);

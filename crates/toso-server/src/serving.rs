@@ -10,8 +10,8 @@ use toso_core::id::{AuthorId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_sync::server::RefusalKind;
-use toso_sync::{AccessRole, AppendItem, HoldReason, Refusal, ServerEffect, ServerEvent, ServerSession};
-use toso_wire::Frame;
+use toso_sync::{AccessRole, AppendItem, Authenticated, HoldReason, Refusal, ServerEffect, ServerEvent, ServerSession};
+use toso_wire::{Frame, Proof};
 
 use crate::counted::Wish;
 use crate::desk::{self, Desk};
@@ -25,6 +25,8 @@ pub struct Serving {
     session: ServerSession,
     /// The nonce of this connection's last challenge.
     nonce: Option<[u8; NONCE_BYTES]>,
+    /// A proof is being checked.
+    proving: bool,
     subscription: Option<Subscription>,
     /// What the session wants counted.
     wish: Wish,
@@ -37,8 +39,10 @@ pub enum Step {
     Answer(ServerEvent),
     /// Nothing is to be done.
     Nothing,
-    /// [`Desk::answer`] it on a thread of its own: it waits for the disk.
+    /// [`Desk::answer`] it on a thread of its own: it waits for the disk, or computes.
     Read(ServerEffect),
+    /// [`Proving::check`] it on a thread of its own, and go on with [`Serving::proved`].
+    Prove(Proving),
     /// Append durably; answer with [`ServerEvent::Appended`].
     Append {
         /// The push.
@@ -71,12 +75,34 @@ pub enum Step {
     Close,
 }
 
+/// A proof that takes signatures to check, with the nonce that it may be over.
+pub struct Proving {
+    proof: Proof,
+    nonce: Option<[u8; NONCE_BYTES]>,
+}
+
+/// What a proof came to.
+pub struct Proved {
+    answer: Result<Authenticated, Refusal>,
+    /// Of the challenge, if it is one.
+    nonce: Option<[u8; NONCE_BYTES]>,
+}
+
+impl Proving {
+    /// Checks it. Computes for some 0.3 ms, and may write to the store.
+    pub fn check(mut self, desk: &Desk, now: TimestampMs) -> Proved {
+        let answer = desk.authenticate(&self.proof, &mut self.nonce, now);
+        Proved { answer, nonce: self.nonce }
+    }
+}
+
 impl Serving {
     /// A session that waits for HELLO.
     pub fn new(catalog: &'static Catalog) -> Self {
         Self {
             session: ServerSession::new(catalog),
             nonce: None,
+            proving: false,
             subscription: None,
             wish: Wish::default(),
             opened: false,
@@ -98,9 +124,15 @@ impl Serving {
         self.opened
     }
 
-    /// True between the accepted HELLO and the first read of the log: nothing else is taken from its socket meanwhile.
+    /// True while a HELLO is checked, and from its acceptance to the first read of the log: nothing else is taken from its
+    /// socket meanwhile.
     pub fn is_opening(&self) -> bool {
-        self.session.principal().is_some() && !self.opened
+        self.proving || self.session.principal().is_some() && !self.opened
+    }
+
+    /// True while a HELLO is checked.
+    pub fn is_proving(&self) -> bool {
+        self.proving
     }
 
     /// Takes an event; every effect is to go through [`Self::step`], in order, before the next event. Notes what the session
@@ -120,12 +152,13 @@ impl Serving {
                 Step::Answer(ServerEvent::Authenticated(Err(refusal)))
             }
             ServerEffect::Authenticate(proof) => {
-                let answer = desk.authenticate(&proof, &mut self.nonce, now);
-                // Sessions of other copies of the device began under what was known before.
-                if let Some(known) = answer.as_ref().ok().filter(|known| known.standing.reminded) {
-                    hub.moved(known.principal.device.author());
+                self.proving = true;
+                let proving = Proving { proof, nonce: self.nonce.take() };
+                match &proving.proof {
+                    // A keyed hash, in memory.
+                    Proof::Ticket(_) => Step::Answer(self.proved(hub, proving.check(desk, now))),
+                    Proof::Token { .. } => Step::Prove(proving),
                 }
-                Step::Answer(ServerEvent::Authenticated(answer))
             }
             ServerEffect::Open { ref interests, .. } => {
                 if let Some(principal) = self.session.principal() {
@@ -146,9 +179,10 @@ impl Serving {
             ServerEffect::ReadPage { .. }
             | ServerEffect::ReadElements { .. }
             | ServerEffect::ReadWanted { .. }
+            | ServerEffect::VerifyCarried { .. }
             | ServerEffect::KeepTold { .. } => Step::Read(effect),
             // In memory.
-            ServerEffect::ReadTotals(_) | ServerEffect::VerifyCarried { .. } | ServerEffect::ReadDecisions { .. } => {
+            ServerEffect::ReadTotals(_) | ServerEffect::ReadDecisions { .. } => {
                 desk.answer(&effect).ok().flatten().map_or(Step::Nothing, Step::Answer)
             }
             ServerEffect::JudgeReturned { number, author, scope } => {
@@ -169,6 +203,16 @@ impl Serving {
             ServerEffect::CountRefusal(refusal) => Step::Count(refusal),
             ServerEffect::Close => Step::Close,
         }
+    }
+
+    /// Goes on with what a proof came to.
+    pub fn proved(&mut self, hub: &Hub, Proved { answer, nonce }: Proved) -> ServerEvent {
+        (self.proving, self.nonce) = (false, nonce);
+        // Sessions of other copies of the device began under what was known before.
+        if let Some(known) = answer.as_ref().ok().filter(|known| known.standing.reminded) {
+            hub.moved(known.principal.device.author());
+        }
+        ServerEvent::Authenticated(answer)
     }
 
     /// Who pays for a push.
@@ -204,8 +248,8 @@ impl std::fmt::Debug for Serving {
 #[cfg(test)]
 mod tests {
     use toso_core::id::{Digest, Epoch};
-    use toso_sync::{Authenticated, Greeting, Opened, OpenedInterest, Principal, Standing};
-    use toso_wire::{Hello, Interest, Proof, TicketProof, WelcomeProof};
+    use toso_sync::{Greeting, Opened, OpenedInterest, Principal, Standing};
+    use toso_wire::{Hello, Interest, TicketProof, WelcomeProof};
 
     use super::*;
 

@@ -158,6 +158,11 @@ impl Connection {
             self.shared.metrics.frames_received.inc();
             self.driver.feed(ServerEvent::Frame(Frame::Hello(hello)));
         }
+        // Whether it is a stranger is known when its proof is checked; its place as a session bounds how many wait for that.
+        while self.driver.is_proving() {
+            let done = self.driver.next().await;
+            self.driver.take(done);
+        }
         if !(self.driver.is_authenticated() || self.driver.is_ended()) {
             self.unproved = Arc::clone(&self.shared.unproved_places).try_acquire_owned().ok();
             if self.unproved.is_none() {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toso_core::time::TimestampMs;
 
+use crate::checks::Checks;
 use crate::config::{POLLS_SHARE, ServerConfig};
 use crate::counted::Counted;
 use crate::desk::Desk;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) poll_places: Arc<Semaphore>,
     /// Places for long reads.
     pub(crate) read_places: ReadPlaces,
+    /// Places for checks of tokens and signatures.
+    pub(crate) checks: Checks,
     /// Who reads the log for sessions.
     pub(crate) readers: Readers,
     /// Which parts live.
@@ -71,12 +74,14 @@ pub(crate) struct Parts {
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
+        let tasks = TaskTracker::new();
         Self {
             session_places: Arc::new(Semaphore::new(parts.config.sessions_max)),
             unproved_places: Arc::new(Semaphore::new(parts.config.unproved_sessions_max)),
             poll_places: Arc::new(Semaphore::new(parts.config.http_connections_max / POLLS_SHARE)),
             stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
+            checks: Checks::new(tasks.clone()),
+            tasks,
             config: parts.config,
             desk: parts.desk,
             writer: parts.writer,

@@ -121,16 +121,11 @@ impl World {
             (step, _) => step,
         };
         match step {
-            Step::Answer(ServerEvent::Authenticated(Ok(mut authenticated))) if everyone_may => {
-                authenticated.principal.unit = UnitRef::country(UnitList::L2022);
-                Some(ServerEvent::Authenticated(Ok(authenticated)))
-            }
-            Step::Answer(event) => {
-                // The device told of a move: sessions of its other copies hear of it, whatever else happens.
-                if matches!(&event, ServerEvent::Authenticated(Ok(known)) if known.standing.reminded) {
-                    self.tell_news();
-                }
-                Some(event)
+            Step::Answer(event) => Some(self.told(event)),
+            Step::Prove(proving) => {
+                let proved = proving.check(&running.desk, now);
+                let event = served.serving.proved(&running.hub, proved);
+                Some(self.told(event))
             }
             Step::Nothing | Step::Count(_) => None,
             Step::Read(effect) => {
@@ -165,6 +160,20 @@ impl World {
                 None
             }
         }
+    }
+
+    /// An answer as the session hears it.
+    fn told(&mut self, mut event: ServerEvent) -> ServerEvent {
+        if let ServerEvent::Authenticated(Ok(known)) = &mut event {
+            // The device told of a move: sessions of its other copies hear of it, whatever else happens.
+            if known.standing.reminded {
+                self.tell_news();
+            }
+            if self.planted(Planted::EveryoneMayAll) {
+                known.principal.unit = UnitRef::country(UnitList::L2022);
+            }
+        }
+        event
     }
 
     fn append(&mut self, link: u64, number: u64, batch: UnitBatch) -> Option<ServerEvent> {

@@ -14,7 +14,6 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
-use tokio::sync::Semaphore;
 use toso_wire::rest::REST_SIGNATURE_HEADER;
 
 use super::guard;
@@ -23,14 +22,10 @@ use crate::config::REST_BODY_BYTES_MAX;
 use crate::state::{Shared, now};
 use crate::trust::{Caller, Claimant, RestRefusal, SignedRequest, TokenRefusal, Trust};
 
-/// Tokens and signatures checked at the same time: as many as compute on 8 cores; more only take them from sessions.
-const CHECKS_CONCURRENT_MAX: usize = 8;
-
 /// What the layer needs.
 #[derive(Clone)]
 pub(super) struct Door {
     shared: Arc<Shared>,
-    places: Arc<Semaphore>,
 }
 
 /// What came of the check; kept with the request for the handler that wants to know.
@@ -39,20 +34,13 @@ struct Checked(Result<Caller, RestRefusal>);
 
 impl Door {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, places: Arc::new(Semaphore::new(CHECKS_CONCURRENT_MAX)) }
+        Self { shared }
     }
 
-    /// Works at the trust room on a thread that may compute. The place belongs to the work, not to the request.
+    /// Works at the trust room on a thread that may compute.
     async fn check<T: Send + 'static>(&self, work: impl FnOnce(&Trust) -> T + Send + 'static) -> Result<T, Problem> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Problem::internal())?;
         let shared = Arc::clone(&self.shared);
-        let tasks = shared.tasks.clone();
-        let done = tasks.spawn_blocking(move || {
-            let done = work(&shared.trust);
-            drop(place);
-            done
-        });
-        Ok(done.await?)
+        self.shared.checks.run(move || work(&shared.trust)).await.ok_or_else(Problem::internal)
     }
 
     async fn judge(&self, request: Request) -> Result<Request, Problem> {

@@ -4,10 +4,13 @@
 //! that all was well; one whose folding worker had died told phones that their records were counted, and no restart
 //! counted them.
 
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use futures_util::FutureExt as _;
+use tokio::sync::oneshot;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, DeviceId, DocId, Sequence};
@@ -16,9 +19,15 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::faulty::{FaultyChangeLog, LogCall};
 use toso_store::{LogBatch, LogItem};
+use toso_sync::ServerEvent;
+use toso_wire::limits::PROTOCOL_VERSION;
+use toso_wire::{Frame, Hello, Proof, TicketProof};
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::checks::CHECKS_CONCURRENT_MAX;
+use crate::driver::Driver;
+use crate::trust::ADMIN_TOKEN_FILE;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -140,6 +149,87 @@ async fn the_end_of_a_worker_is_noticed_and_nothing_is_counted_without_it() {
     again.counted(Sequence(2 * u64::from(count))).await;
     let totals = again.rooms.shared.projector.lock().totals(scope()).unwrap();
     assert_eq!(totals.teams, 0, "the page is counted anew");
+}
+
+/// Signatures take a core's time. Whoever proves itself by a token waits for a place where that is spent; whoever shows a
+/// ticket does not wait with it.
+#[tokio::test]
+async fn tokens_wait_for_the_places_of_checks_and_tickets_do_not() {
+    let centre = Centre::start();
+    let shared = &centre.rooms.shared;
+    let (mut held, mut busy) = (Vec::new(), Vec::new());
+    for _ in 0..CHECKS_CONCURRENT_MAX {
+        let (release, wait) = mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let of_check = Arc::clone(shared);
+        let work = move || {
+            begun.send(()).unwrap();
+            // Err: let go.
+            let _ = wait.recv();
+        };
+        busy.push(tokio::spawn(async move { of_check.checks.run(work).await }));
+        has_begun.await.unwrap();
+        held.push(release);
+    }
+    let hello = |proof| {
+        let hello = Hello {
+            protocol: PROTOCOL_VERSION,
+            proof,
+            epoch: None,
+            interests: Vec::new(),
+            live: false,
+            push: None,
+            heard: None,
+            page_bytes: None,
+            receipt: None,
+        };
+        let mut driver = Driver::new(Arc::clone(shared));
+        driver.feed(ServerEvent::Frame(Frame::Hello(hello)));
+        driver
+    };
+    let mut by_ticket = hello(Proof::Ticket(TicketProof::from_bytes(&[1; 28])));
+    assert!(!by_ticket.is_proving() && by_ticket.pop_out().is_some(), "answered at once");
+    let token = Proof::Token { token: vec![1; 64], at: now(), nonce: vec![2; 8], signature: vec![3; 64] };
+    let mut by_token = hello(token);
+    assert!(by_token.next().now_or_never().is_none() && by_token.is_proving() && by_token.pop_out().is_none());
+    drop(held);
+    let done = tokio::time::timeout(PATIENCE, by_token.next()).await.expect("checked in time");
+    by_token.take(done);
+    assert!(!by_token.is_proving() && by_token.is_ended() && by_token.pop_out().is_some(), "it proves nothing");
+    for busy in busy {
+        assert_eq!(busy.await.unwrap(), Some(()));
+    }
+}
+
+/// An answer of REST to the admin token in a request that came from `peer`.
+async fn ask_as_admin(centre: &Centre, peer: &str) -> (StatusCode, String) {
+    let token = std::fs::read_to_string(centre.folder.path().join(ADMIN_TOKEN_FILE)).unwrap();
+    let mut request = Request::get("/metrics").header("Host", "127.0.0.1:7878").body(Body::empty()).unwrap();
+    request.headers_mut().insert("Authorization", format!("Bearer {}", token.trim()).parse().unwrap());
+    request.extensions_mut().insert(connections::Peer(peer.parse().unwrap()));
+    let answer = rest::router(Arc::clone(&centre.rooms.shared)).oneshot(request).await.unwrap();
+    let status = answer.status();
+    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// The admin token opens everything, so it is for the machine itself, and for a time.
+#[tokio::test]
+async fn the_admin_token_is_refused_from_another_machine_and_after_its_end() {
+    let centre = Centre::start();
+    assert_eq!(ask_as_admin(&centre, "127.0.0.1:5000").await.0, StatusCode::OK);
+    assert_eq!(ask_as_admin(&centre, "[::1]:5000").await.0, StatusCode::OK);
+    for elsewhere in ["192.168.1.4:5000", "[2001:db8::1]:5000"] {
+        let (status, text) = ask_as_admin(&centre, elsewhere).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{text}");
+        assert!(text.contains("urn:toso:admin-from-elsewhere") && text.contains("from another machine"), "{text}");
+    }
+    // Made by a clock that lay a year behind: it has ended by now.
+    let year_ago = TimestampMs(now().0 - 365 * 24 * 60 * 60 * 1000);
+    assert!(centre.rooms.shared.trust.renew_admin_token(year_ago).unwrap());
+    let (status, text) = ask_as_admin(&centre, "127.0.0.1:5000").await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{text}");
+    assert!(text.contains("it has ended; read the file admin.token again"), "{text}");
 }
 
 /// A payload that panics once more when it is dropped: nothing that a thread does by itself is safe from everything.
