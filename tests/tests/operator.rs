@@ -57,14 +57,14 @@ fn each_use_of_the_admin_token_leaves_a_line_and_a_proxys_is_refused() {
     let bearer = format!("Bearer {token}");
     let used = "the admin token was used";
 
-    done(&operate(&server, &["device", "list"], &["--unit", COMMUNE]));
+    done(&operate(&server, &["device", "list"], &["--list", "2022", "--unit", COMMUNE]));
     let line = logged(&log, used, |fields| fields["purpose"] == "toso device list");
     assert_eq!(
         line,
         ["GET", "/v1/devices", "toso device list", "-"],
         "the command's name, and nothing that was given to it"
     );
-    done(&operate(&server, &["--purpose", "ticket #1231", "device", "list"], &["--unit", COMMUNE]));
+    done(&operate(&server, &["--purpose", "ticket #1231", "device", "list"], &["--list", "2022", "--unit", COMMUNE]));
     logged(&log, used, |fields| fields["purpose"] == "ticket #1231");
     // One that says nothing is taken, and the line says that.
     assert_eq!(http::get(&url, Some(&token)).status, 200);
@@ -100,7 +100,8 @@ fn each_use_of_the_admin_token_leaves_a_line_and_a_proxys_is_refused() {
 fn settled(server: &Server) -> Value {
     let begun = Instant::now();
     loop {
-        let listed = done(&operate(server, &["device", "set-asides"], &["--unit", COMMUNE, "--json"]));
+        let listed =
+            done(&operate(server, &["device", "set-asides"], &["--list", "2022", "--unit", COMMUNE, "--json"]));
         let items = serde_json::from_str::<Value>(&listed).expect("JSON")["items"].clone();
         if items.as_array().expect("a list").iter().all(|item| item["counted"] == true) {
             return items;
@@ -130,8 +131,8 @@ fn what_a_device_wrote_is_set_aside_and_let_in_again_as_an_officer_types_it() {
     teams(&server, 3);
     let device = stolen.json(&["status"])["device"].as_str().expect("an id").to_owned();
 
-    assert!(done(&operate(&server, &["device", "set-asides"], &["--unit", COMMUNE])).is_empty());
-    let order = ["--device", &device, "--unit", COMMUNE, "--why", "máy bị mất"];
+    assert!(done(&operate(&server, &["device", "set-asides"], &["--list", "2022", "--unit", COMMUNE])).is_empty());
+    let order = ["--device", &device, "--list", "2022", "--unit", COMMUNE, "--why", "máy bị mất"];
     let said = done(&operate(&server, &["device", "set-aside"], &order));
     assert!(said.starts_with("0  ") && said.contains("2 document(s)") && said.ends_with("máy bị mất"), "{said}");
     teams(&server, 1);
@@ -165,7 +166,7 @@ fn what_a_device_wrote_is_set_aside_and_let_in_again_as_an_officer_types_it() {
 
     // Record by record, so that there are several decisions: the list comes in pages, newest first.
     for lie in &lies {
-        let order = ["--device", &device, "--unit", COMMUNE, "--document", lie, "--why", "một hồ sơ"];
+        let order = ["--device", &device, "--list", "2022", "--unit", COMMUNE, "--document", lie, "--why", "một hồ sơ"];
         done(&operate(&server, &["device", "set-aside"], &order));
     }
     teams(&server, 2);
