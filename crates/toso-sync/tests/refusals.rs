@@ -343,3 +343,31 @@ fn one_want_before_anything_was_compared_is_served_as_by_requests_and_a_second_r
     let detail = want(&mut session, 1).expect("it knows no keys");
     assert!(detail.contains("compare first"), "{detail}");
 }
+
+/// A phone that compared two communes over a slow link was taken for one that answers nothing: only the unit that was
+/// ahead counted.
+#[test]
+fn an_answer_about_any_unit_is_one() {
+    let units = [commune(), unit("2022/00004")];
+    let mut session = ServerSession::new(Catalog::shared());
+    session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&units))));
+    let authenticated = Authenticated {
+        principal: Principal { unit: unit("2022/001"), ..principal(AccessRole::Officer) },
+        greeting: greeting::greeting(Epoch(1), NOW),
+        standing: Standing::default(),
+    };
+    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    let at = Sequence(5);
+    let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: Some(at), last: at, pending: 1 }; 2];
+    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None }));
+
+    let mut before = session.awaits().unwrap();
+    for unit in [units[0], units[0], units[1]] {
+        let message = Elements::new(Vec::new()).open().unwrap();
+        session.handle(NOW, ServerEvent::Frame(Frame::Reconcile(Reconcile { unit, as_of: at, message })));
+        session.handle(NOW, ServerEvent::Elements { unit, chunks: Vec::new() });
+        let now = session.awaits().unwrap();
+        assert!(now > before, "{unit}");
+        before = now;
+    }
+}

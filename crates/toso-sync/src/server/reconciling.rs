@@ -21,8 +21,6 @@ pub(super) struct Reconciling {
     /// WANT frames so far, and the keys in them.
     wants: u64,
     wanted: u64,
-    /// Frames of the device.
-    answers: u32,
     step: Step,
 }
 
@@ -53,7 +51,7 @@ impl ServerSession {
     /// Opens the comparison of a unit, in the first flight.
     pub(super) fn open_reconciling(unit: UnitRef, as_of: Sequence, effects: &mut Vec<ServerEffect>) -> Reconciling {
         effects.push(ServerEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message: Vec::new() })));
-        Reconciling { as_of, rounds: 0, chunks: None, wants: 0, wanted: 0, answers: 0, step: Step::Theirs }
+        Reconciling { as_of, rounds: 0, chunks: None, wants: 0, wanted: 0, step: Step::Theirs }
     }
 
     pub(super) fn on_reconcile(&mut self, reconcile: Reconcile, effects: &mut Vec<ServerEffect>) {
@@ -144,13 +142,12 @@ impl ServerSession {
     /// Goes on with what the device wanted, now that it asks for the next page.
     pub(super) fn send_more_wanted(&mut self, effects: &mut Vec<ServerEffect>) {
         for follow in &mut self.follows {
-            let Some(Reconciling { as_of, answers, step: Step::Sending { keys, waits, .. }, .. }) =
-                &mut follow.reconciling
+            let Some(Reconciling { as_of, step: Step::Sending { keys, waits, .. }, .. }) = &mut follow.reconciling
             else {
                 continue;
             };
             if let Some(after) = waits.take() {
-                *answers = answers.saturating_add(1);
+                self.answers = self.answers.saturating_add(1);
                 let (keys, at) = (keys.clone(), *as_of);
                 effects.push(ServerEffect::ReadWanted { unit: follow.unit, keys, after, at });
             }
@@ -166,7 +163,7 @@ impl ServerSession {
             reconciling.as_of = reconciling.as_of.min(as_of);
         }
         let expected = reconciling.as_of == as_of && matches!(reconciling.step, Step::Theirs);
-        reconciling.answers = reconciling.answers.saturating_add(1);
+        self.answers = self.answers.saturating_add(1);
         expected.then_some(reconciling)
     }
 }
@@ -190,11 +187,6 @@ impl Reconciling {
             return Err(format!("a comparison of {chunks} chunks takes at most {max} WANT frames; fill them"));
         }
         Ok(())
-    }
-
-    /// Frames of the device so far.
-    pub(super) fn answers(&self) -> u32 {
-        self.answers
     }
 
     /// True while the device is to speak.

@@ -40,6 +40,8 @@ pub struct ServerSession {
     /// Frames that told the device what it did not know.
     pub(super) news: u64,
     pub(super) follows: Vec<Follow>,
+    /// Frames that the device has sent to its comparisons.
+    pub(super) answers: u32,
     pub(super) next_push: u64,
     pub(super) appending: BTreeMap<u64, Vec<(u32, ChangeHash)>>,
     /// Carried pushes whose author's signature is being checked.
@@ -104,6 +106,7 @@ impl ServerSession {
             known_receipt: None,
             news: 0,
             follows: Vec::new(),
+            answers: 0,
             next_push: 1,
             appending: BTreeMap::new(),
             verifying: BTreeMap::new(),
@@ -193,10 +196,10 @@ impl ServerSession {
         effects
     }
 
-    /// While the device owes an answer to a comparison: how many it has given so far.
+    /// While the device owes an answer to a comparison: how many it has given so far, about all its units.
     pub fn awaits(&self) -> Option<u32> {
-        let owed = self.follows.iter().filter_map(|follow| follow.reconciling.as_ref()).filter(|of| of.is_theirs());
-        owed.map(Reconciling::answers).max()
+        let mut comparing = self.follows.iter().filter_map(|follow| follow.reconciling.as_ref());
+        comparing.any(Reconciling::is_theirs).then_some(self.answers)
     }
 
     fn on_frame(&mut self, frame: Frame, effects: &mut Vec<ServerEffect>) {
