@@ -363,7 +363,19 @@ fn append_alone(log: &dyn ChangeLog, batch: &LogBatch) -> Result<Appended, Appen
 
 /// Failures of the disk, not of a batch.
 fn is_for_all(error: &StoreError) -> bool {
-    matches!(error, StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Poisoned { .. })
+    match error {
+        StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Poisoned { .. } => true,
+        StoreError::InUse { .. }
+        | StoreError::NewerFormat { .. }
+        | StoreError::WrongKind { .. }
+        | StoreError::WrongKey { .. }
+        | StoreError::NotEmpty { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::TooLarge { .. }
+        | StoreError::TooMany { .. }
+        | StoreError::Raced { .. }
+        | StoreError::NotFound(_) => false,
+    }
 }
 
 fn size(batch: &LogBatch) -> usize {

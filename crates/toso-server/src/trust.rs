@@ -22,16 +22,17 @@ mod renewal;
 mod rest;
 mod revocations;
 mod seen;
+mod signature;
 mod ticket;
 mod token;
 
 pub use admin::ADMIN_TOKEN_LIFE_MS;
 pub use carry::BundleKey;
 pub use clock::{CLOCK_BEHIND_MS_MAX, ClockBehind, NewestEntry};
-pub use device::DeviceRecord;
 pub(crate) use device::revoked_in;
+pub use device::{DeviceRecord, FormerUnit};
 pub use enrol::{DEVICE_NAME_CHARS_MAX, EnrolError, EnrolRequest, Enrolment};
-pub use hello::{CLOCK_SKEW_MS_MAX, NONCE_BYTES};
+pub use hello::NONCE_BYTES;
 pub(crate) use invite::InviteState;
 pub use invite::{
     INVITE_LIFE_MS_DEFAULT, INVITE_LIFE_MS_MAX, InviteError, InviteNumber, InviteOrder, InviteRecord, NoInviteNumber,
@@ -41,14 +42,14 @@ pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE, ROOT_KEY_LABEL, RootSe
 pub(crate) use keys::{read_key, write_private};
 pub use loss::RETURN_WINDOW_MS;
 pub(crate) use moving::Footing;
-pub use moving::{FORMER_UNITS_MAX, FormerUnit, MoveError};
+pub use moving::{FORMER_UNITS_MAX, MoveError};
 pub use quarantine::QuarantineError;
 pub(crate) use quarantine::{QUARANTINE_KEY, QUARANTINE_TEXT};
 pub use renewal::TOKEN_RENEWED_MS;
 pub use rest::{Caller, RestRefusal};
 pub(crate) use rest::{Claimant, SignedRequest};
 pub use revocations::{Entry, Listed, REVOCATIONS_FILE, Revocations};
-pub use seen::{PROOFS_MAX, PROOFS_PER_DEVICE_MAX};
+pub use seen::{CLOCK_SKEW_MS_MAX, PROOFS_MAX, PROOFS_PER_DEVICE_MAX};
 pub use ticket::TICKET_LIFE_MS;
 pub use token::{TOKEN_BYTES_MAX, TOKEN_LIFE_MS};
 

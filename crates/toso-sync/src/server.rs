@@ -3,6 +3,7 @@
 mod carried;
 mod checking;
 mod counting;
+mod following;
 mod greeting;
 mod holding;
 mod news;

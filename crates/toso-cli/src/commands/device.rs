@@ -74,10 +74,6 @@ pub(crate) fn run(args: DeviceArgs) -> Result<(), Fail> {
         }
         DeviceCommand::SetAsides { admin, unit, json } => {
             let found = all_decisions(&admin, &input::unit_of(&unit)?.to_string())?;
-            if found.is_empty() && !json.json {
-                output::say("nothing was set aside");
-                return Ok(());
-            }
             decisions(&serde_json::json!({ "items": found, "next": null }), json.json)
         }
         DeviceCommand::Revoke { admin, device, json } => {

@@ -17,7 +17,6 @@ use toso_core::unit::UnitRef;
 use toso_store::{RecordChange, RecordStore, StoreError};
 use toso_sync::{AccessRole, Principal, Rank};
 
-use super::moving::FormerUnit;
 use super::{Entry, Trust};
 
 pub(super) const DEVICE_TABLE: &str = "devices";
@@ -55,6 +54,17 @@ pub struct DeviceRecord {
     /// The epoch in which it was placed where it is; `None` when a token told so.
     #[serde(default)]
     pub placed_in: Option<Epoch>,
+}
+
+/// A unit that a device left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerUnit {
+    /// The unit.
+    pub unit: UnitRef,
+    /// When it was moved away.
+    pub until: TimestampMs,
+    /// The officer's device that moved it; `None` for the admin token, and for a new enrolment of its own.
+    pub by: Option<AuthorId>,
 }
 
 impl DeviceRecord {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
+use ed25519_dalek::Signer as _;
 use toso_core::time::TimestampMs;
 use toso_sync::server::Authenticated;
 use toso_sync::{Greeting, Refusal, Standing};
@@ -12,14 +12,11 @@ use toso_wire::{
 };
 
 use super::renewal::Renewal;
-use super::rest::mark;
 use super::seen::NotFresh;
+use super::signature::{mark, verify};
 use super::token::Grant;
 use super::{DeviceRecord, RestRefusal, TokenRefusal, Trust, ticket};
 
-/// How far a device's clock may be off before it has to sign the server's nonce: 5 minutes. A proof is remembered for as
-/// long, so that a captured one is worth nothing.
-pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1000;
 /// Bytes of a server's nonce.
 pub const NONCE_BYTES: usize = 8;
 /// The longest nonce a device may sign.
@@ -125,10 +122,4 @@ impl Trust {
 /// As WELCOME says a time.
 fn whole_seconds(at: TimestampMs) -> TimestampMs {
     TimestampMs(at.seconds() * 1000)
-}
-
-/// Checks an Ed25519 signature; strict, so that nobody but the key's owner can make a second one for a message.
-pub(super) fn verify(public_key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    let key = VerifyingKey::from_bytes(public_key);
-    key.is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }

@@ -12,7 +12,6 @@
 //!
 //! Either way the other's units are remembered as former ones, so that nothing which the device has for them is refused.
 
-use serde::{Deserialize, Serialize};
 use toso_core::id::{AuthorId, DeviceId, Epoch};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
@@ -20,7 +19,7 @@ use toso_store::change_log::RECORD_CHANGES_MAX;
 use toso_store::{RecordChange, StoreError};
 use toso_sync::{Principal, Standing};
 
-use super::device::{self, DeviceRecord};
+use super::device::{self, DeviceRecord, FormerUnit};
 use super::keys::KeyError;
 use super::{TokenRefusal, Trust};
 use crate::trust::token::Grant;
@@ -28,17 +27,6 @@ use crate::trust::token::Grant;
 /// Former units that a device's record remembers, newest first. The lists changed once in forty years; a volunteer who
 /// changes commune every year is known by eight years of them, at about 30 B each.
 pub const FORMER_UNITS_MAX: usize = 8;
-
-/// A unit that a device left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FormerUnit {
-    /// The unit.
-    pub unit: UnitRef,
-    /// When it was moved away.
-    pub until: TimestampMs,
-    /// The officer's device that moved it; `None` for the admin token, and for a new enrolment of its own.
-    pub by: Option<AuthorId>,
-}
 
 /// Why devices were not moved. No device of the call was.
 #[derive(Debug, thiserror::Error)]

@@ -12,8 +12,8 @@ use toso_core::unit::{UnitCode, UnitRef};
 use toso_sync::{AccessRole, Principal, Rank};
 use toso_wire::rest::{RestSignature, signed_rest};
 
-use super::hello::verify;
 use super::seen::NotFresh;
+use super::signature::{mark, verify};
 use super::{DeviceRecord, TokenRefusal, Trust, token};
 
 /// An authenticated caller.
@@ -157,10 +157,4 @@ impl Trust {
         })?;
         Ok(Caller { device: Some(device.id()), role: device.role(), unit: device.unit })
     }
-}
-
-/// The first half of an Ed25519 signature tells it from every other: only its key makes two of them for one message.
-pub(super) fn mark(signature: &[u8; 64]) -> super::seen::Mark {
-    let (mark, _) = signature.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
-    *mark
 }

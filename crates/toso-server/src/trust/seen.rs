@@ -12,8 +12,9 @@ use parking_lot::Mutex;
 use toso_core::id::DeviceId;
 use toso_core::time::TimestampMs;
 
-use super::hello::CLOCK_SKEW_MS_MAX;
-
+/// How far a device's clock may be off before it has to sign the server's nonce: 5 minutes. A proof is remembered for as
+/// long, so that a captured one is worth nothing.
+pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1000;
 /// Proofs of one device that are remembered at a time, for sessions and requests together: a proof is remembered for at
 /// most ten minutes, so these are seven a second, where a screen that pages through a province's 10,000 members signs 50 in
 /// all. A device that signs more waits, and takes nobody else's room.

@@ -5,7 +5,8 @@ use toso_core::unit::UnitRef;
 use toso_wire::limits::{INTERESTS_MAX, PROTOCOL_VERSION};
 use toso_wire::{Frame, GoodbyeCode, Hello, Welcome};
 
-use super::session::{Follow, Phase};
+use super::following::Follow;
+use super::session::Phase;
 use super::{Authenticated, Greeting, Opened, Refusal, RefusalKind, ServerEffect, ServerSession};
 
 /// A device whose proof is challenged this often in one connection is not going to prove itself.

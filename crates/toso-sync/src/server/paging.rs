@@ -5,7 +5,6 @@ use toso_core::unit::UnitRef;
 use toso_wire::limits::PAGE_BYTES_MAX;
 use toso_wire::{DeltaItem, Frame, Next, pack_delta};
 
-use super::session::Follow;
 use super::{PageRead, ServerEffect, ServerSession};
 
 /// Pages on demand: whether the device waits for one.
@@ -15,12 +14,6 @@ pub(super) enum Demand {
     Asked,
     /// It was sent one, and has not asked again.
     Sent,
-}
-
-impl Follow {
-    pub(super) fn wants_page(&self) -> bool {
-        self.reconciling.is_none() && (self.owed || self.grown > self.cursor)
-    }
 }
 
 impl ServerSession {

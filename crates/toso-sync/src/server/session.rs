@@ -11,6 +11,7 @@ use toso_core::unit::UnitRef;
 use toso_wire::limits::PAGE_BYTES_FIRST;
 use toso_wire::{Frame, Goodbye, GoodbyeCode, Hello, Push, RetryAfter};
 
+use super::following::Follow;
 use super::holding::{Holdings, Standing};
 use super::paging::Demand;
 use super::reconciling::Reconciling;
@@ -73,20 +74,6 @@ pub(super) enum Phase {
     Opening { push: Option<Push>, greeting: Greeting },
     Live,
     Ended,
-}
-
-/// A unit the device follows.
-#[derive(Debug)]
-pub(super) struct Follow {
-    pub(super) unit: UnitRef,
-    /// The device has been sent everything at or below it.
-    pub(super) cursor: Sequence,
-    /// Set until both sides know what the other holds; no pages are sent meanwhile.
-    pub(super) reconciling: Option<Reconciling>,
-    /// The unit has chunks up to here.
-    pub(super) grown: Sequence,
-    /// The device waits for a page that says "no more", even an empty one.
-    pub(super) owed: bool,
 }
 
 impl ServerSession {
