@@ -56,6 +56,8 @@ pub enum RestError {
     Refused {
         /// HTTP status.
         status: u16,
+        /// The problem's type without `urn:toso:`; empty when the answer is not the register's.
+        kind: String,
         /// The problem's title.
         title: String,
         /// What to do.
@@ -85,6 +87,8 @@ pub enum RestError {
 /// The parts of a problem document (RFC 9457) that people read.
 #[derive(serde::Deserialize)]
 struct Problem {
+    #[serde(rename = "type")]
+    kind: Option<String>,
     title: Option<String>,
     detail: Option<String>,
 }
@@ -191,6 +195,8 @@ impl Rest {
 type Response = ureq::http::Response<ureq::Body>;
 
 const UNAUTHORIZED: u16 = 401;
+/// What the types of this register's problems begin with.
+const PROBLEM_PREFIX: &str = "urn:toso:";
 /// The type of a refusal for a signature's time.
 const CLOCK_PROBLEM: &str = "urn:toso:clock";
 
@@ -277,9 +283,11 @@ fn body(url: &str, response: &mut Response) -> Result<String, RestError> {
         return Ok(text);
     }
     let problem: Option<Problem> = serde_json::from_str(&text).ok();
-    let (title, detail) = problem.map_or((None, None), |problem| (problem.title, problem.detail));
+    let (kind, title, detail) =
+        problem.map_or((None, None, None), |problem| (problem.kind, problem.title, problem.detail));
     Err(RestError::Refused {
         status: status.as_u16(),
+        kind: kind.and_then(|kind| Some(kind.strip_prefix(PROBLEM_PREFIX)?.to_owned())).unwrap_or_default(),
         title: title.unwrap_or_else(|| status.canonical_reason().unwrap_or("refused").to_owned()),
         detail: detail.unwrap_or_else(|| format!("{url} gave no reason")),
     })

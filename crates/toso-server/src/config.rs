@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use toso_core::time::TimestampMs;
 use toso_sync::reconcile::RECONCILE_KEYS_MAX;
 
 use crate::quota::Budgets;
 use crate::reach::{Reach, origin_of};
+use crate::trust::RELEASED_AT;
 
 /// Sync sessions at the same time. Idle ones cost at most 16 KiB each: 20,000 × 16 KiB = 320 MiB.
 pub const SESSIONS_MAX: usize = 20_000;
@@ -132,6 +134,8 @@ pub struct ServerConfig {
     pub unproved_sessions_max: usize,
     /// Chunks of a unit that are compared with a device's; a larger unit is sent whole after a restore.
     pub reconcile_keys_max: u64,
+    /// When the software was released; a clock that lies before it is wrong.
+    pub released_at: TimestampMs,
     /// Takes the admin token from other machines and through proxies, too.
     pub admin_from_anywhere: bool,
     /// How long it waits for peers.
@@ -158,6 +162,7 @@ impl ServerConfig {
             http_connections_max: HTTP_CONNECTIONS_MAX,
             unproved_sessions_max: UNPROVED_SESSIONS_MAX,
             reconcile_keys_max: RECONCILE_KEYS_MAX,
+            released_at: RELEASED_AT,
             admin_from_anywhere: false,
             times: Times::default(),
             budgets: Budgets::default(),

@@ -24,6 +24,7 @@
 //! | `toso_review_held_total` | counter | changes answered as held, repetitions included |
 //! | `toso_review_accepted_total`, `toso_review_returned_total` | counter | decisions |
 //! | `toso_http_requests_total{route,status}` | counter | REST requests |
+//! | `toso_clock_behind` | gauge | 1 while the server's clock lies before a time that has passed: nobody is invited or enrolled |
 //! | `toso_log_lines_lost_total` | counter | lines of the log that nobody read or that could not be written |
 //! | `toso_resident_bytes` | gauge | the process's resident memory |
 
@@ -118,6 +119,7 @@ pub struct Metrics {
     pub review_accepted: Counter,
     pub review_returned: Counter,
     pub http_requests: Family<HttpLabels, Counter>,
+    pub clock_behind: Gauge<u64, AtomicU64>,
     pub log_lines_lost: Counter,
     pub resident_bytes: Gauge<u64, AtomicU64>,
 }
@@ -153,6 +155,7 @@ impl Default for Metrics {
             review_accepted: Counter::default(),
             review_returned: Counter::default(),
             http_requests: Family::default(),
+            clock_behind: Gauge::default(),
             log_lines_lost: Counter::default(),
             resident_bytes: Gauge::default(),
         };
@@ -190,6 +193,7 @@ impl Metrics {
         r.register("review_accepted", "Held changes accepted", self.review_accepted.clone());
         r.register("review_returned", "Held changes returned", self.review_returned.clone());
         r.register("http_requests", "REST requests by route and status", self.http_requests.clone());
+        r.register("clock_behind", "The server's clock is wrong", self.clock_behind.clone());
         r.register("log_lines_lost", "Lines of the log that were lost", self.log_lines_lost.clone());
         r.register("resident_bytes", "Resident memory of the process", self.resident_bytes.clone());
     }

@@ -156,10 +156,11 @@ impl Rooms {
         let started = now();
         let trust = Trust::open(&config.data, Arc::clone(records), started)?;
         trust.begin(started);
-        let newest = trust.newest_entry().clone();
+        let passed = trust.passed_times().clone();
+        passed.saw_release(config.released_at);
         let before_last = Sequence(log.last().0.saturating_sub(1));
         if let Some(last) = log.read(before_last, 1, 1)?.entries.last() {
-            newest.saw(last.received_at);
+            passed.saw_entry(last.received_at);
         }
         if let Err(behind) = trust.check_clock(started) {
             tracing::error!("nobody is invited or enrolled: {behind}");
@@ -194,7 +195,7 @@ impl Rooms {
             Arc::clone(&metrics),
             &vitals,
             Box::new(move |_through, received_at| {
-                newest.saw(received_at);
+                passed.saw_entry(received_at);
                 tail.grew();
             }),
         )

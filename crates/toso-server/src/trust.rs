@@ -28,7 +28,7 @@ mod token;
 
 pub use admin::ADMIN_TOKEN_LIFE_MS;
 pub use carry::BundleKey;
-pub use clock::{CLOCK_BEHIND_MS_MAX, ClockBehind, NewestEntry};
+pub use clock::{CLOCK_BEHIND_MS_MAX, ClockBehind, PassedTimes, RELEASED_AT};
 pub(crate) use device::revoked_in;
 pub use device::{DeviceRecord, FormerUnit};
 pub use enrol::{DEVICE_NAME_CHARS_MAX, EnrolError, EnrolRequest, Enrolment};
@@ -84,7 +84,7 @@ pub struct Trust {
     devices: Devices,
     seen: Seen,
     /// What the clock is held against.
-    newest: NewestEntry,
+    passed: PassedTimes,
     departures: Departures,
     revocations: Revocations,
     /// Since when an operator is awaited who says which devices are shut out, if one is.
@@ -144,7 +144,7 @@ impl Trust {
             revocations,
             quarantine,
             seen: Seen::default(),
-            newest: NewestEntry::default(),
+            passed: PassedTimes::default(),
             store,
             random,
         };
@@ -176,7 +176,7 @@ impl Trust {
             revocations: Revocations::in_memory(),
             quarantine: RwLock::default(),
             seen: Seen::default(),
-            newest: NewestEntry::default(),
+            passed: PassedTimes::default(),
             store,
             random,
         })

@@ -10,6 +10,8 @@ use toso_store::StoreError;
 
 use super::{ErrorInfo, TosoError};
 
+/// The problem of a server whose own clock is wrong.
+const SERVER_CLOCK: &str = "server-clock";
 /// The statuses by which a server says that it cannot now.
 const BUSY_STATUSES: [u16; 4] = [429, 502, 503, 504];
 
@@ -165,6 +167,9 @@ impl From<RestError> for TosoError {
             RestError::Unreachable { .. } | RestError::Interrupted { .. } => {
                 Self::Offline { info: ErrorInfo::new("offline", &error) }
             }
+            RestError::Refused { kind, .. } if kind == SERVER_CLOCK => {
+                Self::ServerBusy { info: ErrorInfo::new("server_clock", &error), retry_after_ms: 0 }
+            }
             RestError::Refused { status, .. } if BUSY_STATUSES.contains(status) || *status >= 500 => {
                 Self::ServerBusy { info: ErrorInfo::new("busy", &error), retry_after_ms: 0 }
             }
@@ -249,5 +254,28 @@ impl From<PeerError> for TosoError {
             PeerError::Lost => Self::Offline { info: ErrorInfo::new("peer.lost", &error) },
             error @ PeerError::Protocol(_) => Self::BadBundle { info: ErrorInfo::new("peer.protocol", &error) },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::Language;
+
+    /// A board that had started in 1970 refused a phone, which told its person that the server was busy: they tried all day.
+    #[test]
+    fn a_server_with_a_wrong_clock_is_called_that_and_not_busy() {
+        let refused = |kind: &str| RestError::Refused {
+            status: 503,
+            kind: kind.to_owned(),
+            title: "The server's clock is wrong".to_owned(),
+            detail: "set the server's clock".to_owned(),
+        };
+        for told in [TosoError::from(refused("server-clock")), EnrolError::Rest(refused("server-clock")).into()] {
+            assert!(matches!(&told, TosoError::ServerBusy { info, .. } if info.key == "server_clock"), "{told:?}");
+            let texts = [Language::Vietnamese, Language::English].map(|language| crate::error_text(&told, language));
+            assert!(texts[0].contains("Đồng hồ của máy chủ") && texts[1].contains("clock is wrong"), "{texts:?}");
+        }
+        assert!(matches!(TosoError::from(refused("busy")), TosoError::ServerBusy { info, .. } if info.key == "busy"));
     }
 }

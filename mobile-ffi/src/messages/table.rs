@@ -54,6 +54,11 @@ pub(super) const MESSAGES: &[Message] = &[
         "The server failed. Everything is kept here; the app tries again later.",
     ),
     m(
+        "server_clock",
+        "Đồng hồ của máy chủ đang sai nên máy chủ chưa nhận máy mới. Hãy báo cán bộ; khi đồng hồ đúng, mã mời này vẫn dùng được.",
+        "The server's clock is wrong, so no device can join now. Tell your officer; this invite works once the clock is set.",
+    ),
+    m(
         "moved",
         "Máy này đã chuyển sang đơn vị khác. Hãy đồng bộ lại.",
         "This device belongs to another unit now. Sync again.",

@@ -130,6 +130,7 @@ fn what_sync_says_has_a_text() {
     for word in [
         "offline",
         "busy",
+        "server_clock",
         "moved",
         "update_needed",
         "unauthorized",

@@ -10,11 +10,12 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::problem::Problem;
 use crate::log_writer::QUEUE_BATCHES_MAX;
-use crate::state::Shared;
+use crate::state::{Shared, now};
 use crate::trust::Caller;
 
 /// 200 while the server takes work; 503 while it is stopping, its log's queue is full, or it waits in quarantine, and once a
-/// part of it has ended without which it does no work, whose word it tells.
+/// part of it has ended without which it does no work, whose word it tells. A server whose clock is wrong syncs as ever and
+/// invites nobody: 200 with another word, so that whoever watches is told and no phone is kept away.
 pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
     if let Some(part) = shared.vitals.lost() {
         let body = serde_json::json!({ "status": "failed", "part": part.word() });
@@ -26,6 +27,8 @@ pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
         Err("overloaded")
     } else if shared.trust.quarantined_since().is_some() {
         Err("quarantined")
+    } else if shared.trust.check_clock(now()).is_err() {
+        Ok("clock-behind")
     } else {
         Ok("ok")
     };
@@ -48,6 +51,7 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>, caller: Caller) -
     shared.metrics.fold_lag_chunks.set(last.0.saturating_sub(shared.counted.current().0));
     shared.metrics.review_open.set(shared.review.open_len() as u64);
     shared.metrics.storage_syncs.inner().store((shared.storage_syncs)(), Ordering::Relaxed);
+    shared.metrics.clock_behind.set(u64::from(shared.trust.check_clock(now()).is_err()));
     let lines_lost = shared.config.log_lines_lost.load(Ordering::Relaxed);
     shared.metrics.log_lines_lost.inner().store(lines_lost, Ordering::Relaxed);
     let text = shared.metrics.to_text();
