@@ -18,6 +18,7 @@ pub mod server;
 pub mod sim;
 pub mod small_disk;
 pub mod soak;
+pub mod tls;
 pub mod trace;
 
 pub use binary::toso;

@@ -3,6 +3,8 @@
 //! What volunteers record is personal data, so it crosses no network in the clear: `http://` is for a server on the very same
 //! machine. A test network may be allowed it, in so many words, which the device then repeats for as long as it lasts.
 
+use std::error::Error;
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -52,6 +54,33 @@ pub enum ReachError {
         /// Why.
         detail: String,
     },
+    /// The server's certificate is not to be trusted: signed by nobody known here, for another name, or outside its time.
+    #[error(
+        "the certificate of {url} cannot be trusted: {detail}; where the register has an authority of its own, join with \
+         its certificates (--ca FILE); else check the address, the network and this device's clock"
+    )]
+    Certificate {
+        /// The address.
+        url: String,
+        /// Why.
+        detail: String,
+    },
+}
+
+impl ReachError {
+    /// What a failed connection says of the server's certificate; `None` when it failed for something else.
+    pub(crate) fn of_certificate(url: &str, failed: &(dyn Error + 'static)) -> Option<Self> {
+        let mut cause = Some(failed);
+        while let Some(error) = cause {
+            if let Some(why @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+                return Some(Self::Certificate { url: url.to_owned(), detail: why.to_string() });
+            }
+            // An IO error's own source leaves out the error that it was made of.
+            let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            cause = within.map(|within| within as &(dyn Error + 'static)).or_else(|| error.source());
+        }
+        None
+    }
 }
 
 impl Reach {

@@ -273,7 +273,9 @@ fn join(server_url: &str, path: &str) -> String {
 }
 
 fn unreachable(url: &str, error: &ureq::Error) -> RestError {
-    RestError::Unreachable { url: url.to_owned(), detail: error.to_string() }
+    let of_certificate = ReachError::of_certificate(url, error);
+    of_certificate
+        .map_or_else(|| RestError::Unreachable { url: url.to_owned(), detail: error.to_string() }, RestError::Reach)
 }
 
 fn body(url: &str, response: &mut Response) -> Result<String, RestError> {

@@ -2,7 +2,7 @@
 
 use toso_client::credential::CredentialError;
 use toso_client::rest::RestError;
-use toso_client::{CarryError, EnrolError, InviteError, NamesError, PeerError, ReplicaError, SyncError};
+use toso_client::{CarryError, EnrolError, InviteError, NamesError, PeerError, ReachError, ReplicaError, SyncError};
 use toso_core::document::NoRoom;
 use toso_core::edit::EditError;
 use toso_core::text::TextError;
@@ -173,6 +173,9 @@ impl From<RestError> for TosoError {
             RestError::Refused { status, .. } if BUSY_STATUSES.contains(status) || *status >= 500 => {
                 Self::ServerBusy { info: ErrorInfo::new("busy", &error), retry_after_ms: 0 }
             }
+            RestError::Reach(ReachError::Certificate { .. }) => {
+                Self::Offline { info: ErrorInfo::new("certificate", &error) }
+            }
             RestError::Reach(_) => Self::NotAllowed { info: ErrorInfo::new("insecure", &error) },
             RestError::Refused { .. } => Self::NotAllowed { info: ErrorInfo::new("not_allowed", &error) },
             RestError::Unreadable { .. } => Self::Offline { info: ErrorInfo::new("not_a_server", &error) },
@@ -215,6 +218,7 @@ impl From<SyncError> for TosoError {
                 _ => Self::ServerBusy { info: info("busy"), retry_after_ms: 0 },
             },
             SyncError::NotProved { .. } => Self::Offline { info: info("not_proved") },
+            SyncError::Reach(ReachError::Certificate { .. }) => Self::Offline { info: info("certificate") },
             SyncError::Reach(_) => Self::NotAllowed { info: info("insecure") },
             SyncError::Protocol { .. } => Self::Offline { info: info("not_a_server") },
             SyncError::Moved => Self::Offline { info: info("moved") },

@@ -95,6 +95,11 @@ pub(super) const MESSAGES: &[Message] = &[
         "The server's address is not secure (http://), or its authority cannot be used. Ask your officer for an https:// address.",
     ),
     m(
+        "certificate",
+        "Không tin được chứng chỉ của máy chủ. Hãy xem lại giờ của máy và thử mạng khác; nếu vẫn vậy, hãy hỏi cán bộ.",
+        "The server's certificate cannot be trusted. Check the phone's clock and try another network; ask your officer if it stays so.",
+    ),
+    m(
         "token_ends_soon",
         "Quyền đồng bộ của máy này sắp hết. Hãy đồng bộ sớm, hoặc xin cán bộ mã mời mới.",
         "This device's right to sync ends soon. Sync before that, or ask your officer for a new invite.",

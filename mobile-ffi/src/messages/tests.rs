@@ -140,6 +140,7 @@ fn what_sync_says_has_a_text() {
         "not_a_server",
         "not_proved",
         "insecure",
+        "certificate",
         "token_ends_soon",
         "not_enrolled",
         "storage",

@@ -190,6 +190,7 @@ impl SyncError {
             },
             Self::Protocol { .. } => "not_a_server",
             Self::NotProved { .. } => "not_proved",
+            Self::Reach(ReachError::Certificate { .. }) => "certificate",
             Self::Reach(_) => "insecure",
             Self::Credential(_) => "not_enrolled",
             Self::Store(_) | Self::Replica(_) => "storage",
@@ -216,8 +217,13 @@ impl SyncError {
                     | GoodbyeCode::Version
                     | GoodbyeCode::Unknown(_)
             ),
-            Self::Credential(_) | Self::Reach(_) => true,
-            Self::Unreachable { .. }
+            Self::Credential(_)
+            | Self::Reach(
+                ReachError::NotAnAddress { .. } | ReachError::InTheClear { .. } | ReachError::BadAuthority { .. },
+            ) => true,
+            // A network that wants a sign-in, or a clock that is set, mends a certificate.
+            Self::Reach(ReachError::Certificate { .. })
+            | Self::Unreachable { .. }
             | Self::RetryAfter { .. }
             | Self::Moved
             | Self::Lost

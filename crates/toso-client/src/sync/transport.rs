@@ -24,7 +24,7 @@ use toso_wire::limits::{FRAME_BYTES_MAX, SUBPROTOCOL};
 use toso_wire::{Hello, hello_token};
 
 use super::report::SyncError;
-use crate::reach::Reach;
+use crate::reach::{Reach, ReachError};
 
 /// How the register's own refusals are marked (RFC 9457).
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -132,7 +132,10 @@ pub(super) async fn connect(address: &Address, meter: &Arc<Meter>) -> Result<Str
     let name = ServerName::try_from(address.host.clone());
     let name = name.map_err(|error| address.unreachable(&error))?;
     let connected = TlsConnector::from(tls.unwrap_or_else(web_roots)).connect(name, counted).await;
-    connected.map(MaybeTlsStream::Rustls).map_err(|error| address.unreachable(&error))
+    connected.map(MaybeTlsStream::Rustls).map_err(|error| {
+        let of_certificate = ReachError::of_certificate(&address.given, &error);
+        of_certificate.map_or_else(|| address.unreachable(&error), SyncError::Reach)
+    })
 }
 
 /// The web's certificate roots.
