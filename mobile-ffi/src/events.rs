@@ -8,16 +8,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use toso_client::replica::ReplicaEvent;
-use toso_client::{ConflictWatch, Replica};
+use toso_client::{ConflictWatch, Replica, RightState};
 use toso_core::id::DocId;
 
 use crate::callbacks::{Callbacks, call_app};
 use crate::sync::SyncState;
+use crate::words::SyncRight;
 
 /// Something that happened. What it means in full is read from the object.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
@@ -50,7 +52,20 @@ pub enum TosoEvent {
         /// True when nothing is left here.
         everything: bool,
     },
+    /// This device's right to sync ends soon, has ended, or was renewed. Told at once when it ends soon or has ended already.
+    SyncRight {
+        /// How it stands now.
+        state: SyncRight,
+        /// When it ends, by the server's clock.
+        ends_ms: i64,
+    },
+    /// Names of devices came: `who_is` tells more than before.
+    Names,
 }
+
+/// How often the right to sync is looked at without news. The time to the next limit is waited for as well, but a phone that
+/// sleeps does not count it.
+const RIGHT_LOOKED_AT_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Told of events, given by the app. What it throws is ignored.
 #[uniffi::export(foreign)]
@@ -115,6 +130,7 @@ struct News {
     /// More than was kept.
     lagged: bool,
     sync: Option<SyncState>,
+    names: bool,
     /// It came while conflicts were looked at for the first time, and that look may have seen it.
     during_first_look: bool,
 }
@@ -128,7 +144,12 @@ async fn tell(
     let replica = Arc::clone(&teller.replica);
     let mut watch = callbacks.run(move || ConflictWatch::new(&replica).ok()).await.flatten();
     let mut during_first_look = true;
+    let mut right = None;
     loop {
+        let (teller_now, before) = (teller.clone(), right);
+        let looked = callbacks.run(move || teller_now.tell_right(before)).await;
+        let look_again;
+        (right, look_again) = looked.unwrap_or((before, RIGHT_LOOKED_AT_EVERY));
         let mut news = News { during_first_look, ..News::default() };
         let waiting = news.take_all(&mut events);
         // From here on nothing is news of that time any more.
@@ -147,6 +168,7 @@ async fn tell(
                     }
                     news.sync = Some(sync.borrow_and_update().clone());
                 }
+                () = tokio::time::sleep(look_again) => continue,
             }
             news.take_all(&mut events);
         }
@@ -176,6 +198,9 @@ impl News {
             ReplicaEvent::Removed(documents) => self.removed.extend(documents),
             ReplicaEvent::Receipts => self.receipts = true,
             ReplicaEvent::Held => self.held = true,
+            ReplicaEvent::Names => self.names = true,
+            // It is looked at after all news.
+            ReplicaEvent::Right => {}
         }
     }
 }
@@ -201,10 +226,26 @@ impl Teller {
         if news.held || news.lagged {
             self.call(TosoEvent::Held);
         }
+        if news.names || news.lagged {
+            self.call(TosoEvent::Names);
+        }
         if let Some(state) = news.sync {
             self.call(TosoEvent::Sync { state });
         }
         watch
+    }
+
+    /// Tells how the right to sync stands, when it stands otherwise than was told; returns that, and when to look again.
+    fn tell_right(&self, told: Option<toso_client::SyncRight>) -> (Option<toso_client::SyncRight>, Duration) {
+        // What cannot be read now is looked at again.
+        let Some(right) = self.replica.sync_right().unwrap_or_default() else { return (told, RIGHT_LOOKED_AT_EVERY) };
+        let is_news = told.map_or(right.state != RightState::Good, |told| told != right);
+        if is_news {
+            let ends_ms = i64::try_from(right.ends.0).unwrap_or(i64::MAX);
+            self.call(TosoEvent::SyncRight { state: right.state.into(), ends_ms });
+        }
+        let changes = self.replica.sync_right_changes_in_ms().unwrap_or_default().map(Duration::from_millis);
+        (Some(right), changes.map_or(RIGHT_LOOKED_AT_EVERY, |changes| changes.min(RIGHT_LOOKED_AT_EVERY)))
     }
 
     /// Documents whose conflicts changed. What cannot be read is told by whoever reads next.

@@ -330,6 +330,9 @@ pub struct HistoryEntry {
     pub at_ms: i64,
     /// What was set, as text (empty when cleared; counters as `+n`).
     pub changes: Vec<FieldChange>,
+    /// The device that brought the save back after the centre had lost it: show it, since whose the save is rests on that
+    /// device's word.
+    pub brought_back_by: Option<String>,
 }
 
 impl std::fmt::Debug for HistoryEntry {

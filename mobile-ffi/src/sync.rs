@@ -170,6 +170,11 @@ impl SyncControl {
         self.state.subscribe()
     }
 
+    /// True while a server is being talked with.
+    pub(crate) fn is_in_touch(&self) -> bool {
+        matches!(*self.state.borrow(), SyncState::Syncing { .. } | SyncState::UpToDate | SyncState::Waiting { .. })
+    }
+
     /// Whether the app wants to be in touch.
     pub(crate) fn want(&self, wanted: bool) {
         self.change(|wishes| wishes.wanted = wanted);

@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinError;
 use toso_client::{Reach, Replica, ReplicaOptions};
 use toso_core::edit::EditError;
+use toso_core::id::DocId;
 use toso_core::text::check_whole;
 use toso_store::ChunkStore;
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
@@ -31,8 +32,8 @@ use crate::sync::SyncControl;
 /// Workers of the runtime: sockets and timers of one device are never busy.
 const WORKER_THREADS: usize = 1;
 /// Threads for what waits for the disk or the app, made when needed: two calls of the app, a session's store call, a name
-/// being looked up (which may take half a minute), an enrolment, and [`CALLBACKS_MAX`].
-const BLOCKING_THREADS_MAX: usize = 5 + CALLBACKS_MAX;
+/// being looked up (which may take half a minute), an enrolment, names of devices being asked for, and [`CALLBACKS_MAX`].
+const BLOCKING_THREADS_MAX: usize = 6 + CALLBACKS_MAX;
 /// Observers and log sinks that are called at the same time. What they call here needs a thread of the others.
 const CALLBACKS_MAX: usize = 3;
 /// How long such a thread waits for more work before it ends.
@@ -225,6 +226,18 @@ impl TosoClient {
             done = self.off_thread(call) => done,
             () = stopped(stop) => Err(TosoError::stopped()),
         }
+    }
+
+    /// Asks the server for the names of devices in a document that is being shown, where this device is in touch. Does not
+    /// wait: observers hear of them.
+    fn look_for_names(&self, shown: DocId) -> Result<(), TosoError> {
+        self.with(|core| {
+            if core.sync.is_in_touch() {
+                let replica = Arc::clone(&core.replica);
+                core.runtime.handle()?.spawn_blocking(move || replica.fetch_missing_names(&[shown]));
+            }
+            Ok::<_, TosoError>(())
+        })
     }
 
     /// The same for edits.

@@ -287,6 +287,17 @@ mirrors!(
     }
 );
 mirrors!(
+    /// How near the end of this device's right to sync is.
+    SyncRight = toso_client::RightState {
+        /// More than 30 days off.
+        Good,
+        /// Within 30 days, and no sync has renewed it; the text for people has the key `token_ends_soon`.
+        EndsSoon,
+        /// Over: the device needs a new invite; the text for people has the key `unauthorized`.
+        Ended,
+    }
+);
+mirrors!(
     /// Which side of a meeting of two phones this is.
     MeetingSide = toso_client::Side {
         /// It opened the connection.

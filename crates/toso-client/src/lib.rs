@@ -21,7 +21,8 @@ pub use identity::{Device, RandomSource};
 pub use reach::{Reach, ReachError};
 pub use replica::{
     CentreTotals, ConflictView, ConflictWatch, DeviceNames, DocView, Found, Held, HeldState, NamesError, Receipt,
-    ReceiptCounts, Replica, ReplicaError, ReplicaEvent, ReplicaOptions, ReplicaStatus, TeamDraft,
+    ReceiptCounts, Replica, ReplicaError, ReplicaEvent, ReplicaOptions, ReplicaStatus, RightState, SaveView, SyncRight,
+    TeamDraft,
 };
 pub use sync::{
     AutoSync, AutoSyncHandle, BoundedSync, SyncError, SyncOptions, SyncReport, SyncState, sync_once, sync_until,

@@ -6,11 +6,14 @@ mod held;
 mod leaving;
 mod link;
 pub(crate) mod names;
+mod naming;
 mod performing;
 mod read;
 mod receipts;
 mod reconciling;
 mod resting;
+mod returned;
+mod right;
 mod search;
 mod session;
 mod shown;
@@ -23,6 +26,7 @@ mod tests;
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -47,8 +51,10 @@ use shown::Shown;
 
 pub(crate) use link::SOCKET_AGAIN_MS;
 pub use names::{DeviceNames, NamesError};
+pub use returned::BroughtBack;
+pub use right::{RightState, SyncRight};
 pub use search::{Found, SEARCH_CHARS_MAX};
-pub use view::{CentreTotals, ConflictView, DocView, Held, HeldState, Receipt, ReceiptCounts, ReplicaStatus};
+pub use view::{CentreTotals, ConflictView, DocView, Held, HeldState, Receipt, ReceiptCounts, ReplicaStatus, SaveView};
 pub use watch::ConflictWatch;
 
 /// The most documents on a device: a large commune has about 60 teams and 400 members; a district of 30 such communes
@@ -90,6 +96,10 @@ pub enum ReplicaEvent {
     Receipts,
     /// The server refused entries or holds them for review, or officers have decided; see [`Replica::held`].
     Held,
+    /// The right to sync was renewed; see [`Replica::sync_right`].
+    Right,
+    /// Names of devices came; see [`Replica::device_names`].
+    Names,
     /// The server had these documents removed from this device: it was moved or revoked, or they were erased.
     Removed(Vec<DocId>),
 }
@@ -212,6 +222,8 @@ pub struct Replica {
     digest: Mutex<Option<(UnitRef, Digest)>>,
     /// What is in the outbox; absent until it is asked for again.
     unsent: Mutex<Option<Unsent>>,
+    /// Names of devices are being asked for.
+    naming: AtomicBool,
     /// The document whose save is being committed. The store shows the save a moment before [`Self::unsent`] is read anew.
     saving: Mutex<Option<DocId>>,
 }
@@ -238,6 +250,7 @@ impl Replica {
             carry: Mutex::default(),
             digest: Mutex::default(),
             unsent: Mutex::default(),
+            naming: AtomicBool::new(false),
             saving: Mutex::default(),
         })
     }

@@ -161,7 +161,7 @@ impl Desk {
     /// Reads one page of a unit.
     pub fn read_page(&self, unit: UnitRef, after: Sequence) -> Result<PageRead, StoreError> {
         let page = self.read_unit(unit, after, PAGE_READ_ITEMS_MAX, PAGE_READ_BYTES_MAX)?;
-        let entries = page.entries.into_iter().map(page_entry).collect();
+        let entries = page.entries.into_iter().map(|entry| page_entry(&self.trust, entry)).collect();
         Ok(PageRead { unit, entries, through: page.through, more: page.more })
     }
 
@@ -249,7 +249,7 @@ impl Desk {
         let through = self.walk(unit, after, at, |entry| {
             if keys.contains(&ChunkKey::of(entry.item.doc, &entry.item.hash)) {
                 bytes += entry.item.bytes.len();
-                entries.push(page_entry(entry));
+                entries.push(page_entry(&self.trust, entry));
             }
             bytes < PAGE_READ_BYTES_MAX && entries.len() < PAGE_READ_ITEMS_MAX
         })?;
@@ -296,7 +296,9 @@ impl Desk {
     }
 }
 
-fn page_entry(entry: LogEntry) -> PageEntry {
+fn page_entry(trust: &Trust, entry: LogEntry) -> PageEntry {
+    // What cannot be read now is shown under its author's name alone, and by the centre with who brought it back.
+    let returned_by = returned::by(trust, &entry).unwrap_or_default();
     PageEntry {
         sequence: entry.sequence,
         scope: entry.scope,
@@ -304,6 +306,7 @@ fn page_entry(entry: LogEntry) -> PageEntry {
         doc: entry.item.doc,
         hash: entry.item.hash,
         change: entry.item.bytes,
+        returned_by,
     }
 }
 

@@ -13,9 +13,10 @@ use std::collections::HashMap;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{AuthorId, DocId};
 use toso_core::time::TimestampMs;
-use toso_store::{Durability, LogBatch, RecordChange, RecordStore, StoreError};
+use toso_store::{Durability, LogBatch, LogEntry, RecordChange, RecordStore, StoreError};
 
 use crate::state::Shared;
+use crate::trust::Trust;
 
 const RETURNED_TABLE: &str = "returned";
 
@@ -24,12 +25,25 @@ pub(crate) fn note(records: &dyn RecordStore, batch: &LogBatch, by: AuthorId) ->
     let at = batch.received_at;
     let changes = batch.items.iter().map(|item| RecordChange {
         table: RETURNED_TABLE.to_owned(),
-        key: [&item.doc.as_bytes()[..], &item.hash.0, &at.0.to_be_bytes()].concat(),
+        key: key(item.doc, &item.hash, at),
         value: Some(by.0.to_vec()),
         expect: None,
     });
     // As many as a push has items, which is far below what one write takes.
     records.write(&changes.collect::<Vec<_>>(), Durability::Durable)
+}
+
+/// Who brought back a change of the log; nothing is read where nothing was ever lost.
+pub(crate) fn by(trust: &Trust, entry: &LogEntry) -> Result<Option<AuthorId>, StoreError> {
+    if !trust.began_with_a_loss() {
+        return Ok(None);
+    }
+    let noted = trust.records().record(RETURNED_TABLE, &key(entry.item.doc, &entry.item.hash, entry.received_at))?;
+    Ok(noted.and_then(|by| by.try_into().ok()).map(AuthorId))
+}
+
+fn key(doc: DocId, hash: &ChangeHash, at: TimestampMs) -> Vec<u8> {
+    [&doc.as_bytes()[..], &hash.0, &at.0.to_be_bytes()].concat()
 }
 
 /// The changes of one document that were brought back.

@@ -28,7 +28,9 @@ use toso_core::document::NoRoom;
 use toso_core::id::{AuthorId, ChunkKey, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
-use toso_wire::{Challenge, Frame, GoodbyeCode, Interest, NackCode, Proof, Reviewed, UnitTotals, WelcomeProof};
+use toso_wire::{
+    Challenge, DeltaEntry, DeltaItem, Frame, GoodbyeCode, Interest, NackCode, Proof, Reviewed, UnitTotals, WelcomeProof,
+};
 
 use crate::principal::Principal;
 
@@ -246,6 +248,19 @@ pub struct PageEntry {
     pub hash: ChangeHash,
     /// The change.
     pub change: Vec<u8>,
+    /// Who brought it back, after the log had lost it.
+    pub returned_by: Option<AuthorId>,
+}
+
+impl PageEntry {
+    /// As it goes into a page.
+    fn into_delta(self) -> DeltaEntry {
+        let item = match self.returned_by {
+            None => DeltaItem::Change(self.doc, self.change),
+            Some(by) => DeltaItem::Returned(self.doc, self.change, by),
+        };
+        (self.sequence, self.scope, item)
+    }
 }
 
 /// A page read.

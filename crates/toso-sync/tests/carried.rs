@@ -201,6 +201,7 @@ fn what_was_carried_comes_back_to_the_carrier() {
         doc: item.doc,
         hash: Chunk::parse(&item.change).unwrap().hash(),
         change: item.change,
+        returned_by: None,
     };
     let page = PageRead { unit: commune(), entries: vec![entry], through: Sequence(1), more: false };
     let effects = session.handle(NOW, ServerEvent::Page(page));

@@ -306,6 +306,7 @@ fn page(log: &Log, unit: UnitRef, after: Sequence) -> PageRead {
                 doc: entry.doc,
                 hash: entry.hash,
                 change: entry.change,
+                returned_by: None,
             }
         })
         .collect();

@@ -41,7 +41,15 @@ fn saved(hamlet: u64) -> (DocId, Vec<u8>, toso_core::chunk::ChangeHash) {
 fn page(after: Sequence, entries: u64) -> PageRead {
     let entry = |sequence| {
         let (doc, change, hash) = saved(sequence);
-        PageEntry { sequence: Sequence(sequence), scope: commune(), author: AuthorId([9; 8]), doc, hash, change }
+        PageEntry {
+            sequence: Sequence(sequence),
+            scope: commune(),
+            author: AuthorId([9; 8]),
+            doc,
+            hash,
+            change,
+            returned_by: None,
+        }
     };
     let entries: Vec<_> = (after.0 + 1..=entries).map(entry).collect();
     let through = entries.last().map_or(after, |entry| entry.sequence);

@@ -87,6 +87,7 @@ fn page(unit: UnitRef, items: &[PushItem]) -> PageRead {
         doc: item.doc,
         hash: Chunk::parse(&item.change).unwrap().hash(),
         change: item.change.clone(),
+        returned_by: None,
     });
     let through = Sequence(CURSOR.0 + items.len() as u64);
     PageRead { unit, entries: entries.collect(), through, more: false }

@@ -308,6 +308,8 @@ pub struct DeltaGroup {
 pub enum DeltaItem {
     /// One change.
     Change(DocId, Vec<u8>),
+    /// One change that the register had lost and that this device has brought back: it answers for whose the change is.
+    Returned(DocId, Vec<u8>, AuthorId),
     /// Automerge's compact form of a whole document.
     Snapshot(DocId, Vec<u8>),
 }

@@ -20,9 +20,9 @@ const TRIES_MAX: usize = 4;
 const FULL_ENOUGH_PERCENT: usize = 90;
 /// Taken off every corrected guess, since later entries may compress a little worse.
 const CAUTION_PERCENT: usize = 2;
-/// The most bytes that an item adds beside its chunk: its array, document id (13), binary header (5) and kind, and the
-/// arrays and scope of a group of its own (11).
-const ITEM_ENVELOPE_BYTES_MAX: usize = 32;
+/// The most bytes that an item adds beside its chunk: its array, document id (13), binary header (5), kind and who brought
+/// it back (10), and the arrays and scope of a group of its own (11).
+const ITEM_ENVELOPE_BYTES_MAX: usize = 42;
 /// The most bytes of the frame around the groups: form byte, array, type, unit, `next`, groups' array, `more`.
 const FRAME_ENVELOPE_BYTES_MAX: usize = 24;
 /// The most raw bytes in a page.
@@ -147,7 +147,7 @@ impl<I: Iterator<Item = DeltaEntry>> Pool<I> {
 
 /// An upper bound of an item's bytes before compression.
 fn raw_bytes(item: &DeltaItem) -> usize {
-    let (DeltaItem::Change(_, chunk) | DeltaItem::Snapshot(_, chunk)) = item;
+    let (DeltaItem::Change(_, chunk) | DeltaItem::Returned(_, chunk, _) | DeltaItem::Snapshot(_, chunk)) = item;
     chunk.len() + ITEM_ENVELOPE_BYTES_MAX
 }
 

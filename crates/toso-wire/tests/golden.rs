@@ -172,6 +172,7 @@ fn nack() {
 #[test]
 fn delta() {
     let items = vec![DeltaItem::Change(team(), vec![1, 2, 3]), DeltaItem::Snapshot(team(), vec![4, 5])];
+    let returned = vec![DeltaItem::Returned(team(), vec![1, 2, 3], AuthorId([7; 8]))];
     let groups = vec![DeltaGroup { scope: unit("2022/00001"), items }];
     pin(
         &Frame::Delta(Delta { unit: unit("2022/01"), groups, next: Sequence(5), more: true }),
@@ -180,6 +181,11 @@ fn delta() {
     pin(
         &Frame::Delta(Delta { unit: unit("2022/001"), groups: Vec::new(), next: Sequence(5), more: false }),
         "009307ce0001adb105",
+    );
+    let groups = vec![DeltaGroup { scope: unit("2022/00001"), items: returned }];
+    pin(
+        &Frame::Delta(Delta { unit: unit("2022/00001"), groups, next: Sequence(5), more: false }),
+        "00940701059192019194c40c740102030405060708090a0bc40301020300c4080707070707070707",
     );
 }
 

@@ -18,6 +18,7 @@ import uniffi.toso.NewMember
 import uniffi.toso.NewTeam
 import uniffi.toso.Receipt
 import uniffi.toso.Role
+import uniffi.toso.SyncRight
 import uniffi.toso.SyncState
 import uniffi.toso.TeamEdit
 import uniffi.toso.TosoClient
@@ -43,6 +44,8 @@ data class CommuneState(
     /** What the search found among teams and members, while there is a search. */
     val found: List<FoundRow>? = null,
     val sync: SyncState = SyncState.Stopped,
+    /** How near the end of this phone's right to sync is: `token_ends_soon` is for the person to see. */
+    val right: SyncRight = SyncRight.GOOD,
     /** What the centre has counted here. */
     val counted: Totals? = null,
     /** The last thing that did not work, in the person's language. */
@@ -115,7 +118,8 @@ class CommuneViewModel(
                 readTeams()
                 shown.update { it.copy(wiped = it.wiped || event.everything) }
             }
-            is TosoEvent.Documents, is TosoEvent.Conflicts, is TosoEvent.Receipts, is TosoEvent.Held -> readTeams()
+            is TosoEvent.SyncRight -> shown.update { it.copy(right = event.state) }
+            is TosoEvent.Documents, is TosoEvent.Conflicts, is TosoEvent.Receipts, is TosoEvent.Held, is TosoEvent.Names -> readTeams()
         }
     }
 

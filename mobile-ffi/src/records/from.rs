@@ -1,10 +1,9 @@
 //! From what the rooms below show to what an app is shown.
 
 use toso_catalog::Catalog;
-use toso_client::{CentreTotals, ConflictView, DocView, ReplicaStatus, TakeReport};
+use toso_client::{CentreTotals, ConflictView, DocView, ReplicaStatus, SaveView, TakeReport};
 use toso_core::document;
 use toso_core::finding;
-use toso_core::id::DocId;
 use toso_core::record::{ActivityRecord, CommuneRecord, HamletRecord, MemberRecord, TeamRecord};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
@@ -14,7 +13,7 @@ use super::{
     Invite, Member, Reached, Status, Taken, Team, TeamActivity, Totals,
 };
 
-fn text(id: Option<DocId>) -> Option<String> {
+fn text(id: Option<impl ToString>) -> Option<String> {
     id.map(|id| id.to_string())
 }
 
@@ -172,9 +171,11 @@ impl From<finding::Finding> for Finding {
     }
 }
 
-impl From<document::HistoryEntry> for HistoryEntry {
-    fn from(entry: document::HistoryEntry) -> Self {
+impl From<SaveView> for HistoryEntry {
+    fn from(view: SaveView) -> Self {
+        let entry = view.save;
         Self {
+            brought_back_by: text(view.brought_back_by),
             hash: entry.hash.to_string(),
             device: entry.device.to_string(),
             at_ms: instant(entry.at),

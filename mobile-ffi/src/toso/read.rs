@@ -55,7 +55,9 @@ impl TosoClient {
     /// The fields of one document with several values.
     pub fn conflicts_of(&self, id: &str) -> Result<Vec<Conflict>, TosoError> {
         let id = doc_id(id)?;
-        self.read(|replica| replica.conflicts_of(id)).map(all)
+        let conflicts = self.read(|replica| replica.conflicts_of(id))?;
+        self.look_for_names(id)?;
+        Ok(all(conflicts))
     }
 
     /// What people should look at.
@@ -78,10 +80,13 @@ impl TosoClient {
     /// Every save of a document, oldest first.
     pub fn history(&self, id: &str) -> Result<Vec<HistoryEntry>, TosoError> {
         let id = doc_id(id)?;
-        self.read(|replica| replica.history(id)).map(all)
+        let saves = self.read(|replica| replica.history(id))?;
+        self.look_for_names(id)?;
+        Ok(all(saves))
     }
 
-    /// What a device is called that wrote a value or a save; `fetch_device_names` asks for names that are not known yet.
+    /// What a device is called that wrote a value or a save. Names that are not known here come by themselves where the device
+    /// is in touch with the server ([`TosoEvent::Names`](crate::TosoEvent::Names)); `fetch_device_names` asks at once.
     pub fn who_is(&self, device: &str) -> Result<DeviceName, TosoError> {
         let detail = "this is not a device; pass one as conflicts and histories give it";
         let device: AuthorId = device.parse().map_err(|_| TosoError::invalid("device", "edit.id", &detail))?;

@@ -14,6 +14,7 @@ use toso_wire::Moved;
 
 use super::names::SETTING_NAMES;
 use super::receipts::{SETTING_TOTALS, read_setting, setting};
+use super::returned::without_returned;
 use super::view::HeldState;
 use super::{Replica, ReplicaEvent};
 use crate::carry::pass::SETTING_PASS;
@@ -128,7 +129,7 @@ impl Replica {
         let kept = if done { (SETTING_LEAVING.to_owned(), None) } else { setting(SETTING_LEAVING, &leaving) };
         self.store.commit(Transaction {
             remove_documents: remove.clone(),
-            settings: vec![kept],
+            settings: without_returned(&remove).into_iter().chain([kept]).collect(),
             ..Transaction::default()
         })?;
         for doc in &remove {

@@ -3,7 +3,7 @@
 //! A change says which device wrote it by its number. Names do not travel with changes: they are asked for when somebody
 //! looks, kept for the unit, and shown without network from then on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use toso_core::id::{AuthorId, DocId};
@@ -90,16 +90,10 @@ impl Replica {
     /// Asks the server what the devices are called that wrote the values in conflict here, and those in the histories of some
     /// documents; tells how many names are new. Blocks.
     pub fn fetch_device_names(&self, documents: &[DocId]) -> Result<usize, NamesError> {
+        let mut devices = self.writers(documents)?;
+        devices.remove(&self.device.id().author());
         let credential = self.credential().map_err(ReplicaError::from)?;
         let rest = Rest::reaching(&credential.reach).map_err(RestError::from)?;
-        let mut devices = BTreeSet::new();
-        for conflict in self.conflicts()? {
-            devices.extend(conflict.values.iter().map(|value| value.device));
-        }
-        for document in documents {
-            devices.extend(self.history(*document)?.iter().map(|entry| entry.device));
-        }
-        devices.remove(&self.device.id().author());
         let caller = Caller::Device {
             token: credential.token_text(),
             device: Box::new(self.device.clone()),

@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use toso_core::document::{Document, HistoryEntry};
+use toso_core::document::Document;
 use toso_core::finding::{Finding, findings, standing_for};
 use toso_core::id::{DocId, DocKind};
 use toso_core::record::{CommuneRecord, MemberRecord, Record, TeamRecord};
@@ -11,9 +11,8 @@ use toso_core::text::Collator;
 use toso_core::unit::Scope;
 
 use super::receipts::{ReceiptReader, SETTING_TOTALS, read_setting};
-use super::view::{CentreTotals, ConflictView, DocView, Receipt, ReceiptCounts, ReplicaStatus};
-use super::{Replica, ReplicaError};
-use crate::credential::{SessionMemory, TOKEN_WARNED_MS};
+use super::view::{CentreTotals, ConflictView, DocView, Receipt, ReceiptCounts, ReplicaStatus, SaveView};
+use super::{Replica, ReplicaError, RightState};
 
 /// A commune's own record, its teams and its members.
 type Commune = Option<(DocId, CommuneRecord)>;
@@ -163,24 +162,26 @@ impl Replica {
     }
 
     /// Every save of a document, oldest first.
-    pub fn history(&self, id: DocId) -> Result<Vec<HistoryEntry>, ReplicaError> {
+    pub fn history(&self, id: DocId) -> Result<Vec<SaveView>, ReplicaError> {
         self.scope_of(id, id.kind())?;
-        self.with_document(id, Document::history)
+        let saves = self.with_document(id, Document::history)?;
+        let brought_back = self.brought_back_by(id)?;
+        let saves = saves.into_iter().map(|save| SaveView { brought_back_by: brought_back.by(&save.hash), save });
+        Ok(saves.collect())
     }
 
     /// The replica at a glance.
     pub fn status(&self) -> Result<ReplicaStatus, ReplicaError> {
         let credential = self.credential().ok();
-        let token_ends = credential.as_ref().and_then(|credential| credential.token_ends);
-        let server_now = SessionMemory::load(self.store.as_ref())?.server_now((self.clock)());
+        let right = self.sync_right()?;
         let warning = credential.as_ref().and_then(|known| known.reach.warning(&known.server_url));
         Ok(ReplicaStatus {
             device: self.device.id(),
             unit: credential.as_ref().map(|credential| credential.unit),
             role: credential.as_ref().map(|credential| credential.role.clone()),
             server: credential.map(|credential| credential.server_url),
-            token_ends,
-            token_ends_soon: token_ends.is_some_and(|end| end.since_ms(server_now) < TOKEN_WARNED_MS),
+            token_ends: right.map(|right| right.ends),
+            token_ends_soon: right.is_some_and(|right| right.state != RightState::Good),
             in_the_clear: warning.is_some(),
             documents: self.store.documents_len()?,
             unsent: self.store.outbox_len()?,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use toso_core::chunk::Chunk;
 use toso_core::document::Document;
-use toso_core::id::{DocId, Epoch, Sequence};
+use toso_core::id::{AuthorId, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::{StoreError, StoredChunk, Transaction};
@@ -14,6 +14,7 @@ use toso_wire::{Delta, DeltaItem, Interest, Proof, Receipt as ReceiptFrame, Root
 
 use super::receipts::{SETTING_TOTALS, read_setting, setting};
 use super::reconciling::author_of;
+use super::returned::without_returned;
 use super::view::CentreTotals;
 use super::{Replica, ReplicaError, ReplicaEvent};
 use crate::credential::{Credential, SERVER_TIME_KEPT_MS, SessionMemory};
@@ -112,14 +113,20 @@ impl Replica {
         memory.server_at = server_now;
         (memory.epoch, memory.clock_offset_ms) = (epoch.or(memory.epoch), clock_offset_ms);
         let mut settings = Vec::new();
+        let mut renewed = None;
         if let Some(root) = root {
             if let Some(ticket) = &root.ticket {
                 memory.keep_ticket(ticket, server_now);
             }
-            settings.extend(self.renewed(root).map(|credential| credential.setting()));
+            renewed = self.renewed(root);
+            settings.extend(renewed.as_ref().map(Credential::setting));
         }
         settings.push(memory.setting());
-        self.store.commit(Transaction { settings, ..Transaction::default() })
+        self.store.commit(Transaction { settings, ..Transaction::default() })?;
+        if renewed.is_some() {
+            self.announce(ReplicaEvent::Right);
+        }
+        Ok(())
     }
 
     /// The credential with the token that the server has given, or with its own token's end, when either is news.
@@ -146,10 +153,12 @@ impl Replica {
     pub(super) fn store_page(&self, delta: Delta, cursors: Vec<(UnitRef, Sequence)>) -> Result<(), StoreError> {
         let mut transaction = Transaction { cursors, ..Transaction::default() };
         let mut changed: Vec<DocId> = Vec::new();
+        let mut returned = Vec::new();
         for group in delta.groups {
             for item in group.items {
-                let (doc, chunks) = chunks_of(item);
+                let (doc, chunks, by) = chunks_of(item);
                 changed.push(doc);
+                returned.extend(by.into_iter().flat_map(|by| chunks.iter().map(move |chunk| (doc, chunk.hash(), by))));
                 transaction.chunks.extend(chunks.into_iter().map(|chunk| stored(group.scope, doc, &chunk)));
             }
         }
@@ -157,6 +166,7 @@ impl Replica {
         changed.dedup();
         if !changed.is_empty() {
             let came = |doc: DocId, hash| transaction.chunks.iter().any(|chunk| chunk.doc == doc && chunk.hash == hash);
+            transaction.settings = self.returned_with(&returned)?;
             transaction.held = self.accepted_marks(|doc, hash| Ok(came(doc, hash)))?;
         }
         // Locked over the commit, so that no edit is made on a copy that lacks what the store already has.
@@ -226,7 +236,8 @@ impl Replica {
         let marks = self.store.held()?.into_iter().filter(|mark| docs.contains(&mark.doc));
         let held = marks.map(|mark| (mark.doc, mark.hash, None)).collect();
         let mut documents = self.documents.lock();
-        self.store.commit(Transaction { remove_documents: docs.to_vec(), held, ..Transaction::default() })?;
+        let settings = without_returned(docs);
+        self.store.commit(Transaction { remove_documents: docs.to_vec(), held, settings, ..Transaction::default() })?;
         for doc in docs {
             documents.pop(doc);
         }
@@ -240,13 +251,15 @@ impl Replica {
 /// Smaller differences between the clocks are not worth a write.
 const CLOCK_OFFSET_TOLERANCE_MS: u64 = 60_000;
 
-/// The chunks of a DELTA item. The server has checked what it sends; what cannot be read all the same (a damaged
+/// The chunks of a DELTA item, and who brought them back. The server has checked what it sends; what cannot be read all the same (a damaged
 /// server) is left out, and the document goes on without it.
-fn chunks_of(item: DeltaItem) -> (DocId, Vec<Chunk>) {
+fn chunks_of(item: DeltaItem) -> (DocId, Vec<Chunk>, Option<AuthorId>) {
     match item {
-        DeltaItem::Change(doc, bytes) => (doc, Chunk::parse(&bytes).into_iter().collect()),
+        DeltaItem::Change(doc, bytes) => (doc, Chunk::parse(&bytes).into_iter().collect(), None),
+        DeltaItem::Returned(doc, bytes, by) => (doc, Chunk::parse(&bytes).into_iter().collect(), Some(by)),
         DeltaItem::Snapshot(doc, bytes) => {
-            (doc, Document::from_snapshot(doc, &bytes).map(|document| document.chunks()).unwrap_or_default())
+            let chunks = Document::from_snapshot(doc, &bytes).map(|document| document.chunks());
+            (doc, chunks.unwrap_or_default(), None)
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use toso_core::chunk::ChangeHash;
-use toso_core::document::ConflictValue;
-use toso_core::id::{DeviceId, DocId, Sequence};
+use toso_core::document::{ConflictValue, HistoryEntry};
+use toso_core::id::{AuthorId, DeviceId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 
@@ -116,6 +116,16 @@ pub struct Held {
     pub state: HeldState,
     /// The officer's words.
     pub note: String,
+}
+
+/// One save of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SaveView {
+    /// The save.
+    #[serde(flatten)]
+    pub save: HistoryEntry,
+    /// The device that brought it back after the centre had lost it: whose the save is rests on that device's word.
+    pub brought_back_by: Option<AuthorId>,
 }
 
 /// A replica at a glance.

@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 use serde::Serialize;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::broadcast::error::TryRecvError;
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use toso_sync::Backoff;
 
 use super::io_loop::{IoLoop, LoopNews, Until};
+use super::once::missing_names;
 use super::report::{SyncError, SyncOptions};
 use crate::identity::random;
-use crate::replica::Replica;
+use crate::replica::{Replica, ReplicaEvent};
 
 /// What a person sees of sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -220,10 +222,15 @@ async fn one_session(
     let mut io_loop = IoLoop::new(Arc::clone(replica), &credential, options, Until::Stopped, Some(news));
     let mut run = std::pin::pin!(io_loop.run());
     let mut worked = false;
+    let mut changes = replica.subscribe();
     loop {
         tokio::select! {
             result = &mut run => return (worked, result.err()),
             Some(news) = listener.recv() => {
+                if matches!(news, LoopNews::UpToDate { .. }) && documents_changed(&mut changes) {
+                    let replica = Arc::clone(replica);
+                    tokio::spawn(async move { missing_names(&replica).await });
+                }
                 state.send_replace(match news {
                     LoopNews::Connected => SyncState::Syncing { done: 0, total: 0 },
                     LoopNews::Progress { done, total } => {
@@ -236,6 +243,18 @@ async fn one_session(
                     }
                 });
             }
+        }
+    }
+}
+
+/// Whether documents have changed since this was asked last.
+fn documents_changed(events: &mut broadcast::Receiver<ReplicaEvent>) -> bool {
+    let mut changed = false;
+    loop {
+        match events.try_recv() {
+            Ok(ReplicaEvent::Documents(_)) | Err(TryRecvError::Lagged(_)) => changed = true,
+            Ok(_) => {}
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return changed,
         }
     }
 }

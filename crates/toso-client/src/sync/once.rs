@@ -28,6 +28,9 @@ pub async fn sync_once(
         let (session, result) = one_session(replica, options, &mut progress).await;
         report.add(&session);
         if !matches!(result, Err(SyncError::Moved)) {
+            if result.is_ok() && report.pulled > 0 {
+                missing_names(replica).await;
+            }
             return (report, result);
         }
     }
@@ -66,7 +69,20 @@ pub async fn sync_until(
             break;
         }
     }
+    if matches!(result, Some(Ok(()))) && report.pulled > 0 {
+        tokio::select! {
+            () = missing_names(replica) => {}
+            () = over => {}
+        }
+    }
     BoundedSync { report, documents: changed(replica, &mut events), result }
+}
+
+/// Asks for the names of devices that came with a clash. A failure costs nothing: the clash shows the device's number, and the
+/// next sync that brings something asks again.
+pub(super) async fn missing_names(replica: &Arc<Replica>) {
+    let replica = Arc::clone(replica);
+    let _ = tokio::task::spawn_blocking(move || replica.fetch_missing_names(&[])).await;
 }
 
 /// The documents that events name; all there are when more happened than is kept for a listener.
@@ -75,7 +91,7 @@ fn changed(replica: &Replica, events: &mut broadcast::Receiver<ReplicaEvent>) ->
     loop {
         match events.try_recv() {
             Ok(ReplicaEvent::Documents(changed) | ReplicaEvent::Removed(changed)) => documents.extend(changed),
-            Ok(_) => {}
+            Ok(ReplicaEvent::Receipts | ReplicaEvent::Held | ReplicaEvent::Right | ReplicaEvent::Names) => {}
             Err(TryRecvError::Lagged(_)) => {
                 // A list that cannot be read now will be read by the code that shows it.
                 let all = replica.store().documents().unwrap_or_default();

@@ -184,7 +184,7 @@ impl PullingAnew {
         self.through = delta.next;
         for item in delta.groups.iter().flat_map(|group| &group.items) {
             match item {
-                DeltaItem::Change(doc, bytes) => {
+                DeltaItem::Change(doc, bytes) | DeltaItem::Returned(doc, bytes, _) => {
                     self.keys.extend(Chunk::parse(bytes).map(|chunk| ChunkKey::of(*doc, &chunk.hash())));
                 }
                 DeltaItem::Snapshot(doc, bytes) => {

@@ -3,9 +3,9 @@
 use toso_core::id::Sequence;
 use toso_core::unit::UnitRef;
 use toso_wire::limits::PAGE_BYTES_MAX;
-use toso_wire::{DeltaItem, Frame, Next, pack_delta};
+use toso_wire::{Frame, Next, pack_delta};
 
-use super::{PageRead, ServerEffect, ServerSession};
+use super::{PageEntry, PageRead, ServerEffect, ServerSession};
 
 /// Pages on demand: whether the device waits for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +72,7 @@ impl ServerSession {
         let foreign: Vec<_> =
             page.entries.into_iter().filter(|entry| !self.is_own(entry.sequence, &entry.hash)).collect();
         let count = foreign.len();
-        let entries =
-            foreign.into_iter().map(|entry| (entry.sequence, entry.scope, DeltaItem::Change(entry.doc, entry.change)));
+        let entries = foreign.into_iter().map(PageEntry::into_delta);
         let (mut delta, packed) = pack_delta(page.unit, entries, self.page_bytes_max);
         let grows = delta.more;
         if packed == count {

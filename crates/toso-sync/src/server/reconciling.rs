@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{ChunkKey, DocId, Sequence};
 use toso_core::unit::UnitRef;
-use toso_wire::{DeltaItem, Frame, GoodbyeCode, Reconcile, Want, pack_delta};
+use toso_wire::{Frame, GoodbyeCode, Reconcile, Want, pack_delta};
 
 use super::{PageEntry, ServerEffect, ServerSession};
 use crate::reconcile::{Elements, RECONCILE_ROUNDS_MAX, want_frames_max};
@@ -108,8 +108,7 @@ impl ServerSession {
         let Step::Sending { keys, last, waits } = &mut reconciling.step else { return };
         let (as_of, last) = (reconciling.as_of, *last);
         let count = read.entries.len();
-        let entries = read.entries.into_iter();
-        let entries = entries.map(|entry| (entry.sequence, entry.scope, DeltaItem::Change(entry.doc, entry.change)));
+        let entries = read.entries.into_iter().map(PageEntry::into_delta);
         let (mut delta, packed) = pack_delta(read.unit, entries, self.page_bytes_max);
         let through = if packed == count { read.through } else { delta.next };
         let more = packed < count || (read.more && through < as_of);

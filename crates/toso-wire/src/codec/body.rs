@@ -326,14 +326,16 @@ fn write_delta(out: &mut Vec<u8>, delta: &Delta) {
 
 /// Bytes of one item, for packing pages.
 pub(super) fn write_delta_item(out: &mut Vec<u8>, item: &DeltaItem, scope: Scope) {
-    let (doc, bytes, kind) = match item {
-        DeltaItem::Change(doc, change) => (doc, change, 0),
-        DeltaItem::Snapshot(doc, snapshot) => (doc, snapshot, SNAPSHOT),
+    let (doc, bytes, kind, by) = match item {
+        DeltaItem::Change(doc, change) => (doc, change, 0, None),
+        DeltaItem::Returned(doc, change, by) => (doc, change, 0, Some(by)),
+        DeltaItem::Snapshot(doc, snapshot) => (doc, snapshot, SNAPSHOT, None),
     };
     let mut fields = Fields::open(out);
     fields.required(|out| write_doc_of(out, *doc, scope));
     fields.required(|out| write_bin(out, bytes));
     fields.optional(kind == 0, |out| write_uint(out, kind.into()));
+    fields.optional(by.is_none(), |out| write_option(out, by, |out, by| write_bin(out, &by.0)));
     fields.close();
 }
 
@@ -365,10 +367,12 @@ fn read_delta_item(reader: &mut Reader<'_>, scope: Scope) -> Result<Option<Delta
     let doc = fields.required(|reader| read_doc_of(reader, scope))?;
     let bytes = fields.required(|reader| reader.bin("a chunk", CHANGE_IN_FRAME_BYTES_MAX))?;
     let kind = fields.optional(|reader| reader.small("a DELTA item's kind"))?.unwrap_or_default();
+    let by = fields.optional(|reader| read_array(reader, "who brought a DELTA item back"))?.map(AuthorId);
     fields.finish()?;
-    Ok(match kind {
-        0 => Some(DeltaItem::Change(doc, bytes.to_vec())),
-        SNAPSHOT => Some(DeltaItem::Snapshot(doc, bytes.to_vec())),
+    Ok(match (kind, by) {
+        (0, None) => Some(DeltaItem::Change(doc, bytes.to_vec())),
+        (0, Some(by)) => Some(DeltaItem::Returned(doc, bytes.to_vec(), by)),
+        (SNAPSHOT, _) => Some(DeltaItem::Snapshot(doc, bytes.to_vec())),
         _ => None,
     })
 }

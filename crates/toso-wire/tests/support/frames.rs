@@ -125,8 +125,11 @@ fn any_push() -> impl Strategy<Value = Push> {
 
 fn any_delta() -> impl Strategy<Value = Delta> {
     let group = any_unit().prop_flat_map(|scope| {
-        let item = (any_doc_near(scope), vec(any::<u8>(), 0..200), any::<bool>()).prop_map(|(doc, bytes, folded)| {
-            if folded { DeltaItem::Snapshot(doc, bytes) } else { DeltaItem::Change(doc, bytes) }
+        let item = (any_doc_near(scope), vec(any::<u8>(), 0..200), any::<bool>(), option::of(any::<[u8; 8]>()));
+        let item = item.prop_map(|(doc, bytes, folded, by)| match by {
+            _ if folded => DeltaItem::Snapshot(doc, bytes),
+            None => DeltaItem::Change(doc, bytes),
+            Some(by) => DeltaItem::Returned(doc, bytes, AuthorId(by)),
         });
         vec(item, 0..6).prop_map(move |items| DeltaGroup { scope, items })
     });

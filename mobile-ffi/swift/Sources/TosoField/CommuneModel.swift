@@ -20,6 +20,8 @@ public struct TeamRow: Identifiable, Equatable, Sendable {
 public final class CommuneModel: ObservableObject {
     @Published public private(set) var teams: [TeamRow] = []
     @Published public private(set) var sync: SyncState = .stopped
+    /// How near the end of this phone's right to sync is: `token_ends_soon` is for the person to see.
+    @Published public private(set) var right: SyncRight = .good
     /// What the centre has counted here.
     @Published public private(set) var counted: Totals?
     /// The last thing that did not work, in the person's language.
@@ -92,7 +94,9 @@ public final class CommuneModel: ObservableObject {
         case .wiped(_, let everything):
             await readTeams()
             wiped = wiped || everything
-        case .documents, .conflicts, .receipts, .held:
+        case .syncRight(let state, _):
+            right = state
+        case .documents, .conflicts, .receipts, .held, .names:
             await readTeams()
         }
     }

@@ -79,10 +79,14 @@ fn who(names: &DeviceNames, device: AuthorId) -> String {
     }
 }
 
-/// Puts beside each `device` of a list what it is called.
+/// Puts beside each `device` of a list what it is called, and beside who brought a save back.
 fn name_all<'a>(lists: impl Iterator<Item = &'a mut Value>, names: &DeviceNames) {
     for item in lists.filter_map(Value::as_array_mut).flatten().filter_map(Value::as_object_mut) {
         let device = item.get("device").and_then(Value::as_str).and_then(|id| id.parse::<AuthorId>().ok());
+        let brought_back = item.get("brought_back_by").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        if let Some(by) = brought_back {
+            item.insert("brought_back_by_name".to_owned(), names.name(by).into());
+        }
         let Some(device) = device else { continue };
         item.insert("device_name".to_owned(), names.name(device).into());
         item.insert("this_device".to_owned(), names.is_own(device).into());
@@ -111,8 +115,10 @@ pub(super) fn history(replica: &Replica, id: DocId, json: bool) -> Result<(), Fa
         return output::json(&found);
     }
     list(&history, json, "no saves yet", |entry| {
-        let changes: Vec<String> = entry.changes.iter().map(|(field, value)| format!("{field}={value}")).collect();
-        format!("{}  {}  {}", output::instant(entry.at), who(&names, entry.device), changes.join("  "))
+        let changes: Vec<String> = entry.save.changes.iter().map(|(field, value)| format!("{field}={value}")).collect();
+        let brought_back = entry.brought_back_by.map(|by| format!(", brought back by {}", who(&names, by)));
+        let by = who(&names, entry.save.device) + &brought_back.unwrap_or_default();
+        format!("{}  {by}  {}", output::instant(entry.save.at), changes.join("  "))
     })
 }
 
