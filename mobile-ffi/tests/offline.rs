@@ -14,12 +14,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use support::{KEY, Listener, NOBODY, add_member, add_team, config, enrolled, open, wait};
+use support::{KEY, Listener, NOBODY, add_member, add_team, believe_in_end, config, enrolled, open, wait};
 use tempfile::TempDir;
+use toso_core::time::TimestampMs;
 use toso_ffi::{
     CommuneEdit, DocKind, Finding, Language, LogLevel, LogSink, MeetingSide, MemberEdit, NetworkKind, NewMember,
-    NewTeam, Receipt, Role, SyncState, TeamEdit, TosoClient, TosoConfig, TosoError, TosoEvent, TosoObserver, UnitLevel,
-    UnitList, error_text, hamlet_key, new_activity_id, read_invite,
+    NewTeam, Receipt, Role, SyncRight, SyncState, TeamEdit, TosoClient, TosoConfig, TosoError, TosoEvent, TosoObserver,
+    UnitLevel, UnitList, error_text, hamlet_key, new_activity_id, read_invite,
 };
 
 const OTHER_KEY: [u8; 32] = [8; 32];
@@ -487,4 +488,23 @@ fn sync_follows_what_the_platform_says() {
     assert_ne!(state(), SyncState::UpToDate, "nobody answers there");
     toso.stop_sync().expect("it stops");
     assert_eq!(state(), SyncState::Stopped);
+}
+
+/// Nothing happens on the phone but time: the day comes from which a person must be told.
+#[test]
+fn observers_hear_of_the_limits_of_the_right_to_sync_as_they_pass() {
+    const MONTH_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+    for (left_ms, then) in [(MONTH_MS + 1_500, SyncRight::EndsSoon), (1_500, SyncRight::Ended)] {
+        let folder = folder();
+        enrolled(folder.path(), NOBODY).shutdown();
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let ends = u64::try_from(since.as_millis()).expect("before the year 500 million") + left_ms;
+        believe_in_end(folder.path(), TimestampMs(ends));
+        let toso = open(folder.path());
+        let listener = Arc::new(Listener::default());
+        let _subscription = toso.observe(listener.clone()).expect("it listens");
+        let ends_ms = i64::try_from(ends).expect("a time");
+        listener.until(|heard| *heard == TosoEvent::SyncRight { state: then, ends_ms });
+        toso.shutdown();
+    }
 }

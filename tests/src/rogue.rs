@@ -13,9 +13,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 use toso_core::document::{Author, Document};
-use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
 use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
-use toso_core::text::PlaceName;
+use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_wire::enrol::{Invite, signed_enrol};
@@ -132,6 +132,20 @@ impl Rogue {
         let mut document = Document::new(doc);
         let save = |number| {
             let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)));
+            let chunk = document.edit(author, &[edit]).expect("valid").expect("a change");
+            PushItem { doc, change: chunk.bytes().to_vec() }
+        };
+        (1..=count).map(save).collect()
+    }
+
+    /// So many changes of the commune's own sheet.
+    pub fn sheet_saves(&self, count: u32) -> Vec<PushItem> {
+        let doc = DocId::commune(self.unit);
+        let author = Author { actor: Actor::new(self.id(), [3; 8]), at: now() };
+        let mut document = Document::new(doc);
+        let save = |number| {
+            let key = hamlet_key("Thôn 9");
+            let edit = DocEdit::Commune(CommuneEdit::HamletHouseholds { key, households: Some(number) });
             let chunk = document.edit(author, &[edit]).expect("valid").expect("a change");
             PushItem { doc, change: chunk.bytes().to_vec() }
         };

@@ -19,11 +19,13 @@ mod trace;
 mod upheaval;
 mod workload;
 mod world;
+mod years;
 
 use std::collections::BTreeMap;
 
 pub use plan::{Plan, Planted};
 pub use world::{Violation, World};
+pub use years::ends_after;
 
 /// What a run came to.
 #[derive(Debug, Clone)]

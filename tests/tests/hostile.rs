@@ -446,3 +446,56 @@ async fn a_record_that_grows_without_end() {
     attacked.honest_device_syncs("Thôn 1");
     attacked.grew_at_most(SESSION_BYTES_MAX);
 }
+
+/// A recorder fills what it may of the commune's own sheet. Its officer works on it all the same, before and after the
+/// recorder is revoked, and what it wrote goes out of the centre's answers by one decision.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sheet_that_a_recorder_fills_stays_its_officers() {
+    const PUSH_ITEMS: usize = 200;
+    let attacked = Attacked::start();
+    let folder = TempDir::new().expect("a temporary folder");
+    let officer = FieldDevice::new(folder.path());
+    officer.ok(&["enrol", &attacked.server.invite(COMMUNE, "officer")]);
+    let rogue = Rogue::enrol(&attacked.server, COMMUNE, "recorder", 1);
+    let share = u32::try_from(DOCUMENT_SHARE_CHANGES).expect("a small number");
+    let mut wire = rogue.open(&attacked.server, &rogue.hello()).await;
+    let (mut number, mut refused) = (0, 0);
+    for items in rogue.sheet_saves(share + 1).chunks(PUSH_ITEMS) {
+        number += 1;
+        wire.send(&rogue.push(number, items.to_vec())).await;
+        let last = number * 200 > u64::from(share);
+        wire.until(|frame| match frame {
+            Frame::Nack(nack) => {
+                refused += 1;
+                (last && nack.code == NackCode::TooLarge).then_some(())
+            }
+            Frame::Ack(ack) if !last => (ack.number == number).then_some(()),
+            _ => None,
+        })
+        .await;
+    }
+    assert_eq!(refused, 1, "its share, and not one change more");
+
+    officer.ok(&["hamlet", "add", "--name", "Thôn 1", "--kind", "thon"]);
+    assert_eq!(officer.sync()["acked"], 1, "while the recorder is welcome");
+    let device = rogue.id().to_string();
+    let order = |args: &[&str]| {
+        let admin = attacked.server.admin_token_file();
+        let mut command = std::process::Command::new(toso_tests::toso());
+        command.args(["device", args[0], "--server", attacked.server.url(), "--device", &device]).args(&args[1..]);
+        let output = command.arg("--admin-token-file").arg(admin).output().expect("toso runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    order(&["revoke"]);
+    officer.ok(&["hamlet", "add", "--name", "Thôn 2", "--kind", "thon"]);
+    assert_eq!(officer.sync()["acked"], 1, "and once it is revoked");
+    order(&["set-aside", "--list", "2022", "--unit", COMMUNE, "--why", "a rogue device"]);
+    let (mut after, mut saves) = (Some(0), Vec::new());
+    while let Some(from) = after {
+        let url = format!("{}/v1/activity?unit=2022/{COMMUNE}&limit=200&after={from}", attacked.server.url());
+        let page = http::get(&url, Some(&attacked.server.admin_token())).json();
+        saves.extend(page["items"].as_array().expect("a list").iter().cloned());
+        after = page["next"].as_u64();
+    }
+    assert_eq!(saves.len(), 2, "the officer's alone: {saves:?}");
+}

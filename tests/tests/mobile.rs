@@ -11,11 +11,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use support::{KEY, Listener, add_member, add_team, open, wait};
+use support::{KEY, Listener, add_member, add_team, believe_in_end, open, wait};
 use tempfile::TempDir;
+use toso_core::time::TimestampMs;
 use toso_ffi::{
-    BackgroundEnd, BackgroundSync, Finding, HeldState, MeetingSide, NetworkKind, PeerSession, Receipt, SyncState,
-    TeamEdit, TosoClient, TosoError, TosoEvent,
+    BackgroundEnd, BackgroundSync, Finding, HeldState, MeetingSide, NetworkKind, PeerSession, Receipt, SyncRight,
+    SyncState, TeamEdit, TosoClient, TosoError, TosoEvent,
 };
 use toso_tests::{COMMUNE, Server};
 
@@ -359,4 +360,46 @@ fn a_process_killed_in_mid_edit_loses_nothing_that_was_saved() {
     let there = toso.teams().expect("they are read").len();
     assert!(there >= saved.len(), "{there} of {}", saved.len());
     assert_eq!(sync(&toso).sent, there as u64, "and all of it reaches the centre");
+}
+
+/// Histories named writers by their numbers until somebody pressed a button for names.
+#[test]
+fn names_come_by_themselves_when_a_history_is_shown() {
+    let scene = Scene::new();
+    let (a, b) = (scene.phone("a"), scene.phone("b"));
+    let team = add_team(&a, "Thôn 01");
+    sync(&a);
+    let (heard, _b) = listen(&b);
+    b.start_sync().expect("it starts");
+    heard.until_document(&team);
+    heard.until(|event| *event == TosoEvent::Sync { state: SyncState::UpToDate });
+    let writer = |phone: &TosoClient| phone.history(&team).expect("it is read")[0].device.clone();
+    let by = a.history(&team).expect("it is read")[0].device.clone();
+    assert_eq!(b.who_is(&by).expect("it is told").name, None, "nobody has looked yet");
+    assert_eq!(writer(&b), by);
+    heard.until(|event| *event == TosoEvent::Names);
+    assert_eq!(b.who_is(&by).expect("it is told").name, a.who_is(&by).expect("it is told").name);
+    assert!(b.who_is(&by).expect("it is told").name.is_some());
+}
+
+/// A phone whose right ends within a month says so when it is opened, and that it was renewed when a sync has seen to it.
+#[test]
+fn observers_hear_that_the_right_ends_soon_and_that_it_was_renewed() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    let scene = Scene::new();
+    let phone = scene.phone("a");
+    let given = phone.status().expect("it is read").token_ends_ms.expect("told when it joined");
+    phone.shutdown();
+    // What the phone knows of its end is old: the server has renewed it, and the answer was lost.
+    let folder = scene.folder.path().join("a");
+    let ends = TimestampMs(u64::try_from(given).expect("after 1970") - 336 * DAY_MS);
+    believe_in_end(&folder, ends);
+    let phone = open(&folder);
+    let (heard, _subscription) = listen(&phone);
+    let old_ms = i64::try_from(ends.0).expect("before the year 292 million");
+    heard.until(|event| *event == TosoEvent::SyncRight { state: SyncRight::EndsSoon, ends_ms: old_ms });
+    assert!(phone.status().expect("it is read").token_ends_soon);
+    sync(&phone);
+    heard.until(|event| *event == TosoEvent::SyncRight { state: SyncRight::Good, ends_ms: given });
+    assert!(!phone.status().expect("it is read").token_ends_soon);
 }

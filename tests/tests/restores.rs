@@ -142,6 +142,24 @@ impl Story {
         new.sync();
         assert_eq!(content(&new), before, "the server has everything again");
         counts(&self.server, 3, 2);
+        self.shows_who_brought_back(&new);
+    }
+
+    /// What the lost phone had recorded was brought back by one of the others. The centre says so, and so does every phone
+    /// that gets it from there.
+    fn shows_who_brought_back(&self, new: &FieldDevice) {
+        let teams = new.json(&["team", "list"]);
+        let lost = teams.as_array().unwrap().iter().find(|team| team["hamlet"] == "Thôn 3");
+        let id = lost.unwrap()["id"].as_str().unwrap();
+        let shown = new.json(&["history", id]);
+        let by = shown[0]["brought_back_by"].as_str().unwrap_or_else(|| panic!("nobody: {shown}"));
+        let carriers = [&self.a, &self.b].map(|device| device.json(&["status"])["device"].as_str().unwrap().to_owned());
+        assert!(carriers.iter().any(|device| device.starts_with(by)), "{by} is none of {carriers:?}");
+        assert_ne!(shown[0]["device"], shown[0]["brought_back_by"], "the author is still told");
+        assert!(new.ok(&["history", id]).contains("brought back by"));
+        let url = format!("{}/v1/teams/{id}", self.server.url());
+        let centre = toso_tests::http::get(&url, Some(&self.server.admin_token())).json();
+        assert_eq!(centre["history"][0]["brought_back_by"], by, "{centre}");
     }
 }
 

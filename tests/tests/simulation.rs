@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use toso_tests::sim::{Outcome, Plan, Planted, run};
+use toso_tests::sim::{Outcome, Plan, Planted, ends_after, run};
 
 /// Seeds that have failed once, each with what it was.
 const ONCE_FAILED: &[(u64, &str)] = &[
@@ -32,6 +32,8 @@ const ONCE_FAILED: &[(u64, &str)] = &[
 const ALWAYS: std::ops::RangeInclusive<u64> = 1..=12;
 /// A seed in which officers return edits.
 const RETURNS_EDITS: u64 = 21;
+/// A seed of which nothing else is wanted.
+const CALM_SEED: u64 = 4;
 /// Seeds in which folding workers lose batches.
 const LOSE_BATCHES: [u64; 3] = [3, 5, 6];
 /// How long fresh seeds are tried.
@@ -173,5 +175,20 @@ fn devices_move_and_phones_go_back_or_become_two() {
     }
     for what in ["devices moved", "edits accepted", "edits returned", "phones from older copies", "phones cloned"] {
         assert!(counts.contains_key(what), "{what} is not in {counts:?}");
+    }
+}
+
+/// A phone that nobody renewed was shut out after a year, with what it had recorded on it. Real sessions, real tokens, the
+/// real answer kept by a real replica; only the year is not.
+#[test]
+fn a_phone_that_comes_by_in_the_last_quarter_of_its_year_gets_another() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    let of = |days: u64| ends_after(Plan::of(CALM_SEED), days * DAY_MS).expect("it runs clean");
+    let early = of(270);
+    assert!(!early.is_empty() && early.iter().all(|[before, after]| before == after), "{early:?}: not before");
+    let late = of(280);
+    assert!(late.len() == early.len(), "{late:?}");
+    for [before, after] in late {
+        assert!(after.since_ms(before) >= 279 * DAY_MS, "another year from then on: {before:?}, {after:?}");
     }
 }

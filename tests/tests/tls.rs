@@ -71,17 +71,36 @@ async fn a_phone_joins_syncs_and_asks_by_tls_with_the_authority_that_was_named()
     let before = front.connections();
     assert_eq!(phone.sync()["acked"], 1);
     assert_eq!(front.connections(), before + 1, "the socket alone");
+    let listed = by(&[
+        "device",
+        "list",
+        "--server",
+        register.server.url(),
+        "--list",
+        "2022",
+        "--unit",
+        COMMUNE,
+        "--admin-token-file",
+        text(&register.server.admin_token_file()),
+    ]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.contains("dien-thoai-1  until "), "officers see until when a device may sync: {listed}");
 
     // Two values that only a name tells apart.
     let officer = register.device("can-bo", "officer", &url);
     officer.sync();
-    phone.ok(&["team", "edit", &team, "phone=0912345678"]);
-    officer.ok(&["team", "edit", &team, "phone=0987654321"]);
+    phone.ok(&["team", "edit", &team, "households_covered=120"]);
+    officer.ok(&["team", "edit", &team, "households_covered=135"]);
     phone.sync();
     officer.sync();
-    officer.ok(&["names"]);
+    // The name came with the clash, by itself, and is not asked for again.
     let conflicts = officer.json(&["conflicts"]);
     assert!(conflicts.to_string().contains("dien-thoai-1"), "{conflicts}");
+    let before = front.connections();
+    officer.sync();
+    officer.sync();
+    assert_eq!(front.connections(), before + 2, "an exchange without news is one connection");
+    officer.ok(&["names"]);
     officer.ok(&["bundle", "key"]);
 
     // What an officer asks the server, by a token that is written out.

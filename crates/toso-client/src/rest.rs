@@ -273,7 +273,9 @@ fn join(server_url: &str, path: &str) -> String {
 }
 
 fn unreachable(url: &str, error: &ureq::Error) -> RestError {
-    let of_certificate = ReachError::of_certificate(url, error);
+    // As a source, an IO error would leave out what it was made of.
+    let cause: &(dyn std::error::Error + 'static) = if let ureq::Error::Io(io) = error { io } else { error };
+    let of_certificate = ReachError::of_certificate(url, cause);
     of_certificate
         .map_or_else(|| RestError::Unreachable { url: url.to_owned(), detail: error.to_string() }, RestError::Reach)
 }

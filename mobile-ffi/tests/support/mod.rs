@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use toso_client::Credential;
 use toso_core::id::ServerId;
+use toso_core::time::TimestampMs;
 use toso_ffi::{NewMember, NewTeam, TosoClient, TosoConfig, TosoEvent, TosoObserver};
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 
@@ -71,6 +72,15 @@ pub(crate) fn enrolled(folder: &Path, url: &str) -> Arc<TosoClient> {
     };
     credential.keep(&store.expect("the folder opens")).expect("it is kept");
     open(folder)
+}
+
+/// Has a phone that is not open believe that its right to sync ends then.
+pub(crate) fn believe_in_end(folder: &Path, ends: TimestampMs) {
+    let store = SledChunkStore::open_encrypted(folder, Options::phone(), &StoreKey::from_bytes(&KEY));
+    let store = store.expect("the folder opens");
+    let mut credential = Credential::load(&store).expect("it has joined");
+    credential.token_ends = Some(ends);
+    credential.keep(&store).expect("it is kept");
 }
 
 /// An address at which nobody listens.

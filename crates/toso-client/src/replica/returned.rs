@@ -85,3 +85,36 @@ impl BroughtBack {
         self.0.get(beginning(hash)).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use toso_core::document::DOCUMENT_CHANGES_MAX;
+
+    use super::*;
+
+    fn hash(number: u64) -> ChangeHash {
+        ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes())
+    }
+
+    #[test]
+    fn a_full_document_fits_in_one_setting_and_each_change_is_noted_once() {
+        let [a, b] = [1, 2].map(|number| AuthorId([number; 8]));
+        let mut notes = Notes::default();
+        for number in 0..DOCUMENT_CHANGES_MAX {
+            notes.note(&hash(number), if number % 3 == 0 { a } else { b });
+        }
+        let full = notes.clone();
+        notes.note(&hash(4), b);
+        assert_eq!(notes, full, "noted already");
+        let (_, bytes) = setting("returned/x", &notes);
+        let bytes = bytes.unwrap();
+        assert!(bytes.len() <= SETTING_BYTES_MAX, "{}", bytes.len());
+        assert_eq!(rmp_serde::from_slice::<Notes>(&bytes).unwrap(), notes);
+        let past = u64::try_from(NOTES_BYTES_MAX / HASH_BYTES_KEPT).unwrap() + 1;
+        for number in DOCUMENT_CHANGES_MAX..past {
+            notes.note(&hash(number), a);
+        }
+        let kept: usize = notes.0.values().map(|hashes| hashes.len()).sum();
+        assert!(kept <= NOTES_BYTES_MAX && kept + HASH_BYTES_KEPT > NOTES_BYTES_MAX, "{kept}: full, and no more");
+    }
+}
