@@ -43,7 +43,7 @@ fn pages_of_real_changes_are_full_but_for_the_last() {
             .flat_map(|group| &group.items)
             .map(|item| match item {
                 DeltaItem::Change(_, bytes) => bytes.as_slice(),
-                other @ DeltaItem::Snapshot(..) => panic!("{other:?}"),
+                other @ (DeltaItem::Returned(..) | DeltaItem::Snapshot(..)) => panic!("{other:?}"),
             })
             .collect();
         assert_eq!(changes, register.saved.iter().map(|saved| saved.change.as_slice()).collect::<Vec<_>>());

@@ -21,6 +21,9 @@ const HASH_BYTES_KEPT: usize = 7;
 /// What a setting takes, without what stands around the hashes of a hundred devices (12 bytes each).
 const NOTES_BYTES_MAX: usize = SETTING_BYTES_MAX - 100 * 12;
 
+/// Settings to keep or to remove.
+type Settings = Vec<(String, Option<Vec<u8>>)>;
+
 /// By device, the hashes' beginnings one after the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Notes(BTreeMap<AuthorId, ByteBuf>);
@@ -45,7 +48,7 @@ fn key(doc: DocId) -> String {
 }
 
 /// What forgets who brought back changes of documents that go.
-pub(super) fn without_returned(docs: &[DocId]) -> Vec<(String, Option<Vec<u8>>)> {
+pub(super) fn without_returned(docs: &[DocId]) -> Settings {
     docs.iter().map(|doc| (key(*doc), None)).collect()
 }
 
@@ -60,10 +63,7 @@ impl Replica {
     }
 
     /// The settings that keep these, too.
-    pub(super) fn returned_with(
-        &self,
-        returned: &[(DocId, ChangeHash, AuthorId)],
-    ) -> Result<Vec<(String, Option<Vec<u8>>)>, StoreError> {
+    pub(super) fn returned_with(&self, returned: &[(DocId, ChangeHash, AuthorId)]) -> Result<Settings, StoreError> {
         let mut notes: HashMap<DocId, Notes> = HashMap::new();
         for (doc, hash, by) in returned {
             if !notes.contains_key(doc) {
