@@ -464,13 +464,12 @@ async fn a_sheet_that_a_recorder_fills_stays_its_officers() {
         number += 1;
         wire.send(&rogue.push(number, items.to_vec())).await;
         let last = number * 200 > u64::from(share);
-        wire.until(|frame| match frame {
-            Frame::Nack(nack) => {
+        wire.until(|frame| {
+            if let Frame::Nack(nack) = &frame {
                 refused += 1;
-                (last && nack.code == NackCode::TooLarge).then_some(())
+                return (last && nack.code == NackCode::TooLarge).then_some(());
             }
-            Frame::Ack(ack) if !last => (ack.number == number).then_some(()),
-            _ => None,
+            matches!(frame, Frame::Ack(ack) if !last && ack.number == number).then_some(())
         })
         .await;
     }
