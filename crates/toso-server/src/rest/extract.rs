@@ -11,7 +11,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use serde::de::DeserializeOwned;
 use toso_core::id::DocId;
+use toso_core::text::check_visible;
 use toso_core::unit::UnitRef;
+use toso_wire::limits::DETAIL_BYTES_MAX;
 
 use super::problem::Problem;
 use super::{LIMIT_DEFAULT, LIMIT_MAX};
@@ -130,6 +132,19 @@ pub(super) fn within(shared: &Shared, caller: &Caller, unit: UnitRef) -> Result<
     } else {
         Err(Problem::forbidden(format!("{unit} is outside your unit {}", caller.unit)))
     }
+}
+
+/// Why an officer decides so, in his words: 1 to [`DETAIL_BYTES_MAX`] bytes that can be seen, in lines.
+pub(super) fn said(what: &'static str, text: &str) -> Result<String, Problem> {
+    let said = text.replace("\r\n", "\n").replace('\t', " ").trim().to_owned();
+    for line in said.split('\n') {
+        check_visible(what, line).map_err(|error| Problem::invalid(error.to_string()))?;
+    }
+    if said.is_empty() || said.len() > DETAIL_BYTES_MAX {
+        let bytes = said.len();
+        return Err(Problem::invalid(format!("{what} has {bytes} bytes; say why in 1 to {DETAIL_BYTES_MAX}")));
+    }
+    Ok(said)
 }
 
 /// A list's length.

@@ -14,16 +14,14 @@ use toso_core::chunk::Chunk;
 use toso_core::document::{Document, HistoryEntry};
 use toso_core::id::{AuthorId, ChangeHash, DevicePrefix, DocId};
 use toso_core::record::Record;
-use toso_core::text::check_visible;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_sync::{AccessRole, AppendItem, Rank, check_item};
 use toso_wire::PushItem;
-use toso_wire::limits::DETAIL_BYTES_MAX;
 
 use super::admin::{blocking, name_of};
 use super::documents::{List, read};
-use super::extract::{Id, Json, NoBody, Params, limit, unit_within};
+use super::extract::{Id, Json, NoBody, Params, limit, said, unit_within};
 use super::problem::Problem;
 use crate::desk;
 use crate::documents::{Effort, ReadError, chunks};
@@ -149,14 +147,7 @@ pub(super) async fn give_back(
     Json(body): Json<ReturnBody>,
 ) -> Result<axum::Json<Item>, Problem> {
     let record = decidable(&shared, &caller, number)?;
-    let note = body.note.replace("\r\n", "\n").replace('\t', " ").trim().to_owned();
-    for line in note.split('\n') {
-        check_visible("the note", line).map_err(|error| Problem::invalid(error.to_string()))?;
-    }
-    if note.is_empty() || note.len() > DETAIL_BYTES_MAX {
-        let bytes = note.len();
-        return Err(Problem::invalid(format!("the note has {bytes} bytes; say why in 1 to {DETAIL_BYTES_MAX}")));
-    }
+    let note = said("the note", &body.note)?;
     let by = caller.author();
     let returned = blocking(&shared, move |shared| shared.review.give_back(&*shared.log, number, by, note, now()));
     let returned = returned.await?;
@@ -195,6 +186,13 @@ fn decidable(shared: &Shared, caller: &Caller, number: u64) -> Result<Arc<Review
     officer(caller)?;
     let record = shared.review.item(number).filter(|record| caller.covers(shared.catalog, record.scope));
     let record = record.ok_or_else(|| Problem::missing("held change", &number.to_string()))?;
+    if caller.author().is_some() && caller.author() == record.returned_by {
+        return Err(Problem::forbidden(
+            "your own device brought this back, and nothing but its word says who made it; another officer above the \
+             recorder decides"
+                .to_owned(),
+        ));
+    }
     let author = author_rank(shared, &record);
     if caller.author() == Some(record.author) || !caller.stands_above(shared.catalog, &author) {
         return Err(Problem::forbidden(format!(

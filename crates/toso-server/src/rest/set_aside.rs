@@ -8,11 +8,10 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use toso_core::id::{DeviceId, DevicePrefix, DocId};
 use toso_core::time::TimestampMs;
-use toso_wire::limits::DETAIL_BYTES_MAX;
 
 use super::admin::{below, blocking, device_among, name_of, officer};
 use super::documents::List;
-use super::extract::{Id, Json, Params, limit, unit_within};
+use super::extract::{Id, Json, Params, limit, said, unit_within};
 use super::problem::Problem;
 use crate::set_aside::{Order, SetAsideError, SetAsideRecord, Undone};
 use crate::state::{Shared, now};
@@ -80,7 +79,7 @@ pub(super) async fn set_aside(
     officer(&caller)?;
     let unit = unit_within(&shared, &caller, &body.unit)?;
     let id = above(&shared, &caller, &named)?;
-    let why = reason(&body.why)?;
+    let why = said("why", &body.why)?;
     let order =
         Order { author: id.author(), unit, since: body.since, document: body.document, by: caller.author(), why };
     let decided = blocking(&shared, move |shared| shared.set_aside.set_aside(&*shared.log, order, now())).await?;
@@ -98,7 +97,10 @@ pub(super) async fn list(
     officer(&caller)?;
     let unit = unit_within(&shared, &caller, &query.unit)?;
     let limit = limit(query.limit)?;
-    let of_unit = |record: &SetAsideRecord| unit == record.unit || shared.catalog.covers(unit, record.unit);
+    // A unit's figures may take in communes that a right over it does not cover.
+    let of_unit = |record: &SetAsideRecord| {
+        (unit == record.unit || shared.catalog.covers(unit, record.unit)) && caller.covers(shared.catalog, record.unit)
+    };
     let (found, more) = shared.set_aside.page(query.after, limit, of_unit);
     let next = found.last().filter(|_| more).map(|(number, _)| *number);
     let items = found.iter().map(|(number, record)| item(&shared, *number, record)).collect();
@@ -116,7 +118,7 @@ pub(super) async fn undo(
     let record = shared.set_aside.record(number).filter(|record| caller.covers(shared.catalog, record.unit));
     let record = record.ok_or_else(|| Problem::missing("decision", &number.to_string()))?;
     above(&shared, &caller, &record.author.into())?;
-    let (why, by) = (reason(&body.why)?, caller.author());
+    let (why, by) = (said("why", &body.why)?, caller.author());
     let undone = blocking(&shared, move |shared| shared.set_aside.undo(number, by, why, now())).await?;
     let (number, record) = undone.map_err(problem)?;
     tracing::info!(device = %record.author, number, "changes that were set aside count again");
@@ -131,14 +133,6 @@ fn above(shared: &Shared, caller: &Caller, named: &DevicePrefix) -> Result<Devic
     })?;
     below(shared, caller, known.rank(), "set aside what was written by")?;
     Ok(known.id())
-}
-
-fn reason(text: &str) -> Result<String, Problem> {
-    let why = text.trim();
-    if why.is_empty() || why.len() > DETAIL_BYTES_MAX {
-        return Err(Problem::invalid(format!("why has {} bytes; say why in 1 to {DETAIL_BYTES_MAX}", why.len())));
-    }
-    Ok(why.to_owned())
 }
 
 fn problem(error: SetAsideError) -> Problem {

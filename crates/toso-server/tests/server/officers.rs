@@ -3,15 +3,20 @@
 
 #![allow(clippy::indexing_slicing, reason = "JSON answers are indexed; a missing field fails the test, as it should")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
-use toso_core::id::Sequence;
+use toso_core::chunk::Chunk;
+use toso_core::id::{DeviceId, Sequence};
+use toso_server::review::ReviewQueue;
 use toso_server::trust::DeviceRecord;
-use toso_store::{Durability, RecordChange, RecordStore as _};
+use toso_store::{Durability, RecordChange, RecordStore};
 use toso_store_sled::{Options, SledChangeLog};
+use toso_sync::{AppendItem, HoldReason};
 use toso_wire::enrol::Invite;
-use toso_wire::{ChallengeReason, Frame, GoodbyeCode, Proof, TicketProof};
+use toso_wire::{ChallengeReason, Frame, GoodbyeCode, Proof, PushItem, TicketProof};
 
 use crate::support::{Answer, COMMUNE, Centre, Device, NEIGHBOUR, Wire, enrol_body, now};
 
@@ -195,6 +200,52 @@ async fn a_session_ends_with_the_devices_token() {
         .await;
     assert!(matches!(code, Ok(GoodbyeCode::Unauthorized) | Err(ChallengeReason::Ticket)), "{code:?}");
     assert!(now() >= ends, "and not before");
+}
+
+/// After a loss an officer's phone brought back a change in the name of a device that nobody knew any more, and the same
+/// officer accepted it: so anything got into the register on one device's word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_decides_on_what_his_own_device_brought_back() {
+    let centre = Centre::start().await;
+    let officer = centre.device(COMMUNE, "officer").await;
+    let above = centre.device(DISTRICT, "officer").await;
+    let key = SigningKey::from_bytes(&[77; 32]);
+    let id = DeviceId::from_public_key(key.verifying_key().as_bytes());
+    let forgotten = Device { key, token: Vec::new(), id, ..officer.clone_of() };
+    let (author, scope, by) = (id.author(), officer.unit, officer.id.author());
+    let (doc, PushItem { change, .. }) = forgotten.team("Thôn 1");
+    let hash = Chunk::parse(&change).expect("a change").hash();
+    centre.server.shutdown().await;
+    let folder = centre.folder;
+    let log = folder.path().join("log");
+    tokio::task::spawn_blocking(move || {
+        let store = Arc::new(SledChangeLog::open(log, Options::server()).expect("it is free"));
+        let queue = ReviewQueue::load(Arc::clone(&store) as Arc<dyn RecordStore>).expect("read");
+        let items = [AppendItem { doc, hash, change }];
+        queue.hold(&*store, (author, scope), HoldReason::Returned { by }, &items, now()).expect("held");
+    })
+    .await
+    .expect("the store's thread");
+    let centre = Centre::start_in(folder, |_| {}).await;
+    for (decision, body) in [("accept", json!({})), ("return", json!({ "note": "sai" }))] {
+        let answer = officer.post(&centre, &format!("/v1/review/1/{decision}"), body).await;
+        assert_eq!(answer.problem(), "forbidden", "{decision}: {}", answer.text);
+    }
+    let accepted = above.post(&centre, "/v1/review/1/accept", json!({})).await;
+    assert_eq!((accepted.status, &accepted.json()["status"]), (200, &json!("accepted")), "{}", accepted.text);
+}
+
+/// Words of a decision turned the lines of an officer's screen around.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_of_a_decision_that_act_unseen_are_refused() {
+    let centre = Centre::start().await;
+    let officer = centre.device(COMMUNE, "officer").await;
+    let recorder = centre.device(COMMUNE, "recorder").await;
+    let path = format!("/v1/devices/{}/set-aside", recorder.id);
+    for (why, kind) in [("mất\u{202e}máy", "invalid"), ("\u{1b}[2J", "invalid"), ("mất\n máy", "decided")] {
+        let body = json!({ "unit": format!("2022/{COMMUNE}"), "why": why });
+        assert_eq!(officer.post(&centre, &path, body).await.problem(), kind, "{why:?}");
+    }
 }
 
 /// A phone's name cleared an officer's screen.
