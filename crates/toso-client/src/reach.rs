@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::Uri;
 use rustls::pki_types::CertificateDer;
@@ -105,18 +105,21 @@ impl Reach {
         })
     }
 
-    /// TLS for the socket, by the private authority; `None` when none was named.
-    pub(crate) fn client_tls(&self) -> Result<Option<Arc<ClientConfig>>, ReachError> {
-        let Some(certificates) = self.authority()? else { return Ok(None) };
-        let bad = |error: rustls::Error| ReachError::BadAuthority { detail: error.to_string() };
+    /// TLS for the socket: by the private authority, or by the web's roots.
+    pub(crate) fn client_tls(&self) -> Result<Arc<ClientConfig>, ReachError> {
+        static OF_THE_WEB: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+        let Some(certificates) = self.authority()? else {
+            if let Some(config) = OF_THE_WEB.get() {
+                return Ok(Arc::clone(config));
+            }
+            let config = by_roots(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })?;
+            return Ok(Arc::clone(OF_THE_WEB.get_or_init(|| config)));
+        };
         let mut roots = RootCertStore::empty();
         for certificate in certificates {
-            roots.add(certificate).map_err(bad)?;
+            roots.add(certificate).map_err(|error| ReachError::BadAuthority { detail: error.to_string() })?;
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config =
-            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(bad)?;
-        Ok(Some(Arc::new(config.with_root_certificates(roots).with_no_client_auth())))
+        by_roots(roots)
     }
 
     /// TLS for requests.
@@ -140,6 +143,14 @@ impl Reach {
             Err(error) => Err(bad(error.to_string())),
         }
     }
+}
+
+/// By ring, in so many words: an app may have linked another provider beside it, and the process then has no default.
+fn by_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, ReachError> {
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions();
+    let config = config.map_err(|error| ReachError::BadAuthority { detail: error.to_string() })?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
 /// True for this machine itself.
@@ -192,6 +203,12 @@ mod tests {
         for url in ["", "toso.example.vn", "ftp://toso.example.vn", "http://", "https:toso"] {
             assert!(matches!(open.check(url), Err(ReachError::NotAnAddress { .. })), "{url}");
         }
+    }
+
+    #[test]
+    fn without_an_authority_the_webs_roots_count() {
+        let [once, again] = [Reach::default(), Reach::default()].map(|reach| reach.client_tls().unwrap());
+        assert!(Arc::ptr_eq(&once, &again), "made once");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -131,21 +130,11 @@ pub(super) async fn connect(address: &Address, meter: &Arc<Meter>) -> Result<Str
     }
     let name = ServerName::try_from(address.host.clone());
     let name = name.map_err(|error| address.unreachable(&error))?;
-    let connected = TlsConnector::from(tls.unwrap_or_else(web_roots)).connect(name, counted).await;
+    let connected = TlsConnector::from(tls).connect(name, counted).await;
     connected.map(MaybeTlsStream::Rustls).map_err(|error| {
         let of_certificate = ReachError::of_certificate(&address.given, &error);
         of_certificate.map_or_else(|| address.unreachable(&error), SyncError::Reach)
     })
-}
-
-/// The web's certificate roots.
-fn web_roots() -> Arc<ClientConfig> {
-    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
-    });
-    Arc::clone(config)
 }
 
 /// Where to connect.
