@@ -72,30 +72,33 @@ impl Leaving {
 
     fn leave_out(mut self, changes: &[&[u8]], aside: &impl Fn(usize) -> bool) -> Vec<Kept> {
         let mut kept = Vec::with_capacity(changes.len());
-        let mut open = VecDeque::with_capacity(changes.len());
+        let mut reads = Vec::with_capacity(changes.len());
         for (place, bytes) in changes.iter().enumerate() {
             match Change::from_bytes(bytes.to_vec()) {
                 Ok(change) => {
                     if aside(place) {
                         self.gone.entry(change.actor_id().clone()).or_default().insert(change.seq());
                     }
-                    open.push_back(Read { place, change });
+                    reads.push(Some(Read { place, change }));
                 }
                 Err(_) => kept.push(as_it_is(place, None, bytes)),
             }
         }
-        // In the order of dependencies, whatever order they came in: one that waits goes to the end, until none goes on.
-        let mut waited = 0;
-        while let Some(read) = open.pop_front() {
-            if !read.change.deps().iter().all(|dep| self.now.contains_key(&ChangeHash(dep.0))) {
-                open.push_back(read);
-                waited += 1;
-                if waited >= open.len() {
-                    break;
-                }
-                continue;
+        // In the order of dependencies, whatever order they came in: each waits for those that it depends on, by hash.
+        let mut waiting_for: HashMap<ChangeHash, Vec<usize>> = HashMap::new();
+        let mut missing: Vec<usize> = Vec::with_capacity(reads.len());
+        for (number, read) in reads.iter().flatten().enumerate() {
+            let deps = read.change.deps().iter().map(|dep| ChangeHash(dep.0));
+            let open: Vec<ChangeHash> = deps.filter(|dep| !self.now.contains_key(dep)).collect();
+            missing.push(open.len());
+            for dep in open {
+                waiting_for.entry(dep).or_default().push(number);
             }
-            waited = 0;
+        }
+        let mut ready: VecDeque<usize> =
+            (0..).zip(&missing).filter(|(_, of)| **of == 0).map(|(number, _)| number).collect();
+        while let Some(number) = ready.pop_front() {
+            let Some(read) = reads.get_mut(number).and_then(Option::take) else { continue };
             let hash = ChangeHash(read.change.hash().0);
             let became = if aside(read.place) { None } else { self.rewrite(&read.change) };
             match became {
@@ -107,8 +110,15 @@ impl Leaving {
                 }
                 None => self.drop_out(hash, &read.change),
             }
+            for number in waiting_for.remove(&hash).into_iter().flatten() {
+                let Some(of) = missing.get_mut(number) else { continue };
+                *of -= 1;
+                if *of == 0 {
+                    ready.push_back(number);
+                }
+            }
         }
-        let waiting = open.into_iter().filter(|read| !aside(read.place));
+        let waiting = reads.into_iter().flatten().filter(|read| !aside(read.place));
         kept.extend(
             waiting.map(|read| as_it_is(read.place, Some(ChangeHash(read.change.hash().0)), read.change.raw_bytes())),
         );

@@ -2,11 +2,12 @@
 //!
 //! An answer costs what [`Effort`] allows: a page that would cost more ends before its limit, and says where to go on.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use toso_core::document::{Conflict, ConflictValue};
+use toso_core::document::{Conflict, ConflictValue, HistoryEntry};
 use toso_core::finding::{Finding, record_findings};
 use toso_core::id::{AuthorId, DocId, Sequence};
 use toso_core::record::Record;
@@ -143,7 +144,10 @@ pub(super) async fn detail<V: Send + 'static>(
 /// Who changed what and when, oldest first.
 pub(super) fn saves(shared: &Shared, folded: &Folded, returned: &Returned) -> Vec<Save> {
     let history = folded.document.history();
-    folded.received.iter().filter_map(|received| save(shared, received, &history, returned)).collect()
+    // By hash: a full record has 4,096 of them.
+    let history: HashMap<_, _> = history.iter().map(|entry| (entry.hash, entry)).collect();
+    let of = |received: &Received| Some(save(shared, received, history.get(&received.hash)?, returned));
+    folded.received.iter().filter_map(of).collect()
 }
 
 /// The fields that devices wrote apart; for each value who wrote it, and whether its author brought it.
@@ -171,18 +175,12 @@ fn conflicts(shared: &Shared, folded: &Folded, returned: &Returned) -> Vec<Clash
 impl Save {
     /// The save that an entry of the log is, whether or not a document has it.
     pub(super) fn of_entry(shared: &Shared, entry: &LogEntry, returned: &Returned) -> Option<Self> {
-        save(shared, &Received::of(entry), &[crate::documents::save(entry)?], returned)
+        Some(save(shared, &Received::of(entry), &crate::documents::save(entry)?, returned))
     }
 }
 
-fn save(
-    shared: &Shared,
-    received: &Received,
-    history: &[toso_core::document::HistoryEntry],
-    returned: &Returned,
-) -> Option<Save> {
-    let entry = history.iter().find(|entry| entry.hash == received.hash)?;
-    Some(Save {
+fn save(shared: &Shared, received: &Received, entry: &HistoryEntry, returned: &Returned) -> Save {
+    Save {
         sequence: received.sequence,
         device: received.device,
         device_name: name_of(shared, received.device),
@@ -191,7 +189,7 @@ fn save(
         made_at: entry.at,
         // Which fields, never their values: those can be a person's.
         fields: entry.changes.iter().map(|(field, _)| field.clone()).collect(),
-    })
+    }
 }
 
 /// Reads the log on a blocking thread. The place is the work's, for as long as it runs; work that nobody waits for any
