@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::unit::Scope;
 
+use prefix::DEVICE_ID_DIGITS;
 pub use prefix::{DEVICE_PREFIX_DIGITS_MIN, DevicePrefix};
 
 /// Length of a document id in bytes: 1 of kind, 4 of scope tag, 11 derived or random.
@@ -378,7 +379,10 @@ pub enum IdError {
     #[error("{0:?} is not an id; copy it whole, as the list or show command prints it")]
     Malformed(String),
     /// Too few digits to name a device, too many, or none.
-    #[error("{0:?} names no device; give 8 to 32 hexadecimal digits of its id, as `device list` prints it")]
+    #[error(
+        "{0:?} names no device; give {DEVICE_PREFIX_DIGITS_MIN} to {DEVICE_ID_DIGITS} hexadecimal digits of its id, as \
+         `device list` prints it"
+    )]
     NotADevice(String),
 }
 

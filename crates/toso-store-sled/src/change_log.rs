@@ -127,7 +127,7 @@ impl SledChangeLog {
         self.engine.syncs()
     }
 
-    /// Calls this once when the log refuses all writes from then on ([`StoreError::Poisoned`]), so that whoever serves it
+    /// Calls this once when the log refuses all writes from then on ([`StoreError::Poisoned`]), so that its server
     /// can open it again. On the thread that met the failure: must be quick.
     pub fn on_failure(&self, told: impl Fn() + Send + Sync + 'static) {
         self.engine.on_failure(told);

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub(crate) struct Engine {
     poison: OnceLock<String>,
     /// Told when that happens.
     on_failure: OnceLock<OnFailure>,
+    /// It was told: also when a failure and the naming of who is told come at the same moment.
+    has_told: AtomicBool,
     syncs: AtomicU64,
 }
 
@@ -86,6 +88,7 @@ impl Engine {
             turn: RwLock::new(()),
             poison: OnceLock::new(),
             on_failure: OnceLock::new(),
+            has_told: AtomicBool::new(false),
             syncs: AtomicU64::new(0),
         };
         // What a killed process had written but not synced is about to be read as if it were durable.
@@ -122,7 +125,9 @@ impl Engine {
     }
 
     fn tell_failure(&self) {
-        if let Some(OnFailure(told)) = self.on_failure.get() {
+        if let Some(OnFailure(told)) = self.on_failure.get()
+            && !self.has_told.swap(true, Ordering::AcqRel)
+        {
             told();
         }
     }
@@ -324,5 +329,28 @@ fn sled_error(operation: &'static str, path: &Path, error: &sled::Error) -> Stor
         other @ (sled::Error::CollectionNotFound(_) | sled::Error::Unsupported(_) | sled::Error::ReportableBug(_)) => {
             StoreError::Io { operation, path: path.display().to_string(), detail: other.to_string() }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Who is told could be named in the very moment of the failure, and then was told twice.
+    #[test]
+    fn a_failure_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(folder.path(), Kind::Server, Options::phone()).unwrap();
+        let told = Arc::new(AtomicU64::new(0));
+        engine.fail("writing", &"a test");
+        for times in [1, 1] {
+            let telling = Arc::clone(&told);
+            engine.on_failure(move || _ = telling.fetch_add(1, Ordering::Relaxed));
+            assert_eq!(told.load(Ordering::Relaxed), times);
+        }
+        engine.fail("syncing", &"a test");
+        assert_eq!(told.load(Ordering::Relaxed), 1);
     }
 }

@@ -59,7 +59,7 @@ impl Invite {
     /// that nobody sees, in quotes, between words, with a capital letter that a keyboard has put first.
     pub fn parse(text: &str) -> Result<Self, InviteError> {
         if text.len() > PASTED_BYTES_MAX {
-            return Err(InviteError::TooLong { chars: text.len() });
+            return Err(InviteError::TooLong { chars: text.chars().count() });
         }
         let text = pasted::plain(text);
         // The same length, so that what is found in one stands there in the other.
@@ -83,7 +83,7 @@ impl Invite {
         for piece in pasted::pieces(text) {
             body.push_str(piece);
             if INVITE_PREFIX.len() + body.len() > INVITE_TEXT_CHARS_MAX {
-                return Err(InviteError::TooLong { chars: INVITE_PREFIX.len() + body.len() });
+                return Err(InviteError::TooLong { chars: INVITE_PREFIX.len() + body.chars().count() });
             }
             // Marks of emphasis are characters of the code, too.
             for body in [body.as_str(), body.trim_end_matches(['_', '-'])] {
@@ -112,7 +112,7 @@ pub enum InviteError {
     /// Over [`INVITE_TEXT_CHARS_MAX`], or in a text over 4 KiB.
     #[error("an invite has at most {INVITE_TEXT_CHARS_MAX} characters, this text has {chars}; copy the invite alone")]
     TooLong {
-        /// Its length.
+        /// Its characters.
         chars: usize,
     },
     /// Two or more, and nobody knows which is meant.
@@ -194,6 +194,8 @@ mod tests {
         let words = |bytes: usize| Invite::parse(&"x".repeat(bytes));
         assert_eq!(words(PASTED_BYTES_MAX), Err(InviteError::NotAnInvite));
         assert_eq!(words(PASTED_BYTES_MAX + 1), Err(InviteError::TooLong { chars: PASTED_BYTES_MAX + 1 }));
+        let vietnamese = "ợ".repeat(PASTED_BYTES_MAX);
+        assert_eq!(Invite::parse(&vietnamese), Err(InviteError::TooLong { chars: PASTED_BYTES_MAX }), "no bytes");
     }
 
     /// Volunteers get their invites by Zalo and SMS, which wrap and decorate them; they were called damaged, or no invite.

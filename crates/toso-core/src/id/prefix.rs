@@ -11,7 +11,7 @@ use super::{AuthorId, DeviceId, IdError};
 /// in one of 400,000 cases.
 pub const DEVICE_PREFIX_DIGITS_MIN: usize = 8;
 /// The digits of a whole id.
-const DEVICE_ID_DIGITS: usize = 2 * size_of::<DeviceId>();
+pub(super) const DEVICE_ID_DIGITS: usize = 2 * size_of::<DeviceId>();
 
 /// The first digits of a device's id, in lower case: at least [`DEVICE_PREFIX_DIGITS_MIN`], at most all of them. Whether they
 /// name one device is for those to say who know the devices.
