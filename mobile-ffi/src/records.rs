@@ -384,8 +384,8 @@ pub struct Held {
     pub id: String,
     /// The change's hash, 64 hexadecimal digits.
     pub hash: String,
-    /// What the document describes.
-    pub kind: DocKind,
+    /// What the document describes; absent for a kind that only a newer version of the app knows.
+    pub kind: Option<DocKind>,
     /// What the volunteer called the record when it was sent: hamlet, team or person.
     pub label: String,
     /// The commune it is for.
@@ -427,6 +427,8 @@ pub struct Status {
     pub in_the_clear: bool,
     /// Documents here.
     pub documents: u32,
+    /// Of them, those that only a newer version of the app can show; the text for people has the key `newer_records`.
+    pub newer: u32,
     /// Changes that the server has not acknowledged.
     pub unsent: u32,
     /// Changes that the server refused or holds; `held` has them.

@@ -127,7 +127,7 @@ impl Holdings {
     fn of(officer: &Replica) -> Self {
         let store = officer.store();
         let documents = store.documents().expect("readable");
-        let count = |kind| documents.iter().filter(|(_, doc)| doc.kind() == kind).count();
+        let count = |kind| documents.iter().filter(|(_, doc)| doc.kind() == Some(kind)).count();
         let unit = UnitRef::new(UnitList::L2022, PROVINCE).expect("a unit");
         Self {
             teams: count(DocKind::Team),

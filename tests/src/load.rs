@@ -84,7 +84,7 @@ impl Recorder {
 
     /// Records something; `number` makes it different from all else.
     pub fn edit(&self, number: u32, mix: &Mix, rng: &mut StdRng) {
-        let teams: Vec<DocId> = self.own().into_iter().filter(|doc| doc.kind() == DocKind::Team).collect();
+        let teams: Vec<DocId> = self.own().into_iter().filter(|doc| doc.kind() == Some(DocKind::Team)).collect();
         let team = teams.get(rng.random_range(0..teams.len().max(1))).copied();
         let drawn = rng.random_range(0..100);
         let doc = match team {

@@ -118,10 +118,10 @@ impl Rogue {
     /// The same with any note.
     pub fn team_with_note(&self, hamlet: &str, note: &str) -> PushItem {
         let doc = DocId::hamlet_team(self.unit, hamlet, 0);
-        let note = DocEdit::parse(doc.kind(), "note", note).expect("a note");
+        let note = DocEdit::parse(doc.kind().expect("a known kind"), "note", note).expect("a note");
         let edits = [DocEdit::Team(TeamEdit::Hamlet(Some(PlaceName::parse(hamlet).expect("a name")))), note];
         let author = Author { actor: Actor::new(self.id(), [1; 8]), at: now() };
-        let chunk = Document::new(doc).edit(author, &edits).expect("valid").expect("a change");
+        let chunk = Document::new(doc).expect("a known kind").edit(author, &edits).expect("valid").expect("a change");
         PushItem { doc, change: chunk.bytes().to_vec() }
     }
 
@@ -129,7 +129,7 @@ impl Rogue {
     pub fn saves(&self, hamlet: &str, count: u32) -> Vec<PushItem> {
         let doc = DocId::hamlet_team(self.unit, hamlet, 0);
         let author = Author { actor: Actor::new(self.id(), [2; 8]), at: now() };
-        let mut document = Document::new(doc);
+        let mut document = Document::new(doc).expect("a known kind");
         let save = |number| {
             let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)));
             let chunk = document.edit(author, &[edit]).expect("valid").expect("a change");
@@ -142,7 +142,7 @@ impl Rogue {
     pub fn sheet_saves(&self, count: u32) -> Vec<PushItem> {
         let doc = DocId::commune(self.unit);
         let author = Author { actor: Actor::new(self.id(), [3; 8]), at: now() };
-        let mut document = Document::new(doc);
+        let mut document = Document::new(doc).expect("a known kind");
         let save = |number| {
             let key = hamlet_key("Thôn 9");
             let edit = DocEdit::Commune(CommuneEdit::HamletHouseholds { key, households: Some(number) });

@@ -8,6 +8,7 @@
 mod check;
 mod lossy;
 mod model;
+mod newer;
 mod phone;
 mod phone_side;
 mod plan;
@@ -32,6 +33,8 @@ pub use years::ends_after;
 pub struct Outcome {
     /// The seed.
     pub seed: u64,
+    /// See [`Plan::newer`].
+    pub newer: bool,
     /// What must not have happened.
     pub violation: Option<Violation>,
     /// A hash over everything that happened.
@@ -48,6 +51,7 @@ pub fn run(plan: Plan) -> Outcome {
     let violation = world.run();
     Outcome {
         seed: plan.seed,
+        newer: plan.newer,
         violation,
         hash: world.trace_hash(),
         tail: world.trace_tail(),
@@ -60,12 +64,13 @@ impl Outcome {
     pub fn report(&self) -> String {
         let Some(violation) = &self.violation else { return format!("seed {} ran clean", self.seed) };
         format!(
-            "seed {} broke \"{}\": {}\n{}\nreplay it with: cargo xtask simulate --seed {} --trace",
+            "seed {} broke \"{}\": {}\n{}\nreplay it with: cargo xtask simulate --seed {} --trace{}",
             self.seed,
             violation.check,
             violation.detail,
             self.tail.join("\n"),
-            self.seed
+            self.seed,
+            if self.newer { " --newer" } else { "" }
         )
     }
 }

@@ -62,7 +62,7 @@ fn fresh_seeds_run_clean_for_a_while() {
         if begun.elapsed() >= FRESH_TIME {
             break;
         }
-        assert_clean(&run(Plan::of(seed)));
+        assert_clean(&run(Plan { newer: seed % 2 == 1, ..Plan::of(seed) }));
         ran += 1;
     }
     let seconds = begun.elapsed().as_secs_f64();
@@ -77,6 +77,24 @@ fn a_seed_means_the_same_every_time() {
         assert_eq!(once.counts, again.counts, "seed {seed}");
     }
     assert_ne!(run(Plan::of(3)).hash, run(Plan::of(4)).hash, "seeds differ");
+}
+
+/// One phone and the server are of a newer build. Before, the page with its documents was refused, and fetched for ever.
+#[test]
+fn a_newer_build_beside_this_one_is_kept_relayed_and_not_read() {
+    let mut counts: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    for seed in ALWAYS {
+        let outcome = run(Plan { newer: true, ..Plan::of(seed) });
+        assert_clean(&outcome);
+        for (what, times) in outcome.counts {
+            *counts.entry(what).or_default() += times;
+        }
+    }
+    for what in
+        ["saves of a further kind", "documents of a further kind at rest", "frames of a further type passed over"]
+    {
+        assert!(counts.contains_key(what), "{what} is not in {counts:?}");
+    }
 }
 
 /// A planted bug must be seen by the check that is made for it. Another may see it first, in other seeds: a device that

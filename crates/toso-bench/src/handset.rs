@@ -107,7 +107,7 @@ pub fn run(home: &Path, work: Work) -> Result<Done, BenchError> {
     let syncs = store.syncs();
     if work.edits > 0 {
         let teams: Vec<_> =
-            store.documents()?.into_iter().map(|(_, id)| id).filter(|id| id.kind() == DocKind::Team).collect();
+            store.documents()?.into_iter().map(|(_, id)| id).filter(|id| id.kind() == Some(DocKind::Team)).collect();
         for (number, team) in teams.iter().cycle().take(work.edits).enumerate() {
             let begun = Instant::now();
             replica.edit(*team, &households(u32::try_from(number % 10_000).unwrap_or_default()))?;

@@ -17,7 +17,7 @@ use crate::fail::Fail;
 /// A document's id of the expected kind.
 pub(crate) fn doc_id(text: &str, kind: DocKind) -> Result<DocId, Fail> {
     let id = DocId::from_str(text).map_err(Fail::new)?;
-    if id.kind() == kind {
+    if id.kind() == Some(kind) {
         return Ok(id);
     }
     let expected = match kind {

@@ -7,6 +7,8 @@ mod leaving;
 mod link;
 pub(crate) mod names;
 mod naming;
+#[cfg(feature = "newer-build")]
+mod newer;
 mod performing;
 mod read;
 mod receipts;
@@ -122,6 +124,12 @@ pub enum ReplicaError {
         /// What was looked for.
         kind: &'static str,
         /// Its id.
+        id: DocId,
+    },
+    /// Only a newer version reads the document.
+    #[error("{id} is a kind of record that only a newer version of this app can show and edit; update the app")]
+    NeedsNewerVersion {
+        /// The document.
         id: DocId,
     },
     /// The hamlet has a team.
@@ -327,14 +335,15 @@ impl Replica {
 
     /// Saves edits of an existing document: one change. `false` when everything had these values already.
     pub fn edit(&self, id: DocId, edits: &[DocEdit]) -> Result<bool, ReplicaError> {
-        let scope = self.scope_of(id, id.kind())?;
+        let scope = self.scope_of(id, known_kind(id)?)?;
         self.save(&mut self.documents.lock(), scope, id, edits)
     }
 
     /// Settles a field that has several values.
     pub fn resolve(&self, id: DocId, field: &str, value: &str) -> Result<(), ReplicaError> {
-        let scope = self.scope_of(id, id.kind())?;
-        let edit = DocEdit::parse(id.kind(), field, value)?;
+        let kind = known_kind(id)?;
+        let scope = self.scope_of(id, kind)?;
+        let edit = DocEdit::parse(kind, field, value)?;
         let mut documents = self.documents.lock();
         let mut merged = self.take(&mut documents, id)?;
         self.check_days(std::slice::from_ref(&edit), Some(&merged.document))?;
@@ -352,10 +361,11 @@ impl Replica {
         if from == into {
             return Err(cannot("they are the same document"));
         }
-        if from.kind() != into.kind() {
+        let kind = known_kind(from)?;
+        if known_kind(into)? != kind {
             return Err(cannot("they are of different kinds"));
         }
-        self.scope_of(into, into.kind())?;
+        self.scope_of(into, kind)?;
         // With `from` standing for itself, `into` must not end in it.
         let link = |id| if id == from { Ok(Some(None)) } else { self.merge_link(id) };
         if standing_for(into, link)? == from {
@@ -484,7 +494,7 @@ impl Replica {
     }
 
     fn rebuild(&self, id: DocId) -> Result<Merged, ReplicaError> {
-        let mut document = Document::new(id);
+        let mut document = Document::new(id).ok_or(ReplicaError::NeedsNewerVersion { id })?;
         let stored = self.store.chunks(id)?;
         // What is stored was checked when it came; a chunk that cannot be read any more is left out, not fatal.
         let chunks: Vec<Chunk> = stored.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect();
@@ -505,11 +515,18 @@ impl Replica {
     }
 
     fn scope_of(&self, id: DocId, kind: DocKind) -> Result<Scope, ReplicaError> {
-        let scope = if id.kind() == kind { self.store.scope_of(id)? } else { None };
+        let scope = if id.kind() == Some(kind) { self.store.scope_of(id)? } else { None };
         scope.ok_or(ReplicaError::NotFound { kind: kind_word(kind), id })
     }
 
+    /// Observers read what they are told of, so they hear of what this version can read.
     fn announce(&self, event: ReplicaEvent) {
+        let known = |docs: Vec<DocId>| -> Vec<DocId> { docs.into_iter().filter(|doc| doc.kind().is_some()).collect() };
+        let event = match event {
+            ReplicaEvent::Documents(docs) => ReplicaEvent::Documents(known(docs)),
+            ReplicaEvent::Removed(docs) => ReplicaEvent::Removed(known(docs)),
+            other @ (ReplicaEvent::Receipts | ReplicaEvent::Held | ReplicaEvent::Right | ReplicaEvent::Names) => other,
+        };
         // Nobody listening is fine.
         let _ = self.events.send(event);
     }
@@ -521,6 +538,9 @@ impl std::fmt::Debug for Replica {
     }
 }
 
+/// Where a kind's word is shown, for one that only a newer version knows.
+const NEWER_KIND: &str = "newer";
+
 pub(crate) const fn kind_word(kind: DocKind) -> &'static str {
     match kind {
         DocKind::Commune => "commune",
@@ -529,8 +549,12 @@ pub(crate) const fn kind_word(kind: DocKind) -> &'static str {
     }
 }
 
+fn known_kind(id: DocId) -> Result<DocKind, ReplicaError> {
+    id.kind().ok_or(ReplicaError::NeedsNewerVersion { id })
+}
+
 fn merge_edit(from: DocId, into: Option<DocId>) -> DocEdit {
-    if from.kind() == DocKind::Team {
+    if from.kind() == Some(DocKind::Team) {
         DocEdit::Team(TeamEdit::MergedInto(into))
     } else {
         DocEdit::Member(MemberEdit::MergedInto(into))

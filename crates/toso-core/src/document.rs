@@ -57,6 +57,7 @@ impl Author {
 #[derive(Debug, Clone)]
 pub struct Document {
     id: DocId,
+    kind: DocKind,
     doc: Automerge,
     /// The last sequence number of every actor in `doc`.
     seqs: BTreeMap<Actor, u64>,
@@ -117,15 +118,21 @@ pub struct HistoryEntry {
 }
 
 impl Document {
-    /// A document with only its genesis.
-    pub fn new(id: DocId) -> Self {
-        Self { id, doc: genesis::genesis(id.kind()).doc.clone(), seqs: BTreeMap::new(), waiting: BTreeMap::new() }
+    /// A document with only its genesis; `None` for a kind that this version does not know, whose genesis it lacks.
+    pub fn new(id: DocId) -> Option<Self> {
+        id.kind().map(|kind| Self::of_kind(id, kind))
     }
-    /// A document made of its chunks. Never fails and never panics: what cannot be merged is named in [`Applied`].
-    pub fn fold(id: DocId, chunks: &[Chunk]) -> (Self, Applied) {
-        let mut document = Self::new(id);
+
+    fn of_kind(id: DocId, kind: DocKind) -> Self {
+        let doc = genesis::genesis(kind).doc.clone();
+        Self { id, kind, doc, seqs: BTreeMap::new(), waiting: BTreeMap::new() }
+    }
+    /// A document made of its chunks; `None` as for [`Self::new`]. Never panics: what cannot be merged is named in
+    /// [`Applied`].
+    pub fn fold(id: DocId, chunks: &[Chunk]) -> Option<(Self, Applied)> {
+        let mut document = Self::new(id)?;
         let applied = document.apply(chunks);
-        (document, applied)
+        Some((document, applied))
     }
     /// Its identity.
     pub fn id(&self) -> DocId {
@@ -165,22 +172,21 @@ impl Document {
     /// The document as plain values. Values that no edit could have made (of the wrong type, too long, unknown words)
     /// are left out, as are fields of newer versions.
     pub fn read(&self) -> Record {
-        read::read(self.id.kind(), &self.doc)
+        read::read(self.kind, &self.doc)
     }
     /// Fields with more than one value, in the order of their paths. Devices that wrote the same value apart are not
     /// in conflict, however each has spelled it (of one value's spellings the later is shown), nor are fields that this
     /// version does not know.
     pub fn conflicts(&self) -> Vec<Conflict> {
-        conflicts::conflicts(self.id.kind(), &self.doc)
+        conflicts::conflicts(self.kind, &self.doc)
     }
     /// Every save, oldest first (a change comes after all it builds on), genesis left out.
     pub fn history(&self) -> Vec<HistoryEntry> {
-        history::history(self.id.kind(), &self.doc)
+        history::history(self.kind, &self.doc)
     }
-    /// Every change in the document but the genesis, each after all it builds on: what is stored of a snapshot that
-    /// came by sync.
+    /// Every change in the document but the genesis, each after all it builds on.
     pub fn chunks(&self) -> Vec<Chunk> {
-        history::chunks(self.id.kind(), &self.doc)
+        history::chunks(&self.doc)
     }
     /// The heads: changes that nothing follows yet, sorted.
     pub fn heads(&self) -> Vec<ChangeHash> {
@@ -210,13 +216,19 @@ impl Document {
     pub fn from_snapshot(id: DocId, bytes: &[u8]) -> Result<Self, SnapshotError> {
         snapshot::load(id, bytes)
     }
+
+    /// The changes of a snapshot, as [`Self::chunks`] has them: what is stored of one that came by sync. Of a kind that
+    /// this version does not know as well, since genesis is told by its actor.
+    pub fn snapshot_chunks(id: DocId, bytes: &[u8]) -> Result<Vec<Chunk>, SnapshotError> {
+        snapshot::chunks(id, bytes)
+    }
 }
 
 impl HistoryEntry {
-    /// The save that a change is, without a document: that of [`Document::history`] where the document has it. `None` for
-    /// what Automerge cannot read.
-    pub fn of(kind: DocKind, chunk: &Chunk) -> Option<Self> {
-        history::save(kind, chunk)
+    /// The save that a change is, without a document: that of [`Document::history`] where the document has it. Without its
+    /// fields for a kind that this version does not know. `None` for what Automerge cannot read.
+    pub fn of(id: DocId, chunk: &Chunk) -> Option<Self> {
+        history::save(id.kind(), chunk)
     }
 }
 

@@ -28,7 +28,7 @@ proptest! {
     ) {
         let mut phones = run(replicas, script);
         let mut all = all_of(&phones);
-        let (reference, applied) = Document::fold(team().id(), &all);
+        let (reference, applied) = Document::fold(team().id(), &all).unwrap();
         prop_assert_eq!((applied.applied, applied.waiting), (all.len(), 0));
         prop_assert_eq!(applied.quarantined, vec![]);
 
@@ -44,9 +44,9 @@ proptest! {
 
         // (A ∪ B) ∪ C = A ∪ (B ∪ C), each side in one batch.
         let (left, right) = all.split_at(all.len() / 2);
-        let (mut forth, _) = Document::fold(team().id(), left);
+        let (mut forth, _) = Document::fold(team().id(), left).unwrap();
         forth.apply(right);
-        let (mut back, _) = Document::fold(team().id(), right);
+        let (mut back, _) = Document::fold(team().id(), right).unwrap();
         back.apply(left);
         assert_same(&forth, &reference);
         assert_same(&back, &reference);

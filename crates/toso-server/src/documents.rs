@@ -119,7 +119,7 @@ enum Content {
     Whole(Box<Document>),
 }
 
-/// Reads a document; `None` when the log has none of this id.
+/// Reads a document; `None` when the log has none of this id, or one that only a newer version reads.
 pub(crate) fn fold(log: &dyn ChangeLog, doc: DocId, effort: &mut Effort) -> Result<Option<Folded>, ReadError> {
     let entries = effort.entries(log, doc)?;
     let Some(scope) = entries.first().map(|entry| entry.scope) else { return Ok(None) };
@@ -127,7 +127,8 @@ pub(crate) fn fold(log: &dyn ChangeLog, doc: DocId, effort: &mut Effort) -> Resu
         read
     } else {
         effort.merge(entries.len())?;
-        by_automerge(doc, &entries)?
+        let Some(read) = by_automerge(doc, &entries)? else { return Ok(None) };
+        read
     };
     let received = entries.iter().map(Received::of).collect();
     Ok(Some(Folded { scope, received, document: ReadDocument { record, content, entries } }))
@@ -136,7 +137,7 @@ pub(crate) fn fold(log: &dyn ChangeLog, doc: DocId, effort: &mut Effort) -> Resu
 /// `None` when Automerge has the word, also where the short way panics, as in counting.
 fn by_values(doc: DocId, entries: &[LogEntry]) -> Option<(Content, Record)> {
     let read = catch_unwind(AssertUnwindSafe(|| {
-        let mut document = FlatDocument::new(doc);
+        let mut document = FlatDocument::new(doc)?;
         for entry in entries {
             document.apply(entry.item.hash, &entry.item.bytes).ok()?;
         }
@@ -146,11 +147,11 @@ fn by_values(doc: DocId, entries: &[LogEntry]) -> Option<(Content, Record)> {
     read.ok().flatten()
 }
 
-fn by_automerge(doc: DocId, entries: &[LogEntry]) -> Result<(Content, Record), ReadError> {
+fn by_automerge(doc: DocId, entries: &[LogEntry]) -> Result<Option<(Content, Record)>, ReadError> {
     let read = catch_unwind(AssertUnwindSafe(|| {
-        let document = Document::fold(doc, &chunks(entries)).0;
+        let (document, _) = Document::fold(doc, &chunks(entries))?;
         let record = document.read();
-        (Content::Whole(Box::new(document)), record)
+        Some((Content::Whole(Box::new(document)), record))
     }));
     read.map_err(|_| ReadError::Broken)
 }
@@ -181,7 +182,7 @@ impl ReadDocument {
 
 /// The save that an entry of the log is.
 pub(crate) fn save(entry: &LogEntry) -> Option<HistoryEntry> {
-    HistoryEntry::of(entry.item.doc.kind(), &Chunk::parse(&entry.item.bytes).ok()?)
+    HistoryEntry::of(entry.item.doc, &Chunk::parse(&entry.item.bytes).ok()?)
 }
 
 /// The changes of entries. They were parsed before they were appended; one that no longer parses is left out.

@@ -188,6 +188,7 @@ impl Folding {
             })
             .collect::<Result<Vec<_>, _>>()?;
         self.counted.advance(loaded.through);
+        self.metrics.documents_newer.set(loaded.journal.newer() as u64);
         let vitals = Arc::clone(&self.vitals);
         let newest = self.projector.lock().as_of_time();
         let coordinator = Coordinator {
@@ -329,6 +330,7 @@ impl Coordinator {
             folding.metrics.log_sequence.set(last.0);
             folding.metrics.fold_lag_chunks.set(last.0.saturating_sub(page.through.0));
         })?;
+        self.folding.metrics.documents_newer.set(self.applying.newer() as u64);
         if let Some(settles) = page.settles.filter(|_| self.applying.stores()) {
             self.folding.set_aside.settle(settles);
         }

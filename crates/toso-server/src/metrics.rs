@@ -19,6 +19,7 @@
 //! | `toso_log_sequence`, `toso_counted_sequence` | gauge | end of the log; counted position |
 //! | `toso_fold_lag_chunks` | gauge | chunks in the log that are not counted yet |
 //! | `toso_returned_chunks_total` | counter | chunks that devices gave back after the log had lost them |
+//! | `toso_documents_newer` | gauge | documents of kinds that only a newer version knows: kept, not counted |
 //! | `toso_quarantined_chunks_total` | counter | chunks that a document could not take |
 //! | `toso_review_open` | gauge | changes that wait for an officer's decision |
 //! | `toso_review_held_total` | counter | changes answered as held, repetitions included |
@@ -111,6 +112,7 @@ pub struct Metrics {
     pub log_sequence: Gauge<u64, AtomicU64>,
     pub counted_sequence: Gauge<u64, AtomicU64>,
     pub fold_lag_chunks: Gauge<u64, AtomicU64>,
+    pub documents_newer: Gauge<u64, AtomicU64>,
     pub quarantined_chunks: Counter,
     /// See the table.
     pub returned_chunks: Counter,
@@ -148,6 +150,7 @@ impl Default for Metrics {
             log_sequence: Gauge::default(),
             counted_sequence: Gauge::default(),
             fold_lag_chunks: Gauge::default(),
+            documents_newer: Gauge::default(),
             quarantined_chunks: Counter::default(),
             returned_chunks: Counter::default(),
             review_open: Gauge::default(),
@@ -187,6 +190,7 @@ impl Metrics {
         r.register("counted_sequence", "Counted position", self.counted_sequence.clone());
         r.register("fold_lag_chunks", "Chunks not counted yet", self.fold_lag_chunks.clone());
         r.register("returned_chunks", "Chunks given back after the log lost them", self.returned_chunks.clone());
+        r.register("documents_newer", "Documents of kinds to come", self.documents_newer.clone());
         r.register("quarantined_chunks", "Chunks no document could take", self.quarantined_chunks.clone());
         r.register("review_open", "Changes that wait for an officer", self.review_open.clone());
         r.register("review_held", "Changes answered as held", self.review_held.clone());

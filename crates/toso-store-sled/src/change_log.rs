@@ -46,7 +46,7 @@ use crate::options::Options;
 use crate::staged::Staged;
 use crate::value::Reader;
 pub use check::Checked;
-use heads::Position;
+use heads::{Letters, Position};
 use pack::Packer;
 use run::{FinishedRun, RunBuilder};
 use summary::ScopeRun;
@@ -72,6 +72,8 @@ pub struct SledChangeLog {
     packer: Packer,
     /// True when the former index has anything: most folders have none, and need not be asked twice for everything.
     has_former: AtomicBool,
+    /// Of the kinds that have documents.
+    letters: Letters,
 }
 
 /// What readers may see.
@@ -107,7 +109,8 @@ impl SledChangeLog {
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let engine = Engine::open(folder.as_ref(), Kind::Server, options)?;
         let (commits, published, packer) = (GroupCommit::default(), RwLock::default(), Packer::default());
-        let log = Self { engine, commits, published, packer, has_former: AtomicBool::new(false) };
+        let letters = Letters::of(&engine)?;
+        let log = Self { engine, commits, published, packer, has_former: AtomicBool::new(false), letters };
         let published = log.recover()?;
         *log.published.write() = published;
         for space in [CHUNK_SPACE, DOCUMENT_SPACE] {

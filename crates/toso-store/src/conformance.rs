@@ -79,6 +79,7 @@ macro_rules! chunk_store_conformance {
                 a_copy_of_a_held_chunk_goes_with_its_mark,
                 what_is_shown_never_outlives_its_chunks,
                 a_document_can_be_replaced_in_one_transaction,
+                kinds_to_come_are_kept_like_any,
                 readers_see_whole_transactions,
                 random_transactions_match_the_model,
             ]
@@ -102,6 +103,7 @@ macro_rules! change_log_conformance {
                 scopes_are_merged_by_sequence,
                 many_scopes_are_merged,
                 documents_are_found,
+                kinds_to_come_are_logged_like_any,
                 writers_and_readers_agree,
                 random_batches_match_the_model,
             ]

@@ -71,7 +71,7 @@ fn session_of(role: AccessRole, takes_returns: bool) -> ServerSession {
 
 fn item(author: DeviceId, doc: DocId, edit: DocEdit) -> PushItem {
     let author = Author { actor: Actor::new(author, [2; 8]), at: NOW };
-    PushItem { doc, change: Document::new(doc).edit(author, &[edit]).unwrap().unwrap().bytes().to_vec() }
+    PushItem { doc, change: Document::new(doc).unwrap().edit(author, &[edit]).unwrap().unwrap().bytes().to_vec() }
 }
 
 fn team(author: DeviceId, hamlet: &str) -> PushItem {

@@ -24,7 +24,7 @@ fn change(place: u8) -> (DocId, Chunk) {
     let doc = DocId::hamlet_team(commune(), &format!("thôn {place}"), 0);
     let author = Author { actor: Actor::new(DeviceId([1; 16]), [2; 8]), at: NOW };
     let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
-    (doc, Document::new(doc).edit(author, &[edit]).unwrap().unwrap())
+    (doc, Document::new(doc).unwrap().edit(author, &[edit]).unwrap().unwrap())
 }
 
 fn page((doc, chunk): &(DocId, Chunk), next: u64, more: bool) -> ClientEvent {

@@ -118,7 +118,7 @@ impl Phone {
             DocEdit::Team(TeamEdit::Hamlet(Some(PlaceName::parse(&name).unwrap()))),
             DocEdit::Team(TeamEdit::HouseholdsCovered(Some(households))),
         ];
-        let document = self.documents.entry(doc).or_insert_with(|| Document::new(doc));
+        let document = self.documents.entry(doc).or_insert_with(|| Document::new(doc).unwrap());
         if let Some(chunk) = document.edit(author, &edits).unwrap() {
             self.chunks.insert(chunk.hash());
             let change = chunk.bytes().to_vec();
@@ -180,7 +180,10 @@ impl Phone {
                                     self.echoes += 1;
                                 }
                                 self.chunks.insert(chunk.hash());
-                                self.documents.entry(doc).or_insert_with(|| Document::new(doc)).apply(&[chunk]);
+                                self.documents
+                                    .entry(doc)
+                                    .or_insert_with(|| Document::new(doc).unwrap())
+                                    .apply(&[chunk]);
                             }
                         }
                         self.cursor = delta.next;

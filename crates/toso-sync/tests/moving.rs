@@ -95,7 +95,7 @@ fn change_of(device: DeviceId, scope: Scope) -> (DocId, Vec<u8>) {
     let doc = DocId::hamlet_team(scope, "thôn 1", 0);
     let author = Author { actor: Actor::new(device, [2; 8]), at: NOW };
     let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
-    (doc, Document::new(doc).edit(author, &[edit]).unwrap().unwrap().bytes().to_vec())
+    (doc, Document::new(doc).unwrap().edit(author, &[edit]).unwrap().unwrap().bytes().to_vec())
 }
 
 fn push(number: u64, scope: &str) -> Frame {

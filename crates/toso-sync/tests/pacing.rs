@@ -33,7 +33,7 @@ fn saved(hamlet: u64) -> (DocId, Vec<u8>, toso_core::chunk::ChangeHash) {
     let doc = DocId::hamlet_team(commune(), &hamlet_key(&name), 0);
     let edits = [DocEdit::Team(TeamEdit::Hamlet(Some(PlaceName::parse(&name).unwrap())))];
     let author = Author { actor: Actor::new(DeviceId([9; 16]), [9; 8]), at: NOW };
-    let chunk = Document::new(doc).edit(author, &edits).unwrap().unwrap();
+    let chunk = Document::new(doc).unwrap().edit(author, &edits).unwrap().unwrap();
     (doc, chunk.bytes().to_vec(), chunk.hash())
 }
 

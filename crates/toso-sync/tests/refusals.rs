@@ -73,7 +73,7 @@ fn item(device: DeviceId, scope: Scope) -> PushItem {
     let doc = DocId::hamlet_team(scope, "thôn 1", 0);
     let author = Author { actor: Actor::new(device, [2; 8]), at: NOW };
     let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
-    let change = Document::new(doc).edit(author, &[edit]).unwrap().unwrap().bytes().to_vec();
+    let change = Document::new(doc).unwrap().edit(author, &[edit]).unwrap().unwrap().bytes().to_vec();
     PushItem { doc, change }
 }
 
@@ -176,7 +176,7 @@ fn only_an_officer_signs_off() {
     let doc = DocId::commune(commune());
     let author = Author { actor: Actor::new(DEVICE, [2; 8]), at: NOW };
     let item = |edit| {
-        let change = Document::new(doc).edit(author, &[DocEdit::Commune(edit)]).unwrap().unwrap();
+        let change = Document::new(doc).unwrap().edit(author, &[DocEdit::Commune(edit)]).unwrap().unwrap();
         vec![PushItem { doc, change: change.bytes().to_vec() }]
     };
     let sign_off = || item(CommuneEdit::SignedOffOn(Some(Date::parse("7/9/2022").unwrap())));

@@ -74,7 +74,7 @@ fn item(number: u32) -> PushItem {
     let doc = DocId::hamlet_team(commune(), "thôn 1", 0);
     let author = Author { actor: Actor::new(DEVICE, [2; 8]), at: NOW };
     let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)));
-    let change = Document::new(doc).edit(author, &[edit]).unwrap().unwrap().bytes().to_vec();
+    let change = Document::new(doc).unwrap().edit(author, &[edit]).unwrap().unwrap().bytes().to_vec();
     PushItem { doc, change }
 }
 

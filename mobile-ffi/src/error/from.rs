@@ -117,6 +117,7 @@ impl From<ReplicaError> for TosoError {
             ReplicaError::Store(error) => error.into(),
             ReplicaError::Credential(error) => error.into(),
             ReplicaError::NotFound { .. } => Self::NotFound { info: info("not_found") },
+            ReplicaError::NeedsNewerVersion { .. } => Self::Refused { info: info("newer_record") },
             ReplicaError::TeamExists { id } => Self::TeamExists { info: info("team_exists"), id: id.to_string() },
             ReplicaError::HamletMissing => {
                 Self::Invalid { info: info("hamlet_missing").with("field", &"hamlet"), field: "hamlet".to_owned() }

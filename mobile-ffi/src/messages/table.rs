@@ -143,6 +143,16 @@ pub(super) const MESSAGES: &[Message] = &[
     m("storage.bad_key", "Khóa phải có đúng 32 byte.", "The key must have exactly 32 bytes."),
     m("not_found", "Không tìm thấy bản ghi này trên máy.", "This record is not on this phone."),
     m(
+        "newer_record",
+        "Bản ghi này thuộc loại mới. Hãy cập nhật ứng dụng để xem và sửa.",
+        "This record is of a new kind. Update the app to see and change it.",
+    ),
+    m(
+        "newer_records",
+        "Một số bản ghi thuộc loại mới: máy vẫn giữ và chuyển tiếp. Hãy cập nhật ứng dụng để xem.",
+        "Some records are of a new kind: this phone keeps them and passes them on. Update the app to see them.",
+    ),
+    m(
         "team_exists",
         "Thôn này đã có tổ. Hãy mở tổ đó, hoặc ghi rõ đây là tổ khác.",
         "This hamlet has a team already. Open it, or say that this is another.",

@@ -188,7 +188,7 @@ impl From<toso_client::Found> for Found {
     fn from(found: toso_client::Found) -> Self {
         Self {
             id: found.id.to_string(),
-            kind: found.id.kind().into(),
+            kind: found.kind.into(),
             commune: found.commune.to_string(),
             name: found.name,
             team: text(found.team),
@@ -201,7 +201,7 @@ impl From<toso_client::Held> for Held {
         Self {
             id: held.doc.to_string(),
             hash: held.hash.to_string(),
-            kind: held.doc.kind().into(),
+            kind: held.doc.kind().map(Into::into),
             label: held.label,
             commune: held.commune.map(|commune| commune.to_string()),
             commune_name: held.unit_name,
@@ -224,6 +224,7 @@ impl From<ReplicaStatus> for Status {
             token_ends_soon: status.token_ends_soon,
             in_the_clear: status.in_the_clear,
             documents: count(status.documents),
+            newer: count(status.newer),
             unsent: count(status.unsent),
             held: count(status.held.len()),
             totals: status.totals.map(Into::into),

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use toso_tests::sim::{Plan, run};
 
 const USAGE: &str = "\
-Usage: cargo xtask simulate [--seeds N] [--from S] [--minutes M]
-       cargo xtask simulate --seed S [--trace]
+Usage: cargo xtask simulate [--seeds N] [--from S] [--minutes M] [--newer]
+       cargo xtask simulate --seed S [--trace] [--newer]
 
   --seeds N     that many seeds (100 unless --minutes is given)
   --from S      beginning with this one (1)
   --minutes M   as many seeds as there is time for
   --seed S      this one only
   --trace       show everything that happens in it
+  --newer       with a newer build among the phones and at the centre
 ";
 
 #[derive(Default)]
@@ -23,6 +24,7 @@ struct Order {
     minutes: Option<u64>,
     seed: Option<u64>,
     trace: bool,
+    newer: bool,
 }
 
 fn main() -> ExitCode {
@@ -41,6 +43,10 @@ fn order(mut arguments: impl Iterator<Item = String>) -> Option<Order> {
             order.trace = true;
             continue;
         }
+        if argument == "--newer" {
+            order.newer = true;
+            continue;
+        }
         let number = arguments.next()?.parse().ok()?;
         let place = match argument.as_str() {
             "--seeds" => &mut order.seeds,
@@ -56,7 +62,7 @@ fn order(mut arguments: impl Iterator<Item = String>) -> Option<Order> {
 
 fn obey(order: &Order) -> ExitCode {
     if let Some(seed) = order.seed {
-        let outcome = run(Plan { print: order.trace, ..Plan::of(seed) });
+        let outcome = run(Plan { print: order.trace, newer: order.newer, ..Plan::of(seed) });
         println!("{}\ntrace hash {}, {:?}", outcome.report(), outcome.hash, outcome.counts);
         return if outcome.violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
@@ -68,7 +74,7 @@ fn obey(order: &Order) -> ExitCode {
         if end.is_some_and(|end| Instant::now() >= end) {
             break;
         }
-        let outcome = run(Plan::of(seed));
+        let outcome = run(Plan { newer: order.newer, ..Plan::of(seed) });
         ran += 1;
         if outcome.violation.is_some() {
             println!("{}\n", outcome.report());

@@ -101,7 +101,7 @@ pub fn run(plan: Plan, data: &Path, disk: Option<&SmallDisk>) -> Tally {
     tally.lost += holdings.lacks(&acknowledged);
     tally.duplicated += holdings.repeated();
     let recorded: BTreeSet<DocId> = recorders.iter().flat_map(Recorder::own).collect();
-    let count = |kind| recorded.iter().filter(|doc| doc.kind() == kind).count();
+    let count = |kind| recorded.iter().filter(|doc| doc.kind() == Some(kind)).count();
     assert_eq!((holdings.teams, holdings.members), (count(DocKind::Team), count(DocKind::Member)));
     server.report_when(&["--unit", PROVINCE], |report| {
         report["teams"] == holdings.teams && report["members"] == holdings.members

@@ -255,6 +255,7 @@ impl World {
             self.check_returned(number);
             self.check_equal(number, &log);
             self.check_receipts(number);
+            self.check_further(number);
         }
         self.check_projection();
         for scope in communes() {

@@ -122,8 +122,8 @@ impl Model {
             let mut counts = Counts::default();
             for doc in documents.keys() {
                 match doc.kind() {
-                    DocKind::Team => counts.teams += u64::from(team_counts(*doc)?),
-                    DocKind::Member => {
+                    Some(DocKind::Team) => counts.teams += u64::from(team_counts(*doc)?),
+                    Some(DocKind::Member) => {
                         let team = one(doc, "team")?.and_then(|text| text.parse::<DocId>().ok());
                         if target(*doc)? != *doc {
                             continue;
@@ -132,7 +132,7 @@ impl Model {
                         let team = target(team)?;
                         counts.members += u64::from(documents.contains_key(&team) && team_counts(team)?);
                     }
-                    DocKind::Commune => {}
+                    Some(DocKind::Commune) | None => {}
                 }
             }
             Ok(counts)

@@ -10,8 +10,9 @@ use toso_store::StoreError;
 use toso_store::faulty::WriteFault;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
 use toso_wire::enrol::signed_enrol;
-use toso_wire::{Frame, decode, encode, hello_token};
+use toso_wire::{DecodeError, Frame, decode, encode, hello_token};
 
+use super::newer::FURTHER_FRAME;
 use super::world::{Event, Link, World, communes};
 
 /// A phone that was killed is switched on again within this time.
@@ -213,6 +214,7 @@ impl World {
                 self.phones[number].inbox.push_back(ClientEvent::Frame(frame));
                 self.pump_phone(number);
             }
+            Err(DecodeError::UnknownType { .. }) => self.count("frames of a further type passed over"),
             Err(error) => self.fail("frames can be read", error.to_string()),
         }
     }
@@ -406,6 +408,10 @@ impl World {
         self.note(&format!("link {link} up {name} of {} bytes", bytes.len()));
         if self.cut_within_frame(link) {
             return;
+        }
+        if self.goes_further() {
+            let at = self.arrival(link, true);
+            self.at(at, Event::Up { link, bytes: FURTHER_FRAME.to_vec() });
         }
         let at = self.arrival(link, true);
         self.at(at, Event::Up { link, bytes: bytes.to_vec() });

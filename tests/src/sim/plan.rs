@@ -34,6 +34,8 @@ pub struct Plan {
     pub seed: u64,
     /// The planted bug.
     pub planted: Option<Planted>,
+    /// One phone and the server are of a newer build, which knows a further kind of document and a further type of frame.
+    pub newer: bool,
     /// Print the trace as it happens.
     pub print: bool,
 }
@@ -41,7 +43,7 @@ pub struct Plan {
 impl Plan {
     /// A plain run of a seed.
     pub fn of(seed: u64) -> Self {
-        Self { seed, planted: None, print: false }
+        Self { seed, planted: None, newer: false, print: false }
     }
 }
 

@@ -13,8 +13,9 @@ use toso_server::serving::Step;
 use toso_store::LogBatch;
 use toso_store::faulty::{LogCall, WriteFault};
 use toso_sync::{AppendOutcome, HoldFate, HoldOutcome, ServerEffect, ServerEvent};
-use toso_wire::{Frame, Goodbye, GoodbyeCode, decode, encode, hello_from_token};
+use toso_wire::{DecodeError, Frame, Goodbye, GoodbyeCode, decode, encode, hello_from_token};
 
+use super::newer::FURTHER_FRAME;
 use super::plan::Planted;
 use super::server::{Pushed, Served};
 use super::world::{Event, World};
@@ -57,6 +58,7 @@ impl World {
         }
         let event = match decode(bytes) {
             Ok(frame) => ServerEvent::Frame(frame),
+            Err(DecodeError::UnknownType { .. }) => return self.count("frames of a further type passed over"),
             Err(error) => return self.fail("frames can be read", error.to_string()),
         };
         let Some(running) = &mut self.server.running else { return };
@@ -375,6 +377,10 @@ impl World {
         self.note(&format!("link {link} down {name} of {} bytes", bytes.len()));
         if self.cut_within_frame(link) {
             return;
+        }
+        if self.goes_further() {
+            let at = self.arrival(link, false);
+            self.at(at, Event::Down { link, bytes: FURTHER_FRAME.to_vec() });
         }
         let at = self.arrival(link, false);
         self.at(at, Event::Down { link, bytes: bytes.to_vec() });

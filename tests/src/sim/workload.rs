@@ -21,14 +21,14 @@ const HAMLETS: u64 = 4;
 const YEAR_MS: i64 = 365 * 24 * 3600 * 1000;
 
 /// How a save is made.
-type Make = Box<dyn FnOnce(&SharedReplica) -> Result<(), ReplicaError>>;
+pub(super) type Make = Box<dyn FnOnce(&SharedReplica) -> Result<(), ReplicaError>>;
 
 /// A save that is about to be made.
-struct Wanted {
-    scope: Scope,
-    doc: Option<DocId>,
-    fields: Vec<(&'static str, String)>,
-    make: Make,
+pub(super) struct Wanted {
+    pub(super) scope: Scope,
+    pub(super) doc: Option<DocId>,
+    pub(super) fields: Vec<(&'static str, String)>,
+    pub(super) make: Make,
 }
 
 impl World {
@@ -47,9 +47,13 @@ impl World {
     }
 
     fn choose(&mut self, number: usize, replica: &SharedReplica) -> Option<Wanted> {
+        if let Some(further) = self.further(number) {
+            return Some(further);
+        }
         let documents = self.phones[number].disk.documents().ok()?;
-        let of_kind =
-            |kind| -> Vec<(Scope, DocId)> { documents.iter().copied().filter(|(_, doc)| doc.kind() == kind).collect() };
+        let of_kind = |kind| -> Vec<(Scope, DocId)> {
+            documents.iter().copied().filter(|(_, doc)| doc.kind() == Some(kind)).collect()
+        };
         let (teams, members) = (of_kind(DocKind::Team), of_kind(DocKind::Member));
         let any = |rng: &mut super::rng::Rng, list: &[(Scope, DocId)]| list.get(rng.index(list.len())).copied();
         match self.rng.below(100) {
@@ -119,9 +123,14 @@ impl World {
         }
     }
 
-    fn new_team(&mut self, number: usize) -> Wanted {
+    /// Where a phone records something new.
+    pub(super) fn commune_of(&mut self, number: usize) -> Scope {
         let unit = self.phones[number].unit;
-        let scope = if communes().contains(&unit) { unit } else { communes()[self.rng.index(3)] };
+        if communes().contains(&unit) { unit } else { communes()[self.rng.index(3)] }
+    }
+
+    fn new_team(&mut self, number: usize) -> Wanted {
+        let scope = self.commune_of(number);
         let hamlet = format!("Thôn {}", 1 + self.rng.below(HAMLETS));
         let households = self.rng.below(500);
         let place = PlaceName::parse(&hamlet).expect("a name");
@@ -302,9 +311,9 @@ impl World {
     }
 }
 
-/// Those of a document's changes that do not wait for one which is not here.
+/// Those of a document's changes that do not wait for one which is not here; all of a kind that nobody reads.
 fn in_document(doc: DocId, stored: &[StoredChunk]) -> BTreeSet<ChangeHash> {
-    let mut document = Document::new(doc);
+    let Some(mut document) = Document::new(doc) else { return stored.iter().map(|chunk| chunk.hash).collect() };
     document.apply(&stored.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect::<Vec<_>>());
     document
         .history()
@@ -321,7 +330,7 @@ fn plain(scope: Scope, doc: DocId, field: &'static str, value: String) -> Wanted
         doc: Some(doc),
         fields: vec![(field, value)],
         make: Box::new(move |replica| {
-            let edit = DocEdit::parse(doc.kind(), field, &text)?;
+            let edit = DocEdit::parse(doc.kind().expect("a known kind"), field, &text)?;
             replica.edit(doc, &[edit]).map(|_| ())
         }),
     }

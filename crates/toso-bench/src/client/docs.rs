@@ -71,7 +71,7 @@ pub(super) fn record(replica: &Replica, docs: &[Doc]) -> Result<Vec<(String, Doc
 
 /// The team that a member names by its key, or the last one before it.
 fn team_of(doc: &Doc, made: &[(String, DocId)]) -> Result<DocId, BenchError> {
-    let teams = || made.iter().filter(|(_, id)| id.kind() == DocKind::Team);
+    let teams = || made.iter().filter(|(_, id)| id.kind() == Some(DocKind::Team));
     let found = match doc.fields.get("team") {
         Some(Value::String(key)) => teams().find(|(known, _)| known == key),
         _ => teams().next_back(),

@@ -61,7 +61,7 @@ impl Made {
         let mut found = Vec::new();
         for (device, docs) in &self.devices {
             let ids = docs.values().filter_map(|id| id.parse::<DocId>().ok());
-            if let Some(team) = ids.into_iter().find(|id| id.kind() == DocKind::Team) {
+            if let Some(team) = ids.into_iter().find(|id| id.kind() == Some(DocKind::Team)) {
                 found.push((*device, team));
             }
         }

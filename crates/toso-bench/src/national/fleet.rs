@@ -199,7 +199,7 @@ impl Fleet {
                 )));
             }
         }
-        let here = |kind| holdings.keys().filter(|id| id.kind() == kind).count();
+        let here = |kind| holdings.keys().filter(|id| id.kind() == Some(kind)).count();
         let members: usize = commune.teams.iter().map(|team| usize::from(team.members)).sum();
         let (teams, own) = (commune.teams.len(), (here(DocKind::Team), here(DocKind::Member)));
         // A server that was filled before brings more; less is a loss.

@@ -157,6 +157,9 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Fail> {
         verified.changes,
         verified.documents
     ))?;
+    if verified.newer > 0 {
+        output::print(&format!("{} more documents need a newer version of toso; they are kept", verified.newer))?;
+    }
     if let Some(from) = verified.restored {
         output::print(&format!("restored from epoch {} at sequence {}", from.epoch.0, from.last.0))?;
     }

@@ -78,6 +78,12 @@ fn warn(status: &ReplicaStatus) {
             "WARNING: everything goes to {server} in the clear; anybody on the network can read and change it"
         ));
     }
+    if status.newer > 0 {
+        output::say(&format!(
+            "{} records here are of a kind that only a newer version of toso can show; they are kept and passed on",
+            status.newer
+        ));
+    }
     if let (true, Some(end)) = (status.token_ends_soon, status.token_ends) {
         let end = output::instant(end);
         output::say(&format!(

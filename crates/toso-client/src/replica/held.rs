@@ -18,7 +18,7 @@ use toso_wire::{NackCode, Reviewed};
 use super::receipts::{read_setting, setting};
 use super::reconciling::author_of;
 use super::view::{Held, HeldState};
-use super::{Replica, ReplicaEvent, kind_word};
+use super::{NEWER_KIND, Replica, ReplicaEvent, kind_word};
 
 /// The longest label, in bytes: a long name. With detail and note (300 each) a mark stays below what a store keeps of one
 /// (1,024).
@@ -110,7 +110,7 @@ impl Replica {
             hash: mark.hash,
             code: why.code,
             detail: why.detail,
-            kind: kind_word(mark.doc.kind()),
+            kind: mark.doc.kind().map_or(NEWER_KIND, kind_word),
             label: why.label,
             unit_name: why.commune.map(|commune| self.catalog.display_path(commune)),
             commune: why.commune,
@@ -278,8 +278,8 @@ impl Replica {
             _ => None,
         };
         named.unwrap_or_else(|| match doc.kind() {
-            DocKind::Team => "(toàn xã)".to_owned(),
-            DocKind::Commune | DocKind::Member => String::new(),
+            Some(DocKind::Team) => "(toàn xã)".to_owned(),
+            Some(DocKind::Commune | DocKind::Member) | None => String::new(),
         })
     }
 }

@@ -12,7 +12,7 @@ use toso_core::unit::Scope;
 
 use super::receipts::{ReceiptReader, SETTING_TOTALS, read_setting};
 use super::view::{CentreTotals, ConflictView, DocView, Receipt, ReceiptCounts, ReplicaStatus, SaveView};
-use super::{Replica, ReplicaError, RightState};
+use super::{Replica, ReplicaError, RightState, known_kind};
 
 /// A commune's own record, its teams and its members.
 type Commune = Option<(DocId, CommuneRecord)>;
@@ -118,12 +118,12 @@ impl Replica {
         Ok(found.filter(|finding| matches!(finding, Finding::SameMember { .. } | Finding::SameTeam { .. })).collect())
     }
 
-    /// How many records have come how far.
+    /// How many records have come how far, of those that this version can show.
     pub fn receipt_counts(&self) -> Result<ReceiptCounts, ReplicaError> {
         let documents = self.store.documents()?;
         let receipts = ReceiptReader::of_all(self)?;
         let mut counts = ReceiptCounts::default();
-        for (_, id) in documents {
+        for (_, id) in documents.into_iter().filter(|(_, id)| id.kind().is_some()) {
             *match receipts.of(id)? {
                 Receipt::Saved => &mut counts.saved,
                 Receipt::Held => &mut counts.held,
@@ -163,7 +163,7 @@ impl Replica {
 
     /// Every save of a document, oldest first.
     pub fn history(&self, id: DocId) -> Result<Vec<SaveView>, ReplicaError> {
-        self.scope_of(id, id.kind())?;
+        self.scope_of(id, known_kind(id)?)?;
         let saves = self.with_document(id, Document::history)?;
         let brought_back = self.brought_back_by(id)?;
         let saves = saves.into_iter().map(|save| SaveView { brought_back_by: brought_back.by(&save.hash), save });
@@ -184,6 +184,7 @@ impl Replica {
             token_ends_soon: right.is_some_and(|right| right.state != RightState::Good),
             in_the_clear: warning.is_some(),
             documents: self.store.documents_len()?,
+            newer: self.store.documents()?.iter().filter(|(_, id)| id.kind().is_none()).count(),
             unsent: self.store.outbox_len()?,
             rests_for_s: self.rests_for_ms()?.map(|left| left.div_ceil(1_000)),
             held: self.held()?,

@@ -23,6 +23,8 @@ const COUNTRY_CODE: &str = "84";
 pub struct Found {
     /// The team or member.
     pub id: DocId,
+    /// Which of the two.
+    pub kind: DocKind,
     /// Its commune.
     pub commune: Scope,
     /// The name to show: hamlet or local name of a team, full name of a member.
@@ -101,10 +103,12 @@ impl Query {
 
     /// A record, when it fits.
     fn find(&self, commune: Scope, id: DocId, record: Record) -> Option<(Rank, Found)> {
-        let (names, phone, team) = match record {
-            Record::Team(team) if team.merged_into.is_none() => ([team.hamlet, team.local_name], None, None),
+        let (kind, names, phone, team) = match record {
+            Record::Team(team) if team.merged_into.is_none() => {
+                (DocKind::Team, [team.hamlet, team.local_name], None, None)
+            }
             Record::Member(member) if member.merged_into.is_none() => {
-                ([member.full_name, None], member.phone, member.team)
+                (DocKind::Member, [member.full_name, None], member.phone, member.team)
             }
             Record::Commune(_) | Record::Team(_) | Record::Member(_) => return None,
         };
@@ -112,7 +116,7 @@ impl Query {
         let by_phone = || phone.filter(|phone| self.fits_phone(phone)).map(|_| (Rank::PHONE, person()));
         let by_name = names.iter().flatten().filter_map(|name| Some((self.rank(name)?, name.clone()))).min();
         let (rank, name) = by_name.or_else(by_phone)?;
-        Some((rank, Found { id, commune, name, team }))
+        Some((rank, Found { id, kind, commune, name, team }))
     }
 
     fn fits_phone(&self, phone: &str) -> bool {

@@ -257,10 +257,7 @@ fn chunks_of(item: DeltaItem) -> (DocId, Vec<Chunk>, Option<AuthorId>) {
     match item {
         DeltaItem::Change(doc, bytes) => (doc, Chunk::parse(&bytes).into_iter().collect(), None),
         DeltaItem::Returned(doc, bytes, by) => (doc, Chunk::parse(&bytes).into_iter().collect(), Some(by)),
-        DeltaItem::Snapshot(doc, bytes) => {
-            let chunks = Document::from_snapshot(doc, &bytes).map(|document| document.chunks());
-            (doc, chunks.unwrap_or_default(), None)
-        }
+        DeltaItem::Snapshot(doc, bytes) => (doc, Document::snapshot_chunks(doc, &bytes).unwrap_or_default(), None),
     }
 }
 

@@ -15,7 +15,7 @@ use toso_core::unit::Scope;
 use toso_store::chunk_store::SHOWN_BYTES_MAX;
 use toso_store::{Listed, StoreError, StoredChunk, Transaction};
 
-use super::{Merged, Replica, ReplicaError};
+use super::{Merged, Replica, ReplicaError, known_kind};
 
 /// The first byte. A record with other fields needs another one: what was kept is then merged anew. A test pins it.
 const FORMAT: u8 = 1;
@@ -40,7 +40,7 @@ impl Shown {
 
     /// By the short way, where there is nothing to decide.
     fn flat<'a>(id: DocId, mut chunks: impl Iterator<Item = &'a StoredChunk>) -> Option<Self> {
-        let mut values = FlatDocument::new(id);
+        let mut values = FlatDocument::new(id)?;
         let plain = chunks.all(|chunk| values.apply(chunk.hash, &chunk.bytes).is_ok());
         plain.then(|| Self { record: values.read(), disputed: values.is_disputed() })
     }
@@ -64,7 +64,7 @@ impl Shown {
 }
 
 impl Replica {
-    /// Hands the documents of the wanted kinds over with what they show, by id. One at a time: a list of 5,000 in memory has
+    /// Hands the documents of the wanted kinds, of those that are known, over with what they show, by id. One at a time: a list of 5,000 in memory has
     /// 2 MB, and fresh memory costs more than reading does.
     pub(super) fn each_shown(
         &self,
@@ -73,8 +73,9 @@ impl Replica {
     ) -> Result<(), ReplicaError> {
         let mut documents = None;
         let (mut transaction, mut bytes) = (Transaction::default(), 0);
-        for Listed { scope, doc, shown } in self.store.listed()?.into_iter().filter(|of| wanted(of.doc.kind())) {
-            if let Some(shown) = shown.and_then(|bytes| Shown::decode(doc.kind(), &bytes)) {
+        for Listed { scope, doc, shown } in self.store.listed()? {
+            let Some(kind) = doc.kind().filter(|kind| wanted(*kind)) else { continue };
+            if let Some(shown) = shown.and_then(|bytes| Shown::decode(kind, &bytes)) {
                 take(scope, doc, shown)?;
                 continue;
             }
@@ -107,7 +108,8 @@ impl Replica {
         {
             return Ok(merged.document.read());
         }
-        if let Some(shown) = self.store.shown(id)?.and_then(|bytes| Shown::decode(id.kind(), &bytes)) {
+        let kind = known_kind(id)?;
+        if let Some(shown) = self.store.shown(id)?.and_then(|bytes| Shown::decode(kind, &bytes)) {
             return Ok(shown.record);
         }
         Ok(self.merged_apart(id)?.record)
@@ -135,7 +137,8 @@ impl Replica {
     /// locked until it is committed.
     pub(super) fn shown_with(&self, chunks: &[StoredChunk]) -> Result<Vec<(DocId, Vec<u8>)>, StoreError> {
         let mut new: HashMap<DocId, Vec<&StoredChunk>> = HashMap::new();
-        for chunk in chunks {
+        // Of what only a newer version can read nothing is shown.
+        for chunk in chunks.iter().filter(|chunk| chunk.doc.kind().is_some()) {
             new.entry(chunk.doc).or_default().push(chunk);
         }
         let mut shown = Vec::with_capacity(new.len());
@@ -145,11 +148,11 @@ impl Replica {
                 continue;
             }
             let all = || stored.iter().chain(new.iter().copied());
-            let of = Shown::flat(doc, all()).unwrap_or_else(|| {
+            let of = Shown::flat(doc, all()).or_else(|| {
                 let chunks: Vec<Chunk> = all().filter_map(|chunk| Chunk::parse(&chunk.bytes).ok()).collect();
-                Shown::of(&Document::fold(doc, &chunks).0)
+                Document::fold(doc, &chunks).map(|(document, _)| Shown::of(&document))
             });
-            shown.extend(of.encode().map(|bytes| (doc, bytes)));
+            shown.extend(of.and_then(|of| of.encode()).map(|bytes| (doc, bytes)));
         }
         Ok(shown)
     }

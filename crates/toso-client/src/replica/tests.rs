@@ -149,7 +149,7 @@ fn a_record_takes_a_device_s_share_and_leaves_the_last_to_officers() {
     assert_eq!((why(reserved, 1), why(reserved, 2)), (None, Some(NoRoom::Reserved)));
     let shared = replica.add_team(draft("Thôn 2")).unwrap();
     let author = Author { actor: Actor::new(replica.device.id(), [7; 8]), at: TimestampMs(1) };
-    let mut document = Document::new(shared);
+    let mut document = Document::new(shared).unwrap();
     let own = (2..DOCUMENT_SHARE_CHANGES).map(|number| {
         let change = document.edit(author, &households(1 + u32::try_from(number).unwrap())).unwrap().unwrap();
         StoredChunk { scope: commune(), doc: shared, hash: change.hash(), bytes: change.bytes().to_vec() }
@@ -376,7 +376,7 @@ fn a_list_builds_no_document_but_where_counters_or_disorder_ask_for_it() {
     let again = || Replica::open(Arc::clone(&bare) as Arc<dyn ChunkStore>, &options).unwrap();
     let merged = |id| {
         let chunks: Vec<Chunk> = store.chunks(id).unwrap().iter().map(|c| Chunk::parse(&c.bytes).unwrap()).collect();
-        Document::fold(id, &chunks).0.read()
+        Document::fold(id, &chunks).unwrap().0.read()
     };
     for expected in [&[counted][..], &[]] {
         let again = again();

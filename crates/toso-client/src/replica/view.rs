@@ -104,7 +104,7 @@ pub struct Held {
     pub code: String,
     /// In words.
     pub detail: String,
-    /// `team`, `member` or `commune`.
+    /// `team`, `member` or `commune`; `newer` for a kind that only a newer version knows.
     pub kind: &'static str,
     /// What the volunteer called the record when it was sent: hamlet, team or person.
     pub label: String,
@@ -147,6 +147,8 @@ pub struct ReplicaStatus {
     pub in_the_clear: bool,
     /// Documents here.
     pub documents: usize,
+    /// Of them, those of kinds that only a newer version knows: kept and passed on, and shown once the app is updated.
+    pub newer: usize,
     /// Changes the server has not acknowledged.
     pub unsent: usize,
     /// For how many seconds the centre takes nothing more of this device, which has written its share of the day; what is

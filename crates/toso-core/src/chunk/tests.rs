@@ -13,7 +13,7 @@ use crate::time::TimestampMs;
 use crate::unit::{UnitList, UnitRef};
 
 fn honest() -> Chunk {
-    let mut document = Document::new(DocId::commune_team(UnitRef::new(UnitList::L2022, "00001").unwrap(), 0));
+    let mut document = Document::new(DocId::commune_team(UnitRef::new(UnitList::L2022, "00001").unwrap(), 0)).unwrap();
     let author = Author { actor: Actor::new(DeviceId([1; 16]), [2; 8]), at: TimestampMs(1_662_508_800_000) };
     let note = DocEdit::Team(TeamEdit::Note(Some(Note::parse("Ghi chú thử").unwrap())));
     let households = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(12)));

@@ -152,7 +152,7 @@ fn try_apply(document: &Document, chunks: &[Chunk]) -> Result<Automerge, ApplyEr
                 return Err(ApplyError::NotKept);
             }
         }
-        read::probe(document.id.kind(), &doc);
+        read::probe(document.kind, &doc);
         Ok(doc)
     })?
 }

@@ -103,7 +103,7 @@ mod tests {
     }
 
     fn team() -> Document {
-        Document::new(DocId::commune_team(UnitRef::new(UnitList::L2022, "00001").unwrap(), 0))
+        Document::new(DocId::commune_team(UnitRef::new(UnitList::L2022, "00001").unwrap(), 0)).unwrap()
     }
 
     /// What two and more devices, which do not know of each other, write into one field; each phone takes the others'

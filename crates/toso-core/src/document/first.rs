@@ -22,6 +22,8 @@ pub(super) fn save(id: DocId, author: Author, edits: &[DocEdit]) -> Result<Optio
     check(id, edits, |_| false)?;
     let writes = last_writes(edits);
     let broken = || EditError::Broken { document: id };
+    // An edit of another kind, or of none that is known, was refused by now; a save without edits writes nothing.
+    let Some(kind) = id.kind() else { return Ok(None) };
     let mut operations = Vec::with_capacity(writes.len());
     for write in writes {
         let value = match write.value {
@@ -29,9 +31,9 @@ pub(super) fn save(id: DocId, author: Author, edits: &[DocEdit]) -> Result<Optio
             Value::Set(ScalarValue::Null) => continue,
             Value::Set(value) => value,
             // Adds to what the same save has put there.
-            Value::Add(_) => return Document::new(id).edit(author, edits),
+            Value::Add(_) => return Document::of_kind(id, kind).edit(author, edits),
         };
-        let place = genesis::places(id.kind()).zip(0..).find(|((map, _), _)| *map == write.map);
+        let place = genesis::places(kind).zip(0..).find(|((map, _), _)| *map == write.map);
         let obj = object(place.ok_or_else(broken)?.1);
         let key = Key::Map(write.key.as_ref().into());
         operations.push(Op { action: OpType::Put(value), obj, key, pred: Vec::new().into(), insert: false });
@@ -39,7 +41,7 @@ pub(super) fn save(id: DocId, author: Author, edits: &[DocEdit]) -> Result<Optio
     if operations.is_empty() {
         return Ok(None);
     }
-    let (last, max_op) = genesis::genesis(id.kind()).max_ops.last().copied().ok_or_else(broken)?;
+    let (last, max_op) = genesis::genesis(kind).max_ops.last().copied().ok_or_else(broken)?;
     let change =
         Written { actor: author.actor, seq: 1, start_op: max_op + 1, time_s: author.at_s(), deps: &[last], operations };
     let change = change.encode().ok_or_else(broken)?;
@@ -48,18 +50,19 @@ pub(super) fn save(id: DocId, author: Author, edits: &[DocEdit]) -> Result<Optio
 
 /// What a new document shows after a save of edits that [`save`] has accepted; `None` where they count people.
 pub(super) fn read(id: DocId, edits: &[DocEdit]) -> Option<Record> {
+    let kind = id.kind()?;
     let mut values = BTreeMap::new();
     for write in last_writes(edits) {
         match write.value {
             Value::Set(ScalarValue::Null) => {}
             Value::Set(value) => {
-                let place = genesis::places(id.kind()).position(|(map, _)| map == write.map)?;
+                let place = genesis::places(kind).position(|(map, _)| map == write.map)?;
                 values.insert((place, write.key), (write.map, value));
             }
             Value::Add(_) => return None,
         }
     }
-    let mut reading = Reading::new(id.kind());
+    let mut reading = Reading::new(kind);
     for ((_, key), (map, value)) in values {
         reading.item(map, &key, &ValueRef::Scalar(value.into()));
     }

@@ -67,15 +67,11 @@ enum Scalar {
 }
 
 impl FlatDocument {
-    /// A document with only its genesis.
-    pub fn new(id: DocId) -> Self {
-        let genesis = genesis::genesis(id.kind());
-        Self {
-            kind: id.kind(),
-            max_ops: genesis.max_ops.iter().copied().collect(),
-            seqs: HashMap::new(),
-            keys: BTreeMap::new(),
-        }
+    /// A document with only its genesis; `None` for a kind that this version does not know.
+    pub fn new(id: DocId) -> Option<Self> {
+        let kind = id.kind()?;
+        let max_ops = genesis::genesis(kind).max_ops.iter().copied().collect();
+        Some(Self { kind, max_ops, seqs: HashMap::new(), keys: BTreeMap::new() })
     }
 
     /// Merges the bytes of a change that [`crate::chunk::Chunk::parse`] has accepted once, as everything in a log and a

@@ -17,14 +17,15 @@ pub(super) fn history(kind: DocKind, doc: &Automerge) -> Vec<HistoryEntry> {
     .unwrap_or_default()
 }
 
-pub(super) fn save(kind: DocKind, chunk: &Chunk) -> Option<HistoryEntry> {
-    guarded(|| chunk.change().ok().map(|change| entry(kind, &change))).ok().flatten()
+pub(super) fn save(kind: Option<DocKind>, chunk: &Chunk) -> Option<HistoryEntry> {
+    let save = |change: &Change| kind.map_or_else(|| saved(change, Vec::new()), |kind| entry(kind, change));
+    guarded(|| chunk.change().ok().as_ref().map(save)).ok().flatten()
 }
 
-pub(super) fn chunks(kind: DocKind, doc: &Automerge) -> Vec<Chunk> {
+pub(super) fn chunks(doc: &Automerge) -> Vec<Chunk> {
     guarded(|| {
-        let genesis = &genesis::genesis(kind).hashes;
-        let changes = doc.get_changes(&[]).into_iter().filter(|c| !genesis.contains(&ChangeHash(c.hash().0)));
+        let is_genesis = |change: &Change| change.actor_id().to_bytes() == genesis::GENESIS_ACTOR.0;
+        let changes = doc.get_changes(&[]).into_iter().filter(|change| !is_genesis(change));
         changes.filter_map(|change| Chunk::parse(change.raw_bytes()).ok()).collect()
     })
     .unwrap_or_default()
@@ -54,6 +55,10 @@ fn entry(kind: DocKind, change: &Change) -> HistoryEntry {
             None => changes.push((path, text)),
         }
     }
+    saved(change, changes)
+}
+
+fn saved(change: &Change, changes: Vec<(String, String)>) -> HistoryEntry {
     HistoryEntry {
         hash: ChangeHash(change.hash().0),
         device: device(change.actor_id().to_bytes()),

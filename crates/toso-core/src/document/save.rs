@@ -105,7 +105,7 @@ fn write(
     doc.set_actor(ActorId::from(author.actor.0));
     let mut transaction = doc.transaction();
     for write in writes {
-        write_one(&mut transaction, document.id.kind(), write, same)?;
+        write_one(&mut transaction, document.kind, write, same)?;
     }
     let (hash, _) = transaction.commit_with(CommitOptions::default().with_time(author.at_s()));
     let change = hash.and_then(|hash| doc.get_change_by_hash(&hash));

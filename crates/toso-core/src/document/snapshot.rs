@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use automerge::{Automerge, LoadOptions, OnPartialLoad, VerificationMode};
 
-use super::{Document, SNAPSHOT_BYTES_MAX, SnapshotError, genesis, guarded, read};
-use crate::chunk::check_document_envelope;
+use super::{Document, SNAPSHOT_BYTES_MAX, SnapshotError, genesis, guarded, history, read};
+use crate::chunk::{Chunk, check_document_envelope};
 use crate::id::{Actor, DocId};
 
 pub(super) fn make(document: &Document) -> Result<Vec<u8>, SnapshotError> {
@@ -20,6 +20,33 @@ pub(super) fn make(document: &Document) -> Result<Vec<u8>, SnapshotError> {
 }
 
 pub(super) fn load(id: DocId, bytes: &[u8]) -> Result<Document, SnapshotError> {
+    let kind = id.kind().ok_or_else(|| {
+        let detail = "its kind is one that only a newer version knows".to_owned();
+        SnapshotError::Unverified { id, detail }
+    })?;
+    loaded(id, bytes, |mut doc| {
+        let genesis = genesis::genesis(kind);
+        let first = genesis.hashes.first().map(|hash| automerge::ChangeHash(hash.0));
+        if first.is_none_or(|first| doc.get_change_meta_by_hash(&first).is_none()) {
+            return Err("it does not begin with the genesis of its kind".to_owned());
+        }
+        // A snapshot of an older version lacks the genesis changes that came later.
+        doc.apply_changes(genesis.doc.get_changes(&[])).map_err(|error| error.to_string())?;
+        let seqs = seqs(&doc)?;
+        read::probe(kind, &doc);
+        Ok(Document { id, kind, doc, seqs, waiting: BTreeMap::new() })
+    })
+}
+
+pub(super) fn chunks(id: DocId, bytes: &[u8]) -> Result<Vec<Chunk>, SnapshotError> {
+    match id.kind() {
+        Some(_) => load(id, bytes).map(|document| document.chunks()),
+        None => loaded(id, bytes, |doc| Ok(history::chunks(&doc))),
+    }
+}
+
+/// What `read` makes of a snapshot, within bounds and guarded.
+fn loaded<T>(id: DocId, bytes: &[u8], read: impl FnOnce(Automerge) -> Result<T, String>) -> Result<T, SnapshotError> {
     let unverified = |detail: String| SnapshotError::Unverified { id, detail };
     if bytes.len() > SNAPSHOT_BYTES_MAX {
         return Err(SnapshotError::TooLarge { id, bytes: bytes.len() });
@@ -28,17 +55,7 @@ pub(super) fn load(id: DocId, bytes: &[u8]) -> Result<Document, SnapshotError> {
     let loaded = guarded(|| {
         let options =
             LoadOptions::new().on_partial_load(OnPartialLoad::Error).verification_mode(VerificationMode::Check);
-        let mut doc = Automerge::load_with_options(bytes, options).map_err(|error| error.to_string())?;
-        let genesis = genesis::genesis(id.kind());
-        let first = genesis.hashes.first().map(|hash| automerge::ChangeHash(hash.0));
-        if first.is_none_or(|first| doc.get_change_meta_by_hash(&first).is_none()) {
-            return Err("it does not begin with the genesis of its kind".to_owned());
-        }
-        // A snapshot of an older version lacks the genesis changes that came later.
-        doc.apply_changes(genesis.doc.get_changes(&[])).map_err(|error| error.to_string())?;
-        let seqs = seqs(&doc)?;
-        read::probe(id.kind(), &doc);
-        Ok(Document { id, doc, seqs, waiting: BTreeMap::new() })
+        read(Automerge::load_with_options(bytes, options).map_err(|error| error.to_string())?)
     });
     loaded.map_err(|error| unverified(error.to_string()))?.map_err(unverified)
 }

@@ -65,5 +65,5 @@ pub(super) fn counter(value: &ValueRef<'_>) -> Option<i64> {
 /// The id of a document of a kind.
 pub(super) fn doc(value: &ValueRef<'_>, kind: crate::id::DocKind) -> Option<DocId> {
     let ValueRef::Scalar(ScalarValueRef::Bytes(bytes)) = value else { return None };
-    doc_id(bytes).filter(|id| id.kind() == kind)
+    doc_id(bytes).filter(|id| id.kind() == Some(kind))
 }

@@ -250,28 +250,28 @@ mod tests {
     fn remade(chunks: &[Chunk]) -> Vec<Chunk> {
         let bytes: Vec<&[u8]> = chunks.iter().map(Chunk::bytes).collect();
         let aside = |place: usize| chunks[place].actor().author() == DeviceId([ROGUE; 16]).author();
-        let kept = without(doc().kind(), &bytes, aside);
+        let kept = without(DocKind::Team, &bytes, aside);
         kept.iter().map(|kept| Chunk::parse(&kept.bytes).expect("a sound change")).collect()
     }
 
     /// The sign-off on a sheet that a rogue device has filled: it must not go with what it was made on top of.
     #[test]
     fn what_was_made_on_top_stays_and_what_was_replaced_stands_again() {
-        let mut document = Document::new(doc());
+        let mut document = Document::new(doc()).unwrap();
         let mut chunks = Vec::new();
         let mut save = |device, edits: &[DocEdit]| {
             chunks.extend(document.edit(author(device), edits).unwrap());
         };
-        let note = |text: &str| DocEdit::parse(doc().kind(), "note", text).unwrap();
+        let note = |text: &str| DocEdit::parse(DocKind::Team, "note", text).unwrap();
         save(1, &[households(1), note("thử")]);
         save(ROGUE, &[households(666), note("phá")]);
-        save(2, &[DocEdit::parse(doc().kind(), "local_name", "Tổ thử").unwrap(), households(2)]);
+        save(2, &[DocEdit::parse(DocKind::Team, "local_name", "Tổ thử").unwrap(), households(2)]);
         save(ROGUE, &[households(667)]);
-        save(1, &[DocEdit::parse(doc().kind(), "decision_number", "12/QĐ-UBND").unwrap()]);
+        save(1, &[DocEdit::parse(DocKind::Team, "decision_number", "12/QĐ-UBND").unwrap()]);
         let kept = remade(&chunks);
         assert_eq!(kept.len(), 3);
         assert_eq!(kept[0], chunks[0], "what does not build on it is as it was");
-        let (after, applied) = Document::fold(doc(), &kept);
+        let (after, applied) = Document::fold(doc(), &kept).unwrap();
         assert_eq!((applied.applied, applied.waiting, applied.quarantined.len()), (3, 0, 0));
         let crate::record::Record::Team(team) = after.read() else { panic!("a team") };
         assert_eq!(team.households_covered, Some(2));
@@ -296,14 +296,14 @@ mod tests {
             let script: Vec<(u8, u64, u64)> =
                 (0..40).map(|_| (u8::try_from(draw(3)).unwrap(), draw(8), draw(1_000))).collect();
             let play = |with_rogue: bool| {
-                let mut copies: Vec<Document> = (0..3).map(|_| Document::new(doc())).collect();
+                let mut copies: Vec<Document> = (0..3).map(|_| Document::new(doc()).unwrap()).collect();
                 let mut chunks: Vec<Chunk> = Vec::new();
                 for (step, (who, what, value)) in script.iter().enumerate() {
                     let device = if *who == 2 { ROGUE } else { *who };
                     let silent = *who == 2 && !with_rogue;
                     let edit = match what {
                         0..=2 => households(u32::try_from(1_000 * step).unwrap() + u32::try_from(*value).unwrap()),
-                        3 | 4 => DocEdit::parse(doc().kind(), "note", &format!("ghi {step} {value}")).unwrap(),
+                        3 | 4 => DocEdit::parse(DocKind::Team, "note", &format!("ghi {step} {value}")).unwrap(),
                         _ => {
                             // Everybody hears of everything.
                             for copy in &mut copies {
@@ -323,9 +323,9 @@ mod tests {
                 all.reverse();
             }
             let kept = remade(&all);
-            let (left, applied) = Document::fold(doc(), &kept);
+            let (left, applied) = Document::fold(doc(), &kept).unwrap();
             assert_eq!((applied.waiting, applied.quarantined.len()), (0, 0), "seed {seed}");
-            let (never, _) = Document::fold(doc(), &honest);
+            let (never, _) = Document::fold(doc(), &honest).unwrap();
             assert_eq!(left.read(), never.read(), "seed {seed}");
             assert_eq!(left.conflicts(), never.conflicts(), "seed {seed}");
         }
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn counts_of_others_stay_and_those_set_aside_go() {
-        let mut document = Document::new(doc());
+        let mut document = Document::new(doc()).unwrap();
         let id = ActivityId([3; 8]);
         let reached = |total| Reached { total, ..Reached::default() };
         let first = DocEdit::Team(TeamEdit::AddActivity {
@@ -348,7 +348,7 @@ mod tests {
         for (device, edit) in [(1, first), (ROGUE, add(500)), (2, add(7)), (ROGUE, add(600)), (1, add(3))] {
             chunks.extend(document.edit(author(device), &[edit]).unwrap());
         }
-        let (left, applied) = Document::fold(doc(), &remade(&chunks));
+        let (left, applied) = Document::fold(doc(), &remade(&chunks)).unwrap();
         assert_eq!((applied.applied, applied.waiting), (3, 0));
         let crate::record::Record::Team(team) = left.read() else { panic!("a team") };
         assert_eq!(team.activities.values().next().unwrap().reached, 20);

@@ -3,6 +3,9 @@
 use crate::id::DocKind;
 use crate::record::{Affiliation, Course, Skill};
 
+/// What a document is called whose kind only a newer version knows.
+pub(super) const NEWER_KIND: &str = "record of a newer version";
+
 /// How a kind is called in messages.
 pub(crate) fn kind_name(kind: DocKind) -> &'static str {
     match kind {

@@ -216,7 +216,7 @@ impl Input<'_> {
         if self.is_empty() {
             return Ok(None);
         }
-        let id = self.text.trim().parse::<DocId>().ok().filter(|id| id.kind() == kind);
+        let id = self.text.trim().parse::<DocId>().ok().filter(|id| id.kind() == Some(kind));
         id.map(Some).ok_or_else(|| EditError::Id { field: self.field(), kind: kind_name(kind) })
     }
 }

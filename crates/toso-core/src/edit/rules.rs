@@ -1,6 +1,6 @@
 //! Rules that the types of an edit do not state.
 
-use super::fields::{REACHED, kind_name};
+use super::fields::{NEWER_KIND, REACHED, kind_name};
 use super::{ActivityId, CommuneEdit, DocEdit, EditError, MemberEdit, Reached, TeamEdit};
 use crate::id::{DocId, DocKind};
 use crate::text::{TextError, check_birth_year, hamlet_key, place_key};
@@ -14,8 +14,8 @@ pub const REACHED_MAX: i64 = 500_000;
 impl DocEdit {
     /// Checks what the types do not: kinds, ranges, and that nothing goes into itself.
     pub(crate) fn check(&self, document: DocId) -> Result<(), EditError> {
-        if self.kind() != document.kind() {
-            let (edit, kind) = (kind_name(self.kind()), kind_name(document.kind()));
+        if Some(self.kind()) != document.kind() {
+            let (edit, kind) = (kind_name(self.kind()), document.kind().map_or(NEWER_KIND, kind_name));
             return Err(EditError::WrongKind { edit, kind, document });
         }
         match self {
@@ -95,7 +95,7 @@ fn team(edit: &TeamEdit, document: DocId) -> Result<(), EditError> {
 fn member(edit: &MemberEdit, document: DocId) -> Result<(), EditError> {
     match edit {
         MemberEdit::MergedInto(Some(into)) => merge(*into, document),
-        MemberEdit::Team(Some(team)) if team.kind() != DocKind::Team => {
+        MemberEdit::Team(Some(team)) if team.kind() != Some(DocKind::Team) => {
             Err(EditError::Id { field: "team".to_owned(), kind: kind_name(DocKind::Team) })
         }
         MemberEdit::BirthYear(Some(year)) => check_birth_year(*year)
@@ -128,7 +128,7 @@ fn merge(into: DocId, document: DocId) -> Result<(), EditError> {
         return Err(EditError::IntoItself { field });
     }
     if into.kind() != document.kind() {
-        return Err(EditError::Id { field, kind: kind_name(document.kind()) });
+        return Err(EditError::Id { field, kind: document.kind().map_or(NEWER_KIND, kind_name) });
     }
     Ok(())
 }

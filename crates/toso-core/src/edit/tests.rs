@@ -77,7 +77,7 @@ fn every_listed_field_is_read_and_written_under_its_path() {
             let (map, key) = field.split_once('/').map_or((None, field.as_str()), |(map, key)| (Some(map), key));
             assert!(is_field(kind, map, key), "{field}");
 
-            let mut document = Document::new(id(kind, 1));
+            let mut document = Document::new(id(kind, 1)).unwrap();
             let author = Author { actor: Actor::new(DeviceId([1; 16]), [1; 8]), at: TimestampMs(0) };
             if kind == DocKind::Team {
                 let activity = TeamEdit::AddActivity {

@@ -20,7 +20,7 @@ pub fn scope() -> UnitRef {
 }
 
 pub fn team() -> Document {
-    Document::new(DocId::commune_team(scope(), 0))
+    Document::new(DocId::commune_team(scope(), 0)).unwrap()
 }
 
 pub fn author(device: u8) -> Author {

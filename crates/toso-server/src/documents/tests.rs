@@ -33,7 +33,7 @@ fn saved(log: &MemoryChangeLog, number: usize) -> DocId {
     let doc = team(number);
     let author =
         Author { actor: Actor::new(toso_core::id::DeviceId([1; 16]), [1; 8]), at: TimestampMs(1_662_534_000_000) };
-    let chunk = Document::new(doc).edit(author, &[DocEdit::Team(TeamEdit::HouseholdsCovered(Some(7)))]);
+    let chunk = Document::new(doc).unwrap().edit(author, &[DocEdit::Team(TeamEdit::HouseholdsCovered(Some(7)))]);
     append(log, doc, std::iter::once(chunk.unwrap().unwrap().bytes().to_vec()));
     doc
 }

@@ -73,7 +73,7 @@ impl Applying {
             let mut projector = self.projector.lock();
             for row in part {
                 match &row.row {
-                    // All of it is set aside.
+                    // All of it is set aside, or only a newer version reads it.
                     Some(Row::Other) => projector.remove(row.doc),
                     Some(content) => projector.apply(row.scope, row.doc, content.clone()),
                     None => {}
@@ -91,6 +91,11 @@ impl Applying {
             tracing::error!(%error, "the views' checkpoint cannot be stored; the next start folds again from the last");
         }
         Ok(())
+    }
+
+    /// Documents, counted so far, of kinds that only a newer version knows.
+    pub(super) fn newer(&self) -> usize {
+        self.journal.newer()
     }
 
     /// False once rows could not be stored.

@@ -65,6 +65,8 @@ pub(super) struct Journal {
     places: HashMap<DocId, u32>,
     /// Rows of all blocks.
     rows: usize,
+    /// Documents among [`Self::places`] whose kind only a newer version knows.
+    newer: usize,
     compressor: Option<Compressor<'static>>,
 }
 
@@ -87,6 +89,11 @@ impl Journal {
         self.places.keys().copied()
     }
 
+    /// How many documents have kinds that only a newer version knows.
+    pub(super) fn newer(&self) -> usize {
+        self.newer
+    }
+
     /// Takes note of a stored block; tells the blocks in which no row holds any more.
     pub(super) fn note(&mut self, number: u32, docs: impl Iterator<Item = DocId>) -> Vec<u32> {
         let mut emptied = Vec::new();
@@ -103,7 +110,7 @@ impl Journal {
                         }
                     }
                 }
-                None => {}
+                None => self.newer += usize::from(doc.kind().is_none()),
             }
             block.holding += 1;
         }

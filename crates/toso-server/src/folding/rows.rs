@@ -109,6 +109,8 @@ fn load_blocks(records: &dyn RecordStore, projector: &mut Projector) -> Result<O
                 let Some(scope) = row.scope() else { return Ok(None) };
                 let StoredRow(doc, _, last, at, row) = row;
                 match row {
+                    // Only a newer version reads it: no news of its commune, now as when it came.
+                    Row::Other if doc.kind().is_none() => continue,
                     // All of it is set aside.
                     Row::Other => projector.remove(doc),
                     row @ (Row::Commune(_) | Row::Team(_) | Row::Member(_)) => projector.apply(scope, doc, row),

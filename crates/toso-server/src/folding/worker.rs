@@ -99,9 +99,17 @@ enum Merged {
 
 /// A document, what is counted of it, and what of it nobody can take.
 struct MergedRow {
-    document: Merged,
+    /// `None` when there is nothing to go on from.
+    document: Option<Merged>,
     row: Row,
     quarantined: Vec<(ChangeHash, String)>,
+}
+
+impl MergedRow {
+    /// Nothing is counted: all of it is set aside, or its kind is one that only a newer version knows.
+    const fn of_nothing() -> Self {
+        Self { document: None, row: Row::Other, quarantined: Vec::new() }
+    }
 }
 
 /// Documents being merged.
@@ -165,10 +173,11 @@ impl Merging {
         if self.set_aside.touches(doc) {
             return None;
         }
+        let Some(new) = FlatDocument::new(doc) else { return self.keep(doc, entries, Ok(MergedRow::of_nothing())) };
         let before = match before {
             Some(before) => before,
             None if self.known.contains(&doc) => return None,
-            None => Merged::Flat(FlatDocument::new(doc)),
+            None => Merged::Flat(new),
         };
         let merged = match before {
             Merged::Flat(document) => self.read(document, entries).map(Ok)?,
@@ -180,14 +189,14 @@ impl Merging {
     /// Merges a document from all its entries up to the end of the page, of which the page's own are `entries`.
     /// Its history is empty when all of it is set aside: then it is no document.
     pub(super) fn fold(&mut self, doc: DocId, entries: &[LogEntry], history: &[LogEntry]) -> Option<FoldedRow> {
-        if history.is_empty() {
-            let gone =
-                MergedRow { document: Merged::Flat(FlatDocument::new(doc)), row: Row::Other, quarantined: Vec::new() };
-            return self.keep(doc, entries, Ok(gone));
-        }
-        let merged = match self.read(FlatDocument::new(doc), history) {
-            Some(read) => Ok(read),
-            None => self.merge(Document::new(doc), history),
+        let new = FlatDocument::new(doc).filter(|_| !history.is_empty());
+        let merged = match new.map(|new| self.read(new, history)) {
+            None => Ok(MergedRow::of_nothing()),
+            Some(Some(read)) => Ok(read),
+            Some(None) => {
+                let document = Document::new(doc);
+                document.map_or(Ok(MergedRow::of_nothing()), |document| self.merge(document, history))
+            }
         };
         self.keep(doc, entries, merged)
     }
@@ -208,7 +217,7 @@ impl Merging {
                 folded.row = Some(row);
                 folded.quarantined = quarantined;
                 // What was written anew is no ground for what comes next.
-                if !self.set_aside.touches(doc) {
+                if let Some(document) = document.filter(|_| !self.set_aside.touches(doc)) {
                     self.cache.put(doc, document);
                 }
             }
@@ -240,7 +249,7 @@ impl Merging {
                 document.apply(entry.item.hash, &entry.item.bytes).ok()?;
             }
             let row = Row::from_record(&document.read());
-            Some(MergedRow { document: Merged::Flat(document), row, quarantined: Vec::new() })
+            Some(MergedRow { document: Some(Merged::Flat(document)), row, quarantined: Vec::new() })
         }));
         // Neither message nor payload is passed on: both may quote the document.
         read.unwrap_or_else(|_| {
@@ -264,7 +273,7 @@ impl Merging {
             let applied = document.apply(&chunks);
             quarantined.extend(applied.quarantined);
             let row = Row::from_record(&document.read());
-            MergedRow { document: Merged::Whole(Box::new(document)), row, quarantined }
+            MergedRow { document: Some(Merged::Whole(Box::new(document))), row, quarantined }
         }))
         .map_err(|_| "merging or reading the document panicked".to_owned())
     }

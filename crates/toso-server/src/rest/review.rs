@@ -273,13 +273,14 @@ fn see(shared: &Shared, doc: DocId, effort: &mut Effort) -> Result<Option<Seen>,
     effort.merge(entries.len() + held.len())?;
     // A change that no document can take must not take the list down with it.
     Ok(catch_unwind(AssertUnwindSafe(move || {
-        let mut document = Document::fold(doc, &chunks(&entries)).0;
+        let (mut document, _) = Document::fold(doc, &chunks(&entries))?;
         let held: Vec<Chunk> = held.iter().filter_map(|change| Chunk::parse(change).ok()).collect();
         document.apply(&held);
         let history = document.history().into_iter().map(|entry| (entry.hash, entry)).collect();
-        Seen { record: document.read(), history }
+        Some(Seen { record: document.read(), history })
     }))
-    .ok())
+    .ok()
+    .flatten())
 }
 
 fn item(shared: &Shared, number: u64, record: &ReviewRecord, seen: Option<&Seen>) -> Item {
@@ -291,9 +292,10 @@ fn item(shared: &Shared, number: u64, record: &ReviewRecord, seen: Option<&Seen>
         unit_name: shared.catalog.display_path(record.scope),
         document: record.doc,
         kind: match record.doc.kind() {
-            toso_core::id::DocKind::Commune => "commune",
-            toso_core::id::DocKind::Team => "team",
-            toso_core::id::DocKind::Member => "member",
+            Some(toso_core::id::DocKind::Commune) => "commune",
+            Some(toso_core::id::DocKind::Team) => "team",
+            Some(toso_core::id::DocKind::Member) => "member",
+            None => "newer",
         },
         hash: record.hash,
         device: shared.trust.shown(record.author),

@@ -77,7 +77,7 @@ impl Centre {
 fn team(number: u32, round: usize) -> LogItem {
     let doc = DocId::hamlet_team(scope(), &format!("tổ {number}"), 0);
     let author = Author { actor: Actor::new(DeviceId([1; 16]), [1; 8]), at: TimestampMs(1_662_534_000_000) };
-    let mut document = Document::new(doc);
+    let mut document = Document::new(doc).unwrap();
     let edits =
         [DocEdit::Team(TeamEdit::Level(TeamLevel::Hamlet)), DocEdit::Team(TeamEdit::Status(TeamStatus::Dissolved))];
     let mut changes = edits.iter().map(|edit| document.edit(author, std::slice::from_ref(edit)).unwrap().unwrap());

@@ -61,7 +61,7 @@ impl Centre {
         self.saves += 1;
         let author = Author { actor: Actor::new(DeviceId([device; 16]), [1; 8]), at: time(self.saves) };
         let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(u32::try_from(self.saves).unwrap())));
-        let document = self.documents.entry(doc).or_insert_with(|| Document::new(doc));
+        let document = self.documents.entry(doc).or_insert_with(|| Document::new(doc).unwrap());
         let change = document.edit(author, &[edit]).unwrap().unwrap();
         let items = vec![LogItem { doc, hash: change.hash(), bytes: change.bytes().to_vec() }];
         let received_at = time(self.saves);
@@ -94,11 +94,11 @@ impl Centre {
             for doc in self.log.documents(unit).unwrap() {
                 let entries = self.log.document(doc).unwrap();
                 let bytes: Vec<&[u8]> = entries.iter().map(|entry| entry.item.bytes.as_slice()).collect();
-                let kept = without(doc.kind(), &bytes, |place| aside(&entries[place]));
+                let kept = without(doc.kind().unwrap(), &bytes, |place| aside(&entries[place]));
                 let chunks = kept.iter().map(|kept| toso_core::chunk::Chunk::parse(&kept.bytes).unwrap());
                 let chunks: Vec<_> = chunks.collect();
                 if !chunks.is_empty() {
-                    projector.apply(unit, doc, Row::from_record(&Document::fold(doc, &chunks).0.read()));
+                    projector.apply(unit, doc, Row::from_record(&Document::fold(doc, &chunks).unwrap().0.read()));
                 }
             }
         }

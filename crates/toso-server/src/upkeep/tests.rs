@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use toso_catalog::Catalog;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, AuthorId, ChangeHash, DeviceId, DocId};
+use toso_core::id::{Actor, AuthorId, ChangeHash, DeviceId, DocId, DocKind};
 use toso_core::text::PlaceName;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_projection::Projector;
@@ -94,7 +94,7 @@ fn a_compaction_under_way_is_not_settled_by_another_process() {
     assert_eq!(last(data.path()), Sequence(50));
 }
 
-/// A served folder: keys, three teams in the log, their rows.
+/// A served folder: keys, three teams in the log, their rows, and a document of a kind that only a newer version knows.
 fn counted(data: &Path) {
     let log = Arc::new(log_at(data));
     Trust::open(data, Arc::clone(&log) as _, TimestampMs(1_663_545_600_000)).unwrap();
@@ -105,11 +105,17 @@ fn counted(data: &Path) {
         let name = PlaceName::parse(&format!("Thôn {number}")).unwrap();
         let households = TeamEdit::HouseholdsCovered(Some(100 + u32::from(number)));
         let edits = [DocEdit::Team(TeamEdit::LocalName(Some(name))), DocEdit::Team(households)];
-        let chunk = Document::new(doc).edit(author, &edits).unwrap().unwrap();
+        let chunk = Document::new(doc).unwrap().edit(author, &edits).unwrap().unwrap();
         let items = vec![LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }];
         let batch = LogBatch { scope, author: AuthorId([1; 8]), received_at: TimestampMs(1), items };
         log.append(&[batch]).unwrap();
     }
+    let author = Author { actor: Actor::new(DeviceId([1; 16]), [9; 8]), at: TimestampMs(1_662_534_000_000) };
+    let edit = DocEdit::parse(DocKind::Member, "full_name", "Nguyễn Văn Thử").unwrap();
+    let chunk = Document::first_save(DocId::member(scope, [9; 11]), author, &[edit]).unwrap().unwrap();
+    let doc = DocId::from_parts(b'z', scope, [9; 11]).unwrap();
+    let items = vec![LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }];
+    log.append(&[LogBatch { scope, author: AuthorId([1; 8]), received_at: TimestampMs(1), items }]).unwrap();
     let folding = Folding {
         log: Arc::clone(&log) as _,
         records: Arc::clone(&log) as _,
@@ -143,7 +149,7 @@ fn a_counted_folder_is_whole_and_each_wrong_thing_in_it_is_told() {
     counted(data.path());
     let verified = verify::folder(data.path()).unwrap();
     assert!(verified.is_whole(), "{:?}", verified.findings);
-    assert_eq!((verified.changes, verified.documents, verified.counted), (3, 3, Sequence(3)));
+    assert_eq!((verified.changes, verified.documents, verified.newer, verified.counted), (4, 3, 1, Sequence(4)));
 
     let key = fs::read(data.path().join("root.key")).unwrap();
     fs::remove_file(data.path().join("root.key")).unwrap();
@@ -180,7 +186,7 @@ fn a_counted_folder_is_whole_and_each_wrong_thing_in_it_is_told() {
     log.append(&[batch(entry.scope, item), batch(elsewhere, stray), batch(entry.scope, junk)]).unwrap();
     drop(log);
     let found = findings(data.path());
-    for (sequence, detail) in [(4, "has the hash"), (5, "has the hash"), (6, "cannot be read")] {
+    for (sequence, detail) in [(5, "has the hash"), (6, "has the hash"), (7, "cannot be read")] {
         let entry = format!("entry {sequence}:");
         assert!(found.iter().any(|text| text.starts_with(&entry) && text.contains(detail)), "{sequence}: {found:?}");
     }
@@ -229,7 +235,7 @@ fn a_link_is_followed_before_anything_is_done_and_what_leads_nowhere_is_told() {
     symlink(at("elsewhere/empty"), at("link")).unwrap();
     let made = restored(&backup, &key, None, &at("link")).unwrap();
     assert_eq!(made.path, fs::canonicalize(at("elsewhere/empty")).unwrap());
-    assert!(at("link").is_symlink() && last(&at("link")) == Sequence(3), "data lies where the link leads");
+    assert!(at("link").is_symlink() && last(&at("link")) == Sequence(4), "data lies where the link leads");
     assert_eq!(names(&at("elsewhere")), ["empty"], "and nothing beside it");
 
     fs::write(at("file"), "something").unwrap();
@@ -282,7 +288,7 @@ fn a_file_is_written_over_no_link_and_a_database_behind_one_is_not_swapped() {
     symlink(at("far"), data.join(LOG_FOLDER)).unwrap();
     let refused = compact::compact(&data).unwrap_err().to_string();
     assert!(refused.contains("is a link to"), "{refused}");
-    assert!(data.join(LOG_FOLDER).is_symlink() && last(&data) == Sequence(3));
+    assert!(data.join(LOG_FOLDER).is_symlink() && last(&data) == Sequence(4));
 }
 
 /// What a restored server knows of revocations: the list beside the key is joined; a copy of it from before the backup, or

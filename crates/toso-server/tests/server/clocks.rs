@@ -29,7 +29,7 @@ async fn a_server_behind_its_register_refuses_to_invite_and_enrol_and_goes_on_ot
     let written = tokio::task::spawn_blocking(move || {
         let doc = DocId::hamlet_team(unit(COMMUNE), "Thôn Một", 0);
         let edits = [DocEdit::Team(TeamEdit::Status(TeamStatus::Active))];
-        let chunk = Document::new(doc).edit(author, &edits).expect("valid").expect("a change");
+        let chunk = Document::new(doc).expect("a known kind").edit(author, &edits).expect("valid").expect("a change");
         let items = vec![LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }];
         let batch = LogBatch {
             scope: unit(COMMUNE),

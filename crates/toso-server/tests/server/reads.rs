@@ -29,7 +29,8 @@ async fn a_record_that_was_written_apart_very_often_is_listed_shown_and_told() {
         opening[..4].copy_from_slice(&number.to_be_bytes());
         let author = Author { actor: Actor::new(device.id, opening), at: now() };
         let name = PlaceName::parse(&format!("Tổ {number}")).expect("a name");
-        let chunk = Document::new(doc).edit(author, &[DocEdit::Team(TeamEdit::LocalName(Some(name)))]);
+        let chunk =
+            Document::new(doc).expect("a known kind").edit(author, &[DocEdit::Team(TeamEdit::LocalName(Some(name)))]);
         PushItem { doc, change: chunk.expect("valid").expect("a change").bytes().to_vec() }
     };
     let mut through = toso_core::id::Sequence::ZERO;

@@ -236,7 +236,8 @@ impl Device {
     }
 
     pub(crate) fn first_change(&self, doc: DocId, edits: &[DocEdit]) -> PushItem {
-        let chunk = Document::new(doc).edit(self.author(), edits).expect("valid").expect("a change");
+        let chunk =
+            Document::new(doc).expect("a known kind").edit(self.author(), edits).expect("valid").expect("a change");
         PushItem { doc, change: chunk.bytes().to_vec() }
     }
 

@@ -6,7 +6,7 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::{ChangeLog as _, StoreError};
 
-use super::heads::{Head, head_prefixes};
+use super::heads::Head;
 use super::{DOCUMENT_SPACE, SledChangeLog, document_key};
 use crate::value::Reader;
 
@@ -80,7 +80,7 @@ impl SledChangeLog {
                 documents.push(doc);
             }
         }
-        for prefix in head_prefixes(scope) {
+        for prefix in self.letters.head_prefixes(scope) {
             for entry in self.engine.scan(&prefix) {
                 let (key, body) = entry?;
                 let doc = key.last_chunk().and_then(|bytes| DocId::from_bytes(*bytes).ok());

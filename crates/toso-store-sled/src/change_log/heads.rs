@@ -7,17 +7,18 @@
 //! Format 1 kept three things apart (`i`, `d`, and nothing shortened). A document that is in that index stays in it, and so
 //! does one under a scope that its id does not belong to, of which a head would not know.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
-use toso_core::id::{DocId, Sequence};
+use toso_core::id::{DOC_ID_UNIQUE_BYTES, DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::StoreError;
 
 use super::documents::DocumentEntry;
 use super::pack::{push_number, read_number};
 use super::{Group, HEAD_SPACE, LATER_SPACE, SledChangeLog, chunk_key, document_key};
+use crate::engine::Engine;
 use crate::value::Reader;
 
 /// Bytes of a hash that tell chunks of one document apart.
@@ -102,14 +103,42 @@ pub(super) fn later_key(doc: DocId, hash: &ChangeHash) -> Vec<u8> {
     [&[LATER_SPACE], doc.as_bytes().as_slice(), &tag_of(hash)].concat()
 }
 
-/// The beginning of the head keys of documents that belong to a scope, one for each kind.
-pub(super) fn head_prefixes(scope: Scope) -> impl Iterator<Item = Vec<u8>> {
-    use toso_core::id::{DOC_ID_UNIQUE_BYTES, DocKind};
-    DocKind::ALL.into_iter().map(move |kind| {
-        let mut prefix = head_key(DocId::new(kind, scope, [0; DOC_ID_UNIQUE_BYTES]));
-        prefix.truncate(prefix.len() - DOC_ID_UNIQUE_BYTES);
-        prefix
-    })
+/// The letters of the kinds that have heads: of 26 that a document may have, so that a walk through a scope looks only where
+/// something is. A letter stays when its last document's head was not committed; that costs a look.
+#[derive(Debug, Default)]
+pub(super) struct Letters(AtomicU32);
+
+impl Letters {
+    fn add(&self, letter: u8) {
+        self.0.fetch_or(1 << letter.saturating_sub(b'a').min(31), Ordering::AcqRel);
+    }
+
+    /// The letters that are there.
+    fn all(&self) -> impl Iterator<Item = u8> {
+        let there = self.0.load(Ordering::Acquire);
+        (b'a'..=b'z').filter(move |letter| there & (1 << (letter - b'a')) != 0)
+    }
+
+    /// Finds those of a folder: one look for each.
+    pub(super) fn of(engine: &Engine) -> Result<Self, StoreError> {
+        let letters = Self::default();
+        for letter in b'a'..=b'z' {
+            if engine.keys(&[HEAD_SPACE, letter]).next().transpose()?.is_some() {
+                letters.add(letter);
+            }
+        }
+        Ok(letters)
+    }
+
+    /// The beginning of the head keys of documents that belong to a scope, one for each kind that has any.
+    pub(super) fn head_prefixes(&self, scope: Scope) -> impl Iterator<Item = Vec<u8>> {
+        let ids = self.all().filter_map(move |letter| DocId::from_parts(letter, scope, [0; DOC_ID_UNIQUE_BYTES]).ok());
+        ids.map(|id| {
+            let mut prefix = head_key(id);
+            prefix.truncate(prefix.len() - DOC_ID_UNIQUE_BYTES);
+            prefix
+        })
+    }
 }
 
 impl SledChangeLog {
@@ -175,6 +204,7 @@ impl Group<'_> {
         if head.is_none() && former.is_none() && doc.belongs_to(scope) {
             let mut size = DocumentSize::default();
             size.add(bytes);
+            self.log.letters.add(doc.letter());
             self.staged.insert(&head_key(doc), &Head { scope, first: position, size, tag: tag_of(hash) }.body());
             return Ok(());
         }

@@ -10,7 +10,7 @@
 //! the year's, which no form has.
 
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{AuthorId, DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind, SCOPE_TAG_BYTES, Sequence};
+use toso_core::id::{AuthorId, DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, Digest, DocId, SCOPE_TAG_BYTES, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_store::{LogBatch, LogEntry, LogItem};
@@ -201,7 +201,7 @@ fn packed_entries(
 fn doc(reader: &mut Reader<'_>, scope: Scope) -> Option<DocId> {
     let [kind] = reader.array()?;
     if kind & WITH_TAG == 0 {
-        return Some(DocId::new(DocKind::from_letter(kind)?, scope, reader.array::<DOC_ID_UNIQUE_BYTES>()?));
+        return DocId::from_parts(kind, scope, reader.array::<DOC_ID_UNIQUE_BYTES>()?).ok();
     }
     let rest = reader.bytes(SCOPE_TAG_BYTES + DOC_ID_UNIQUE_BYTES)?;
     DocId::from_bytes([&[kind & !WITH_TAG], rest].concat().try_into().ok()?).ok()
@@ -234,8 +234,9 @@ pub(super) mod tests {
     }
 
     fn batch(sizes: &[usize]) -> LogBatch {
-        // The second of two documents belongs to another scope.
-        let docs = [DocId::commune(scope("00001")), DocId::commune(scope("00004"))];
+        // The second of two documents belongs to another scope, and is of a kind that only a newer version knows.
+        let further = DocId::from_parts(b'z', scope("00004"), [9; DOC_ID_UNIQUE_BYTES]).unwrap();
+        let docs = [DocId::commune(scope("00001")), further];
         let items = sizes.iter().zip(docs.iter().cycle()).map(|(bytes, doc)| LogItem {
             doc: *doc,
             hash: ChangeHash([3; 32]),

@@ -11,7 +11,7 @@ use toso_core::unit::Scope;
 
 use super::Subject;
 use super::model::{self, LogModel, LogStep};
-use super::samples::{batch, doc, hash, item, scope};
+use super::samples::{batch, doc, further_doc, hash, item, scope};
 use crate::StoreError;
 use crate::change_log::{Appended, ChangeLog, LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, LogItem, Page};
 
@@ -226,6 +226,35 @@ pub fn documents_are_found<S: Subject<Store: ChangeLog>>(subject: &S) {
     assert_eq!(entries[2].item, item(doc(scope(1), 2), 5));
     assert!(log.contains(doc(scope(1), 2), &hash(5)).unwrap());
     assert!(!log.contains(doc(scope(1), 1), &hash(5)).unwrap());
+}
+
+/// A document of a kind that this version does not know is in pages, documents, sums and lists, under its scope and under
+/// another one, before and after reopening.
+pub fn kinds_to_come_are_logged_like_any<S: Subject<Store: ChangeLog>>(subject: &S) {
+    let mut log = subject.fresh();
+    let (known, further, astray) = (doc(scope(1), 1), further_doc(scope(1), 1), further_doc(scope(3), 2));
+    let items = vec![item(known, 1), item(further, 2), item(astray, 3), item(further, 4)];
+    log.append(&[crate::LogBatch { items: items.clone(), ..batch(scope(1), []) }]).unwrap();
+    let again = crate::LogBatch { items: vec![item(further, 2)], ..batch(scope(1), []) };
+    assert_eq!(log.append(&[again]).unwrap()[0].new, 0);
+    let mut digest = toso_core::id::Digest::default();
+    for item in &items {
+        digest.toggle(item.doc, &item.hash);
+    }
+    let mut listed = vec![known, further, astray];
+    listed.sort_unstable();
+    for _ in 0..2 {
+        let read: Vec<_> = log.read_scopes(&[scope(1)], Sequence::ZERO, ALL, ALL).unwrap().entries;
+        assert_eq!(read.into_iter().map(|entry| entry.item).collect::<Vec<_>>(), items);
+        assert_eq!(log.documents(scope(1)).unwrap(), listed);
+        let of_further: Vec<_> = log.document(further).unwrap().into_iter().map(|entry| entry.item).collect();
+        assert_eq!(of_further, [items[1].clone(), items[3].clone()]);
+        assert_eq!(log.document_size(scope(1), further).unwrap().changes, 2);
+        assert!(log.contains(further, &hash(4)).unwrap() && !log.contains(further, &hash(1)).unwrap());
+        let sum = log.summary(&[scope(1)], Sequence(4)).unwrap();
+        assert_eq!((sum.count, sum.digest), (4, digest));
+        log = subject.reopen(log);
+    }
 }
 
 /// Many writers of overlapping chunks: each chunk once, no gap, and a reader that follows never misses one.

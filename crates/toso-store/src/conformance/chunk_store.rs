@@ -8,7 +8,7 @@ use toso_core::id::Sequence;
 
 use super::Subject;
 use super::model::{self, ChunkModel};
-use super::samples::{chunk, doc, hash, saved, scope};
+use super::samples::{chunk, doc, further_doc, hash, saved, scope};
 use crate::StoreError;
 use crate::chunk_store::{
     ChunkStore, HeldCopy, Listed, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, SHOWN_BYTES_MAX, StoredChunk, Transaction,
@@ -447,4 +447,32 @@ pub fn random_transactions_match_the_model<S: Subject<Store: ChunkStore>>(subjec
             Ok(())
         })
         .unwrap();
+}
+
+/// A document of a kind that this version does not know is stored, listed, sent, given a receipt and removed like any.
+pub fn kinds_to_come_are_kept_like_any<S: Subject<Store: ChunkStore>>(subject: &S) {
+    let mut store = subject.fresh();
+    let known = chunk(1, 1);
+    let further = |number| StoredChunk { doc: further_doc(scope(1), 1), ..chunk(1, number) };
+    let (first, second) = (further(2), further(3));
+    let of = first.doc;
+    let mut transaction = saved([known.clone(), first.clone(), second.clone()]);
+    transaction.receipts.push((of, first.hash, Sequence(7)));
+    transaction.held.push((of, second.hash, Some(vec![1])));
+    store.commit(transaction).unwrap();
+    for _ in 0..2 {
+        assert_eq!(store.chunks(of).unwrap(), vec![first.clone(), second.clone()]);
+        assert_eq!(store.documents().unwrap(), vec![(scope(1), known.doc), (scope(1), of)]);
+        assert_eq!(store.scope_of(of).unwrap(), Some(scope(1)));
+        let outbox: Vec<_> = store.outbox(0, 10).unwrap().into_iter().map(|entry| (entry.doc, entry.hash)).collect();
+        assert_eq!(outbox, [(known.doc, known.hash), (of, first.hash), (of, second.hash)]);
+        assert_eq!(store.receipts(of).unwrap(), vec![(first.hash, Sequence(7))]);
+        assert_eq!(store.held().unwrap().into_iter().map(|mark| mark.doc).collect::<Vec<_>>(), [of]);
+        let listed: Vec<_> = store.listed().unwrap().into_iter().map(|listed| (listed.doc, listed.shown)).collect();
+        assert_eq!(listed, [(known.doc, None), (of, None)]);
+        store = subject.reopen(store);
+    }
+    store.commit(Transaction { remove_documents: vec![of], ..Transaction::default() }).unwrap();
+    assert_eq!(store.documents().unwrap(), vec![(scope(1), known.doc)]);
+    assert_eq!((store.outbox_len().unwrap(), store.chunks(of).unwrap().len()), (1, 0));
 }

@@ -20,6 +20,13 @@ pub fn doc(of: Scope, number: u32) -> DocId {
     DocId::member(of, unique)
 }
 
+/// A document of a kind that only a newer version knows.
+pub fn further_doc(of: Scope, number: u32) -> DocId {
+    let mut unique = [0; 11];
+    unique[..4].copy_from_slice(&number.to_be_bytes());
+    DocId::from_parts(b'z', of, unique).unwrap()
+}
+
 /// A hash. They do not sort in the order of their numbers, as real ones.
 pub fn hash(number: u64) -> ChangeHash {
     let mut bytes = [7; 32];

@@ -188,8 +188,7 @@ impl PullingAnew {
                     self.keys.extend(Chunk::parse(bytes).map(|chunk| ChunkKey::of(*doc, &chunk.hash())));
                 }
                 DeltaItem::Snapshot(doc, bytes) => {
-                    let chunks = Document::from_snapshot(*doc, bytes).map(|document| document.chunks());
-                    let chunks = chunks.unwrap_or_default();
+                    let chunks = Document::snapshot_chunks(*doc, bytes).unwrap_or_default();
                     self.keys.extend(chunks.iter().map(|chunk| ChunkKey::of(*doc, &chunk.hash())));
                 }
             }

@@ -26,7 +26,7 @@ pub fn check_item(
     if chunk.actor().author() != author {
         return Err((NackCode::ForeignActor, "the change was made by another device".to_owned()));
     }
-    if item.doc.kind() == DocKind::Commune && !role.may_sign_off() && chunk.writes_any(&SIGN_OFF_FIELDS) {
+    if item.doc.kind() == Some(DocKind::Commune) && !role.may_sign_off() && chunk.writes_any(&SIGN_OFF_FIELDS) {
         return Err((NackCode::Forbidden, format!("a {role} does not sign off; an officer does")));
     }
     Ok(AppendItem { doc: item.doc, hash: chunk.hash(), change: item.change })

@@ -4,7 +4,7 @@
 mod greeting;
 mod repair;
 
-use toso_core::id::{AuthorId, DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind, Epoch, Sequence};
+use toso_core::id::{AuthorId, DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 
@@ -467,9 +467,7 @@ fn write_doc_of(out: &mut Vec<u8>, doc: DocId, scope: Scope) {
 fn read_doc_of(reader: &mut Reader<'_>, scope: Scope) -> Result<DocId> {
     let bytes = reader.bin("a document id", DOC_ID_BYTES)?;
     match <[u8; 1 + DOC_ID_UNIQUE_BYTES]>::try_from(bytes) {
-        Ok([letter, unique @ ..]) => {
-            DocKind::from_letter(letter).map(|kind| DocId::new(kind, scope, unique)).ok_or_else(unknown_kind)
-        }
+        Ok([letter, unique @ ..]) => DocId::from_parts(letter, scope, unique).map_err(|_| no_kind()),
         Err(_) => doc_from(bytes),
     }
 }
@@ -483,11 +481,11 @@ fn doc_from(bytes: &[u8]) -> Result<DocId> {
         what: "a document id",
         detail: format!("{} bytes is no length of an id", bytes.len()),
     })?;
-    DocId::from_bytes(bytes).map_err(|_| unknown_kind())
+    DocId::from_bytes(bytes).map_err(|_| no_kind())
 }
 
-fn unknown_kind() -> DecodeError {
-    DecodeError::Malformed { what: "a document id", detail: "its first byte is no kind".to_owned() }
+fn no_kind() -> DecodeError {
+    DecodeError::Malformed { what: "a document id", detail: "its first byte is no small letter".to_owned() }
 }
 
 fn read_array<const N: usize>(reader: &mut Reader<'_>, what: &'static str) -> Result<[u8; N]> {

@@ -171,7 +171,7 @@ impl Register {
 
     /// Records the commune's hamlet list.
     pub(crate) fn add_hamlets(&mut self) {
-        let mut commune = Document::new(DocId::commune(self.scope));
+        let mut commune = Document::new(DocId::commune(self.scope)).expect("a known kind");
         for at in 0..=5 {
             let (kind, word) = *self.random.pick(&KINDS);
             let name = format!("{word} {} {at}", self.random.pick(&HAMLETS));
@@ -198,7 +198,8 @@ impl Register {
             name = format!("{name} {}", 1 + self.random.below(20));
         }
         let ordinal = u32::try_from(self.teams.len()).expect("small");
-        let mut team = Document::new(DocId::hamlet_team(self.scope, &hamlet_key(&name), ordinal));
+        let mut team =
+            Document::new(DocId::hamlet_team(self.scope, &hamlet_key(&name), ordinal)).expect("a known kind");
         let mut edits = vec![
             TeamEdit::Level(TeamLevel::Hamlet),
             TeamEdit::Hamlet(Some(PlaceName::parse(&name).expect("a name"))),
@@ -225,7 +226,7 @@ impl Register {
 
     /// Records a member of one of the teams.
     pub(crate) fn add_member(&mut self) {
-        let mut member = Document::new(DocId::member(self.scope, self.random.bytes()));
+        let mut member = Document::new(DocId::member(self.scope, self.random.bytes())).expect("a known kind");
         let team = self.team_id();
         let mut edits = vec![
             MemberEdit::Team(Some(team)),
