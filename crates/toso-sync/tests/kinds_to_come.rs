@@ -138,6 +138,7 @@ fn a_page_with_a_kind_to_come_goes_out_and_is_committed_with_its_cursor() {
         doc,
         hash,
         change: change.clone(),
+        returned_by: None,
     };
     let page = PageRead { unit: commune(), entries: vec![entry], through: Sequence(1), more: false };
     let sent = session
