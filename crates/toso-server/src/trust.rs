@@ -18,6 +18,7 @@ mod keys;
 mod loss;
 mod moving;
 mod quarantine;
+mod raced;
 mod renewal;
 mod rest;
 mod revocations;
@@ -65,6 +66,7 @@ use admin::AdminToken;
 use departures::Departures;
 use device::Devices;
 use keys::RootKeys;
+use quarantine::Quarantine;
 use seen::Seen;
 use token::Grant;
 
@@ -87,8 +89,7 @@ pub struct Trust {
     passed: PassedTimes,
     departures: Departures,
     revocations: Revocations,
-    /// Since when an operator is awaited who says which devices are shut out, if one is.
-    quarantine: RwLock<Option<TimestampMs>>,
+    quarantine: Quarantine,
     store: Arc<dyn RecordStore>,
     random: RandomSource,
 }
@@ -131,7 +132,7 @@ impl Trust {
         let loss = loss::when(&*store, now)?;
         let devices = Devices::load(&*store)?;
         let departures = Departures::load(&*store, &devices.all())?;
-        let quarantine = RwLock::new(quarantine::since(&*store)?);
+        let quarantine = Quarantine::load(&*store)?;
         let admin = RwLock::new(admin);
         let trust = Self {
             keys,
@@ -174,7 +175,7 @@ impl Trust {
             departures: Departures::load(&*store, &devices.all())?,
             devices,
             revocations: Revocations::in_memory(),
-            quarantine: RwLock::default(),
+            quarantine: Quarantine::default(),
             seen: Seen::default(),
             passed: PassedTimes::default(),
             store,

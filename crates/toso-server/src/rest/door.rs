@@ -50,8 +50,8 @@ impl Door {
         });
         let claimant = self.check(move |trust| trust.claimant(bearer.as_deref())).await?;
         let (mut parts, body) = request.into_parts();
-        let claimant = match claimant {
-            Ok(claimant @ Claimant::Device { .. }) => claimant,
+        let claim = match claimant {
+            Ok(Claimant::Device(claim)) => claim,
             // Nothing of it is signed, so its body can wait for the handler.
             Ok(Claimant::Admin(caller)) => {
                 guard::admin(&self.shared, &parts)?;
@@ -68,7 +68,7 @@ impl Door {
                 let signature = signature.as_deref();
                 let request =
                     SignedRequest { signature, method: method.as_str(), path_and_query: &path, body: &signed };
-                trust.caller(&claimant, request, now())
+                trust.signer(&claim, request, now())
             })
             .await?;
         parts.extensions.insert(Checked(caller));

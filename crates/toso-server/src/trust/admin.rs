@@ -80,6 +80,6 @@ impl Trust {
 
     /// True until the present token ends.
     pub(crate) fn admin_token_lasts(&self, now: TimestampMs) -> bool {
-        now < self.admin.read().ends
+        !token::has_ended(self.admin.read().ends, now)
     }
 }

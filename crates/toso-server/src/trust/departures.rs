@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use toso_core::unit::UnitRef;
 use toso_store::change_log::RECORD_CHANGES_MAX;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
@@ -17,7 +17,12 @@ use super::device::DeviceRecord;
 const DEPARTURE_TABLE: &str = "departures";
 
 /// The counts. All of them are in memory: only units that somebody has left have one.
-pub(super) struct Departures(Mutex<HashMap<UnitRef, u64>>);
+pub(super) struct Departures {
+    /// Nobody who holds it waits for the disk.
+    counts: RwLock<HashMap<UnitRef, u64>>,
+    /// Held over a write: two devices that leave one unit at the same moment are two.
+    writing: Mutex<()>,
+}
 
 impl Departures {
     /// Reads them. Folders of before have no counts, and as many departures as revoked devices and former units: these are
@@ -49,7 +54,7 @@ impl Departures {
         for part in told.chunks(RECORD_CHANGES_MAX) {
             store.write(part, Durability::Durable)?;
         }
-        Ok(Self(Mutex::new(counts)))
+        Ok(Self { counts: RwLock::new(counts), writing: Mutex::default() })
     }
 
     /// Writes changes of the records, durably, with one departure more for each unit in `left`.
@@ -62,22 +67,24 @@ impl Departures {
         if left.is_empty() {
             return store.write(&changes, Durability::Durable);
         }
-        // Held over the write: two devices that leave one unit at the same moment are two.
-        let mut counts = self.0.lock();
+        let _writing = self.writing.lock();
         let mut raised: HashMap<UnitRef, u64> = HashMap::new();
-        for unit in left {
-            let before = counts.get(unit).copied().unwrap_or_default();
-            *raised.entry(*unit).or_insert(before) += 1;
+        {
+            let counts = self.counts.read();
+            for unit in left {
+                let before = counts.get(unit).copied().unwrap_or_default();
+                *raised.entry(*unit).or_insert(before) += 1;
+            }
         }
         changes.extend(raised.iter().map(|(unit, count)| record(*unit, *count)));
         store.write(&changes, Durability::Durable)?;
-        counts.extend(raised);
+        self.counts.write().extend(raised);
         Ok(())
     }
 
     /// How many devices have left the units that a test selects.
     pub(super) fn count(&self, mut select: impl FnMut(UnitRef) -> bool) -> u64 {
-        self.0.lock().iter().filter(|(unit, _)| select(**unit)).map(|(_, count)| count).sum()
+        self.counts.read().iter().filter(|(unit, _)| select(**unit)).map(|(_, count)| count).sum()
     }
 }
 

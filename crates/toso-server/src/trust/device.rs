@@ -17,6 +17,7 @@ use toso_core::unit::UnitRef;
 use toso_store::{RecordChange, RecordStore, StoreError};
 use toso_sync::{AccessRole, Principal, Rank};
 
+use super::raced::again_when_raced;
 use super::{Entry, Trust};
 
 pub(super) const DEVICE_TABLE: &str = "devices";
@@ -233,6 +234,10 @@ impl Trust {
 
     /// Writes into a device's record that it is revoked. `false` when it has none.
     pub(super) fn shut_out(&self, id: DeviceId) -> Result<bool, StoreError> {
+        again_when_raced(|| self.shut_out_once(id))
+    }
+
+    fn shut_out_once(&self, id: DeviceId) -> Result<bool, StoreError> {
         let Some((stored, mut device)) = stored_bytes(&*self.store, id)? else { return Ok(false) };
         if device.revoked {
             return Ok(true);

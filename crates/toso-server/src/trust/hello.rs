@@ -14,7 +14,7 @@ use toso_wire::{
 use super::renewal::Renewal;
 use super::seen::NotFresh;
 use super::signature::{mark, verify};
-use super::token::Grant;
+use super::token::{Grant, has_ended};
 use super::{DeviceRecord, RestRefusal, TokenRefusal, Trust, ticket};
 
 /// Bytes of a server's nonce.
@@ -74,7 +74,7 @@ impl Trust {
                     return Err(refused(TokenRefusal::BadSignature));
                 };
                 let ends = grant.ends(&device);
-                if now > ends {
+                if has_ended(ends, now) {
                     return Err(refused(TokenRefusal::Ended));
                 }
                 // A signature over this connection's own nonce is fresh by that.
@@ -93,10 +93,10 @@ impl Trust {
 
     /// Whose ticket is shown, with its secret.
     fn holder(&self, shown: &TicketProof, now: TimestampMs) -> Option<(Arc<DeviceRecord>, TicketSecret)> {
-        if now >= shown.ends() {
+        if has_ended(shown.ends(), now) {
             return None;
         }
-        let device = self.devices.by_author(shown.author).filter(|device| now < device.expires_at)?;
+        let device = self.devices.by_author(shown.author).filter(|device| !has_ended(device.expires_at, now))?;
         let secret = self.keys.ticket_secret(self.epoch(), device.id(), shown.ends_s);
         shown.is_by(&secret).then_some((device, secret))
     }

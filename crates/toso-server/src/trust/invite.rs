@@ -20,6 +20,8 @@ use toso_wire::enrol::{INVITE_URL_BYTES_MAX, Invite};
 
 use super::clock::ClockBehind;
 use super::keys::KeyError;
+use super::raced::again_when_raced;
+use super::token::has_ended;
 use super::{Entry, Trust};
 
 pub(super) const INVITE_TABLE: &str = "invites";
@@ -199,7 +201,7 @@ impl Trust {
             InviteState::Used
         } else if invite.withdrawn.is_some() {
             InviteState::Withdrawn
-        } else if now >= invite.expires_at {
+        } else if has_ended(invite.expires_at, now) {
             InviteState::Expired
         } else if !self.could_make(invite, now) {
             InviteState::Void
@@ -213,7 +215,7 @@ impl Trust {
         let Some(maker) = invite.created_by else { return true };
         self.devices.by_author(maker).is_some_and(|maker| {
             !maker.revoked
-                && now < maker.expires_at
+                && !has_ended(maker.expires_at, now)
                 && maker.principal().rank().stands_above(Catalog::shared(), &invite.rank())
         })
     }
@@ -254,6 +256,15 @@ impl Trust {
 
     /// Takes an invite back, durably; it is as it was when it had been used or taken back before. `None` when there is none.
     pub fn withdraw_invite(
+        &self,
+        number: InviteNumber,
+        by: Option<AuthorId>,
+        now: TimestampMs,
+    ) -> Result<Option<InviteRecord>, StoreError> {
+        again_when_raced(|| self.withdraw_once(number, by, now))
+    }
+
+    fn withdraw_once(
         &self,
         number: InviteNumber,
         by: Option<AuthorId>,

@@ -22,7 +22,7 @@ use toso_sync::{Principal, Standing};
 use super::device::{self, DeviceRecord, FormerUnit};
 use super::keys::KeyError;
 use super::{TokenRefusal, Trust};
-use crate::trust::token::Grant;
+use crate::trust::token::{Grant, has_ended};
 
 /// Former units that a device's record remembers, newest first. The lists changed once in forty years; a volunteer who
 /// changes commune every year is known by eight years of them, at about 30 B each.
@@ -208,7 +208,7 @@ impl Trust {
     /// How the record of a device that has begun a session compares with what it began with.
     pub(crate) fn footing(&self, began: &Principal, revoked: bool, now: TimestampMs) -> Footing {
         match self.devices.find(began.device) {
-            Some(device) if now >= device.expires_at => Footing::Ended,
+            Some(device) if has_ended(device.expires_at, now) => Footing::Ended,
             Some(device) if device.principal() == *began && device.revoked == revoked => Footing::Firm,
             Some(_) | None => Footing::Another,
         }

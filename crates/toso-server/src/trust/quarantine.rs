@@ -5,6 +5,7 @@
 //! server is in quarantine: it is read at the machine itself, and takes nothing from devices, until an operator has named
 //! the devices that are shut out, or said that there are none.
 
+use parking_lot::{Mutex, RwLock};
 use toso_core::id::DeviceId;
 use toso_core::time::TimestampMs;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
@@ -30,23 +31,34 @@ pub enum QuarantineError {
     Store(#[from] StoreError),
 }
 
-/// Since when a server is in quarantine.
-pub(super) fn since(store: &dyn RecordStore) -> Result<Option<TimestampMs>, StoreError> {
-    let value = store.record(SERVER_TABLE, QUARANTINE_KEY)?;
-    Ok(value.map(|value| TimestampMs(value.try_into().map_or(0, u64::from_be_bytes))))
+/// Since when an operator is awaited who says which devices are shut out, if one is.
+#[derive(Debug, Default)]
+pub(super) struct Quarantine {
+    /// Every HELLO and `/healthz` read it, so nobody who holds it waits for the disk.
+    pub(super) since: RwLock<Option<TimestampMs>>,
+    /// Held while it is ended: a second operator waits for the first.
+    ending: Mutex<()>,
+}
+
+impl Quarantine {
+    pub(super) fn load(store: &dyn RecordStore) -> Result<Self, StoreError> {
+        let value = store.record(SERVER_TABLE, QUARANTINE_KEY)?;
+        let since = value.map(|value| TimestampMs(value.try_into().map_or(0, u64::from_be_bytes)));
+        Ok(Self { since: RwLock::new(since), ending: Mutex::default() })
+    }
 }
 
 impl Trust {
     /// Since when an operator is awaited; `None` for a server that works.
     pub fn quarantined_since(&self) -> Option<TimestampMs> {
-        *self.quarantine.read()
+        *self.quarantine.since.read()
     }
 
     /// Shuts devices out and ends the quarantine, durably. Ids that this server does not know go on the list all the same:
     /// they are devices that enrolled after the backup, and would show their tokens.
     pub fn end_quarantine(&self, shut_out: &[DeviceId], now: TimestampMs) -> Result<(), QuarantineError> {
-        let mut quarantine = self.quarantine.write();
-        if quarantine.is_none() {
+        let _ending = self.quarantine.ending.lock();
+        if self.quarantined_since().is_none() {
             return Ok(());
         }
         self.revocations.make()?;
@@ -56,7 +68,7 @@ impl Trust {
         let lifted =
             RecordChange { table: SERVER_TABLE.to_owned(), key: QUARANTINE_KEY.to_vec(), value: None, expect: None };
         self.store.write(&[lifted], Durability::Durable)?;
-        *quarantine = None;
+        *self.quarantine.since.write() = None;
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use toso_wire::rest::{RestSignature, signed_rest};
 
 use super::seen::NotFresh;
 use super::signature::{mark, verify};
+use super::token::has_ended;
 use super::{DeviceRecord, TokenRefusal, Trust, token};
 
 /// An authenticated caller.
@@ -90,15 +91,18 @@ pub enum RestRefusal {
 
 /// Who a token says it is, before the request is looked at.
 pub(crate) enum Claimant {
-    /// The admin token, which needs nothing more.
+    /// The admin token: nothing is signed by it. Whether it has ended is for `rest` to ask, which says where to read the next.
     Admin(Caller),
     /// A device, which has to have signed the request.
-    Device {
-        /// Its record.
-        device: Arc<DeviceRecord>,
-        /// When its token ends.
-        ends: TimestampMs,
-    },
+    Device(Claim),
+}
+
+/// A device's claim, until its signature is looked at.
+pub(crate) struct Claim {
+    /// Its record.
+    device: Arc<DeviceRecord>,
+    /// When its token ends.
+    ends: TimestampMs,
 }
 
 /// A request as it was signed.
@@ -126,28 +130,23 @@ impl Trust {
         }
         let device = self.device_of(&grant)?;
         let ends = grant.ends(&device);
-        Ok(Claimant::Device { device, ends })
+        Ok(Claimant::Device(Claim { device, ends }))
     }
 
-    /// The caller of a request, once its whole body is here.
-    pub(crate) fn caller(
+    /// The device that has signed a request, once its whole body is here.
+    pub(crate) fn signer(
         &self,
-        claimant: &Claimant,
+        Claim { device, ends }: &Claim,
         request: SignedRequest<'_>,
         now: TimestampMs,
     ) -> Result<Caller, RestRefusal> {
-        let (device, ends) = match claimant {
-            Claimant::Admin(_) if !self.admin_token_lasts(now) => return Err(TokenRefusal::Ended.into()),
-            Claimant::Admin(caller) => return Ok(*caller),
-            Claimant::Device { device, ends } => (device, *ends),
-        };
         let given = request.signature.and_then(RestSignature::parse).ok_or(RestRefusal::NoSignature)?;
         let RestSignature { at, nonce, signature } = given;
         let signed = signed_rest(self.server(), request.method, request.path_and_query, at, &nonce, request.body);
         if !verify(&device.public_key, &signed, &signature) {
             return Err(TokenRefusal::BadSignature.into());
         }
-        if now > ends {
+        if has_ended(*ends, now) {
             return Err(TokenRefusal::Ended.into());
         }
         self.seen.accept(device.id(), at, mark(&signature), now).map_err(|refusal| match refusal {

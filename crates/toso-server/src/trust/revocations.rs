@@ -41,6 +41,11 @@ const CHECK_BYTES: usize = 16;
 /// The largest list that is read: a line has about 130 bytes, so half a million of them. All devices of a country twice over
 /// are a tenth of that.
 const LIST_BYTES_MAX: u64 = 64 << 20;
+/// From this size on each new line warns the operator: three quarters, so that 120,000 lines are left.
+const LIST_BYTES_WARNED: u64 = LIST_BYTES_MAX / 4 * 3;
+/// What is told once there is no room for a line: a longer list could not be read by the next start.
+const FULL_TEXT: &str = "the list of revocations is full: stop the server, copy revocations.list to a safe place, move it away, \
+     and start again, which makes it anew from the records; it";
 
 /// What a line of the list says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -238,11 +243,6 @@ impl Revocations {
         self.0.lock().listed.devices.contains(&device)
     }
 
-    /// True when an invite was withdrawn; `secret_hash` is BLAKE3 of its secret.
-    pub fn has_invite(&self, secret_hash: &[u8; 32]) -> bool {
-        self.0.lock().listed.invites.contains(secret_hash)
-    }
-
     /// What the list says now.
     pub fn listed(&self) -> Listed {
         self.0.lock().listed.clone()
@@ -265,6 +265,18 @@ impl State {
             if *in_doubt {
                 let cause = "a line of the list could not be written".to_owned();
                 return Err(StoreError::Poisoned { path: path.display().to_string(), cause });
+            }
+            let bytes = self.listed.bytes.saturating_add(text.len() as u64);
+            if bytes > LIST_BYTES_MAX {
+                let (bytes, max) = (usize::try_from(bytes).unwrap_or(usize::MAX), LIST_BYTES_MAX as usize);
+                return Err(StoreError::TooLarge { what: FULL_TEXT, bytes, max });
+            }
+            if bytes > LIST_BYTES_WARNED {
+                tracing::warn!(
+                    bytes,
+                    max = LIST_BYTES_MAX,
+                    "the list of revocations is nearly full; see docs/operations.md"
+                );
             }
             let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
             if let Err(error) = written {
@@ -352,13 +364,35 @@ mod tests {
         for torn in [&b"device 01"[..], &[0; 100]] {
             OpenOptions::new().append(true).open(&path).unwrap().write_all(torn).unwrap();
             let again = Revocations::open(folder.path()).unwrap();
-            assert!(again.is_kept() && again.has_invite(&[7; 32]) && !again.has_invite(&[8; 32]));
+            assert!(again.is_kept() && again.listed().invites == HashSet::from([[7; 32]]));
             assert_eq!(again.listed(), list.listed());
         }
         let again = Revocations::open(folder.path()).unwrap();
         again.add(device(2), NOW).unwrap();
         let listed = Listed::read(&path).unwrap().unwrap();
         assert_eq!((listed.devices.len(), listed.server, listed.last), (2, Some(ServerId([3; 16])), NOW));
+    }
+
+    /// What is written must be read again: a list that had grown past the limit would have stopped the next start.
+    #[test]
+    fn a_full_list_takes_no_line_more_and_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = made(folder.path());
+        list.add(device(1), NOW).unwrap();
+        let before = list.listed().bytes;
+        list.add(device(2), NOW).unwrap();
+        let line = list.listed().bytes - before;
+        list.0.lock().listed.bytes = LIST_BYTES_MAX - line + 1;
+        let refused = list.add(device(3), NOW).unwrap_err();
+        assert!(
+            matches!(refused, StoreError::TooLarge { .. }) && refused.to_string().contains("move it away"),
+            "{refused}"
+        );
+        assert!(!list.has_device(DeviceId::from_public_key(&[3; 32])), "nothing of it counts");
+        list.0.lock().listed.bytes = LIST_BYTES_MAX - line;
+        list.add(device(3), NOW).unwrap();
+        assert_eq!(list.listed().bytes, LIST_BYTES_MAX);
+        assert_eq!(Listed::read(&folder.path().join(REVOCATIONS_FILE)).unwrap().unwrap().devices.len(), 3);
     }
 
     /// A list that forgets is the way back in, so no damage may pass for a shorter list.

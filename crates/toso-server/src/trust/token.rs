@@ -44,6 +44,11 @@ pub(super) struct Grant {
     pub(super) former: Vec<UnitRef>,
 }
 
+/// True from its end on: of tokens, tickets, invites and enrolments alike.
+pub(super) fn has_ended(ends: TimestampMs, now: TimestampMs) -> bool {
+    now >= ends
+}
+
 impl Grant {
     /// When the token ends: as it says itself, or as the record says.
     pub(super) fn ends(&self, device: &DeviceRecord) -> TimestampMs {

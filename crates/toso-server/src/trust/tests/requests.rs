@@ -27,8 +27,8 @@ impl Calling {
 
     fn call(&self, signature: Option<&str>, body: &[u8], now: TimestampMs) -> Result<Caller, RestRefusal> {
         let trust = &self.place.trust;
-        let claimant = trust.claimant(Some(&self.bearer))?;
-        trust.caller(&claimant, SignedRequest { signature, method: "POST", path_and_query: PATH, body }, now)
+        let Claimant::Device(claim) = trust.claimant(Some(&self.bearer))? else { panic!("a device's token") };
+        trust.signer(&claim, SignedRequest { signature, method: "POST", path_and_query: PATH, body }, now)
     }
 }
 

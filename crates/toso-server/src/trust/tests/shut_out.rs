@@ -196,10 +196,7 @@ fn the_window_begins_with_the_last_loss() {
 fn an_admin_token_has_an_end_and_is_made_anew_long_before() {
     let Place { folder, store, trust } = place();
     let text = || std::fs::read_to_string(folder.path().join(ADMIN_TOKEN_FILE)).unwrap();
-    let is_good = |trust: &Trust, token: &str, at| {
-        let request = SignedRequest { signature: None, method: "GET", path_and_query: "/metrics", body: &[] };
-        trust.claimant(Some(token)).and_then(|claimant| trust.caller(&claimant, request, at)).is_ok()
-    };
+    let is_good = |trust: &Trust, token: &str, at| admin_call(trust, token).is_ok() && trust.admin_token_lasts(at);
     let first = text();
     let last = NOW.plus_ms(ADMIN_TOKEN_LIFE_MS - 1);
     assert!(is_good(&trust, &first, last) && !is_good(&trust, &first, last.plus_ms(1)), "at its end and one past it");
