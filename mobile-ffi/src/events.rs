@@ -242,7 +242,7 @@ impl Teller {
         let is_news = told.map_or(right.state != RightState::Good, |told| told != right);
         if is_news {
             let ends_ms = i64::try_from(right.ends.0).unwrap_or(i64::MAX);
-            self.call(TosoEvent::SyncRight { state: right.state.into(), ends_ms });
+            self.call(TosoEvent::SyncRight { state: right.state, ends_ms });
         }
         let changes = self.replica.sync_right_changes_in_ms().unwrap_or_default().map(Duration::from_millis);
         (Some(right), changes.map_or(RIGHT_LOOKED_AT_EVERY, |changes| changes.min(RIGHT_LOOKED_AT_EVERY)))

@@ -1,4 +1,5 @@
-//! What people read, in Vietnamese and English, by key: errors, findings, states, and the words of the register.
+//! What people read, in Vietnamese and English, by key: errors, findings, states, the words of the register (`role.leader`) and
+//! the names of its fields (`field.member.full_name`).
 //!
 //! The texts are compiled in, so that every app says the same. A place in braces stands for an argument: `{max}`.
 
@@ -6,6 +7,9 @@ mod table;
 mod words;
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use toso_core::kind::{self, Wording};
 
 /// The languages that the library speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, uniffi::Enum)]
@@ -17,6 +21,7 @@ pub enum Language {
 }
 
 /// A text in both languages.
+#[derive(Clone, Copy)]
 struct Message {
     key: &'static str,
     vi: &'static str,
@@ -42,8 +47,11 @@ pub fn message_keys() -> Vec<String> {
     keys
 }
 
-fn all() -> impl Iterator<Item = &'static Message> {
-    table::MESSAGES.iter().chain(words::WORDS)
+fn all() -> impl Iterator<Item = Message> {
+    static FIELDS: LazyLock<Vec<Wording>> = LazyLock::new(|| kind::field_wordings().collect());
+    let of_register = |found: &'static Wording| Message { key: &found.key, vi: found.vi, en: found.en };
+    let own = table::MESSAGES.iter().chain(words::UNIT_LEVELS).copied();
+    own.chain(kind::WORDS.iter().map(of_register)).chain(FIELDS.iter().map(of_register))
 }
 
 /// Fills the places in one pass, so that a value which looks like a place stays a value.

@@ -12,8 +12,8 @@ use std::path::Path;
 /// What the module is called in Swift, Kotlin's package and Python.
 const MODULES: [&str; 2] = ["Toso", "toso"];
 /// What UniFFI turns into a public type of the other languages.
-const MARKS: [&str; 5] =
-    ["uniffi::Record", "uniffi::Enum", "uniffi::Object", "uniffi::Error", "uniffi::export(foreign)"];
+const MARKS: [&str; 6] =
+    ["uniffi::Record", "uniffi::Enum", "uniffi::Object", "uniffi::Error", "uniffi::export(foreign)", "uniffi::remote"];
 
 /// Public type → file, of everything that crosses.
 fn public_types(folder: &Path, found: &mut BTreeMap<String, String>) {
@@ -38,6 +38,26 @@ fn public_types(folder: &Path, found: &mut BTreeMap<String, String>) {
     }
 }
 
+/// Public type → file, of what is made from the tables of the register.
+fn types_of_tables(found: &mut BTreeMap<String, String>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/toso-core/src/kind");
+    for file in ["commune.rs", "team.rs", "member.rs", "words.rs"] {
+        let text = std::fs::read_to_string(folder.join(file)).expect("the table can be read");
+        for line in text.lines().map(str::trim) {
+            let words: Vec<&str> = line.split(' ').collect();
+            let name = match words.as_slice() {
+                [.., _, "as", name] | ["edit", name] | [_, "as", name, "{"] => name,
+                [name, key, capitals, "{"] if key.starts_with('"') && capitals.starts_with('"') => name,
+                _ => continue,
+            };
+            let name = name.trim_end_matches(';');
+            if name.starts_with(char::is_uppercase) {
+                found.insert(name.to_owned(), file.to_owned());
+            }
+        }
+    }
+}
+
 fn taken() -> BTreeMap<&'static str, &'static str> {
     let lines = include_str!("taken_names.txt").lines().filter(|line| !line.starts_with('#'));
     lines
@@ -52,6 +72,10 @@ fn taken() -> BTreeMap<&'static str, &'static str> {
 fn no_type_is_called_like_one_of_a_platform_or_like_its_module() {
     let mut types = BTreeMap::new();
     public_types(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut types);
+    types_of_tables(&mut types);
+    for made in ["Team", "TeamEdit", "TeamActivity", "Hamlet", "Consent", "HamletKind", "CourseStatus"] {
+        assert!(types.contains_key(made), "{made} is made from a table");
+    }
     assert!(types.len() > 40 && types.contains_key("TosoError") && types.contains_key("TosoObserver"), "{types:?}");
     let taken = taken();
     assert_eq!((taken.get("Parcel"), taken.get("Subscription")), (Some(&"android"), Some(&"Combine")));

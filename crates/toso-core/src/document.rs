@@ -14,7 +14,7 @@ mod read;
 mod save;
 mod size;
 mod snapshot;
-mod value;
+pub(crate) mod value;
 mod without;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use automerge::Automerge;
 
 pub use flat::{FlatDocument, NotFlat};
+pub(crate) use genesis::Genesis;
 
 use crate::chunk::{ChangeHash, Chunk};
 use crate::edit::{DocEdit, EditError};

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::id::DocId;
+use crate::kind::{CommuneKind, MemberKind, TeamKind};
 use crate::record::{CommuneRecord, HamletStatus, MemberRecord, Role, TeamLevel, TeamRecord, TeamStatus};
 use crate::text::{Date, hamlet_key, place_key};
 
@@ -229,13 +230,13 @@ impl<'a> View<'a> {
     fn values(&self, commune: Option<(DocId, &CommuneRecord)>, today: &Date, findings: &mut Vec<Finding>) {
         let mut found = Vec::new();
         if let Some((id, record)) = commune {
-            values::of_commune(id, record, today, &mut found);
+            values::of::<CommuneKind>(id, record, today, &mut found);
         }
         for (id, team) in self.teams.iter().filter(|(id, _)| !self.merges.is_merged(**id)) {
-            values::of_team(*id, team, today, &mut found);
+            values::of::<TeamKind>(*id, team, today, &mut found);
         }
         for (id, member) in self.members.iter().filter(|(id, _)| !self.merges.is_merged(**id)) {
-            values::of_member(*id, member, today, &mut found);
+            values::of::<MemberKind>(*id, member, today, &mut found);
         }
         // By kind; within one they come by id. Stable.
         found.sort_by_key(values::kind_order);

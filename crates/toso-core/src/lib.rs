@@ -11,6 +11,7 @@
 //! - [`time`](mod@time): instants
 //! - [`chunk`]: one validated Automerge change
 //! - [`text`]: Vietnamese text rules: canonical form, keys, phones, dates, collation
+//! - [`kind`]: the kinds of documents, each one table of fields
 //! - [`edit`]: what a person can change, and the rules that a value must meet
 //! - [`document`]: the merged document: genesis, edits, conflicts, history
 //! - [`record`]: a document read as plain values
@@ -21,6 +22,7 @@ pub mod document;
 pub mod edit;
 pub mod finding;
 pub mod id;
+pub mod kind;
 pub mod record;
 pub mod text;
 pub mod time;

@@ -1,16 +1,14 @@
 //! From what the rooms below show to what an app is shown.
 
 use toso_catalog::Catalog;
-use toso_client::{CentreTotals, ConflictView, DocView, ReplicaStatus, SaveView, TakeReport};
+use toso_client::{CentreTotals, ConflictView, ReplicaStatus, SaveView, TakeReport};
 use toso_core::document;
 use toso_core::finding;
-use toso_core::record::{ActivityRecord, CommuneRecord, HamletRecord, MemberRecord, TeamRecord};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 
 use super::{
-    AdminUnit, Commune, Conflict, ConflictValue, Consent, FieldChange, Finding, Found, Hamlet, Held, HistoryEntry,
-    Invite, Member, Reached, Status, Taken, Team, TeamActivity, Totals,
+    AdminUnit, Conflict, ConflictValue, FieldChange, Finding, Found, Held, HistoryEntry, Invite, Status, Taken, Totals,
 };
 
 fn text(id: Option<impl ToString>) -> Option<String> {
@@ -24,105 +22,6 @@ pub(crate) fn count(count: usize) -> u32 {
 
 fn instant(at: TimestampMs) -> i64 {
     i64::try_from(at.0).unwrap_or(i64::MAX)
-}
-
-impl From<DocView<TeamRecord>> for Team {
-    fn from(view: DocView<TeamRecord>) -> Self {
-        let team = view.record;
-        Self {
-            id: view.id.to_string(),
-            commune: view.commune.to_string(),
-            receipt: view.receipt.into(),
-            level: team.level.into(),
-            hamlet: team.hamlet,
-            hamlet_kind: team.hamlet_kind.map(Into::into),
-            local_name: team.local_name,
-            decision_number: team.decision_number,
-            decision_date: team.decision_date,
-            decision_body: team.decision_body,
-            established_on: team.established_on,
-            status: team.status.into(),
-            merged_into: text(team.merged_into),
-            zalo_link: team.zalo_link,
-            households_covered: team.households_covered,
-            note: team.note,
-            activities: team.activities.into_iter().map(Into::into).collect(),
-        }
-    }
-}
-
-impl From<(String, ActivityRecord)> for TeamActivity {
-    fn from((id, activity): (String, ActivityRecord)) -> Self {
-        Self {
-            id,
-            date: activity.date,
-            kind: activity.kind.map(Into::into),
-            skills: activity.skills.into_iter().map(Into::into).collect(),
-            reached: Reached {
-                total: activity.reached,
-                women: activity.reached_women,
-                over_60: activity.reached_over_60,
-                minority: activity.reached_minority,
-            },
-        }
-    }
-}
-
-impl From<DocView<MemberRecord>> for Member {
-    fn from(view: DocView<MemberRecord>) -> Self {
-        let member = view.record;
-        Self {
-            id: view.id.to_string(),
-            commune: view.commune.to_string(),
-            receipt: view.receipt.into(),
-            team: text(member.team),
-            full_name: member.full_name,
-            birth_year: member.birth_year,
-            gender: member.gender.map(Into::into),
-            phone: member.phone,
-            role: member.role.into(),
-            affiliations: member.affiliations.into_iter().map(Into::into).collect(),
-            union_member: member.union_member,
-            joined_on: member.joined_on,
-            left_on: member.left_on,
-            courses: member.courses.into_iter().map(|(course, status)| (course.into(), status.into())).collect(),
-            zalo_oa_followed: member.zalo_oa_followed,
-            consent: Consent {
-                method: member.consent.method.map(Into::into),
-                date: member.consent.date,
-                text_version: member.consent.text_version,
-                withdrawn_on: member.consent.withdrawn_on,
-            },
-            merged_into: text(member.merged_into),
-        }
-    }
-}
-
-impl From<DocView<CommuneRecord>> for Commune {
-    fn from(view: DocView<CommuneRecord>) -> Self {
-        Self {
-            id: view.id.to_string(),
-            commune: view.commune.to_string(),
-            receipt: view.receipt.into(),
-            hamlets: view.record.hamlets.into_iter().map(Into::into).collect(),
-            signed_off_on: view.record.signed_off_on,
-            signed_off_by: view.record.signed_off_by,
-        }
-    }
-}
-
-impl From<(String, HamletRecord)> for Hamlet {
-    fn from((key, hamlet): (String, HamletRecord)) -> Self {
-        Self {
-            key,
-            name: hamlet.name,
-            kind: hamlet.kind.map(Into::into),
-            households: hamlet.households,
-            status: hamlet.status.into(),
-            predecessors: hamlet.predecessors,
-            successors: hamlet.successors,
-        }
-    }
 }
 
 impl From<ConflictView> for Conflict {
@@ -154,9 +53,7 @@ impl From<finding::Finding> for Finding {
             F::MemberWithoutTeam { member, team } => {
                 Self::MemberWithoutTeam { member: member.to_string(), team: text(team) }
             }
-            F::SameMember { a, b, reason } => {
-                Self::SameMember { a: a.to_string(), b: b.to_string(), reason: reason.into() }
-            }
+            F::SameMember { a, b, reason } => Self::SameMember { a: a.to_string(), b: b.to_string(), reason },
             F::SameTeam { a, b } => Self::SameTeam { a: a.to_string(), b: b.to_string() },
             F::UnknownHamlet { team, hamlet } => Self::UnknownHamlet { team: team.to_string(), hamlet },
             F::BrokenMerge { from, into } => Self::BrokenMerge { from: from.to_string(), into: into.to_string() },
@@ -188,7 +85,7 @@ impl From<toso_client::Found> for Found {
     fn from(found: toso_client::Found) -> Self {
         Self {
             id: found.id.to_string(),
-            kind: found.kind.into(),
+            kind: found.kind,
             commune: found.commune.to_string(),
             name: found.name,
             team: text(found.team),
@@ -201,11 +98,11 @@ impl From<toso_client::Held> for Held {
         Self {
             id: held.doc.to_string(),
             hash: held.hash.to_string(),
-            kind: held.doc.kind().map(Into::into),
+            kind: held.doc.kind(),
             label: held.label,
             commune: held.commune.map(|commune| commune.to_string()),
             commune_name: held.unit_name,
-            state: held.state.into(),
+            state: held.state,
             code: held.code,
             detail: held.detail,
             note: held.note,
@@ -245,10 +142,10 @@ impl AdminUnit {
         let known = catalog.get(unit);
         Self {
             unit: unit.to_string(),
-            list: unit.list.into(),
+            list: unit.list,
             name: known.map_or_else(|| unit.to_string(), |known| known.name.to_string()),
             path: catalog.display_path(unit),
-            level: known.map_or(toso_catalog::Level::Commune, |known| known.level).into(),
+            level: known.map_or(toso_catalog::Level::Commune, |known| known.level),
             holds_records: catalog.is_scope(unit),
         }
     }

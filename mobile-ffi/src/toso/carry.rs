@@ -39,7 +39,7 @@ impl TosoClient {
 
     /// Begins a meeting with another phone, over a pipe of bytes that the app has (Wi-Fi Direct, Bluetooth, a hotspot).
     pub async fn meet(self: Arc<Self>, side: MeetingSide) -> Result<Arc<PeerSession>, TosoError> {
-        let (meeting, first) = self.write(move |replica| ClientMeeting::start(replica, side.into())).await?;
+        let (meeting, first) = self.write(move |replica| ClientMeeting::start(replica, side)).await?;
         Ok(Arc::new(PeerSession { toso: self, meeting: Arc::new(Mutex::new(Some(meeting))), first: Mutex::new(first) }))
     }
 }

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use toso_catalog::Catalog;
 use toso_core::id::AuthorId;
-use toso_core::unit::UnitList as List;
 
 use super::TosoClient;
 use crate::edits::{doc_id, unit};
 use crate::error::TosoError;
 use crate::events::{ObserverHandle, TosoObserver, observe};
+use crate::kinds::{Commune, Member, Team};
 use crate::records::{
-    AdminUnit, Commune, Conflict, DeviceName, Finding, Found, Held, HistoryEntry, Member, Receipts, Status, Team,
-    Totals, count,
+    AdminUnit, Conflict, DeviceName, Finding, Found, Held, HistoryEntry, Receipts, Status, Totals, count,
 };
 use crate::words::UnitList;
 
@@ -126,7 +125,7 @@ impl TosoClient {
     #[uniffi::method(default(list = None, limit = 20))]
     pub fn units(&self, text: &str, list: Option<UnitList>, limit: u32) -> Result<Vec<AdminUnit>, TosoError> {
         self.with(|_| {
-            let list = list.map_or(List::L2025, Into::into);
+            let list = list.unwrap_or(UnitList::L2025);
             let hits = Catalog::shared().search(list, text, limit as usize);
             Ok::<_, TosoError>(hits.into_iter().map(|hit| AdminUnit::of(hit.unit)).collect())
         })
@@ -136,7 +135,7 @@ impl TosoClient {
     #[uniffi::method(default(above = None))]
     pub fn units_below(&self, above: Option<String>) -> Result<Vec<AdminUnit>, TosoError> {
         self.with(|_| {
-            let country = toso_core::unit::UnitRef::country(List::L2025);
+            let country = toso_core::unit::UnitRef::country(UnitList::L2025);
             let above = above.as_deref().map_or(Ok(country), unit)?;
             Ok::<_, TosoError>(Catalog::shared().children(above).map(|below| AdminUnit::of(below.unit)).collect())
         })

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use toso_client::enrol;
 use toso_client::rest::{Rest, RestError};
-use toso_core::edit::{DocEdit, MemberEdit as Edit};
+use toso_core::edit::DocEdit;
 use toso_core::text::PersonName;
 
 use super::{TosoClient, store_key, whole};
-use crate::edits::{
-    CommuneEdit, MemberEdit, NewMember, NewTeam, TeamEdit, commune_edits, doc_id, draft, member_edits, scope,
-    team_edits,
-};
+use crate::edits::{NewMember, NewTeam, commune_edits, doc_id, draft, member_edits, scope, team_edits};
 use crate::error::TosoError;
+use crate::kinds::{CommuneEdit, FromApp, MemberEdit, TeamEdit};
 use crate::records::{AdminUnit, count};
 use crate::stop::StopSignal;
 
@@ -143,10 +141,5 @@ pub fn new_activity_id() -> String {
 /// Checks a person's name before it is saved: what it will be stored as.
 #[uniffi::export]
 pub fn check_person_name(name: &str) -> Result<String, TosoError> {
-    let edits = member_edits(vec![MemberEdit::FullName { name: name.to_owned() }])?;
-    let named = edits.into_iter().find_map(|edit| {
-        let Edit::FullName(name) = edit else { return None };
-        Some(PersonName::as_str(&name).to_owned())
-    });
-    Ok(named.unwrap_or_default())
+    Ok(PersonName::from_app(name.to_owned(), "full_name")?.to_string())
 }

@@ -4,7 +4,10 @@
 //! fits without any marks; within a tier the whole name beats its beginning, and that beats the beginning of a later word. A
 //! phone has at most [`super::DOCUMENTS_MAX`] documents, so all names are compared in turn, and no index has to be kept right.
 
+use std::borrow::Cow;
+
 use toso_core::id::{DocId, DocKind};
+use toso_core::kind::Is;
 use toso_core::record::Record;
 use toso_core::text::{Collator, same_name_key, search_key, toneless_key};
 use toso_core::unit::Scope;
@@ -52,6 +55,25 @@ enum Place {
 /// From strict to loose: with all marks, without tones, without any marks.
 const KEYS: [fn(&str) -> String; 3] = [same_name_key, toneless_key, search_key];
 
+/// What people search for in a record, by the types of its fields.
+#[derive(Default)]
+struct Searched<'a> {
+    names: Vec<Cow<'a, str>>,
+    phones: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Searched<'a> {
+    fn of(record: &'a Record) -> Self {
+        let mut found = Self::default();
+        record.each(|seen| match seen.is {
+            Is::Name => found.names.push(seen.text),
+            Is::Phone => found.phones.push(seen.text),
+            Is::Day | Is::BirthYear | Is::Text | Is::Other => {}
+        });
+        found
+    }
+}
+
 /// What a person typed.
 struct Query {
     /// By [`KEYS`].
@@ -68,7 +90,7 @@ impl Replica {
         self.each_shown(
             |kind| kind != DocKind::Commune,
             |commune, id, shown| {
-                found.extend(query.find(commune, id, shown.record));
+                found.extend(query.find(commune, id, &shown.record));
                 Ok(())
             },
         )?;
@@ -102,20 +124,19 @@ impl Query {
     }
 
     /// A record, when it fits.
-    fn find(&self, commune: Scope, id: DocId, record: Record) -> Option<(Rank, Found)> {
-        let (kind, names, phone, team) = match record {
-            Record::Team(team) if team.merged_into.is_none() => {
-                (DocKind::Team, [team.hamlet, team.local_name], None, None)
-            }
-            Record::Member(member) if member.merged_into.is_none() => {
-                (DocKind::Member, [member.full_name, None], member.phone, member.team)
-            }
+    fn find(&self, commune: Scope, id: DocId, record: &Record) -> Option<(Rank, Found)> {
+        let (kind, team) = match record {
+            Record::Team(team) if team.merged_into.is_none() => (DocKind::Team, None),
+            Record::Member(member) if member.merged_into.is_none() => (DocKind::Member, member.team),
             Record::Commune(_) | Record::Team(_) | Record::Member(_) => return None,
         };
-        let person = || names.first().cloned().flatten().unwrap_or_default();
-        let by_phone = || phone.filter(|phone| self.fits_phone(phone)).map(|_| (Rank::PHONE, person()));
-        let by_name = names.iter().flatten().filter_map(|name| Some((self.rank(name)?, name.clone()))).min();
-        let (rank, name) = by_name.or_else(by_phone)?;
+        let Searched { names, phones } = Searched::of(record);
+        let by_phone = phones.iter().any(|phone| self.fits_phone(phone));
+        let by_name = names.iter().filter_map(|name| Some((self.rank(name)?, name))).min();
+        let (rank, name) = match by_name {
+            Some((rank, name)) => (rank, name.to_string()),
+            None => (Rank::PHONE, names.first().filter(|_| by_phone)?.to_string()),
+        };
         Some((rank, Found { id, kind, commune, name, team }))
     }
 

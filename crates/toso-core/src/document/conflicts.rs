@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use automerge::{Automerge, ObjId, ReadDoc, Value};
 
 use super::{CONFLICT_VALUES_MAX, Conflict, ConflictValue, equality, genesis, guarded, value};
-use crate::edit::is_field;
 use crate::id::{Actor, AuthorId, DocKind};
+use crate::kind;
 use crate::time::TimestampMs;
 
 pub(super) fn conflicts(kind: DocKind, doc: &Automerge) -> Vec<Conflict> {
@@ -16,7 +16,7 @@ pub(super) fn conflicts(kind: DocKind, doc: &Automerge) -> Vec<Conflict> {
 fn find(kind: DocKind, doc: &Automerge) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     for (map, id) in genesis::places(kind) {
-        for item in doc.map_range(&id, ..).filter(|item| item.conflict && is_field(kind, map, &item.key)) {
+        for item in doc.map_range(&id, ..).filter(|item| item.conflict && kind::field(kind, map, &item.key).is_some()) {
             let Ok(values) = doc.get_all(&id, item.key.as_ref()) else { continue };
             // Automerge lists the value that it shows last. Of those that mean the same the later one stays.
             let mut seen = HashSet::new();

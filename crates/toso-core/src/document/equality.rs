@@ -4,23 +4,25 @@
 //! as 0912 000 001. Devices that wrote such values apart do not disagree: there is nothing for a person to settle, and the
 //! value that every replica shows (the later one, in the order on which all agree) stands.
 //!
-//! Each field has the equality of what it means. Keys are computed where they are asked for and never stored.
+//! Each field has the equality of what it means, by the type of its value ([`crate::kind::value`]). Keys are computed where they are asked for and never stored.
 
 use automerge::{ScalarValue, Value};
 
 use super::value;
 use crate::id::DocKind;
-use crate::text::{Date, Link, Phone, canonical, canonical_lines, canonical_name, place_key, same_name_key};
+use crate::kind;
+use crate::text::canonical;
 
 /// Values of a field with equal keys are one value.
-pub(super) fn key(kind: DocKind, map: Option<&str>, field: &str, scalar: &ScalarValue) -> String {
+pub(super) fn key(kind: DocKind, map: Option<&str>, key: &str, scalar: &ScalarValue) -> String {
+    let field = kind::field(kind, map, key);
     let text = value::scalar_text(scalar);
     match scalar {
-        ScalarValue::Str(_) => format!("text {}", text_key(kind, map, field, &text)),
+        ScalarValue::Str(_) => format!("text {}", field.map_or_else(|| canonical(&text), |field| field.equal(&text))),
         ScalarValue::Int(_) | ScalarValue::Uint(_) | ScalarValue::Counter(_) => format!("number {text}"),
         ScalarValue::Bytes(_) => format!("id {text}"),
         // Not in the set, and taken out of it, are one.
-        ScalarValue::Boolean(false) if is_set(map, field) => String::new(),
+        ScalarValue::Boolean(false) if field.is_some_and(kind::Field::is_set) => String::new(),
         ScalarValue::Boolean(_) => text,
         ScalarValue::Null => String::new(),
         // No edit makes these; they are read as nothing, but are not cleared fields.
@@ -34,58 +36,6 @@ pub(super) fn value_key(kind: DocKind, map: Option<&str>, field: &str, value: &V
         Value::Scalar(scalar) => key(kind, map, field, scalar),
         Value::Object(_) => "unknown".to_owned(),
     }
-}
-
-/// Whether an entry of a map says no more than that something belongs to a set.
-fn is_set(map: Option<&str>, field: &str) -> bool {
-    match map {
-        Some("affiliations") => true,
-        Some("activities") => field.contains("/skills/"),
-        Some("hamlets") => field.contains("/successors/"),
-        _ => false,
-    }
-}
-
-fn text_key(kind: DocKind, map: Option<&str>, field: &str, text: &str) -> String {
-    let exact = || canonical(text);
-    match (kind, map, field) {
-        (DocKind::Team, None, "hamlet" | "local_name") => place_key(text),
-        (DocKind::Commune, Some("hamlets"), field) if field.ends_with("/name") => place_key(text),
-        (DocKind::Member, None, "full_name")
-        | (DocKind::Team, None, "decision_body")
-        | (DocKind::Commune, None, "signed_off_by") => same_name_key(text),
-        (DocKind::Team, None, "decision_number") => document_number_key(text),
-        (DocKind::Member, None, "phone") => Phone::parse(text).map_or_else(|_| exact(), |phone| phone.to_string()),
-        (DocKind::Team, None, "zalo_link") => {
-            Link::parse(text).map_or_else(|_| exact(), |link| link_key(link.as_str()))
-        }
-        (DocKind::Team, None, "note") => canonical_lines(text),
-        (DocKind::Team, None, "decision_date" | "established_on")
-        | (DocKind::Commune, None, "signed_off_on")
-        | (DocKind::Member, None, "joined_on" | "left_on")
-        | (DocKind::Member, Some("consent"), "date" | "withdrawn_on") => date_key(text),
-        (DocKind::Team, Some("activities"), field) if field.ends_with("/date") => date_key(text),
-        // Words of the register, and the version of a text, which is a name of its own.
-        _ => exact(),
-    }
-}
-
-fn date_key(text: &str) -> String {
-    Date::parse(text).map_or_else(|_| canonical(text), |date| date.to_string())
-}
-
-/// Number and sign without regard to case and leading zeros: 03/QĐ-UBND = 3/QĐ-UBND = 3/qđ-ubnd.
-fn document_number_key(text: &str) -> String {
-    let number: String = canonical_name(text).split(' ').collect();
-    number.to_lowercase().trim_start_matches('0').to_owned()
-}
-
-/// A site's name has no case, and a slash at the end leads nowhere else.
-fn link_key(link: &str) -> String {
-    let link = link.trim_end_matches('/');
-    let host_ends = link.find("://").and_then(|at| link.get(at + 3..)?.find('/').map(|end| at + 3 + end));
-    let (site, page) = link.split_at_checked(host_ends.unwrap_or(link.len())).unwrap_or((link, ""));
-    format!("{}{page}", site.to_lowercase())
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use super::read::Reading;
 use super::{CONFLICT_VALUES_MAX, Conflict, ConflictValue, equality, genesis, value};
 use crate::chunk::columns::Reader;
 use crate::chunk::scan::{Action, Operation, scan, value_type};
-use crate::edit::is_field;
 use crate::id::{Actor, ChangeHash, DocId, DocKind};
+use crate::kind;
 use crate::record::Record;
 
 /// A document's values. About 200 bytes a field.
@@ -132,7 +132,9 @@ impl FlatDocument {
         let maps: Vec<Option<&str>> = genesis::places(self.kind).map(|(map, _)| map).collect();
         let mut conflicts = Vec::new();
         for ((place, key), written) in &self.keys {
-            let Some(map) = maps.get(*place).filter(|map| is_field(self.kind, **map, key)) else { continue };
+            let Some(map) = maps.get(*place).filter(|map| kind::field(self.kind, **map, key).is_some()) else {
+                continue;
+            };
             let mut seen = HashSet::new();
             let mut is_new = |value: &Scalar| seen.insert(equality::key(self.kind, *map, key, &value.to_automerge()));
             let standing = written.iter().rev().filter(|written| !written.replaced);

@@ -4,18 +4,17 @@
 //! change made it. So the maps are made by constant changes: fixed actor, time 0, no message. They never travel;
 //! [`super::Document::new`] applies them, and golden tests pin their bytes.
 //!
-//! A later schema that needs another map appends one more list of map names to `versions`: a further constant change
-//! (sequence number 2, depending on the first) of the same actor, so that two phones that upgrade apart still agree.
+//! Which maps a kind has is in its table ([`crate::kind`]). A later schema that needs another map appends one more list of
+//! map names there: a further constant change (sequence number 2, depending on the first) of the same actor, so that two phones that upgrade apart still agree.
 //! A phone of the old version then gets changes that depend on a genesis it does not know; they wait inside its
 //! document, and in its store, until it is upgraded. Lists are only appended, never edited: edited bytes are another
 //! hash, and every document in the field would have lost its maps.
-
-use std::sync::OnceLock;
 
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, ObjId, ObjType, ROOT};
 
 use crate::id::{Actor, ChangeHash, DocKind};
+use crate::kind::{Kind, of_kind};
 
 /// The actor of every genesis change. No device has it: a device's actor begins with a hash.
 pub(crate) const GENESIS_ACTOR: Actor = Actor(*b"toso-genesis-v1\0");
@@ -24,11 +23,7 @@ pub(crate) const GENESIS_OPS_MAX: u64 = 64;
 
 /// The maps of a kind, one list per genesis change.
 fn versions(kind: DocKind) -> &'static [&'static [&'static str]] {
-    match kind {
-        DocKind::Commune => &[&["hamlets"]],
-        DocKind::Team => &[&["activities"]],
-        DocKind::Member => &[&["affiliations", "courses", "consent"]],
-    }
+    of_kind!(kind, Of => <Of as Kind>::GENESIS)
 }
 
 /// Where a kind keeps its fields: the root (`None`) and its maps, with their Automerge ids.
@@ -66,42 +61,40 @@ pub(crate) struct Genesis {
 
 /// The genesis of a kind, made once a process.
 pub(crate) fn genesis(kind: DocKind) -> &'static Genesis {
-    static COMMUNE: OnceLock<Genesis> = OnceLock::new();
-    static TEAM: OnceLock<Genesis> = OnceLock::new();
-    static MEMBER: OnceLock<Genesis> = OnceLock::new();
-    match kind {
-        DocKind::Commune => &COMMUNE,
-        DocKind::Team => &TEAM,
-        DocKind::Member => &MEMBER,
-    }
-    .get_or_init(|| make(versions(kind)))
+    of_kind!(kind, Of => <Of as Kind>::genesis())
 }
 
-fn make(versions: &[&[&str]]) -> Genesis {
-    let mut doc = Automerge::new().with_actor(ActorId::from(GENESIS_ACTOR.0));
-    let mut hashes = Vec::new();
-    for maps in versions {
-        let mut transaction = doc.transaction();
-        for map in *maps {
-            // A put into the root of a fresh document has no way to fail, and the golden tests would show it.
-            let _ = transaction.put_object(ROOT, *map, ObjType::Map);
+impl Genesis {
+    /// Makes the maps, one change for each list.
+    pub(crate) fn make(versions: &[&[&str]]) -> Self {
+        let mut doc = Automerge::new().with_actor(ActorId::from(GENESIS_ACTOR.0));
+        let mut hashes = Vec::new();
+        for maps in versions {
+            let mut transaction = doc.transaction();
+            for map in *maps {
+                // A put into the root of a fresh document has no way to fail, and the golden tests would show it.
+                let _ = transaction.put_object(ROOT, *map, ObjType::Map);
+            }
+            let (hash, _) = transaction.commit_with(CommitOptions::default().with_time(0));
+            hashes.extend(hash.map(|hash| ChangeHash(hash.0)));
         }
-        let (hash, _) = transaction.commit_with(CommitOptions::default().with_time(0));
-        hashes.extend(hash.map(|hash| ChangeHash(hash.0)));
+        let maps = versions.iter().scan(0, |made, maps| {
+            *made += maps.len() as u64;
+            Some(*made)
+        });
+        let max_ops = hashes.iter().copied().zip(maps).collect();
+        Self { doc, hashes, max_ops }
     }
-    let maps = versions.iter().scan(0, |made, maps| {
-        *made += maps.len() as u64;
-        Some(*made)
-    });
-    let max_ops = hashes.iter().copied().zip(maps).collect();
-    Genesis { doc, hashes, max_ops }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use data_encoding::HEXLOWER;
 
     use super::*;
+    use crate::kind;
 
     fn changes(kind: DocKind) -> Vec<(String, String)> {
         let changes = genesis(kind).doc.get_changes(&[]);
@@ -135,8 +128,8 @@ mod tests {
 
     #[test]
     fn a_further_version_keeps_the_first_change_and_builds_on_it() {
-        let first = make(&[&["activities"]]);
-        let both = make(&[&["activities"], &["attendance"]]);
+        let first = Genesis::make(&[&["activities"]]);
+        let both = Genesis::make(&[&["activities"], &["attendance"]]);
         assert_eq!(first.hashes.first(), both.hashes.first());
         assert_eq!(both.hashes.len(), 2);
         let changes = both.doc.get_changes(&[]);
@@ -150,6 +143,10 @@ mod tests {
         for kind in DocKind::ALL {
             let maps = versions(kind).iter().map(|maps| maps.len() as u64).sum::<u64>();
             assert!((1..=GENESIS_OPS_MAX).contains(&maps));
+            // Every map that the table has lines for, and no other.
+            let listed: BTreeSet<_> =
+                kind::fields(kind).iter().filter_map(|field| field.path.split_once('/')).map(|(map, _)| map).collect();
+            assert_eq!(listed, versions(kind).iter().copied().flatten().copied().collect());
             assert_eq!(map_of_counter(kind, maps + 1), None);
             assert_eq!(map_of_counter(kind, 0), None);
         }

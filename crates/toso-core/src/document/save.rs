@@ -49,36 +49,11 @@ pub(super) fn check(id: DocId, edits: &[DocEdit], known: impl Fn(ActivityId) -> 
         edit.check(id)?;
     }
     for edit in edits {
-        let DocEdit::Team(edit) = edit else { continue };
-        match edit {
-            TeamEdit::AddActivity { id, .. } => {
-                recorded.insert(*id);
-            }
-            TeamEdit::ActivityDate { id, .. }
-            | TeamEdit::ActivityKind { id, .. }
-            | TeamEdit::ActivitySkill { id, .. }
-            | TeamEdit::AddReached { id, .. }
-                if !recorded.contains(id) && !known(*id) =>
-            {
-                return Err(EditError::UnknownActivity { id: id.to_string() });
-            }
-            TeamEdit::Level(_)
-            | TeamEdit::Hamlet(_)
-            | TeamEdit::HamletKind(_)
-            | TeamEdit::LocalName(_)
-            | TeamEdit::DecisionNumber(_)
-            | TeamEdit::DecisionDate(_)
-            | TeamEdit::DecisionBody(_)
-            | TeamEdit::EstablishedOn(_)
-            | TeamEdit::Status(_)
-            | TeamEdit::MergedInto(_)
-            | TeamEdit::ZaloLink(_)
-            | TeamEdit::HouseholdsCovered(_)
-            | TeamEdit::Note(_)
-            | TeamEdit::ActivityDate { .. }
-            | TeamEdit::ActivityKind { .. }
-            | TeamEdit::ActivitySkill { .. }
-            | TeamEdit::AddReached { .. } => {}
+        if let DocEdit::Team(TeamEdit::AddActivity { id, .. }) = edit {
+            recorded.insert(*id);
+        }
+        if let Some(id) = edit.must_exist().filter(|id| !recorded.contains(id) && !known(*id)) {
+            return Err(EditError::UnknownActivity { id: id.to_string() });
         }
     }
     Ok(())

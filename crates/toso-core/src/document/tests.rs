@@ -234,7 +234,7 @@ fn every_field_of_a_member_reads_back() {
     assert_eq!((consent.method, consent.date.as_deref()), (Some(ConsentMethod::Paper), Some("2022-09-01")));
     assert_eq!(consent.text_version.as_deref(), Some("bản 1"));
 
-    save(&mut a, 1, &[DocEdit::Member(MemberEdit::ConsentWithdrawn(Some(date("2022-09-05"))))]);
+    save(&mut a, 1, &[DocEdit::Member(MemberEdit::ConsentWithdrawn { date: Some(date("2022-09-05")) })]);
     assert_eq!(member_record(&a).consent.withdrawn_on.as_deref(), Some("2022-09-05"));
     let history = a.history();
     assert_eq!(history.len(), 2);
@@ -408,12 +408,12 @@ fn read_is_bounded() {
     let edit = |n: usize| {
         DocEdit::Commune(CommuneEdit::HamletHouseholds { key: format!("thôn {}", n + 1), households: Some(1) })
     };
-    let first: Vec<_> = (0..read::HAMLETS_MAX - 1).map(edit).collect();
+    let first: Vec<_> = (0..crate::kind::HAMLETS_MAX - 1).map(edit).collect();
     save(&mut document, 1, &first);
-    assert_eq!(commune_record(&document).hamlets.len(), read::HAMLETS_MAX - 1);
-    for n in [read::HAMLETS_MAX - 1, read::HAMLETS_MAX] {
+    assert_eq!(commune_record(&document).hamlets.len(), crate::kind::HAMLETS_MAX - 1);
+    for n in [crate::kind::HAMLETS_MAX - 1, crate::kind::HAMLETS_MAX] {
         save(&mut document, 1, &[edit(n)]);
-        assert_eq!(commune_record(&document).hamlets.len(), read::HAMLETS_MAX);
+        assert_eq!(commune_record(&document).hamlets.len(), crate::kind::HAMLETS_MAX);
     }
 }
 

@@ -5,22 +5,22 @@ use automerge::{ScalarValue, ScalarValueRef, Value, ValueRef};
 use crate::id::DocId;
 
 /// The longest text of a value that is shown, in bytes; no edit makes a longer one.
-pub(super) const TEXT_BYTES_MAX: usize = crate::text::NOTE_BYTES_MAX;
+pub(crate) const TEXT_BYTES_MAX: usize = crate::text::NOTE_BYTES_MAX;
 
 /// A document's id.
-pub(super) fn doc_id(bytes: &[u8]) -> Option<DocId> {
+pub(crate) fn doc_id(bytes: &[u8]) -> Option<DocId> {
     DocId::from_bytes(bytes.try_into().ok()?).ok()
 }
 
 /// The text of a value; empty for null, objects, and what no edit makes.
-pub(super) fn text(value: &Value<'_>) -> String {
+pub(crate) fn text(value: &Value<'_>) -> String {
     match value {
         Value::Scalar(scalar) => scalar_text(scalar),
         Value::Object(_) => String::new(),
     }
 }
 
-pub(super) fn scalar_text(scalar: &ScalarValue) -> String {
+pub(crate) fn scalar_text(scalar: &ScalarValue) -> String {
     match scalar {
         ScalarValue::Str(text) if text.len() <= TEXT_BYTES_MAX => text.to_string(),
         ScalarValue::Boolean(yes) => if *yes { "yes" } else { "no" }.to_owned(),
@@ -37,13 +37,13 @@ pub(super) fn scalar_text(scalar: &ScalarValue) -> String {
 }
 
 /// A text of at most `max` bytes.
-pub(super) fn str<'a>(value: &'a ValueRef<'_>, max: usize) -> Option<&'a str> {
+pub(crate) fn str<'a>(value: &'a ValueRef<'_>, max: usize) -> Option<&'a str> {
     let ValueRef::Scalar(ScalarValueRef::Str(text)) = value else { return None };
     (!text.is_empty() && text.len() <= max).then_some(text)
 }
 
 /// A number from 0 to `max`.
-pub(super) fn count(value: &ValueRef<'_>, max: u32) -> Option<i64> {
+pub(crate) fn count(value: &ValueRef<'_>, max: u32) -> Option<i64> {
     let number = match value {
         ValueRef::Scalar(ScalarValueRef::Int(number)) => *number,
         ValueRef::Scalar(ScalarValueRef::Uint(number)) => i64::try_from(*number).ok()?,
@@ -52,18 +52,18 @@ pub(super) fn count(value: &ValueRef<'_>, max: u32) -> Option<i64> {
     (0..=i64::from(max)).contains(&number).then_some(number)
 }
 
-pub(super) fn boolean(value: &ValueRef<'_>) -> Option<bool> {
+pub(crate) fn boolean(value: &ValueRef<'_>) -> Option<bool> {
     let ValueRef::Scalar(ScalarValueRef::Boolean(yes)) = value else { return None };
     Some(*yes)
 }
 
-pub(super) fn counter(value: &ValueRef<'_>) -> Option<i64> {
+pub(crate) fn counter(value: &ValueRef<'_>) -> Option<i64> {
     let ValueRef::Scalar(ScalarValueRef::Counter(count)) = value else { return None };
     Some(*count)
 }
 
 /// The id of a document of a kind.
-pub(super) fn doc(value: &ValueRef<'_>, kind: crate::id::DocKind) -> Option<DocId> {
+pub(crate) fn doc(value: &ValueRef<'_>, kind: crate::id::DocKind) -> Option<DocId> {
     let ValueRef::Scalar(ScalarValueRef::Bytes(bytes)) = value else { return None };
     doc_id(bytes).filter(|id| id.kind() == Some(kind))
 }

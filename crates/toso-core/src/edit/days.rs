@@ -6,26 +6,19 @@
 //!
 //! A day that was there already is not judged again: whoever corrects a phone number need not first mend a date.
 //!
-//! A decision may be later than the day that a team was set up, since every commune formed by a merger issued its teams'
-//! decisions anew, and a team may have worked before it was set up on paper. So these are findings and never refused.
+//! What must lie in order stands beside the table of a kind; what is out of order for good reasons is a finding and never
+//! refused.
 
 use std::collections::BTreeMap;
 
-use super::{CommuneEdit, DocEdit, EditError, MemberEdit, TeamEdit};
-use crate::record::{CommuneRecord, MemberRecord, Record, TeamRecord};
+use super::{DocEdit, EditError, Value};
+use crate::document::value::scalar_text;
+use crate::kind::{self, Is, Seen};
+use crate::record::Record;
 use crate::text::{AGES, DAYS_AHEAD_MAX, Date};
 use crate::time::{EARLIEST_NOW, KnownTime};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-const BIRTH_YEAR: &str = "birth_year";
-
-/// Fields of which the first must not lie after the second, where a save is refused.
-pub(crate) const OUT_OF_ORDER_IS_REFUSED: [(&str, &str); 4] = [
-    ("joined_on", "left_on"),
-    ("consent/date", "consent/withdrawn_on"),
-    (BIRTH_YEAR, "joined_on"),
-    (BIRTH_YEAR, "consent/date"),
-];
 
 /// Refuses edits that bring in a day to come, a year of birth that no member has, or days in an impossible order: within one
 /// save, and against what the record has. `known` is what the document shows; none for a new one.
@@ -37,18 +30,21 @@ pub fn check_days(edits: &[DocEdit], known: Option<&Record>, time: KnownTime) ->
     if changes.0.is_empty() {
         return Ok(());
     }
-    let known = known.map(Days::of).unwrap_or_default();
-    let is_brought = |(field, day): &(&String, &Option<String>)| day.is_some() && known.0.get(*field) != Some(day);
-    let brought: BTreeMap<&str, &str> = changes
+    let in_order = edits.first().map_or(&[][..], |edit| kind::in_order(edit.kind()));
+    let mut shown = Days::default();
+    if let Some(record) = known {
+        record.each(|seen| shown.see(&seen));
+    }
+    let brought: BTreeMap<&str, (Is, &str)> = changes
         .0
         .iter()
-        .filter(is_brought)
-        .filter_map(|(field, day)| Some((field.as_str(), day.as_deref()?)))
+        .filter(|(field, day)| shown.0.get(*field) != Some(day))
+        .filter_map(|(field, (is, day))| Some((field.as_str(), (*is, day.as_deref()?))))
         .collect();
     let latest = Date::in_vietnam(time.latest());
     let last_taken = Date::in_vietnam(time.latest().plus_ms(DAYS_AHEAD_MAX * DAY_MS));
-    for (field, day) in &brought {
-        if *field == BIRTH_YEAR {
+    for (field, (is, day)) in &brought {
+        if *is == Is::BirthYear {
             let (min, max) = (birth_years(&Date::in_vietnam(EARLIEST_NOW)).0, birth_years(&latest).1);
             if !day.parse().is_ok_and(|year: u16| (min..=max).contains(&year)) {
                 return Err(EditError::BirthYear { field: (*field).to_owned(), min, max });
@@ -57,8 +53,8 @@ pub fn check_days(edits: &[DocEdit], known: Option<&Record>, time: KnownTime) ->
             return Err(EditError::DayToCome { field: (*field).to_owned(), today: latest });
         }
     }
-    let after = Days(known.0.into_iter().chain(changes.0.clone()).collect());
-    for (earlier, later) in after.out_of_order(&OUT_OF_ORDER_IS_REFUSED) {
+    let after = Days(shown.0.into_iter().chain(changes.0.clone()).collect());
+    for (earlier, later) in after.out_of_order(in_order) {
         if brought.contains_key(earlier) || brought.contains_key(later) {
             return Err(EditError::DaysOutOfOrder { field: later.to_owned(), earlier: earlier.to_owned() });
         }
@@ -78,27 +74,16 @@ pub(crate) fn birth_years(today: &Date) -> (u16, u16) {
     (today.year().saturating_sub(*AGES.end()), today.year().saturating_sub(*AGES.start()))
 }
 
-/// Days and years by field, as ISO 8601 text, whose order is the order of time. `None` is cleared.
+/// Days and years of birth by field, as ISO 8601 text, whose order is the order of time. `None` is cleared.
 #[derive(Debug, Default)]
-pub(crate) struct Days(BTreeMap<String, Option<String>>);
+pub(crate) struct Days(BTreeMap<String, (Is, Option<String>)>);
 
 impl Days {
-    /// Those of a record.
-    fn of(record: &Record) -> Self {
-        let mut days = Self::default();
-        match record {
-            Record::Commune(record) => days.commune(record),
-            Record::Team(record) => days.team(record),
-            Record::Member(record) => return Self::of_member(record),
+    /// Takes a value of a record, if it is one of them.
+    pub(crate) fn see(&mut self, seen: &Seen<'_>) {
+        if matches!(seen.is, Is::Day | Is::BirthYear) {
+            self.0.insert(seen.path(), (seen.is, Some(seen.text.to_string())));
         }
-        days
-    }
-
-    /// Those of a member.
-    pub(crate) fn of_member(record: &MemberRecord) -> Self {
-        let mut days = Self::default();
-        days.member(record);
-        days
     }
 
     /// The pairs whose second day lies before the first. A year of birth is compared by the year.
@@ -106,7 +91,7 @@ impl Days {
         &'a self,
         pairs: &'a [(&'a str, &'a str)],
     ) -> impl Iterator<Item = (&'a str, &'a str)> + 'a {
-        let day = |field: &str| self.0.get(field).and_then(Option::as_deref);
+        let day = |field: &str| self.0.get(field).and_then(|(_, day)| day.as_deref());
         let is_wrong = move |first: &str, second: &str| match (day(first), day(second)) {
             // Text order is time order, also of a year and a day in it.
             (Some(first), Some(second)) => second < first,
@@ -115,101 +100,25 @@ impl Days {
         pairs.iter().copied().filter(move |(first, second)| is_wrong(first, second))
     }
 
-    fn set(&mut self, field: impl Into<String>, day: Option<&str>) {
-        self.0.insert(field.into(), day.map(str::to_owned));
-    }
-
-    fn commune(&mut self, record: &CommuneRecord) {
-        self.set("signed_off_on", record.signed_off_on.as_deref());
-    }
-
-    fn team(&mut self, record: &TeamRecord) {
-        self.set("decision_date", record.decision_date.as_deref());
-        self.set("established_on", record.established_on.as_deref());
-        for (id, activity) in &record.activities {
-            self.set(activity_date(id), activity.date.as_deref());
-        }
-    }
-
-    fn member(&mut self, record: &MemberRecord) {
-        self.set(BIRTH_YEAR, record.birth_year.map(|year| year.to_string()).as_deref());
-        self.set("joined_on", record.joined_on.as_deref());
-        self.set("left_on", record.left_on.as_deref());
-        self.set("consent/date", record.consent.date.as_deref());
-        self.set("consent/withdrawn_on", record.consent.withdrawn_on.as_deref());
-    }
-
+    /// What an edit sets or clears.
     fn edit(&mut self, edit: &DocEdit) {
-        let day = |date: &'_ Option<Date>| date.as_ref().map(|date| date.as_str().to_owned());
-        match edit {
-            DocEdit::Commune(edit) => match edit {
-                CommuneEdit::SignOff { date, .. } | CommuneEdit::SignedOffOn(date) => {
-                    self.set("signed_off_on", day(date).as_deref());
-                }
-                CommuneEdit::HamletName { .. }
-                | CommuneEdit::HamletKind { .. }
-                | CommuneEdit::HamletHouseholds { .. }
-                | CommuneEdit::HamletStatus { .. }
-                | CommuneEdit::HamletSuccessor { .. }
-                | CommuneEdit::SignedOffBy(_) => {}
-            },
-            DocEdit::Team(edit) => match edit {
-                TeamEdit::DecisionDate(date) => self.set("decision_date", day(date).as_deref()),
-                TeamEdit::EstablishedOn(date) => self.set("established_on", day(date).as_deref()),
-                TeamEdit::AddActivity { id, date, .. } | TeamEdit::ActivityDate { id, date } => {
-                    self.set(activity_date(id), Some(date.as_str()));
-                }
-                TeamEdit::Level(_)
-                | TeamEdit::Hamlet(_)
-                | TeamEdit::HamletKind(_)
-                | TeamEdit::LocalName(_)
-                | TeamEdit::DecisionNumber(_)
-                | TeamEdit::DecisionBody(_)
-                | TeamEdit::Status(_)
-                | TeamEdit::MergedInto(_)
-                | TeamEdit::ZaloLink(_)
-                | TeamEdit::HouseholdsCovered(_)
-                | TeamEdit::Note(_)
-                | TeamEdit::ActivityKind { .. }
-                | TeamEdit::ActivitySkill { .. }
-                | TeamEdit::AddReached { .. } => {}
-            },
-            DocEdit::Member(edit) => match edit {
-                MemberEdit::BirthYear(year) => self.set(BIRTH_YEAR, year.map(|year| year.to_string()).as_deref()),
-                MemberEdit::JoinedOn(date) => self.set("joined_on", day(date).as_deref()),
-                MemberEdit::LeftOn(date) => self.set("left_on", day(date).as_deref()),
-                MemberEdit::Consent { date, .. } => {
-                    self.set("consent/date", Some(date.as_str()));
-                    self.set("consent/withdrawn_on", None);
-                }
-                MemberEdit::ConsentDate(date) => self.set("consent/date", Some(date.as_str())),
-                MemberEdit::ConsentWithdrawn(date) => self.set("consent/withdrawn_on", day(date).as_deref()),
-                MemberEdit::Team(_)
-                | MemberEdit::FullName(_)
-                | MemberEdit::Gender(_)
-                | MemberEdit::Phone(_)
-                | MemberEdit::Role(_)
-                | MemberEdit::Affiliation { .. }
-                | MemberEdit::UnionMember(_)
-                | MemberEdit::Course { .. }
-                | MemberEdit::ZaloOaFollowed(_)
-                | MemberEdit::ConsentMethod(_)
-                | MemberEdit::ConsentTextVersion(_)
-                | MemberEdit::MergedInto(_) => {}
-            },
+        for write in edit.writes() {
+            let Some(field) = kind::field(edit.kind(), write.map, &write.key) else { continue };
+            if let (Is::Day | Is::BirthYear, Value::Set(value)) = (field.is, &write.value) {
+                let path = write.map.map_or_else(|| write.key.to_string(), |map| format!("{map}/{}", write.key));
+                let day = Some(scalar_text(value)).filter(|day| !day.is_empty());
+                self.0.insert(path, (field.is, day));
+            }
         }
     }
-}
-
-fn activity_date(id: impl std::fmt::Display) -> String {
-    format!("activities/{id}/date")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edit::ActivityId;
+    use crate::edit::{ActivityId, CommuneEdit, MemberEdit, TeamEdit};
     use crate::id::DocKind;
+    use crate::record::MemberRecord;
     use crate::time::{ServerTime, TimestampMs};
 
     /// 30/11/2026, noon in Vietnam.

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::document::{Author, Document};
-use crate::id::{Actor, DeviceId};
-use crate::text::TextError;
+use crate::id::{Actor, DeviceId, DocId};
+use crate::record::{ActivityKind, Affiliation, Course, HamletStatus, Role};
+use crate::text::{Date, PlaceName, TextError};
 use crate::time::TimestampMs;
 use crate::unit::{UnitList, UnitRef};
 
@@ -75,7 +76,7 @@ fn every_listed_field_is_read_and_written_under_its_path() {
             let text = if field == "merged_into" { other } else { sample(listed_sample(&field)) };
             let edit = DocEdit::parse(kind, &field, &text).unwrap_or_else(|error| panic!("{field}: {error}"));
             let (map, key) = field.split_once('/').map_or((None, field.as_str()), |(map, key)| (Some(map), key));
-            assert!(is_field(kind, map, key), "{field}");
+            assert!(crate::kind::field(kind, map, key).is_some(), "{field}");
 
             let mut document = Document::new(id(kind, 1)).unwrap();
             let author = Author { actor: Actor::new(DeviceId([1; 16]), [1; 8]), at: TimestampMs(0) };

@@ -4,18 +4,20 @@
 //! here came from an older build, from a device that knew the time worse, or out of a merge.
 
 use super::Finding;
-use crate::edit::{Days, OUT_OF_ORDER_IS_REFUSED, birth_years};
+use crate::edit::{Days, birth_years};
 use crate::id::DocId;
-use crate::record::{CommuneRecord, MemberRecord, Record, TeamRecord};
+use crate::kind::part::Fields;
+use crate::kind::{At, CommuneKind, Is, MemberKind, Rules, Seen, TeamKind};
+use crate::record::Record;
 use crate::text::{Date, legacy_text};
 
 /// Findings of one record by itself, seen from a day: by kind of finding.
 pub fn record_findings(id: DocId, record: &Record, today: &Date) -> Vec<Finding> {
     let mut found = Vec::new();
     match record {
-        Record::Commune(record) => of_commune(id, record, today, &mut found),
-        Record::Team(record) => of_team(id, record, today, &mut found),
-        Record::Member(record) => of_member(id, record, today, &mut found),
+        Record::Commune(record) => of::<CommuneKind>(id, record, today, &mut found),
+        Record::Team(record) => of::<TeamKind>(id, record, today, &mut found),
+        Record::Member(record) => of::<MemberKind>(id, record, today, &mut found),
     }
     found.sort_by_key(kind_order);
     found
@@ -40,73 +42,31 @@ pub(super) fn kind_order(finding: &Finding) -> u8 {
     }
 }
 
-pub(super) fn of_commune(id: DocId, record: &CommuneRecord, today: &Date, found: &mut Vec<Finding>) {
-    if record.signed_off_on.as_deref().is_some_and(|day| day > today.as_str()) {
-        found.push(Finding::DayToCome { document: id, field: "signed_off_on".to_owned() });
-    }
-    legacy(id, "signed_off_by", record.signed_off_by.as_deref(), found);
-    let garbled = record.hamlets.iter().find(|(_, hamlet)| legacy_text(&hamlet.name).is_some());
-    let field = garbled.map(|(key, _)| format!("hamlets/{key}/name"));
-    found.extend(field.map(|field| Finding::LegacyText { document: id, field }));
-}
-
-pub(super) fn of_team(id: DocId, record: &TeamRecord, today: &Date, found: &mut Vec<Finding>) {
-    let set_up = [("decision_date", &record.decision_date), ("established_on", &record.established_on)];
-    let activities = || record.activities.iter().filter_map(|(id, activity)| Some((id, activity.date.as_deref()?)));
-    let to_come = set_up.into_iter().filter(|(_, day)| day.as_deref().is_some_and(|day| day > today.as_str()));
-    found.extend(to_come.map(|(field, _)| Finding::DayToCome { document: id, field: field.to_owned() }));
-    let to_come = activities().find(|(_, day)| *day > today.as_str()).map(|(id, _)| activity_date(id));
-    found.extend(to_come.map(|field| Finding::DayToCome { document: id, field }));
-    if let (Some(decided), Some(established)) = (&record.decision_date, &record.established_on)
-        && established < decided
-    {
-        found.push(out_of_order(id, "decision_date", "established_on"));
-    }
-    if let Some(established) = record.established_on.as_deref() {
-        let before = activities().find(|(_, day)| *day < established).map(|(id, _)| activity_date(id));
-        found.extend(before.map(|field| out_of_order(id, "established_on", &field)));
-    }
-    for (field, text) in [
-        ("hamlet", &record.hamlet),
-        ("local_name", &record.local_name),
-        ("decision_body", &record.decision_body),
-        ("note", &record.note),
-    ] {
-        legacy(id, field, text.as_deref(), found);
-    }
-}
-
-pub(super) fn of_member(id: DocId, record: &MemberRecord, today: &Date, found: &mut Vec<Finding>) {
-    let consent = &record.consent;
-    for (field, day) in [
-        ("joined_on", &record.joined_on),
-        ("left_on", &record.left_on),
-        ("consent/date", &consent.date),
-        ("consent/withdrawn_on", &consent.withdrawn_on),
-    ] {
-        if day.as_deref().is_some_and(|day| day > today.as_str()) {
-            found.push(Finding::DayToCome { document: id, field: field.to_owned() });
-        }
-    }
+/// Findings of one record by itself. Of a field that many entries have, the first one.
+pub(super) fn of<K: Rules>(id: DocId, record: &K::Record, today: &Date, found: &mut Vec<Finding>) {
     let (first, last) = birth_years(today);
-    if record.birth_year.is_some_and(|year| !(i64::from(first)..=i64::from(last)).contains(&year)) {
-        found.push(Finding::BirthYear { member: id });
+    let mut days = Days::default();
+    let mut seen_before: Vec<Seen<'_>> = Vec::new();
+    record.each(At::ROOT, &mut |seen| {
+        days.see(&seen);
+        let finding = match seen.is {
+            Is::Day if *seen.text > *today.as_str() => Finding::DayToCome { document: id, field: seen.path() },
+            Is::BirthYear if !seen.text.parse().is_ok_and(|year| (first..=last).contains(&year)) => {
+                Finding::BirthYear { member: id }
+            }
+            Is::Name | Is::Text if legacy_text(&seen.text).is_some() => {
+                Finding::LegacyText { document: id, field: seen.path() }
+            }
+            Is::Day | Is::BirthYear | Is::Name | Is::Text | Is::Phone | Is::Other => return,
+        };
+        if !seen_before.iter().any(|before| before.is_of_field(&seen)) {
+            found.push(finding);
+            seen_before.push(seen);
+        }
+    });
+    for (earlier, later) in days.out_of_order(K::IN_ORDER) {
+        let (earlier, later) = (earlier.to_owned(), later.to_owned());
+        found.push(Finding::DaysOutOfOrder { document: id, earlier, later });
     }
-    let days = Days::of_member(record);
-    found.extend(days.out_of_order(&OUT_OF_ORDER_IS_REFUSED).map(|(earlier, later)| out_of_order(id, earlier, later)));
-    legacy(id, "full_name", record.full_name.as_deref(), found);
-}
-
-fn legacy(id: DocId, field: &str, text: Option<&str>, found: &mut Vec<Finding>) {
-    if text.is_some_and(|text| legacy_text(text).is_some()) {
-        found.push(Finding::LegacyText { document: id, field: field.to_owned() });
-    }
-}
-
-fn out_of_order(document: DocId, earlier: &str, later: &str) -> Finding {
-    Finding::DaysOutOfOrder { document, earlier: earlier.to_owned(), later: later.to_owned() }
-}
-
-fn activity_date(id: &str) -> String {
-    format!("activities/{id}/date")
+    K::findings(id, record, found);
 }
