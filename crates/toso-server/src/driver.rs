@@ -13,7 +13,7 @@ use toso_core::id::{AuthorId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::StoreError;
 use toso_sync::server::RefusalKind;
-use toso_sync::{AppendFailure, AppendItem, HoldFate, HoldReason, ServerEffect, ServerEvent};
+use toso_sync::{AppendItem, HoldFate, HoldReason, ServerEffect, ServerEvent};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, NackCode, encode};
 
 use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX, TOO_LARGE_ITEMS_MAX};
@@ -23,6 +23,7 @@ use crate::log_writer::UnitBatch;
 use crate::serving::{Proved, Proving, Serving, Step};
 use crate::state::{Shared, now};
 use crate::trust::Footing;
+use crate::turns::{Turns, append_in_turn};
 
 /// A session with its unfinished work.
 pub(crate) struct Driver {
@@ -31,6 +32,7 @@ pub(crate) struct Driver {
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     counting: Option<BoxFuture<'static, Option<Sequence>>>,
     appends: usize,
+    turns: Turns,
     out: VecDeque<Vec<u8>>,
     /// NACKs so far, but for those that say "later".
     refused: u32,
@@ -64,6 +66,7 @@ impl Driver {
             work: FuturesUnordered::new(),
             counting: None,
             appends: 0,
+            turns: Turns::default(),
             out: VecDeque::new(),
             refused: 0,
             too_large: 0,
@@ -246,16 +249,16 @@ impl Driver {
         self.shared.metrics.pushes.inc();
         let writer = self.shared.writer.clone();
         let shared = Arc::clone(&self.shared);
+        let turn = self.turns.take();
         self.work.push(Box::pin(async move {
-            if let Some(by) = returned_by {
-                let (tasks, of_batch) = (shared.tasks.clone(), batch.batch.clone());
+            let of_note = returned_by.map(|by| (by, batch.batch.clone()));
+            let noted = async {
+                let Some((by, of_batch)) = of_note else { return true };
+                let tasks = shared.tasks.clone();
                 let noted = tasks.spawn_blocking(move || shared.note_returned(&of_batch, by)).await;
-                if !noted.is_ok_and(|noted| noted.is_ok()) {
-                    let outcome = Err(AppendFailure::Unavailable);
-                    return Done::Appended(ServerEvent::Appended { number, outcome });
-                }
-            }
-            let outcome = writer.append(batch).await.map(desk::outcome);
+                noted.is_ok_and(|noted| noted.is_ok())
+            };
+            let outcome = append_in_turn(&writer, turn, batch, noted).await.map(desk::outcome);
             Done::Appended(ServerEvent::Appended { number, outcome })
         }));
     }

@@ -48,6 +48,7 @@ pub mod set_aside;
 mod socket;
 mod state;
 pub mod trust;
+mod turns;
 pub mod upkeep;
 pub mod vital;
 

@@ -80,6 +80,16 @@ pub struct LogWriter {
     queue: mpsc::Sender<Message>,
 }
 
+/// A batch on its way to the log.
+pub struct Queued(oneshot::Receiver<Result<Accepted, AppendFailure>>);
+
+impl Queued {
+    /// What became of it, once it is durable.
+    pub async fn outcome(self) -> Result<Accepted, AppendFailure> {
+        self.0.await.unwrap_or(Err(AppendFailure::Unavailable))
+    }
+}
+
 /// Told after each durable append how far the log goes and when the newest of it came, on the writer's thread: must be quick.
 pub type OnGrowth = Box<dyn Fn(Sequence, TimestampMs) + Send>;
 
@@ -101,10 +111,15 @@ impl LogWriter {
 
     /// Appends a batch; returns once it is durable.
     pub async fn append(&self, batch: impl Into<UnitBatch>) -> Result<Accepted, AppendFailure> {
+        self.queue(batch).await?.outcome().await
+    }
+
+    /// Puts a batch into the queue. Of two batches the log has first what was queued first.
+    pub async fn queue(&self, batch: impl Into<UnitBatch>) -> Result<Queued, AppendFailure> {
         let (reply, answer) = oneshot::channel();
         let batch = batch.into();
         self.queue.send(Message::Append(Job { batch, reply })).await.map_err(|_| AppendFailure::Unavailable)?;
-        answer.await.unwrap_or(Err(AppendFailure::Unavailable))
+        Ok(Queued(answer))
     }
 
     /// Takes nothing new; what has queued up is still appended and answered.

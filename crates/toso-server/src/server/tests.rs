@@ -28,6 +28,7 @@ use super::*;
 use crate::checks::CHECKS_CONCURRENT_MAX;
 use crate::driver::Driver;
 use crate::trust::ADMIN_TOKEN_FILE;
+use crate::turns::{Turns, append_in_turn};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -104,6 +105,30 @@ async fn a_server_that_lives_is_well() {
     centre.rooms.shared.writer.append(batch(vec![team(0, 0)])).await.unwrap();
     centre.counted(Sequence(1)).await;
     assert_eq!(centre.health().await, (StatusCode::OK, "{\"status\":\"ok\"}".to_owned()));
+}
+
+/// After a restore a change came to the log before what it builds on: both were returned by one session, and the note of the
+/// second was the first on the disk.
+#[tokio::test]
+async fn pushes_reach_the_log_in_their_order_however_long_their_notes_take() {
+    let centre = Centre::start();
+    let writer = &centre.rooms.shared.writer;
+    let mut turns = Turns::default();
+    let (note, noted) = oneshot::channel();
+    let first = async { noted.await.unwrap() };
+    let first = append_in_turn(writer, turns.take(), batch(vec![team(0, 0)]).into(), first);
+    let second = append_in_turn(writer, turns.take(), batch(vec![team(0, 1)]).into(), std::future::ready(true));
+    let (mut first, mut second) = (Box::pin(first), Box::pin(second));
+    assert!((&mut second).now_or_never().is_none() && (&mut first).now_or_never().is_none());
+    note.send(true).unwrap();
+    let (first, second) = tokio::join!(first, second);
+    let places = [first, second].map(|accepted| accepted.unwrap().appended.first_new);
+    assert_eq!(places, [Some(Sequence(1)), Some(Sequence(2))]);
+    // One that is not noted is not appended, and keeps nobody from his turn.
+    let lost = append_in_turn(writer, turns.take(), batch(vec![team(1, 0)]).into(), std::future::ready(false));
+    let third = append_in_turn(writer, turns.take(), batch(vec![team(2, 0)]).into(), std::future::ready(true));
+    let (lost, third) = tokio::join!(lost, third);
+    assert!(lost.is_err() && third.unwrap().appended.first_new == Some(Sequence(3)));
 }
 
 #[tokio::test]
