@@ -4,8 +4,8 @@
 //! and a commune's sheet in a second. So each device has a **budget** of changes and bytes. What it has written fades
 //! evenly, a whole budget in a day, so that no midnight brings a rush. A device that has used its budget up is told when to
 //! come back; what it has waits in its outbox, and nothing is lost. Only what is new to the log costs anything:
-//! repetitions, and what is returned after a restore, are free. What a device carries for others costs their authors, and
-//! the carrier by an account of its own.
+//! repetitions are free. What a device carries for others costs their authors, and the carrier by an account of its own.
+//! What it returns after a restore costs that account alone: nobody knows that its authors wrote it.
 //!
 //! Of one document, a device may write a share, and the last of it is for officers of its unit
 //! ([`toso_core::document::DocumentSize::no_room`]).
@@ -50,6 +50,10 @@ pub const RECORDER_DAY: Budget = Budget { changes: 4_000, bytes: 8 << 20 };
 pub const OFFICER_DAY: Budget = Budget { changes: 16_000, bytes: 32 << 20 };
 /// What a device may bring for others, beside what it writes itself: the season (90 days of 20 edits) of 22 phones. Their
 /// authors pay, too.
+///
+/// After a restore the same bounds what it may return in others' names. A commune's 22 phones make 440 changes a day, so since a
+/// daily backup each of them holds 440 that are lost; and 39,600 since a backup as old as
+/// [`crate::trust::RETURN_WINDOW_MS`]: one phone alone gives them back in a day.
 pub const CARRIED_DAY: Budget = Budget { changes: 40_000, bytes: 80 << 20 };
 /// What an officer can allow a device once, for a day: ten imports of a commune.
 pub const IMPORT_DAY: Budget = Budget { changes: 40_000, bytes: 80 << 20 };
@@ -100,9 +104,14 @@ impl Budgets {
 /// Whose a batch is, and who pays for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charge {
-    /// Nobody pays, and only a document's last limit counts: what an officer has accepted, and what is returned after a
-    /// restore.
+    /// Nobody pays, and only a document's last limit counts: what an officer has accepted.
     Free,
+    /// Returned to a server that has lost it: its author does not pay, on whose name a device has only its own word, and only a
+    /// document's last limit counts.
+    Returned {
+        /// Who returns it, also its own.
+        carrier: AuthorId,
+    },
     /// The author's device brings it.
     Own {
         /// The author's role.
@@ -121,7 +130,7 @@ impl Charge {
     /// The author's role, where it matters.
     pub(crate) fn role(self) -> Option<AccessRole> {
         match self {
-            Self::Free => None,
+            Self::Free | Self::Returned { .. } => None,
             Self::Own { role } | Self::Carried { role, .. } => Some(role),
         }
     }
@@ -242,6 +251,7 @@ impl Ledger<'_> {
         };
         let payers = match charge {
             Charge::Free => Vec::new(),
+            Charge::Returned { carrier } => vec![of((carrier, Kind::Carrying), budgets.carried)],
             Charge::Own { role } => vec![of((author, Kind::Own), budgets.of_role(role))],
             Charge::Carried { role, carrier } => {
                 vec![of((author, Kind::Own), budgets.of_role(role)), of((carrier, Kind::Carrying), budgets.carried)]

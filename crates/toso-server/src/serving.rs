@@ -10,7 +10,9 @@ use toso_core::id::{AuthorId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_sync::server::RefusalKind;
-use toso_sync::{AccessRole, AppendItem, Authenticated, HoldReason, Refusal, ServerEffect, ServerEvent, ServerSession};
+use toso_sync::{
+    AccessRole, AppendItem, Authenticated, HoldReason, Principal, Refusal, ServerEffect, ServerEvent, ServerSession,
+};
 use toso_wire::{Frame, Proof};
 
 use crate::counted::Wish;
@@ -217,14 +219,8 @@ impl Serving {
 
     /// Who pays for a push.
     fn charge(&self, desk: &Desk, author: AuthorId, returned: bool) -> Charge {
-        match self.session.principal() {
-            Some(principal) if !returned && principal.device.author() == author => Charge::Own { role: principal.role },
-            Some(principal) if !returned => {
-                let role = desk.trust.device_of_author(author).map_or(AccessRole::Recorder, |device| device.role());
-                Charge::Carried { role, carrier: principal.device.author() }
-            }
-            _ => Charge::Free,
-        }
+        let role_of = |author| desk.trust.device_of_author(author).map_or(AccessRole::Recorder, |device| device.role());
+        self.session.principal().map_or(Charge::Free, |principal| charge(&principal, author, returned, role_of))
     }
 
     /// What the session is to be told now that everything up to `current` is counted. Asked after every event, no matter who
@@ -239,6 +235,23 @@ impl Serving {
     }
 }
 
+/// Who pays for what a device pushes in an author's name.
+fn charge(
+    principal: &Principal,
+    author: AuthorId,
+    returned: bool,
+    role_of: impl FnOnce(AuthorId) -> AccessRole,
+) -> Charge {
+    let carrier = principal.device.author();
+    if returned {
+        Charge::Returned { carrier }
+    } else if carrier == author {
+        Charge::Own { role: principal.role }
+    } else {
+        Charge::Carried { role: role_of(author), carrier }
+    }
+}
+
 impl std::fmt::Debug for Serving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Serving").field("session", &self.session).field("opened", &self.opened).finish_non_exhaustive()
@@ -248,10 +261,25 @@ impl std::fmt::Debug for Serving {
 #[cfg(test)]
 mod tests {
     use toso_core::id::{Digest, Epoch};
-    use toso_sync::{Greeting, Opened, OpenedInterest, Principal, Standing};
+    use toso_sync::{Greeting, Opened, OpenedInterest, Standing};
     use toso_wire::{Hello, Interest, TicketProof, WelcomeProof};
 
     use super::*;
+
+    /// What was returned cost nobody anything, so that one device could append without end in other names.
+    #[test]
+    fn who_returns_pays_in_whatever_name() {
+        let devices = [1, 2].map(|number| toso_core::id::DeviceId([number; 16]));
+        let [own, other] = devices.map(|device| device.author());
+        let unit = "2022/00001".parse().unwrap();
+        let principal = Principal { device: devices[0], role: AccessRole::Recorder, unit };
+        let of = |author, returned| charge(&principal, author, returned, |_| AccessRole::Officer);
+        for author in [own, other] {
+            assert_eq!(of(author, true), Charge::Returned { carrier: own });
+        }
+        assert_eq!(of(own, false), Charge::Own { role: AccessRole::Recorder });
+        assert_eq!(of(other, false), Charge::Carried { role: AccessRole::Officer, carrier: own });
+    }
 
     /// An opening that is answered from memory must be awaited like one that a thread brings.
     #[test]

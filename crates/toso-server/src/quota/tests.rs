@@ -143,7 +143,7 @@ fn an_import_day_is_as_large_as_it_says_survives_a_restart_and_ends_with_the_day
 }
 
 #[test]
-fn repetitions_and_what_is_returned_or_accepted_cost_nothing() {
+fn repetitions_and_what_is_accepted_cost_nothing() {
     let mut centre = Centre::new();
     let first = centre.batch(1, RECORDER, 200, 1);
     for _ in 0..50 {
@@ -167,6 +167,26 @@ fn what_is_carried_costs_its_author_and_its_carrier() {
     assert_eq!(centre.write(11, carried, 1, 1).0, 0, "and the carrier's of carrying");
     assert_eq!(centre.write(99, RECORDER, each, 1), (each, None), "but not its own");
     assert_eq!(centre.write(11, RECORDER, each, 1), (each, None), "and who was not brought has paid nothing");
+}
+
+/// The story: for 90 days after a restore one rogue device could append any number of invented changes in a recorder's name.
+#[test]
+fn what_is_returned_after_a_restore_costs_who_returns_it_and_not_whom_it_names() {
+    let mut centre = Centre::new();
+    let returned = Charge::Returned { carrier: AuthorId([99; 8]) };
+    // A commune's phones since a backup as old as the window.
+    let days = crate::trust::RETURN_WINDOW_MS / DAY_MS;
+    let honest = 22 * 20 * days;
+    assert!(honest <= CARRIED_DAY.changes && honest * 2 * 1024 <= CARRIED_DAY.bytes);
+    assert_eq!(centre.write(1, returned, honest, 1), (honest, None), "one phone gives all of it back in a day");
+    assert_eq!(centre.write(2, returned, CARRIED_DAY.changes - honest, 1).1, None, "at the limit, in another name");
+    let (none, wait) = centre.write(3, returned, 1, 1);
+    assert!(none == 0 && wait.is_some(), "past it, in a third");
+    for named in 1..=3 {
+        assert_eq!(centre.write(named, RECORDER, RECORDER_DAY.changes, 1).1, None, "who was named pays nothing");
+    }
+    centre.now += DAY_MS;
+    assert_eq!(centre.write(3, returned, CARRIED_DAY.changes, 1), (CARRIED_DAY.changes, None), "the next day");
 }
 
 /// Else someone who can make a server restart writes without end.
