@@ -72,22 +72,22 @@ impl Leaving {
 
     fn leave_out(mut self, changes: &[&[u8]], aside: &impl Fn(usize) -> bool) -> Vec<Kept> {
         let mut kept = Vec::with_capacity(changes.len());
-        let mut reads = Vec::with_capacity(changes.len());
+        let mut parsed = Vec::with_capacity(changes.len());
         for (place, bytes) in changes.iter().enumerate() {
             match Change::from_bytes(bytes.to_vec()) {
                 Ok(change) => {
                     if aside(place) {
                         self.gone.entry(change.actor_id().clone()).or_default().insert(change.seq());
                     }
-                    reads.push(Some(Read { place, change }));
+                    parsed.push(Some(Read { place, change }));
                 }
                 Err(_) => kept.push(as_it_is(place, None, bytes)),
             }
         }
         // In the order of dependencies, whatever order they came in: each waits for those that it depends on, by hash.
         let mut waiting_for: HashMap<ChangeHash, Vec<usize>> = HashMap::new();
-        let mut missing: Vec<usize> = Vec::with_capacity(reads.len());
-        for (number, read) in reads.iter().flatten().enumerate() {
+        let mut missing: Vec<usize> = Vec::with_capacity(parsed.len());
+        for (number, read) in parsed.iter().flatten().enumerate() {
             let deps = read.change.deps().iter().map(|dep| ChangeHash(dep.0));
             let open: Vec<ChangeHash> = deps.filter(|dep| !self.now.contains_key(dep)).collect();
             missing.push(open.len());
@@ -98,7 +98,7 @@ impl Leaving {
         let mut ready: VecDeque<usize> =
             (0..).zip(&missing).filter(|(_, of)| **of == 0).map(|(number, _)| number).collect();
         while let Some(number) = ready.pop_front() {
-            let Some(read) = reads.get_mut(number).and_then(Option::take) else { continue };
+            let Some(read) = parsed.get_mut(number).and_then(Option::take) else { continue };
             let hash = ChangeHash(read.change.hash().0);
             let became = if aside(read.place) { None } else { self.rewrite(&read.change) };
             match became {
@@ -118,7 +118,7 @@ impl Leaving {
                 }
             }
         }
-        let waiting = reads.into_iter().flatten().filter(|read| !aside(read.place));
+        let waiting = parsed.into_iter().flatten().filter(|read| !aside(read.place));
         kept.extend(
             waiting.map(|read| as_it_is(read.place, Some(ChangeHash(read.change.hash().0)), read.change.raw_bytes())),
         );
