@@ -92,6 +92,8 @@ pub struct Trust {
     quarantine: Quarantine,
     store: Arc<dyn RecordStore>,
     random: RandomSource,
+    /// True when records or keys are from before: a server has run on them, and may have accepted proofs.
+    ran_before: bool,
 }
 
 /// Where the room takes random bytes from: epoch, invites, nonces, keys within tokens.
@@ -119,7 +121,7 @@ impl Trust {
                 loss::mark_lost_store(&*store, revocations.is_kept(), now)?;
             }
             put(&*store, b"server_id", &server.0)?;
-        } else if known.is_some_and(|id| id != server.0) {
+        } else if known.as_ref().is_some_and(|id| *id != server.0) {
             return Err(KeyError::ForeignKey { path: data.join(ROOT_KEY_FILE).display().to_string() });
         }
         if revocations.listed().server.is_some_and(|listed| listed != server) {
@@ -148,6 +150,7 @@ impl Trust {
             passed: PassedTimes::default(),
             store,
             random,
+            ran_before: known.is_some() || had_keys,
         };
         trust.renew_admin_token(now)?;
         if trust.quarantined_since().is_none() {
@@ -164,6 +167,7 @@ impl Trust {
         random: RandomSource,
     ) -> Result<Self, KeyError> {
         let keys = RootKeys::of_secrets(secrets)?;
+        let ran_before = store.record(SERVER_TABLE, b"epoch")?.is_some();
         let epoch = open_epoch(&*store, &random)?;
         let devices = Devices::load(&*store)?;
         Ok(Self {
@@ -180,12 +184,16 @@ impl Trust {
             passed: PassedTimes::default(),
             store,
             random,
+            ran_before,
         })
     }
 
-    /// Called once, at the server's start: proofs that were made before are not known, and asked for again.
+    /// Called once, at the server's start: proofs that were accepted before are not known, so whatever can be one of them
+    /// is asked for again. Before a first start none was.
     pub fn begin(&self, now: TimestampMs) {
-        self.seen.begin(now);
+        if self.ran_before {
+            self.seen.begin(now);
+        }
     }
 
     /// Bytes from the room's random source.

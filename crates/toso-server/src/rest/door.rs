@@ -138,9 +138,17 @@ fn problem(refusal: &RestRefusal) -> Problem {
                 .detail(refusal.to_string());
         }
     };
+    let sign_at = match refusal {
+        RestRefusal::Clock { sign_at, .. } => *sign_at,
+        RestRefusal::NoToken
+        | RestRefusal::NoSignature
+        | RestRefusal::Replayed
+        | RestRefusal::Token(_)
+        | RestRefusal::Busy => now(),
+    };
     Problem::new(StatusCode::UNAUTHORIZED, kind, "Not authenticated")
         .detail(refusal.to_string())
         // So that a device whose clock is off can sign again.
-        .with("server_time", now().0)
+        .with("server_time", sign_at.0)
         .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }

@@ -32,10 +32,11 @@ impl Trust {
         fresh: [u8; NONCE_BYTES],
         now: TimestampMs,
     ) -> Result<Authenticated, Refusal> {
-        let challenge = |reason| Refusal::Challenge(Challenge { at: now, nonce: fresh.to_vec(), reason });
+        let ask = |at, reason| Refusal::Challenge(Challenge { at, nonce: fresh.to_vec(), reason });
+        let challenge = |reason| ask(self.seen.sign_at(now), reason);
         let accept = |device, at, mark| {
             self.seen.accept(device, at, mark, now).map_err(|refusal| match refusal {
-                NotFresh::Clock => challenge(ChallengeReason::Clock),
+                NotFresh::Clock { sign_at } => ask(sign_at, ChallengeReason::Clock),
                 NotFresh::Seen => challenge(ChallengeReason::Used),
                 NotFresh::Full => Refusal::Busy(RestRefusal::Busy.to_string()),
             })
@@ -97,7 +98,7 @@ impl Trust {
             return None;
         }
         let device = self.devices.by_author(shown.author).filter(|device| !has_ended(device.expires_at, now))?;
-        let secret = self.keys.ticket_secret(self.epoch(), device.id(), shown.ends_s);
+        let secret = self.keys.ticket_secret(self.epoch(), &device, shown.ends_s);
         shown.is_by(&secret).then_some((device, secret))
     }
 
@@ -111,7 +112,7 @@ impl Trust {
     ) -> Greeting {
         let (epoch, at) = (self.epoch(), whole_seconds(now));
         let Renewal { ends, token } = self.renewal(device, grant, now);
-        let ticket = (!device.revoked).then(|| self.keys.ticket(epoch, device.id(), now, ends));
+        let ticket = (!device.revoked).then(|| self.keys.ticket(epoch, device, now, ends));
         let root = self.keys.signing.verifying_key().to_bytes();
         let mut proof = RootProof { root, signature: [0; 64], token_ends: ends, ticket, token };
         proof.signature = self.keys.signing.sign(&signed_welcome(hello_signature, epoch, at, &proof)).to_bytes();

@@ -75,11 +75,17 @@ pub enum RestRefusal {
          docs/http-api.md says"
     )]
     NoSignature,
-    /// The signed time is too far from the server's.
-    #[error("the request was signed {off_ms} ms off the server's clock; sign again with the server's time")]
+    /// The signed time is too far from the server's, or one at which the server may have accepted requests before its
+    /// start.
+    #[error(
+        "the request was signed {off_ms} ms off the server's clock, or for a time that the server, which has just started, \
+         remembers nothing of; sign again with server_time"
+    )]
     Clock {
         /// How far.
         off_ms: u64,
+        /// The time to sign with.
+        sign_at: TimestampMs,
     },
     /// This very signature was accepted before.
     #[error("this very request came before; see whether it was done, then sign it anew")]
@@ -150,7 +156,7 @@ impl Trust {
             return Err(TokenRefusal::Ended.into());
         }
         self.seen.accept(device.id(), at, mark(&signature), now).map_err(|refusal| match refusal {
-            NotFresh::Clock => RestRefusal::Clock { off_ms: now.0.abs_diff(at.0) },
+            NotFresh::Clock { sign_at } => RestRefusal::Clock { off_ms: now.0.abs_diff(at.0), sign_at },
             NotFresh::Seen => RestRefusal::Replayed,
             NotFresh::Full => RestRefusal::Busy,
         })?;

@@ -3,8 +3,11 @@
 //! A proof says when it was made, and is good for [`CLOCK_SKEW_MS_MAX`] before and after that. So what was seen is kept by
 //! the minute in which it was made, and a minute is forgotten as soon as nothing made in it can be good any more.
 //!
-//! All of this is in memory. What was made before the memory begins (the server's start, or a minute that was forgotten)
-//! is asked for again with the server's time, as from a device whose clock is off.
+//! All of this is in memory. Before its start, a server may have accepted what a device dated up to [`CLOCK_SKEW_MS_MAX`]
+//! after that start, since a device's clock may be so far ahead. So what is dated before the start **and five minutes** is
+//! asked for again, with a time to sign with that nothing accepted before can have ([`NotFresh::Clock`]); so is what was
+//! made in a minute that was forgotten. For five minutes after a start every session costs one round trip more, and every
+//! request is signed twice. A server's very first start knows that nothing was accepted before.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -51,7 +54,10 @@ struct Minute {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotFresh {
     /// Made too long ago, too far ahead, or before the memory begins.
-    Clock,
+    Clock {
+        /// A time to sign with instead: the server's own, or the first that nothing accepted before its start can have.
+        sign_at: TimestampMs,
+    },
     /// It was accepted before.
     Seen,
     /// No room to remember it: the device's own, or all there is.
@@ -59,9 +65,16 @@ pub(super) enum NotFresh {
 }
 
 impl Seen {
-    /// Remembers nothing of what was made before `now`; to the second, in which tickets say their time.
+    /// Takes nothing that a server which ran until `now` may have accepted.
     pub(super) fn begin(&self, now: TimestampMs) {
-        self.minutes.lock().since = TimestampMs(now.seconds() * 1000);
+        self.minutes.lock().since = now.plus_ms(CLOCK_SKEW_MS_MAX);
+    }
+
+    /// The time to sign with that a device is told.
+    pub(super) fn sign_at(&self, now: TimestampMs) -> TimestampMs {
+        let mut minutes = self.minutes.lock();
+        minutes.forget(now);
+        now.max(minutes.since)
     }
 
     /// Accepts a device's proof that was made at `at`, once.
@@ -72,13 +85,10 @@ impl Seen {
         mark: Mark,
         now: TimestampMs,
     ) -> Result<(), NotFresh> {
-        if now.0.abs_diff(at.0) > CLOCK_SKEW_MS_MAX {
-            return Err(NotFresh::Clock);
-        }
         let mut minutes = self.minutes.lock();
         minutes.forget(now);
-        if at < minutes.since {
-            return Err(NotFresh::Clock);
+        if now.0.abs_diff(at.0) > CLOCK_SKEW_MS_MAX || at < minutes.since {
+            return Err(NotFresh::Clock { sign_at: now.max(minutes.since) });
         }
         let minute = at.0 / MINUTE_MS;
         if minutes.by_minute.get(&minute).is_some_and(|minute| minute.marks.contains(&mark)) {
@@ -99,8 +109,8 @@ impl Seen {
 impl Minutes {
     /// Drops minutes whose proofs are not good now, before or after.
     fn forget(&mut self, now: TimestampMs) {
-        // The clock was set back: what was made since then is remembered, or out of reach.
-        self.since = self.since.min(now);
+        // The clock was set back: what is dated later than this is remembered, or out of reach.
+        self.since = self.since.min(now.plus_ms(CLOCK_SKEW_MS_MAX));
         while let Some(entry) = self.by_minute.first_entry() {
             let end = (entry.key() + 1) * MINUTE_MS;
             if end + CLOCK_SKEW_MS_MAX > now.0 {
@@ -141,7 +151,7 @@ mod tests {
                 assert_eq!(seen.accept(device(1), at, mark(1), NOW.plus_ms(later)), Err(NotFresh::Seen), "{later} ms");
             }
             let past = TimestampMs(at.0 + CLOCK_SKEW_MS_MAX + 1);
-            assert_eq!(seen.accept(device(1), at, mark(1), past), Err(NotFresh::Clock));
+            assert_eq!(seen.accept(device(1), at, mark(1), past), Err(NotFresh::Clock { sign_at: past }));
             assert_eq!(seen.accept(device(2), NOW, mark(2), NOW), Ok(()));
         }
     }
@@ -150,11 +160,17 @@ mod tests {
     fn what_was_made_before_the_memory_begins_is_asked_for_again() {
         let seen = Seen::default();
         seen.begin(NOW);
-        assert_eq!(seen.accept(device(1), TimestampMs(NOW.0 - 1), mark(1), NOW), Err(NotFresh::Clock));
-        assert_eq!(seen.accept(device(1), NOW, mark(1), NOW), Ok(()));
+        let first = NOW.plus_ms(CLOCK_SKEW_MS_MAX);
         // A server that began in 2099 and was put right goes on.
-        seen.begin(TimestampMs(4_070_908_800_000));
-        assert_eq!(seen.accept(device(1), NOW.plus_ms(1), mark(2), NOW), Ok(()));
+        for begun in [NOW, TimestampMs(4_070_908_800_000)] {
+            seen.begin(begun);
+            for made in [NOW.0 - 1, NOW.0, first.0 - 1].map(TimestampMs) {
+                assert_eq!(seen.accept(device(1), made, mark(1), NOW), Err(NotFresh::Clock { sign_at: first }));
+            }
+            assert_eq!(seen.accept(device(1), first, mark(begun.0 as usize), NOW), Ok(()), "as it was asked for");
+        }
+        let later = first.plus_ms(1);
+        assert_eq!(seen.accept(device(1), later, mark(2), later), Ok(()), "five minutes later all is as before");
     }
 
     #[test]

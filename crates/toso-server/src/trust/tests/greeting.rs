@@ -92,12 +92,28 @@ fn what_a_ticket_shows_is_worth_nothing_a_second_time_or_with_a_changed_bit() {
         let answer = trust.authenticate(&Proof::Ticket(TicketProof::from_bytes(&forged)), None, FRESH, NOW);
         assert_eq!(reason(answer), Some(ChallengeReason::Ticket), "bit {bit}");
     }
-    let foreign = place().trust.keys.ticket(trust.epoch(), phone.device, NOW, phone.token_ends);
+    let record = trust.device(phone.device).unwrap();
+    let foreign = place().trust.keys.ticket(trust.epoch(), &record, NOW, phone.token_ends);
     let guessed = Ticket { secret: TicketSecret([0; 32]), ..foreign.clone() };
     for ticket in [foreign, guessed] {
         let shown = TicketProof::new(&ticket, phone.device, NOW, nonce4());
         assert_eq!(reason(trust.authenticate(&Proof::Ticket(shown), None, FRESH, NOW)), Some(ChallengeReason::Ticket));
     }
+}
+
+/// The story: a device that was enrolled anew, as one that may less, went on with the ticket of its old enrolment.
+#[test]
+fn a_new_enrolment_voids_the_tickets_of_the_one_before_and_a_move_does_not() {
+    let Place { folder: _folder, trust, .. } = place();
+    let mut phone = Phone::enrolled(&trust);
+    phone.sign(&trust, NOW).unwrap();
+    let to = UnitRef::new(UnitList::L2022, "00004").expect("a code");
+    assert!(trust.move_device(phone.device, to, None, NOW).unwrap());
+    let known = trust.authenticate(&Proof::Ticket(phone.show(NOW)), None, FRESH, NOW).unwrap();
+    assert_eq!(known.principal.unit, to, "a moved device reads its new place at no cost");
+    enrolled(&trust, 1, AccessRole::Viewer);
+    let old = trust.authenticate(&Proof::Ticket(phone.show(NOW)), None, FRESH, NOW);
+    assert_eq!(reason(old), Some(ChallengeReason::Ticket));
 }
 
 /// Virtual time: a phone that signs every third week for five years, and never sees an officer.

@@ -55,7 +55,7 @@ fn a_devices_rest_call_must_be_signed_for_this_very_request_and_time() {
         let late = calling.sign("POST", PATH, BODY, NOW.plus_ms(off), 3);
         let answer = calling.call(Some(&late), BODY, NOW);
         assert_eq!(answer.is_ok(), good, "{answer:?}");
-        assert!(good || answer == Err(RestRefusal::Clock { off_ms: off }));
+        assert!(good || answer == Err(RestRefusal::Clock { off_ms: off, sign_at: NOW }));
     }
 }
 
@@ -70,6 +70,44 @@ fn a_signed_request_is_done_once() {
     }
     let again = calling.sign("POST", PATH, BODY, NOW, 2);
     assert!(calling.call(Some(&again), BODY, NOW).is_ok(), "its owner signs it anew");
+}
+
+/// The story: a phone's clock was 280 s ahead, and everything that it had signed was good again after the server's restart,
+/// since what is dated later than a start was taken for new.
+#[test]
+fn what_was_accepted_before_a_restart_is_not_accepted_after_it() {
+    let mut calling = Calling::new();
+    let ahead = NOW.plus_ms(CLOCK_SKEW_MS_MAX);
+    let signed = calling.sign("POST", PATH, BODY, ahead, 1);
+    assert!(calling.call(Some(&signed), BODY, NOW).is_ok());
+    let token = URL_SAFE_NO_PAD.decode(&calling.bearer).unwrap();
+    let hello = proof(calling.place.trust.server(), &token, &key(1), ahead, &[1; 8]);
+    let known = calling.place.trust.authenticate(&hello, None, FRESH, NOW).unwrap();
+    let ticket = ticket_of(&known).unwrap();
+    let shown = Proof::Ticket(TicketProof::new(&ticket, calling.device, ahead, nonce4()));
+    assert!(calling.place.trust.authenticate(&shown, None, FRESH, NOW).is_ok());
+
+    let begun = NOW.plus_ms(1);
+    calling.place.trust = Trust::open(calling.place.folder.path(), calling.place.store.clone(), begun).unwrap();
+    calling.place.trust.begin(begun);
+    for later in (0..=2 * CLOCK_SKEW_MS_MAX).step_by(10_000) {
+        let now = begun.plus_ms(later);
+        let refused = calling.call(Some(&signed), BODY, now);
+        let Err(RestRefusal::Clock { sign_at, .. }) = refused else { panic!("{later} ms: {refused:?}") };
+        for proof in [&hello, &shown] {
+            let answer = calling.place.trust.authenticate(proof, None, FRESH, now);
+            let Err(Refusal::Challenge(challenge)) = answer else { panic!("{later} ms: {answer:?}") };
+            assert_eq!((challenge.reason, challenge.at), (ChallengeReason::Clock, sign_at));
+        }
+        let again = calling.sign("POST", PATH, BODY, sign_at, (later / 10_000) as u8);
+        assert!(calling.call(Some(&again), BODY, now).is_ok(), "{later} ms: its owner signs once more");
+        // By request a challenge's time is taken, and its nonce is not.
+        let anew = proof(calling.place.trust.server(), &token, &key(1), sign_at, &nonce());
+        assert!(calling.place.trust.authenticate(&anew, None, FRESH, now).is_ok(), "{later} ms");
+    }
+    let now = begun.plus_ms(CLOCK_SKEW_MS_MAX);
+    let usual = calling.sign("POST", PATH, BODY, now, 200);
+    assert!(calling.call(Some(&usual), BODY, now).is_ok(), "and five minutes later nobody signs twice");
 }
 
 #[test]
