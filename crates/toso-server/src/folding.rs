@@ -204,6 +204,7 @@ impl Folding {
             ),
             folding: self,
             workers,
+            turns: Turns::default(),
         };
         let thread = vitals.thread(Part::Folding, "toso-fold".to_owned(), move |_| coordinator.run())?;
         Ok(RunningFolding { tail, coordinator: Some(thread) })
@@ -219,6 +220,25 @@ struct Coordinator {
     newest: TimestampMs,
     under_way: VecDeque<PageUnderWay>,
     applying: Applying,
+    /// Whether fresh pages or documents to be made again come next.
+    turns: Turns,
+}
+
+/// Fresh pages come before documents that are to be made again, and after each comes one part of these: an officer's
+/// decision delays nobody's figures for longer than such a part takes, and is followed however much is written.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    /// A fresh page was taken since something was made again.
+    again_is_due: bool,
+}
+
+impl Turns {
+    /// What is to be made again now; `fresh` tells whether the log has a page.
+    pub(crate) fn again(&mut self, set_aside: &SetAside, fresh: bool) -> Option<Again> {
+        let again = if fresh && !self.again_is_due { None } else { set_aside.next_again() };
+        self.again_is_due = again.is_none() && fresh;
+        again
+    }
 }
 
 struct PageUnderWay {
@@ -227,8 +247,8 @@ struct PageUnderWay {
     through: Sequence,
     newest: TimestampMs,
     batches: Vec<Batch>,
-    /// The decision to set aside that is followed with it.
-    settles: Option<Settles>,
+    /// The decisions to set aside that are followed with it.
+    settles: Vec<Settles>,
 }
 
 /// A document's new state.
@@ -272,27 +292,28 @@ impl Coordinator {
     /// Deals out pages until enough are under way, or the log has no more.
     fn fill(&mut self) -> Result<(), ()> {
         while self.under_way.len() < PIPELINE_PAGES && !self.tail.stopped() {
-            if let Some(again) = self.folding.set_aside.next_again() {
-                self.make_again(again)?;
-                continue;
-            }
             let page =
                 self.folding.log.read(self.read_to, FOLD_PAGE_ITEMS_MAX, FOLD_PAGE_BYTES_MAX).map_err(|error| {
                     tracing::error!(%error, after = self.read_to.0, "folding cannot read the log; trying again");
                 })?;
-            let Some(last) = page.entries.last().map(|entry| entry.sequence) else { break };
+            let last = page.entries.last().map(|entry| entry.sequence);
+            if let Some(again) = self.turns.again(&self.folding.set_aside, last.is_some()) {
+                self.make_again(again)?;
+                continue;
+            }
+            let Some(last) = last else { break };
             self.read_to = last;
             let newest = page.entries.iter().map(|entry| entry.received_at).max().unwrap_or_default();
             self.newest = self.newest.max(newest);
             let (documents, batches) = self.deal(page.entries, last);
-            self.under_way.push_back(PageUnderWay { documents, through: last, newest, batches, settles: None });
+            self.under_way.push_back(PageUnderWay { documents, through: last, newest, batches, settles: Vec::new() });
         }
         Ok(())
     }
 
     /// Deals out documents in which something was set aside or let in again, as a page that reaches no further.
     fn make_again(&mut self, again: Again) -> Result<(), ()> {
-        let entries = match last_entries(&*self.folding.log, &again.documents, self.read_to) {
+        let entries = match last_entries(&*self.folding.log, &again.documents(), self.read_to) {
             Ok(entries) => entries,
             Err(error) => {
                 tracing::error!(%error, "documents to be made again cannot be read; trying again");
@@ -331,8 +352,8 @@ impl Coordinator {
             folding.metrics.fold_lag_chunks.set(last.0.saturating_sub(page.through.0));
         })?;
         self.folding.metrics.documents_newer.set(self.applying.newer() as u64);
-        if let Some(settles) = page.settles.filter(|_| self.applying.stores()) {
-            self.folding.set_aside.settle(settles);
+        if self.applying.stores() {
+            page.settles.into_iter().for_each(|settles| self.folding.set_aside.settle(settles));
         }
         Ok(())
     }

@@ -13,10 +13,16 @@
 //! | `set_aside` | number (u32 BE) | [`SetAsideRecord`] as MessagePack |
 //! | `set_aside_docs` | number (u32 BE) ‖ document id (16) | 1: the documents that a decision changes |
 //!
-//! The documents are written first and the decision last, durably. Then folding makes those documents again, some hundred
-//! at a time between its pages, and marks the decision as settled; after a crash it begins again with what is not.
+//! The documents are written first and the decision last, durably. Then folding makes those documents again, some dozens
+//! at a time behind what is fresh, and marks the decision as settled; after a crash it begins again with what is not. Once
+//! an undone decision is settled, its documents are forgotten.
+//!
+//! An officer decides so often a day ([`DECISIONS_OF_OFFICER_DAY`], [`DOCUMENTS_OF_OFFICER_DAY`]), and so often is decided
+//! about one unit ([`DECISIONS_ABOUT_UNIT_DAY`]): each decision costs every document's merging, and room for good.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+mod queue;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,20 +37,30 @@ use toso_core::unit::{Scope, UnitRef};
 use toso_store::{ChangeLog, Durability, LogEntry, LogItem, RecordChange, RecordStore, StoreError};
 
 use crate::folding::Tail;
+use crate::quota::DAY_MS;
+
+use queue::Queue;
+pub(crate) use queue::{Again, Settles};
 
 const TABLE: &str = "set_aside";
 const DOCS_TABLE: &str = "set_aside_docs";
-/// Documents that folding makes again at a time: each is read whole, and merged where others' changes are written anew, in
-/// some milliseconds; so pages wait a second at most.
-const AGAIN_MAX: usize = 128;
 /// Entries and bytes read at a time while a unit is walked through.
 const WALK_ITEMS_MAX: usize = 4_096;
 const WALK_BYTES_MAX: usize = 1 << 20;
 /// Documents of one decision: twelve days of a device that writes all it may, each change into another document. Their
 /// records are 24 bytes each.
 pub const DOCUMENTS_MAX: usize = 50_000;
+/// Decisions of one officer in a day. Somebody who looks through a commune after an incident decides about its devices (some
+/// dozens) once each; a district's officer does so for the worst commune of the day.
+pub const DECISIONS_OF_OFFICER_DAY: usize = 60;
+/// Decisions about one unit in a day, whoever makes them: its own officers' and those above each go through it once.
+pub const DECISIONS_ABOUT_UNIT_DAY: usize = 120;
+/// Documents of an officer's decisions of a day: two of the largest, which are 2.4 MB of records; undoing costs them once
+/// more.
+pub const DOCUMENTS_OF_OFFICER_DAY: u64 = 2 * DOCUMENTS_MAX as u64;
 /// Changes of one write; the store takes at most 4,096.
 const WRITE_CHANGES_MAX: usize = 2_048;
+const HOUR_MS: u64 = 60 * 60 * 1_000;
 
 /// A decision to set aside, and perhaps to let in again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +132,14 @@ pub enum SetAsideError {
     /// It is undone already.
     #[error("number {0} is undone already")]
     Undone(u32),
+    /// Over one of the bounds of a day.
+    #[error("{what} of the last 24 hours are used up; decide again in {} hours, or ask the server's operator", wait_ms.div_ceil(HOUR_MS))]
+    ManyToday {
+        /// Which.
+        what: &'static str,
+        /// When some of them are a day old.
+        wait_ms: u64,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -141,7 +165,7 @@ struct Known {
     /// Documents of decisions that hold, or that held since the start: these are always made from their whole history.
     touched: HashSet<DocId>,
     /// What folding has to make again.
-    again: VecDeque<Again>,
+    again: Queue,
 }
 
 struct Active {
@@ -158,17 +182,6 @@ impl Active {
             && document.is_none_or(|document| document == entry.item.doc)
             && self.scopes.contains(&entry.scope)
     }
-}
-
-/// A decision as counting follows it: its number, and whether it is undone.
-pub(crate) type Settles = (u32, bool);
-
-/// Documents that are to be made again.
-#[derive(Debug)]
-pub(crate) struct Again {
-    pub(crate) documents: Vec<DocId>,
-    /// The decision that counting has followed with these.
-    pub(crate) settles: Option<Settles>,
 }
 
 impl SetAside {
@@ -188,7 +201,7 @@ impl SetAside {
                 let documents = documents_of(&*store, number)?;
                 known.touched.extend(&documents);
                 if !record.settled {
-                    known.make_again((number, record.undone.is_some()), &documents);
+                    known.again.add((number, record.undone.is_some()), &documents);
                 }
             }
             known.keep(catalog, number, Arc::new(record));
@@ -225,9 +238,11 @@ impl SetAside {
             undone: None,
             settled: false,
         };
+        self.known.read().check_day(&record)?;
         let number = self.known.read().records.keys().next_back().map_or(0, |last| last.saturating_add(1));
         let documents = self.documents_to_change(log, &Active::new(self.catalog, number, Arc::new(record.clone())))?;
         record.documents = documents.len() as u64;
+        self.known.read().check_day(&record)?;
         for part in documents.chunks(WRITE_CHANGES_MAX) {
             let rows = part.iter().map(|doc| RecordChange {
                 table: DOCS_TABLE.to_owned(),
@@ -269,7 +284,7 @@ impl SetAside {
         let mut known = self.known.write();
         known.touched.extend(documents);
         known.keep(self.catalog, number, Arc::clone(&record));
-        known.make_again((number, record.undone.is_some()), documents);
+        known.again.add((number, record.undone.is_some()), documents);
         drop(known);
         self.any.store(true, Ordering::Release);
         if let Some(tail) = &*self.tail.lock() {
@@ -380,17 +395,17 @@ impl SetAside {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
-        self.known.write().again.pop_front()
+        self.known.write().again.pop()
     }
 
     /// What could not be made again now comes first next time.
     pub(crate) fn later(&self, again: Again) {
-        self.known.write().again.push_front(again);
+        self.known.write().again.put_back(again);
     }
 
     /// Documents that folding has not made again yet.
     pub(crate) fn unsettled(&self) -> HashSet<DocId> {
-        self.known.read().again.iter().flat_map(|again| again.documents.iter().copied()).collect()
+        self.known.read().again.documents()
     }
 
     /// Counting has followed a decision. Written after the rows: a crash never leaves the one without the other.
@@ -400,7 +415,11 @@ impl SetAside {
         let same = |record: &&Arc<SetAsideRecord>| record.undone.is_some() == undone;
         let Some(record) = known.records.get(&number).filter(same) else { return };
         let record = SetAsideRecord { settled: true, ..(**record).clone() };
-        if let Err(error) = self.store.write(&[change(number, &record)], Durability::Disposable) {
+        let settled = self.store.write(&[change(number, &record)], Durability::Disposable).and_then(|()| {
+            // An undone decision is not decided about again.
+            if undone { forget_documents(&*self.store, number) } else { Ok(()) }
+        });
+        if let Err(error) = settled {
             tracing::warn!(number, %error, "a decision to set aside is not marked as settled; the next start repeats it");
             return;
         }
@@ -430,14 +449,50 @@ impl Known {
         self.records.insert(number, record);
     }
 
-    fn make_again(&mut self, settles: Settles, documents: &[DocId]) {
-        let parts = documents.chunks(AGAIN_MAX).len();
-        let parts = documents.chunks(AGAIN_MAX).enumerate().map(|(part, documents)| Again {
-            documents: documents.to_vec(),
-            settles: (part + 1 == parts).then_some(settles),
-        });
-        self.again.extend(parts);
+    /// Whether one more decision is within the day's bounds. The admin token is not bound.
+    fn check_day(&self, next: &SetAsideRecord) -> Result<(), SetAsideError> {
+        let Some(officer) = next.by else { return Ok(()) };
+        let today =
+            |record: &&Arc<SetAsideRecord>| record.by.is_some() && record.at.0.saturating_add(DAY_MS) > next.at.0;
+        let decided = || self.records.values().filter(today);
+        let own = || decided().filter(|record| record.by == Some(officer));
+        let about = || decided().filter(|record| record.unit == next.unit);
+        let spent = [
+            (own().count() >= DECISIONS_OF_OFFICER_DAY, "your decisions", own().map(|record| record.at).min()),
+            (
+                about().count() >= DECISIONS_ABOUT_UNIT_DAY,
+                "the decisions about this unit",
+                about().map(|record| record.at).min(),
+            ),
+            (
+                own().map(|record| record.documents).sum::<u64>() + next.documents > DOCUMENTS_OF_OFFICER_DAY,
+                "the documents of your decisions",
+                own().map(|record| record.at).min(),
+            ),
+        ];
+        match spent.into_iter().find(|(spent, ..)| *spent) {
+            None => Ok(()),
+            Some((_, what, oldest)) => {
+                let until = oldest.unwrap_or(next.at).plus_ms(DAY_MS);
+                Err(SetAsideError::ManyToday { what, wait_ms: until.since_ms(next.at).max(1) })
+            }
+        }
     }
+}
+
+/// Removes the list of documents of a decision.
+fn forget_documents(store: &dyn RecordStore, number: u32) -> Result<(), StoreError> {
+    let rows = store.records(DOCS_TABLE, &number.to_be_bytes())?;
+    for part in rows.chunks(WRITE_CHANGES_MAX) {
+        let gone = part.iter().map(|(key, _)| RecordChange {
+            table: DOCS_TABLE.to_owned(),
+            key: key.clone(),
+            value: None,
+            expect: None,
+        });
+        store.write(&gone.collect::<Vec<_>>(), Durability::Disposable)?;
+    }
+    Ok(())
 }
 
 fn documents_of(store: &dyn RecordStore, number: u32) -> Result<Vec<DocId>, StoreError> {

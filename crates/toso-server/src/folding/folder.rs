@@ -14,7 +14,7 @@ use toso_store::{ChangeLog, LogEntry, RecordStore, StoreError};
 use super::applying::Applying;
 use super::rows::Loaded;
 use super::worker::Merging;
-use super::{FOLD_PAGE_BYTES_MAX, FOLD_PAGE_ITEMS_MAX, FoldedRow, last_entries, share_of};
+use super::{FOLD_PAGE_BYTES_MAX, FOLD_PAGE_ITEMS_MAX, FoldedRow, Turns, last_entries, share_of};
 use crate::set_aside::{Again, SetAside};
 
 /// Batches that a page's documents are dealt into, as they are to threads.
@@ -43,6 +43,7 @@ pub struct Folder {
     newest: TimestampMs,
     /// A batch was lost.
     lost: bool,
+    turns: Turns,
 }
 
 impl Folder {
@@ -66,6 +67,7 @@ impl Folder {
             applying: Applying::new(records, projector, loaded.journal, loaded.through),
             read_to: loaded.through,
             lost: false,
+            turns: Turns::default(),
             log,
         }
     }
@@ -81,10 +83,10 @@ impl Folder {
         if self.lost {
             return Err(FoldError::LostBatch);
         }
-        if let Some(again) = self.set_aside.next_again() {
+        let page = self.log.read(self.read_to, FOLD_PAGE_ITEMS_MAX, FOLD_PAGE_BYTES_MAX)?;
+        if let Some(again) = self.turns.again(&self.set_aside, !page.entries.is_empty()) {
             return self.make_again(again);
         }
-        let page = self.log.read(self.read_to, FOLD_PAGE_ITEMS_MAX, FOLD_PAGE_BYTES_MAX)?;
         let Some(through) = page.entries.last().map(|entry| entry.sequence) else { return Ok(None) };
         let newest = page.entries.iter().map(|entry| entry.received_at).max().unwrap_or_default();
         self.fold_entries(page.entries, through, newest)?;
@@ -96,15 +98,15 @@ impl Folder {
     /// Makes documents again in which something was set aside or let in again.
     fn make_again(&mut self, again: Again) -> Result<Option<Sequence>, FoldError> {
         let through = self.read_to;
-        let made = last_entries(&*self.log, &again.documents, through)
+        let made = last_entries(&*self.log, &again.documents(), through)
             .map_err(FoldError::from)
             .and_then(|entries| self.fold_entries(entries, through, self.newest));
         if let Err(error) = made {
             self.set_aside.later(again);
             return Err(error);
         }
-        if let Some(settles) = again.settles.filter(|_| self.applying.stores()) {
-            self.set_aside.settle(settles);
+        if self.applying.stores() {
+            again.settles.into_iter().for_each(|settles| self.set_aside.settle(settles));
         }
         Ok(Some(through))
     }

@@ -1,6 +1,6 @@
 //! Errors as problem+json (RFC 9457): what is wrong, where, and how to mend it.
 
-use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
@@ -59,6 +59,13 @@ impl Problem {
     /// No such thing, or none that the caller may see.
     pub(crate) fn missing(what: &str, id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found").detail(format!("there is no {what} {id} here"))
+    }
+
+    /// A bound of the day is reached.
+    pub(crate) fn many_today(wait_ms: u64, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "many-today", "As much as a day allows")
+            .detail(detail)
+            .header(RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)))
     }
 
     /// The server failed; what exactly is in its log and none of the caller's business.

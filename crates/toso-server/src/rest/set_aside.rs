@@ -139,6 +139,7 @@ fn problem(error: SetAsideError) -> Problem {
     match error {
         SetAsideError::Store(error) => error.into(),
         SetAsideError::Unknown(number) => Problem::missing("decision", &number.to_string()),
+        SetAsideError::ManyToday { wait_ms, .. } => Problem::many_today(wait_ms, error.to_string()),
         refused @ (SetAsideError::Nothing | SetAsideError::TooMany | SetAsideError::Undone(_)) => {
             Problem::new(StatusCode::CONFLICT, "decided", "This cannot be decided so").detail(refused.to_string())
         }

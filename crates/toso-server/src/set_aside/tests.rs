@@ -259,3 +259,61 @@ fn views_follow_decisions_through_everything() {
         recount.assert_views(aside, &format!("counted from the log alone, seed {seed}"));
     }
 }
+
+/// The story: an officer's token in a loop of setting aside and undoing stopped the counting of the whole country, since
+/// every decision's documents were made again before anything fresh.
+#[test]
+fn fresh_pages_come_before_what_is_made_again_and_it_comes_all_the_same() {
+    let mut centre = Centre::new();
+    for team in 0..200 {
+        centre.save(ROGUE, commune(0), team);
+    }
+    centre.fold();
+    let number = centre.set_aside(Centre::order(commune(0)));
+    centre.folder.fold_page().unwrap();
+    assert!(!centre.aside.unsettled().is_empty(), "the decision is under way");
+    centre.save(1, commune(1), 1_000);
+    centre.folder.fold_page().unwrap();
+    assert_eq!(centre.folder.counted(), centre.log.last(), "the very next page");
+    // However much is written, the decision is followed.
+    let mut pages = 0;
+    while !centre.aside.record(number).unwrap().settled {
+        centre.save(1, commune(1), 1_001 + pages);
+        centre.folder.fold_page().unwrap();
+        pages += 1;
+        assert!(pages < 40, "200 documents are seven parts, each after one page at most");
+    }
+    centre.fold();
+    centre.assert_views(of_rogue, "and both are right");
+}
+
+/// An officer's loop ends at the day's bound, and what was undone leaves no list of documents behind.
+#[test]
+fn decisions_of_a_day_are_bounded_and_undone_ones_leave_little_behind() {
+    let mut centre = Centre::new();
+    centre.save(ROGUE, commune(0), 1);
+    let decide = |centre: &Centre, by: u8, at: u64| {
+        let order = Order { by: Some(AuthorId([by; 8])), ..Centre::order(commune(0)) };
+        centre.aside.set_aside(&*centre.log, order, time(at)).map(|(number, _)| number)
+    };
+    let day = |centre: &mut Centre, by: u8, at: u64| {
+        let mut made = 0;
+        while let Ok(number) = decide(centre, by, at) {
+            centre.aside.undo(number, Some(AuthorId([by; 8])), "nhầm".to_owned(), time(at)).unwrap();
+            centre.fold();
+            made += 1;
+        }
+        made
+    };
+    assert_eq!(day(&mut centre, 1, 0), DECISIONS_OF_OFFICER_DAY);
+    let refused = decide(&centre, 1, DAY_MS - 1).unwrap_err();
+    assert!(matches!(refused, SetAsideError::ManyToday { wait_ms: 1, .. }), "{refused}");
+    assert!(centre.log.records(DOCS_TABLE, &[]).unwrap().is_empty());
+    centre.restart();
+    assert!(decide(&centre, 1, 0).is_err(), "a restart gives nothing back");
+    assert_eq!(day(&mut centre, 2, 0), DECISIONS_ABOUT_UNIT_DAY - DECISIONS_OF_OFFICER_DAY, "the unit's bound");
+    assert!(decide(&centre, 3, 0).is_err());
+    let number = centre.set_aside(Centre::order(commune(0)));
+    centre.aside.undo(number, None, "nhầm".to_owned(), time(0)).unwrap();
+    assert!(decide(&centre, 1, DAY_MS).is_ok(), "a day later");
+}
