@@ -302,7 +302,7 @@ fn leave_out_what_is_not_taken(
     let mut counted = HashSet::new();
     for (batch, charge) in batches.iter_mut().zip(charges) {
         let author = batch.author;
-        let mut purse = ledger.purse(*charge, author, batch.received_at);
+        let mut purse = ledger.purse(*charge, author, batch.scope, batch.received_at);
         let (mut taken, mut refused, mut postponed) = (Vec::with_capacity(batch.items.len()), Vec::new(), None);
         for (place, item) in std::mem::take(&mut batch.items).into_iter().enumerate() {
             // What the log has, or the group brings already, takes no room and costs nothing.

@@ -15,7 +15,8 @@
 //! | [`RECORDER_DAY`] | 4,000 | 8 MiB | 200 days of 20 edits; an import of 2,000 rows, each written and corrected once, at 2 KiB each |
 //! | [`OFFICER_DAY`] | 16,000 | 32 MiB | four such imports |
 //! | [`CARRIED_DAY`] | 40,000 | 80 MiB | the season (90 days of 20 edits) of 22 phones |
-//! | [`IMPORT_DAY`], once, granted by an officer | 40,000 | 80 MiB | ten such imports |
+//! | [`IMPORT_DAY`], once a day, granted by an officer | 40,000 | 80 MiB | ten such imports |
+//! | [`UNIT_DAY`], of all devices in one unit together | 128,000 | 256 MiB | an import day, and the whole days of 22 recorders |
 //!
 //! A phone that comes home with 5,000 documents of three changes each has 15,000 changes: they are in within four days, or
 //! in one when its officer allows it an import day.
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use toso_core::id::AuthorId;
 use toso_core::time::TimestampMs;
+use toso_core::unit::UnitRef;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 use toso_sync::AccessRole;
 
@@ -55,14 +57,17 @@ pub const OFFICER_DAY: Budget = Budget { changes: 16_000, bytes: 32 << 20 };
 /// daily backup each of them holds 440 that are lost; and 39,600 since a backup as old as
 /// [`crate::trust::RETURN_WINDOW_MS`]: one phone alone gives them back in a day.
 pub const CARRIED_DAY: Budget = Budget { changes: 40_000, bytes: 80 << 20 };
-/// What an officer can allow a device once, for a day: ten imports of a commune.
+/// What an officer can allow a device once in a day, for that day: ten imports of a commune.
 pub const IMPORT_DAY: Budget = Budget { changes: 40_000, bytes: 80 << 20 };
+/// What all devices together may write into one unit: an import day, and beside it the whole days of 22 recorders, a
+/// commune's volunteers. Devices that are made for their budgets share it.
+pub const UNIT_DAY: Budget = Budget { changes: 128_000, bytes: 256 << 20 };
 /// A device that has used its budget up is let in again once this part of it has faded (an eighth, three hours), so that
 /// it does not come back for every single change.
 pub const REOPENS_AT: u64 = 8;
 /// Accounts kept before the faded ones are looked for.
 const SWEPT_AT_LEAST: usize = 1_024;
-/// Table of accounts: device id (8) ‖ which account (1) → [`Account`] as MessagePack.
+/// Table of accounts: author id or unit (8) ‖ which account (1) → [`Account`] as MessagePack.
 const QUOTA_TABLE: &str = "quota";
 
 /// Changes and bytes.
@@ -85,13 +90,22 @@ pub struct Budgets {
     pub carried: Budget,
     /// What an officer can allow.
     pub import: Budget,
-    /// In which each of the first three fades.
+    /// What all devices bring into one unit.
+    pub unit: Budget,
+    /// In which each but `import` fades.
     pub day_ms: u64,
 }
 
 impl Default for Budgets {
     fn default() -> Self {
-        Self { recorder: RECORDER_DAY, officer: OFFICER_DAY, carried: CARRIED_DAY, import: IMPORT_DAY, day_ms: DAY_MS }
+        Self {
+            recorder: RECORDER_DAY,
+            officer: OFFICER_DAY,
+            carried: CARRIED_DAY,
+            import: IMPORT_DAY,
+            unit: UNIT_DAY,
+            day_ms: DAY_MS,
+        }
     }
 }
 
@@ -136,14 +150,30 @@ impl Charge {
     }
 }
 
-/// Which account of a device.
+/// Whose account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
-    Own,
-    Carrying,
+enum Key {
+    /// A device's, of what it wrote itself.
+    Own(AuthorId),
+    /// A device's, of what it brought for others.
+    Carrying(AuthorId),
+    /// A unit's.
+    Unit(UnitRef),
 }
 
-type Key = (AuthorId, Kind);
+/// Why a device is not allowed more.
+#[derive(Debug, thiserror::Error)]
+pub enum AllowError {
+    /// Its import day of before goes on, or was used up.
+    #[error("the device was allowed an import day already; the next one can be allowed in {} hours", wait_ms.div_ceil(DAY_MS / 24))]
+    AllowedToday {
+        /// When a day has passed.
+        wait_ms: u64,
+    },
+    /// The records could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// The budgets of all devices.
 pub struct Quotas {
@@ -174,14 +204,17 @@ impl Quotas {
         Ok(Self { budgets, store, known: Mutex::new(known) })
     }
 
-    /// Allows a device an import day from now on, durably, in place of one that it may have. What is left of it ends with
-    /// the day.
-    pub fn allow(&self, device: AuthorId, now: TimestampMs) -> Result<Allowance, StoreError> {
+    /// Allows a device an import day from now on, durably, unless it has or had one within a day. What is left of it ends
+    /// with the day.
+    pub fn allow(&self, device: AuthorId, now: TimestampMs) -> Result<Allowance, AllowError> {
         let Budget { changes, bytes } = self.budgets.import;
         let allowance = Allowance { changes, bytes, until: TimestampMs(now.0.saturating_add(self.budgets.day_ms)) };
-        let key = (device, Kind::Own);
+        let key = Key::Own(device);
         let mut known = self.known.lock();
         let mut account = known.accounts.get(&key).copied().unwrap_or_default();
+        if let Some(before) = account.allowed.filter(|before| before.until > now) {
+            return Err(AllowError::AllowedToday { wait_ms: before.until.since_ms(now) });
+        }
         account.allowed = Some(allowance);
         self.store.write(&[change(key, Some(&account))], Durability::Durable)?;
         known.accounts.insert(key, account.stored());
@@ -243,7 +276,7 @@ pub(crate) struct Paid(Vec<(Key, PaidOf)>);
 
 impl Ledger<'_> {
     /// What the batch of an author is paid from.
-    pub(crate) fn purse(&self, charge: Charge, author: AuthorId, now: TimestampMs) -> Purse {
+    pub(crate) fn purse(&self, charge: Charge, author: AuthorId, unit: UnitRef, now: TimestampMs) -> Purse {
         let budgets = &self.quotas.budgets;
         let of = |key: Key, budget| {
             let account = self.known.accounts.get(&key).copied().unwrap_or_default();
@@ -251,11 +284,15 @@ impl Ledger<'_> {
         };
         let payers = match charge {
             Charge::Free => Vec::new(),
-            Charge::Returned { carrier } => vec![of((carrier, Kind::Carrying), budgets.carried)],
-            Charge::Own { role } => vec![of((author, Kind::Own), budgets.of_role(role))],
-            Charge::Carried { role, carrier } => {
-                vec![of((author, Kind::Own), budgets.of_role(role)), of((carrier, Kind::Carrying), budgets.carried)]
+            Charge::Returned { carrier } => vec![of(Key::Carrying(carrier), budgets.carried)],
+            Charge::Own { role } => {
+                vec![of(Key::Own(author), budgets.of_role(role)), of(Key::Unit(unit), budgets.unit)]
             }
+            Charge::Carried { role, carrier } => vec![
+                of(Key::Own(author), budgets.of_role(role)),
+                of(Key::Carrying(carrier), budgets.carried),
+                of(Key::Unit(unit), budgets.unit),
+            ],
         };
         Purse { payers, now, day_ms: budgets.day_ms }
     }
@@ -319,14 +356,15 @@ impl Quotas {
     }
 }
 
-fn change((device, kind): Key, account: Option<&Account>) -> RecordChange {
-    let which = match kind {
-        Kind::Own => 0,
-        Kind::Carrying => 1,
+fn change(key: Key, account: Option<&Account>) -> RecordChange {
+    let (whose, which) = match key {
+        Key::Own(device) => (device.0, 0),
+        Key::Carrying(device) => (device.0, 1),
+        Key::Unit(unit) => (unit.to_key(), 2),
     };
     RecordChange {
         table: QUOTA_TABLE.to_owned(),
-        key: [device.0.as_slice(), &[which]].concat(),
+        key: [whose.as_slice(), &[which]].concat(),
         // Plain numbers always encode.
         value: account.map(|account| rmp_serde::to_vec(account).unwrap_or_default()),
         expect: None,
@@ -334,13 +372,14 @@ fn change((device, kind): Key, account: Option<&Account>) -> RecordChange {
 }
 
 fn parse_key(key: &[u8]) -> Option<Key> {
-    let (kind, device) = key.split_last()?;
-    let kind = match kind {
-        0 => Kind::Own,
-        1 => Kind::Carrying,
-        _ => return None,
-    };
-    Some((AuthorId(device.try_into().ok()?), kind))
+    let (which, whose) = key.split_last()?;
+    let whose: [u8; 8] = whose.try_into().ok()?;
+    match which {
+        0 => Some(Key::Own(AuthorId(whose))),
+        1 => Some(Key::Carrying(AuthorId(whose))),
+        2 => UnitRef::from_key(whose).ok().map(Key::Unit),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

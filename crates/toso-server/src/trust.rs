@@ -14,6 +14,7 @@ mod device;
 mod enrol;
 mod hello;
 mod invite;
+mod invited;
 mod keys;
 mod loss;
 mod moving;
@@ -39,6 +40,9 @@ pub use invite::{
     INVITE_LIFE_MS_DEFAULT, INVITE_LIFE_MS_MAX, InviteError, InviteNumber, InviteOrder, InviteRecord, NoInviteNumber,
     Withdrawal,
 };
+pub use invited::{
+    INVITES_OF_COMMUNE_DAY, INVITES_OF_COUNTRY_DAY, INVITES_OF_DISTRICT_DAY, INVITES_OF_PROVINCE_DAY, ManyInvited,
+};
 pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE, ROOT_KEY_LABEL, RootSecrets};
 pub(crate) use keys::{read_key, write_private};
 pub use loss::RETURN_WINDOW_MS;
@@ -62,9 +66,11 @@ use toso_core::id::{Epoch, ServerId};
 use toso_core::time::TimestampMs;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 
+use crate::quota::DAY_MS;
 use admin::AdminToken;
 use departures::Departures;
 use device::Devices;
+use invited::Invited;
 use keys::RootKeys;
 use quarantine::Quarantine;
 use seen::Seen;
@@ -88,6 +94,8 @@ pub struct Trust {
     /// What the clock is held against.
     passed: PassedTimes,
     departures: Departures,
+    /// What officers have invited in the last day.
+    invited: Invited,
     revocations: Revocations,
     quarantine: Quarantine,
     store: Arc<dyn RecordStore>,
@@ -135,6 +143,7 @@ impl Trust {
         let devices = Devices::load(&*store)?;
         let departures = Departures::load(&*store, &devices.all())?;
         let quarantine = Quarantine::load(&*store)?;
+        let invited = Invited::load(&*store, &devices, TimestampMs(now.0.saturating_sub(DAY_MS)))?;
         let admin = RwLock::new(admin);
         let trust = Self {
             keys,
@@ -144,6 +153,7 @@ impl Trust {
             admin_token_path,
             devices,
             departures,
+            invited,
             revocations,
             quarantine,
             seen: Seen::default(),
@@ -177,6 +187,7 @@ impl Trust {
             admin: RwLock::default(),
             admin_token_path: PathBuf::new(),
             departures: Departures::load(&*store, &devices.all())?,
+            invited: Invited::load(&*store, &devices, TimestampMs::default())?,
             devices,
             revocations: Revocations::in_memory(),
             quarantine: Quarantine::default(),

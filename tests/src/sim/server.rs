@@ -35,6 +35,7 @@ const BUDGETS: Budgets = Budgets {
     officer: Budget { changes: 60, bytes: 60 << 10 },
     carried: Budget { changes: 60, bytes: 60 << 10 },
     import: Budget { changes: 100, bytes: 100 << 10 },
+    unit: Budget { changes: 240, bytes: 240 << 10 },
     day_ms: 240_000,
 };
 /// The server's disk drops the last chunk of every so many batches, when that bug is planted.

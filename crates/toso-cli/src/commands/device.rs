@@ -12,6 +12,9 @@ use crate::args::{AdminArgs, DeviceArgs, DeviceCommand};
 use crate::fail::Fail;
 use crate::{input, output, token_file};
 
+/// Items asked for at a time: the most that the server gives.
+const PAGE_ITEMS: usize = 200;
+
 #[derive(Serialize)]
 struct MoveOne {
     unit: String,
@@ -28,7 +31,7 @@ pub(crate) fn run(args: DeviceArgs) -> Result<(), Fail> {
     match args.command {
         DeviceCommand::List { admin, unit, json } => {
             let unit = input::unit_of(&unit)?;
-            let devices = get(&admin, &format!("/v1/devices?unit={unit}"))?;
+            let devices = pages(&admin, &format!("/v1/devices?unit={unit}"))?;
             show(&devices, json.json, &devices["items"])
         }
         DeviceCommand::Move { admin, device, from_list, from_unit, to_list, to_unit, json } => {
@@ -154,6 +157,18 @@ fn id(text: &str) -> Result<DevicePrefix, Fail> {
 
 pub(super) fn get(admin: &AdminArgs, path: &str) -> Result<Value, Fail> {
     Ok(admin.reach.rest(&admin.server)?.get(&admin.server, path, &caller(admin)?)?)
+}
+
+/// All pages of a list, as one.
+fn pages(admin: &AdminArgs, path: &str) -> Result<Value, Fail> {
+    let mut whole = get(admin, &format!("{path}&limit={PAGE_ITEMS}"))?;
+    let mut items = whole["items"].as_array().cloned().unwrap_or_default();
+    while let Some(after) = whole["next"].as_str().map(str::to_owned) {
+        whole = get(admin, &format!("{path}&limit={PAGE_ITEMS}&after={after}"))?;
+        items.extend(whole["items"].as_array().cloned().unwrap_or_default());
+    }
+    whole["items"] = Value::Array(items);
+    Ok(whole)
 }
 
 pub(super) fn post(admin: &AdminArgs, path: &str, content: &impl Serialize) -> Result<Value, Fail> {

@@ -41,7 +41,7 @@ pub(super) struct Account {
     fades: (u64, u64),
     /// Used up, and not opened again yet.
     shut: bool,
-    /// An import day.
+    /// An import day; kept until its end, also when nothing of it is left.
     pub(super) allowed: Option<Allowance>,
     /// Written since the account was stored.
     #[serde(skip)]
@@ -56,7 +56,7 @@ impl Account {
     pub(super) fn wait(&mut self, budget: Budget, day_ms: u64, now: TimestampMs) -> Option<u64> {
         self.fades = (budget.changes, budget.bytes);
         self.settle(now);
-        if self.allowed.is_some() {
+        if self.allowed.is_some_and(|allowed| allowed.changes > 0 && allowed.bytes > 0) {
             return None;
         }
         let spent =
@@ -79,7 +79,7 @@ impl Account {
     pub(super) fn take(&mut self, day_ms: u64, bytes: u64, paid: &mut PaidOf) {
         self.unnoted.changes += 1;
         self.unnoted.bytes += bytes;
-        if let Some(allowed) = &mut self.allowed {
+        if let Some(allowed) = self.allowed.as_mut().filter(|allowed| allowed.changes > 0 && allowed.bytes > 0) {
             let of_import = paid.import.get_or_insert(Allowance { changes: 0, bytes: 0, until: allowed.until });
             let bytes = bytes.min(allowed.bytes);
             of_import.changes += 1;
@@ -122,12 +122,12 @@ impl Account {
         self.changes == 0 && self.bytes == 0 && self.allowed.is_none()
     }
 
-    /// Lets fade what has, and ends an import day that is over or used up. A clock that went back lets nothing fade.
+    /// Lets fade what has, and ends an import day that is over. A clock that went back lets nothing fade.
     fn settle(&mut self, now: TimestampMs) {
         let elapsed = now.0.saturating_sub(self.at.0);
         self.changes = self.changes.saturating_sub(self.fades.0.saturating_mul(elapsed));
         self.bytes = self.bytes.saturating_sub(self.fades.1.saturating_mul(elapsed));
         self.at = now;
-        self.allowed = self.allowed.filter(|of| of.until > now && of.changes > 0 && of.bytes > 0);
+        self.allowed = self.allowed.filter(|of| of.until > now);
     }
 }

@@ -103,7 +103,8 @@ fn what_was_written_fades_evenly_and_a_device_is_let_in_again_after_an_eighth() 
     for _ in 0..3 * HOUR_MS / 1_000 {
         centre.now += 1_000;
         let mut ledger = centre.quotas.open();
-        let mut asked = ledger.purse(RECORDER, AuthorId([1; 8]), TimestampMs(centre.now));
+        let unit = UnitRef::new(UnitList::L2022, "00001").unwrap();
+        let mut asked = ledger.purse(RECORDER, AuthorId([1; 8]), unit, TimestampMs(centre.now));
         for Payer { budget, account, .. } in &mut asked.payers {
             account.wait(*budget, asked.day_ms, asked.now);
         }
@@ -137,9 +138,34 @@ fn an_import_day_is_as_large_as_it_says_survives_a_restart_and_ends_with_the_day
     centre.restart();
     let both = IMPORT_DAY.changes + RECORDER_DAY.changes;
     assert_eq!(centre.write(1, RECORDER, both + 1, 1).0, both, "the device's own day comes on top");
+    let again = |centre: &Centre| centre.quotas.allow(AuthorId([1; 8]), TimestampMs(centre.now));
+    centre.now += DAY_MS - 1;
+    assert!(
+        matches!(again(&centre), Err(AllowError::AllowedToday { wait_ms: 1 })),
+        "used up, and once a day all the same"
+    );
+    centre.now += 1;
+    assert!(again(&centre).is_ok());
     centre.quotas.allow(AuthorId([2; 8]), TimestampMs(centre.now)).unwrap();
     centre.now += DAY_MS;
     assert_eq!(centre.write(2, RECORDER, both, 1).0, RECORDER_DAY.changes);
+}
+
+/// The story: a commune officer's token made device after device, and each wrote its own day until the disk was full.
+#[test]
+fn all_devices_of_a_unit_share_its_day() {
+    let mut centre = Centre::new();
+    let mut written = 0;
+    for device in 0..=u8::MAX {
+        written += centre.write(device, RECORDER, RECORDER_DAY.changes, 1).0;
+    }
+    assert_eq!(written, UNIT_DAY.changes, "256 devices");
+    centre.restart();
+    let officer = Charge::Own { role: AccessRole::Officer };
+    assert!(centre.write(1, officer, OFFICER_DAY.changes, 1).0 < UNIT_DAY.changes / REOPENS_AT, "nor by a restart");
+    centre.now += DAY_MS;
+    assert_eq!(centre.write(77, RECORDER, 20, 1), (20, None), "the next day");
+    assert_eq!(centre.write(1, Charge::Free, 100, 1), (100, None), "what officers accept is free");
 }
 
 #[test]
@@ -240,11 +266,11 @@ fn honest_phones_are_forgotten() {
     }
     assert!(centre.log.records(QUOTA_TABLE, &[]).unwrap().is_empty(), "and cost no write");
     centre.write(7, RECORDER, RECORDER_DAY.changes, 1);
-    assert_eq!(centre.log.records(QUOTA_TABLE, &[]).unwrap().len(), 1);
+    assert_eq!(centre.log.records(QUOTA_TABLE, &[]).unwrap().len(), 1, "the unit's eighth is not reached");
     centre.now += 2 * DAY_MS;
     centre.quotas.known.lock().swept_at = 0;
     centre.write(1, RECORDER, 1, 1);
-    assert_eq!(centre.quotas.known.lock().accounts.len(), 1);
+    assert_eq!(centre.quotas.known.lock().accounts.len(), 2, "the device's and the unit's");
     centre.write(1, RECORDER, 1, 1);
     assert!(centre.log.records(QUOTA_TABLE, &[]).unwrap().is_empty(), "its record goes with it");
 }

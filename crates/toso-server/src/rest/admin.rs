@@ -10,7 +10,7 @@ use toso_core::time::TimestampMs;
 use toso_sync::Rank;
 
 use super::documents::List;
-use super::extract::{Id, NoBody, Params, unit_within};
+use super::extract::{Id, NoBody, Params, limit, unit_within};
 use super::problem::Problem;
 use crate::state::{Shared, now};
 use crate::trust::{Caller, DeviceRecord, FormerUnit};
@@ -51,9 +51,11 @@ impl FormerItem {
 #[serde(deny_unknown_fields)]
 pub(super) struct DevicesQuery {
     unit: String,
+    after: Option<String>,
+    limit: Option<usize>,
 }
 
-/// The devices of a unit and of those below it.
+/// The devices of a unit and of those below it, by id.
 pub(super) async fn devices(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
@@ -61,10 +63,16 @@ pub(super) async fn devices(
 ) -> Result<axum::Json<List<DeviceItem, DeviceId>>, Problem> {
     officer(&caller)?;
     let unit = unit_within(&shared, &caller, &query.unit)?;
+    let limit = limit(query.limit)?;
+    let after: Option<Result<DeviceId, _>> = query.after.filter(|text| !text.is_empty()).map(|text| text.parse());
+    let after = after.transpose().map_err(|error| Problem::invalid(format!("after: {error}")))?;
     let within = |of| (of == unit || shared.catalog.covers(unit, of)) && caller.covers(shared.catalog, of);
-    let devices = shared.trust.devices(within);
+    let mut devices = shared.trust.devices(within);
+    devices.retain(|device| after.is_none_or(|after| device.id() > after));
+    let next = devices.get(limit).and_then(|_| devices.get(limit - 1)).map(|last| last.id());
+    devices.truncate(limit);
     let items = devices.iter().map(|device| device_item(&shared, device)).collect();
-    Ok(axum::Json(List { items, next: None }))
+    Ok(axum::Json(List { items, next }))
 }
 
 /// Revokes a device: its sessions end now, its tokens and tickets are void.

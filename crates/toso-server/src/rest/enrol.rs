@@ -68,6 +68,7 @@ pub(super) async fn enrol(
             EnrolError::Revoked => (StatusCode::FORBIDDEN, "revoked"),
             EnrolError::OtherKey => (StatusCode::FORBIDDEN, "other-key"),
             EnrolError::NameTooLong | EnrolError::Name(_) => return Problem::invalid(error.to_string()),
+            EnrolError::ManyToday(many) => return Problem::many_today(many.wait_ms, error.to_string()),
             EnrolError::Clock(behind) => return (*behind).into(),
             EnrolError::Store(error) => return error.clone().into(),
             EnrolError::Key(_) => {

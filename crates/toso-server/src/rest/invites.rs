@@ -107,6 +107,7 @@ pub(super) async fn make(
     let invite = blocking(&shared, move |shared| shared.trust.invite(&order, now())).await?;
     let invite = invite.map_err(|error| match error {
         InviteError::Life { .. } | InviteError::Url => Problem::invalid(error.to_string()),
+        InviteError::ManyToday(many) => Problem::many_today(many.wait_ms, many.to_string()),
         InviteError::Clock(behind) => behind.into(),
         InviteError::Store(error) => error.into(),
         InviteError::Key(error) => {

@@ -10,6 +10,7 @@ use toso_core::time::TimestampMs;
 use super::admin::{below, blocking, device_named, officer};
 use super::extract::{Id, NoBody};
 use super::problem::Problem;
+use crate::quota::AllowError;
 use crate::state::{Shared, now};
 use crate::trust::Caller;
 
@@ -22,7 +23,7 @@ pub(super) struct Allowed {
     until: TimestampMs,
 }
 
-/// Allows an import day, from now on, in place of one that the device may have.
+/// Allows an import day, from now on, once a day.
 pub(super) async fn allow(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
@@ -33,7 +34,11 @@ pub(super) async fn allow(
     let known = device_named(&shared, &caller, &named)?;
     let id = known.id();
     below(&shared, &caller, known.rank(), "allow more to")?;
-    let allowance = blocking(&shared, move |shared| shared.quotas.allow(id.author(), now())).await??;
+    let allowed = blocking(&shared, move |shared| shared.quotas.allow(id.author(), now())).await?;
+    let allowance = allowed.map_err(|error| match error {
+        AllowError::AllowedToday { wait_ms } => Problem::many_today(wait_ms, error.to_string()),
+        AllowError::Store(error) => error.into(),
+    })?;
     let by = caller.device.map_or_else(|| "the admin token".to_owned(), |device| device.to_string());
     tracing::info!(device = %id, by, changes = allowance.changes, "an import day was allowed");
     Ok(axum::Json(Allowed { device: id, changes: allowance.changes, bytes: allowance.bytes, until: allowance.until }))

@@ -13,6 +13,7 @@ use super::Trust;
 use super::clock::ClockBehind;
 use super::device::{self, DeviceRecord};
 use super::invite::{INVITE_TABLE, InviteRecord, InviteState};
+use super::invited::{ManyInvited, What};
 use super::keys::KeyError;
 use super::moving::joined;
 use super::token::TOKEN_LIFE_MS;
@@ -118,6 +119,9 @@ impl Trust {
             InviteState::Void => return Err(EnrolError::VoidInvite),
         }
 
+        if let Some(maker) = invite.created_by {
+            self.invited.take(What::Enrolment, self.maker(maker, invite.unit), invite.unit, now)?;
+        }
         let role = invite.rank().role;
         let expires_at = now.plus_ms(TOKEN_LIFE_MS);
         let mut record = DeviceRecord {
@@ -196,6 +200,9 @@ pub enum EnrolError {
     /// The server's clock is wrong.
     #[error(transparent)]
     Clock(#[from] ClockBehind),
+    /// Enough for a day.
+    #[error("{0}; the invite stays good until its end")]
+    ManyToday(#[from] ManyInvited),
     /// No token could be made.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -19,6 +19,7 @@ use toso_sync::{AccessRole, Rank};
 use toso_wire::enrol::{INVITE_URL_BYTES_MAX, Invite};
 
 use super::clock::ClockBehind;
+use super::invited::{ManyInvited, What};
 use super::keys::KeyError;
 use super::raced::again_when_raced;
 use super::token::has_ended;
@@ -34,7 +35,7 @@ pub const INVITE_LIFE_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
 const INVITE_NUMBER_BYTES: usize = 8;
 
 /// Bytes of invites read at a time for a list: each takes about 100.
-const INVITE_READ_BYTES_MAX: usize = 16 * 1024;
+pub(super) const INVITE_READ_BYTES_MAX: usize = 16 * 1024;
 
 /// The number that lists call an invite by. It tells nothing about the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,6 +169,9 @@ impl Trust {
             return Err(InviteError::Url);
         }
         self.check_clock(now)?;
+        if let Some(maker) = order.created_by {
+            self.invited.take(What::Invite, self.maker(maker, order.unit), order.unit, now)?;
+        }
         let secret = self.random()?;
         let expires_at = now.plus_ms(order.life_ms);
         let record = InviteRecord {
@@ -193,6 +197,11 @@ impl Trust {
             role: record.role,
             expires_at,
         })
+    }
+
+    /// An officer with his unit, whose bound of the day is asked; of one who is not known any more, the invited one.
+    pub(super) fn maker(&self, maker: AuthorId, invited: UnitRef) -> (AuthorId, UnitRef) {
+        (maker, self.devices.by_author(maker).map_or(invited, |device| device.unit))
     }
 
     /// Where an invite stands now.
@@ -316,6 +325,9 @@ pub enum InviteError {
     /// The server's clock is wrong.
     #[error(transparent)]
     Clock(#[from] ClockBehind),
+    /// Enough for a day.
+    #[error(transparent)]
+    ManyToday(#[from] ManyInvited),
     /// No randomness.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -31,7 +31,7 @@ async fn a_device_is_told_to_wait_and_an_officer_allows_it_more() {
     centre.until_teams(4).await;
 
     let path = format!("/v1/devices/{}/allow", rogue.id);
-    for (who, status) in [(&rogue, 403), (&other, 403), (&officer, 200)] {
+    for (who, status) in [(&rogue, 403), (&other, 403), (&officer, 200), (&officer, 429)] {
         assert_eq!(who.post(&centre, &path, json!({})).await.status, status);
     }
     let own = format!("/v1/devices/{}/allow", officer.id);

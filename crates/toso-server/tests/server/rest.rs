@@ -224,6 +224,21 @@ async fn officers_invite_below_themselves_and_nobody_invites_above() {
 
     let devices = officer.get(&centre, "/v1/devices?unit=2022/00001").await.json();
     assert_eq!(devices["items"][0]["id"], recorder.id.to_string());
+    // In pages, each after the last id of the one before; all of them are the whole list.
+    let (mut paged, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = format!("/v1/devices?unit=2022/01&limit=1&after={after}");
+        let page = centre.get(&page).await.json();
+        paged.extend(page["items"].as_array().unwrap().iter().cloned());
+        let Some(next) = page["next"].as_str() else { break };
+        after = next.to_owned();
+    }
+    let whole = centre.get("/v1/devices?unit=2022/01").await.json();
+    assert!(paged.len() > 1 && Value::Array(paged) == whole["items"]);
+    for query in ["after=xyz", "limit=0", "limit=201"] {
+        let refused = officer.get(&centre, &format!("/v1/devices?unit=2022/00001&{query}")).await;
+        assert_eq!((refused.status, refused.problem().as_str()), (400, "invalid"), "{query}");
+    }
     // The first digits are enough, when they are 8.
     let digits = recorder.id.to_string();
     let revoke = format!("/v1/devices/{}/revoke", &digits[..8]);

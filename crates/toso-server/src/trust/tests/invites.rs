@@ -138,3 +138,47 @@ fn invites_of_before_are_still_read() {
     let read = InviteRecord::decode(&rmp_serde::to_vec(&before).unwrap()).unwrap();
     assert_eq!((read.unit, read.withdrawn), (commune(), None));
 }
+
+/// The story: one commune officer's token made 3,003 devices in half a minute, each with its own budget of writing.
+#[test]
+fn an_officer_invites_so_many_a_day_and_so_many_of_them_enrol() {
+    let Place { folder, store, trust } = place();
+    let maker = joined(&trust, 1, commune(), AccessRole::Officer);
+    let asked = |trust: &Trust, by: DeviceId, unit, now| {
+        let asked = InviteOrder {
+            created_by: Some(by.author()),
+            life_ms: INVITE_LIFE_MS_MAX,
+            unit,
+            ..order(AccessRole::Recorder)
+        };
+        trust.invite(&asked, now)
+    };
+    let enrol = |trust: &Trust, invite: &Invite, seed: u32, now| {
+        let key = SigningKey::from_bytes(blake3::hash(&seed.to_be_bytes()).as_bytes());
+        trust.enrol(&request(trust.server(), invite, &key), now)
+    };
+    let mut made = Vec::new();
+    for number in 0..INVITES_OF_COMMUNE_DAY {
+        made.push(asked(&trust, maker, commune(), NOW.plus_ms(number as u64)).unwrap());
+    }
+    let refused = asked(&trust, maker, commune(), NOW.plus_ms(200)).unwrap_err();
+    assert!(matches!(refused, InviteError::ManyToday(many) if many.wait_ms == DAY_MS - 200), "{refused}");
+    let trust = Trust::open(folder.path(), store, NOW.plus_ms(200)).unwrap();
+    assert!(asked(&trust, maker, commune(), NOW.plus_ms(200)).is_err(), "a restart gives nothing back");
+    // For this commune nobody but the admin token has any left; a district's officer has for others.
+    let above = joined(&trust, 2, district(), AccessRole::Officer);
+    assert!(asked(&trust, above, commune(), NOW.plus_ms(200)).is_err());
+    assert!(asked(&trust, above, "2022/00004".parse().unwrap(), NOW.plus_ms(200)).is_ok());
+    assert!(trust.invite(&order(AccessRole::Recorder), NOW).is_ok(), "an operator at the machine is not bound");
+    // What was laid aside for days does not enrol all at once.
+    let later = NOW.plus_ms(DAY_MS + 200);
+    made.push(asked(&trust, maker, commune(), later).unwrap());
+    for (seed, invite) in made.iter().take(INVITES_OF_COMMUNE_DAY).enumerate() {
+        enrol(&trust, invite, seed as u32, later).unwrap();
+    }
+    let last = made.last().unwrap();
+    let refused = enrol(&trust, last, 1_000, later).unwrap_err();
+    assert!(matches!(refused, EnrolError::ManyToday(_)), "{refused}");
+    assert!(enrol(&trust, &made[0], 0, later).is_ok(), "a lost answer is repeated");
+    assert!(enrol(&trust, last, 1_000, later.plus_ms(DAY_MS)).is_ok(), "and the invite is good the next day");
+}
