@@ -9,8 +9,8 @@ use toso_server::{Server, ServerConfig, StartError};
 use toso_store::StoreError;
 use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, PUSH_WINDOW};
 use toso_wire::{
-    ChallengeReason, DeltaItem, Frame, Goodbye, GoodbyeCode, NackCode, Proof, Push, PushItem, TicketProof,
-    WelcomeProof, decode_stream, encode_stream, hello_token, welcome_mac,
+    Challenge, ChallengeReason, DeltaItem, Frame, Goodbye, GoodbyeCode, NackCode, Proof, Push, PushItem, TicketProof,
+    decode_stream, encode_stream, hello_token,
 };
 
 use crate::support::{COMMUNE, Centre, NEIGHBOUR, Wire, dial, now, unit};
@@ -73,10 +73,13 @@ async fn a_restart_says_goodbye_and_goes_on_where_it_was() {
     let shown = TicketProof::new(ticket, device.id, now(), [1; 4]);
     let hello = device.hello_with(Proof::Ticket(shown), welcome.epoch, Sequence(3));
     let mut again = Wire::open(&centre, &hello).await;
+    // What was shown may be a proof that was recorded before: the device signs the server's nonce, once.
+    let Frame::Challenge(Challenge { at, nonce, reason }) = again.frame().await else { panic!("a challenge expected") };
+    assert_eq!(reason, ChallengeReason::Clock);
+    again.send(&Frame::Hello(device.hello_with(device.proof(at, &nonce), welcome.epoch, Sequence(3)))).await;
     let resumed = again.welcome().await;
-    assert_eq!((resumed.epoch, resumed.pending, resumed.ticket()), (None, 0, None), "the epoch that HELLO named");
-    let mac = welcome_mac(&ticket.secret, &shown, welcome.epoch.expect("an epoch"), resumed.at);
-    assert_eq!(resumed.proof, WelcomeProof::Ticket(mac), "the server has the ticket's secret, too");
+    assert_eq!((resumed.epoch, resumed.pending), (None, 0), "the epoch that HELLO named");
+    assert!(resumed.ticket().is_some());
     assert_eq!(again.receipt(Sequence(3)).await.totals[0].teams, 3);
     // Pushed again, as after a lost acknowledgement: acknowledged again, counted once.
     again.send(&device.push(1, vec![device.team("tổ 9").1])).await;
