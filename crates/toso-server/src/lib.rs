@@ -23,6 +23,7 @@
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod bounded;
 mod checks;
 pub mod config;
 mod connections;

@@ -83,6 +83,8 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Fail> {
 /// Makes a data folder from a backup; a new epoch begins.
 pub(crate) fn restore_backup(args: &RestoreArgs) -> Result<(), Fail> {
     make(args, Mode::Restore)?;
+    say("what officers decided after the backup is GONE, and no list has it: what was set aside or let in \
+         (`toso device set-asides` shows what is left), decisions about held changes, import days; ask them to decide again");
     say("a new epoch begins: phones compare with this server at their next contact");
     Ok(())
 }
@@ -115,15 +117,24 @@ fn make(args: &RestoreArgs, mode: Mode) -> Result<(), Fail> {
     }
     if joined.is_complete {
         say(&format!(
-            "{} devices and {} withdrawn invites stay shut out; revoke again what was revoked after that list was copied",
-            joined.devices, joined.invites
+            "{} devices and {} withdrawn invites stay shut out, {} used invites stay used, {} moved devices stay where they were \
+             moved to; do again what was done after that list was copied",
+            joined.devices, joined.invites, joined.used, joined.placed
         ));
     } else {
         say(&format!(
             "no list of revocations goes on past this file: the server will start in QUARANTINE and take nothing from \
-             devices until `toso quarantine end` says who is shut out. If the lost data folder still has \
-             {REVOCATIONS_FILE}, remove {} and restore again with --revocations FILE",
-            restored.path.display()
+             devices until `toso quarantine end` says who is shut out. If {} still has {REVOCATIONS_FILE}, remove {} and \
+             {} again with --revocations FILE",
+            match mode {
+                Mode::Restore => "the lost data folder",
+                Mode::Import => "the folder that the export was made of",
+            },
+            restored.path.display(),
+            match mode {
+                Mode::Restore => "restore",
+                Mode::Import => "import",
+            }
         ));
     }
     Ok(())

@@ -18,7 +18,7 @@ use toso_store::export::{Compressor, Exporter};
 use super::documents::read;
 use super::problem::Problem;
 use crate::state::{Shared, now};
-use crate::trust::{Caller, Entry};
+use crate::trust::Caller;
 use crate::upkeep::{self, UpkeepError};
 
 /// Backups under way at the same time: one that runs, and one beside it should the first have been forgotten by a caller
@@ -47,7 +47,7 @@ async fn backup(
     let header = read(&shared, &caller, |shared, _| {
         let now = now();
         // The list of now belongs to this backup; an older copy of it shows by lacking this line.
-        shared.trust.revocations().add(Entry::Seen, now)?;
+        upkeep::backup::mark(shared.trust.revocations(), shared.trust.records(), now)?;
         Ok(upkeep::backup::header(&*shared.log, shared.trust.records(), now).map_err(|error| match error {
             UpkeepError::Store(error) => Problem::from(error),
             error @ (UpkeepError::NoData { .. }

@@ -5,15 +5,20 @@
 //! Where it may be used from, and the line that each use leaves, is for `rest`.
 
 use subtle::ConstantTimeEq as _;
+use toso_core::text::pasted;
 use toso_core::time::TimestampMs;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 
 use super::keys::{KeyError, write_private};
 use super::{SERVER_TABLE, Trust, bytes_of, token};
+use crate::bounded;
 
 /// How long an admin token is good: 90 days, a quarter of a device's year. It is made anew when half of that is over, so a
 /// copy lives 45 to 90 days when the server is off meanwhile, and at most 45 when it runs.
 pub const ADMIN_TOKEN_LIFE_MS: u64 = 90 * 24 * 60 * 60 * 1000;
+
+/// The largest such file that is read: a token has at most 4 KiB as text, twice that in UTF-16.
+const ADMIN_FILE_BYTES_MAX: u64 = 16 * 1024;
 
 const SERIAL_KEY: &[u8] = b"admin_serial";
 const ENDS_KEY: &[u8] = b"admin_ends";
@@ -41,11 +46,25 @@ impl AdminToken {
 }
 
 impl Trust {
-    /// Makes the admin token anew when its file is missing or half of its life is over. `true` when it was made: every
+    /// True when the file holds the present token, however an editor has left it. It is the server's own file, so one that
+    /// holds anything else (nothing, since a disk was full; an old copy) is made anew, as if it were missing.
+    fn holds_admin_token(&self, admin: &AdminToken) -> bool {
+        let Ok(bytes) = bounded::read(&self.admin_token_path, ADMIN_FILE_BYTES_MAX) else { return false };
+        let text = pasted::file_text(&bytes).map(|text| pasted::plain(&text));
+        let minted = text.and_then(|text| token::decode_text(text.trim()));
+        let serial = minted.and_then(|minted| self.keys.verify(&minted).ok()).and_then(|grant| grant.serial);
+        let holds = serial.is_some_and(|serial| bool::from(serial.ct_eq(admin.serial.as_slice())));
+        if !holds && self.admin_token_path.exists() {
+            tracing::warn!("the admin token's file does not hold the present token; it is made anew");
+        }
+        holds
+    }
+
+    /// Makes the admin token anew when its file is missing or holds something else, or half of its life is over. `true` when it was made: every
     /// copy of the one before is worthless from now on.
     pub fn renew_admin_token(&self, now: TimestampMs) -> Result<bool, KeyError> {
         let mut admin = self.admin.write();
-        if self.admin_token_path.exists() && !admin.is_due(now) {
+        if !admin.is_due(now) && self.holds_admin_token(&admin) {
             return Ok(false);
         }
         let made = AdminToken { serial: self.random::<16>()?.to_vec(), ends: now.plus_ms(ADMIN_TOKEN_LIFE_MS) };

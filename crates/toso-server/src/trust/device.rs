@@ -18,7 +18,7 @@ use toso_store::{RecordChange, RecordStore, StoreError};
 use toso_sync::{AccessRole, Principal, Rank};
 
 use super::raced::again_when_raced;
-use super::{Entry, Trust};
+use super::{Entry, Placement, Trust};
 
 pub(super) const DEVICE_TABLE: &str = "devices";
 
@@ -77,6 +77,11 @@ impl DeviceRecord {
     /// Its role; the least one should the word be unknown to this version.
     pub fn role(&self) -> AccessRole {
         self.role.parse().unwrap_or(AccessRole::Viewer)
+    }
+
+    /// Where it belongs, for the list beside the root key.
+    pub(super) fn placement(&self) -> Placement {
+        Placement { unit: self.unit, role: self.role(), moves: self.moves }
     }
 
     /// Its place among others.

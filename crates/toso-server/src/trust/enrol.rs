@@ -9,7 +9,6 @@ use toso_store::{RecordChange, StoreError};
 use toso_sync::AccessRole;
 use toso_wire::enrol::{INVITE_SECRET_BYTES, signed_enrol, signed_enrolled};
 
-use super::Trust;
 use super::clock::ClockBehind;
 use super::device::{self, DeviceRecord};
 use super::invite::{INVITE_TABLE, InviteRecord, InviteState};
@@ -17,6 +16,7 @@ use super::invited::{ManyInvited, What};
 use super::keys::KeyError;
 use super::moving::joined;
 use super::token::TOKEN_LIFE_MS;
+use super::{Entry, Trust};
 
 /// The longest device name, in characters.
 pub const DEVICE_NAME_CHARS_MAX: usize = 80;
@@ -145,6 +145,11 @@ impl Trust {
         let keep_device = RecordChange { expect: Some(before), ..record.to_change() };
         self.departures.write(&*self.store, &left, vec![use_invite, keep_device])?;
         self.devices.keep(record.clone());
+        let mut done = vec![Entry::Used(*secret_hash, author)];
+        if moves > 0 {
+            done.push(Entry::Placed(device, record.placement()));
+        }
+        self.note(&done, now);
         Ok(self.answer(record))
     }
 

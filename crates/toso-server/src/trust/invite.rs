@@ -4,6 +4,7 @@
 //! An invite stands only while its maker could still make it. So a revoked, moved, demoted or expired officer leaves nothing
 //! behind that lets anybody in, himself least of all. That is asked when it is used, of the records as they are then.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -301,6 +302,32 @@ impl Trust {
             return Ok(());
         }
         invite.withdrawn = Some(Withdrawal { by: None, at: now });
+        self.store.write(&[invite.to_change(secret_hash, Some(stored))], Durability::Durable)
+    }
+
+    /// The invites that were used, by the hash of their secret, and by whom.
+    pub(super) fn used_invites(&self) -> Result<HashMap<[u8; 32], AuthorId>, StoreError> {
+        let (mut used, mut after) = (HashMap::new(), None::<Vec<u8>>);
+        loop {
+            let part = self.store.records_after(INVITE_TABLE, after.as_deref(), INVITE_READ_BYTES_MAX)?;
+            let Some((last, _)) = part.last() else { return Ok(used) };
+            after = Some(last.clone());
+            for (key, value) in part {
+                if let (Ok(hash), Some(by)) = (key.try_into(), InviteRecord::decode(&value)?.used_by) {
+                    used.insert(hash, by);
+                }
+            }
+        }
+    }
+
+    /// Notes in an invite's record that the list has it as used: nobody else can use it again.
+    pub(super) fn use_listed(&self, secret_hash: &[u8; 32], by: AuthorId) -> Result<(), StoreError> {
+        let Some(stored) = self.store.record(INVITE_TABLE, secret_hash)? else { return Ok(()) };
+        let mut invite = InviteRecord::decode(&stored)?;
+        if invite.used_by.is_some() {
+            return Ok(());
+        }
+        invite.used_by = Some(by);
         self.store.write(&[invite.to_change(secret_hash, Some(stored))], Durability::Durable)
     }
 

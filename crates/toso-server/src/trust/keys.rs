@@ -14,6 +14,7 @@ use toso_store::StoreError;
 use zeroize::Zeroizing;
 
 use super::random;
+use crate::bounded;
 
 /// The root key's file in the data folder.
 pub const ROOT_KEY_FILE: &str = "root.key";
@@ -21,6 +22,8 @@ pub const ROOT_KEY_FILE: &str = "root.key";
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";
 /// First word of the key file; a later layout takes another number.
 pub const ROOT_KEY_LABEL: &str = "toso-root-key-1";
+/// The largest key file that is read: 146 characters, twice that in UTF-16, and what a person wrote around them.
+const KEY_FILE_BYTES_MAX: u64 = 4 * 1024;
 /// Hexadecimal digits of each of its two keys.
 const KEY_DIGITS: usize = 64;
 
@@ -45,7 +48,7 @@ impl RootKeys {
     /// Reads the key file; makes it when there is none, unless the database says that there was one.
     pub(super) fn open(data: &Path, must_exist: bool) -> Result<Self, KeyError> {
         let path = data.join(ROOT_KEY_FILE);
-        match fs::read(&path).map(Zeroizing::new) {
+        match bounded::read(&path, KEY_FILE_BYTES_MAX).map(Zeroizing::new) {
             Ok(bytes) => Self::of_file(&bytes).ok_or_else(|| KeyError::Malformed { path: show(&path) }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && must_exist => {
                 Err(KeyError::Missing { path: show(&path) })
@@ -115,7 +118,7 @@ fn signing_key(root: &KeyPair) -> SigningKey {
 
 /// Reads a key file: whose it is, and its text as it should be, to be copied.
 pub(crate) fn read_key(path: &Path) -> Result<(ServerId, Zeroizing<String>), KeyError> {
-    let bytes = Zeroizing::new(fs::read(path).map_err(|error| io("reading", path, &error))?);
+    let bytes = Zeroizing::new(bounded::read(path, KEY_FILE_BYTES_MAX).map_err(|error| io("reading", path, &error))?);
     let keys = RootKeys::of_file(&bytes).ok_or_else(|| KeyError::Malformed { path: show(path) })?;
     Ok((keys.server(), keys.to_text()))
 }

@@ -21,7 +21,7 @@ use toso_sync::{Principal, Standing};
 
 use super::device::{self, DeviceRecord, FormerUnit};
 use super::keys::KeyError;
-use super::{TokenRefusal, Trust};
+use super::{Entry, Placement, TokenRefusal, Trust};
 use crate::trust::token::{Grant, has_ended};
 
 /// Former units that a device's record remembers, newest first. The lists changed once in forty years; a volunteer who
@@ -131,6 +131,9 @@ impl Trust {
             }
             self.departures.write(&*self.store, &left, changes)?;
             moved.extend(records.iter().map(DeviceRecord::id));
+            let placed: Vec<Entry> =
+                records.iter().map(|record| Entry::Placed(record.id(), record.placement())).collect();
+            self.note(&placed, now);
             for record in records {
                 self.devices.keep(record);
             }
@@ -138,11 +141,37 @@ impl Trust {
         Ok(moved)
     }
 
+    /// Puts into the list beside the root key what is done. Where that fails it is done all the same: the next start adds it.
+    pub(super) fn note(&self, done: &[Entry], now: TimestampMs) {
+        if let Err(error) = self.revocations.add_all(done, now) {
+            tracing::warn!(%error, "the list beside the root key lacks a move or a used invite until the next start");
+        }
+    }
+
+    /// Puts a device where the list beside the root key has it, should its record be older: a restore has lost a move.
+    pub(super) fn place_listed(&self, id: DeviceId, placed: Placement, now: TimestampMs) -> Result<(), KeyError> {
+        let Some((stored, mut record)) = device::stored_bytes(&*self.store, id)? else { return Ok(()) };
+        if record.moves >= placed.moves {
+            return Ok(());
+        }
+        tracing::warn!(device = %id, unit = %placed.unit, "moved again: the list beside the root key has it, the records had not");
+        let left: Vec<UnitRef> = Some(record.unit).filter(|unit| *unit != placed.unit).into_iter().collect();
+        record.former = joined(&record.former, record.unit, placed.unit, None, now);
+        (record.unit, record.moves, record.placed_in) = (placed.unit, placed.moves, None);
+        placed.role.word().clone_into(&mut record.role);
+        record.token = self.keys.mint(&record, self.random()?)?;
+        let change = RecordChange { expect: Some(Some(stored)), ..record.to_change() };
+        self.departures.write(&*self.store, &left, vec![change])?;
+        self.devices.keep(record);
+        Ok(())
+    }
+
     /// What a device's token says beyond the record: the whole record when there is none, and, in a history that began with
     /// a loss, a newer placement or units that the device had. `None` when it says nothing new.
     pub(super) fn told_by(&self, grant: &Grant, now: TimestampMs) -> Result<Option<DeviceRecord>, TokenRefusal> {
         let id = grant.device.ok_or(TokenRefusal::NotBound)?;
         let bound = grant.key.filter(|(key, _)| DeviceId::from_public_key(key) == id);
+        let listed = self.revocations.placement(id).filter(|listed| listed.moves > grant.moves);
         let tokens_units = || grant.former.iter().copied().chain([grant.unit]);
         let mut told = match (self.devices.find(id), bound) {
             // Shut out since what this server has was written down.
@@ -156,15 +185,16 @@ impl Trust {
             (None, Some((public_key, expires_at))) => DeviceRecord {
                 public_key,
                 name: None,
-                unit: grant.unit,
-                role: grant.role.word().to_owned(),
+                // An old token of a device that was moved since.
+                unit: listed.map_or(grant.unit, |listed| listed.unit),
+                role: listed.map_or(grant.role, |listed| listed.role).word().to_owned(),
                 enrolled_at: now,
                 expires_at,
                 invite: [0; 32],
                 token: Vec::new(),
                 revoked: false,
                 former: Vec::new(),
-                moves: grant.moves,
+                moves: listed.map_or(grant.moves, |listed| listed.moves),
                 placed_in: None,
             },
             (Some(record), Some((_, expires_at))) if self.began_with_a_loss() && !record.revoked => {

@@ -79,9 +79,19 @@ impl Trust {
         let mut news = vec![Entry::Server(self.server())];
         let revoked = self.devices.all().into_iter().filter(|device| device.revoked);
         news.extend(revoked.map(|device| Entry::Device(device.id())));
+        let moved = self.devices.all().into_iter().filter(|device| device.moves > 0);
+        news.extend(moved.map(|device| Entry::Placed(device.id(), device.placement())));
+        let used = self.used_invites()?;
+        news.extend(used.iter().map(|(invite, by)| Entry::Used(*invite, *by)));
         news.push(Entry::Seen);
         self.revocations.add_all(&news, now)?;
         let listed = self.revocations.listed();
+        for (invite, by) in listed.used.iter().filter(|(invite, _)| !used.contains_key(*invite)) {
+            self.use_listed(invite, *by)?;
+        }
+        for (device, placed) in &listed.placed {
+            self.place_listed(*device, *placed, now)?;
+        }
         for invite in &listed.invites {
             self.withdraw_listed(invite, now)?;
         }

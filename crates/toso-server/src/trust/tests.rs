@@ -160,6 +160,26 @@ fn deleting_the_admin_token_file_voids_every_copy() {
     assert_eq!((caller.device, caller.role), (None, AccessRole::Admin));
 }
 
+/// The story: the disk was full while the file was written, and the server ran on with an empty one that nobody could use.
+#[test]
+fn an_admin_token_file_that_holds_something_else_is_made_anew() {
+    let Place { folder, store, trust } = place();
+    let path = trust.admin_token_path().to_owned();
+    let old = std::fs::read_to_string(&path).unwrap();
+    let again = || Trust::open(folder.path(), store.clone(), NOW).unwrap();
+    std::fs::write(&path, format!("\u{FEFF}{old}\r\n")).unwrap();
+    assert!(admin_call(&again(), &old).is_ok(), "an editor's marks change nothing");
+    let mut before = old;
+    for garbage in ["", "\n", "hello", &"a".repeat(200), &before.clone()] {
+        std::fs::write(&path, garbage).unwrap();
+        let trust = again();
+        let new = std::fs::read_to_string(&path).unwrap();
+        assert!(admin_call(&trust, &new).is_ok(), "{garbage:?}");
+        assert!(admin_call(&trust, &before).is_err(), "{garbage:?}: the one before is void");
+        before = new;
+    }
+}
+
 #[test]
 fn an_invite_is_used_once_and_its_lost_answer_is_repeated() {
     let Place { trust, .. } = place();

@@ -7,11 +7,14 @@ use toso_core::id::{Epoch, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitList;
 use toso_store::export::{Exporter, Header};
-use toso_store::{ChangeLog, RecordStore};
+use toso_store::{ChangeLog, Durability, RecordChange, RecordStore, StoreError};
 
 use super::place::look_for_file;
 use super::{UpkeepError, in_file, open_log, with_suffix};
-use crate::trust::{self, Entry, ROOT_KEY_FILE, Revocations, SERVER_TABLE};
+use crate::trust::{self, ROOT_KEY_FILE, Revocations, SERVER_TABLE};
+
+/// Which line of the list of revocations a backup was begun after: that line's check, 16 bytes.
+pub(super) const MARK_KEY: &[u8] = b"revocations_mark";
 
 /// The header of a cut that is made now: everything that is durable at this moment, and nothing after.
 pub fn header(log: &dyn ChangeLog, records: &dyn RecordStore, now: TimestampMs) -> Result<Header, UpkeepError> {
@@ -26,15 +29,18 @@ pub fn header(log: &dyn ChangeLog, records: &dyn RecordStore, now: TimestampMs) 
     })
 }
 
+/// Notes in list and records that the list of now belongs to the backup that begins: one that lacks this line is older.
+pub(crate) fn mark(revocations: &Revocations, records: &dyn RecordStore, now: TimestampMs) -> Result<(), StoreError> {
+    let Some(check) = revocations.seen(now)? else { return Ok(()) };
+    let (table, key) = (SERVER_TABLE.to_owned(), MARK_KEY.to_vec());
+    records.write(&[RecordChange { table, key, value: Some(check.to_vec()), expect: None }], Durability::Durable)
+}
+
 /// Writes the data of a stopped server. Its root key is not among it.
 pub fn export(data: &Path, now: TimestampMs, out: &mut dyn Write) -> Result<(), UpkeepError> {
     let log = open_log(data)?;
+    mark(&Revocations::open(data)?, &log, now)?;
     let header = header(&log, &log, now)?;
-    let revocations = Revocations::open(data)?;
-    if revocations.is_kept() {
-        // The list of now belongs to this file; a copy of it that is older shows.
-        revocations.add(Entry::Seen, now)?;
-    }
     Exporter::new(header).write_to(&log, &log, out).map(drop).map_err(in_file(data))
 }
 

@@ -1,8 +1,8 @@
 //! The list of revocations that a restored server begins with: what is found of it, and whether it can be whole.
 //!
 //! It is looked for where it lies beside a root key: in the target folder, beside the key that was named, and where the
-//! operator says. A list is as new as its last line. One that ends before the backup was begun is an old copy: it is
-//! joined, and does not count as whole.
+//! operator says. One that lacks the line that was written when the backup was begun is an old copy: it is joined, and does
+//! not count as whole. A backup of before names no such line; then the time of the list's last line is asked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use toso_core::time::TimestampMs;
 use toso_store::export::Header;
 
 use super::{UpkeepError, failed, parent, show};
-use crate::trust::{Entry, Listed, REVOCATIONS_FILE, Revocations};
+use crate::trust::{CHECK_BYTES, Entry, Listed, REVOCATIONS_FILE, Revocations};
 
 /// What a restore knew of revocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub struct Joined {
     pub devices: usize,
     /// Withdrawn invites on them.
     pub invites: usize,
+    /// Used invites on them.
+    pub used: usize,
+    /// Devices on them that were moved, or have enrolled anew.
+    pub placed: usize,
     /// The time of the last line.
     pub last: TimestampMs,
     /// True when a list goes on past the backup. Else the server starts in quarantine.
@@ -44,6 +48,7 @@ impl Lists {
         key: Option<&Path>,
         given: Option<&Path>,
         header: &Header,
+        mark: Option<[u8; CHECK_BYTES]>,
     ) -> Result<Self, UpkeepError> {
         let there = data.join(REVOCATIONS_FILE);
         let beside_key = key.map(|key| parent(key).join(REVOCATIONS_FILE));
@@ -71,8 +76,13 @@ impl Lists {
             from: found.iter().map(|(path, _)| path.clone()).collect(),
             devices: devices.len(),
             invites: invites.len(),
+            used: found.iter().map(|(_, listed)| listed.used.len()).max().unwrap_or_default(),
+            placed: found.iter().map(|(_, listed)| listed.placed.len()).max().unwrap_or_default(),
             last,
-            is_complete: !found.is_empty() && last >= header.exported_at,
+            is_complete: match mark {
+                Some(mark) => found.iter().any(|(_, listed)| listed.has_seen(&mark)),
+                None => !found.is_empty() && last >= header.exported_at,
+            },
         };
         let is_there = found.first().is_some_and(|(path, _)| *path == there);
         Ok(Self { found, is_there, joined })
@@ -90,8 +100,7 @@ impl Lists {
         }
         let list = Revocations::open(folder)?;
         for (_, listed) in self.found.iter().skip(1) {
-            let devices = listed.devices.iter().copied().map(Entry::Device);
-            let entries: Vec<Entry> = devices.chain(listed.invites.iter().copied().map(Entry::Invite)).collect();
+            let entries: Vec<Entry> = listed.entries().collect();
             list.add_all(&entries, now)?;
         }
         Ok(())

@@ -15,7 +15,7 @@ use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 use zeroize::Zeroizing;
 
-use super::backup::key_beside;
+use super::backup::{MARK_KEY, key_beside};
 use super::lists::Lists;
 use super::place::Place;
 use super::{Joined, LOG_FOLDER, RESTORED_KEY, Restored, UpkeepError, failed, in_file, show, sync_folder, with_suffix};
@@ -62,9 +62,9 @@ pub struct Sources<'a> {
 pub fn restore(sources: Sources<'_>, data: &Path, mode: Mode, now: TimestampMs) -> Result<Made, UpkeepError> {
     let Sources { from, key, revocations } = sources;
     let place = Place::look(data)?;
-    let (summary, erased) = read_through(from)?;
+    let Read { summary, erased, mark } = read_through(from)?;
     let (key_text, key_is_there) = find_key(from, &place.path, key, summary.header.server)?;
-    let lists = Lists::find(&place.path, key, revocations, &summary.header)?;
+    let lists = Lists::find(&place.path, key, revocations, &summary.header, mark)?;
     let building = with_suffix(&place.path, BUILDING_ENDING);
     clear(&building)?;
     let order = Build { from, building: &building, mode, now, header: &summary.header };
@@ -87,9 +87,19 @@ pub fn restore(sources: Sources<'_>, data: &Path, mode: Mode, now: TimestampMs) 
     }
 }
 
-/// Reads the whole file: what it holds and which documents were erased.
-fn read_through(from: &Path) -> Result<(Summary, HashSet<[u8; 16]>), UpkeepError> {
+/// What a whole file says before anything is made of it.
+struct Read {
+    summary: Summary,
+    /// Documents that were erased.
+    erased: HashSet<[u8; 16]>,
+    /// The line of the list of revocations that it was begun after; files of before have none.
+    mark: Option<[u8; trust::CHECK_BYTES]>,
+}
+
+/// Reads the whole file.
+fn read_through(from: &Path) -> Result<Read, UpkeepError> {
     let mut reader = open(from)?;
+    let mut mark = None;
     let server = reader.header().server;
     let erased = left_out(&mut reader, |line, number| match line {
         // Two servers' data in one file would be served under the wrong key.
@@ -98,10 +108,14 @@ fn read_through(from: &Path) -> Result<(Summary, HashSet<[u8; 16]>), UpkeepError
         {
             Err(ExportError::Damaged { line: number, detail: "it names another server than the header".to_owned() })
         }
+        Line::Record(record) if record.table == SERVER_TABLE && record.key == MARK_KEY => {
+            mark = record.value.as_slice().try_into().ok();
+            Ok(())
+        }
         Line::Run(_) | Line::Record(_) | Line::End => Ok(()),
     });
     let erased = erased.map_err(in_file(from))?;
-    Ok((reader.summary().clone(), erased))
+    Ok(Read { summary: reader.summary().clone(), erased, mark })
 }
 
 fn open(from: &Path) -> Result<ExportReader<BufReader<File>>, UpkeepError> {

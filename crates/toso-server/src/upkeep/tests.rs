@@ -334,6 +334,14 @@ fn a_restore_joins_the_list_and_knows_whether_it_goes_on_past_the_backup() {
     let made = restored(&backup, &key, Some(&at("old.list")), &at("old")).unwrap();
     assert!(!made.joined.is_complete && made.joined.from.len() == 1);
     assert_eq!(in_quarantine(&at("old")), (true, false));
+    // The story: a copy that was taken while the clock was two days ahead looked newer than every backup.
+    let ahead = lines.lines().take(2).collect::<Vec<_>>().join("\n");
+    fs::create_dir(at("clock")).unwrap();
+    fs::write(at("clock").join(REVOCATIONS_FILE), format!("{ahead}\n")).unwrap();
+    Revocations::open(&at("clock")).unwrap().add(Entry::Seen, LATER.plus_ms(1 << 40)).unwrap();
+    let ahead = at("clock").join(REVOCATIONS_FILE);
+    assert!(!restored(&backup, &key, Some(&ahead), &at("ahead")).unwrap().joined.is_complete);
+    assert_eq!(in_quarantine(&at("ahead")), (true, false));
     // An import is no way around it.
     let sources = restore::Sources { from: &backup, key: Some(&key), revocations: None };
     restore::restore(sources, &at("imported"), restore::Mode::Import, LATER).unwrap();

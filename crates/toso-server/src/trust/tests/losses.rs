@@ -72,8 +72,11 @@ fn a_restored_server_learns_from_a_token_of_moves_that_it_has_lost() {
 fn a_server_that_has_lost_its_records_knows_former_units_again() {
     let place = place();
     let old = enrolled(&place.trust, 1, AccessRole::Recorder);
+    let list = std::fs::read(place.folder.path().join(REVOCATIONS_FILE)).unwrap();
     assert!(place.trust.move_device(old.device, unit("00004"), None, NOW).unwrap());
     let newest = token(&place.trust, old.device);
+    // Of the list beside the root key an old copy is left, too.
+    std::fs::write(place.folder.path().join(REVOCATIONS_FILE), list).unwrap();
     let trust = Trust::open(place.folder.path(), Arc::new(MemoryChangeLog::new()), NOW).unwrap();
     assert_eq!(greet(&trust, &old.token).unwrap().principal.unit, commune(), "the older copy comes first");
     assert_eq!(greet(&trust, &newest).unwrap().principal.unit, unit("00004"));
@@ -113,8 +116,10 @@ fn a_token_teaches_nothing_to_a_server_that_has_lost_nothing_nor_undoes_a_revoca
     let place = place();
     let old = enrolled(&place.trust, 1, AccessRole::Recorder);
     let backup = copy(&place.store);
+    let list = std::fs::read(place.folder.path().join(REVOCATIONS_FILE)).unwrap();
     assert!(place.trust.move_device(old.device, unit("00004"), None, NOW).unwrap());
     let newest = token(&place.trust, old.device);
+    std::fs::write(place.folder.path().join(REVOCATIONS_FILE), list).unwrap();
     // The records of before without the mark of a restore: not a state that a server comes into by itself.
     let store = Arc::new(MemoryChangeLog::new());
     store.write(&backup, Durability::Durable).unwrap();

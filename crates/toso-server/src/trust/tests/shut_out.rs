@@ -59,6 +59,45 @@ fn a_withdrawn_invite_stays_so_through_a_restore() {
     assert!(matches!(used, Err(EnrolError::WithdrawnInvite)), "{:?}", used.err());
 }
 
+/// The story: after a restore with the newest list a used invite, whose text was in a chat, made an officer of a stranger; and
+/// an officer who had been moved away worked in his old unit again, by his old token.
+#[test]
+fn used_invites_and_moves_of_after_the_backup_are_known_to_what_is_restored() {
+    let place = place();
+    let to: UnitRef = "2022/00004".parse().unwrap();
+    let invite = place.trust.invite(&order(AccessRole::Officer), NOW).unwrap();
+    let [moved, lesser] = [1, 2].map(|seed| enrolled(&place.trust, seed, AccessRole::Officer));
+    let backup = copy(&place.store);
+    let honest = place.trust.enrol(&request(place.trust.server(), &invite, &key(3)), NOW).unwrap();
+    let late = enrolled(&place.trust, 4, AccessRole::Officer);
+    for device in [moved.device, late.device] {
+        assert!(place.trust.move_device(device, to, None, NOW).unwrap());
+    }
+    enrolled(&place.trust, 2, AccessRole::Viewer);
+    let trust = restored_at(&place, &backup, 7, NOW);
+    let stranger = trust.enrol(&request(trust.server(), &invite, &key(9)), NOW);
+    assert!(matches!(stranger, Err(EnrolError::UsedInvite)), "{:?}", stranger.err());
+    assert_eq!(greet(&trust, &honest.token, 3).unwrap().principal.device, honest.device, "who used it comes in");
+    for (enrolment, seed) in [(&moved, 1), (&late, 4)] {
+        let known = greet(&trust, &enrolment.token, seed).unwrap();
+        assert_eq!(
+            (known.principal.unit, known.standing.former),
+            (to, vec![commune()]),
+            "by its old token, device {seed}"
+        );
+        let bearer = URL_SAFE_NO_PAD.encode(&enrolment.token);
+        assert!(trust.claimant(Some(&bearer)).is_err(), "device {seed}");
+    }
+    assert_eq!(trust.device(lesser.device).unwrap().role(), AccessRole::Viewer);
+    assert!(greet(&trust, &lesser.token, 2).is_err(), "the token of the role it had");
+    // A crash between a record and its line: the next start adds the line.
+    std::fs::remove_file(list_of(&place)).unwrap();
+    Trust::open(place.folder.path(), place.store.clone(), LATER).unwrap();
+    let listed = Listed::read(&list_of(&place)).unwrap().unwrap();
+    assert_eq!((listed.placed.len(), listed.placed.get(&moved.device).unwrap().unit), (3, to));
+    assert!(listed.used.len() >= 5);
+}
+
 #[test]
 fn a_revocation_is_on_the_list_before_it_is_in_the_records() {
     let Place { folder, store, trust } = place();
