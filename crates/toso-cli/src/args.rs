@@ -339,7 +339,8 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BackupArgs {
-    /// The file to write; compressed, unless its name ends with `.jsonl`. It must not exist.
+    /// The file to write, compressed. With --data a name that ends with `.jsonl` is written plain; a running server sends
+    /// no other than compressed. It must not exist.
     #[arg(long, value_name = "FILE")]
     pub(crate) to: PathBuf,
     /// The data folder of a stopped server.

@@ -13,6 +13,11 @@ const CODE_FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// The bytes of a file that holds a code. `what` is how the command calls it.
 pub(crate) fn read(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Fail> {
+    read_up_to(path, what, CODE_FILE_BYTES_MAX)
+}
+
+/// The same for a file that may be larger.
+pub(crate) fn read_up_to(path: &Path, what: &str, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, Fail> {
     let shown = path.display();
     let cannot = |error: std::io::Error| Fail::new(format!("cannot read the {what} {shown}: {error}"));
     let file = File::open(path).map_err(cannot)?;
@@ -21,9 +26,9 @@ pub(crate) fn read(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Fail> 
         return Err(Fail::new(format!("{shown} is a folder and no {what}; name the file in it")));
     }
     let mut bytes = Zeroizing::new(Vec::new());
-    file.take(CODE_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > CODE_FILE_BYTES_MAX {
-        return Err(Fail::new(format!("{shown} has more than {CODE_FILE_BYTES_MAX} bytes and is no {what}")));
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Fail::new(format!("{shown} has more than {bytes_max} bytes and is no {what}")));
     }
     if bytes.is_empty() {
         return Err(Fail::new(format!("the {what} {shown} is empty; write it anew")));

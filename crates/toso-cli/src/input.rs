@@ -8,11 +8,15 @@ use data_encoding::HEXLOWER;
 use toso_catalog::Catalog;
 use toso_core::edit::{ActivityId, DocEdit, EditError};
 use toso_core::id::{DocId, DocKind};
-use toso_core::text::{PlaceName, TextError, legacy_text};
+use toso_core::text::{Date, PlaceName, TextError, legacy_text};
+use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 
 use crate::args::{ConvertFlag, UnitArgs};
 use crate::fail::Fail;
+
+/// Vietnam's time is UTC+7, without summer time.
+const VIETNAM_AHEAD_S: i64 = 7 * 60 * 60;
 
 /// A document's id of the expected kind.
 pub(crate) fn doc_id(text: &str, kind: DocKind) -> Result<DocId, Fail> {
@@ -142,6 +146,45 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Fail> {
     number.checked_mul(seconds).filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or_else(wrong)
 }
 
+/// An instant as people write it, in Vietnam's time: `2026-11-30`, `30/11/2026`, either with `14:30` or `14:30:05` behind it.
+/// The day is read as every date of a record is; a number alone is none.
+pub(crate) fn instant(text: &str) -> Result<TimestampMs, Fail> {
+    let wrong = || {
+        Fail::usage(format!(
+            "{text:?} is no date; write 2026-11-30 or 30/11/2026, and 14:30 behind it if the time matters"
+        ))
+    };
+    let (day, time) = match text.trim().split_once([' ', 'T']) {
+        Some((day, time)) => (day, Some(time.trim())),
+        None => (text.trim(), None),
+    };
+    let date = Date::parse(day).map_err(|_| wrong())?;
+    let mut parts = date.as_str().split('-').map(|part| part.parse::<i64>().ok());
+    let (Some(Some(year)), Some(Some(month)), Some(Some(day))) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(wrong());
+    };
+    let seconds_of_day = match time {
+        None => 0,
+        Some(time) => {
+            let mut seconds = 0;
+            let parts: Vec<&str> = time.split(':').collect();
+            for (part, (limit, worth)) in parts.iter().zip([(24, 3_600), (60, 60), (60, 1)]) {
+                let number = Some(*part).filter(|part| part.len() == 2).and_then(|part| part.parse::<i64>().ok());
+                seconds += number.filter(|number| (0..limit).contains(number)).ok_or_else(wrong)? * worth;
+            }
+            if (2..=3).contains(&parts.len()) { seconds } else { return Err(wrong()) }
+        }
+    };
+    // Days since 1970, by Howard Hinnant's formula: years begin in March, so that a leap day is a year's last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + (153 * month + 2) / 5 + day
+        - 1
+        - 719_468;
+    let seconds = days * 24 * 3_600 + seconds_of_day - VIETNAM_AHEAD_S;
+    u64::try_from(seconds).map(|seconds| TimestampMs(seconds * 1_000)).map_err(|_| wrong())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +195,22 @@ mod tests {
         assert_eq!(activity_id(&id.to_string()).unwrap(), id);
         for wrong in ["", "0001020304050607ff", "00010203040506", "000102030405FEFF", "zz"] {
             assert!(activity_id(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// `--since 2026` was read as two seconds after 1970, and set aside everything.
+    #[test]
+    fn an_instant_is_a_date_with_or_without_a_time_and_no_number() {
+        let midnight = TimestampMs(1_795_971_600_000);
+        for text in ["2026-11-30", "30/11/2026", " 30/11/2026 ", "2026-11-30 00:00", "2026-11-30T00:00:00"] {
+            assert_eq!(instant(text).unwrap(), midnight, "{text}");
+        }
+        assert_eq!(instant("30/11/2026 14:30").unwrap(), midnight.plus_ms((14 * 60 + 30) * 60_000));
+        assert_eq!(instant("2024-02-29 23:59:59").unwrap().plus_ms(1_000), instant("01/03/2024").unwrap());
+        for wrong in
+            ["", "2026", "1795971600000", "2026-02-30", "2026-11-30 24:00", "2026-11-30 1:00", "2026-11-30 12", "x"]
+        {
+            assert!(instant(wrong).is_err(), "{wrong}");
         }
     }
 

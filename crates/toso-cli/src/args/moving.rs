@@ -70,9 +70,9 @@ pub(crate) enum DeviceCommand {
         device: String,
         #[command(flatten)]
         unit: UnitArgs,
-        /// Only what the server got since then, in milliseconds since 1970.
-        #[arg(long, value_name = "MS")]
-        since: Option<u64>,
+        /// Only what the server got since then, in Vietnam's time: 2026-11-30, 30/11/2026, either with a time (14:30).
+        #[arg(long, value_name = "DATE")]
+        since: Option<String>,
         /// Only this document.
         #[arg(long, value_name = "ID")]
         document: Option<String>,

@@ -6,7 +6,11 @@ use clap::Args as ClapArgs;
 use toso_client::Reach;
 use toso_client::rest::Rest;
 
+use crate::code_file;
 use crate::fail::Fail;
+
+/// The largest file of certificates: all public authorities together are some 250 KiB.
+const CA_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// What may be agreed about the way to a server.
 #[derive(Debug, Clone, Default, ClapArgs)]
@@ -36,8 +40,9 @@ impl ReachArgs {
     /// A client that goes this way to a server. Says loudly when the way is open to everybody.
     pub(crate) fn rest(&self, server: &str) -> Result<Rest, Fail> {
         let read = |file: &PathBuf| {
-            std::fs::read_to_string(file)
-                .map_err(|error| Fail::new(format!("cannot read the certificates {}: {error}", file.display())))
+            let bytes = code_file::read_up_to(file, "file of certificates", CA_FILE_BYTES_MAX)?;
+            String::from_utf8(bytes.to_vec())
+                .map_err(|_| Fail::new(format!("{} holds no certificates: it is not text (PEM)", file.display())))
         };
         let reach = Reach { insecure_http: self.insecure_http, ca_pem: self.ca.as_ref().map(read).transpose()? };
         if let Some(warning) = reach.warning(server) {

@@ -68,6 +68,7 @@ pub(crate) fn run(args: DeviceArgs) -> Result<(), Fail> {
         DeviceCommand::SetAside { admin, device, unit, since, document, why, json } => {
             let path = format!("/v1/devices/{}/set-aside", id(&device)?);
             let unit = input::unit_of(&unit)?.to_string();
+            let since = since.as_deref().map(input::instant).transpose()?;
             let order = serde_json::json!({ "unit": unit, "since": since, "document": document, "why": why });
             decisions(&post(&admin, &path, &order)?, json.json)
         }
@@ -124,18 +125,30 @@ fn decisions(found: &Value, json: bool) -> Result<(), Fail> {
         return Ok(());
     }
     let lines = items.iter().map(|item| {
-        let undone = if item["undone"].is_null() { "" } else { "  undone" };
+        let undone = if item["undone"].is_null() {
+            String::new()
+        } else {
+            format!("  undone {}: {}", by(&item["undone"]), item["undone"]["why"].as_str().unwrap_or("-"))
+        };
         let text = |field: &str| item[field].as_str().unwrap_or("-").to_owned();
         format!(
-            "{}  {}  {}  {} document(s){undone}  {}",
+            "{}  {}  {}  {} document(s)  {}: {}{undone}",
             item["number"],
             text("device"),
             text("unit"),
             item["documents"],
+            by(item),
             text("why")
         )
     });
     output::lines(lines)
+}
+
+/// Who decided, and when.
+fn by(decision: &Value) -> String {
+    let who = decision["by"].as_str().map_or_else(|| "the admin token".to_owned(), |device| format!("device {device}"));
+    let when = decision["at"].as_u64().map_or_else(|| "-".to_owned(), |at| output::instant(TimestampMs(at)));
+    format!("by {who}, {when}")
 }
 
 fn line(device: &Value) -> String {

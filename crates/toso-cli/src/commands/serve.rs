@@ -4,7 +4,7 @@
 
 mod lines;
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -37,13 +37,29 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Fail> {
     // Before the first thread, since threads take their mask from the thread that starts them.
     hear_signals()?;
     let lost = Arc::new(AtomicU64::new(0));
-    let lines = start_log(args.log_format, &lost)?;
+    let format = args.log_format;
+    let lines = match start_log(format, &lost) {
+        Ok(lines) => lines,
+        Err(fail) => {
+            let _ = std::io::stderr().write_all(&line(format, "ERROR", &format!("toso: {fail}")));
+            return Err(fail.said());
+        }
+    };
     let outcome = serve(args, &lines, lost);
     if let Err(fail) = &outcome {
-        lines.push(format!("toso: {fail}\n").into_bytes());
+        lines.push(line(format, "ERROR", &format!("toso: {fail}")));
     }
     lines.finish(LAST_LINES_TIME_MAX);
     outcome.map_err(Fail::said)
+}
+
+/// A line that is none of the log's own, in the log's form: who collects the log as JSON reads every line of it as such.
+fn line(format: LogFormat, level: &str, text: &str) -> Vec<u8> {
+    match format {
+        LogFormat::Text => format!("{text}\n"),
+        LogFormat::Json => format!("{}\n", serde_json::json!({ "level": level, "fields": { "message": text } })),
+    }
+    .into_bytes()
 }
 
 fn serve(args: ServeArgs, lines: &Lines, log_lines_lost: Arc<AtomicU64>) -> Result<(), Fail> {
@@ -60,7 +76,7 @@ fn serve(args: ServeArgs, lines: &Lines, log_lines_lost: Arc<AtomicU64>) -> Resu
         let _ = output::print(&format!("{LISTENING}http://{}", server.addr()));
         // A program that started it knows the folder.
         if let Some(path) = server.admin_token_path().filter(|_| !args.stop_with_stdin) {
-            lines.push(format!("admin token file: {}\n", path.display()).into_bytes());
+            lines.push(line(args.log_format, "INFO", &format!("admin token file: {}", path.display())));
         }
         tokio::select! {
             told = signals.told_to_stop(args.stop_with_stdin) => {
@@ -208,6 +224,13 @@ mod tests {
     #[test]
     fn whoever_starts_a_server_finds_its_admin_token() {
         assert_eq!(toso_bench::server::ADMIN_TOKEN_FILE, toso_server::trust::ADMIN_TOKEN_FILE);
+    }
+
+    #[test]
+    fn a_line_beside_the_log_has_its_form() {
+        assert_eq!(line(LogFormat::Text, "INFO", "a \"b\""), b"a \"b\"\n");
+        let json: serde_json::Value = serde_json::from_slice(&line(LogFormat::Json, "INFO", "a \"b\"")).unwrap();
+        assert_eq!(json, serde_json::json!({ "level": "INFO", "fields": { "message": "a \"b\"" } }));
     }
 
     #[test]

@@ -64,8 +64,15 @@ fn elsewhere(parts: &Parts) -> Option<&'static str> {
     if by_proxy {
         return Some("a proxy passed the request on");
     }
-    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    (!is_loopback_host(host)).then_some("the request was sent to a name that is not this machine's own")
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    // A request line with a whole address is what a client sends to a proxy, and its host counts, too.
+    let target_is_own = parts.uri.authority().is_none_or(|target| is_loopback_host(target.as_str()));
+    if hosts.next().is_some() {
+        return Some("the request names more than one host");
+    }
+    (!is_loopback_host(host) || !target_is_own)
+        .then_some("the request was sent to a name that is not this machine's own")
 }
 
 /// `127.0.0.1:7878`, `[::1]:7878`, `localhost`.
@@ -161,6 +168,17 @@ mod tests {
                 request.headers_mut().insert(HOST, HeaderValue::from_static(host));
             };
             assert_eq!(elsewhere(&parts("127.0.0.1:5", with)).is_none(), own, "{host:?}");
+        }
+        // The story: a second Host header, and a request line with another host's address, were not looked at.
+        for name in ["127.0.0.1:7878", "register.example"] {
+            let twice = |request: &mut Request<()>| {
+                request.headers_mut().append(HOST, HeaderValue::from_static(name));
+            };
+            assert!(elsewhere(&parts("127.0.0.1:5", twice)).is_some(), "{name} as a second one");
+        }
+        for (target, own) in [("http://127.0.0.1:7878/v1/units", true), ("http://register.example/v1/units", false)] {
+            let with = |request: &mut Request<()>| *request.uri_mut() = target.parse().unwrap();
+            assert_eq!(elsewhere(&parts("127.0.0.1:5", with)).is_none(), own, "{target}");
         }
         let unknown = |request: &mut Request<()>| request.extensions_mut().clear();
         assert!(elsewhere(&parts("127.0.0.1:5", unknown)).is_some());

@@ -161,7 +161,7 @@ impl From<tokio::task::JoinError> for Problem {
 
 pub(crate) async fn not_found(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no-such-route", "No such address")
-        .detail(format!("{} is no address of this server; see /v1", cut(uri.path())))
+        .detail(format!("{} is no address of this server; docs/http-api.md lists those that it has", cut(uri.path())))
 }
 
 pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {

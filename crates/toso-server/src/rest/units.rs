@@ -56,6 +56,11 @@ pub(super) async fn list(
 ) -> Result<axum::Json<List<UnitItem, UnitCode>>, Problem> {
     let catalog = shared.catalog;
     let list: UnitList = parse(query.list.as_deref().unwrap_or("2022"), "list")?;
+    if query.q.is_some() && query.parent.is_some() {
+        return Err(Problem::invalid(
+            "q searches the whole list, and parent lists what is below a unit; send one of the two",
+        ));
+    }
     let items = if let Some(text) = &query.q {
         let hits = catalog.search(list, text, limit(query.limit)?);
         hits.iter().filter_map(|hit| item(catalog, hit.unit)).collect()

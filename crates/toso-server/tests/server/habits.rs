@@ -37,6 +37,11 @@ async fn a_parameter_that_would_do_nothing_is_told() {
         let detail = answer.json()["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains(&format!("`{unknown}`")) && detail.contains(known), "{path}: {detail}");
     }
+    // A search within a province answered with all of the country's.
+    let both = centre.get("/v1/units?list=2022&parent=01&q=truc").await;
+    assert!(both.status == 400 && both.text.contains("one of the two"), "{}", both.text);
+    let nowhere = centre.get("/v1").await;
+    assert!(nowhere.status == 404 && nowhere.text.contains("docs/http-api.md"), "{}", nowhere.text);
     for path in ["/v1/teams?unit=2022/00001&limit=1&limit=2", "/v1/report?list=2022&list=2025"] {
         let answer = centre.get(path).await;
         assert!(answer.status == 400 && answer.text.contains("duplicate"), "{path}: {}", answer.text);

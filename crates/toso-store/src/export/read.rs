@@ -56,7 +56,8 @@ impl<R: Read> ExportReader<R> {
         let input = if compressed {
             let mut decoder = zstd::stream::read::Decoder::new(input).map_err(failed)?;
             decoder.window_log_max(WINDOW_LOG_MAX).map_err(failed)?;
-            Input::Zstd(Box::new(decoder.single_frame()))
+            // Several frames in a row are one content, as `cat` and parallel compressors leave them.
+            Input::Zstd(Box::new(decoder))
         } else {
             Input::Plain(input)
         };
@@ -181,12 +182,6 @@ impl<R: Read> ExportReader<R> {
                 return Err(ExportError::Damaged { line: after, detail: "there is more after the end line".into() });
             }
             Err(error) => return Err(read_failed(after, &error)),
-        }
-        if let Input::Zstd(decoder) = self.input.get_mut()
-            && !matches!(decoder.get_mut().read(&mut rest), Ok(0))
-        {
-            let detail = "there is more after the compressed end".to_owned();
-            return Err(ExportError::Damaged { line: after, detail });
         }
         self.ended = true;
         Ok(())

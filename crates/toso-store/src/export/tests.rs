@@ -206,6 +206,19 @@ fn every_flipped_bit_is_noticed() {
     }
 }
 
+/// `cat` of compressed parts, and what a parallel compressor writes, are several frames; only the first was read.
+#[test]
+fn frames_in_a_row_are_one_file_and_nothing_follows_its_end() {
+    let text = text(&filled());
+    let (first, second) = text.split_at(text.len() / 2);
+    let parts = [compressed(first), compressed(second)].concat();
+    assert_eq!(read_all(parts.as_slice()).unwrap(), read_all(text.as_slice()).unwrap());
+    for more in [compressed(b"x\n"), b"more".to_vec(), vec![0]] {
+        let refused = read_all([compressed(&text), more].concat().as_slice());
+        assert!(matches!(refused, Err(ExportError::Damaged { .. } | ExportError::Truncated { .. })), "{refused:?}");
+    }
+}
+
 #[test]
 fn unknown_fields_pass_and_a_newer_format_does_not() {
     let mut lines = lines(&text(&filled()));
