@@ -7,12 +7,12 @@ use ed25519_dalek::SigningKey;
 use serde_json::json;
 use toso_core::document::Document;
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::DocId;
+use toso_core::id::{DocId, Sequence};
 use toso_core::record::TeamStatus;
 use toso_store::{ChangeLog as _, LogBatch, LogItem};
 use toso_store_sled::{Options, SledChangeLog};
 
-use crate::support::{COMMUNE, Centre, Wire, enrol_body, now, unit};
+use crate::support::{COMMUNE, Centre, enrol_body, now, unit};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -51,7 +51,7 @@ async fn a_server_behind_its_register_refuses_to_invite_and_enrol_and_goes_on_ot
         assert!(detail.contains("the server's clock says") && detail.contains("NTP"), "{detail}");
     }
     told_to_its_operator(&centre).await;
-    let mut wire = Wire::open(&centre, &device.hello()).await;
+    let mut wire = device.open_again(&centre, None, Sequence::ZERO).await;
     wire.welcome().await;
     wire.send(&device.push(1, vec![device.team("Thôn Hai").1])).await;
     wire.ack(1).await;

@@ -10,8 +10,9 @@ use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 use toso_core::chunk::Chunk;
 use toso_core::id::{DeviceId, Sequence};
+use toso_core::time::TimestampMs;
 use toso_server::review::ReviewQueue;
-use toso_server::trust::DeviceRecord;
+use toso_server::trust::{CLOCK_SKEW_MS_MAX, DeviceRecord};
 use toso_store::{Durability, RecordChange, RecordStore};
 use toso_store_sled::{Options, SledChangeLog};
 use toso_sync::{AppendItem, HoldReason};
@@ -172,7 +173,7 @@ async fn a_session_ends_with_the_devices_token() {
     centre.server.shutdown().await;
     let folder = centre.folder;
     // A year has nearly passed.
-    let ends = now().plus_ms(2_000);
+    let ends = now().plus_ms(4_000);
     let log = folder.path().join("log");
     tokio::task::spawn_blocking(move || {
         let store = SledChangeLog::open(log, Options::server()).expect("it is free");
@@ -187,9 +188,17 @@ async fn a_session_ends_with_the_devices_token() {
     .await
     .expect("the store's thread");
     let centre = Centre::start_in(folder, |config| config.times.ping_after = Duration::from_millis(200)).await;
+    let show = |at| {
+        let shown = Proof::Ticket(TicketProof::new(ticket, device.id, at, [1; 4]));
+        device.hello_with(shown, welcome.epoch, Sequence::ZERO)
+    };
+    // A ticket says whole seconds: the first whole one that the server takes so soon after its start.
+    let frame = Wire::open(&centre, &show(now())).await.frame().await;
+    let Frame::Challenge(asked) = frame else { panic!("CHALLENGE expected: {frame:?}") };
+    let at = TimestampMs(asked.at.0.div_ceil(1_000) * 1_000);
+    tokio::time::sleep(Duration::from_millis(at.since_ms(now()).saturating_sub(CLOCK_SKEW_MS_MAX))).await;
     // On a busy machine it may come too late for WELCOME; what it is told is the same.
-    let shown = Proof::Ticket(TicketProof::new(ticket, device.id, now(), [1; 4]));
-    let mut wire = Wire::open(&centre, &device.hello_with(shown, welcome.epoch, Sequence::ZERO)).await;
+    let mut wire = Wire::open(&centre, &show(at)).await;
     let code = wire
         .until(|frame| {
             if let Frame::Challenge(challenge) = frame {

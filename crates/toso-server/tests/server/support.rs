@@ -25,7 +25,8 @@ use toso_server::{RunningServer, Server, ServerConfig};
 use toso_wire::enrol::{Invite, signed_enrol};
 use toso_wire::rest::{RestSignature, signed_rest};
 use toso_wire::{
-    Frame, Hello, Interest, Proof, Push, PushItem, Receipt, Welcome, decode, encode, hello_token, signed_hello,
+    Challenge, ChallengeReason, Frame, Hello, Interest, Proof, Push, PushItem, Receipt, Welcome, decode, encode,
+    hello_token, signed_hello,
 };
 
 pub(crate) const COMMUNE: &str = "00001";
@@ -185,6 +186,13 @@ impl Answer {
         serde_json::from_str(&self.text).expect("JSON")
     }
 
+    /// The time that a server asks to sign with, as it does for the minutes after a restart.
+    pub(crate) fn sign_at(&self) -> Option<TimestampMs> {
+        let problem: Value = serde_json::from_str(&self.text).ok()?;
+        let asks = self.status == 401 && problem["type"] == "urn:toso:clock";
+        asks.then(|| problem["server_time"].as_u64().map(TimestampMs)).flatten()
+    }
+
     /// The problem's type, having checked its shape.
     pub(crate) fn problem(&self) -> String {
         assert_eq!(self.content_type, "application/problem+json", "{self:?}");
@@ -292,12 +300,34 @@ impl Device {
     }
 
     pub(crate) async fn get(&self, centre: &Centre, path: &str) -> Answer {
-        centre.call("GET", path, &self.headers("GET", path, now()), None).await
+        let ask = |at| centre.call("GET", path, &self.headers("GET", path, at), None);
+        let answer = ask(now()).await;
+        match answer.sign_at() {
+            Some(at) => ask(at).await,
+            None => answer,
+        }
     }
 
     pub(crate) async fn post(&self, centre: &Centre, path: &str, body: Value) -> Answer {
         let body = body.to_string();
-        centre.call("POST", path, &self.headers_over("POST", path, now(), body.as_bytes()), Some(body)).await
+        let ask =
+            |at| centre.call("POST", path, &self.headers_over("POST", path, at, body.as_bytes()), Some(body.clone()));
+        let answer = ask(now()).await;
+        match answer.sign_at() {
+            Some(at) => ask(at).await,
+            None => answer,
+        }
+    }
+
+    /// A session with a server that has restarted, and so asks for the proof once more.
+    pub(crate) async fn open_again(&self, centre: &Centre, epoch: Option<Epoch>, cursor: Sequence) -> Wire {
+        let hello = |proof| self.hello_with(proof, epoch, cursor);
+        let mut wire = Wire::open(centre, &hello(self.proof(now(), &fresh()))).await;
+        let frame = wire.frame().await;
+        let Frame::Challenge(Challenge { at, nonce, reason }) = frame else { panic!("CHALLENGE expected: {frame:?}") };
+        assert_eq!(reason, ChallengeReason::Clock);
+        wire.send(&Frame::Hello(hello(self.proof(at, &nonce)))).await;
+        wire
     }
 }
 
