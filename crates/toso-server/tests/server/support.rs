@@ -300,7 +300,7 @@ impl Device {
     }
 
     pub(crate) async fn get(&self, centre: &Centre, path: &str) -> Answer {
-        let ask = |at| centre.call("GET", path, &self.headers("GET", path, at), None);
+        let ask = async |at| centre.call("GET", path, &self.headers("GET", path, at), None).await;
         let answer = ask(now()).await;
         match answer.sign_at() {
             Some(at) => ask(at).await,
@@ -310,8 +310,10 @@ impl Device {
 
     pub(crate) async fn post(&self, centre: &Centre, path: &str, body: Value) -> Answer {
         let body = body.to_string();
-        let ask =
-            |at| centre.call("POST", path, &self.headers_over("POST", path, at, body.as_bytes()), Some(body.clone()));
+        let ask = async |at| {
+            let headers = self.headers_over("POST", path, at, body.as_bytes());
+            centre.call("POST", path, &headers, Some(body.clone())).await
+        };
         let answer = ask(now()).await;
         match answer.sign_at() {
             Some(at) => ask(at).await,
