@@ -53,7 +53,7 @@ pub const DOCUMENTS_MAX: usize = 50_000;
 /// Decisions of one officer in a day. Somebody who looks through a commune after an incident decides about its devices (some
 /// dozens) once each; a district's officer does so for the worst commune of the day.
 pub const DECISIONS_OF_OFFICER_DAY: usize = 60;
-/// Decisions about one unit in a day, whoever makes them: its own officers' and those above each go through it once.
+/// Decisions about one unit in a day, by all officers: its own officers' and those above each go through it once.
 pub const DECISIONS_ABOUT_UNIT_DAY: usize = 120;
 /// Documents of an officer's decisions of a day: two of the largest, which are 2.4 MB of records; undoing costs them once
 /// more.

@@ -1,6 +1,6 @@
 //! How many invites officers make in a day, and how many devices enrol by them.
 //!
-//! Every device has a budget of its own, so whoever makes devices without end writes without end. The admin token is not
+//! Every device has a budget of its own, so somebody who makes devices without end writes without end. The admin token is not
 //! bound: an operator at the machine may invite a country.
 //!
 //! | unit | a day | what it is made for |
