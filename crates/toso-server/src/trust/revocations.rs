@@ -387,7 +387,10 @@ impl State {
             }
             let bytes = self.listed.bytes.saturating_add(text.len() as u64);
             if bytes > LIST_BYTES_MAX {
-                let (bytes, max) = (usize::try_from(bytes).unwrap_or(usize::MAX), LIST_BYTES_MAX as usize);
+                let (bytes, max) = (
+                    usize::try_from(bytes).unwrap_or(usize::MAX),
+                    usize::try_from(LIST_BYTES_MAX).unwrap_or(usize::MAX),
+                );
                 return Err(StoreError::TooLarge { what: FULL_TEXT, bytes, max });
             }
             if bytes > LIST_BYTES_WARNED {
