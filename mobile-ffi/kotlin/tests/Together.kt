@@ -206,5 +206,5 @@ fun TosoEvent.names(document: String): Boolean = when (this) {
     is TosoEvent.Documents -> document in ids
     is TosoEvent.Conflicts -> document in ids
     is TosoEvent.Wiped -> document in ids
-    is TosoEvent.Sync, is TosoEvent.Receipts, is TosoEvent.Held -> false
+    is TosoEvent.Sync, is TosoEvent.SyncRight, is TosoEvent.Receipts, is TosoEvent.Held, is TosoEvent.Names -> false
 }

@@ -38,6 +38,13 @@ extension Status {
     public var tokenEnds: Date? { tokenEndsMs.map(Date.init(milliseconds:)) }
 }
 
+extension TosoEvent {
+    /// When this phone's right to sync ends, by the server's clock, of the event that tells of it.
+    public var rightEnds: Date? {
+        if case .syncRight(_, let endsMs) = self { Date(milliseconds: endsMs) } else { nil }
+    }
+}
+
 extension TosoError {
     /// How long a busy server asks to be left alone.
     public var retryAfter: Duration? {
