@@ -248,7 +248,7 @@ impl Teller {
         (Some(right), changes.map_or(RIGHT_LOOKED_AT_EVERY, |changes| changes.min(RIGHT_LOOKED_AT_EVERY)))
     }
 
-    /// Documents whose conflicts changed. What cannot be read is told by whoever reads next.
+    /// Documents whose conflicts changed. What cannot be read is told by the next read.
     fn conflicts(&self, news: &News, watch: Option<ConflictWatch>) -> (BTreeSet<DocId>, Option<ConflictWatch>) {
         let touched: Vec<DocId> = news.documents.union(&news.removed).copied().collect();
         let in_conflict = |doc: &DocId| self.replica.conflicts_of(*doc).is_ok_and(|found| !found.is_empty());

@@ -2,7 +2,7 @@
 //!
 //! Kotlin and Python cancel a call by no longer waiting for it, which reaches Rust as a dropped future. Swift's tasks pass no
 //! such thing on, and what a cancelled task runs in its place may not wait: it holds the task's own lock. So a call can be
-//! given a signal beside its arguments, and whoever has the signal ends the call without waiting for it.
+//! given a signal beside its arguments, and the signal's holder ends the call without waiting for it.
 
 use std::sync::Arc;
 

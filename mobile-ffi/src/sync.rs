@@ -132,7 +132,7 @@ impl Drop for Live {
 /// Where a live session shows its state, until it ends.
 ///
 /// Aborting the task that forwards is not enough: one that is at work just then comes to its next await, and would write what the
-/// session was over the `Stopped` of whoever ended it, for good.
+/// session was over the `Stopped` of the call that ended it, for good.
 #[derive(Clone)]
 struct Shown {
     state: watch::Sender<SyncState>,

@@ -249,7 +249,7 @@ fn a_moved_volunteers_unsent_work_is_held_decided_and_told() {
 /// Tangerine #2722 and #2484: with three tablets and a change of location, what remained depended on the order. Here all
 /// six orders of three phones' syncs, one of which was moved, end in the same register.
 #[test]
-fn whoever_syncs_first_the_register_is_the_same() {
+fn the_register_is_the_same_in_any_order_of_syncs() {
     let scene = Scene::new();
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     let communes = ["00001", "00004", "00006", "00007", "00008", "00013"];

@@ -110,7 +110,7 @@ impl Chunk {
         self.time_s
     }
     /// True when it writes one of these fields of the document itself (not of a map in it). Also true when its
-    /// operations cannot be told apart: whoever asks wants to keep somebody from writing them.
+    /// operations cannot be told apart: callers ask in order to keep somebody from writing them.
     pub fn writes_any(&self, fields: &[&str]) -> bool {
         let spares = catch_unwind(AssertUnwindSafe(|| {
             Change::from_bytes(self.bytes.to_vec()).is_ok_and(|change| {
@@ -136,7 +136,7 @@ impl Chunk {
     }
 }
 
-/// Why bytes are not an acceptable change. Whoever sent them is to blame.
+/// Why bytes are not an acceptable change. Their sender is to blame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
     /// Over [`CHANGE_BYTES_MAX`].

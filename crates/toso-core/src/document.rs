@@ -200,7 +200,7 @@ impl Document {
         let deps: BTreeSet<_> = self.waiting.values().flat_map(Chunk::deps).copied().collect();
         deps.into_iter().filter(|dep| !self.contains(dep) && !self.waiting.contains_key(dep)).collect()
     }
-    /// Chunks that wait for a dependency. They are not part of [`Self::snapshot`]: whoever stores one keeps these.
+    /// Chunks that wait for a dependency. They are not part of [`Self::snapshot`]: a caller that stores one keeps these.
     pub fn waiting(&self) -> impl Iterator<Item = &Chunk> {
         self.waiting.values()
     }

@@ -274,7 +274,7 @@ byte_id!(
     /// A device where bytes are dear: the first 8 bytes of its [`DeviceId`]. As text: 16 hexadecimal digits.
     ///
     /// Actors begin with it, and log entries, pushes, reviews and tickets name a device by it. A server enrols no two devices
-    /// of one author id, so there it names one device; whoever checks a signature takes the key from that device's record
+    /// of one author id, so there it names one device; a check of a signature takes the key from that device's record
     /// or card, never from here.
     AuthorId,
     8

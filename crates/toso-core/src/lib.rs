@@ -1,8 +1,8 @@
 //! The documents of the register.
 //!
 //! A volunteer's save becomes a typed edit, the edit becomes one Automerge change ([`chunk::Chunk`]), and the change
-//! travels through every other crate under one identity, its [`chunk::ChangeHash`]. Whoever holds all chunks of a
-//! document can rebuild it as a [`document::Document`] and read it as a [`record`].
+//! travels through every other crate under one identity, its [`chunk::ChangeHash`]. With all chunks of a
+//! document anybody can rebuild it as a [`document::Document`] and read it as a [`record`].
 //!
 //! This crate is pure: no clock, no files, no sockets, no global randomness. Time and random bytes are arguments.
 //!

@@ -171,7 +171,7 @@ fn what_waits_breaks_a_rule_or_lies_about_its_hash_is_left_to_automerge() {
     assert_eq!(member.apply(first.hash(), first.bytes()), Err(NotFlat), "the genesis of another kind");
 }
 
-/// A rogue device once wrote one field 4,000 times, each time without having seen the others, and whoever read the record
+/// A rogue device once wrote one field 4,000 times, each time without having seen the others, and each reader of the record
 /// waited two minutes: every change was rebuilt by a walk through all of them. Now it is one walk, and of the values 64
 /// are listed.
 #[test]

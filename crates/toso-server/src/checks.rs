@@ -1,4 +1,4 @@
-//! Checks of tokens and signatures: on threads that may compute, a few at a time, whoever asks.
+//! Checks of tokens and signatures: on threads that may compute, a few at a time for all askers together.
 //!
 //! A proof by a token takes two Ed25519 checks and a signature of the root key, some 0.3 ms of a core together, and may
 //! write to the store when the device tells of a move. On the threads that all sockets share, a crowd of strangers would
@@ -73,7 +73,7 @@ mod tests {
         }
         assert_eq!(checks.places.available_permits(), 0, "all places are taken");
         callers.push(start());
-        // Whoever hangs up leaves the place with the work.
+        // A caller that hangs up leaves the place with the work.
         callers.remove(0).abort();
         for _ in 0..100 {
             tokio::task::yield_now().await;

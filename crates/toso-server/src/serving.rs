@@ -283,7 +283,7 @@ mod tests {
 
     /// An opening that is answered from memory must be awaited like one that a thread brings.
     #[test]
-    fn what_a_session_wants_counted_is_noted_whoever_answers() {
+    fn what_a_session_wants_counted_is_noted_also_from_memory() {
         let unit = "2022/00001".parse().unwrap();
         let (device, now) = (toso_core::id::DeviceId([1; 16]), TimestampMs(1_663_545_600_000));
         let mut serving = Serving::new(Catalog::shared());

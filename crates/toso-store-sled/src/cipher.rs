@@ -7,7 +7,7 @@
 //!
 //! **Keys** must stay searchable by their prefix, and most say nothing about anybody: numbers, words of ours, hashes of
 //! changes that hold random bytes. Document ids do: a team's id is a hash of its hamlet's name, and a commune has few
-//! hamlets, so whoever holds the phone could try all names and learn which hamlets are registered here. Therefore the 16
+//! hamlets, so a thief of the phone could try all names and learn which hamlets are registered here. Therefore the 16
 //! bytes of a document id are enciphered as one AES block: always to the same 16 bytes, so that prefixes keep working,
 //! and in no order.
 

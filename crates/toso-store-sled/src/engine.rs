@@ -38,7 +38,7 @@ pub(crate) struct Engine {
     /// What an encrypted folder's keys and values go through.
     cipher: Option<Cipher>,
     space_reserve_bytes: u64,
-    /// Held for writing while a batch is applied, for reading by whoever must see whole batches.
+    /// Held for writing while a batch is applied, for reading by readers that must see whole batches.
     turn: RwLock<()>,
     /// Why writes are refused, once they are.
     poison: OnceLock<String>,

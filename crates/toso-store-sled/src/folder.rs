@@ -29,7 +29,7 @@ const CIPHER_NAME: &str = "xchacha20-poly1305";
 
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "lock";
-/// How often and how long to wait for whoever has the folder and may be about to end: 50 × 20 ms = 1 s. A process that was
+/// How often and how long to wait for a process that has the folder and may be about to end: 50 × 20 ms = 1 s. One that was
 /// killed is not gone at once, and one that starts another lends it its locks until that has begun.
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -211,7 +211,7 @@ impl Folder {
     /// Restricts what sled made to its owner, and makes its names durable.
     ///
     /// The files themselves need no sync here, which on a phone takes milliseconds each: sled syncs a snapshot before it
-    /// has its name, the data file is synced by whoever is about to read it, and a configuration that a power cut tears is
+    /// has its name, the data file is synced by the next reader, and a configuration that a power cut tears is
     /// written again.
     pub(crate) fn secure(&self) -> Result<(), StoreError> {
         let failed = |error: io::Error| io_error("securing the folder", &self.path, &error);

@@ -1,7 +1,7 @@
 //! Group commit: what arrives while the disk is busy rides together on the next flush.
 //!
 //! There is no thread and no timer. The first caller leads: it takes all waiting requests, its own among them, performs
-//! them, and hands out the answers. Whoever comes meanwhile waits, and one of those leads the next group. A lone caller
+//! them, and hands out the answers. A caller that comes meanwhile waits, and one of those leads the next group. A lone caller
 //! thus never waits for company, and many callers share one flush.
 
 use std::collections::{HashMap, VecDeque};

@@ -1,4 +1,4 @@
-//! What an encrypted folder shows to whoever holds the phone and not its key, and which keys open it.
+//! What an encrypted folder shows to a thief of the phone who lacks its key, and which keys open it.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot prepare its folder has failed")]
 
 use std::fs;

@@ -29,7 +29,7 @@ fn a_folder_in_use_is_refused_until_it_is_closed() {
 }
 
 /// A process that was killed is not gone at once, and one that starts another lends it its locks until that has begun:
-/// whoever opens the folder then waits for a moment instead of refusing.
+/// the next opening then waits for a moment instead of refusing.
 #[test]
 fn a_folder_that_is_about_to_be_free_is_waited_for() {
     let root = TempDir::new().unwrap();

@@ -182,7 +182,7 @@ fn a_server_whose_disk_fills_behind_its_back_stops_and_loses_nothing() {
             assert!(matches!(again, Err(StoreError::Poisoned { .. })), "a failed flush is not forgotten");
         }
         let stops = matches!(again, Err(StoreError::Poisoned { .. }));
-        assert_eq!(told.load(Ordering::SeqCst), usize::from(stops), "whoever serves it is told, once");
+        assert_eq!(told.load(Ordering::SeqCst), usize::from(stops), "its server is told, once");
         drop(log);
         let log = open_log(&folder, careless);
         assert_has_batches(&log, refused);

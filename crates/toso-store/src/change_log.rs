@@ -157,7 +157,7 @@ pub trait ChangeLog: Send + Sync {
 /// happen in their order. Reads see whole writes.
 ///
 /// - **Lost from the end**: a crash may take disposable writes, whole, and only from the end: when one is lost, so is every
-///   disposable write after it, and a durable write (of records or of the log) takes all before it along. Whoever keeps a
+///   disposable write after it, and a durable write (of records or of the log) takes all before it along. A caller that keeps a
 ///   position beside what it stands for, both disposable, finds after a crash a pair that belongs together.
 pub trait RecordStore: Send + Sync {
     /// Reads one record.

@@ -1,4 +1,4 @@
-//! The storage traits in memory: for simulations, tests, and whoever needs a store that ends with its process.
+//! The storage traits in memory: for simulations, tests, and callers whose store may end with their process.
 //!
 //! They keep every clause of the contracts except surviving the process. A [`MemoryChunkStore`] that holds nothing
 //! costs 16 bytes, since a simulation of the whole country holds ten thousand of them at once.

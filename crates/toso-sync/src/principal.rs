@@ -164,7 +164,7 @@ mod tests {
             (rank(Officer, district), rank(Officer, province), false),
             (rank(Officer, elsewhere), rank(Viewer, commune), false),
             (rank(Admin, elsewhere), rank(Officer, commune), false),
-            // A greater role below: whoever could not make it does not end it.
+            // A greater role below: who could not make it does not end it.
             (rank(Officer, country), rank(Admin, commune), false),
             // The same unit under the other list is the same unit.
             (rank(Officer, "2022/00"), rank(Officer, "2025/00"), false),

@@ -180,7 +180,7 @@ pub struct Opened {
     /// The units, in the order of [`ServerEffect::Open`].
     pub interests: Vec<OpenedInterest>,
     /// What [`ServerEffect::ReadPage`] would say first, of the only unit at its cursor, when that has something to say:
-    /// whoever looks up where the device stands has the place at hand. `None` costs that read, and nothing else.
+    /// the look-up of where the device stands has the place at hand. `None` costs that read, and nothing else.
     pub page: Option<PageRead>,
 }
 

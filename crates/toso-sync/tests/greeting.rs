@@ -70,7 +70,7 @@ fn believes(mut session: ClientSession, welcome: Welcome) -> bool {
 }
 
 #[test]
-fn a_ticket_is_answered_by_whoever_has_its_secret_and_nobody_else() {
+fn a_ticket_is_answered_by_the_holder_of_its_secret_alone() {
     let good = |epoch| Welcome { epoch, ..greeting::welcome(EPOCH, NOW, 0) };
     assert!(believes(dialled(greeting::proof(), None), good(Some(EPOCH))));
     assert!(believes(dialled(greeting::proof(), Some(EPOCH)), good(None)), "the epoch that HELLO named");

@@ -384,7 +384,7 @@ fn a_phone_that_leaves_a_restored_servers_unit_takes_all_along_before_it_forgets
 
 /// What others made goes with it: over a server that has lost nothing only its author hands it over.
 #[test]
-fn what_others_made_is_held_from_whoever_returns_it_to_a_server_that_lost_it() {
+fn what_others_made_is_held_when_it_is_returned_to_a_server_that_lost_it() {
     let author = DeviceId([2; 16]);
     for (takes_returns, signature, held) in [(true, 0, true), (false, 0, false), (true, 64, false)] {
         let mut session = ServerSession::new(Catalog::shared());

@@ -101,7 +101,7 @@ fn the_first_item_that_waits_is_named_and_stands_for_all_after_it() {
 }
 
 #[test]
-fn whoever_goes_on_asking_is_sent_away() {
+fn who_goes_on_asking_is_sent_away() {
     let mut session = greeted_server();
     let ended = (1..=1_000).find(|number| {
         let frames = answer(&mut session, *number, 0, Some(Postponed { from: 0, wait_ms: 1_000 }));

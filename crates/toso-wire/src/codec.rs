@@ -25,7 +25,7 @@ const STREAM_LENGTH_BYTES: usize = 4;
 
 /// Encodes a frame; compresses when that is shorter, and a large page of a DELTA in whichever way is shortest.
 ///
-/// A frame within the limits of [`crate::limits`] encodes to at most [`FRAME_BYTES_MAX`]; whoever fills a frame keeps
+/// A frame within the limits of [`crate::limits`] encodes to at most [`FRAME_BYTES_MAX`]; who fills a frame keeps
 /// to them, and the receiver refuses one that is over.
 pub fn encode(frame: &Frame) -> Vec<u8> {
     let plain = encode_plain(frame);

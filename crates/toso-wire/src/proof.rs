@@ -80,7 +80,7 @@ impl TicketProof {
         proof
     }
 
-    /// True when whoever made it has the secret.
+    /// True when its maker has the secret.
     pub fn is_by(&self, secret: &TicketSecret) -> bool {
         same(self.mac, self.mac_by(secret))
     }

@@ -12,7 +12,7 @@ use crate::kinds::{CommuneEdit, FromApp, MemberEdit, TeamEdit};
 
 /// Reads an id.
 pub(crate) fn doc_id(text: &str) -> Result<DocId, TosoError> {
-    // The text is not quoted: whoever mixes up two fields may have passed a name.
+    // The text is not quoted: an app that mixes up two fields may have passed a name.
     let detail = "this is not an id; pass one as the lists give it";
     text.parse().map_err(|_| TosoError::invalid("id", "edit.id", &detail))
 }

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_starts_a_server_finds_its_admin_token() {
+    fn who_starts_a_server_finds_its_admin_token() {
         assert_eq!(toso_bench::server::ADMIN_TOKEN_FILE, toso_server::trust::ADMIN_TOKEN_FILE);
     }
 

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     /// What a build that does not know the kind shows of a document that is here: a number. Everything else is as without it,
-    /// whoever asks for the document is told to update, and observers, who read what they are told of, do not hear of it.
+    /// a caller that asks for the document is told to update, and observers, who read what they are told of, do not hear of it.
     #[test]
     fn a_document_of_a_kind_to_come_is_a_number_and_an_error_that_says_update() {
         let (store, replica) = replica();

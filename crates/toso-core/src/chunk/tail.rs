@@ -1,7 +1,7 @@
 //! The part of a change that says something: its first eight bytes and its hash follow from the rest.
 //!
 //! A change is `magic (4) ‖ checksum (4) ‖ type, length, body`. Its hash is SHA-256 over what comes after the checksum, and
-//! the checksum is the first four bytes of the hash. Whoever keeps many changes can so leave out 40 bytes of each, none
+//! the checksum is the first four bytes of the hash. A store of many changes can so leave out 40 bytes of each, none
 //! of which any compression could save.
 
 use sha2::{Digest, Sha256};

@@ -1,4 +1,4 @@
-//! Merging chunks, whoever made them.
+//! Merging chunks, of all devices alike.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

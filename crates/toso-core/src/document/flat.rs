@@ -3,7 +3,7 @@
 //! A document of the register is a few maps of scalars. What such a document shows follows from its changes alone: of
 //! the values of a key that no later change replaced, the one with the greatest operation id stands. That takes some
 //! microseconds a change, where building an Automerge document takes a hundred and more, and a tenth of the memory. So
-//! whoever wants only the values (counting, lists) asks here first.
+//! callers that want only the values (counting, lists) ask here first.
 //!
 //! It answers only where there is nothing to decide. A change that waits for another, that breaks a rule, that replaces
 //! what is not there, and every counter, make it give up with [`NotFlat`]; then [`super::Document`] has the word. So

@@ -9,7 +9,7 @@ pub const DOCUMENT_CHANGES_MAX: u64 = 4_096;
 /// one change of at most 60 KiB.
 pub const DOCUMENT_BYTES_MAX: u64 = 2 << 20;
 
-/// The last changes of a document are for officers of its unit alone, so that whoever fills it keeps nobody from signing
+/// The last changes of a document are for officers of its unit alone, so that a device that fills it keeps nobody from signing
 /// off: at four sign-offs and corrections a month 256 last five years.
 pub const DOCUMENT_RESERVE_CHANGES: u64 = 256;
 /// The bytes of that reserve: 256 changes of 512 B.
@@ -99,7 +99,7 @@ pub enum NoRoom {
 }
 
 impl NoRoom {
-    /// What it means to whoever wanted to write; phone and server say the same.
+    /// What it means to the device that wanted to write; phone and server say the same.
     pub fn text(self) -> String {
         match self {
             Self::Full => format!(

@@ -181,7 +181,7 @@ impl Leaving {
         let same_deps = change.deps().len() == deps.len()
             && change.deps().iter().collect::<HashSet<_>>()
                 == deps.iter().map(|dep| automerge::ChangeHash(dep.0)).collect::<Vec<_>>().iter().collect();
-        // A counter that does not follow is for whoever merges to refuse, as before.
+        // A counter that does not follow is for the merge to refuse, as before.
         if same_deps && earlier == 0 && !replaces_gone {
             return Some(change.clone());
         }

@@ -4,7 +4,7 @@
 //! tell ([`KnownTime`]). One that arrives all the same, from a phone with another clock, an older build or a merge, is a
 //! finding of [`crate::finding`], by the same table.
 //!
-//! A day that was there already is not judged again: whoever corrects a phone number need not first mend a date.
+//! A day that was there already is not judged again: a user who corrects a phone number need not first mend a date.
 //!
 //! What must lie in order stands beside the table of a kind; what is out of order for good reasons is a finding and never
 //! refused.

@@ -58,7 +58,7 @@ pub enum TextError {
         /// Which character, the first is 1.
         position: usize,
     },
-    /// Text of an older encoding. What is meant is in `found`, for whoever typed it; the message does not quote it.
+    /// Text of an older encoding. What is meant is in `found`, for its writer; the message does not quote it.
     #[error("{what} is written in {}; type it anew or take the conversion that is offered", found.encoding.name())]
     Legacy {
         /// What was being read.

@@ -54,7 +54,7 @@ impl LegacyEncoding {
 pub struct Proposal(String);
 
 impl Proposal {
-    /// The text in Unicode. To be shown to whoever typed it, never to be logged.
+    /// The text in Unicode. To be shown to its writer, never to be logged.
     pub fn as_str(&self) -> &str {
         &self.0
     }

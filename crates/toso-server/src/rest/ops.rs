@@ -15,7 +15,7 @@ use crate::trust::Caller;
 
 /// 200 while the server takes work; 503 while it is stopping, its log's queue is full, or it waits in quarantine, and once a
 /// part of it has ended without which it does no work, whose word it tells. A server whose clock is wrong syncs as ever and
-/// invites nobody: 200 with another word, so that whoever watches is told and no phone is kept away.
+/// invites nobody: 200 with another word, so that monitoring is told and no phone is kept away.
 pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
     if let Some(part) = shared.vitals.lost() {
         let body = serde_json::json!({ "status": "failed", "part": part.word() });

@@ -176,7 +176,7 @@ async fn the_end_of_a_worker_is_noticed_and_nothing_is_counted_without_it() {
     assert_eq!(totals.teams, 0, "the page is counted anew");
 }
 
-/// Signatures take a core's time. Whoever proves itself by a token waits for a place where that is spent; whoever shows a
+/// Signatures take a core's time. A device that proves itself by a token waits for a place where that is spent; one that shows a
 /// ticket does not wait with it.
 #[tokio::test]
 async fn tokens_wait_for_the_places_of_checks_and_tickets_do_not() {

@@ -78,7 +78,7 @@ async fn an_empty_server_behind_its_own_release_refuses_to_invite() {
     assert_eq!((health.status, health.json()), (200, json!({ "status": "ok" })));
 }
 
-/// Whoever watches `/healthz` and `/metrics` is told; phones are kept away by neither.
+/// Who watches `/healthz` and `/metrics` is told; phones are kept away by neither.
 async fn told_to_its_operator(centre: &Centre) {
     let health = centre.call("GET", "/healthz", &[], None).await;
     assert_eq!((health.status, health.json()), (200, json!({ "status": "clock-behind" })));

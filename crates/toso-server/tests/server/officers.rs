@@ -31,7 +31,7 @@ async fn invite(centre: &Centre, by: &Device, unit: &str, role: &str) -> u16 {
 /// An officer used to invite and revoke officers of his own unit, so that one who had been found out could be replaced by a
 /// friend, or could shut out the colleague who had found him out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_directs_acts_below_his_rank_and_not_on_it() {
+async fn officers_act_below_their_rank_and_not_on_it() {
     let centre = Centre::start().await;
     let actors = [
         ("admin of the province", centre.device(PROVINCE, "admin").await),

@@ -1,7 +1,7 @@
 //! Changes in few bytes: what can be computed again is left out, and the rest is compressed together.
 //!
 //! An entry's change begins with four bytes that never change and four of its hash, and its hash follows from the rest of
-//! it. So only that rest is kept, and both are made again when it is read; whoever packs has made sure that they come out
+//! it. So only that rest is kept, and both are made again when it is read; packing makes sure that they come out
 //! as they were. A change of which that is not so is kept word for word. Then all changes of a run go through zstd
 //! with a dictionary, since the smallest runs (one changed field) repeat nothing in themselves.
 //!

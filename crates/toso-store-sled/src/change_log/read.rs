@@ -259,7 +259,7 @@ mod tests {
         for run in log.engine.keys(&[super::super::RUN_SPACE]).collect::<Result<Vec<_>, _>>().unwrap() {
             log.engine.tree().remove(run).unwrap();
         }
-        assert!(log.document(DocId::commune(scope(0))).is_err(), "whoever looks at it notices");
+        assert!(log.document(DocId::commune(scope(0))).is_err(), "a reader notices");
         for entry in &entries {
             let standing = log.standing(scope(0), entry.item.doc, &entry.item.hash).unwrap();
             assert_eq!(standing, toso_store::Standing { size: expected, known: true });

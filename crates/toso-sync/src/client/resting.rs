@@ -31,7 +31,7 @@ impl ClientSession {
         }
     }
 
-    /// Whoever leaves a unit hands over what it has of it, however much it has written: that goes to officers for review.
+    /// A device that leaves a unit hands over what it has of it, however much it has written: that goes to officers for review.
     pub(super) fn hand_over_all(&mut self, effects: &mut Vec<ClientEffect>) {
         if self.resting {
             self.on_rested(effects);

@@ -148,7 +148,7 @@ impl ServerSession {
     pub(super) fn hold_reason(&self, principal: &Principal, push: &Push) -> Option<HoldReason> {
         let scope = push.scope;
         // What another device made is refused here, since its author hands it over itself; but not by a server that has
-        // lost it, where whoever still has it may be the last.
+        // lost it, where the carrier may be the last that has it.
         let lost = |carried: &Carried| carried.signature.is_empty() && self.takes_returns;
         if !self.catalog.is_scope(scope) || !push.carried.as_ref().is_none_or(lost) {
             return None;

@@ -8,7 +8,7 @@ use super::{Postponed, RefusalKind, ServerEffect, ServerSession};
 
 /// Pushes of a session that may be postponed. A phone has at most four under way ([`toso_wire::limits::PUSH_WINDOW`]) when
 /// it is first told, and sends nothing of its own after that; what it carries for others, 256 parcels at most, it offers once
-/// a session. Whoever goes on wants to make work.
+/// a session. A device that goes on wants to make work.
 pub(super) const POSTPONED_PUSHES_MAX: u32 = 264;
 
 impl ServerSession {
