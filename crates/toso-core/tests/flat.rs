@@ -1,6 +1,8 @@
 //! What is computed without an Automerge document is what Automerge computes: the values that changes leave, and the
 //! bytes of a first save. Where the two could differ, the short way must give up.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test may panic")]
+
 #[path = "support/register.rs"]
 mod register;
 #[path = "support/script.rs"]

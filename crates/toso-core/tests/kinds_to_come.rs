@@ -3,6 +3,8 @@
 //! A document whose kind this version does not know is never merged or read: the types say so, since there is no
 //! [`Document`] of it. A field that it does not know, in a kind that it knows, is merged like any, and stays.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test may panic")]
+
 #[path = "support/register.rs"]
 mod register;
 

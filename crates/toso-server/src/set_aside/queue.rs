@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_decision_is_followed_with_the_last_of_its_documents_and_not_before() {
-        let (mut queue, documents) = (Queue::default(), documents(2 * AGAIN_MAX as u32));
+        let (mut queue, documents) = (Queue::default(), documents(u32::try_from(2 * AGAIN_MAX).unwrap()));
         let (first, both) = (&documents[..AGAIN_MAX], &documents[..]);
         queue.add((1, false), first);
         queue.add((2, false), both);

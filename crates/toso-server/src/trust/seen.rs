@@ -167,7 +167,11 @@ mod tests {
             for made in [NOW.0 - 1, NOW.0, first.0 - 1].map(TimestampMs) {
                 assert_eq!(seen.accept(device(1), made, mark(1), NOW), Err(NotFresh::Clock { sign_at: first }));
             }
-            assert_eq!(seen.accept(device(1), first, mark(begun.0 as usize), NOW), Ok(()), "as it was asked for");
+            assert_eq!(
+                seen.accept(device(1), first, mark(usize::try_from(begun.0).unwrap()), NOW),
+                Ok(()),
+                "as it was asked for"
+            );
         }
         let later = first.plus_ms(1);
         assert_eq!(seen.accept(device(1), later, mark(2), later), Ok(()), "five minutes later all is as before");

@@ -173,8 +173,8 @@ fn an_officer_invites_so_many_a_day_and_so_many_of_them_enrol() {
     // What was laid aside for days does not enrol all at once.
     let later = NOW.plus_ms(DAY_MS + 200);
     made.push(asked(&trust, maker, commune(), later).unwrap());
-    for (seed, invite) in made.iter().take(INVITES_OF_COMMUNE_DAY).enumerate() {
-        enrol(&trust, invite, seed as u32, later).unwrap();
+    for (seed, invite) in (0..).zip(made.iter().take(INVITES_OF_COMMUNE_DAY)) {
+        enrol(&trust, invite, seed, later).unwrap();
     }
     let last = made.last().unwrap();
     let refused = enrol(&trust, last, 1_000, later).unwrap_err();

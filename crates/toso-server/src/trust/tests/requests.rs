@@ -99,7 +99,7 @@ fn what_was_accepted_before_a_restart_is_not_accepted_after_it() {
             let Err(Refusal::Challenge(challenge)) = answer else { panic!("{later} ms: {answer:?}") };
             assert_eq!((challenge.reason, challenge.at), (ChallengeReason::Clock, sign_at));
         }
-        let again = calling.sign("POST", PATH, BODY, sign_at, (later / 10_000) as u8);
+        let again = calling.sign("POST", PATH, BODY, sign_at, u8::try_from(later / 10_000).unwrap());
         assert!(calling.call(Some(&again), BODY, now).is_ok(), "{later} ms: its owner signs once more");
         // By request a challenge's time is taken, and its nonce is not.
         let anew = proof(calling.place.trust.server(), &token, &key(1), sign_at, &nonce());
