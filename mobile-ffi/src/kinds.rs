@@ -272,14 +272,12 @@ macro_rules! app_kind {
                         $(
                             /// Which one.
                             $key: <Key<$part> as FromApp>::App,
-                            #[doc = $doc]
-                            $member: <kind::Member<$part> as FromApp>::App,
+                            #[doc = $doc] $member: <kind::Member<$part> as FromApp>::App,
                         )?
                     },
                 )?
                 $($(
-                    #[doc = $g_doc]
-                    $g_variant { #[doc = $g_doc] $g_given: <Given<$g_part> as FromApp>::App },
+                    #[doc = $g_doc] $g_variant { #[doc = $g_doc] $g_given: <Given<$g_part> as FromApp>::App },
                 )*)?
                 $(
                     $($(
@@ -292,8 +290,7 @@ macro_rules! app_kind {
                             $(
                                 /// Which member.
                                 $e_key: <Key<$e_part> as FromApp>::App,
-                                #[doc = $e_doc]
-                                $e_member: <kind::Member<$e_part> as FromApp>::App,
+                                #[doc = $e_doc] $e_member: <kind::Member<$e_part> as FromApp>::App,
                             )?
                         },
                     )?)*

@@ -162,29 +162,21 @@ macro_rules! kind {
                 $(#[doc = $doc] $variant
                     $((#[doc = concat!("The ", stringify!($given), ".")] $crate::kind::Given<$part>))?
                     $({
-                        #[doc = concat!("Which ", stringify!($key), ".")]
-                        $key: $crate::kind::Key<$part>,
-                        #[doc = concat!("Its value (", stringify!($member), ").")]
-                        $member: $crate::kind::Member<$part>,
+                        #[doc = concat!("Which ", stringify!($key), ".")] $key: $crate::kind::Key<$part>,
+                        #[doc = concat!("Its value (", stringify!($member), ").")] $member: $crate::kind::Member<$part>,
                     })?,
                 )?
                 $($(#[doc = $g_doc] $g_variant {
-                    #[doc = concat!("The ", stringify!($g_given), ".")]
-                    $g_given: $crate::kind::Given<$g_part>,
+                    #[doc = concat!("The ", stringify!($g_given), ".")] $g_given: $crate::kind::Given<$g_part>,
                 },)*)?
                 $(
                     $($(#[doc = $e_doc] $e_variant {
                         /// Which entry.
                         $id: $crate::kind::EntryId<$part>,
+                        $(#[doc = concat!("The ", stringify!($e_given), ".")] $e_given: $crate::kind::Given<$e_part>,)?
                         $(
-                            #[doc = concat!("The ", stringify!($e_given), ".")]
-                            $e_given: $crate::kind::Given<$e_part>,
-                        )?
-                        $(
-                            #[doc = concat!("Which ", stringify!($e_key), ".")]
-                            $e_key: $crate::kind::Key<$e_part>,
-                            #[doc = concat!("Its value (", stringify!($e_member), ").")]
-                            $e_member: $crate::kind::Member<$e_part>,
+                            #[doc = concat!("Which ", stringify!($e_key), ".")] $e_key: $crate::kind::Key<$e_part>,
+                            #[doc = concat!("Its value (", stringify!($e_member), ").")] $e_member: $crate::kind::Member<$e_part>,
                         )?
                     },)?)*
                     $(
