@@ -15,6 +15,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinError;
+use toso_client::register::{check_leaving, leave_register};
 use toso_client::{Reach, Replica, ReplicaOptions};
 use toso_core::edit::EditError;
 use toso_core::id::DocId;
@@ -178,6 +179,22 @@ impl TosoClient {
         drop((replica, sync));
         runtime.end();
         drop(store);
+    }
+}
+
+#[uniffi::export]
+impl TosoClient {
+    /// Leaves the register that the device has joined, so that the folder can join another one: everything in it goes, records,
+    /// names and the device's own key, and cannot be had back but from that register. Refused with the key `leave.unsent`
+    /// while anything has not reached the register. Ask the person in so many words before. The object is shut down by it;
+    /// open the folder again.
+    pub async fn leave_register(&self) -> Result<(), TosoError> {
+        self.with(|core| check_leaving(core.store.as_ref()))?;
+        let store = self.with(|core| Ok::<_, TosoError>(Arc::clone(&core.store)))?;
+        // No edit, sync or meeting is under way when the store is emptied.
+        self.shutdown();
+        tracing::info!("leaving the register");
+        Ok(leave_register(store.as_ref())?)
     }
 }
 

@@ -223,11 +223,15 @@ fn tokens_that_are_absent_forged_or_for_another_unit() {
 }
 
 #[test]
-fn a_viewer_reads_and_its_edits_stay_with_a_reason() {
+fn a_viewer_reads_and_what_it_recorded_before_stays_with_a_reason() {
     let (server, _data) = server();
     let (device, _home) = home();
+    device.ok(&["enrol", &server.invite(COMMUNE, "recorder")]);
+    let team = device.ok(&["team", "add", "--hamlet", "Thôn 1"]);
     device.ok(&["enrol", &server.invite(COMMUNE, "viewer")]);
-    device.ok(&["team", "add", "--hamlet", "Thôn 1"]);
+    for attempt in [vec!["team", "add", "--hamlet", "Thôn 2"], vec!["team", "edit", team.as_str(), "note=x"]] {
+        says(&device.refused(&attempt), &["viewer", "ask your officer"]);
+    }
     let report = device.json(&["sync"]);
     assert_eq!(report["refused"], 1, "{report}");
     let status = device.json(&["status"]);

@@ -197,6 +197,7 @@ fn whatever_is_changed_cut_or_addressed_wrongly_is_refused_in_words() {
 fn nothing_of_a_revoked_author_is_taken_from_its_carrier() {
     let scene = Scene::new();
     scene.record();
+    scene.b.sync();
     let bundle = scene.file("bundle.toso");
     make(&scene.a, &bundle);
     open(&scene.b, &bundle);
@@ -212,13 +213,15 @@ fn nothing_of_a_revoked_author_is_taken_from_its_carrier() {
     assert_eq!(scene.b.sync()["pushed"], 0, "it is not tried for ever");
     scene.counted(0, 0);
 
-    // The key of the unit's bundles is another now: what B makes from here on, A cannot read.
+    // The key of the unit's bundles is another now. B has synced since, and has it by that: what it makes from here on, A
+    // cannot read.
     let (later, team) = (scene.file("later.toso"), scene.b.ok(&["team", "add", "--hamlet", "Thôn Mới"]));
-    scene.b.ok(&["bundle", "key"]);
     make(&scene.b, &later);
     let words = scene.a.refused(&["bundle", "open", path(&later)]);
-    assert!(words.contains("does not have"), "{words}");
+    assert!(words.contains("does not have yet"), "{words}");
     let c = scene.server.device(&scene.file("c"), COMMUNE);
     assert_eq!(open(&c, &later)["parcels"], 1);
     assert_eq!(c.json(&["team", "show", &team])["hamlet"], "Thôn Mới");
+    let words = c.refused(&["bundle", "open", path(&bundle)]);
+    assert!(words.contains("before this device joined") && words.contains("make it anew"), "{words}");
 }

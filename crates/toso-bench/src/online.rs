@@ -46,6 +46,7 @@ pub(crate) async fn come_online(
             | SyncError::Refused { .. }
             | SyncError::NotProved { .. }
             | SyncError::Reach(_)
+            | SyncError::Between { .. }
             | SyncError::Protocol { .. }
             | SyncError::Panicked
             | SyncError::Credential(_)

@@ -142,6 +142,12 @@ pub(crate) struct FieldArgs {
 pub(crate) enum FieldCommand {
     /// Exchange an invite for this device's credential (needs the network).
     Enrol(EnrolArgs),
+    /// Leave the register: empty this folder, so that it can join another one. Refused while anything is unsent.
+    Leave {
+        /// Yes: all records, names and the device's key in this folder go, and come back from the register alone.
+        #[arg(long)]
+        forget_everything: bool,
+    },
     /// Teams.
     Team {
         #[command(subcommand)]

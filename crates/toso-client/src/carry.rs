@@ -45,12 +45,23 @@ pub enum CarryError {
         /// The unit.
         unit: UnitRef,
     },
-    /// The bundle was made with a key that this device does not have.
+    /// The bundle was made with a key that came after the newest one here.
     #[error(
-        "the bundle was made with key {generation} of {unit}, which this device does not have; fetch it with `bundle key` \
-         (needs the network)"
+        "the bundle was made with key {generation} of {unit}, which this device does not have yet; sync, or fetch it with \
+         `bundle key` (both need the network), and open the bundle again"
     )]
-    OtherGeneration {
+    NewerKey {
+        /// The unit.
+        unit: UnitRef,
+        /// The key's generation.
+        generation: u32,
+    },
+    /// The bundle was made with a key from before this device joined, which nobody gives it any more.
+    #[error(
+        "the bundle was made with key {generation} of {unit}, which was replaced before this device joined, and no server \
+         gives it any more; ask whoever made the bundle to sync (or `bundle key`) and to make it anew"
+    )]
+    OlderKey {
         /// The unit.
         unit: UnitRef,
         /// The key's generation.

@@ -17,7 +17,8 @@ use toso_wire::enrol::{signed_enrol, signed_enrolled};
 use crate::carry::pass::PassAnswer;
 use crate::credential::{Credential, CredentialError};
 use crate::identity::Device;
-use crate::replica::names::keep_own_name;
+use crate::register::check_register;
+use crate::replica::names::{keep_own_name, own_name};
 use crate::rest::{Caller, Rest, RestError};
 
 /// Why enrolment failed. The store is as it was.
@@ -34,6 +35,20 @@ pub enum EnrolError {
     OtherServer {
         /// The address.
         url: String,
+    },
+    /// The device belongs to another register.
+    #[error(
+        "this device belongs to the register at {url} (server {held}), and the invite is of another one (server \
+         {invited}), which would get everything that is here; nothing was sent. Use a folder (an app: data) of its own for \
+         the other register, or empty this one first (`toso field leave`)"
+    )]
+    OtherRegister {
+        /// The address of the register that it belongs to.
+        url: String,
+        /// That register's server.
+        held: ServerId,
+        /// The invite's.
+        invited: ServerId,
     },
     /// The store failed.
     #[error(transparent)]
@@ -63,6 +78,9 @@ struct EnrolResponse {
     expires_at: TimestampMs,
     root_public_key: String,
     proof: String,
+    /// What officers see the device as: what it was called when this invite was used for the first time.
+    #[serde(default)]
+    device_name: Option<String>,
     /// Card and bundle key; absent at a server that has none.
     carry: Option<PassAnswer>,
 }
@@ -101,24 +119,29 @@ pub fn make_invite(
 }
 
 /// Exchanges an invite for a credential and keeps it, with how the server is reached. Blocks. Repeating it with the same
-/// invite on the same device gives the same answer, so a lost response does no harm.
+/// invite on the same device gives the same answer, so a lost response does no harm. A device that is given no name keeps the
+/// one that it has. An invite of another server than the one that the device belongs to is refused before anything is sent.
 pub fn enrol(
     store: &dyn ChunkStore,
     rest: &Rest,
     invite: &Invite,
     device_name: Option<&str>,
 ) -> Result<Credential, EnrolError> {
+    check_register(store, invite.server)?;
     let device = Device::of_store(store)?;
     let public_key = device.public_key();
     let secret_hash = *blake3::hash(&invite.secret).as_bytes();
     let signature = device.sign(&signed_enrol(invite.server, &secret_hash, &public_key));
     // What nobody sees goes, as in every other text that a person enters; a server refuses it.
-    let device_name = device_name.map(canonical).filter(|name| !name.is_empty());
+    let device_name = match device_name.map(canonical).filter(|name| !name.is_empty()) {
+        None => own_name(store)?,
+        given => given,
+    };
     let request = EnrolRequest {
         secret: URL_SAFE_NO_PAD.encode(invite.secret),
         public_key: URL_SAFE_NO_PAD.encode(public_key),
         signature: URL_SAFE_NO_PAD.encode(signature),
-        device_name: device_name.clone(),
+        device_name,
     };
     let response: EnrolResponse = rest.post_anonymous(&invite.url, "/v1/enrol", &request)?;
     let token = URL_SAFE_NO_PAD.decode(&response.token).map_err(|_| RestError::Unreadable {
@@ -139,7 +162,7 @@ pub fn enrol(
         reach: rest.reach().clone(),
     };
     credential.keep(store)?;
-    keep_own_name(store, device_name.as_deref())?;
+    keep_own_name(store, response.device_name.or(request.device_name).as_deref())?;
     // Without a usable one the device works all the same, and can ask again.
     if let Some(pass) = response.carry.and_then(|answer| answer.read(response.server_id).ok()) {
         pass.keep(store)?;

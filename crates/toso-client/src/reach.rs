@@ -8,12 +8,17 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, OnceLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
+use toso_core::text::Date;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use crate::rest::now;
 
 /// The longest text of a private authority's certificates: some ten of 1.5 KiB each, within a setting's 32 KiB.
 pub const CA_PEM_BYTES_MAX: usize = 16 * 1024;
@@ -54,7 +59,20 @@ pub enum ReachError {
         /// Why.
         detail: String,
     },
-    /// The server's certificate is not to be trusted: signed by nobody known here, for another name, or outside its time.
+    /// The server's certificate is not good at the time that this device's clock shows.
+    #[error(
+        "this device's clock says {clock}, and the certificate of {url} is not good on that day ({detail}): set the clock, and \
+         try again; if the clock is right, tell whoever runs the server"
+    )]
+    CertificateTime {
+        /// The address.
+        url: String,
+        /// The day by the device's clock, in Vietnam.
+        clock: String,
+        /// Too early or too late.
+        detail: &'static str,
+    },
+    /// The server's certificate is not to be trusted: signed by nobody known here, or for another name.
     #[error(
         "the certificate of {url} cannot be trusted: {detail}; where the register has an authority of its own, join with \
          its certificates (--ca FILE); else check the address, the network and this device's clock"
@@ -69,10 +87,22 @@ pub enum ReachError {
 
 impl ReachError {
     /// What a failed connection says of the server's certificate; `None` when it failed for something else.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's errors: all but these are told alike")]
     pub(crate) fn of_certificate(url: &str, failed: &(dyn Error + 'static)) -> Option<Self> {
         let mut cause = Some(failed);
         while let Some(error) = cause {
-            if let Some(why @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            if let Some(why @ rustls::Error::InvalidCertificate(wrong)) = error.downcast_ref() {
+                let detail = match wrong {
+                    CertificateError::Expired | CertificateError::ExpiredContext { .. } => Some("it has ended"),
+                    CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                        Some("it begins later")
+                    }
+                    _ => None,
+                };
+                if let Some(detail) = detail {
+                    let clock = Date::in_vietnam(now()).display_vi();
+                    return Some(Self::CertificateTime { url: url.to_owned(), clock, detail });
+                }
                 return Some(Self::Certificate { url: url.to_owned(), detail: why.to_string() });
             }
             // An IO error's own source leaves out the error that it was made of.
@@ -130,6 +160,19 @@ impl Reach {
         Ok(TlsConfig::builder().root_certs(roots).build())
     }
 
+    /// The certificates of a file as [`Self::ca_pem`] keeps them: PEM, with or without the mark that Windows' editors put in
+    /// front, or one certificate in DER.
+    pub fn pem_of_file(bytes: &[u8]) -> Result<String, ReachError> {
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        // A DER certificate is a SEQUENCE of a length of two bytes.
+        if bytes.starts_with(&[0x30, 0x82]) {
+            let lines = STANDARD.encode(bytes);
+            return Ok(format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"));
+        }
+        let text = std::str::from_utf8(bytes).map(str::to_owned);
+        text.map_err(|_| ReachError::BadAuthority { detail: "it is neither PEM nor a certificate in DER".to_owned() })
+    }
+
     fn authority(&self) -> Result<Option<Vec<CertificateDer<'static>>>, ReachError> {
         let Some(pem) = &self.ca_pem else { return Ok(None) };
         let bad = |detail: String| ReachError::BadAuthority { detail };
@@ -166,6 +209,34 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A phone whose clock stood in 2019 was told that the network is out of reach.
+    #[test]
+    fn a_certificate_outside_its_time_is_told_by_the_clock() {
+        let failed = |wrong| io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(wrong));
+        for wrong in [CertificateError::Expired, CertificateError::NotValidYet] {
+            let told = ReachError::of_certificate("https://x", &failed(wrong)).unwrap();
+            let today = Date::in_vietnam(now()).display_vi();
+            assert!(matches!(&told, ReachError::CertificateTime { .. }), "{told}");
+            assert!(told.to_string().contains(&today) && told.to_string().contains("set the clock"), "{told}");
+        }
+        let unknown = ReachError::of_certificate("https://x", &failed(CertificateError::UnknownIssuer)).unwrap();
+        assert!(unknown.to_string().contains("--ca"), "{unknown}");
+    }
+
+    /// Windows' editors put a mark in front, and end lines by two characters; some authorities give DER.
+    #[test]
+    fn an_authoritys_file_is_read_as_editors_and_authorities_write_it() {
+        let plain = include_str!("../../../tests/fixtures/tls/named-ca.pem");
+        let certificates = |bytes: &[u8]| {
+            let pem = Reach::pem_of_file(bytes).unwrap();
+            Reach { insecure_http: false, ca_pem: Some(pem) }.authority().unwrap().unwrap()
+        };
+        let expected = certificates(plain.as_bytes());
+        assert_eq!(certificates(format!("\u{FEFF}{}", plain.replace('\n', "\r\n")).as_bytes()), expected);
+        assert_eq!(certificates(&expected[0]), expected);
+        assert!(matches!(Reach::pem_of_file(&[0xFF, 0xFE, 0x2D, 0]), Err(ReachError::BadAuthority { .. })));
+    }
 
     #[test]
     fn in_the_clear_only_this_very_machine_is_reached() {

@@ -13,6 +13,7 @@ mod performing;
 mod read;
 mod receipts;
 mod reconciling;
+mod refusing;
 mod resting;
 mod returned;
 mod right;
@@ -37,10 +38,9 @@ use toso_catalog::Catalog;
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::{Author, Document, DocumentSize, NoRoom};
 use toso_core::edit::{DocEdit, EditError, MemberEdit, TeamEdit};
-use toso_core::finding::standing_for;
 use toso_core::id::{Actor, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind};
 use toso_core::record::TeamLevel;
-use toso_core::text::{PlaceName, hamlet_key};
+use toso_core::text::{PlaceName, former_hamlet_key, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::{ChunkStore, StoreError, StoredChunk, Transaction};
@@ -135,6 +135,30 @@ pub enum ReplicaError {
     /// The hamlet has a team.
     #[error("this hamlet already has a team here, {id}: edit that one, or say that it is another team of the hamlet")]
     TeamExists {
+        /// The team.
+        id: DocId,
+    },
+    /// The commune has a team of its own.
+    #[error(
+        "this commune already has a team of its own here, {id}: edit that one, or say that it is another team (--another)"
+    )]
+    CommuneTeamExists {
+        /// The team.
+        id: DocId,
+    },
+    /// The device's role only reads.
+    #[error(
+        "this device's role is {role}, which reads and records nothing; ask your officer for an invite as recorder"
+    )]
+    ReadsOnly {
+        /// The role.
+        role: String,
+    },
+    /// A hamlet's team and a commune's are told apart by their ids.
+    #[error(
+        "{id} was recorded as a hamlet's team, or as a commune's own, and stays one; record another team, and merge this one into it"
+    )]
+    OtherLevel {
         /// The team.
         id: DocId,
     },
@@ -288,6 +312,9 @@ impl Replica {
         let scope = self.commune(draft.commune)?;
         let level = draft.level.unwrap_or(TeamLevel::Hamlet);
         let mut edits = vec![DocEdit::Team(TeamEdit::Level(level))];
+        // The team that an older build made of the same name.
+        let former = draft.hamlet.as_ref().filter(|_| level == TeamLevel::Hamlet);
+        let former = former.map(|hamlet| DocId::hamlet_team(scope, &former_hamlet_key(hamlet.as_str()), 0));
         let key = match (level, draft.hamlet) {
             (TeamLevel::Commune, hamlet) => {
                 edits.extend(hamlet.map(|hamlet| DocEdit::Team(TeamEdit::Hamlet(Some(hamlet)))));
@@ -305,11 +332,20 @@ impl Replica {
             Some(key) => DocId::hamlet_team(scope, key, ordinal),
             None => DocId::commune_team(scope, ordinal),
         };
+        if let Some(id) = former.filter(|_| !draft.another)
+            && self.store.scope_of(id)?.is_some()
+        {
+            return Err(ReplicaError::TeamExists { id });
+        }
         let mut documents = self.documents.lock();
         let mut ordinal = 0;
         while self.store.scope_of(id_of(ordinal))?.is_some() {
             if !draft.another {
-                return Err(ReplicaError::TeamExists { id: id_of(ordinal) });
+                let id = id_of(ordinal);
+                return Err(match key {
+                    Some(_) => ReplicaError::TeamExists { id },
+                    None => ReplicaError::CommuneTeamExists { id },
+                });
             }
             ordinal += 1;
         }
@@ -336,6 +372,14 @@ impl Replica {
     /// Saves edits of an existing document: one change. `false` when everything had these values already.
     pub fn edit(&self, id: DocId, edits: &[DocEdit]) -> Result<bool, ReplicaError> {
         let scope = self.scope_of(id, known_kind(id)?)?;
+        for edit in edits {
+            if let DocEdit::Team(TeamEdit::MergedInto(Some(into)))
+            | DocEdit::Member(MemberEdit::MergedInto(Some(into))) = edit
+            {
+                self.check_merge(id, *into)?;
+            }
+        }
+        self.check_level(id, edits)?;
         self.save(&mut self.documents.lock(), scope, id, edits)
     }
 
@@ -357,20 +401,6 @@ impl Replica {
 
     /// Marks `from` as a duplicate of `into`. Nothing is lost; [`Self::unmerge`] takes it back.
     pub fn merge(&self, from: DocId, into: DocId) -> Result<(), ReplicaError> {
-        let cannot = |reason| ReplicaError::CannotMerge { from, into, reason };
-        if from == into {
-            return Err(cannot("they are the same document"));
-        }
-        let kind = known_kind(from)?;
-        if known_kind(into)? != kind {
-            return Err(cannot("they are of different kinds"));
-        }
-        self.scope_of(into, kind)?;
-        // With `from` standing for itself, `into` must not end in it.
-        let link = |id| if id == from { Ok(Some(None)) } else { self.merge_link(id) };
-        if standing_for(into, link)? == from {
-            return Err(cannot("that would merge them in a circle"));
-        }
         self.edit(from, &[merge_edit(from, Some(into))]).map(|_| ())
     }
 
@@ -402,6 +432,7 @@ impl Replica {
         if self.store.documents_len()? >= DOCUMENTS_MAX {
             return Err(ReplicaError::TooManyDocuments);
         }
+        self.check_role()?;
         self.check_days(edits, None)?;
         // Not put into memory: each reader reads it from the store.
         documents.pop(&id);
@@ -420,6 +451,7 @@ impl Replica {
         id: DocId,
         edits: &[DocEdit],
     ) -> Result<bool, ReplicaError> {
+        self.check_role()?;
         let mut merged = self.take(documents, id)?;
         self.check_days(edits, Some(&merged.document))?;
         match merged.document.edit(self.author(), edits) {

@@ -10,6 +10,7 @@ use ureq::tls::TlsConfig;
 
 use toso_wire::rest::{REST_SIGNATURE_HEADER, RestSignature, signed_rest};
 
+use crate::between::{Between, is_registers};
 use crate::identity::{Device, random};
 use crate::reach::{Reach, ReachError};
 
@@ -70,6 +71,16 @@ pub enum RestError {
         url: String,
         /// What the system said.
         detail: String,
+    },
+    /// Somebody answered in the server's place.
+    #[error("{what} ({url} answered with status {status})")]
+    Between {
+        /// The address.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// Who.
+        what: Between,
     },
     /// The address may not be asked.
     #[error(transparent)]
@@ -230,6 +241,12 @@ fn ask(
             }
         };
         let response = sent.map_err(|error| unreachable(&url, &error))?;
+        let status = response.status().as_u16();
+        if !is_registers(response.headers())
+            && let Some(what) = Between::of_status(status)
+        {
+            return Err(RestError::Between { url, status, what });
+        }
         let signs = matches!(caller, Some(Caller::Device { .. }));
         if signed_again || !signs || response.status() != UNAUTHORIZED {
             return Ok(response);

@@ -64,12 +64,14 @@ macro_rules! text_value {
     };
 }
 
+mod alike;
 mod birth_year;
 mod canonical;
 mod collation;
 mod date;
 mod document_number;
 mod error;
+mod folding;
 mod hidden;
 mod keys;
 mod legacy;
@@ -84,6 +86,7 @@ mod phone;
 mod samples;
 mod syllable;
 
+pub(crate) use alike::alike_place_key;
 pub use birth_year::{check_birth_year, parse_birth_year};
 pub use canonical::{canonical, canonical_lines, canonical_name};
 pub use collation::Collator;
@@ -91,9 +94,9 @@ pub use date::Date;
 pub use document_number::DocumentNumber;
 pub use error::TextError;
 pub use hidden::{check_visible, inert, inert_but, is_hidden};
-pub(crate) use keys::place_key;
-pub use keys::{hamlet_key, same_name_key, search_key, search_key_without_kind, toneless_key};
-pub use legacy::{LegacyEncoding, LegacyText, Proposal, legacy_text};
+pub use keys::{former_hamlet_key, hamlet_key, same_name_key, search_key, search_key_without_kind, toneless_key};
+pub(crate) use keys::{is_hamlet_key, place_key};
+pub use legacy::{LegacyEncoding, LegacyText, Proposal, legacy_place, legacy_text};
 pub use limits::{
     AGES, BIRTH_YEARS, DATE_YEARS, DAYS_AHEAD_MAX, DOCUMENT_NUMBER_CHARS_MAX, INPUT_BYTES_MAX, LABEL_BYTES_MAX,
     LABEL_CHARS_MAX, LINK_BYTES_MAX, NOTE_BYTES_MAX, NOTE_CHARS_MAX, PERSON_NAME_BYTES_MAX, PERSON_NAME_CHARS_MAX,

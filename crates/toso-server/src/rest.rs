@@ -38,6 +38,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
+use toso_wire::rest::REGISTER_HEADER;
+
 use crate::config::{POST_SYNC_TIME_MAX, REQUEST_TIME_MAX, REST_BODY_BYTES_MAX};
 use crate::metrics::HttpLabels;
 use crate::state::Shared;
@@ -122,6 +124,12 @@ async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next
         // Answers hold names and tokens: no proxy and no browser keeps them, or takes them for something that it runs.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // What tells it from the page of a network that wants a sign-in. Answers to sync prove themselves.
+        if route != SYNC_ROUTE
+            && let Ok(register) = HeaderValue::from_str(&shared.trust.server().to_string())
+        {
+            headers.insert(REGISTER_HEADER, register);
+        }
     }
     let status = status.as_u16();
     shared.metrics.http_requests.get_or_create(&HttpLabels { route, status }).inc();

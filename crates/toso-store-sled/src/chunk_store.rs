@@ -45,6 +45,10 @@ const SHOWN: u8 = 1;
 /// The spaces whose keys begin with a document id, which an encrypted folder hides.
 const ID_SPACES: &[u8] = &[DOCUMENT_SPACE, CHUNK_SPACE, RECEIPT_SPACE, HELD_SPACE, COPY_SPACE];
 
+/// Every space: all that the store keeps, but for its counters.
+const ALL_SPACES: &[u8] =
+    &[DOCUMENT_SPACE, CHUNK_SPACE, RECEIPT_SPACE, OUTBOX_SPACE, HELD_SPACE, COPY_SPACE, CURSOR_SPACE, SETTING_SPACE];
+
 /// A phone's store on sled.
 #[derive(Debug)]
 pub struct SledChunkStore {
@@ -305,6 +309,14 @@ fn stage(
     engine: &Engine,
 ) -> Result<(), StoreError> {
     let before = *counters;
+    if transaction.empty {
+        for space in ALL_SPACES {
+            for key in staged.keys(&[*space])? {
+                staged.remove(&key)?;
+            }
+        }
+        (counters.outbox_len, counters.documents_len) = (0, 0);
+    }
     remove_documents(&transaction.remove_documents, counters, staged, engine)?;
     let mut grown = BTreeSet::new();
     for chunk in &transaction.chunks {

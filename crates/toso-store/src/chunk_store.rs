@@ -79,10 +79,12 @@ pub struct HeldCopy {
 
 /// Everything one call of [`ChunkStore::commit`] changes, together or not at all.
 ///
-/// The steps happen in this order: removal of documents, chunks, what is shown, the reset of receipts, receipts, removal from the
+/// The steps happen in this order: emptying, removal of documents, chunks, what is shown, the reset of receipts, receipts, removal from the
 /// outbox, additions to the outbox, held chunks, their copies, cursors, settings. So one transaction can replace a document whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transaction {
+    /// Everything that the store has goes first: documents, outbox, held chunks, cursors, settings. The outbox goes on counting.
+    pub empty: bool,
     /// Chunks to store; one that is stored already is left as it is. A document keeps the scope of its first chunk.
     pub chunks: Vec<StoredChunk>,
     /// What documents show with all chunks that this transaction leaves them, at most [`SHOWN_BYTES_MAX`] bytes each. Of a

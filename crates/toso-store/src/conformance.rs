@@ -76,6 +76,7 @@ macro_rules! chunk_store_conformance {
                 settings_end_at_their_limits,
                 changes_end_at_their_limit,
                 removing_a_document_removes_all_of_it,
+                emptying_leaves_nothing,
                 a_copy_of_a_held_chunk_goes_with_its_mark,
                 what_is_shown_never_outlives_its_chunks,
                 a_document_can_be_replaced_in_one_transaction,

@@ -152,3 +152,20 @@ fn after_a_challenge_the_signature_is_what_must_be_answered() {
     let welcome = Welcome { epoch: None, at: NOW, proof: signed(&root(), &signature_of(&shown), false), pending: 0 };
     assert!(believes(session, welcome));
 }
+
+/// The story: a server, or somebody between, answered each proof with one more CHALLENGE, and a sync went on for as long as
+/// it liked.
+#[test]
+fn a_third_challenge_ends_the_session() {
+    let mut session = dialled(greeting::proof(), Some(EPOCH));
+    for nonce in 0..2 {
+        let challenge = Challenge { at: NOW, nonce: vec![nonce; 8], reason: ChallengeReason::Used };
+        let asked = session.handle(ClientEvent::Frame(Frame::Challenge(challenge)));
+        assert!(matches!(asked.as_slice(), [ClientEffect::Prove(_)]), "{asked:?}");
+        assert!(!session.handle(ClientEvent::Proved(token_proof(nonce))).is_empty());
+        assert!(!session.is_greeted());
+    }
+    let third = Challenge { at: NOW, nonce: vec![3; 8], reason: ChallengeReason::Used };
+    let ended = session.handle(ClientEvent::Frame(Frame::Challenge(third)));
+    assert!(matches!(ended.as_slice(), [ClientEffect::End(SessionEnd::Protocol(_))]), "{ended:?}");
+}

@@ -11,6 +11,9 @@ use toso_core::time::TimestampMs;
 
 /// The HTTP header with a device's signature over a request: see [`RestSignature::to_text`].
 pub const REST_SIGNATURE_HEADER: &str = "toso-signature";
+/// The HTTP header by which the server says that an answer is the register's: its id. Networks that want a sign-in, proxies and
+/// gateways answer in its place, with any status.
+pub const REGISTER_HEADER: &str = "toso-register";
 /// Bytes of the nonce: two requests of one millisecond must differ.
 pub const REST_NONCE_BYTES: usize = 16;
 /// The version in front of the header's value.

@@ -2,7 +2,9 @@
 
 use toso_client::credential::CredentialError;
 use toso_client::rest::RestError;
-use toso_client::{CarryError, EnrolError, InviteError, NamesError, PeerError, ReachError, ReplicaError, SyncError};
+use toso_client::{
+    CarryError, EnrolError, InviteError, LeaveError, NamesError, PeerError, ReachError, ReplicaError, SyncError,
+};
 use toso_core::document::NoRoom;
 use toso_core::edit::EditError;
 use toso_core::text::TextError;
@@ -118,6 +120,11 @@ impl From<ReplicaError> for TosoError {
             ReplicaError::Credential(error) => error.into(),
             ReplicaError::NotFound { .. } => Self::NotFound { info: info("not_found") },
             ReplicaError::NeedsNewerVersion { .. } => Self::Refused { info: info("newer_record") },
+            ReplicaError::CommuneTeamExists { id } => {
+                Self::TeamExists { info: info("commune_team_exists"), id: id.to_string() }
+            }
+            ReplicaError::ReadsOnly { .. } => Self::NotAllowed { info: info("reads_only") },
+            ReplicaError::OtherLevel { .. } => Self::Refused { info: info("other_level") },
             ReplicaError::TeamExists { id } => Self::TeamExists { info: info("team_exists"), id: id.to_string() },
             ReplicaError::HamletMissing => {
                 Self::Invalid { info: info("hamlet_missing").with("field", &"hamlet"), field: "hamlet".to_owned() }
@@ -174,9 +181,13 @@ impl From<RestError> for TosoError {
             RestError::Refused { status, .. } if BUSY_STATUSES.contains(status) || *status >= 500 => {
                 Self::ServerBusy { info: ErrorInfo::new("busy", &error), retry_after_ms: 0 }
             }
+            RestError::Reach(ReachError::CertificateTime { .. }) => {
+                Self::Offline { info: ErrorInfo::new("certificate_time", &error) }
+            }
             RestError::Reach(ReachError::Certificate { .. }) => {
                 Self::Offline { info: ErrorInfo::new("certificate", &error) }
             }
+            RestError::Between { what, .. } => Self::Offline { info: ErrorInfo::new(what.word(), &error) },
             RestError::Reach(_) => Self::NotAllowed { info: ErrorInfo::new("insecure", &error) },
             RestError::Refused { .. } => Self::NotAllowed { info: ErrorInfo::new("not_allowed", &error) },
             RestError::Unreadable { .. } => Self::Offline { info: ErrorInfo::new("not_a_server", &error) },
@@ -194,9 +205,24 @@ impl From<EnrolError> for TosoError {
             EnrolError::Rest(error) => error.into(),
             EnrolError::Store(error) => error.into(),
             EnrolError::Credential(error) => error.into(),
+            EnrolError::OtherRegister { ref url, .. } => {
+                Self::BadInvite { info: ErrorInfo::new("invite.other_register", &error).with("server", url) }
+            }
             error @ EnrolError::OtherServer { .. } => {
                 Self::BadInvite { info: ErrorInfo::new("invite.other_server", &error) }
             }
+        }
+    }
+}
+
+impl From<LeaveError> for TosoError {
+    fn from(error: LeaveError) -> Self {
+        match error {
+            LeaveError::Unsent { changes, carried } => {
+                Self::Refused { info: ErrorInfo::new("leave.unsent", &error).with("count", &(changes + carried)) }
+            }
+            LeaveError::Credential(error) => error.into(),
+            LeaveError::Store(error) => error.into(),
         }
     }
 }
@@ -219,8 +245,10 @@ impl From<SyncError> for TosoError {
                 _ => Self::ServerBusy { info: info("busy"), retry_after_ms: 0 },
             },
             SyncError::NotProved { .. } => Self::Offline { info: info("not_proved") },
+            SyncError::Reach(ReachError::CertificateTime { .. }) => Self::Offline { info: info("certificate_time") },
             SyncError::Reach(ReachError::Certificate { .. }) => Self::Offline { info: info("certificate") },
             SyncError::Reach(_) => Self::NotAllowed { info: info("insecure") },
+            SyncError::Between { what, .. } => Self::Offline { info: info(what.word()) },
             SyncError::Protocol { .. } => Self::Offline { info: info("not_a_server") },
             SyncError::Moved => Self::Offline { info: info("moved") },
             SyncError::Unreachable { .. } | SyncError::Lost | SyncError::Stalled { .. } => {
@@ -238,7 +266,8 @@ impl From<CarryError> for TosoError {
             CarryError::Store(error) => error.into(),
             CarryError::Replica(error) => error.into(),
             CarryError::Rest(error) => error.into(),
-            CarryError::NoPass | CarryError::NoKey { .. } | CarryError::OtherGeneration { .. } => {
+            CarryError::OlderKey { .. } => Self::BadBundle { info: info("carry.older_key") },
+            CarryError::NoPass | CarryError::NoKey { .. } | CarryError::NewerKey { .. } => {
                 Self::BadBundle { info: info("carry.no_key") }
             }
             CarryError::NotABundle => Self::BadBundle { info: info("carry.not_a_bundle") },

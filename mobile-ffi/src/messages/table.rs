@@ -39,6 +39,16 @@ pub(super) const MESSAGES: &[Message] = &[
         "The server at this address is not the one that made the invite. Ask your officer.",
     ),
     m(
+        "invite.other_register",
+        "Máy này thuộc hệ thống ở {server}; mã mời này của nơi khác. Chưa gửi gì. Hãy hỏi cán bộ; muốn tham gia nơi khác thì phải xóa dữ liệu của nơi cũ trên máy trước.",
+        "This device belongs to the register at {server}, and the invite is another one's. Nothing was sent. Ask your officer; to join another register, what is here of this one must go first.",
+    ),
+    m(
+        "leave.unsent",
+        "Còn {count} thay đổi chưa gửi, nên chưa xóa gì. Hãy đồng bộ trước.",
+        "{count} changes have not been sent, so nothing was removed. Sync first.",
+    ),
+    m(
         "offline",
         "Chưa kết nối được máy chủ. Mọi dữ liệu vẫn lưu trên máy và sẽ tự gửi khi có mạng.",
         "The server cannot be reached. Everything is kept on this phone and goes out when there is a network.",
@@ -93,6 +103,11 @@ pub(super) const MESSAGES: &[Message] = &[
         "insecure",
         "Địa chỉ máy chủ không an toàn (http://) hoặc chứng chỉ không dùng được. Hãy xin cán bộ địa chỉ https://.",
         "The server's address is not secure (http://), or its authority cannot be used. Ask your officer for an https:// address.",
+    ),
+    m(
+        "certificate_time",
+        "Theo đồng hồ của máy này, chứng chỉ của máy chủ chưa có hiệu lực hoặc đã hết hạn. Hãy chỉnh lại ngày giờ của máy; nếu giờ đã đúng, hãy báo cán bộ.",
+        "By this phone's clock the server's certificate is not good yet, or no longer. Set the phone's date and time; tell your officer if they are right.",
     ),
     m(
         "certificate",
@@ -156,6 +171,21 @@ pub(super) const MESSAGES: &[Message] = &[
         "team_exists",
         "Thôn này đã có tổ. Hãy mở tổ đó, hoặc ghi rõ đây là tổ khác.",
         "This hamlet has a team already. Open it, or say that this is another.",
+    ),
+    m(
+        "commune_team_exists",
+        "Xã đã có tổ của mình. Hãy mở tổ đó, hoặc ghi rõ đây là tổ khác.",
+        "The commune has a team of its own already. Open it, or say that this is another.",
+    ),
+    m(
+        "reads_only",
+        "Máy này chỉ được xem, không ghi. Hãy xin cán bộ mã mời để ghi.",
+        "This phone may read and not record. Ask your officer for an invite to record.",
+    ),
+    m(
+        "other_level",
+        "Không đổi được cấp của tổ đã ghi. Hãy ghi tổ mới rồi gộp tổ này vào.",
+        "A team's level stays as it was recorded. Record another team, and merge this one into it.",
     ),
     m("hamlet_missing", "Tổ cấp thôn cần có tên thôn.", "A hamlet's team needs the hamlet's name."),
     m("commune_needed", "Hãy chọn xã của bản ghi này.", "Choose the commune of this record."),
@@ -282,6 +312,11 @@ pub(super) const MESSAGES: &[Message] = &[
         "carry.no_key",
         "Máy chưa có khóa gói của đơn vị. Hãy kết nối mạng một lần để nhận khóa.",
         "This phone has no bundle key of the unit. Connect once to get it.",
+    ),
+    m(
+        "carry.older_key",
+        "Gói này dùng khóa cũ từ trước khi máy tham gia. Hãy nhờ người làm gói đồng bộ rồi làm lại gói.",
+        "This bundle has a key from before this phone joined. Ask its maker to sync and to make it anew.",
     ),
     m("carry.not_a_bundle", "Đây không phải gói dữ liệu Tổ số.", "This is no bundle of the register."),
     m("carry.damaged", "Gói dữ liệu bị hỏng. Hãy xin gửi lại.", "The bundle is damaged. Ask for it again."),

@@ -141,6 +141,7 @@ fn what_sync_says_has_a_text() {
         "not_proved",
         "insecure",
         "certificate",
+        "certificate_time",
         "token_ends_soon",
         "not_enrolled",
         "storage",

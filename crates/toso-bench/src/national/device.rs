@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use toso_catalog::Catalog;
 use toso_client::rest::{Caller, Rest, RestError};
 use toso_client::{
-    ConflictView, EnrolError, Invite, Replica, ReplicaError, ReplicaOptions, SyncOptions, enrol, make_invite,
+    Between, ConflictView, EnrolError, Invite, Replica, ReplicaError, ReplicaOptions, SyncOptions, enrol, make_invite,
 };
 use toso_core::chunk::ChangeHash;
 use toso_core::edit::DocEdit;
@@ -126,9 +126,12 @@ fn correct(replica: &Replica, id: DocId, correction: &[DocEdit]) -> Result<bool,
 /// A server that is away, busy or broken for a moment is asked again; one that says no is believed.
 fn worth_a_retry(error: &RestError) -> bool {
     match error {
-        RestError::Unreachable { .. } => true,
+        RestError::Unreachable { .. } | RestError::Between { what: Between::Gateway, .. } => true,
         RestError::Refused { status, .. } => *status == 429 || *status >= 500,
-        RestError::Interrupted { .. } | RestError::Reach(_) | RestError::Unreadable { .. } => false,
+        RestError::Between { what: Between::SignIn | Between::Stranger, .. }
+        | RestError::Interrupted { .. }
+        | RestError::Reach(_)
+        | RestError::Unreadable { .. } => false,
     }
 }
 

@@ -41,8 +41,7 @@ impl ReachArgs {
     pub(crate) fn rest(&self, server: &str) -> Result<Rest, Fail> {
         let read = |file: &PathBuf| {
             let bytes = code_file::read_up_to(file, "file of certificates", CA_FILE_BYTES_MAX)?;
-            String::from_utf8(bytes.to_vec())
-                .map_err(|_| Fail::new(format!("{} holds no certificates: it is not text (PEM)", file.display())))
+            Ok::<_, Fail>(Reach::pem_of_file(&bytes)?)
         };
         let reach = Reach { insecure_http: self.insecure_http, ca_pem: self.ca.as_ref().map(read).transpose()? };
         if let Some(warning) = reach.warning(server) {

@@ -9,7 +9,9 @@ mod sync;
 use std::path::Path;
 use std::sync::Arc;
 
+use toso_client::register::{check_leaving, leave_register};
 use toso_client::{Credential, Invite, Replica, ReplicaOptions, ReplicaStatus, enrol};
+use toso_core::text::canonical;
 use toso_store::ChunkStore;
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 
@@ -27,8 +29,16 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
             let credential = enrol(store.as_ref(), &rest, &invite, args.name.as_deref())?;
             let Credential { role, unit, server_url, .. } = &credential;
             output::say(&format!("enrolled as {role} in {unit} at {server_url}"));
+            match (replica(store)?.device_names()?.own_name(), args.name.as_deref().map(canonical)) {
+                (Some(kept), Some(asked)) if kept != asked => output::say(&format!(
+                    "officers go on seeing this device as {kept}: it has used this invite before, which gives no new name; \
+                     another name takes a new invite"
+                )),
+                _ => {}
+            }
             Ok(())
         }
+        FieldCommand::Leave { forget_everything } => leave(store.as_ref(), forget_everything),
         FieldCommand::Token { out } => {
             let replica = replica(store)?;
             token_file::write(&out, &replica.credential()?, replica.device())
@@ -69,6 +79,23 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
             })
         }
     }
+}
+
+/// Empties the folder, when that was asked for in so many words.
+fn leave(store: &dyn ChunkStore, forget_everything: bool) -> Result<(), Fail> {
+    check_leaving(store)?;
+    let (server, records) = (Credential::load(store)?.server_url, store.documents_len()?);
+    if !forget_everything {
+        return Err(Fail::usage(format!(
+            "this would remove all {records} record(s) of the register at {server} from this folder, with the device's key and \
+             its right to sync; say --forget-everything if that is what you want"
+        )));
+    }
+    leave_register(store)?;
+    output::say(&format!(
+        "{records} record(s) of the register at {server} are gone from this folder; it can join another"
+    ));
+    Ok(())
 }
 
 /// Says what a person must know about this device, whatever else was asked.

@@ -6,6 +6,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use toso_catalog::Catalog;
 use toso_core::id::ServerId;
+use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::{ChunkStore, StoreError, Transaction};
 use toso_sync::Principal;
@@ -13,8 +14,15 @@ use toso_wire::DeviceCard;
 use zeroize::Zeroize;
 
 use super::CarryError;
+use crate::rest::now;
 
 pub(crate) const SETTING_PASS: &str = "carry-pass";
+/// There when card and bundle key are to be asked for at the next chance.
+const SETTING_PASS_DUE: &str = "carry-pass-due";
+/// When they were given, by the device's clock.
+const SETTING_PASS_AT: &str = "carry-pass-at";
+/// How old a pass may be that a device's first session does not ask for anew: enrolment has just given it.
+const PASS_FRESH_MS: u64 = 10 * 60 * 1000;
 /// Bundle keys kept, newest last: own unit through 60 revocations, in 50 bytes each.
 const KEYS_MAX: usize = 60;
 
@@ -80,6 +88,22 @@ impl PassAnswer {
     }
 }
 
+/// True when they were given within [`PASS_FRESH_MS`], by the device's clock.
+pub(crate) fn is_fresh(store: &dyn ChunkStore, now: TimestampMs) -> Result<bool, StoreError> {
+    let at = store.setting(SETTING_PASS_AT)?.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+    Ok(at.is_some_and(|at| now.0.checked_sub(at).is_some_and(|age| age <= PASS_FRESH_MS)))
+}
+
+/// What makes card and bundle key due: to be committed with what tells that they may be others now.
+pub(crate) fn due() -> (String, Option<Vec<u8>>) {
+    (SETTING_PASS_DUE.to_owned(), Some(vec![1]))
+}
+
+/// True when they are to be asked for.
+pub(crate) fn is_due(store: &dyn ChunkStore) -> Result<bool, StoreError> {
+    Ok(store.setting(SETTING_PASS_DUE)?.is_some())
+}
+
 impl CarryPass {
     /// The pass of a store.
     pub fn load(store: &dyn ChunkStore) -> Result<Self, CarryError> {
@@ -95,7 +119,11 @@ impl CarryPass {
             keys.drain(..keys.len().saturating_sub(KEYS_MAX));
             self.keys = keys;
         }
-        let settings = vec![(SETTING_PASS.to_owned(), rmp_serde::to_vec(&self).ok())];
+        let settings = vec![
+            (SETTING_PASS.to_owned(), rmp_serde::to_vec(&self).ok()),
+            (SETTING_PASS_DUE.to_owned(), None),
+            (SETTING_PASS_AT.to_owned(), Some(now().0.to_be_bytes().to_vec())),
+        ];
         store.commit(Transaction { settings, ..Transaction::default() })
     }
 
@@ -108,7 +136,10 @@ impl CarryPass {
     /// The key that a bundle names.
     pub(super) fn key_for(&self, unit: UnitRef, generation: u32) -> Result<&BundleKey, CarryError> {
         let named = |key: &&BundleKey| key.unit == unit && key.generation == generation;
-        self.keys.iter().find(named).ok_or(CarryError::OtherGeneration { unit, generation })
+        self.keys.iter().find(named).ok_or_else(|| match self.key_of(unit) {
+            Ok(newest) if generation < newest.generation => CarryError::OlderKey { unit, generation },
+            Ok(_) | Err(_) => CarryError::NewerKey { unit, generation },
+        })
     }
 }
 

@@ -193,7 +193,7 @@ fn a_later_key_shuts_out_who_lacks_it_and_earlier_bundles_stay_readable() {
     CarryPass { keys: vec![bundle_key(commune(), 1)], ..pass(&author) }.keep(author.store()).unwrap();
     let (later, _) = author.make_bundle(None).unwrap();
     let refused = taker.open_bundle(&later).expect_err("another key");
-    assert!(matches!(refused, CarryError::OtherGeneration { generation: 1, .. }), "{refused}");
+    assert!(matches!(refused, CarryError::NewerKey { generation: 1, .. }), "{refused}");
     CarryPass { keys: vec![bundle_key(commune(), 1)], ..pass(&taker) }.keep(taker.store()).unwrap();
     assert_eq!(taker.open_bundle(&later).unwrap().parcels, 1);
     assert_eq!(taker.open_bundle(&earlier).unwrap().known, 1);

@@ -20,7 +20,10 @@ fn answering(listener: TcpListener, body: String) -> std::thread::JoinHandle<()>
             let bytes = stream.read(&mut part).unwrap();
             request.extend_from_slice(&part[..bytes]);
         }
-        let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nToso-Register: 01\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
     })
 }
@@ -34,6 +37,68 @@ fn invite(url: String, root: &SigningKey) -> Invite {
         role: "recorder".to_owned(),
         expires_at: ENDS,
     }
+}
+
+/// What a server with this key answers to a device that it calls `name`.
+fn good_answer(store: &MemoryChunkStore, invite: &Invite, root: &SigningKey, name: Option<&str>) -> String {
+    let token = [5; 300];
+    let public_key = Device::of_store(store).unwrap().public_key();
+    let signed = signed_enrolled(blake3::hash(&invite.secret).as_bytes(), &public_key, ENDS, &token);
+    serde_json::json!({
+        "token": URL_SAFE_NO_PAD.encode(token),
+        "server_id": invite.server,
+        "unit": invite.unit,
+        "role": "recorder",
+        "expires_at": ENDS,
+        "root_public_key": URL_SAFE_NO_PAD.encode(root.verifying_key().to_bytes()),
+        "proof": URL_SAFE_NO_PAD.encode(root.sign(&signed).to_bytes()),
+        "device_name": name,
+    })
+    .to_string()
+}
+
+fn enrolled_at(store: &MemoryChunkStore, root: &SigningKey, asks: Option<&str>, told: Option<&str>) -> Credential {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let invite = invite(format!("http://{}", listener.local_addr().unwrap()), root);
+    let server = answering(listener, good_answer(store, &invite, root, told));
+    let credential = enrol(store, &Rest::default(), &invite, asks).unwrap();
+    server.join().unwrap();
+    credential
+}
+
+/// The story: a volunteer's phone that was at work in the register was handed a stranger's invite by chat. It enrolled there
+/// and gave the stranger everything it had, also what colleagues had recorded.
+#[test]
+fn a_device_of_one_register_takes_no_invite_of_another() {
+    let (own, stranger) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]));
+    let store = MemoryChunkStore::new();
+    let first = enrolled_at(&store, &own, None, None);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let invite = invite(format!("http://{}", listener.local_addr().unwrap()), &stranger);
+    let refused = enrol(&store, &Rest::default(), &invite, None).unwrap_err();
+    let words = refused.to_string();
+    assert!(matches!(refused, EnrolError::OtherRegister { held, .. } if held == first.server_id), "{words}");
+    assert!(words.contains(&first.server_url) && words.contains("field leave"), "{words}");
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "the stranger was not even called");
+    assert_eq!(Credential::load(&store).unwrap(), first);
+    // The same register at a new address.
+    let moved = enrolled_at(&store, &own, None, None);
+    assert_ne!(moved.server_url, first.server_url);
+    assert_eq!(moved.server_id, first.server_id);
+}
+
+/// The story: a phone that enrolled anew without a name lost the one that its officer knew it by.
+#[test]
+fn a_device_keeps_its_name_and_believes_what_officers_see() {
+    let root = SigningKey::from_bytes(&[1; 32]);
+    let store = MemoryChunkStore::new();
+    enrolled_at(&store, &root, Some("Máy A"), None);
+    assert_eq!(own_name(&store).unwrap().as_deref(), Some("Máy A"));
+    enrolled_at(&store, &root, None, None);
+    assert_eq!(own_name(&store).unwrap().as_deref(), Some("Máy A"));
+    enrolled_at(&store, &root, Some("Máy B"), Some("Máy A"));
+    assert_eq!(own_name(&store).unwrap().as_deref(), Some("Máy A"), "an invite that was used gives no new name");
 }
 
 /// The story: a server that was given an invite's server id, and nothing else, enrolled a phone.

@@ -16,7 +16,7 @@ use super::{DOCUMENTS_MAX, Replica, ReplicaError, ReplicaEvent};
 use crate::carry::bundle::{self, PARCEL_BYTES_MAX, RECEIPT_BYTES_MAX};
 use crate::carry::keep::{Entry, Index, IndexEntry};
 use crate::carry::parcel::{Checked, Refs};
-use crate::carry::pass::{PassAnswer, covers};
+use crate::carry::pass::{self, PassAnswer, covers};
 use crate::carry::{
     BundleReport, Cargo, CargoReceipt, CargoTotals, CarryError, CarryPass, Parcel, ParcelId, PeerEffect, PeerError,
     PeerSession, Side, TakeReport,
@@ -60,6 +60,12 @@ impl Replica {
         let (cargo, _) = self.cargo(&pass, &credential, credential.unit)?;
         let have = Index::load(self.store()).map_err(CarryError::from)?.0.iter().map(|of| of.id).collect();
         PeerSession::new(side, self.device.clone(), pass.card, credential.server_id, cargo, have)
+    }
+
+    /// True when card and bundle key are to be asked for: the server has greeted this device anew, as it does after each
+    /// departure from the unit.
+    pub fn pass_is_due(&self) -> Result<bool, StoreError> {
+        pass::is_due(self.store())
     }
 
     /// Asks the server for this device's card and the bundle key of a unit. Blocks.

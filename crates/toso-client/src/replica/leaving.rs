@@ -17,7 +17,7 @@ use super::receipts::{SETTING_TOTALS, read_setting, setting};
 use super::returned::without_returned;
 use super::view::HeldState;
 use super::{Replica, ReplicaEvent};
-use crate::carry::pass::SETTING_PASS;
+use crate::carry::pass::{self, SETTING_PASS};
 use crate::credential::{Credential, SessionMemory};
 
 const SETTING_LEAVING: &str = "leaving";
@@ -59,6 +59,7 @@ impl Replica {
             transaction.settings.push((SETTING_NAMES.to_owned(), None));
             // What it may carry for others was said for the unit that was left; it asks anew.
             transaction.settings.push((SETTING_PASS.to_owned(), None));
+            transaction.settings.push(pass::due());
         }
         transaction.settings.push(credential.setting());
         transaction.settings.push(setting(SETTING_LEAVING, &leaving));

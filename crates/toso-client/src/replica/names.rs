@@ -53,6 +53,11 @@ impl DeviceNames {
         device == self.own
     }
 
+    /// What this device is called.
+    pub fn own_name(&self) -> Option<&str> {
+        self.own_name.as_deref()
+    }
+
     /// What a device is called.
     pub fn name(&self, device: AuthorId) -> Option<&str> {
         if self.is_own(device) {
@@ -80,10 +85,15 @@ pub(crate) fn keep_own_name(store: &dyn ChunkStore, name: Option<&str>) -> Resul
     store.commit(Transaction { settings: vec![(SETTING_OWN_NAME.to_owned(), own)], ..Transaction::default() })
 }
 
+/// What this device is called.
+pub(crate) fn own_name(store: &dyn ChunkStore) -> Result<Option<String>, StoreError> {
+    Ok(store.setting(SETTING_OWN_NAME)?.and_then(|bytes| String::from_utf8(bytes).ok()))
+}
+
 impl Replica {
     /// What devices are called, as far as it is known here.
     pub fn device_names(&self) -> Result<DeviceNames, ReplicaError> {
-        let own_name = self.store.setting(SETTING_OWN_NAME)?.and_then(|bytes| String::from_utf8(bytes).ok());
+        let own_name = own_name(self.store.as_ref())?;
         Ok(DeviceNames { own: self.device.id().author(), own_name, told: self.told_names()?.names })
     }
 

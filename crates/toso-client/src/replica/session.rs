@@ -17,6 +17,7 @@ use super::reconciling::author_of;
 use super::returned::without_returned;
 use super::view::CentreTotals;
 use super::{Replica, ReplicaError, ReplicaEvent};
+use crate::carry::pass;
 use crate::credential::{Credential, SERVER_TIME_KEPT_MS, SessionMemory};
 
 impl Replica {
@@ -109,12 +110,17 @@ impl Replica {
         if !changed {
             return Ok(());
         }
+        let had_ticket = !memory.ticket.is_empty();
         memory.foreign = epoch.is_none();
         memory.server_at = server_now;
         (memory.epoch, memory.clock_offset_ms) = (epoch.or(memory.epoch), clock_offset_ms);
         let mut settings = Vec::new();
         let mut renewed = None;
         if let Some(root) = root {
+            // A ticket ends with each departure from the unit, after which bundles have another key.
+            if had_ticket || !pass::is_fresh(self.store.as_ref(), (self.clock)())? {
+                settings.push(pass::due());
+            }
             if let Some(ticket) = &root.ticket {
                 memory.keep_ticket(ticket, server_now);
             }

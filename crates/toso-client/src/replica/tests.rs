@@ -9,7 +9,7 @@ use toso_core::document::{
 };
 use toso_core::edit::{ActivityId, DocEdit, Reached, TeamEdit};
 use toso_core::id::{Actor, DocId, Epoch, Sequence, ServerId};
-use toso_core::record::{ActivityKind, Record};
+use toso_core::record::{ActivityKind, Record, TeamLevel};
 use toso_core::text::{Date, PlaceName};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
@@ -434,4 +434,48 @@ fn a_device_that_rests_pushes_nothing_until_its_time_is_over() {
     now.store(1_004_999, Ordering::Relaxed);
     replica.end_rest().unwrap();
     assert!(pushes(&replica), "a person asked");
+}
+
+/// The story: a hamlet's team was left without a hamlet, made a commune's, and merged into a team that nobody has, by edits
+/// that `team add` and `team merge` would have refused.
+#[test]
+fn an_edit_is_refused_where_adding_and_merging_are() {
+    let (_store, replica) = replica();
+    let team = replica.add_team(draft("Thôn 1")).unwrap();
+    let edit = |edit: TeamEdit| replica.edit(team, &[DocEdit::Team(edit)]);
+    assert!(matches!(edit(TeamEdit::Hamlet(None)), Err(ReplicaError::HamletMissing)));
+    assert!(matches!(edit(TeamEdit::Level(TeamLevel::Commune)), Err(ReplicaError::OtherLevel { .. })));
+    assert!(!edit(TeamEdit::Level(TeamLevel::Hamlet)).unwrap(), "as it is");
+    let nobody = DocId::hamlet_team(commune(), "thôn 9", 0);
+    assert!(matches!(edit(TeamEdit::MergedInto(Some(nobody))), Err(ReplicaError::NotFound { .. })));
+    let own = TeamDraft { level: Some(TeamLevel::Commune), ..TeamDraft::default() };
+    let of_commune = replica.add_team(own.clone()).unwrap();
+    let again = replica.add_team(own).unwrap_err();
+    assert!(matches!(again, ReplicaError::CommuneTeamExists { id } if id == of_commune), "{again}");
+    assert!(edit(TeamEdit::MergedInto(Some(of_commune))).unwrap());
+}
+
+/// A viewer recorded all day, and was told at the next sync that nothing of it was taken.
+#[test]
+fn a_viewer_is_refused_at_once() {
+    let (store, replica) = replica();
+    let team = replica.add_team(draft("Thôn 1")).unwrap();
+    enrolled_as(store.as_ref(), "viewer");
+    let edit = [DocEdit::Team(TeamEdit::HouseholdsCovered(Some(1)))];
+    for refused in [replica.add_team(draft("Thôn 2")).map(drop), replica.edit(team, &edit).map(drop)] {
+        assert!(matches!(refused, Err(ReplicaError::ReadsOnly { .. })), "{refused:?}");
+    }
+    enrolled_as(store.as_ref(), "recorder");
+    assert!(replica.edit(team, &edit).unwrap());
+}
+
+/// A hamlet's team that an older build made of a name in full-width digits is found by the name, and not made once more.
+#[test]
+fn a_team_of_an_older_key_is_found_by_its_name() {
+    let (store, replica) = replica();
+    let team = replica.add_team(draft("Thôn 2")).unwrap();
+    assert!(matches!(replica.add_team(draft("Thôn ２")), Err(ReplicaError::TeamExists { id }) if id == team));
+    let older = DocId::hamlet_team(commune(), "thôn ３", 0);
+    store.commit(Transaction { chunks: vec![filler(older, 1)], ..Transaction::default() }).unwrap();
+    assert!(matches!(replica.add_team(draft("Thôn ３")), Err(ReplicaError::TeamExists { id }) if id == older));
 }

@@ -22,7 +22,10 @@ fn answering(answers: Vec<(u16, String)>) -> (String, std::thread::JoinHandle<Ve
                 let bytes = stream.read(&mut part).unwrap();
                 request.push_str(std::str::from_utf8(&part[..bytes]).unwrap());
             }
-            let head = format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nToso-Register: 07\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
             stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
             request
         };
@@ -92,4 +95,31 @@ fn a_server_that_asks_again_and_any_other_refusal_are_told() {
         assert!(matches!(refused, RestError::Refused { status: 401, title: told, .. } if told == title));
     }
     assert_eq!(requests.join().unwrap().len(), 3);
+}
+
+/// The story: the page of a network that wants a sign-in was printed as a report, with exit code 0.
+#[test]
+fn what_is_not_the_registers_is_no_answer_whatever_its_status() {
+    let (caller, _) = caller();
+    for (head, between) in [
+        ("200 OK", Between::Stranger),
+        ("204 No Content", Between::Stranger),
+        ("302 Found", Between::SignIn),
+        ("404 Not Found", Between::Stranger),
+        ("407 Proxy Authentication Required", Between::SignIn),
+        ("511 Network Authentication Required", Between::SignIn),
+        ("502 Bad Gateway", Between::Gateway),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let portal = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let head = format!("HTTP/1.1 {head}\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+        });
+        let refused = Rest::default().get_text(&url, "/v1/report", &caller).unwrap_err();
+        portal.join().unwrap();
+        assert!(matches!(refused, RestError::Between { what, .. } if what == between), "{head}: {refused}");
+    }
 }

@@ -14,6 +14,7 @@ use toso_sync::Backoff;
 use super::io_loop::{IoLoop, LoopNews, Until};
 use super::once::missing_names;
 use super::report::{SyncError, SyncOptions};
+use crate::between::Between;
 use crate::identity::random;
 use crate::replica::{Replica, ReplicaEvent};
 
@@ -190,7 +191,9 @@ async fn keep_in_touch(
                 | SyncError::Unreachable { .. }
                 | SyncError::Lost
                 | SyncError::Stalled { .. }
-                | SyncError::RetryAfter { .. },
+                | SyncError::RetryAfter { .. }
+                // A gateway whose server is away is a bad network.
+                | SyncError::Between { what: Between::Gateway, .. },
             ) => SyncState::Offline,
             Some(error) => SyncState::Error {
                 code: error.word(),

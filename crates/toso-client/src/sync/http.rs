@@ -8,12 +8,15 @@ use std::io;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::header::RETRY_AFTER;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::report::SyncError;
 use super::transport::{Address, Meter, Stream, connect, retry_after_ms};
+use crate::between::PROBLEM_TYPE;
 
+/// What the server's answers to sync are.
+const SYNC_TYPE: &str = "application/octet-stream";
 /// The head of an answer: far more than any server or proxy sends.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Header fields of an answer.
@@ -38,6 +41,10 @@ pub(super) struct Head {
     pub(super) status: u16,
     pub(super) retry_after_ms: u64,
     pub(super) body: Body,
+    /// True when it is what the server answers to sync.
+    pub(super) is_of_sync: bool,
+    /// True for a refusal of the server's own.
+    pub(super) is_problem: bool,
     /// Another request may follow on the connection.
     keeps: bool,
 }
@@ -180,7 +187,17 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, HttpError> {
     let old = response.version == Some(0);
     let keeps = body != Body::UntilClosed && !old && header("connection").is_none_or(|of| of != "close");
     let wait = header(RETRY_AFTER.as_str()).and_then(|text| HeaderValue::from_str(&text).ok());
-    Ok(Some((Head { status, retry_after_ms: retry_after_ms(wait.as_ref()), body, keeps }, length)))
+    let content = header(CONTENT_TYPE.as_str());
+    let is = |kind: &str| content.as_deref() == Some(kind);
+    let head = Head {
+        status,
+        retry_after_ms: retry_after_ms(wait.as_ref()),
+        body,
+        is_of_sync: is(SYNC_TYPE),
+        is_problem: is(PROBLEM_TYPE),
+        keeps,
+    };
+    Ok(Some((head, length)))
 }
 
 /// Moves what has come of a body; true at its end.
@@ -278,6 +295,9 @@ mod tests {
         let text = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
         let (of, length) = head(text);
         assert_eq!((of.status, of.body, of.keeps, &text[length..]), (200, Body::Length(5), true, "hello"));
+        assert!(!of.is_of_sync && !of.is_problem);
+        let (of, _) = head("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n");
+        assert!(of.is_of_sync);
         let (of, _) = head("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\nConnection: close\r\n\r\n");
         assert_eq!((of.body, of.keeps), (Body::Chunked(Chunked::Line), false));
         let (of, _) = head("HTTP/1.0 200 OK\r\n\r\n");

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use toso_store::StoreError;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
@@ -15,6 +16,9 @@ use super::report::{SyncError, SyncOptions, SyncReport};
 use super::transport::{Address, DialError, Dialled, Meter, dial};
 use crate::credential::Credential;
 use crate::replica::{Replica, ReplicaError, SOCKET_AGAIN_MS};
+
+/// How long a one-shot exchange waits for card and bundle key once everything is exchanged: one request over 2G.
+const PASS_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// What the loop tells its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,8 +161,19 @@ impl<'a> IoLoop<'a> {
         }
     }
 
-    /// Runs the session: over a socket, and by requests where sockets do not work.
+    /// Runs the session, and fetches what is due for helping others once everything is exchanged.
     pub(super) async fn run(&mut self) -> Result<(), SyncError> {
+        self.exchange_by_any_way().await?;
+        // Only a session that ends by itself comes here; one that stays has fetched it already.
+        if let Some(fetching) = self.fetch_pass().await? {
+            // Without it everything is exchanged all the same, and the next session asks again.
+            let _ = timeout(PASS_TIME_MAX, fetching).await;
+        }
+        Ok(())
+    }
+
+    /// Over a socket, and by requests where sockets do not work.
+    async fn exchange_by_any_way(&mut self) -> Result<(), SyncError> {
         loop {
             let remembered = self.blocking(Replica::goes_by_requests).await?;
             let failed = if remembered { None } else { self.by_socket().await? };
@@ -271,7 +286,8 @@ impl<'a> IoLoop<'a> {
 
     async fn exchange(&mut self, session: &mut ClientSession, line: &mut Line) -> Result<ByRequests, SyncError> {
         let mut events = VecDeque::from([ClientEvent::Connected]);
-        let mut heard = Instant::now();
+        let begun = Instant::now();
+        let mut heard = begun;
         let mut awaited: Option<Awaited> = None;
         loop {
             while let Some(event) = events.pop_front() {
@@ -301,7 +317,8 @@ impl<'a> IoLoop<'a> {
                 heard = Instant::now();
             }
             awaited = Awaited::of(session, awaited);
-            let deadline = self.deadline(heard, awaited);
+            let greeting_since = (!session.is_greeted()).then_some(begun);
+            let deadline = self.deadline(heard, awaited, greeting_since);
             tokio::select! {
                 incoming = line.next() => {
                     heard = Instant::now();
@@ -328,7 +345,8 @@ impl<'a> IoLoop<'a> {
                     }
                     // What was awaited was too much for the link, or never came through.
                     self.cut(session).await?;
-                    let seconds = (Instant::now() - awaited.map_or(heard, |awaited| awaited.since)).as_secs();
+                    let since = greeting_since.or(awaited.map(|awaited| awaited.since)).unwrap_or(heard);
+                    let seconds = (Instant::now() - since).as_secs();
                     return Err(SyncError::Stalled { seconds });
                 }
             }
@@ -356,15 +374,17 @@ impl<'a> IoLoop<'a> {
     }
 
     /// When the session ends, if nothing comes. What only shows that the other side is there does not count while an
-    /// answer is awaited.
-    fn deadline(&self, heard: Instant, awaited: Option<Awaited>) -> Instant {
+    /// answer is awaited. Until WELCOME the time counts from the start: a CHALLENGE does not begin it anew.
+    fn deadline(&self, heard: Instant, awaited: Option<Awaited>, greeting_since: Option<Instant>) -> Instant {
         if let Some(until) = self.linger_until {
             return until;
         }
         let silent = heard + self.options.silence_max;
+        if let Some(begun) = greeting_since {
+            return silent.min(begun + self.options.greeting_max);
+        }
         let Some(Awaited { since, .. }) = awaited else { return silent };
-        let time = if self.frames_heard == 0 { self.options.greeting_max } else { self.options.answer_max };
-        silent.min(since + time)
+        silent.min(since + self.options.answer_max)
     }
 
     async fn on_incoming(&mut self, incoming: Incoming, line: &mut Line) -> Result<Option<ClientEvent>, SyncError> {
@@ -400,6 +420,18 @@ impl<'a> IoLoop<'a> {
         }
     }
 
+    /// Begins to ask for the device's card and its unit's bundle key, when that is due.
+    async fn fetch_pass(&self) -> Result<Option<JoinHandle<()>>, SyncError> {
+        let is_due = self.blocking(|replica, _| replica.pass_is_due()).await?;
+        let replica = Arc::clone(&self.replica);
+        Ok(is_due.then(|| {
+            tokio::task::spawn_blocking(move || {
+                // Still due when it fails.
+                let _ = replica.fetch_carry_pass(None);
+            })
+        }))
+    }
+
     async fn perform(&mut self, effect: ClientEffect, line: &mut Line) -> Result<Option<ClientEvent>, SyncError> {
         match effect {
             ClientEffect::Send(frame) => {
@@ -425,6 +457,9 @@ impl<'a> IoLoop<'a> {
                 if self.until == Until::UpToDate {
                     self.finished = counted;
                     self.linger_until.get_or_insert_with(|| Instant::now() + self.options.linger);
+                } else {
+                    // Nothing waits for it.
+                    drop(self.fetch_pass().await?);
                 }
             }
             ClientEffect::End(end) => return Err(self.ended(end)),

@@ -16,6 +16,7 @@ use toso_wire::{Frame, Hello, encode};
 use super::http::{Body, Head, HttpConnection, HttpError};
 use super::line::Incoming;
 use super::transport::{Address, Meter};
+use crate::between::Between;
 
 /// Two requests that bring nothing begin at least so far apart. A server that has a place holds each for longer (25 s); one
 /// that has none is asked four times a minute.
@@ -201,13 +202,19 @@ impl PostLine {
             Err(HttpError::Foreign(detail)) => return Err(Incoming::Failed(self.address.foreign(detail.to_owned()))),
         };
         match head.status {
-            200 => {}
+            200 if head.is_of_sync => {}
             429 | 503 => {
                 let delay_ms = head.retry_after_ms;
                 return Err(Incoming::Failed(super::report::SyncError::RetryAfter { delay_ms }));
             }
             // A proxy that does not let a request wait for so long.
             408 | 502 | 504 if self.polls => return Err(Incoming::Gone),
+            status
+                if !head.is_problem
+                    && let Some(what) = Between::of_status(status) =>
+            {
+                return Err(Incoming::Failed(self.address.between(status, what)));
+            }
             status => {
                 let detail = format!("a request to sync was answered with status {status}");
                 return Err(Incoming::Failed(self.address.foreign(detail)));

@@ -6,6 +6,7 @@ use serde::Serialize;
 use toso_store::StoreError;
 use toso_wire::GoodbyeCode;
 
+use crate::between::Between;
 use crate::credential::CredentialError;
 use crate::reach::ReachError;
 use crate::replica::ReplicaError;
@@ -133,6 +134,16 @@ pub enum SyncError {
     /// The address may not be dialled.
     #[error(transparent)]
     Reach(#[from] ReachError),
+    /// Somebody answered in the server's place.
+    #[error("{what} ({url} answered with status {status}); everything is kept here")]
+    Between {
+        /// The address.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// Who.
+        what: Between,
+    },
     /// The server does not speak this protocol.
     #[error("{url} does not speak this register's protocol: {detail}")]
     Protocol {
@@ -188,9 +199,11 @@ impl SyncError {
                 GoodbyeCode::Overload | GoodbyeCode::Shutdown => "busy",
                 GoodbyeCode::Done | GoodbyeCode::Protocol | GoodbyeCode::Internal => "server",
             },
+            Self::Between { what, .. } => what.word(),
             Self::Protocol { .. } => "not_a_server",
             Self::NotProved { .. } => "not_proved",
             Self::Reach(ReachError::Certificate { .. }) => "certificate",
+            Self::Reach(ReachError::CertificateTime { .. }) => "certificate_time",
             Self::Reach(_) => "insecure",
             Self::Credential(_) => "not_enrolled",
             Self::Store(_) | Self::Replica(_) => "storage",
@@ -222,13 +235,14 @@ impl SyncError {
                 ReachError::NotAnAddress { .. } | ReachError::InTheClear { .. } | ReachError::BadAuthority { .. },
             ) => true,
             // A network that wants a sign-in, or a clock that is set, mends a certificate.
-            Self::Reach(ReachError::Certificate { .. })
+            Self::Reach(ReachError::Certificate { .. } | ReachError::CertificateTime { .. })
             | Self::Unreachable { .. }
             | Self::RetryAfter { .. }
             | Self::Moved
             | Self::Lost
             | Self::Stalled { .. }
             | Self::NotProved { .. }
+            | Self::Between { .. }
             | Self::Protocol { .. }
             | Self::Panicked
             | Self::Store(_)

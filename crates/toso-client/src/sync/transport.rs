@@ -23,10 +23,8 @@ use toso_wire::limits::{FRAME_BYTES_MAX, SUBPROTOCOL};
 use toso_wire::{Hello, hello_token};
 
 use super::report::SyncError;
+use crate::between::{Between, PROBLEM_TYPE};
 use crate::reach::{Reach, ReachError};
-
-/// How the register's own refusals are marked (RFC 9457).
-const PROBLEM_TYPE: &str = "application/problem+json";
 
 /// A connected socket.
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<CountedStream>>;
@@ -185,6 +183,10 @@ impl Address {
         SyncError::Unreachable { url: self.given.clone(), detail: detail.to_string() }
     }
 
+    pub(super) fn between(&self, status: u16, what: Between) -> SyncError {
+        SyncError::Between { url: self.given.clone(), status, what }
+    }
+
     pub(super) fn foreign(&self, detail: String) -> SyncError {
         SyncError::Protocol { url: self.given.clone(), detail }
     }
@@ -204,6 +206,9 @@ impl Address {
                 match status {
                     429 | 503 if by_server => DialError::Final(told),
                     429 | 503 => DialError::Upgrade(told),
+                    _ if !by_server && let Some(what) = Between::of_status(status) => {
+                        DialError::Upgrade(self.between(status, what))
+                    }
                     _ => DialError::Upgrade(self.foreign(format!("the upgrade was answered with status {status}"))),
                 }
             }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{Finding, SameMemberReason};
 use crate::id::DocId;
 use crate::record::{MemberRecord, TeamLevel, TeamRecord};
-use crate::text::{place_key, toneless_key};
+use crate::text::{alike_place_key, toneless_key};
 
 /// Pairs among members that are present and not merged.
 pub(super) fn members<'a>(present: impl Iterator<Item = (DocId, &'a MemberRecord)>) -> Vec<Finding> {
@@ -29,7 +29,7 @@ pub(super) fn members<'a>(present: impl Iterator<Item = (DocId, &'a MemberRecord
 /// their ids do not come from a name.
 pub(super) fn teams<'a>(at_work: impl Iterator<Item = (DocId, &'a TeamRecord)>) -> Vec<Finding> {
     let of_hamlets = at_work.filter(|(_, team)| team.level == TeamLevel::Hamlet);
-    let hamlets = of_hamlets.filter_map(|(id, team)| Some((place_key(team.hamlet.as_deref()?), id)));
+    let hamlets = of_hamlets.filter_map(|(id, team)| Some((alike_place_key(team.hamlet.as_deref()?), id)));
     let mut pairs = alike(hamlets);
     pairs.sort_unstable();
     pairs.into_iter().map(|(a, b)| Finding::SameTeam { a, b }).collect()

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::edit::{EditError, Write};
 use crate::id::DocId;
-use crate::text::{Date, Label, PLACE_NAME_BYTES_MAX, PlaceName, hamlet_key, place_key};
+use crate::text::{Date, Label, PLACE_NAME_BYTES_MAX, PlaceName, hamlet_key, is_hamlet_key, place_key};
 
 /// The most hamlets read of one commune: the communes of 2025 have at most about 150.
 pub(crate) const HAMLETS_MAX: usize = 2_000;
@@ -128,7 +128,7 @@ impl HamletKey {
     /// A key is the key of itself, so both a name and a key are understood. A key that is spelled as no name is today stays
     /// what it is: older builds have stored such hamlets.
     fn of(name: &str, field: impl FnOnce() -> String) -> Result<String, EditError> {
-        if Self::is_short(name) && hamlet_key(name) == name {
+        if Self::is_short(name) && is_hamlet_key(name) {
             return Ok(name.to_owned());
         }
         let name = PlaceName::parse(name).map_err(|error| Refusal::from(error).at(field()))?;
@@ -137,7 +137,7 @@ impl HamletKey {
 
     /// A key is what [`hamlet_key`] makes, and so the key of itself.
     fn is_key(key: &str) -> Result<(), EditError> {
-        if !key.is_empty() && hamlet_key(key) == key {
+        if is_hamlet_key(key) {
             return Ok(());
         }
         Err(EditError::OtherHamlet { field: "hamlets".to_owned() })

@@ -4,6 +4,9 @@
 //! beyond it, [`canonical_name`] does first.
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use super::legacy::is_vietnamese_syllable;
 
 /// The canonical form every text of one line is stored in.
 ///
@@ -28,12 +31,13 @@ pub fn canonical(text: &str) -> String {
 
 /// [`canonical`] for names and numbers: what is drawn as a hyphen is one, and what is drawn as an apostrophe is one.
 ///
-/// - every dash → -; also the soft hyphen, which Word and PDF readers put where people see a hyphen (`Y-Thử`)
+/// - a soft hyphen within a Vietnamese syllable, where a line may end, goes (`Ngu\u{AD}yễn`)
+/// - every dash → -; also every other soft hyphen, which Word and PDF readers put where people see a hyphen (`Y-Thử`)
 /// - prime and saltillo letters, Armenian, Hebrew, full-width and ornamental apostrophes → '
 ///
 /// Idempotent, and `canonical` changes nothing in its result.
 pub fn canonical_name(text: &str) -> String {
-    let text: String = text
+    let text: String = joined(text)
         .chars()
         .map(|c| match c {
             c if is_dash(c) => '-',
@@ -44,6 +48,30 @@ pub fn canonical_name(text: &str) -> String {
         .collect();
     canonical(&text)
 }
+
+/// Without the soft hyphens at which a Vietnamese syllable may be divided. Those that join two words are hyphens.
+fn joined(text: &str) -> String {
+    let mut out = text.to_owned();
+    let mut from = 0;
+    while let Some(at) = out.get(from..).and_then(|rest| rest.find(SOFT_HYPHEN)).map(|at| at + from) {
+        let (before, after) =
+            (out.get(..at).unwrap_or_default(), out.get(at + SOFT_HYPHEN.len_utf8()..).unwrap_or_default());
+        let is_part = |c: char| c.is_alphabetic() || is_combining_mark(c) || c == SOFT_HYPHEN;
+        let start = before.char_indices().rev().take_while(|(_, c)| is_part(*c)).last().map_or(at, |(start, _)| start);
+        let end = after.find(|c: char| !is_part(c)).unwrap_or(after.len());
+        let parts = [before.get(start..), after.get(..end)];
+        let divided = parts.iter().all(|part| part.is_some_and(|part| !part.is_empty()));
+        let word: String = parts.into_iter().flatten().collect::<String>().replace(SOFT_HYPHEN, "");
+        if divided && is_vietnamese_syllable(&word) {
+            out.replace_range(at..at + SOFT_HYPHEN.len_utf8(), "");
+        } else {
+            from = at + SOFT_HYPHEN.len_utf8();
+        }
+    }
+    out
+}
+
+const SOFT_HYPHEN: char = '\u{AD}';
 
 /// What is drawn as a hyphen, a dash or a minus, or stands for a hyphen that a line end would show.
 fn is_dash(c: char) -> bool {

@@ -35,7 +35,7 @@ pub enum TextError {
         max: usize,
     },
     /// No letter (or, in a place's name, no digit either).
-    #[error("{what} has no letter; write it out in words")]
+    #[error("{what} has no letter (a place: nor a number) of its own; write it out in words")]
     NoLetter {
         /// What was being read.
         what: &'static str,

@@ -3,6 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use super::folding::folded;
 use super::syllable::{drop_tones, even_tones};
 use super::{canonical, canonical_name};
 
@@ -10,6 +11,7 @@ use super::{canonical, canonical_name};
 ///
 /// It goes into team ids, so it must never change: it rests on fixed tables (below) and on NFC, and is pinned by tests.
 ///
+/// - full-width signs, digits of other scripts and numbers in circles are those of ASCII
 /// - [`canonical`], lower case (Latin letters; their pairs are frozen), diacritics kept: đ ≠ d, ô ≠ o, hoa ≠ hòa
 /// - the tone in its one place: hòa = hoà, qúy = quý
 /// - no leading zeros, digits apart from letters: Thôn 01 = Thôn 1 = Thôn1, Khu 2A = Khu 2 A
@@ -21,6 +23,11 @@ use super::{canonical, canonical_name};
 ///
 /// Never empty for a [`super::PlaceName`]. Contains no slash, so it can be a step of a field path.
 pub fn hamlet_key(name: &str) -> String {
+    former_hamlet_key(&folded(name))
+}
+
+/// [`hamlet_key`] as it was before digits of other scripts were those of ASCII: ids and hamlets of that time have it.
+pub fn former_hamlet_key(name: &str) -> String {
     let lower: String = canonical(name).chars().flat_map(lower_latin).collect();
     let words: Vec<String> = words(&lower, hamlet_class).iter().map(|word| even_tones(word)).collect();
     match words.split_first() {
@@ -37,6 +44,50 @@ pub fn hamlet_key(name: &str) -> String {
 pub(crate) fn place_key(name: &str) -> String {
     hamlet_key(&canonical_name(name))
 }
+
+/// True for what [`hamlet_key`] makes, or made before.
+pub(crate) fn is_hamlet_key(key: &str) -> bool {
+    !key.is_empty() && (hamlet_key(key) == key || former_hamlet_key(key) == key)
+}
+
+/// True when a name says more than a kind of place: `Thôn 2` and `7`, not `Thôn`, `Thôn ’` or `Tổ dân phố 😀`.
+pub(super) fn names_a_place(name: &str) -> bool {
+    let key = hamlet_key(name);
+    let after = |kind: &&str| key.strip_prefix(*kind).filter(|rest| rest.is_empty() || rest.starts_with(' '));
+    let own = PLACE_KINDS.iter().filter_map(after).min_by_key(|rest| rest.len()).unwrap_or(&key);
+    own.contains(char::is_alphanumeric)
+}
+
+/// True for a word by which names of hamlets begin, in lower case.
+pub(super) fn is_place_kind(word: &str) -> bool {
+    PLACE_KINDS.contains(&word)
+}
+
+/// Kinds of hamlets and their parts, as [`hamlet_key`] writes them.
+const PLACE_KINDS: [&str; 22] = [
+    "thôn",
+    "bản",
+    "ấp",
+    "xóm",
+    "làng",
+    "buôn",
+    "bon",
+    "phum",
+    "sóc",
+    "khóm",
+    "plei",
+    "tổ",
+    "khu",
+    "khối",
+    "đội",
+    "cụm",
+    "tiểu khu",
+    "tổ dân phố",
+    "tổ nhân dân",
+    "khu phố",
+    "khu dân cư",
+    "khu vực",
+];
 
 /// The key that finds a text however it is typed: no marks, đ → d, lower case, one blank between words, no leading
 /// zeros, quý = quí. Apostrophes vanish (Cư M'gar = cu mgar).
@@ -224,6 +275,17 @@ mod tests {
     use super::*;
     use crate::text::PlaceName;
     use crate::text::samples::{nfd, vietnamese};
+
+    /// The story: `Thôn ２` from a keyboard in full width was another hamlet than `Thôn 2`, with a team of its own.
+    #[test]
+    fn digits_of_other_scripts_are_digits_and_what_was_made_before_stays_a_key() {
+        for name in ["Thôn ２", "Ｔｈôn 2", "Thôn ②", "Thôn❷", "Thôn २", "Thôn ٢", "Thôn 2", "THÔN 02"]
+        {
+            assert_eq!(hamlet_key(name), "thôn 2", "{name}");
+        }
+        assert_eq!(former_hamlet_key("Thôn ２"), "thôn ２");
+        assert!(is_hamlet_key("thôn 2") && is_hamlet_key("thôn ２") && !is_hamlet_key("Thôn 2") && !is_hamlet_key(""));
+    }
 
     /// Golden values: team ids in the field are derived from them. A failure here means that phones of two versions
     /// would register one hamlet's team twice; mend the code, never the values.

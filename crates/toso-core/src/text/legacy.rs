@@ -23,6 +23,7 @@ mod spelling;
 mod typed;
 
 use super::canonical;
+use super::keys::is_place_kind;
 
 /// What a text was written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,6 +90,36 @@ pub fn legacy_text(text: &str) -> Option<LegacyText> {
     single_byte::convert(text)
         .map(|(encoding, proposal)| found(encoding, proposal))
         .or_else(|| typed::convert(text).map(|proposal| found(LegacyEncoding::Typed, proposal)))
+}
+
+/// [`legacy_text`], also of a place's name whose only word that can tell is the kind of place: `Thoân 2` (VNI), `Thoon 2` (Telex).
+pub fn legacy_place(text: &str) -> Option<LegacyText> {
+    legacy_text(text).or_else(|| of_kind(text))
+}
+
+/// A name whose first word is a kind of place once it is read in an older encoding, and none as it stands.
+fn of_kind(text: &str) -> Option<LegacyText> {
+    let small = |word: &str| canonical(word).to_lowercase();
+    let first = text.split_whitespace().next()?;
+    if is_place_kind(&small(first)) {
+        return None;
+    }
+    let ways: [(LegacyEncoding, fn(&str) -> Option<String>); 3] = [
+        (LegacyEncoding::Vni, single_byte::vni_word),
+        (LegacyEncoding::Tcvn3, single_byte::tcvn3_word),
+        (LegacyEncoding::Typed, typed::telex),
+    ];
+    ways.into_iter().find_map(|(encoding, read)| {
+        let kind = read(first).filter(|kind| is_place_kind(&small(kind)))?;
+        let rest = text.split_whitespace().skip(1).map(|word| read(word).unwrap_or_else(|| word.to_owned()));
+        let proposal: Vec<String> = std::iter::once(kind).chain(rest).collect();
+        Some(LegacyText { encoding, proposal: Proposal(tidy(&proposal.join(" "))) })
+    })
+}
+
+/// True for one syllable as Vietnamese spells it.
+pub(super) fn is_vietnamese_syllable(word: &str) -> bool {
+    spelling::is_syllable(word, spelling::Strictness::Loose)
 }
 
 /// Canonical, line by line.

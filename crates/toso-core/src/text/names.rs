@@ -3,11 +3,12 @@
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::keys::names_a_place;
 use super::limits::{
     LABEL_BYTES_MAX, LABEL_CHARS_MAX, NOTE_BYTES_MAX, NOTE_CHARS_MAX, PERSON_NAME_BYTES_MAX, PERSON_NAME_CHARS_MAX,
     PLACE_NAME_BYTES_MAX, PLACE_NAME_CHARS_MAX, check_input, check_length,
 };
-use super::{TextError, canonical, canonical_lines, canonical_name, check_whole, legacy_text};
+use super::{TextError, canonical, canonical_lines, canonical_name, check_whole, legacy_place, legacy_text};
 
 text_value!(
     /// A person's full name: 1 to 80 characters a person sees: letters of any script, blanks, apostrophes, hyphens,
@@ -16,7 +17,7 @@ text_value!(
     hidden
 );
 text_value!(
-    /// A hamlet's or team's name: 1 to 120 characters a person sees, at least one letter or digit.
+    /// A hamlet's or team's name: 1 to 120 characters a person sees, at least one letter or digit beside the kind of place.
     PlaceName,
     shown
 );
@@ -72,10 +73,13 @@ impl PlaceName {
     /// Canonicalises and checks a person's input.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         check_input(Self::WHAT, text)?;
-        check_encoding(Self::WHAT, text)?;
+        if let Some(found) = legacy_place(text) {
+            return Err(TextError::Legacy { what: Self::WHAT, found });
+        }
+        check_whole(Self::WHAT, text)?;
         let text = canonical_name(text);
         check_length(Self::WHAT, &text, PLACE_NAME_CHARS_MAX, PLACE_NAME_BYTES_MAX)?;
-        if !text.contains(char::is_alphanumeric) {
+        if !names_a_place(&text) {
             return Err(TextError::NoLetter { what: Self::WHAT });
         }
         Ok(Self(text))
@@ -148,6 +152,13 @@ mod tests {
         {
             assert_eq!(PersonName::parse(dashed).unwrap().as_str(), stored);
         }
+        // A word that was divided at a line's end is whole again; TCVN3's ư is recognised before.
+        assert_eq!(PersonName::parse("Ngu\u{AD}yễn Văn Thử").unwrap().as_str(), "Nguyễn Văn Thử");
+        assert_eq!(proposal(PersonName::parse("Ph\u{AD}\u{AC}ng Thử").unwrap_err()), "Phương Thử");
+        for (typed, meant) in [("Thoân 2", "Thôn 2"), ("Thoon 2", "Thôn 2"), ("Banr 7", "Bản 7"), ("Th«n 2", "Thôn 2")]
+        {
+            assert_eq!(proposal(PlaceName::parse(typed).unwrap_err()), meant, "{typed}");
+        }
         assert_eq!(PlaceName::parse("Khu phố 3\u{2013}4").unwrap().as_str(), "Khu phố 3-4");
         assert_eq!(
             PlaceName::parse("Th\u{FFFD}n 1").unwrap_err(),
@@ -216,7 +227,12 @@ mod tests {
     fn places_need_something_to_be_called_by() {
         assert_eq!(PlaceName::parse("Thôn 01").unwrap().as_str(), "Thôn 01");
         assert_eq!(PlaceName::parse("7").unwrap().as_str(), "7");
-        assert!(matches!(PlaceName::parse("—/-"), Err(TextError::NoLetter { .. })));
+        for name in ["—/-", "Thôn ’", "Thôn 😀", "Thôn", "Tổ dân phố -"] {
+            assert!(matches!(PlaceName::parse(name), Err(TextError::NoLetter { .. })), "{name}");
+        }
+        for name in ["Thôn Phố", "Bản I", "Thôn ２", "Tổ 1"] {
+            assert!(PlaceName::parse(name).is_ok(), "{name}");
+        }
         assert!(matches!(PlaceName::parse("\n"), Err(TextError::Empty { .. })));
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Answer {
     unit: UnitRef,
     role: &'static str,
     expires_at: TimestampMs,
+    /// What officers see it as.
+    device_name: Option<String>,
     /// The root key's signature, by which the device knows the server.
     proof: String,
     /// What it needs to help other phones without a server.
@@ -90,6 +92,7 @@ pub(super) async fn enrol(
         unit: enrolment.unit,
         role: enrolment.role.word(),
         expires_at: enrolment.expires_at,
+        device_name: enrolment.name,
         proof: URL_SAFE_NO_PAD.encode(enrolment.proof),
         carry: Pass::new(&shared, enrolment.device, enrolment.unit),
     }))

@@ -56,9 +56,7 @@ impl Trust {
 
     /// A unit's present bundle key. Whether the asker may have it is for the caller to say.
     pub fn bundle_key(&self, catalog: &Catalog, unit: UnitRef) -> BundleKey {
-        let departed = self.departures.count(|of| of == unit || catalog.covers(of, unit));
-        let lost_at_s = self.loss.map(|at| at.seconds().saturating_sub(GENERATIONS_SINCE_S));
-        let generation = u32::try_from(lost_at_s.unwrap_or_default().saturating_add(departed)).unwrap_or(u32::MAX);
+        let generation = self.bundle_generation(catalog, unit);
         let secret = self.keys.secret();
         let (context, epoch) = match self.loss {
             None => (BUNDLE_KEY_CONTEXT, Vec::new()),
@@ -85,6 +83,15 @@ impl Trust {
         let key = VerifyingKey::from_bytes(&device.public_key).map_err(|_| CarriedRefusal::BadSignature)?;
         key.verify_strict(signed, &signature).map_err(|_| CarriedRefusal::BadSignature)?;
         Ok(device.principal())
+    }
+}
+
+impl Trust {
+    /// The generation of a unit's present bundle key.
+    pub(super) fn bundle_generation(&self, catalog: &Catalog, unit: UnitRef) -> u32 {
+        let departed = self.departures.count(|of| of == unit || catalog.covers(of, unit));
+        let lost_at_s = self.loss.map(|at| at.seconds().saturating_sub(GENERATIONS_SINCE_S));
+        u32::try_from(lost_at_s.unwrap_or_default().saturating_add(departed)).unwrap_or(u32::MAX)
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Enrolment {
     pub token: Vec<u8>,
     /// The device.
     pub device: DeviceId,
+    /// What officers see it as.
+    pub name: Option<String>,
     /// Where it may work.
     pub unit: UnitRef,
     /// Its role.
@@ -158,6 +160,7 @@ impl Trust {
         Enrolment {
             proof: self.keys.signing.sign(&signed).to_bytes(),
             device: record.id(),
+            name: record.name.clone(),
             unit: record.unit,
             role: record.role(),
             expires_at: record.expires_at,

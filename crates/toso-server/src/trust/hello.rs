@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ed25519_dalek::Signer as _;
+use toso_catalog::Catalog;
 use toso_core::time::TimestampMs;
 use toso_sync::server::Authenticated;
 use toso_sync::{Greeting, Refusal, Standing};
@@ -98,7 +99,8 @@ impl Trust {
             return None;
         }
         let device = self.devices.by_author(shown.author).filter(|device| !has_ended(device.expires_at, now))?;
-        let secret = self.keys.ticket_secret(self.epoch(), &device, shown.ends_s);
+        let generation = self.bundle_generation(Catalog::shared(), device.unit);
+        let secret = self.keys.ticket_secret(self.epoch(), &device, generation, shown.ends_s);
         shown.is_by(&secret).then_some((device, secret))
     }
 
@@ -112,7 +114,8 @@ impl Trust {
     ) -> Greeting {
         let (epoch, at) = (self.epoch(), whole_seconds(now));
         let Renewal { ends, token } = self.renewal(device, grant, now);
-        let ticket = (!device.revoked).then(|| self.keys.ticket(epoch, device, now, ends));
+        let generation = self.bundle_generation(Catalog::shared(), device.unit);
+        let ticket = (!device.revoked).then(|| self.keys.ticket(epoch, device, generation, now, ends));
         let root = self.keys.signing.verifying_key().to_bytes();
         let mut proof = RootProof { root, signature: [0; 64], token_ends: ends, ticket, token };
         proof.signature = self.keys.signing.sign(&signed_welcome(hello_signature, epoch, at, &proof)).to_bytes();

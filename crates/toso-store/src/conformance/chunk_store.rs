@@ -32,6 +32,40 @@ pub fn an_empty_store_answers<S: Subject<Store: ChunkStore>>(subject: &S) {
     assert!(store.documents().unwrap().is_empty());
 }
 
+/// Nothing of what was there is found again, and what the same transaction brings is. Numbers of the outbox go on.
+pub fn emptying_leaves_nothing<S: Subject<Store: ChunkStore>>(subject: &S) {
+    let (gone, new) = (chunk(1, 1), chunk(2, 2));
+    let mut before = saved([gone.clone()]);
+    before.receipts.push((gone.doc, gone.hash, Sequence(7)));
+    before.cursors.push((scope(1), Sequence(9)));
+    before.settings.push(("large".to_owned(), Some(vec![1; SETTING_BYTES_MAX])));
+    before.held.push((gone.doc, gone.hash, Some(vec![2])));
+    before.held_copies.push((gone.doc, gone.hash, Some(HeldCopy { scope: scope(1), bytes: gone.bytes.clone() })));
+    let mut store = subject.fresh();
+    store.commit(before).unwrap();
+    let mut emptying = saved([new.clone()]);
+    emptying.empty = true;
+    emptying.settings.push(("new".to_owned(), Some(vec![3])));
+    store.commit(emptying).unwrap();
+    for _ in 0..2 {
+        assert_eq!(store.documents().unwrap(), vec![(new.scope, new.doc)]);
+        assert_eq!(store.documents_len().unwrap(), 1);
+        assert!(store.chunks(gone.doc).unwrap().is_empty());
+        assert!(store.receipts(gone.doc).unwrap().is_empty());
+        let outbox = store.outbox(0, 10).unwrap();
+        assert_eq!(outbox.iter().map(|entry| (entry.number, entry.hash)).collect::<Vec<_>>(), vec![(2, new.hash)]);
+        assert_eq!(store.outbox_len().unwrap(), 1);
+        assert!(store.held().unwrap().is_empty());
+        assert_eq!(store.held_copy(gone.doc, &gone.hash).unwrap(), None);
+        assert_eq!(store.cursor(scope(1)).unwrap(), Sequence::ZERO);
+        assert_eq!((store.setting("large").unwrap(), store.setting("new").unwrap()), (None, Some(vec![3])));
+        store = subject.reopen(store);
+    }
+    let unknown = Transaction { empty: true, outbox_add: vec![gone.hash], ..Transaction::default() };
+    assert!(matches!(store.commit(unknown), Err(StoreError::NotFound(of)) if of == gone.hash));
+    assert_eq!(store.documents_len().unwrap(), 1, "and what is refused empties nothing");
+}
+
 /// Every part of a transaction is there at once, and after reopening.
 pub fn a_transaction_is_whole_and_survives_reopening<S: Subject<Store: ChunkStore>>(subject: &S) {
     let (first, second) = (chunk(1, 1), chunk(2, 2));

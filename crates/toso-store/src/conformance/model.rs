@@ -39,11 +39,22 @@ pub fn chunk_scripts() -> impl Strategy<Value = Vec<ChunkStep>> {
     let held = prop::collection::vec((0..DOCUMENTS, 0..HASHES, prop::option::of(0..900_usize)), 0..3);
     let copies = prop::collection::vec((0..DOCUMENTS, 0..HASHES, any::<bool>()), 0..3);
     let shown = prop::collection::vec((0..DOCUMENTS, 0..9_000_usize), 0..2);
-    let held = (held, copies, shown);
+    let held = (held, copies, shown, prop::bool::weighted(0.05));
     let transaction = (chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove, reset, held).prop_map(
-        |(chunks, outbox_add, outbox_remove, receipts, cursors, settings, remove, reset, (held, copies, shown))| {
+        |(
+            chunks,
+            outbox_add,
+            outbox_remove,
+            receipts,
+            cursors,
+            settings,
+            remove,
+            reset,
+            (held, copies, shown, empty),
+        )| {
             let stored = |(of, number, within)| StoredChunk { scope: scope(within), ..chunk(of, number) };
             Transaction {
+                empty,
                 chunks: chunks.into_iter().map(stored).collect(),
                 shown: shown.into_iter().map(|(of, n)| (chunk(of, 0).doc, vec![3; n])).collect(),
                 outbox_add: outbox_add.into_iter().map(hash).collect(),
@@ -102,6 +113,9 @@ impl ChunkModel {
     }
 
     fn try_commit(&mut self, transaction: &Transaction) -> bool {
+        if transaction.empty {
+            *self = Self { outbox_last: self.outbox_last, ..Self::default() };
+        }
         for removed in &transaction.remove_documents {
             self.chunks.retain(|chunk| chunk.doc != *removed);
             self.shown.remove(removed);

@@ -207,6 +207,8 @@ impl State {
     fn resolve(&self, transaction: &Transaction) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError> {
         let mut resolved = Vec::with_capacity(transaction.outbox_add.len());
         let mut used = vec![false; transaction.chunks.len()];
+        let nothing = BTreeMap::new();
+        let documents = if transaction.empty { &nothing } else { &self.documents };
         for hash in &transaction.outbox_add {
             let mut matching = transaction.chunks.iter().zip(&mut used).filter(|(chunk, _)| chunk.hash == *hash);
             // Named more often than it is there: the last again.
@@ -219,14 +221,14 @@ impl State {
                 }
             }
             if let Some(chunk) = found {
-                let scope = self.documents.get(&chunk.doc).map(|document| document.scope);
+                let scope = documents.get(&chunk.doc).map(|document| document.scope);
                 let kept = scope.filter(|_| !transaction.remove_documents.contains(&chunk.doc));
                 let first = || transaction.chunks.iter().find(|other| other.doc == chunk.doc).map(|first| first.scope);
                 resolved.push((kept.or_else(first).unwrap_or(chunk.scope), chunk.doc, *hash));
                 continue;
             }
             let before = resolved.len();
-            for (doc, document) in &self.documents {
+            for (doc, document) in documents {
                 let stays = !transaction.remove_documents.contains(doc);
                 if stays && document.chunks.iter().any(|chunk| chunk.hash == *hash) {
                     resolved.push((document.scope, *doc, *hash));
@@ -240,6 +242,10 @@ impl State {
     }
 
     fn apply(&mut self, transaction: Transaction, outbox_add: Vec<(Scope, DocId, ChangeHash)>) {
+        if transaction.empty {
+            let Self { outbox_last, next_chunk, .. } = *self;
+            *self = Self { outbox_last, next_chunk, ..Self::default() };
+        }
         for doc in &transaction.remove_documents {
             self.documents.remove(doc);
             self.outbox.retain(|entry| entry.doc != *doc);

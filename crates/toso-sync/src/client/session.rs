@@ -20,11 +20,17 @@ use super::{ClientEffect, ClientEvent, ClientStart, OutboxBatch, OutboxItem, Ses
 /// How long to stay away after a server that stops or cannot store: a restart takes seconds.
 pub const RETRY_SOON_MS: u64 = 2_000;
 
+/// CHALLENGEs that a session answers. One is due to a ticket or a clock that does not hold, one more to a proof that an
+/// earlier connection has used up; who asks a third time asks for ever, and keeps a phone from noticing.
+const CHALLENGES_MAX: u8 = 2;
+
 /// One session.
 #[derive(Debug)]
 pub struct ClientSession {
     pub(super) start: ClientStart,
     pub(super) phase: Phase,
+    /// CHALLENGEs so far.
+    challenges: u8,
     /// The push inside HELLO.
     riding: Option<Push>,
     pub(super) follows: Vec<Follow>,
@@ -99,6 +105,7 @@ impl ClientSession {
             answers_before: 0,
             start,
             phase: Phase::Dialing,
+            challenges: 0,
             riding: None,
             next_push: 1,
             under_way: BTreeMap::new(),
@@ -130,6 +137,11 @@ impl ClientSession {
     /// True when nothing of the outbox is under way or still to be read.
     pub(super) fn is_drained(&self) -> bool {
         self.under_way.is_empty() && !self.reading_outbox && !self.outbox_dirty
+    }
+
+    /// True once the server has proved itself by WELCOME.
+    pub fn is_greeted(&self) -> bool {
+        !matches!(self.phase, Phase::Dialing | Phase::Greeting)
     }
 
     /// True while the server owes an answer: to HELLO, a push, a comparison, or for a page.
@@ -216,7 +228,13 @@ impl ClientSession {
             // Each request is greeted.
             (Frame::Welcome(welcome), Phase::Live) if self.start.by_request => self.on_welcome_again(welcome, effects),
             (Frame::Challenge(_), Phase::Live) if self.start.by_request => self.end(SessionEnd::Unanswered, effects),
-            (Frame::Challenge(challenge), Phase::Greeting) => effects.push(ClientEffect::Prove(challenge)),
+            (Frame::Challenge(_), Phase::Greeting) if self.challenges == CHALLENGES_MAX => {
+                self.end(SessionEnd::Protocol("the server asks for one more proof again and again"), effects);
+            }
+            (Frame::Challenge(challenge), Phase::Greeting) => {
+                self.challenges += 1;
+                effects.push(ClientEffect::Prove(challenge));
+            }
             (Frame::Ack(ack), Phase::Live) => self.on_ack(&ack, effects),
             (Frame::Nack(nack), Phase::Live) => self.on_nack(&nack, effects),
             (Frame::Delta(delta), Phase::Live) => self.on_delta(delta, effects),

@@ -195,7 +195,7 @@ fn is_part(c: char) -> bool {
     c == '\'' || c.is_ascii_alphabetic() || !c.is_ascii() && !is_between()
 }
 
-fn tcvn3_word(word: &str) -> Option<String> {
+pub(super) fn tcvn3_word(word: &str) -> Option<String> {
     let letter =
         |c: char| if c.is_ascii() { Some(c) } else { TCVN3.iter().find(|(_, sign)| *sign == c).map(|of| of.0) };
     word.chars().map(letter).collect()
@@ -216,7 +216,7 @@ fn capitalised(word: &str) -> String {
     chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
 }
 
-fn vni_word(word: &str) -> Option<String> {
+pub(super) fn vni_word(word: &str) -> Option<String> {
     let mut out = String::with_capacity(word.len());
     let mut chars = word.chars().peekable();
     while let Some(c) = chars.next() {

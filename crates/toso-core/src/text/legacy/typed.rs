@@ -22,7 +22,12 @@ const TONE_KEYS: [(char, char); 5] =
     [('s', '\u{301}'), ('f', '\u{300}'), ('r', '\u{309}'), ('x', '\u{303}'), ('j', '\u{323}')];
 
 pub(super) fn convert(text: &str) -> Option<String> {
-    signs(text).or_else(|| telex(text))
+    signs(text).or_else(|| telex_text(text))
+}
+
+/// One word of Telex; `None` for one that stands as it is.
+pub(super) fn telex(word: &str) -> Option<String> {
+    telex_word(word).map(|meant| meant.text)
 }
 
 /// A word as it was typed and as it was meant.
@@ -40,7 +45,7 @@ fn signs(text: &str) -> Option<String> {
 }
 
 /// Two marks in one word and nothing but Vietnamese beside it: `Hans Max` has one in each.
-fn telex(text: &str) -> Option<String> {
+fn telex_text(text: &str) -> Option<String> {
     let others = |word: &str| is_unmarked_syllable(word) || is_syllable(word, Strictness::Loose);
     let pieces = words(text, char::is_alphabetic);
     let all = pieces.iter().filter(|(is_word, _)| *is_word).all(|(_, word)| others(word) || telex_word(word).is_some());

@@ -102,3 +102,27 @@ fn a_folder_without_counts_begins_with_what_its_records_know() {
     let trust = Trust::open(folder.path(), store, NOW).unwrap();
     assert_eq!(key_of(&trust, commune()).0, 2, "a device that comes back takes no departure back");
 }
+
+/// The story: a phone was shut out, and its colleagues, who were online every day, went on sealing bundles with the key that
+/// it had. Nothing told them of the new one.
+#[test]
+fn who_stays_signs_again_after_a_departure_and_knows_by_that_of_the_new_key() {
+    let Place { folder: _folder, trust, .. } = place();
+    let [stays, leaves] = [1, 2].map(|seed| enrolled(&trust, seed, AccessRole::Recorder));
+    let ticket = |now| {
+        let shown = proof(trust.server(), &stays.token, &key(1), now, &nonce());
+        let root = trust.authenticate(&shown, None, FRESH, now).unwrap().greeting.proof;
+        let WelcomeProof::Root(root) = root else { panic!("a signature is answered by the root key") };
+        root.ticket.unwrap()
+    };
+    let shows = |ticket: &Ticket, now| {
+        let shown = TicketProof::new(ticket, stays.device, now, nonce4());
+        trust.authenticate(&Proof::Ticket(shown), None, FRESH, now)
+    };
+    let first = ticket(NOW);
+    assert!(shows(&first, NOW).is_ok());
+    trust.revoke(leaves.device, NOW).unwrap();
+    assert!(matches!(shows(&first, NOW), Err(Refusal::Challenge(asked)) if asked.reason == ChallengeReason::Ticket));
+    let second = ticket(NOW.plus_ms(1_000));
+    assert!(shows(&second, NOW.plus_ms(1_000)).is_ok(), "once");
+}

@@ -1,0 +1,60 @@
+//! Saves that a device refuses at once, since they would lead nowhere: beyond what one edit's own values tell.
+
+use toso_core::edit::{DocEdit, TeamEdit};
+use toso_core::finding::standing_for;
+use toso_core::id::DocId;
+use toso_core::record::TeamLevel;
+use toso_sync::AccessRole;
+
+use super::{Replica, ReplicaError, known_kind};
+use crate::credential::Credential;
+
+impl Replica {
+    /// Refuses an edit after which a hamlet's team has no hamlet, or is a commune's.
+    pub(super) fn check_level(&self, id: DocId, edits: &[DocEdit]) -> Result<(), ReplicaError> {
+        let level = edits.iter().rev().find_map(|edit| match edit {
+            DocEdit::Team(TeamEdit::Level(level)) => Some(*level),
+            DocEdit::Team(_) | DocEdit::Commune(_) | DocEdit::Member(_) => None,
+        });
+        let unnamed = edits.iter().any(|edit| matches!(edit, DocEdit::Team(TeamEdit::Hamlet(None))));
+        if level.is_none() && !unnamed {
+            return Ok(());
+        }
+        let known = self.team(id)?.record.level;
+        match known {
+            _ if level.is_some_and(|level| level != known) => Err(ReplicaError::OtherLevel { id }),
+            TeamLevel::Hamlet if unnamed => Err(ReplicaError::HamletMissing),
+            TeamLevel::Hamlet | TeamLevel::Commune => Ok(()),
+        }
+    }
+
+    /// Refuses a merge that would lead nowhere.
+    pub(super) fn check_merge(&self, from: DocId, into: DocId) -> Result<(), ReplicaError> {
+        let cannot = |reason| ReplicaError::CannotMerge { from, into, reason };
+        if from == into {
+            return Err(cannot("they are the same document"));
+        }
+        let kind = known_kind(from)?;
+        if known_kind(into)? != kind {
+            return Err(cannot("they are of different kinds"));
+        }
+        self.scope_of(into, kind)?;
+        // With `from` standing for itself, `into` must not end in it.
+        let link = |id| if id == from { Ok(Some(None)) } else { self.merge_link(id) };
+        if standing_for(into, link)? == from {
+            return Err(cannot("that would merge them in a circle"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a save of a device whose role the server would refuse.
+    pub(super) fn check_role(&self) -> Result<(), ReplicaError> {
+        match self.credential() {
+            Ok(Credential { role, .. }) if role.parse().is_ok_and(|role: AccessRole| !role.may_write()) => {
+                Err(ReplicaError::ReadsOnly { role })
+            }
+            // What the server says of a device that is not enrolled, or of a role that a newer version knows, is not known here.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
