@@ -26,7 +26,7 @@ fn a_phone_joins_another_register_with_empty_hands_only() {
     phone.sync();
     assert_eq!(phone.json(&["team", "list"]).as_array().map(Vec::len), Some(0));
     assert_ne!(phone.json(&["status"])["device"], before, "it is another device there");
-    assert_eq!(stranger.report(&[])["teams"]["active"], 0);
+    assert_eq!(stranger.report(&["--unit", "00001"])["teams"], 0);
 }
 
 /// The name that officers see stays with a phone that enrols anew, and a phone that asks for another one is told when it
