@@ -280,8 +280,16 @@ impl World {
             .map(|chunk| (chunk.doc, chunk.hash))
             .collect();
         let returned = self.returned_here(number);
-        if !wanted.is_subset(&held) || held.difference(&wanted).any(|chunk| !returned.contains(chunk)) {
-            let detail = format!("phone {number}: {} changes here, {} at the centre", held.len(), wanted.len());
+        let lacking = wanted.difference(&held).next();
+        let further = held.difference(&wanted).find(|chunk| !returned.contains(*chunk));
+        if lacking.is_some() || further.is_some() {
+            let name = |chunk: Option<&(DocId, ChangeHash)>| {
+                chunk.map_or("nothing".to_owned(), |(doc, hash)| format!("{} of {doc}", &hash.to_string()[..8]))
+            };
+            let (here, there) = (held.len(), wanted.len());
+            let (lacking, further) = (name(lacking), name(further));
+            let detail =
+                format!("phone {number}: {here} changes here, {there} at the centre; lacks {lacking}, has {further}");
             self.fail("phones and centre hold the same", detail);
         }
     }
