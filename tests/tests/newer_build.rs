@@ -144,6 +144,8 @@ async fn what_only_a_newer_build_knows_is_kept_and_relayed_and_shown_as_a_number
     let backup = at("backup.zst");
     let mut server = Server::start_on(&at("centre"), &address);
     counted(&server, 1);
+    // Once after a start a device signs again.
+    sync(&older).await;
     rests(&older).await;
     said(&[
         "backup",

@@ -22,10 +22,14 @@ impl Replica {
         DocId::from_parts(FURTHER_KIND, scope, unique).unwrap_or_else(|_| DocId::member(scope, unique))
     }
 
-    /// Saves edits of a document of the further kind: one change, durable here and in the outbox.
+    /// Saves edits of a document of the further kind: one change, durable here and in the outbox. A new one belongs to this
+    /// device's own unit, as a new record of any kind does.
     pub fn save_further(&self, scope: Scope, id: DocId, edits: &[DocEdit]) -> Result<(), ReplicaError> {
         let _one_writer = self.documents.lock();
         let stored = self.store.chunks(id)?;
+        if stored.is_empty() {
+            self.commune(Some(scope))?;
+        }
         let chunks: Vec<Chunk> = stored.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect();
         let [_, _, _, _, _, unique @ ..] = *id.as_bytes();
         let as_known = Document::fold(DocId::member(scope, unique), &chunks);

@@ -6,8 +6,9 @@
 //! All of this is in memory. Before its start, a server may have accepted what a device dated up to [`CLOCK_SKEW_MS_MAX`]
 //! after that start, since a device's clock may be so far ahead. So what is dated before the start **and five minutes** is
 //! asked for again, with a time to sign with that nothing accepted before can have ([`NotFresh::Clock`]); so is what was
-//! made in a minute that was forgotten. For five minutes after a start every session costs one round trip more, and every
-//! request is signed twice. A server's very first start knows that nothing was accepted before.
+//! made in a minute that was forgotten. For five minutes after a start a device's first session costs one round trip more, and
+//! every request is signed twice. What is made with a secret that this start has handed out was accepted by no earlier one.
+//! A server's very first start knows that nothing was accepted before.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -38,6 +39,10 @@ pub(super) struct Seen {
 
 #[derive(Default)]
 struct Minutes {
+    /// When this start began; none at a server's first.
+    start: Option<TimestampMs>,
+    /// What was made before this may have been accepted by an earlier start.
+    begun: TimestampMs,
     /// Nothing that was made before this is remembered.
     since: TimestampMs,
     by_minute: BTreeMap<u64, Minute>,
@@ -67,28 +72,43 @@ pub(super) enum NotFresh {
 impl Seen {
     /// Takes nothing that a server which ran until `now` may have accepted.
     pub(super) fn begin(&self, now: TimestampMs) {
-        self.minutes.lock().since = now.plus_ms(CLOCK_SKEW_MS_MAX);
+        let mut minutes = self.minutes.lock();
+        minutes.start = Some(now);
+        minutes.begun = now.plus_ms(CLOCK_SKEW_MS_MAX);
+    }
+
+    /// When this start began; none at a server's first.
+    pub(super) fn start(&self) -> Option<TimestampMs> {
+        self.minutes.lock().start
+    }
+
+    /// The same, while what an earlier start may have accepted is still asked for again.
+    pub(super) fn young_start(&self, now: TimestampMs) -> Option<TimestampMs> {
+        let minutes = self.minutes.lock();
+        minutes.start.filter(|_| now < minutes.begun)
     }
 
     /// The time to sign with that a device is told.
     pub(super) fn sign_at(&self, now: TimestampMs) -> TimestampMs {
         let mut minutes = self.minutes.lock();
         minutes.forget(now);
-        now.max(minutes.since)
+        now.max(minutes.since).max(minutes.begun)
     }
 
-    /// Accepts a device's proof that was made at `at`, once.
+    /// Accepts a device's proof that was made at `at`, once. `of_this_start`: by a secret that this start handed out.
     pub(super) fn accept(
         &self,
         device: DeviceId,
         at: TimestampMs,
         mark: Mark,
+        of_this_start: bool,
         now: TimestampMs,
     ) -> Result<(), NotFresh> {
         let mut minutes = self.minutes.lock();
         minutes.forget(now);
-        if now.0.abs_diff(at.0) > CLOCK_SKEW_MS_MAX || at < minutes.since {
-            return Err(NotFresh::Clock { sign_at: now.max(minutes.since) });
+        let first = if of_this_start { minutes.since } else { minutes.since.max(minutes.begun) };
+        if now.0.abs_diff(at.0) > CLOCK_SKEW_MS_MAX || at < first {
+            return Err(NotFresh::Clock { sign_at: now.max(first) });
         }
         let minute = at.0 / MINUTE_MS;
         if minutes.by_minute.get(&minute).is_some_and(|minute| minute.marks.contains(&mark)) {
@@ -111,6 +131,7 @@ impl Minutes {
     fn forget(&mut self, now: TimestampMs) {
         // The clock was set back: what is dated later than this is remembered, or out of reach.
         self.since = self.since.min(now.plus_ms(CLOCK_SKEW_MS_MAX));
+        self.begun = self.begun.min(now.plus_ms(CLOCK_SKEW_MS_MAX));
         while let Some(entry) = self.by_minute.first_entry() {
             let end = (entry.key() + 1) * MINUTE_MS;
             if end + CLOCK_SKEW_MS_MAX > now.0 {
@@ -146,13 +167,17 @@ mod tests {
     fn a_proof_is_accepted_once_for_as_long_as_it_could_be_good() {
         for at in [NOW.0 - CLOCK_SKEW_MS_MAX, NOW.0, NOW.0 + CLOCK_SKEW_MS_MAX].map(TimestampMs) {
             let seen = Seen::default();
-            assert_eq!(seen.accept(device(1), at, mark(1), NOW), Ok(()));
+            assert_eq!(seen.accept(device(1), at, mark(1), false, NOW), Ok(()));
             for later in (0..=at.0 + CLOCK_SKEW_MS_MAX - NOW.0).step_by(7_000) {
-                assert_eq!(seen.accept(device(1), at, mark(1), NOW.plus_ms(later)), Err(NotFresh::Seen), "{later} ms");
+                assert_eq!(
+                    seen.accept(device(1), at, mark(1), false, NOW.plus_ms(later)),
+                    Err(NotFresh::Seen),
+                    "{later} ms"
+                );
             }
             let past = TimestampMs(at.0 + CLOCK_SKEW_MS_MAX + 1);
-            assert_eq!(seen.accept(device(1), at, mark(1), past), Err(NotFresh::Clock { sign_at: past }));
-            assert_eq!(seen.accept(device(2), NOW, mark(2), NOW), Ok(()));
+            assert_eq!(seen.accept(device(1), at, mark(1), false, past), Err(NotFresh::Clock { sign_at: past }));
+            assert_eq!(seen.accept(device(2), NOW, mark(2), false, NOW), Ok(()));
         }
     }
 
@@ -165,29 +190,36 @@ mod tests {
         for begun in [NOW, TimestampMs(4_070_908_800_000)] {
             seen.begin(begun);
             for made in [NOW.0 - 1, NOW.0, first.0 - 1].map(TimestampMs) {
-                assert_eq!(seen.accept(device(1), made, mark(1), NOW), Err(NotFresh::Clock { sign_at: first }));
+                assert_eq!(seen.accept(device(1), made, mark(1), false, NOW), Err(NotFresh::Clock { sign_at: first }));
             }
             assert_eq!(
-                seen.accept(device(1), first, mark(usize::try_from(begun.0).unwrap()), NOW),
+                seen.accept(device(1), first, mark(usize::try_from(begun.0).unwrap()), false, NOW),
                 Ok(()),
                 "as it was asked for"
             );
         }
+        let made = NOW.plus_ms(1);
+        assert_eq!(
+            seen.accept(device(1), made, mark(3), true, NOW),
+            Ok(()),
+            "this start handed out what it is made with"
+        );
+        assert_eq!(seen.accept(device(1), made, mark(3), true, NOW), Err(NotFresh::Seen));
         let later = first.plus_ms(1);
-        assert_eq!(seen.accept(device(1), later, mark(2), later), Ok(()), "five minutes later all is as before");
+        assert_eq!(seen.accept(device(1), later, mark(2), false, later), Ok(()), "five minutes later all is as before");
     }
 
     #[test]
     fn a_device_fills_its_own_room_and_nobody_elses() {
         let seen = Seen::default();
         for number in 0..PROOFS_PER_DEVICE_MAX {
-            assert_eq!(seen.accept(device(1), NOW.plus_ms(number as u64), mark(number), NOW), Ok(()));
+            assert_eq!(seen.accept(device(1), NOW.plus_ms(number as u64), mark(number), false, NOW), Ok(()));
         }
         let next = mark(PROOFS_PER_DEVICE_MAX);
-        assert_eq!(seen.accept(device(1), NOW, next, NOW), Err(NotFresh::Full), "one past the limit");
-        assert_eq!(seen.accept(device(2), NOW, next, NOW), Ok(()));
+        assert_eq!(seen.accept(device(1), NOW, next, false, NOW), Err(NotFresh::Full), "one past the limit");
+        assert_eq!(seen.accept(device(2), NOW, next, false, NOW), Ok(()));
         let later = NOW.plus_ms(2 * CLOCK_SKEW_MS_MAX + MINUTE_MS);
-        assert_eq!(seen.accept(device(1), later, next, later), Ok(()), "its room comes back");
+        assert_eq!(seen.accept(device(1), later, next, false, later), Ok(()), "its room comes back");
         assert_eq!(seen.minutes.lock().count, 1, "and so does the memory");
     }
 
@@ -195,7 +227,7 @@ mod tests {
     fn the_whole_memory_is_bounded() {
         let seen = Seen::default();
         seen.minutes.lock().count = PROOFS_MAX - 1;
-        assert_eq!(seen.accept(device(1), NOW, mark(1), NOW), Ok(()), "the last place");
-        assert_eq!(seen.accept(device(2), NOW, mark(2), NOW), Err(NotFresh::Full));
+        assert_eq!(seen.accept(device(1), NOW, mark(1), false, NOW), Ok(()), "the last place");
+        assert_eq!(seen.accept(device(2), NOW, mark(2), false, NOW), Err(NotFresh::Full));
     }
 }

@@ -265,7 +265,7 @@ fn a_revoked_device_is_shut_out_at_once_and_for_good() {
     let Place { folder, store, trust } = place();
     let enrolment = enrolled(&trust, 1, AccessRole::Recorder);
     let ticket =
-        trust.keys.ticket(trust.epoch(), &trust.device(enrolment.device).unwrap(), 0, NOW, enrolment.expires_at);
+        trust.keys.ticket(trust.epoch(), &trust.device(enrolment.device).unwrap(), 0, None, NOW, enrolment.expires_at);
     assert!(trust.revoke(enrolment.device, NOW).unwrap());
     assert!(!trust.revoke(DeviceId([0; 16]), NOW).unwrap(), "nobody to revoke");
     let invite = trust.invite(&order(AccessRole::Recorder), NOW).unwrap();

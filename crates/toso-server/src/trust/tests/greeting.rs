@@ -93,7 +93,7 @@ fn what_a_ticket_shows_is_worth_nothing_a_second_time_or_with_a_changed_bit() {
         assert_eq!(reason(answer), Some(ChallengeReason::Ticket), "bit {bit}");
     }
     let record = trust.device(phone.device).unwrap();
-    let foreign = place().trust.keys.ticket(trust.epoch(), &record, 0, NOW, phone.token_ends);
+    let foreign = place().trust.keys.ticket(trust.epoch(), &record, 0, None, NOW, phone.token_ends);
     let guessed = Ticket { secret: TicketSecret([0; 32]), ..foreign.clone() };
     for ticket in [foreign, guessed] {
         let shown = TicketProof::new(&ticket, phone.device, NOW, nonce4());

@@ -115,7 +115,7 @@ fn a_device_that_signs_without_end_waits_and_nobody_else_does() {
     let calling = Calling::new();
     let full = || calling.sign("POST", PATH, BODY, NOW, 1);
     for number in 0..PROOFS_PER_DEVICE_MAX as u128 {
-        calling.place.trust.seen.accept(calling.device, NOW, number.to_be_bytes(), NOW).unwrap();
+        calling.place.trust.seen.accept(calling.device, NOW, number.to_be_bytes(), false, NOW).unwrap();
     }
     assert_eq!(calling.call(Some(&full()), BODY, NOW), Err(RestRefusal::Busy));
     let other = enrolled(&calling.place.trust, 2, AccessRole::Recorder);
