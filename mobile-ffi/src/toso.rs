@@ -187,8 +187,8 @@ impl TosoClient {
     /// Leaves the register that the device has joined, so that the folder can join another one: everything in it goes, records,
     /// names and the device's own key, and cannot be had back but from that register. Refused with the key `leave.unsent`
     /// while anything has not reached the register. Ask the person in so many words before. The object is shut down by it;
-    /// open the folder again.
-    pub async fn leave_register(&self) -> Result<(), TosoError> {
+    /// open the folder again. Waits as `shutdown` does: not for a thread that draws.
+    pub fn leave_register(&self) -> Result<(), TosoError> {
         self.with(|core| check_leaving(core.store.as_ref()))?;
         let store = self.with(|core| Ok::<_, TosoError>(Arc::clone(&core.store)))?;
         // No edit, sync or meeting is under way when the store is emptied.

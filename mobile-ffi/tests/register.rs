@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{add_team, wait};
+use support::add_team;
 use tempfile::TempDir;
 use toso_ffi::TosoError;
 
@@ -14,14 +14,14 @@ fn a_phone_leaves_its_register_with_empty_hands_only() {
     let folder = TempDir::new().expect("a temporary folder");
     let toso = support::enrolled(folder.path(), support::NOBODY);
     add_team(&toso, "Thôn Một");
-    let refused = wait(toso.leave_register());
+    let refused = toso.leave_register();
     assert!(matches!(&refused, Err(TosoError::Refused { info }) if info.key == "leave.unsent"), "{refused:?}");
     assert_eq!(toso.teams().expect("it goes on").len(), 1);
     toso.shutdown();
 
     let folder = TempDir::new().expect("a temporary folder");
     let toso = support::enrolled(folder.path(), support::NOBODY);
-    wait(toso.leave_register()).expect("nothing is unsent");
+    toso.leave_register().expect("nothing is unsent");
     assert!(matches!(toso.teams(), Err(TosoError::Closed { .. })));
     let toso = support::open(folder.path());
     assert!(toso.status().expect("it opens").unit.is_none());

@@ -27,7 +27,9 @@ pub(super) fn folded(text: &str) -> String {
         if let Some(digit) = digit.and_then(|zero| ascii(number - zero + u32::from(b'0'))) {
             out.push(digit);
         } else if let Some((first, _)) = circled {
-            out.push_str(&format!(" {} ", number - first + 1));
+            out.push(' ');
+            out.push_str(&(number - first + 1).to_string());
+            out.push(' ');
         } else if let Some(wide) =
             matches!(number, 0xFF21..=0xFF3A | 0xFF41..=0xFF5A).then(|| ascii(number - 0xFEE0)).flatten()
         {

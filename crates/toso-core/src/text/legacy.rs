@@ -99,12 +99,13 @@ pub fn legacy_place(text: &str) -> Option<LegacyText> {
 
 /// A name whose first word is a kind of place once it is read in an older encoding, and none as it stands.
 fn of_kind(text: &str) -> Option<LegacyText> {
+    type Read = fn(&str) -> Option<String>;
     let small = |word: &str| canonical(word).to_lowercase();
     let first = text.split_whitespace().next()?;
     if is_place_kind(&small(first)) {
         return None;
     }
-    let ways: [(LegacyEncoding, fn(&str) -> Option<String>); 3] = [
+    let ways: [(LegacyEncoding, Read); 3] = [
         (LegacyEncoding::Vni, single_byte::vni_word),
         (LegacyEncoding::Tcvn3, single_byte::tcvn3_word),
         (LegacyEncoding::Typed, typed::telex),
