@@ -26,6 +26,10 @@ const ONCE_FAILED: &[(u64, &str)] = &[
     (800_880, "a copy told an emptied server of a move, and the session of the other copy did not look"),
     (802_349, "the model took a change that waited for another for one that its phone's person had seen"),
     (901_697, "what had been counted was counted again after a power cut, and a phone further on never heard of it"),
+    (
+        8_000_487,
+        "each late confirmation of a decision called forth the one on its way, and a slow link never came to rest",
+    ),
     (1_795_523_421_004, "an ACK from before a restore came after it, and the check took it for the restored server's"),
 ];
 /// Seeds that always run: the calm and the wild, few phones and many.

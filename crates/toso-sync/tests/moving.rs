@@ -276,6 +276,32 @@ fn decisions_are_read_after_what_the_device_says_it_has_heard() {
     assert_eq!(read(&session.handle(NOW, ServerEvent::Decided)), Some(Some(5)));
 }
 
+/// The story: on a slow link, with an officer who decided one after the other, each confirmation called forth the decision that
+/// was on its way already, and that another confirmation: hundreds of frames for a few dozen decisions.
+#[test]
+fn a_decision_is_told_once_however_late_the_ones_before_are_confirmed() {
+    let (mut session, _) = greeted("2022/00004", &["2022/00001"], false, "2022/00001");
+    let doc = change(unit("2022/00001")).0;
+    let decision = Decision { doc, hash: ChangeHash([1; 32]), accepted: true, note: String::new() };
+    let told = |session: &mut ServerSession, number| {
+        let reviewed = Reviewed { number, decisions: vec![decision.clone()] };
+        frames(&session.handle(NOW, ServerEvent::Decisions(Some(reviewed)))).len()
+    };
+    let read_after = |session: &mut ServerSession| {
+        let effects = session.handle(NOW, ServerEvent::Decided);
+        let [ServerEffect::ReadDecisions { after, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+        *after
+    };
+    assert_eq!((told(&mut session, 4), told(&mut session, 5)), (1, 1));
+    assert_eq!(told(&mut session, 5), 0, "read twice, told once");
+    for confirmed in [4, 5, 4] {
+        let frame = Frame::Reviewed(Reviewed { number: confirmed, decisions: Vec::new() });
+        session.handle(NOW, ServerEvent::Frame(frame));
+        assert_eq!(read_after(&mut session), Some(5), "{confirmed} is confirmed, 5 is on its way");
+    }
+    assert_eq!(told(&mut session, 6), 1, "what is new");
+}
+
 /// The story: an officer decided while a session was opening, its phone was told before WELCOME and took it for a breach.
 #[test]
 fn what_is_decided_while_a_session_opens_is_read_with_its_welcome() {

@@ -260,7 +260,10 @@ impl ServerSession {
 
     pub(super) fn read_decisions(&self, effects: &mut Vec<ServerEffect>) {
         if let Some(principal) = self.principal {
-            effects.push(ServerEffect::ReadDecisions { author: principal.device.author(), after: self.heard });
+            effects.push(ServerEffect::ReadDecisions {
+                author: principal.device.author(),
+                after: self.heard.max(self.told),
+            });
         }
     }
 }

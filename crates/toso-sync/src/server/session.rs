@@ -33,6 +33,9 @@ pub struct ServerSession {
     /// The last decisions that the device says it has kept, and the epoch that numbered them.
     pub(super) heard: Option<u64>,
     pub(super) heard_epoch: Option<Epoch>,
+    /// The last decision that this session has told. Its link keeps the order, so none of them is told twice: on a slow link
+    /// each confirmation would call forth the one that is on its way, and that another confirmation, without end.
+    pub(super) told: Option<u64>,
     /// The log's, once the session is open.
     pub(super) epoch: Option<Epoch>,
     pub(super) challenges: u32,
@@ -88,6 +91,7 @@ impl ServerSession {
             holding: Holdings::default(),
             heard: None,
             heard_epoch: None,
+            told: None,
             epoch: None,
             challenges: 0,
             known_receipt: None,
@@ -166,7 +170,11 @@ impl ServerSession {
             ServerEvent::Decided => self.on_decided(matches!(self.phase, Phase::Live), &mut effects),
             // Of officers, which the device has not confirmed.
             ServerEvent::Decisions(reviewed) => {
-                effects.extend(reviewed.map(|reviewed| ServerEffect::Send(Frame::Reviewed(reviewed))));
+                // Two readings may have been under way.
+                if let Some(reviewed) = reviewed.filter(|reviewed| Some(reviewed.number) > self.told) {
+                    self.told = Some(reviewed.number);
+                    effects.push(ServerEffect::Send(Frame::Reviewed(reviewed)));
+                }
             }
             ServerEvent::Shutdown => self.goodbye(GoodbyeCode::Shutdown, "the server is stopping", &mut effects),
             ServerEvent::Shed { delay_ms } => {
@@ -197,7 +205,7 @@ impl ServerSession {
             (Frame::Want(want), Phase::Live) => self.on_want(want, effects),
             (Frame::Next(next), Phase::Live) => self.on_next(next, effects),
             (Frame::Reviewed(reviewed), Phase::Live) if reviewed.decisions.is_empty() => {
-                self.heard = Some(reviewed.number);
+                self.heard = self.heard.max(Some(reviewed.number));
                 let told = |principal: Principal| ServerEffect::KeepTold {
                     author: principal.device.author(),
                     number: reviewed.number,
