@@ -1,6 +1,6 @@
 //! The kinds of documents: each one table of fields, from which all else comes.
 //!
-//! A kind's file ([`commune`], [`team`], [`member`]) holds its table and the rules between its fields. From a table come the
+//! A kind's file (`commune`, `team`, `member`) holds its table and the rules between its fields. From a table come the
 //! record with its defaults, the edits, what they write and how people type them ([`crate::edit`]), how a document is read
 //! ([`crate::document`]), when two values are one, which fields are days, names or text of an older encoding
 //! ([`crate::finding`]), the lists of fields, their names for people, and the types of the mobile library. The grammar is

@@ -22,7 +22,7 @@ macro_rules! commune_table {
         $take! {
             /// A commune's own document.
             CommuneKind "commune", genesis [["hamlets"]], record CommuneRecord as Commune;
-            /// A change to a commune's document. Hamlets are named by [`hamlet_key`](crate::text::hamlet_key).
+            /// A change to a commune's document. Hamlets are named by `hamlet_key`.
             edit CommuneEdit;
             fields {
                 /// Hamlets by key.

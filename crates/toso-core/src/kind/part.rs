@@ -38,7 +38,7 @@ pub trait Part {
 
     /// Takes the value that a key shows; the key of a single value is its name. False when the key names no field.
     fn show(shown: &mut Self::Shown, key: &str, value: &ValueRef<'_>) -> bool;
-    /// Shows every value that is gone through ([`Is::Other`] is not).
+    /// Shows every value that is gone through (`Is::Other` is not).
     fn each<'a>(_shown: &'a Self::Shown, _name: &'static str, _at: At<'a>, _see: &mut dyn FnMut(Seen<'a>)) {}
     /// Lists its fields.
     fn describe(_line: Line, _within: Within, _into: &mut Vec<Field>) {}
