@@ -19,7 +19,7 @@ pub enum Between {
     SignIn,
     /// A gateway or proxy whose server does not answer it.
     #[error(
-        "a gateway or proxy on the way does not reach the server: try again later, or tell whoever runs the server"
+        "a gateway or proxy on the way does not reach the server: try again later, or tell the operator of the server"
     )]
     Gateway,
     /// Somebody else.

@@ -62,7 +62,7 @@ pub enum ReachError {
     /// The server's certificate is not good at the time that this device's clock shows.
     #[error(
         "this device's clock says {clock}, and the certificate of {url} is not good on that day ({detail}): set the clock, and \
-         try again; if the clock is right, tell whoever runs the server"
+         try again; if the clock is right, tell the operator of the server"
     )]
     CertificateTime {
         /// The address.
