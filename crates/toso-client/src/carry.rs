@@ -59,7 +59,7 @@ pub enum CarryError {
     /// The bundle was made with a key from before this device joined, which nobody gives it any more.
     #[error(
         "the bundle was made with key {generation} of {unit}, which was replaced before this device joined, and no server \
-         gives it any more; ask its maker to sync (or `bundle key`) and to make the bundle anew"
+         gives it any more; ask its maker to sync (or `bundle key`) and to make it anew"
     )]
     OlderKey {
         /// The unit.
