@@ -77,7 +77,7 @@ const fn national(scenario: &'static str, figure: &'static str, value: f64) -> G
     Goal { scenario, figure, bound: Bound::AtMost(value), from_size: NATIONAL_DOCUMENTS }
 }
 
-pub(crate) const GOALS: [Goal; 26] = [
+pub(crate) const GOALS: [Goal; 28] = [
     at_most("reconnect", "round_trips", 2.0),
     at_most("reconnect", "http_and_frames_bytes", 600.0),
     at_most("reconnect", "frames_up_bytes", 150.0),
@@ -91,6 +91,8 @@ pub(crate) const GOALS: [Goal; 26] = [
     at_least("load", "acknowledged_per_s", 6_500.0),
     at_most("load", "server_cpu_each_ms", 0.25),
     at_most("load", "disk_each_bytes", 600.0),
+    at_most("load-text", "server_cpu_each_ms", 0.12),
+    at_most("load-text", "phone_cpu_ms", 0.4),
     at_least("rush", "sessions_per_s", 1_600.0),
     at_most("rush", "server_cpu_each_ms", 0.5),
     at_least("rush", "restarted_sessions_per_s", 1_600.0),
@@ -110,7 +112,7 @@ const fn peer(scenario: &'static str, figure: &'static str, name: &'static str, 
     Peer { scenario, figure, name, value }
 }
 
-pub(crate) const PEERS: [Peer; 11] = [
+pub(crate) const PEERS: [Peer; 12] = [
     peer("reconnect", "round_trips", "Evolu", 3.0),
     peer("reconnect", "http_and_frames_bytes", "Evolu", 703.0),
     peer("edit", "round_trips", "Evolu", 4.0),
@@ -119,6 +121,7 @@ pub(crate) const PEERS: [Peer; 11] = [
     peer("first-text", "down_bytes", "PouchDB", 26_000.0),
     peer("load", "acknowledged_per_s", "Subduction", 3_273.0),
     peer("load", "server_cpu_each_ms", "Evolu", 0.10),
+    peer("load-text", "server_cpu_each_ms", "Evolu", 0.23),
     peer("rush", "sessions_per_s", "Subduction", 477.0),
     peer("rush", "server_cpu_each_ms", "Subduction", 1.5),
     peer("rush", "restarted_sessions_per_s", "Subduction", 257.0),

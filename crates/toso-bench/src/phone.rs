@@ -95,9 +95,13 @@ impl Door {
 }
 
 impl Phone {
-    /// A phone that has joined and holds nothing. Blocks.
+    /// A phone that has joined and holds nothing, with its store in memory. Blocks.
     pub(crate) fn enrol(door: &Door, scope: Scope) -> Result<Self, BenchError> {
-        let store: Arc<dyn ChunkStore> = Arc::new(MemoryChunkStore::new());
+        Self::enrol_with(door, scope, Arc::new(MemoryChunkStore::new()))
+    }
+
+    /// A phone that has joined with this store. Blocks.
+    pub(crate) fn enrol_with(door: &Door, scope: Scope, store: Arc<dyn ChunkStore>) -> Result<Self, BenchError> {
         let invite = make_invite(&door.rest, &door.url, &door.admin, scope, "recorder", INVITE_LIFE)?;
         enrol(store.as_ref(), &door.rest, &Invite::parse(&invite.text)?, None)?;
         Self::open(store)
@@ -120,6 +124,14 @@ impl Phone {
     /// Records so many documents, offline: teams with five members each, the last with what is left. Returns its teams.
     pub(crate) fn record(&self, documents: usize) -> Result<Vec<DocId>, BenchError> {
         record(&self.replica, documents)
+    }
+
+    /// Records so many teams with a note of so many bytes, offline.
+    pub(crate) fn record_notes(&self, teams: usize, bytes: usize) -> Result<(), BenchError> {
+        (1..=teams).try_for_each(|number| {
+            self.replica.add_team(team_with_note(number, bytes)?)?;
+            Ok(())
+        })
     }
 
     /// One exchange that must come to its end.

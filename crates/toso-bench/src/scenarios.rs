@@ -33,7 +33,7 @@ pub(crate) struct Scenario {
     pub(crate) run: fn(&Bench, u32) -> Result<Step, BenchError>,
 }
 
-pub(crate) const SCENARIOS: [Scenario; 17] = [
+pub(crate) const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "reconnect",
         what: "a phone with 60 documents and nothing new comes online",
@@ -89,6 +89,14 @@ pub(crate) const SCENARIOS: [Scenario; 17] = [
         slopes: &[("wall_s", Proportional), ("server_cpu_each_ms", Flat), ("server_memory_peak_mib", Proportional)],
         full: Full::Last,
         run: load::load,
+    },
+    Scenario {
+        name: "load-text",
+        what: "phones come online, each with 60 texts of 1 KB: 20 at a time, and fewer, and more; and a phone's own cost",
+        grows: None,
+        slopes: &[],
+        full: Full::Last,
+        run: load::load_text,
     },
     Scenario {
         name: "rush",

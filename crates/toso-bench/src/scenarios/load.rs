@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use toso_core::id::Sequence;
+use toso_store_sled::{Options, SledChunkStore};
 
 use crate::bench::{Bench, DOCUMENTS_PER_PHONE, ONLINE, phones, scopes};
 use crate::error::BenchError;
@@ -12,10 +13,23 @@ use crate::goals::NATIONAL_PHONES;
 use crate::online::Exchange;
 use crate::open_files;
 use crate::phone::{Door, Phone, households};
-use crate::watch::Watch;
+use crate::watch::{Watch, millis};
 
 /// Phones of the load, at the largest step: 60,000 documents.
 const LOADING: usize = 1_000;
+/// Phones of the load with text, at scale 1: 18,000 documents.
+const LOADING_TEXT: usize = 300;
+/// Bytes of each of its texts.
+const TEXT_BYTES: usize = 1_024;
+/// How many of its phones are online at the same time, and what the server's cost is called then: two, whose batches share no
+/// sync; twenty, as others were measured; and two hundred.
+const TEXT_WIDTHS: [(usize, &str, &str); 3] = [
+    (2, "few_server_cpu_each_ms", "few_syncs_each"),
+    (20, "server_cpu_each_ms", "syncs_each"),
+    (200, "many_server_cpu_each_ms", "many_syncs_each"),
+];
+/// Phones with their stores on the disk, all open at once.
+const ON_DISK: usize = 20;
 /// Phones that are online at the same time in a rush. All of a country would need more open files than systems allow.
 const RUSH_WIDTH: usize = 1_000;
 const MEBIBYTE: f64 = 1_048_576.0;
@@ -48,6 +62,55 @@ pub(super) fn load(bench: &Bench, factor: u32) -> Result<Step, BenchError> {
         Ok(round)
     })?;
     Ok(Step { size: count as f64, rounds })
+}
+
+/// Phones with 60 texts each, few and many at a time; and what it costs a phone.
+pub(super) fn load_text(bench: &Bench, _factor: u32) -> Result<Step, BenchError> {
+    let count = bench.sized(LOADING_TEXT, 10);
+    let documents = count * DOCUMENTS_PER_PHONE;
+    open_files::make_room(TEXT_WIDTHS.map(|(width, ..)| width).into_iter().fold(0, usize::max))?;
+    let rounds = bench.rounds("load-text", count, "phones", || {
+        let mut round = Round::new();
+        for (width, cpu, syncs) in TEXT_WIDTHS {
+            let server = bench.server()?;
+            let door = Door::of(&server)?;
+            let record = |phone: &Phone| phone.record_notes(DOCUMENTS_PER_PHONE, TEXT_BYTES);
+            let phones = phones(&door, scopes(), count, record)?;
+            let watch = Watch::begin(&server, &door)?;
+            bench.online(&phones, width)?;
+            door.wait_until_counted(through(&phones)?)?;
+            let cost = watch.so_far()?;
+            round.insert(cpu, millis(cost.server_cpu) / documents as f64);
+            round.insert(syncs, cost.syncs as f64 / documents as f64);
+        }
+        handsets(bench, &mut round)?;
+        Ok(round)
+    })?;
+    Ok(Step { size: count as f64, rounds })
+}
+
+/// What a save with its sync of the disk and its share of an exchange take of a phone's processor.
+fn handsets(bench: &Bench, round: &mut Round) -> Result<(), BenchError> {
+    let server = bench.server()?;
+    let door = Door::of(&server)?;
+    let phones = scopes().iter().take(ON_DISK).map(|scope| {
+        let folder = bench.fresh_folder();
+        let store = Arc::new(SledChunkStore::open(&folder, Options::phone())?);
+        Ok((folder, Arc::new(Phone::enrol_with(&door, *scope, store)?)))
+    });
+    let (folders, phones): (Vec<_>, Vec<_>) = phones.collect::<Result<Vec<_>, BenchError>>()?.into_iter().unzip();
+    let documents = (phones.len() * DOCUMENTS_PER_PHONE) as f64;
+    let watch = Watch::begin(&server, &door)?;
+    phones.iter().try_for_each(|phone| phone.record_notes(DOCUMENTS_PER_PHONE, TEXT_BYTES))?;
+    let saved = watch.so_far()?.own_cpu;
+    bench.online(&phones, phones.len())?;
+    let brought = watch.so_far()?.own_cpu.saturating_sub(saved);
+    round.insert("phone_save_cpu_ms", millis(saved) / documents);
+    round.insert("phone_sync_cpu_ms", millis(brought) / documents);
+    round.insert("phone_cpu_ms", millis(saved + brought) / documents);
+    drop(phones);
+    folders.iter().for_each(|folder| bench.drop_folder(folder));
+    Ok(())
 }
 
 /// Phones with one edit each, at once; warm, and after a restart.
