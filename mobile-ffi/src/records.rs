@@ -127,6 +127,13 @@ pub enum Finding {
         /// Its field.
         field: String,
     },
+    /// A day before 2020, when there was no programme yet. Of a team's activities the first one.
+    DayBeforeProgramme {
+        /// The record.
+        document: String,
+        /// Its field.
+        field: String,
+    },
     /// A year of birth that no member has.
     BirthYear {
         /// The member.

@@ -132,7 +132,11 @@ fn new_member<'a>(team: &'a str, name: &'a str, more: &[&'a str]) -> Vec<&'a str
 fn names_from_old_documents_and_days_to_come() {
     let (server, _data) = server();
     let (device, _home) = home();
-    device.ok(&["enrol", &server.invite(COMMUNE, "recorder")]);
+    let invite = server.invite(COMMUNE, "recorder");
+    says(&device.refused(&["enrol", &invite, "--name", "M¸y cña Lª"]), &["device's name", "--convert", "Máy của Lê"]);
+    device.ok(&["enrol", &invite, "--name", "M¸y cña Lª", "--convert"]);
+    let devices = http::get(&format!("{}/v1/devices?unit=2022/{COMMUNE}", server.url()), Some(&server.admin_token()));
+    assert_eq!(devices.json()["items"][0]["name"], "Máy của Lê");
     let team = device.ok(&["team", "add", "--hamlet", "Th«n Hßa B×nh", "--convert"]);
     assert_eq!(device.json(&["team", "show", &team])["hamlet"], "Thôn Hòa Bình");
     says(&device.refused(&["team", "add", "--hamlet", "Thoân Hoaø Bình"]), &["VNI", "--convert", "Thôn Hoà Bình"]);
@@ -149,11 +153,19 @@ fn names_from_old_documents_and_days_to_come() {
     let member = device.ok(&new_member(&team, "Y\u{2011}Thử Niê", &["--convert"]));
     assert_eq!(name_of(&member), "Y-Thử Niê");
     says(&device.refused(&["team", "add", "--hamlet", "thôn Hoà \u{2013} Bình"]), &["already", &team]);
+    // Only the kind of place tells.
+    let other = device.ok(&["team", "add", "--hamlet", "Thoân 2", "--convert"]);
+    assert_eq!(device.json(&["team", "show", &other])["hamlet"], "Thôn 2");
+    device.ok(&["team", "edit", &other, "local_name=Thoân 7", "--convert"]);
+    assert_eq!(device.json(&["team", "show", &other])["local_name"], "Thôn 7");
+    says(&device.refused(&["team", "add", "--hamlet", "Thôn"]), &["a name or a number", "Thôn 2"]);
 
     for (year, more) in [("2100", "birth_year"), ("1850", "birth_year")] {
         says(&device.refused(&new_member(&team, "Lê Văn Thử", &["--birth-year", year])), &[more]);
     }
     says(&device.refused(&new_member(&team, "Lê Văn Thử", &["--joined", "1/1/2099"])), &["joined_on", "lies ahead"]);
+    let unborn = ["--birth-year", "1990", "--set", "left_on=1/8/1989"];
+    says(&device.refused(&new_member(&team, "Lê Văn Thử", &unborn)), &["left_on", "birth_year"]);
     let early = ["--joined", "1/9/2022", "--set", "left_on=1/8/2022"];
     says(&device.refused(&new_member(&team, "Lê Văn Thử", &early)), &["left_on", "joined_on"]);
     says(&device.refused(&["team", "edit", &team, "decision_date=1/1/2099"]), &["decision_date", "lies ahead"]);
@@ -162,6 +174,8 @@ fn names_from_old_documents_and_days_to_come() {
     says(&device.refused(&activity), &["activities/", "lies ahead"]);
     let odd = device.json(&["findings"]);
     assert!(!odd.to_string().contains("day_to_come"), "nothing of it was kept: {odd}");
+    device.ok(&["activity", "add", "--team", &team, "--date", "7/9/2002", "--kind", "training", "--reached", "4"]);
+    assert!(device.json(&["findings"]).to_string().contains("day_before_programme"), "odd, and taken");
     device.ok(&["team", "edit", &team, "decision_date=1/9/2022", "established_on=1/8/2022"]);
     assert!(device.json(&["findings"]).to_string().contains("days_out_of_order"), "odd, and taken");
 }

@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use toso_catalog::Catalog;
 use toso_core::edit::{ActivityId, DocEdit, EditError};
 use toso_core::id::{DocId, DocKind};
-use toso_core::text::{Date, PlaceName, TextError, legacy_text};
+use toso_core::text::{Date, PlaceName, TextError, check_device_name};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 
@@ -72,7 +72,14 @@ fn change(kind: DocKind, text: &str, convert: ConvertFlag) -> Result<DocEdit, Fa
 
 /// One field's value.
 pub(crate) fn field_value(kind: DocKind, field: &str, value: &str, convert: ConvertFlag) -> Result<DocEdit, Fail> {
-    DocEdit::parse(kind, field.trim(), &meant(value, convert)).map_err(|error| match &error {
+    let read = |text: &str| DocEdit::parse(kind, field.trim(), text);
+    let edit = match read(value) {
+        Err(EditError::Value { error: TextError::Legacy { found, .. }, .. }) if convert.convert => {
+            read(found.proposal.as_str())
+        }
+        other => other,
+    };
+    edit.map_err(|error| match &error {
         EditError::Value { error: text, .. } => with_proposal(&error, text),
         EditError::UnknownField { .. }
         | EditError::Choice { .. }
@@ -95,13 +102,20 @@ pub(crate) fn field_value(kind: DocKind, field: &str, value: &str, convert: Conv
 
 /// A hamlet's name.
 pub(crate) fn place_name(text: &str, convert: ConvertFlag) -> Result<PlaceName, Fail> {
-    PlaceName::parse(&meant(text, convert)).map_err(|error| with_proposal(&error, &error))
+    let name = match PlaceName::parse(text) {
+        Err(TextError::Legacy { found, .. }) if convert.convert => PlaceName::parse(found.proposal.as_str()),
+        other => other,
+    };
+    name.map_err(|error| with_proposal(&error, &error))
 }
 
-/// What a text means, where the person has asked for it.
-fn meant(text: &str, convert: ConvertFlag) -> Cow<'_, str> {
-    let found = legacy_text(text).filter(|_| convert.convert);
-    found.map_or(Cow::Borrowed(text), |found| Cow::Owned(found.proposal.as_str().to_owned()))
+/// What a device is to be called.
+pub(crate) fn device_name(text: &str, convert: ConvertFlag) -> Result<Cow<'_, str>, Fail> {
+    match check_device_name(text) {
+        Err(TextError::Legacy { found, .. }) if convert.convert => Ok(Cow::Owned(found.proposal.as_str().to_owned())),
+        Err(error) => Err(with_proposal(&error, &error)),
+        Ok(()) => Ok(Cow::Borrowed(text)),
+    }
 }
 
 /// A refusal, with what the text probably means: for the person who typed it, on their own screen.
@@ -114,6 +128,7 @@ fn with_proposal(error: &dyn std::fmt::Display, text: &TextError) -> Fail {
         | TextError::TooLong { .. }
         | TextError::TooManyBytes { .. }
         | TextError::NoLetter { .. }
+        | TextError::OnlyAKind { .. }
         | TextError::Character { .. }
         | TextError::Hidden { .. }
         | TextError::LostCharacter { .. }

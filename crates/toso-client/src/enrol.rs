@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use toso_core::id::ServerId;
-use toso_core::text::canonical;
+use toso_core::text::{TextError, canonical, check_device_name};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::{ChunkStore, StoreError};
@@ -50,6 +50,9 @@ pub enum EnrolError {
         /// The invite's.
         invited: ServerId,
     },
+    /// The device's name is none that officers could read.
+    #[error(transparent)]
+    Name(#[from] TextError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -128,6 +131,7 @@ pub fn enrol(
     device_name: Option<&str>,
 ) -> Result<Credential, EnrolError> {
     check_register(store, invite.server)?;
+    device_name.map_or(Ok(()), check_device_name)?;
     let device = Device::of_store(store)?;
     let public_key = device.public_key();
     let secret_hash = *blake3::hash(&invite.secret).as_bytes();

@@ -5,7 +5,7 @@ mod days;
 mod error;
 mod writes;
 
-pub(crate) use days::{Days, birth_years};
+pub(crate) use days::{Days, birth_years, is_to_come};
 pub use days::{check_days, names_a_day};
 pub use error::EditError;
 pub(crate) use writes::{Value, Write};

@@ -92,13 +92,21 @@ pub enum Finding {
         /// Its field.
         field: String,
     },
+    /// A day before there was a programme, see [`PROGRAMME_FIRST_DAY`](crate::text::PROGRAMME_FIRST_DAY). Of a team's
+    /// activities the first one.
+    DayBeforeProgramme {
+        /// The record.
+        document: DocId,
+        /// Its field.
+        field: String,
+    },
     /// A year of birth that no member has.
     BirthYear {
         /// The member.
         member: DocId,
     },
-    /// A day that lies before another which it should follow: left before joined, consent withdrawn before given, joined
-    /// before born, a team set up before its decision, or at work before it was set up.
+    /// A day that lies before another which it should follow: left before joined, consent withdrawn before given, joined or
+    /// left before born, a team set up before its decision, or at work before it was set up.
     DaysOutOfOrder {
         /// The record.
         document: DocId,
@@ -107,7 +115,8 @@ pub enum Finding {
         /// The field that should follow.
         later: String,
     },
-    /// Text of an older encoding (TCVN3, VNI), stored as it was pasted. Of a commune's hamlets the first one.
+    /// Text of an older encoding (TCVN3, VNI), stored as it was pasted, or what is left of it: soft hyphens (TCVN3's ư) where
+    /// no word is divided. Of a commune's hamlets the first one.
     LegacyText {
         /// The record.
         document: DocId,

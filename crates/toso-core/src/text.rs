@@ -88,7 +88,7 @@ mod syllable;
 
 pub(crate) use alike::alike_place_key;
 pub use birth_year::{check_birth_year, parse_birth_year};
-pub use canonical::{canonical, canonical_lines, canonical_name};
+pub use canonical::{canonical, canonical_lines, canonical_name, stray_soft_hyphen};
 pub use collation::Collator;
 pub use date::Date;
 pub use document_number::DocumentNumber;
@@ -100,10 +100,10 @@ pub use legacy::{LegacyEncoding, LegacyText, Proposal, legacy_place, legacy_text
 pub use limits::{
     AGES, BIRTH_YEARS, DATE_YEARS, DAYS_AHEAD_MAX, DOCUMENT_NUMBER_CHARS_MAX, INPUT_BYTES_MAX, LABEL_BYTES_MAX,
     LABEL_CHARS_MAX, LINK_BYTES_MAX, NOTE_BYTES_MAX, NOTE_CHARS_MAX, PERSON_NAME_BYTES_MAX, PERSON_NAME_CHARS_MAX,
-    PHONE_CHARS_MAX, PLACE_NAME_BYTES_MAX, PLACE_NAME_CHARS_MAX,
+    PHONE_CHARS_MAX, PLACE_NAME_BYTES_MAX, PLACE_NAME_CHARS_MAX, PROGRAMME_FIRST_DAY,
 };
 pub use link::Link;
 pub use lost::check_whole;
-pub use names::{Label, Note, PersonName, PlaceName};
+pub use names::{Label, Note, PersonName, PlaceName, check_device_name};
 pub use number::{format_decimal_1, format_number};
 pub use phone::Phone;

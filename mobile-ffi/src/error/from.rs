@@ -98,6 +98,7 @@ fn text_info(info: ErrorInfo, error: &TextError) -> ErrorInfo {
         TextError::Legacy { found, .. } => info.with("encoding", &found.encoding.name()),
         TextError::Empty { .. }
         | TextError::NoLetter { .. }
+        | TextError::OnlyAKind { .. }
         | TextError::PhoneService
         | TextError::PhonePrefix
         | TextError::PhoneUnknown
@@ -203,6 +204,7 @@ impl From<EnrolError> for TosoError {
                 Self::BadInvite { info: ErrorInfo::new("invite.refused", &error) }
             }
             EnrolError::Rest(error) => error.into(),
+            EnrolError::Name(error) => EditError::Value { field: "device_name".to_owned(), error }.into(),
             EnrolError::Store(error) => error.into(),
             EnrolError::Credential(error) => error.into(),
             EnrolError::OtherRegister { ref url, .. } => {

@@ -223,7 +223,12 @@ pub(super) const MESSAGES: &[Message] = &[
     m("text.empty", "Hãy nhập nội dung.", "Enter something."),
     m("text.too_long", "Dài {length} ký tự; tối đa {max}.", "{length} characters; at most {max}."),
     m("text.too_many_bytes", "Nội dung quá dài; hãy rút ngắn.", "This is too long; shorten it."),
-    m("text.no_letter", "Hãy viết bằng chữ.", "Write it out in letters."),
+    m("text.no_letter", "Hãy viết bằng chữ.", "Write it in letters."),
+    m(
+        "text.only_a_kind",
+        "Hãy thêm tên hoặc số, ví dụ \"Thôn 2\" hay \"Thôn Hòa Bình\".",
+        "Add a name or a number, as in \"Thôn 2\" or \"Thôn Hòa Bình\".",
+    ),
     m(
         "text.hidden",
         "Ký tự thứ {position} không nhìn thấy được và làm rối chữ xung quanh. Hãy viết lại không có nó.",
@@ -366,6 +371,11 @@ pub(super) const MESSAGES: &[Message] = &[
     m("finding.broken_merge", "Gộp sai; hãy xem lại", "A merge that leads nowhere"),
     m("finding.no_consent", "Chưa có sự đồng ý của người này", "No consent recorded"),
     m("finding.day_to_come", "Có ngày chưa đến", "A day that has not come yet"),
+    m(
+        "finding.day_before_programme",
+        "Có ngày trước khi có chương trình (2020)",
+        "A day before the programme began (2020)",
+    ),
     m("finding.birth_year", "Năm sinh khó có thể đúng", "A birth year that can hardly be right"),
     m("finding.days_out_of_order", "Thứ tự các ngày không hợp lý", "Days in the wrong order"),
     m("finding.legacy_text", "Chữ gõ bằng phông cũ; hãy gõ lại", "Text of an old font; type it anew"),

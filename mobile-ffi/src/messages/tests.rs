@@ -74,6 +74,7 @@ fn what_the_register_says_of_a_text_has_a_text() {
         TextError::TooLong { what: "", length: 81, max: 80 },
         TextError::TooManyBytes { what: "", bytes: 2, max: 1 },
         TextError::NoLetter { what: "" },
+        TextError::OnlyAKind { what: "" },
         TextError::Character { what: "", position: 1, allowed: "" },
         TextError::Hidden { what: "", position: 1 },
         TextError::Legacy { what: "", found: toso_core::text::legacy_text("NguyÔn V¨n Thö").expect("it is") },
@@ -119,7 +120,15 @@ fn what_the_register_says_of_a_day_has_a_text() {
 
 #[test]
 fn every_finding_has_a_text() {
-    for finding in ["several_leaders", "no_consent", "day_to_come", "birth_year", "days_out_of_order", "legacy_text"] {
+    for finding in [
+        "several_leaders",
+        "no_consent",
+        "day_to_come",
+        "day_before_programme",
+        "birth_year",
+        "days_out_of_order",
+        "legacy_text",
+    ] {
         let key = format!("finding.{finding}");
         assert!(text_of(&key).iter().all(|text| *text != key), "{key}");
     }

@@ -59,6 +59,9 @@ impl From<finding::Finding> for Finding {
             F::BrokenMerge { from, into } => Self::BrokenMerge { from: from.to_string(), into: into.to_string() },
             F::NoConsent { member } => Self::NoConsent { member: member.to_string() },
             F::DayToCome { document, field } => Self::DayToCome { document: document.to_string(), field },
+            F::DayBeforeProgramme { document, field } => {
+                Self::DayBeforeProgramme { document: document.to_string(), field }
+            }
             F::BirthYear { member } => Self::BirthYear { member: member.to_string() },
             F::DaysOutOfOrder { document, earlier, later } => {
                 Self::DaysOutOfOrder { document: document.to_string(), earlier, later }

@@ -6,6 +6,7 @@ use clap::Args as ClapArgs;
 use toso_client::Reach;
 use toso_client::rest::Rest;
 
+use super::ConvertFlag;
 use crate::code_file;
 use crate::fail::Fail;
 
@@ -31,6 +32,8 @@ pub(crate) struct EnrolArgs {
     /// A name for the device in the officer's list.
     #[arg(long)]
     pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) convert: ConvertFlag,
     /// Kept with the credential: every later sync goes the same way.
     #[command(flatten)]
     pub(crate) reach: ReachArgs,

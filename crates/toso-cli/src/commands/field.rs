@@ -17,7 +17,7 @@ use toso_store_sled::{Options, SledChunkStore, StoreKey};
 
 use crate::args::{FieldArgs, FieldCommand};
 use crate::fail::Fail;
-use crate::{code_file, output, token_file};
+use crate::{code_file, input, output, token_file};
 
 /// Runs one command on the device.
 pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
@@ -26,10 +26,11 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
         FieldCommand::Enrol(args) => {
             let invite = Invite::parse(&args.invite)?;
             let rest = args.reach.rest(&invite.url)?;
-            let credential = enrol(store.as_ref(), &rest, &invite, args.name.as_deref())?;
+            let name = args.name.as_deref().map(|name| input::device_name(name, args.convert)).transpose()?;
+            let credential = enrol(store.as_ref(), &rest, &invite, name.as_deref())?;
             let Credential { role, unit, server_url, .. } = &credential;
             output::say(&format!("enrolled as {role} in {unit} at {server_url}"));
-            match (replica(store)?.device_names()?.own_name(), args.name.as_deref().map(canonical)) {
+            match (replica(store)?.device_names()?.own_name(), name.as_deref().map(canonical)) {
                 (Some(kept), Some(asked)) if kept != asked => output::say(&format!(
                     "officers go on seeing this device as {kept}: it has used this invite before, which gives no new name; \
                      another name takes a new invite"

@@ -101,6 +101,21 @@ fn a_device_keeps_its_name_and_believes_what_officers_see() {
     assert_eq!(own_name(&store).unwrap().as_deref(), Some("Máy A"), "an invite that was used gives no new name");
 }
 
+/// The story: soft hyphens went before anybody looked, so TCVN3's `Th\u{AD}` (Thư) became a phone called "Th".
+#[test]
+fn a_name_of_old_fonts_is_refused_before_anything_is_sent() {
+    let root = SigningKey::from_bytes(&[1; 32]);
+    let store = MemoryChunkStore::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let invite = invite(format!("http://{}", listener.local_addr().unwrap()), &root);
+    for name in ["M¸y cña chÞ Lª", "Maùy cuûa Nguyeãn", "Th\u{AD}", "Th\u{AD}\u{AD}"] {
+        let refused = enrol(&store, &Rest::default(), &invite, Some(name)).unwrap_err();
+        assert!(matches!(refused, EnrolError::Name(_)) && !refused.to_string().contains(name), "{refused}");
+    }
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "the server was not called");
+}
+
 /// The story: a server that was given an invite's server id, and nothing else, enrolled a phone.
 #[test]
 fn an_answer_that_the_inviting_servers_key_has_not_signed_enrols_nobody() {

@@ -66,7 +66,7 @@ impl<'a> Searched<'a> {
     fn of(record: &'a Record) -> Self {
         let mut found = Self::default();
         record.each(|seen| match seen.is {
-            Is::Name => found.names.push(seen.text),
+            Is::Name | Is::Place => found.names.push(seen.text),
             Is::Phone => found.phones.push(seen.text),
             Is::Day | Is::BirthYear | Is::Text | Is::Other => {}
         });

@@ -18,8 +18,6 @@ use crate::record::Record;
 use crate::text::{AGES, DAYS_AHEAD_MAX, Date};
 use crate::time::{EARLIEST_NOW, KnownTime};
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-
 /// Refuses edits that bring in a day to come, a year of birth that no member has, or days in an impossible order: within one
 /// save, and against what the record has. `known` is what the document shows; none for a new one.
 pub fn check_days(edits: &[DocEdit], known: Option<&Record>, time: KnownTime) -> Result<(), EditError> {
@@ -42,14 +40,13 @@ pub fn check_days(edits: &[DocEdit], known: Option<&Record>, time: KnownTime) ->
         .filter_map(|(field, (is, day))| Some((field.as_str(), (*is, day.as_deref()?))))
         .collect();
     let latest = Date::in_vietnam(time.latest());
-    let last_taken = Date::in_vietnam(time.latest().plus_ms(DAYS_AHEAD_MAX * DAY_MS));
     for (field, (is, day)) in &brought {
         if *is == Is::BirthYear {
-            let (min, max) = (birth_years(&Date::in_vietnam(EARLIEST_NOW)).0, birth_years(&latest).1);
+            let (min, max) = birth_years(&latest);
             if !day.parse().is_ok_and(|year: u16| (min..=max).contains(&year)) {
                 return Err(EditError::BirthYear { field: (*field).to_owned(), min, max });
             }
-        } else if *day > last_taken.as_str() {
+        } else if is_to_come(day, &latest) {
             return Err(EditError::DayToCome { field: (*field).to_owned(), today: latest });
         }
     }
@@ -69,9 +66,17 @@ pub fn names_a_day(edit: &DocEdit) -> bool {
     !days.0.is_empty()
 }
 
-/// The years in which somebody of [`AGES`] was born, seen from a day: first and last.
+/// True for a day (as ISO 8601 text) that lies ahead of today, by more than what a phone's zone may be wrong by. A save and a
+/// finding ask the same question, so what was taken today is not found fault with today.
+pub(crate) fn is_to_come(day: &str, today: &Date) -> bool {
+    *day > *today.plus_days(DAYS_AHEAD_MAX).as_str()
+}
+
+/// The years in which somebody of [`AGES`] was born, seen from a day: first and last. The first is the same for all builds'
+/// lives: a clock that runs ahead refuses no old person.
 pub(crate) fn birth_years(today: &Date) -> (u16, u16) {
-    (today.year().saturating_sub(*AGES.end()), today.year().saturating_sub(*AGES.start()))
+    let earliest = Date::in_vietnam(EARLIEST_NOW).year();
+    (earliest.saturating_sub(*AGES.end()), today.year().saturating_sub(*AGES.start()))
 }
 
 /// Days and years of birth by field, as ISO 8601 text, whose order is the order of time. `None` is cleared.
@@ -121,6 +126,7 @@ mod tests {
     use crate::record::MemberRecord;
     use crate::time::{ServerTime, TimestampMs};
 
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
     /// 30/11/2026, noon in Vietnam.
     const NOW: TimestampMs = TimestampMs(1_796_014_800_000);
 
@@ -227,6 +233,11 @@ mod tests {
             refused("joined_on", "birth_year")
         );
         assert_eq!(person(None, &[("birth_year", "1990"), ("joined_on", "1/1/1990")]), Ok(()));
+        // The story: a member who had left before birth was taken.
+        for later in ["left_on", "consent/date", "consent/withdrawn_on"] {
+            assert_eq!(person(None, &[("birth_year", "1990"), (later, "31/12/1989")]), refused(later, "birth_year"));
+            assert_eq!(person(None, &[("birth_year", "1990"), (later, "1/1/1990")]), Ok(()));
+        }
         // Reissued decisions are later than the day of setting up.
         let team = [("decision_date", "1/8/2025"), ("established_on", "1/5/2022")];
         assert_eq!(check(DocKind::Team, None, &team), Ok(()));

@@ -212,7 +212,7 @@ fn days_that_cannot_be_are_shown_with_their_field() {
         earlier: earlier.to_owned(),
         later: later.to_owned(),
     };
-    let signed = CommuneRecord { signed_off_on: day("2026-12-01"), ..CommuneRecord::default() };
+    let signed = CommuneRecord { signed_off_on: day("2026-12-02"), ..CommuneRecord::default() };
     teams[0].1.decision_date = day("2027-01-01");
     teams[0].1.established_on = day("2026-11-30");
     for (id, on) in
@@ -222,7 +222,7 @@ fn days_that_cannot_be_are_shown_with_their_field() {
         teams[0].1.activities.insert(id.to_owned(), activity);
     }
     members[0].1.birth_year = Some(2100);
-    members[0].1.joined_on = day("2026-12-01");
+    members[0].1.joined_on = day("2026-12-02");
     members.push((member_id(2), member(team_id(1), Role::Member)));
     members[1].1.left_on = day("2022-08-01");
     members[1].1.joined_on = day("2022-09-01");
@@ -260,11 +260,57 @@ fn days_that_cannot_be_are_shown_with_their_field() {
 #[test]
 fn ages_pass_at_the_limits_and_not_beyond() {
     let (teams, mut members) = sound();
-    for (year, wrong) in [(1905, true), (1906, false), (2020, false), (2021, true)] {
+    for (year, wrong) in [(1904, true), (1905, false), (2020, false), (2021, true)] {
         members[0].1.birth_year = Some(year);
         let found = findings(None, &teams, &members).contains(&Finding::BirthYear { member: member_id(1) });
         assert_eq!(found, wrong, "{year}");
     }
+}
+
+/// The story: an activity of 2002 was taken without a word; and tomorrow was taken and found fault with at once.
+#[test]
+fn days_before_the_programme_are_shown_and_a_save_and_a_finding_agree_about_tomorrow() {
+    let (mut teams, members) = sound();
+    let activity = |on: &str| crate::record::ActivityRecord {
+        date: Some(on.to_owned()),
+        ..crate::record::ActivityRecord::default()
+    };
+    for (id, on) in
+        [("01", "2002-09-07"), ("02", "2019-12-31"), ("03", "2020-01-01"), ("04", "2026-12-01"), ("05", "2026-12-02")]
+    {
+        teams[0].1.activities.insert(format!("{id:0>16}"), activity(on));
+    }
+    teams[0].1.decision_date = Some("2012-09-07".to_owned());
+    let path = |id: &str| format!("activities/{id:0>16}/date");
+    let team = team_id(1);
+    assert_eq!(
+        findings(None, &teams, &members),
+        [
+            Finding::DayToCome { document: team, field: path("05") },
+            Finding::DayBeforeProgramme { document: team, field: "decision_date".to_owned() },
+            Finding::DayBeforeProgramme { document: team, field: path("01") },
+        ]
+    );
+    let noon = crate::time::TimestampMs(1_796_014_800_000);
+    for (day, taken) in [("2026-12-01", true), ("2026-12-02", false)] {
+        let edit = crate::edit::DocEdit::parse(crate::id::DocKind::Team, "decision_date", day).unwrap();
+        let saved = crate::edit::check_days(&[edit], None, crate::time::KnownTime::of_server(noon));
+        teams[0].1.decision_date = Some(day.to_owned());
+        let shown = Finding::DayToCome { document: team, field: "decision_date".to_owned() };
+        assert_eq!((saved.is_ok(), !findings(None, &teams, &members).contains(&shown)), (taken, taken), "{day}");
+    }
+}
+
+/// The story: `Thoân 2` was stored by an older build, and nothing said so; of TCVN3's ư only soft hyphens were left.
+#[test]
+fn a_places_kind_and_stray_soft_hyphens_tell_the_encoding_too() {
+    let (mut teams, mut members) = sound();
+    teams[0].1.hamlet = Some("Thoân 2".to_owned());
+    members[0].1.full_name = Some("Th\u{AD}\u{AD}".to_owned());
+    let legacy = |document, field: &str| Finding::LegacyText { document, field: field.to_owned() };
+    assert_eq!(findings(None, &teams, &members), [legacy(team_id(1), "hamlet"), legacy(member_id(1), "full_name")]);
+    members[0].1.full_name = Some("Y\u{AD}Thử Niê".to_owned());
+    assert_eq!(findings(None, &teams, &members), [legacy(team_id(1), "hamlet")], "a word that was divided");
 }
 
 #[test]

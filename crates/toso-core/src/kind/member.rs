@@ -98,7 +98,9 @@ impl Rules for MemberKind {
         ("joined_on", "left_on"),
         ("consent/date", "consent/withdrawn_on"),
         ("birth_year", "joined_on"),
+        ("birth_year", "left_on"),
         ("birth_year", "consent/date"),
+        ("birth_year", "consent/withdrawn_on"),
     ];
 
     fn check(edit: &MemberEdit, document: DocId) -> Result<(), EditError> {

@@ -32,8 +32,10 @@ pub enum Is {
     Day,
     /// A year of birth.
     BirthYear,
-    /// The name of a person or a place: people search for it, and it may have come in an older encoding.
+    /// The name of a person: people search for it, and it may have come in an older encoding.
     Name,
+    /// The name of a place: the same, and its first word may tell the encoding, too.
+    Place,
     /// A phone number: people search for it.
     Phone,
     /// Free text: it may have come in an older encoding.
@@ -100,7 +102,7 @@ macro_rules! texts {
 }
 
 texts! {
-    PlaceName, PlaceName, Name, 1..=PLACE_NAME_BYTES_MAX, place_key;
+    PlaceName, PlaceName, Place, 1..=PLACE_NAME_BYTES_MAX, place_key;
     PersonName, PersonName, Name, 1..=PERSON_NAME_BYTES_MAX, same_name_key;
     Label, Label, Text, 1..=LABEL_BYTES_MAX, same_name_key;
     Note, Note, Text, 1..=NOTE_BYTES_MAX, canonical_lines;

@@ -71,6 +71,22 @@ fn joined(text: &str) -> String {
     out
 }
 
+/// Where a soft hyphen stands that divides no word: before or behind a blank, a sign, an end, another one. Nobody types one
+/// there; it is TCVN3's ư, and [`canonical`] would remove it. Counted in characters from 0.
+pub fn stray_soft_hyphen(text: &str) -> Option<usize> {
+    let is_of_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || is_combining_mark(c));
+    let mut before = None;
+    let mut chars = text.chars().enumerate().peekable();
+    while let Some((at, c)) = chars.next() {
+        let after = chars.peek().map(|(_, c)| *c);
+        if c == SOFT_HYPHEN && !(is_of_word(before) && is_of_word(after)) {
+            return Some(at);
+        }
+        before = Some(c);
+    }
+    None
+}
+
 const SOFT_HYPHEN: char = '\u{AD}';
 
 /// What is drawn as a hyphen, a dash or a minus, or stands for a hyphen that a line end would show.

@@ -49,6 +49,18 @@ impl Date {
         day.unwrap_or_else(|| Self(format!("{}-12-31", DATE_YEARS.end())))
     }
 
+    /// The day so many days later; the calendar's last day where that would lie after it.
+    pub fn plus_days(&self, days: u16) -> Self {
+        let last = || Self(format!("{}-12-31", DATE_YEARS.end()));
+        let (year, month, day) = self.parts();
+        let (Ok(year), Ok(month), Ok(day)) = (year.parse(), month.parse::<u8>(), day.parse()) else { return last() };
+        let month = time::Month::try_from(month).ok();
+        let date = month.and_then(|month| time::Date::from_calendar_date(year, month, day).ok());
+        let later = date.and_then(|date| date.checked_add(time::Duration::days(days.into())));
+        let parts = later.and_then(|day| Some((u16::try_from(day.year()).ok()?, u8::from(day.month()), day.day())));
+        parts.and_then(|(year, month, day)| Self::new(year, month, day).ok()).unwrap_or_else(last)
+    }
+
     /// Its year.
     pub fn year(&self) -> u16 {
         self.parts().0.parse().unwrap_or_default()
@@ -181,6 +193,19 @@ mod tests {
         );
         assert_eq!((day(0), day(u64::MAX)), ("1970-01-01".to_owned(), "2100-12-31".to_owned()));
         assert_eq!(Date::in_vietnam(TimestampMs(0)).year(), 1970);
+    }
+
+    #[test]
+    fn days_later_cross_months_and_years_and_end_with_the_calendar() {
+        let later = |day: &str, days| Date::parse(day).unwrap().plus_days(days).to_string();
+        assert_eq!(later("30/11/2026", 0), "2026-11-30");
+        assert_eq!(later("30/11/2026", 1), "2026-12-01");
+        assert_eq!(later("28/2/2024", 2), "2024-03-01");
+        assert_eq!(later("31/12/2026", 1), "2027-01-01");
+        assert_eq!(
+            (later("30/12/2100", 1), later("31/12/2100", 1)),
+            ("2100-12-31".to_owned(), "2100-12-31".to_owned())
+        );
     }
 
     #[test]

@@ -34,9 +34,15 @@ pub enum TextError {
         /// Bytes allowed.
         max: usize,
     },
-    /// No letter (or, in a place's name, no digit either).
-    #[error("{what} has no letter (a place: nor a number) of its own; write it out in words")]
+    /// No letter.
+    #[error("{what} has no letter; write it in letters")]
     NoLetter {
+        /// What was being read.
+        what: &'static str,
+    },
+    /// A kind of place alone, or signs alone.
+    #[error("{what} says no more than a kind of place; add a name or a number, as in \"Thôn 2\" or \"Thôn Hòa Bình\"")]
+    OnlyAKind {
         /// What was being read.
         what: &'static str,
     },
@@ -126,6 +132,7 @@ impl TextError {
             Self::TooLong { .. } => "text.too_long",
             Self::TooManyBytes { .. } => "text.too_many_bytes",
             Self::NoLetter { .. } => "text.no_letter",
+            Self::OnlyAKind { .. } => "text.only_a_kind",
             Self::Character { .. } => "text.character",
             Self::Hidden { .. } => "text.hidden",
             Self::Legacy { .. } => "text.legacy",

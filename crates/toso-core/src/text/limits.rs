@@ -46,7 +46,11 @@ pub const BIRTH_YEARS: RangeInclusive<u16> = 1900..=2100;
 pub const AGES: RangeInclusive<u16> = 6..=120;
 /// Days that a typed day may lie ahead of the time that a device knows. One: a phone's zone may be set wrong (by up to 14
 /// hours), and it keeps the server's time only every 12 hours.
-pub const DAYS_AHEAD_MAX: u64 = 1;
+pub const DAYS_AHEAD_MAX: u16 = 1;
+/// The first day that a date of the register can mean: the national digital transformation programme, which the teams belong
+/// to, was decided on 3/6/2020 (749/QĐ-TTg); the beginning of that year, so that no early team is doubted. An earlier day is
+/// a finding, never refused.
+pub const PROGRAMME_FIRST_DAY: &str = "2020-01-01";
 
 /// Refuses input that is not worth canonicalising.
 pub(super) fn check_input(what: &'static str, text: &str) -> Result<(), TextError> {

@@ -8,7 +8,10 @@ use super::limits::{
     LABEL_BYTES_MAX, LABEL_CHARS_MAX, NOTE_BYTES_MAX, NOTE_CHARS_MAX, PERSON_NAME_BYTES_MAX, PERSON_NAME_CHARS_MAX,
     PLACE_NAME_BYTES_MAX, PLACE_NAME_CHARS_MAX, check_input, check_length,
 };
-use super::{TextError, canonical, canonical_lines, canonical_name, check_whole, legacy_place, legacy_text};
+use super::{
+    LegacyEncoding, LegacyText, TextError, canonical, canonical_lines, canonical_name, check_whole, legacy_place,
+    legacy_text, stray_soft_hyphen,
+};
 
 text_value!(
     /// A person's full name: 1 to 80 characters a person sees: letters of any script, blanks, apostrophes, hyphens,
@@ -57,7 +60,28 @@ fn check_encoding(what: &'static str, text: &str) -> Result<(), TextError> {
     if let Some(found) = legacy_text(text) {
         return Err(TextError::Legacy { what, found });
     }
+    check_soft_hyphens(what, text)?;
     check_whole(what, text)
+}
+
+/// Refuses what [`stray_soft_hyphen`] finds.
+fn check_soft_hyphens(what: &'static str, text: &str) -> Result<(), TextError> {
+    stray_soft_hyphen(text).map_or(Ok(()), |at| Err(TextError::Hidden { what, position: at + 1 }))
+}
+
+/// Checks what people call a device, as it was typed. The name may be a model's (`Bee 3`), so Vietnamese typing that was not
+/// turned into letters is not looked for.
+pub fn check_device_name(name: &str) -> Result<(), TextError> {
+    const WHAT: &str = "the device's name";
+    let is_pasted = |found: &LegacyText| match found.encoding {
+        LegacyEncoding::Tcvn3 | LegacyEncoding::Vni | LegacyEncoding::Misread => true,
+        LegacyEncoding::Typed => false,
+    };
+    if let Some(found) = legacy_text(name).filter(is_pasted) {
+        return Err(TextError::Legacy { what: WHAT, found });
+    }
+    check_soft_hyphens(WHAT, name)?;
+    check_whole(WHAT, name)
 }
 
 /// A letter with its marks, or one of the signs of names.
@@ -76,11 +100,12 @@ impl PlaceName {
         if let Some(found) = legacy_place(text) {
             return Err(TextError::Legacy { what: Self::WHAT, found });
         }
+        check_soft_hyphens(Self::WHAT, text)?;
         check_whole(Self::WHAT, text)?;
         let text = canonical_name(text);
         check_length(Self::WHAT, &text, PLACE_NAME_CHARS_MAX, PLACE_NAME_BYTES_MAX)?;
         if !names_a_place(&text) {
-            return Err(TextError::NoLetter { what: Self::WHAT });
+            return Err(TextError::OnlyAKind { what: Self::WHAT });
         }
         Ok(Self(text))
     }
@@ -147,6 +172,12 @@ mod tests {
         assert_eq!(proposal(Note::parse("Häp\ntæ c«ng nghÖ").unwrap_err()), "Họp\ntổ công nghệ");
         let error = PersonName::parse("NguyÔn V¨n Thö").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("Nguy"), "errors are logged");
+        // What is left of TCVN3 once its other letters are lost: the name became "Th", the label too.
+        let hidden = |what, position| TextError::Hidden { what, position };
+        assert_eq!(PersonName::parse("Th\u{AD}\u{AD}").unwrap_err(), hidden(PersonName::WHAT, 3));
+        assert_eq!(PlaceName::parse("Thôn Th\u{AD}\u{AD}").unwrap_err(), hidden(PlaceName::WHAT, 8));
+        assert_eq!(Label::parse("Th\u{AD}\u{AD}").unwrap_err(), hidden(Label::WHAT, 3));
+        assert_eq!(Note::parse("Họp\n\u{AD} Th").unwrap_err(), hidden(Note::WHAT, 5));
         for (dashed, stored) in
             [("Y\u{2011}Thử Niê", "Y-Thử Niê"), ("Y\u{AD}Thử Niê", "Y-Thử Niê"), ("H\u{A78C}Thử", "H'Thử")]
         {
@@ -228,12 +259,30 @@ mod tests {
         assert_eq!(PlaceName::parse("Thôn 01").unwrap().as_str(), "Thôn 01");
         assert_eq!(PlaceName::parse("7").unwrap().as_str(), "7");
         for name in ["—/-", "Thôn ’", "Thôn 😀", "Thôn", "Tổ dân phố -"] {
-            assert!(matches!(PlaceName::parse(name), Err(TextError::NoLetter { .. })), "{name}");
+            assert!(matches!(PlaceName::parse(name), Err(TextError::OnlyAKind { .. })), "{name}");
         }
         for name in ["Thôn Phố", "Bản I", "Thôn ２", "Tổ 1"] {
             assert!(PlaceName::parse(name).is_ok(), "{name}");
         }
         assert!(matches!(PlaceName::parse("\n"), Err(TextError::Empty { .. })));
+    }
+
+    /// The story: a phone enrolled as `M¸y cña Lª`, and its officer saw that.
+    #[test]
+    fn a_devices_name_is_no_text_of_old_fonts() {
+        for (pasted, meant) in
+            [("M¸y cña chÞ Lª", "Máy của chị Lê"), ("Maùy cuûa Nguyeãn", "Máy của Nguyễn"), ("Phan L\u{AD}", "Phan Lư")]
+        {
+            let Err(TextError::Legacy { found, .. }) = check_device_name(pasted) else { panic!("{pasted}") };
+            assert_eq!(found.proposal.as_str(), meant);
+        }
+        assert!(matches!(check_device_name("Máy\u{AD}"), Err(TextError::Hidden { position: 4, .. })));
+        assert!(matches!(check_device_name("M\u{FFFD}y"), Err(TextError::LostCharacter { position: 2, .. })));
+        for name in
+            ["Máy của chị Lan", "Vsmart Bee 3", "Redmi Note 9S", "OPPO A5s", "moto g6", "Galaxy A14 – Lan", "iPhone 🍎"]
+        {
+            assert_eq!(check_device_name(name), Ok(()), "{name}");
+        }
     }
 
     #[test]

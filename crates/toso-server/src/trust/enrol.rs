@@ -2,7 +2,7 @@
 
 use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
 use toso_core::id::DeviceId;
-use toso_core::text::{TextError, check_visible};
+use toso_core::text::{TextError, check_device_name, check_visible};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::{RecordChange, StoreError};
@@ -69,6 +69,7 @@ impl Trust {
         if name.is_some_and(|name| name.chars().count() > DEVICE_NAME_CHARS_MAX) {
             return Err(EnrolError::NameTooLong);
         }
+        name.map_or(Ok(()), check_device_name)?;
         name.map_or(Ok(()), |name| check_visible("the device's name", name))?;
 
         let mut outcome = self.exchange(request, &secret_hash, name, now);

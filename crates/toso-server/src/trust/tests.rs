@@ -237,6 +237,10 @@ fn an_invite_lives_up_to_30_days_and_a_device_name_has_up_to_80_characters() {
     let mut named = request(trust.server(), &invite, &key(1));
     named.name = Some("ạ".repeat(81));
     assert!(matches!(trust.enrol(&named, NOW), Err(EnrolError::NameTooLong)));
+    for pasted in ["M¸y cña chÞ Lª", "Maùy cuûa Nguyeãn", "Th\u{AD}"] {
+        named.name = Some(pasted.to_owned());
+        assert!(matches!(trust.enrol(&named, NOW), Err(EnrolError::Name(_))), "{pasted}");
+    }
     named.name = Some("ạ".repeat(80));
     assert!(trust.enrol(&named, NOW).is_ok());
 }

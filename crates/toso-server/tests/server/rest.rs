@@ -126,6 +126,7 @@ async fn values_that_cannot_be_are_listed_with_their_record() {
         { "finding": "day_to_come", "document": doc, "field": "joined_on" },
         { "finding": "birth_year", "member": doc },
         { "finding": "days_out_of_order", "document": doc, "earlier": "joined_on", "later": "left_on" },
+        { "finding": "days_out_of_order", "document": doc, "earlier": "birth_year", "later": "left_on" },
     ]);
     let found_in = |record: &Value| {
         let findings: Vec<Value> = record["findings"].as_array().expect("findings").clone();
