@@ -21,8 +21,8 @@ mod worker;
 pub use folder::{FoldError, Folder};
 #[cfg(test)]
 pub(crate) use journal::bend_rows;
+pub use rows::Loaded;
 pub(crate) use rows::is_quarantined;
-pub use rows::{Loaded, QUARANTINE_TABLE};
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;

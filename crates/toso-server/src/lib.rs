@@ -16,6 +16,7 @@
 //! - [`set_aside`] leaves out of figures and answers what officers do not want counted.
 //! - [`review`] keeps edits for units that their device no longer holds, until an officer decides.
 //! - `rest` answers questions; [`trust`] says who may ask and push.
+//! - [`tables`] names every table of records, and says which can be lost.
 //! - [`vital`] notices the end of a part that the server cannot live without.
 //!
 //! [`Server::start`] puts the rooms together; [`RunningServer::shutdown`] empties them in order: no new connections,
@@ -48,6 +49,7 @@ pub mod serving;
 pub mod set_aside;
 mod socket;
 mod state;
+pub mod tables;
 pub mod trust;
 mod turns;
 pub mod upkeep;

@@ -24,7 +24,13 @@
 //! Accounts live in memory (about 100 B) only while something of them has not faded: a phone with 20 edits is forgotten
 //! after 7 minutes. All 48,538 phones of a country at once are 5 MiB, ten countries 50 MiB. An account is written to the
 //! store with every eighth of a budget (table `quota`), riding on the append that it pays for: a restart gives back at
-//! most that eighth, and honest phones cost no write at all.
+//! most that eighth, and honest phones cost no write at all. What was written follows from the log, so accounts are
+//! derived and in no backup; that an officer has allowed an import day is a decision, and stands in `quota_allowed`.
+//!
+//! | table | key | value |
+//! | --- | --- | --- |
+//! | `quota` | author id or unit (8) ‖ which account (1) | `Account` as MessagePack |
+//! | `quota_allowed` | author id (8) | [`Allowance`] as MessagePack, as it was granted last |
 
 mod account;
 mod shares;
@@ -38,6 +44,8 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 use toso_sync::AccessRole;
+
+use crate::tables::{ALLOWED_TABLE, QUOTA_TABLE};
 
 pub use account::Allowance;
 use account::{Account, PaidOf};
@@ -67,8 +75,6 @@ pub const UNIT_DAY: Budget = Budget { changes: 128_000, bytes: 256 << 20 };
 pub const REOPENS_AT: u64 = 8;
 /// Accounts kept before the faded ones are looked for.
 const SWEPT_AT_LEAST: usize = 1_024;
-/// Table of accounts: author id or unit (8) ‖ which account (1) → [`Account`] as MessagePack.
-const QUOTA_TABLE: &str = "quota";
 
 /// Changes and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -201,6 +207,14 @@ impl Quotas {
                 known.accounts.insert(key, account.stored());
             }
         }
+        for (key, value) in store.records(ALLOWED_TABLE, &[])? {
+            // What is left of a day that is under way, its account knows.
+            if let Ok(device) = key.as_slice().try_into()
+                && let Ok(granted) = rmp_serde::from_slice::<Allowance>(&value)
+            {
+                known.accounts.entry(Key::Own(AuthorId(device))).or_default().grant(granted);
+            }
+        }
         Ok(Self { budgets, store, known: Mutex::new(known) })
     }
 
@@ -216,8 +230,15 @@ impl Quotas {
             return Err(AllowError::AllowedToday { wait_ms: before.until.since_ms(now) });
         }
         account.allowed = Some(allowance);
-        self.store.write(&[change(key, Some(&account))], Durability::Durable)?;
-        known.accounts.insert(key, account.stored());
+        let granted = RecordChange {
+            table: ALLOWED_TABLE.to_owned(),
+            key: device.0.to_vec(),
+            // Plain numbers always encode.
+            value: Some(rmp_serde::to_vec(&allowance).unwrap_or_default()),
+            expect: None,
+        };
+        self.store.write(&[granted], Durability::Durable)?;
+        known.accounts.insert(key, account);
         Ok(allowance)
     }
 

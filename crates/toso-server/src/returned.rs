@@ -16,9 +16,8 @@ use toso_core::time::TimestampMs;
 use toso_store::{Durability, LogBatch, LogEntry, RecordChange, RecordStore, StoreError};
 
 use crate::state::Shared;
+use crate::tables::RETURNED_TABLE;
 use crate::trust::Trust;
-
-const RETURNED_TABLE: &str = "returned";
 
 /// Notes who returned the changes of a batch, durably.
 pub(crate) fn note(records: &dyn RecordStore, batch: &LogBatch, by: AuthorId) -> Result<(), StoreError> {

@@ -166,7 +166,7 @@ impl Rooms {
             tracing::error!("nobody is invited or enrolled: {behind}");
         }
         let review = Arc::new(ReviewQueue::load(Arc::clone(records))?);
-        let set_aside = Arc::new(SetAside::load(catalog, Arc::clone(records))?);
+        let set_aside = Arc::new(SetAside::load(catalog, &*log, Arc::clone(records))?);
         let quotas = Arc::new(Quotas::load(Arc::clone(records), config.budgets)?);
         let mut projector = Projector::new(catalog);
         let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog))?;

@@ -12,10 +12,12 @@
 //! | --- | --- | --- |
 //! | `set_aside` | number (u32 BE) | [`SetAsideRecord`] as MessagePack |
 //! | `set_aside_docs` | number (u32 BE) ‖ document id (16) | 1: the documents that a decision changes |
+//! | `set_aside_followed` | number (u32 BE) | 0 when counting has followed the decision, 1 when it has followed its undoing |
 //!
-//! The documents are written first and the decision last, durably. Then folding makes those documents again, some dozens
-//! at a time behind what is fresh, and marks the decision as settled; after a crash it begins again with what is not. Once
-//! an undone decision is settled, its documents are forgotten.
+//! Only the decision is truth, and written durably; the other two follow from it and the log. The documents are written
+//! first; a list that is not as long as its decision says is found again by a walk through the log. Then folding makes
+//! those documents again, some dozens at a time behind what is fresh, and notes that it has followed the decision; after a
+//! crash it begins again with what it has not. Once it has followed an undoing, the list is forgotten.
 //!
 //! An officer decides so often a day ([`DECISIONS_OF_OFFICER_DAY`], [`DOCUMENTS_OF_OFFICER_DAY`]), and so often is decided
 //! about one unit ([`DECISIONS_ABOUT_UNIT_DAY`]): each decision costs every document's merging, and room for good.
@@ -38,12 +40,11 @@ use toso_store::{ChangeLog, Durability, LogEntry, LogItem, RecordChange, RecordS
 
 use crate::folding::Tail;
 use crate::quota::DAY_MS;
+use crate::tables::{SET_ASIDE_DOCS_TABLE, SET_ASIDE_FOLLOWED_TABLE, SET_ASIDE_TABLE};
 
 use queue::Queue;
 pub(crate) use queue::{Again, Settles};
 
-const TABLE: &str = "set_aside";
-const DOCS_TABLE: &str = "set_aside_docs";
 /// Entries and bytes read at a time while a unit is walked through.
 const WALK_ITEMS_MAX: usize = 4_096;
 const WALK_BYTES_MAX: usize = 1 << 20;
@@ -85,7 +86,7 @@ pub struct SetAsideRecord {
     pub documents: u64,
     /// Set once it is undone.
     pub undone: Option<Undone>,
-    /// True once counting has followed.
+    /// True once counting has followed. What is stored says no, but in folders of earlier versions: progress is derived.
     pub settled: bool,
 }
 
@@ -186,19 +187,26 @@ impl Active {
 
 impl SetAside {
     /// The decisions of a store. What folding has not followed yet is to be made again.
-    pub fn load(catalog: &'static Catalog, store: Arc<dyn RecordStore>) -> Result<Self, StoreError> {
+    pub fn load(
+        catalog: &'static Catalog,
+        log: &dyn ChangeLog,
+        store: Arc<dyn RecordStore>,
+    ) -> Result<Self, StoreError> {
         let mut known = Known::default();
-        for (key, value) in store.records(TABLE, &[])? {
+        for (key, value) in store.records(SET_ASIDE_TABLE, &[])? {
             let damaged = |detail: String| StoreError::Damaged {
                 path: "the server's records".to_owned(),
-                place: format!("{TABLE}/{}", data_encoding::HEXLOWER.encode(&key)),
+                place: format!("{SET_ASIDE_TABLE}/{}", data_encoding::HEXLOWER.encode(&key)),
                 detail,
             };
             let number = key.as_slice().try_into().map(u32::from_be_bytes);
             let number = number.map_err(|_| damaged("it is no number".to_owned()))?;
-            let record: SetAsideRecord = rmp_serde::from_slice(&value).map_err(|error| damaged(error.to_string()))?;
+            let mut record: SetAsideRecord =
+                rmp_serde::from_slice(&value).map_err(|error| damaged(error.to_string()))?;
+            let followed = store.record(SET_ASIDE_FOLLOWED_TABLE, &key)?;
+            record.settled |= followed == Some(vec![u8::from(record.undone.is_some())]);
             if record.undone.is_none() || !record.settled {
-                let documents = documents_of(&*store, number)?;
+                let documents = documents_of(catalog, log, &*store, number, &record)?;
                 known.touched.extend(&documents);
                 if !record.settled {
                     known.again.add((number, record.undone.is_some()), &documents);
@@ -240,12 +248,18 @@ impl SetAside {
         };
         self.known.read().check_day(&record)?;
         let number = self.known.read().records.keys().next_back().map_or(0, |last| last.saturating_add(1));
-        let documents = self.documents_to_change(log, &Active::new(self.catalog, number, Arc::new(record.clone())))?;
+        let decision = Active::new(self.catalog, number, Arc::new(record.clone()));
+        let mut counts = false;
+        let documents = documents_to_change(log, &decision, |entry| counts |= !self.covers(entry))?;
+        let documents = documents.ok_or(SetAsideError::TooMany)?;
+        if !counts {
+            return Err(SetAsideError::Nothing);
+        }
         record.documents = documents.len() as u64;
         self.known.read().check_day(&record)?;
         for part in documents.chunks(WRITE_CHANGES_MAX) {
             let rows = part.iter().map(|doc| RecordChange {
-                table: DOCS_TABLE.to_owned(),
+                table: SET_ASIDE_DOCS_TABLE.to_owned(),
                 key: [number.to_be_bytes().as_slice(), doc.as_bytes()].concat(),
                 value: Some(vec![1]),
                 expect: None,
@@ -258,6 +272,7 @@ impl SetAside {
     /// Lets in again what a decision has set aside, durably. Figures follow.
     pub fn undo(
         &self,
+        log: &dyn ChangeLog,
         number: u32,
         by: Option<AuthorId>,
         why: String,
@@ -268,7 +283,7 @@ impl SetAside {
         if before.undone.is_some() {
             return Err(SetAsideError::Undone(number));
         }
-        let documents = documents_of(&*self.store, number)?;
+        let documents = documents_of(self.catalog, log, &*self.store, number, &before)?;
         let record = SetAsideRecord { undone: Some(Undone { by, at: now, why }), settled: false, ..(*before).clone() };
         self.decide(number, record, &documents)
     }
@@ -291,43 +306,6 @@ impl SetAside {
             tail.grew();
         }
         Ok((number, record))
-    }
-
-    /// The documents of which a decision leaves something out, also where another leaves it out already: that one may be
-    /// undone. None when there is nothing that counts.
-    fn documents_to_change(&self, log: &dyn ChangeLog, decision: &Active) -> Result<Vec<DocId>, SetAsideError> {
-        let (mut documents, mut counts) = (HashSet::new(), false);
-        let mut look = |entry: &LogEntry| {
-            if entry.author == decision.record.author && decision.covers(entry) {
-                documents.insert(entry.item.doc);
-                counts |= !self.covers(entry);
-            }
-            documents.len() <= DOCUMENTS_MAX
-        };
-        let fits = if let Some(document) = decision.record.document {
-            log.document(document)?.iter().all(&mut look)
-        } else {
-            let scopes: Vec<Scope> = decision.scopes.iter().copied().collect();
-            let (mut after, mut fits) = (Sequence::ZERO, true);
-            while fits && after < decision.record.through {
-                let page = log.read_scopes(&scopes, after, WALK_ITEMS_MAX, WALK_BYTES_MAX)?;
-                fits = page.entries.iter().all(&mut look);
-                if !page.more {
-                    break;
-                }
-                after = page.through;
-            }
-            fits
-        };
-        if !fits {
-            return Err(SetAsideError::TooMany);
-        }
-        if !counts {
-            return Err(SetAsideError::Nothing);
-        }
-        let mut documents: Vec<DocId> = documents.into_iter().collect();
-        documents.sort_unstable();
-        Ok(documents)
     }
 
     /// A decision.
@@ -415,12 +393,18 @@ impl SetAside {
         let same = |record: &&Arc<SetAsideRecord>| record.undone.is_some() == undone;
         let Some(record) = known.records.get(&number).filter(same) else { return };
         let record = SetAsideRecord { settled: true, ..(**record).clone() };
-        let settled = self.store.write(&[change(number, &record)], Durability::Disposable).and_then(|()| {
+        let followed = RecordChange {
+            table: SET_ASIDE_FOLLOWED_TABLE.to_owned(),
+            key: number.to_be_bytes().to_vec(),
+            value: Some(vec![u8::from(undone)]),
+            expect: None,
+        };
+        let noted = self.store.write(&[followed], Durability::Disposable).and_then(|()| {
             // An undone decision is not decided about again.
             if undone { forget_documents(&*self.store, number) } else { Ok(()) }
         });
-        if let Err(error) = settled {
-            tracing::warn!(number, %error, "a decision to set aside is not marked as settled; the next start repeats it");
+        if let Err(error) = noted {
+            tracing::warn!(number, %error, "that counting has followed a decision is not noted; the next start repeats it");
             return;
         }
         known.keep(self.catalog, number, Arc::new(record));
@@ -482,10 +466,10 @@ impl Known {
 
 /// Removes the list of documents of a decision.
 fn forget_documents(store: &dyn RecordStore, number: u32) -> Result<(), StoreError> {
-    let rows = store.records(DOCS_TABLE, &number.to_be_bytes())?;
+    let rows = store.records(SET_ASIDE_DOCS_TABLE, &number.to_be_bytes())?;
     for part in rows.chunks(WRITE_CHANGES_MAX) {
         let gone = part.iter().map(|(key, _)| RecordChange {
-            table: DOCS_TABLE.to_owned(),
+            table: SET_ASIDE_DOCS_TABLE.to_owned(),
             key: key.clone(),
             value: None,
             expect: None,
@@ -495,18 +479,67 @@ fn forget_documents(store: &dyn RecordStore, number: u32) -> Result<(), StoreErr
     Ok(())
 }
 
-fn documents_of(store: &dyn RecordStore, number: u32) -> Result<Vec<DocId>, StoreError> {
-    let rows = store.records(DOCS_TABLE, &number.to_be_bytes())?;
+/// The documents of a decision: as they are listed, or by a walk when the list is not whole.
+fn documents_of(
+    catalog: &'static Catalog,
+    log: &dyn ChangeLog,
+    store: &dyn RecordStore,
+    number: u32,
+    record: &SetAsideRecord,
+) -> Result<Vec<DocId>, StoreError> {
+    let rows = store.records(SET_ASIDE_DOCS_TABLE, &number.to_be_bytes())?;
     let doc = |key: &[u8]| DocId::from_bytes(*key.last_chunk()?).ok();
-    Ok(rows.iter().filter_map(|(key, _)| doc(key)).collect())
+    let listed: Vec<DocId> = rows.iter().filter_map(|(key, _)| doc(key)).collect();
+    if listed.len() as u64 == record.documents {
+        return Ok(listed);
+    }
+    let walked = documents_to_change(log, &Active::new(catalog, number, Arc::new(record.clone())), |_| ())?;
+    // It was decided, so it has no more than a decision may have.
+    Ok(walked.unwrap_or(listed))
+}
+
+/// The documents of which a decision leaves something out, also where another leaves it out already: that one may be
+/// undone. Each entry that it leaves out is shown to `each`. `None` when there are more than [`DOCUMENTS_MAX`].
+fn documents_to_change(
+    log: &dyn ChangeLog,
+    decision: &Active,
+    mut each: impl FnMut(&LogEntry),
+) -> Result<Option<Vec<DocId>>, StoreError> {
+    let mut documents = HashSet::new();
+    let mut look = |entry: &LogEntry| {
+        if entry.author == decision.record.author && decision.covers(entry) {
+            documents.insert(entry.item.doc);
+            each(entry);
+        }
+        documents.len() <= DOCUMENTS_MAX
+    };
+    let mut fits = true;
+    if let Some(document) = decision.record.document {
+        fits = log.document(document)?.iter().all(&mut look);
+    } else {
+        let scopes: Vec<Scope> = decision.scopes.iter().copied().collect();
+        let mut after = Sequence::ZERO;
+        while fits && after < decision.record.through {
+            let page = log.read_scopes(&scopes, after, WALK_ITEMS_MAX, WALK_BYTES_MAX)?;
+            fits = page.entries.iter().all(&mut look);
+            if !page.more {
+                break;
+            }
+            after = page.through;
+        }
+    }
+    let mut documents: Vec<DocId> = documents.into_iter().collect();
+    documents.sort_unstable();
+    Ok(fits.then_some(documents))
 }
 
 fn change(number: u32, record: &SetAsideRecord) -> RecordChange {
+    let decided = SetAsideRecord { settled: false, ..record.clone() };
     RecordChange {
-        table: TABLE.to_owned(),
+        table: SET_ASIDE_TABLE.to_owned(),
         key: number.to_be_bytes().to_vec(),
         // Plain structs of numbers, texts and bytes always encode.
-        value: Some(rmp_serde::to_vec(record).unwrap_or_default()),
+        value: Some(rmp_serde::to_vec(&decided).unwrap_or_default()),
         expect: None,
     }
 }

@@ -68,6 +68,7 @@ use toso_core::time::TimestampMs;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 
 use crate::quota::DAY_MS;
+use crate::tables::SERVER_TABLE;
 use admin::AdminToken;
 use departures::Departures;
 use device::Devices;
@@ -77,8 +78,6 @@ use quarantine::Quarantine;
 use seen::Seen;
 use token::Grant;
 
-/// Table of the server's own settings: epoch, identity, admin serial.
-pub(crate) const SERVER_TABLE: &str = "server";
 /// Epochs stay below 2^52, so that JSON readers with floating-point numbers keep them exactly.
 const EPOCH_BITS: u32 = 52;
 

@@ -26,7 +26,8 @@ use toso_store::export::ExportError;
 use toso_store::{RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 
-use crate::trust::{KeyError, SERVER_TABLE};
+use crate::tables::SERVER_TABLE;
+use crate::trust::KeyError;
 
 /// The database's folder within the data folder; keys lie beside it.
 pub const LOG_FOLDER: &str = "log";

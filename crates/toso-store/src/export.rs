@@ -36,7 +36,17 @@ use toso_core::chunk::CHANGE_BYTES_MAX;
 /// or lose something; fields that an older reader may ignore do not raise it.
 pub const EXPORT_FORMAT: u32 = 1;
 /// Tables that a server can compute again from its log, and that are therefore left out.
-pub const DISPOSABLE_TABLES: [&str; 5] = ["views", "views_head", "quarantine", "rows", "rows_head"];
+pub const DISPOSABLE_TABLES: [&str; 8] = [
+    "views",
+    "views_head",
+    "quarantine",
+    "set_aside_docs",
+    "set_aside_followed",
+    "quota",
+    // Of earlier versions.
+    "rows",
+    "rows_head",
+];
 /// The table of erased documents: its keys begin with the 16 bytes of a document's id.
 pub const ERASURES_TABLE: &str = "erasures";
 /// Read after all other tables, so that nothing refers to a device that is not there yet: a device that enrols while a

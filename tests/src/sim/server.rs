@@ -186,7 +186,7 @@ pub(super) fn folder(
     let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog));
     let loaded = loaded.map_err(|error| error.to_string())?;
     let projector = Arc::new(Mutex::new(projector));
-    let set_aside = SetAside::load(catalog, Arc::clone(records)).map_err(|error| error.to_string())?;
+    let set_aside = SetAside::load(catalog, &**log, Arc::clone(records)).map_err(|error| error.to_string())?;
     let set_aside = Arc::new(set_aside);
     let folder = Folder::new(
         Arc::clone(log),

@@ -98,5 +98,5 @@ fn what_nobody_waits_for_ends_at_its_next_document() {
 
 fn nothing_aside() -> Arc<SetAside> {
     let store = Arc::new(toso_store::memory::MemoryChangeLog::new());
-    Arc::new(SetAside::load(toso_catalog::Catalog::shared(), store).expect("readable"))
+    Arc::new(SetAside::load(toso_catalog::Catalog::shared(), &*store, Arc::clone(&store) as _).expect("readable"))
 }

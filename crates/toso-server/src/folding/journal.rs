@@ -18,8 +18,8 @@ use toso_projection::Row;
 use toso_store::{RecordChange, RecordStore};
 use zstd::bulk::{Compressor, Decompressor};
 
-/// The table of blocks, by number (u32, big-endian).
-pub(super) const BLOCK_TABLE: &str = "views";
+use crate::tables::VIEW_TABLE;
+
 /// zstd's level: the levels above gain a twentieth for three times the time.
 const LEVEL: i32 = 3;
 /// Bytes of rows before compression at which a block is full. A record takes 60 KiB, so a block of rows that do not
@@ -165,7 +165,7 @@ impl Journal {
         let victims = self.victims();
         let mut holding = Vec::new();
         for number in &victims {
-            let rows = match records.record(BLOCK_TABLE, &number.to_be_bytes()) {
+            let rows = match records.record(VIEW_TABLE, &number.to_be_bytes()) {
                 Ok(block) => block.and_then(|block| Blocks::default().read(&block)),
                 Err(error) => {
                     tracing::warn!(%error, "stored views cannot be cleaned now");
@@ -255,18 +255,18 @@ impl Blocks {
 }
 
 fn change(number: u32, value: Option<Vec<u8>>) -> RecordChange {
-    RecordChange { table: BLOCK_TABLE.to_owned(), key: number.to_be_bytes().to_vec(), value, expect: None }
+    RecordChange { table: VIEW_TABLE.to_owned(), key: number.to_be_bytes().to_vec(), value, expect: None }
 }
 
 /// Changes stored rows behind the back of the counting: what a test of damage needs.
 #[cfg(test)]
 pub(crate) fn bend_rows(records: &dyn RecordStore, bend: impl FnOnce(&mut Vec<StoredRow>)) {
-    let blocks = records.records(BLOCK_TABLE, &[]).expect("readable");
+    let blocks = records.records(VIEW_TABLE, &[]).expect("readable");
     let mut rows = Vec::new();
     let mut changes = Vec::new();
     for (key, block) in blocks {
         rows.extend(Blocks::default().read(&block).expect("whole"));
-        changes.push(RecordChange { table: BLOCK_TABLE.to_owned(), key, value: None, expect: None });
+        changes.push(RecordChange { table: VIEW_TABLE.to_owned(), key, value: None, expect: None });
     }
     bend(&mut rows);
     Journal::default().add(&rows, &mut changes).expect("encodable");
@@ -313,7 +313,7 @@ mod tests {
         /// What a start finds, and the journal it makes.
         fn start(&self) -> (BTreeMap<DocId, StoredRow>, Journal) {
             let (mut rows, mut journal) = (BTreeMap::new(), Journal::default());
-            for (key, block) in self.store.records(BLOCK_TABLE, &[]).unwrap() {
+            for (key, block) in self.store.records(VIEW_TABLE, &[]).unwrap() {
                 let block = Blocks::default().read(&block).unwrap();
                 journal.note(u32::from_be_bytes(key.try_into().unwrap()), block.iter().map(|row| row.0));
                 rows.extend(block.into_iter().map(|row| (row.0, row)));
@@ -353,7 +353,7 @@ mod tests {
         for version in 1..5 {
             counting.page(&(0..500).map(|number| row(number, version)).collect::<Vec<_>>());
             assert_eq!(counting.journal.rows, 500);
-            assert_eq!(counting.store.records(BLOCK_TABLE, &[]).unwrap().len(), counting.journal.blocks.len());
+            assert_eq!(counting.store.records(VIEW_TABLE, &[]).unwrap().len(), counting.journal.blocks.len());
         }
     }
 

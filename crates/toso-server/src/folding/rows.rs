@@ -23,14 +23,12 @@ use toso_projection::{Projector, ROW_VERSION, Row};
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 
 use super::FoldedRow;
-use super::journal::{BLOCK_TABLE, Blocks, Journal, StoredRow};
+use super::journal::{Blocks, Journal, StoredRow};
+use crate::tables::{QUARANTINE_TABLE, VIEW_HEAD_TABLE, VIEW_TABLE};
 
-const HEAD_TABLE: &str = "views_head";
 /// What earlier versions kept, the checkpoint first: without it nothing of the rest is believed.
 const FORMER_TABLES: [&str; 2] = ["rows_head", "rows"];
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
-/// Chunks that could not be merged: kept in the log, left out of documents, for an operator to look at.
-pub const QUARANTINE_TABLE: &str = "quarantine";
 /// Changes of one write; the store takes at most 4,096.
 const WRITE_CHANGES_MAX: usize = 2_048;
 /// The longest reason kept of a quarantined chunk.
@@ -75,7 +73,7 @@ impl Loaded {
             .iter()
             .filter_map(|(key, _)| key.last_chunk::<32>().copied().map(ChangeHash))
             .collect();
-        let head = records.record(HEAD_TABLE, CHECKPOINT_KEY)?.as_deref().and_then(read_head);
+        let head = records.record(VIEW_HEAD_TABLE, CHECKPOINT_KEY)?.as_deref().and_then(read_head);
         let Some((through, newest)) = head.filter(|(through, _)| *through <= log_end) else {
             return Ok(Self { quarantined, ..Self::default() });
         };
@@ -136,7 +134,7 @@ fn read_blocks(records: &dyn RecordStore, mut each: impl FnMut(ReadBlock) -> boo
     let mut blocks = Blocks::default();
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let page = records.records_after(BLOCK_TABLE, after.as_deref(), READ_BYTES_MAX)?;
+        let page = records.records_after(VIEW_TABLE, after.as_deref(), READ_BYTES_MAX)?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = Some(last.clone());
         for (key, block) in &page {
@@ -159,7 +157,7 @@ fn read_head(value: &[u8]) -> Option<(Sequence, TimestampMs)> {
 /// crash leaves of the rest is ever taken for whole.
 pub(super) fn remove_all(records: &dyn RecordStore) -> Result<(), StoreError> {
     let [former_head, former_rows] = FORMER_TABLES;
-    for table in [HEAD_TABLE, former_head, BLOCK_TABLE, former_rows] {
+    for table in [VIEW_HEAD_TABLE, former_head, VIEW_TABLE, former_rows] {
         loop {
             let page = records.records_after(table, None, READ_BYTES_MAX)?;
             if page.is_empty() {
@@ -197,7 +195,7 @@ pub(super) fn changes(
     let mut head = vec![ROW_VERSION];
     head.extend(through.0.to_be_bytes());
     head.extend(newest.0.to_be_bytes());
-    changes.push(change(HEAD_TABLE, CHECKPOINT_KEY.to_vec(), Some(head)));
+    changes.push(change(VIEW_HEAD_TABLE, CHECKPOINT_KEY.to_vec(), Some(head)));
     Ok(changes)
 }
 

@@ -16,6 +16,7 @@ use toso_store::{Durability, LogBatch, LogItem, RecordChange};
 use super::worker::planted::{Reader, plant};
 use super::*;
 use crate::documents::chunks;
+use crate::tables::QUARANTINE_TABLE;
 
 fn scope(number: usize) -> UnitRef {
     let code = ["00001", "00004", "00006"].get(number % 3).copied().unwrap_or("00001");
@@ -93,7 +94,7 @@ fn run(log: &Arc<MemoryChangeLog>, cache_documents: usize) -> Bench {
         metrics: Arc::clone(&metrics),
         vitals: Arc::default(),
         set_aside: Arc::new(
-            crate::set_aside::SetAside::load(Catalog::shared(), Arc::clone(log) as _).expect("readable"),
+            crate::set_aside::SetAside::load(Catalog::shared(), &**log, Arc::clone(log) as _).expect("readable"),
         ),
         workers: 2,
         cache_documents,
@@ -293,7 +294,8 @@ fn a_folder_without_threads_counts_the_same() {
         let fresh = || Projector::new(Catalog::shared());
         let loaded = Loaded::load(&*log, log.last(), &mut projector, fresh).expect("loads");
         let projector = Arc::new(Mutex::new(projector));
-        let set_aside = crate::set_aside::SetAside::load(Catalog::shared(), Arc::clone(&log) as _).expect("readable");
+        let set_aside =
+            crate::set_aside::SetAside::load(Catalog::shared(), &*log, Arc::clone(&log) as _).expect("readable");
         let set_aside = Arc::new(set_aside);
         let folder =
             Folder::new(Arc::clone(&log) as _, Arc::clone(&log) as _, Arc::clone(&projector), loaded, 1, set_aside);

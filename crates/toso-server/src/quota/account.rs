@@ -105,6 +105,13 @@ impl Account {
         allowed.bytes = allowed.bytes.saturating_add(import.bytes);
     }
 
+    /// Takes in an import day as it was granted, unless it is the one that the account was stored with.
+    pub(super) fn grant(&mut self, granted: Allowance) {
+        if self.allowed.is_none_or(|known| known.until != granted.until) {
+            self.allowed = Some(granted);
+        }
+    }
+
     /// The account once it is in the store.
     pub(super) fn stored(self) -> Self {
         Self { unnoted: Budget::default(), is_stored: true, ..self }

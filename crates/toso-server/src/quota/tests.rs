@@ -151,6 +151,19 @@ fn an_import_day_is_as_large_as_it_says_survives_a_restart_and_ends_with_the_day
     assert_eq!(centre.write(2, RECORDER, both, 1).0, RECORDER_DAY.changes);
 }
 
+/// What was allowed is a decision; what is left of it follows, and a restart gives back no more than an eighth of a day.
+#[test]
+fn a_restart_in_an_import_day_gives_back_little_of_it() {
+    let mut centre = Centre::new();
+    centre.quotas.allow(AuthorId([1; 8]), TimestampMs(centre.now)).unwrap();
+    let half = IMPORT_DAY.changes / 2;
+    assert_eq!(centre.write(1, RECORDER, half, 1), (half, None));
+    centre.restart();
+    let rest = centre.write(1, RECORDER, IMPORT_DAY.changes + RECORDER_DAY.changes, 1).0;
+    let due = half + RECORDER_DAY.changes;
+    assert!((due..=due + RECORDER_DAY.changes / REOPENS_AT).contains(&rest), "{rest} of {due}");
+}
+
 /// The story: a commune officer's token made device after device, and each wrote its own day until the disk was full.
 #[test]
 fn all_devices_of_a_unit_share_its_day() {

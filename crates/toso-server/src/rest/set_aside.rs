@@ -119,7 +119,7 @@ pub(super) async fn undo(
     let record = record.ok_or_else(|| Problem::missing("decision", &number.to_string()))?;
     above(&shared, &caller, &record.author.into())?;
     let (why, by) = (said("why", &body.why)?, caller.author());
-    let undone = blocking(&shared, move |shared| shared.set_aside.undo(number, by, why, now())).await?;
+    let undone = blocking(&shared, move |shared| shared.set_aside.undo(&*shared.log, number, by, why, now())).await?;
     let (number, record) = undone.map_err(problem)?;
     tracing::info!(device = %record.author, number, "changes that were set aside count again");
     Ok(axum::Json(item(&shared, number, &record)))

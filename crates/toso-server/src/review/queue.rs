@@ -12,13 +12,11 @@ use toso_sync::{AppendItem, HoldFate, HoldOutcome, HoldReason};
 use toso_wire::limits::DECISIONS_MAX;
 use toso_wire::{Decision, Reviewed};
 
+use crate::tables::{REVIEW_CHANGE_TABLE, REVIEW_TABLE, REVIEW_TOLD_TABLE};
+
 use super::{
     HELD_BYTES_MAX, HELD_BYTES_PER_DEVICE_MAX, HELD_MAX, HELD_PER_DEVICE_MAX, ReviewRecord, ReviewStatus, reason_word,
 };
-
-const REVIEW_TABLE: &str = "review";
-const CHANGE_TABLE: &str = "review_changes";
-const TOLD_TABLE: &str = "review_told";
 
 /// The review queue.
 pub struct ReviewQueue {
@@ -120,7 +118,7 @@ impl ReviewQueue {
             let record: ReviewRecord = rmp_serde::from_slice(&value).map_err(|error| damaged(number, &error))?;
             state.put(number, Arc::new(record));
         }
-        for (key, value) in store.records(TOLD_TABLE, &[])? {
+        for (key, value) in store.records(REVIEW_TOLD_TABLE, &[])? {
             if let (Ok(author), Ok(told)) = (key.try_into(), value.try_into()) {
                 state.told.insert(AuthorId(author), u64::from_be_bytes(told));
             }
@@ -199,7 +197,7 @@ impl ReviewQueue {
                 all.add(record.bytes);
                 own.add(record.bytes);
                 changes.push(record_change(number, &record));
-                changes.push(change(CHANGE_TABLE, number, Some(item.change.clone())));
+                changes.push(change(REVIEW_CHANGE_TABLE, number, Some(item.change.clone())));
                 new.push((number, Arc::new(record)));
                 HoldFate::Held
             };
@@ -271,7 +269,7 @@ impl ReviewQueue {
             ReviewRecord { status, decision, decided_by: by, decided_at: now, note, ..ReviewRecord::clone(&record) };
         let mut changes = vec![record_change(number, &record)];
         if status == ReviewStatus::Accepted {
-            changes.push(change(CHANGE_TABLE, number, None));
+            changes.push(change(REVIEW_CHANGE_TABLE, number, None));
         }
         self.store.write(&changes, Durability::Durable)?;
         self.state.write().put(number, Arc::new(record));
@@ -307,7 +305,7 @@ impl ReviewQueue {
 
     /// The change of an open or returned item.
     pub fn change(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.record(CHANGE_TABLE, &number.to_be_bytes())
+        self.store.record(REVIEW_CHANGE_TABLE, &number.to_be_bytes())
     }
 
     /// Items after a number that a test selects, oldest first.
@@ -360,7 +358,7 @@ impl ReviewQueue {
         };
         let Some(number) = news else { return Ok(()) };
         let change = RecordChange {
-            table: TOLD_TABLE.to_owned(),
+            table: REVIEW_TOLD_TABLE.to_owned(),
             key: author.0.to_vec(),
             value: Some(number.to_be_bytes().to_vec()),
             expect: None,

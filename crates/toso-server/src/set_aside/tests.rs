@@ -41,7 +41,7 @@ impl Centre {
 
     fn over(log: Arc<MemoryChangeLog>) -> Self {
         let catalog = Catalog::shared();
-        let aside = Arc::new(SetAside::load(catalog, Arc::clone(&log) as _).unwrap());
+        let aside = Arc::new(SetAside::load(catalog, &*log, Arc::clone(&log) as _).unwrap());
         let mut projector = Projector::new(catalog);
         let loaded = Loaded::load(&*log, log.last(), &mut projector, || Projector::new(catalog)).unwrap();
         let projector = Arc::new(Mutex::new(projector));
@@ -143,12 +143,12 @@ fn what_is_set_aside_is_not_counted_and_undone_it_is() {
     centre.restart();
     centre.fold();
     centre.assert_views(of_rogue, "after a restart");
-    centre.aside.undo(everywhere, None, "nhầm".to_owned(), time(1)).unwrap();
+    centre.aside.undo(&*centre.log, everywhere, None, "nhầm".to_owned(), time(1)).unwrap();
     centre.fold();
     centre.assert_views(there, "the first decision still holds");
-    centre.aside.undo(number, None, "nhầm".to_owned(), time(1)).unwrap();
+    centre.aside.undo(&*centre.log, number, None, "nhầm".to_owned(), time(1)).unwrap();
     assert!(matches!(
-        centre.aside.undo(number, None, "nhầm".to_owned(), time(1)),
+        centre.aside.undo(&*centre.log, number, None, "nhầm".to_owned(), time(1)),
         Err(SetAsideError::Undone(of)) if of == number
     ));
     centre.fold();
@@ -228,7 +228,7 @@ fn views_follow_decisions_through_everything() {
                 _ if decisions.is_empty() => {}
                 _ => {
                     let (number, ..) = decisions.swap_remove(usize::try_from(draw(decisions.len() as u64)).unwrap());
-                    centre.aside.undo(number, None, "nhầm".to_owned(), time(0)).unwrap();
+                    centre.aside.undo(&*centre.log, number, None, "nhầm".to_owned(), time(0)).unwrap();
                 }
             }
         }
@@ -244,16 +244,15 @@ fn views_follow_decisions_through_everything() {
             let LogEntry { scope, author, received_at, item, .. } = entry;
             fresh.append(&[LogBatch { scope, author, received_at, items: vec![item] }]).unwrap();
         }
-        for table in [TABLE, DOCS_TABLE] {
-            let rows = centre.log.records(table, &[]).unwrap().into_iter();
-            let rows = rows.map(|(key, value)| RecordChange {
-                table: table.to_owned(),
-                key,
-                value: Some(value),
-                expect: None,
-            });
-            fresh.write(&rows.collect::<Vec<_>>(), Durability::Durable).unwrap();
-        }
+        // Only the decisions: what follows from them is found again.
+        let decided = centre.log.records(SET_ASIDE_TABLE, &[]).unwrap().into_iter();
+        let decided = decided.map(|(key, value)| RecordChange {
+            table: SET_ASIDE_TABLE.to_owned(),
+            key,
+            value: Some(value),
+            expect: None,
+        });
+        fresh.write(&decided.collect::<Vec<_>>(), Durability::Durable).unwrap();
         let mut recount = Centre::over(fresh);
         recount.fold();
         recount.assert_views(aside, &format!("counted from the log alone, seed {seed}"));
@@ -287,6 +286,33 @@ fn fresh_pages_come_before_what_is_made_again_and_it_comes_all_the_same() {
     centre.assert_views(of_rogue, "and both are right");
 }
 
+/// Lists and progress may be lost, the decision may not: it holds, is followed once more, and can be undone.
+#[test]
+fn a_decision_alone_says_all_that_follows_from_it() {
+    let mut centre = Centre::new();
+    for team in 0..10 {
+        centre.save(1, commune(0), team);
+        centre.save(ROGUE, commune(0), team);
+    }
+    let number = centre.set_aside(Centre::order(commune(0)));
+    centre.fold();
+    centre.restart();
+    assert!(centre.aside.record(number).unwrap().settled, "what was followed is not followed again");
+    for table in [SET_ASIDE_DOCS_TABLE, SET_ASIDE_FOLLOWED_TABLE] {
+        let rows = centre.log.records(table, &[]).unwrap().into_iter();
+        let gone = rows.map(|(key, _)| RecordChange { table: table.to_owned(), key, value: None, expect: None });
+        centre.log.write(&gone.collect::<Vec<_>>(), Durability::Disposable).unwrap();
+    }
+    centre.restart();
+    assert_eq!(centre.aside.unsettled().len(), 10, "all of it is made again");
+    centre.fold();
+    assert!(centre.aside.record(number).unwrap().settled);
+    centre.assert_views(of_rogue, "followed once more");
+    centre.aside.undo(&*centre.log, number, None, "nhầm".to_owned(), time(1)).unwrap();
+    centre.fold();
+    centre.assert_views(|_| false, "undone by a list that was not there");
+}
+
 /// An officer's loop ends at the day's bound, and what was undone leaves no list of documents behind.
 #[test]
 fn decisions_of_a_day_are_bounded_and_undone_ones_leave_little_behind() {
@@ -299,7 +325,7 @@ fn decisions_of_a_day_are_bounded_and_undone_ones_leave_little_behind() {
     let day = |centre: &mut Centre, by: u8, at: u64| {
         let mut made = 0;
         while let Ok(number) = decide(centre, by, at) {
-            centre.aside.undo(number, Some(AuthorId([by; 8])), "nhầm".to_owned(), time(at)).unwrap();
+            centre.aside.undo(&*centre.log, number, Some(AuthorId([by; 8])), "nhầm".to_owned(), time(at)).unwrap();
             centre.fold();
             made += 1;
         }
@@ -308,12 +334,12 @@ fn decisions_of_a_day_are_bounded_and_undone_ones_leave_little_behind() {
     assert_eq!(day(&mut centre, 1, 0), DECISIONS_OF_OFFICER_DAY);
     let refused = decide(&centre, 1, DAY_MS - 1).unwrap_err();
     assert!(matches!(refused, SetAsideError::ManyToday { wait_ms: 1, .. }), "{refused}");
-    assert!(centre.log.records(DOCS_TABLE, &[]).unwrap().is_empty());
+    assert!(centre.log.records(SET_ASIDE_DOCS_TABLE, &[]).unwrap().is_empty());
     centre.restart();
     assert!(decide(&centre, 1, 0).is_err(), "a restart gives nothing back");
     assert_eq!(day(&mut centre, 2, 0), DECISIONS_ABOUT_UNIT_DAY - DECISIONS_OF_OFFICER_DAY, "the unit's bound");
     assert!(decide(&centre, 3, 0).is_err());
     let number = centre.set_aside(Centre::order(commune(0)));
-    centre.aside.undo(number, None, "nhầm".to_owned(), time(0)).unwrap();
+    centre.aside.undo(&*centre.log, number, None, "nhầm".to_owned(), time(0)).unwrap();
     assert!(decide(&centre, 1, DAY_MS).is_ok(), "a day later");
 }

@@ -10,8 +10,9 @@ use toso_core::time::TimestampMs;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 
 use super::keys::{KeyError, write_private};
-use super::{SERVER_TABLE, Trust, bytes_of, token};
+use super::{Trust, bytes_of, token};
 use crate::bounded;
+use crate::tables::SERVER_TABLE;
 
 /// How long an admin token is good: 90 days, a quarter of a device's year. It is made anew when half of that is over, so a
 /// copy lives 45 to 90 days when the server is off meanwhile, and at most 45 when it runs.

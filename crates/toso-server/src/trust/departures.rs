@@ -13,8 +13,7 @@ use toso_store::change_log::RECORD_CHANGES_MAX;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 
 use super::device::DeviceRecord;
-
-const DEPARTURE_TABLE: &str = "departures";
+use crate::tables::DEPARTURE_TABLE;
 
 /// The counts. All of them are in memory: only units that somebody has left have one.
 pub(super) struct Departures {

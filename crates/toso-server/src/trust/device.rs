@@ -19,8 +19,7 @@ use toso_sync::{AccessRole, Principal, Rank};
 
 use super::raced::again_when_raced;
 use super::{Entry, Placement, Trust};
-
-pub(super) const DEVICE_TABLE: &str = "devices";
+use crate::tables::DEVICE_TABLE;
 
 /// An enrolled device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,12 +11,13 @@ use toso_wire::enrol::{INVITE_SECRET_BYTES, signed_enrol, signed_enrolled};
 
 use super::clock::ClockBehind;
 use super::device::{self, DeviceRecord};
-use super::invite::{INVITE_TABLE, InviteRecord, InviteState};
+use super::invite::{InviteRecord, InviteState};
 use super::invited::{ManyInvited, What};
 use super::keys::KeyError;
 use super::moving::joined;
 use super::token::TOKEN_LIFE_MS;
 use super::{Entry, Trust};
+use crate::tables::INVITE_TABLE;
 
 /// The longest device name, in characters.
 pub const DEVICE_NAME_CHARS_MAX: usize = 80;

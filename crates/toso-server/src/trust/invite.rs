@@ -25,8 +25,8 @@ use super::keys::KeyError;
 use super::raced::again_when_raced;
 use super::token::has_ended;
 use super::{Entry, Trust};
+use crate::tables::INVITE_TABLE;
 
-pub(super) const INVITE_TABLE: &str = "invites";
 /// How long an invite can be used unless the officer says otherwise: a week, for a village without signal.
 pub const INVITE_LIFE_MS_DEFAULT: u64 = 7 * 24 * 60 * 60 * 1000;
 /// The longest an invite can live: 30 days; older ones lie about in chat groups.

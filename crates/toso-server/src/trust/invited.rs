@@ -21,8 +21,9 @@ use toso_core::unit::UnitRef;
 use toso_store::{RecordStore, StoreError};
 
 use super::device::Devices;
-use super::invite::{INVITE_READ_BYTES_MAX, INVITE_TABLE, InviteRecord};
+use super::invite::{INVITE_READ_BYTES_MAX, InviteRecord};
 use crate::quota::DAY_MS;
+use crate::tables::INVITE_TABLE;
 
 /// Invites for a commune, or of its officer, in a day; and as many enrolments by them.
 pub const INVITES_OF_COMMUNE_DAY: usize = 100;

@@ -12,7 +12,8 @@ use toso_core::unit::{Scope, UnitRef};
 use toso_store::{RecordStore, StoreError};
 use toso_sync::{AccessRole, ReturnVerdict};
 
-use super::{QUARANTINE_KEY, SERVER_TABLE, Trust, put};
+use super::{QUARANTINE_KEY, Trust, put};
+use crate::tables::SERVER_TABLE;
 use crate::upkeep::{RESTORED_KEY, Restored};
 
 /// Set when the store was found empty under keys that were there: when, 8 bytes big-endian (1 byte in older folders).

@@ -11,7 +11,8 @@ use toso_core::time::TimestampMs;
 use toso_store::{Durability, RecordChange, RecordStore, StoreError};
 
 use super::keys::KeyError;
-use super::{Entry, SERVER_TABLE, Trust};
+use super::{Entry, Trust};
+use crate::tables::SERVER_TABLE;
 
 /// What devices are told meanwhile.
 pub(crate) const QUARANTINE_TEXT: &str = "the server was restored and waits until its operator has said which devices are \

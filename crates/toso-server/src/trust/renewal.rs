@@ -61,8 +61,7 @@ impl Trust {
                 renewed.token.clone_from(&token);
             }
             let change = RecordChange { expect: Some(Some(stored)), ..renewed.to_change() };
-            // What a crash takes of it the token itself tells again.
-            self.store.write(&[change], Durability::Disposable)?;
+            self.store.write(&[change], Durability::Durable)?;
             self.devices.keep(renewed);
             tracing::info!(device = %device.id(), "a device's token was renewed");
         }

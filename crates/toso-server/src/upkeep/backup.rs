@@ -11,7 +11,8 @@ use toso_store::{ChangeLog, Durability, RecordChange, RecordStore, StoreError};
 
 use super::place::look_for_file;
 use super::{UpkeepError, in_file, open_log, with_suffix};
-use crate::trust::{self, ROOT_KEY_FILE, Revocations, SERVER_TABLE};
+use crate::tables::SERVER_TABLE;
+use crate::trust::{self, ROOT_KEY_FILE, Revocations};
 
 /// Which line of the list of revocations a backup was begun after: that line's check, 16 bytes.
 pub(super) const MARK_KEY: &[u8] = b"revocations_mark";

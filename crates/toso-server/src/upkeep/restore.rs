@@ -19,7 +19,8 @@ use super::backup::{MARK_KEY, key_beside};
 use super::lists::Lists;
 use super::place::Place;
 use super::{Joined, LOG_FOLDER, RESTORED_KEY, Restored, UpkeepError, failed, in_file, show, sync_folder, with_suffix};
-use crate::trust::{self, KeyError, ROOT_KEY_FILE, SERVER_TABLE};
+use crate::tables::SERVER_TABLE;
+use crate::trust::{self, KeyError, ROOT_KEY_FILE};
 
 /// The ending of a folder that is being built.
 const BUILDING_ENDING: &str = ".restoring";

@@ -124,7 +124,7 @@ fn counted(data: &Path) {
         metrics: Arc::default(),
         vitals: Arc::default(),
         set_aside: Arc::new(
-            crate::set_aside::SetAside::load(Catalog::shared(), Arc::clone(&log) as _).expect("readable"),
+            crate::set_aside::SetAside::load(Catalog::shared(), &*log, Arc::clone(&log) as _).expect("readable"),
         ),
         workers: 1,
         cache_documents: 10,

@@ -200,7 +200,7 @@ fn views(log: &Arc<SledChangeLog>, scopes: &BTreeSet<Scope>, verified: &mut Veri
     let mut stored = Projector::new(catalog);
     let loaded = Loaded::load(&**log, log.last(), &mut stored, || Projector::new(catalog))?;
     verified.counted = loaded.through;
-    let set_aside = SetAside::load(catalog, Arc::clone(log) as _)?;
+    let set_aside = SetAside::load(catalog, &**log, Arc::clone(log) as _)?;
     let unsettled = set_aside.unsettled();
     let mut fresh = Projector::new(catalog);
     for scope in scopes {

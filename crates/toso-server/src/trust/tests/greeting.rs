@@ -167,10 +167,10 @@ fn a_token_is_renewed_in_its_last_quarter_and_again_when_the_answer_was_lost() {
 fn a_server_that_lost_a_renewal_believes_its_own_token() {
     let Place { folder, store, trust } = place();
     let mut phone = Phone::enrolled(&trust);
-    let before = store.record(device::DEVICE_TABLE, &phone.device.0).unwrap();
+    let before = store.record(crate::tables::DEVICE_TABLE, &phone.device.0).unwrap();
     let now = NOW.plus_ms(TOKEN_LIFE_MS - DAY_MS);
     let until = phone.sign(&trust, now).unwrap().token_ends;
-    let table = device::DEVICE_TABLE.to_owned();
+    let table = crate::tables::DEVICE_TABLE.to_owned();
     let lost = RecordChange { table, key: phone.device.0.to_vec(), value: before, expect: None };
     store.write(&[lost], Durability::Durable).unwrap();
     let trust = Trust::open(folder.path(), store, NOW).unwrap();

@@ -6,8 +6,8 @@ use std::str::FromStr as _;
 use toso_core::id::AuthorId;
 use toso_store::RecordStore as _;
 
-use super::super::invite::INVITE_TABLE;
 use super::*;
+use crate::tables::INVITE_TABLE;
 
 fn district() -> UnitRef {
     UnitRef::new(UnitList::L2022, "001").expect("a code")

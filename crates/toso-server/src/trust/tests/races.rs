@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use toso_store::Record;
 
 use super::*;
+use crate::tables::SERVER_TABLE;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -5,6 +5,7 @@ use toso_store::Durability;
 
 use super::losses::{copy, restored_at};
 use super::*;
+use crate::tables::SERVER_TABLE;
 
 const LATER: TimestampMs = NOW.plus_ms(60_000);
 
