@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use support::threads::{cpu_ticks, switches, woken_since};
 use support::{KEY, NOBODY, add_member, add_team, config, enrolled, open, wait};
-use toso_client::{Replica, ReplicaOptions};
 use toso_ffi::{BackgroundEnd, MemberEdit, NetworkKind, TeamEdit, TosoClient};
+use toso_replica::Replica;
 use toso_store::{ChunkStore, Transaction};
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 
@@ -112,7 +112,7 @@ fn opening(plain: &Path, sealed: &Path) {
             }
             parts[1].push(start.elapsed());
             let start = Instant::now();
-            let replica = Replica::open(store, &ReplicaOptions::default()).unwrap();
+            let replica = Replica::open(store, &toso_client::system::options()).unwrap();
             let all = (replica.teams().unwrap(), replica.members(None).unwrap());
             parts[2].push(start.elapsed());
             let start = Instant::now();

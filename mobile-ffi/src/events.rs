@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
-use toso_client::replica::ReplicaEvent;
-use toso_client::{ConflictWatch, Replica, RightState};
+use toso_client::subscribe;
 use toso_core::id::DocId;
+use toso_replica::{ConflictWatch, Replica, ReplicaEvent, RightState};
 
 use crate::callbacks::{Callbacks, call_app};
 use crate::sync::SyncState;
@@ -104,7 +104,7 @@ pub(crate) fn observe(
     callbacks: Callbacks,
 ) -> Arc<ObserverHandle> {
     let active = Arc::new(AtomicBool::new(true));
-    let events = replica.subscribe();
+    let events = subscribe(&replica);
     let teller = Teller { observer, active: Arc::clone(&active), replica };
     let runtime = callbacks.runtime().clone();
     let task = runtime.spawn(tell(callbacks, teller, events, sync)).abort_handle();
@@ -236,7 +236,7 @@ impl Teller {
     }
 
     /// Tells how the right to sync stands, when it stands otherwise than was told; returns that, and when to look again.
-    fn tell_right(&self, told: Option<toso_client::SyncRight>) -> (Option<toso_client::SyncRight>, Duration) {
+    fn tell_right(&self, told: Option<toso_replica::SyncRight>) -> (Option<toso_replica::SyncRight>, Duration) {
         // What cannot be read now is looked at again.
         let Some(right) = self.replica.sync_right().unwrap_or_default() else { return (told, RIGHT_LOOKED_AT_EVERY) };
         let is_news = told.map_or(right.state != RightState::Good, |told| told != right);

@@ -14,9 +14,9 @@ use toso_core::text::{Date, DocumentNumber, Label, Link, Note, PersonName, Phone
 
 use std::collections::{BTreeMap, HashMap};
 
-use toso_client::DocView;
 use toso_core::edit::{ActivityId, EditError};
 use toso_core::id::DocId;
+use toso_replica::DocView;
 
 use crate::edits::doc_id;
 use crate::error::TosoError;

@@ -15,11 +15,12 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinError;
-use toso_client::register::{check_leaving, leave_register};
-use toso_client::{Reach, Replica, ReplicaOptions};
+use toso_client::fetch_missing_names;
 use toso_core::edit::EditError;
 use toso_core::id::DocId;
 use toso_core::text::check_whole;
+use toso_replica::register::{check_leaving, leave_register};
+use toso_replica::{Reach, Replica};
 use toso_store::ChunkStore;
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 use zeroize::Zeroizing;
@@ -159,7 +160,7 @@ impl TosoClient {
         let opened = handle.spawn_blocking(move || -> Result<_, TosoError> {
             let store = Arc::new(SledChunkStore::open_encrypted(folder, Options::phone(), &key)?);
             let below: Arc<dyn ChunkStore> = Arc::clone(&store) as Arc<dyn ChunkStore>;
-            let replica = Arc::new(Replica::open(below, &ReplicaOptions::default())?);
+            let replica = Arc::new(Replica::open(below, &toso_client::system::options())?);
             Ok((store, replica))
         });
         let (store, replica) = opened.await.map_err(|error| joined(&error))??;
@@ -251,7 +252,7 @@ impl TosoClient {
         self.with(|core| {
             if core.sync.is_in_touch() {
                 let replica = Arc::clone(&core.replica);
-                core.runtime.handle()?.spawn_blocking(move || replica.fetch_missing_names(&[shown]));
+                core.runtime.handle()?.spawn_blocking(move || fetch_missing_names(&replica, &[shown]));
             }
             Ok::<_, TosoError>(())
         })

@@ -2,10 +2,10 @@
 //! here: nothing mirrors them, and a word added below and forgotten here does not compile.
 
 pub use toso_catalog::Level as UnitLevel;
-pub use toso_client::{HeldState, Receipt, RightState as SyncRight, Side as MeetingSide};
 pub use toso_core::finding::SameMemberReason;
 pub use toso_core::id::DocKind;
 pub use toso_core::unit::UnitList;
+pub use toso_replica::{HeldState, Receipt, RightState as SyncRight, Side as MeetingSide};
 
 /// Tells UniFFI of every word in the table of words.
 macro_rules! app_words {

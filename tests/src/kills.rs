@@ -15,9 +15,10 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use toso_client::rest::Rest;
-use toso_client::{Invite, Replica, ReplicaOptions, SyncOptions, enrol, sync_once};
+use toso_client::{Invite, SyncOptions, enrol, sync_once};
 use toso_core::id::DocKind;
 use toso_core::unit::{UnitList, UnitRef};
+use toso_replica::Replica;
 use toso_store::memory::MemoryChunkStore;
 
 use crate::http;
@@ -97,7 +98,7 @@ pub fn replica(url: &str, admin_token: &str, unit: &str, role: &str) -> Arc<Repl
     let invite = Invite::parse(answer["invite"].as_str().expect("an invite")).expect("it is an invite");
     let store = Arc::new(MemoryChunkStore::default());
     enrol(store.as_ref(), &Rest::default(), &invite, None).expect("enrolled");
-    Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"))
+    Arc::new(Replica::open(store, &toso_client::system::options()).expect("opened"))
 }
 
 /// What a server holds, as somebody sees it who asks for everything.

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use toso_client::{
-    AutoSync, Invite, Replica, ReplicaOptions, SyncError, SyncOptions, SyncState, TeamDraft, enrol, sync_once,
-};
+use toso_client::{AutoSync, Invite, SyncError, SyncOptions, SyncState, enrol, sync_once};
 use toso_core::edit::DocEdit;
 use toso_core::id::{DocId, DocKind};
 use toso_core::text::PlaceName;
+use toso_replica::{Replica, TeamDraft};
 use toso_store::memory::MemoryChunkStore;
 use toso_tests::middlebox::{Breaks, Middlebox};
 use toso_tests::{COMMUNE, Server};
@@ -25,7 +24,7 @@ fn device(server: &Server, url: &str) -> Arc<Replica> {
     let mut credential = enrol(store.as_ref(), &toso_client::rest::Rest::default(), &invite, None).expect("enrolled");
     url.clone_into(&mut credential.server_url);
     credential.keep(store.as_ref()).expect("kept");
-    Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"))
+    Arc::new(Replica::open(store, &toso_client::system::options()).expect("opened"))
 }
 
 fn add_team(replica: &Replica, hamlet: &str) -> DocId {

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use toso_client::{AutoSync, Device, Invite, Replica, ReplicaOptions, SyncOptions, SyncState, TeamDraft, enrol};
+use toso_client::system::fill;
+use toso_client::{AutoSync, Invite, SyncOptions, SyncState, enrol, subscribe};
 use toso_core::id::DocId;
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::unit::{UnitList, UnitRef};
+use toso_replica::{Device, Replica, TeamDraft};
 use toso_store::memory::MemoryChunkStore;
 use toso_tests::{COMMUNE, FieldDevice, Server};
 
@@ -26,7 +28,7 @@ fn replica(server: &Server) -> Arc<Replica> {
     let store = Arc::new(MemoryChunkStore::default());
     let invite = Invite::parse(&server.invite(COMMUNE, "recorder")).expect("it is an invite");
     enrol(store.as_ref(), &toso_client::rest::Rest::default(), &invite, None).expect("enrolled");
-    Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"))
+    Arc::new(Replica::open(store, &toso_client::system::options()).expect("opened"))
 }
 
 /// The team of a hamlet of the suites' commune.
@@ -127,7 +129,7 @@ async fn acknowledged_edits_are_there_without_the_devices() {
     let server = Server::start(data.path());
     let replica = replica(&server);
     let sync = AutoSync::start(Arc::clone(&replica), SyncOptions::default());
-    let mut receipts = replica.subscribe();
+    let mut receipts = subscribe(&replica);
     let mut server = server;
     let own = || (0..20).map(|number| team(&format!("Thôn {number}")));
     for number in 0..20 {
@@ -195,7 +197,7 @@ fn a_printed_id_means_a_stored_team() {
 #[test]
 fn each_opening_has_an_actor_of_its_own() {
     let device = Device::from_secret(&[7; 32]);
-    let actors: HashSet<_> = (0..100).map(|_| device.new_actor()).collect();
+    let actors: HashSet<_> = (0..100).map(|_| device.new_actor(&fill)).collect();
     assert_eq!(actors.len(), 100);
     assert!(actors.iter().all(|actor| actor.author() == device.id().author()));
 }

@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 use toso_client::rest::{Caller, Rest};
-use toso_client::{Invite, Replica, ReplicaOptions, SyncOptions, SyncReport, TeamDraft, enrol, make_invite, sync_once};
+use toso_client::{Invite, SyncOptions, SyncReport, enrol, make_invite, sync_once};
 use toso_core::text::PlaceName;
 use toso_core::time::TimestampMs;
+use toso_replica::{Replica, TeamDraft};
 use toso_server::upkeep::backup;
 use toso_server::upkeep::restore::{Mode, Sources, restore};
 use toso_server::{RunningServer, Server, ServerConfig};
@@ -36,7 +37,7 @@ async fn device(server: &RunningServer) -> Arc<Replica> {
         let invite = make_invite(&rest, &url, &officer, unit, "recorder", Duration::from_secs(60)).expect("an invite");
         let store = Arc::new(MemoryChunkStore::default());
         enrol(store.as_ref(), &rest, &Invite::parse(&invite.text).expect("an invite"), None).expect("enrolled");
-        Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"))
+        Arc::new(Replica::open(store, &toso_client::system::options()).expect("opened"))
     });
     enrolled.await.expect("the thread")
 }

@@ -174,8 +174,8 @@ fn moved_to(folder: &Path, url: &str) -> Arc<TosoClient> {
     let key = toso_store_sled::StoreKey::from_bytes(&KEY);
     let store = toso_store_sled::SledChunkStore::open_encrypted(folder, toso_store_sled::Options::phone(), &key);
     let store = store.expect("it opens");
-    let credential = toso_client::Credential::load(&store).expect("it is enrolled");
-    toso_client::Credential { server_url: url.to_owned(), ..credential }.keep(&store).expect("it is kept");
+    let credential = toso_replica::Credential::load(&store).expect("it is enrolled");
+    toso_replica::Credential { server_url: url.to_owned(), ..credential }.keep(&store).expect("it is kept");
     drop(store);
     open(folder)
 }

@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 use futures_util::SinkExt as _;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
-use toso_client::{
-    Invite, Replica, ReplicaError, ReplicaOptions, SyncOptions, SyncReport, TeamDraft, enrol, sync_once,
-};
+use toso_client::{Invite, SyncOptions, SyncReport, enrol, fetch_carry_pass, sync_once};
 use toso_core::edit::{DocEdit, MemberEdit};
 use toso_core::id::DocId;
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::unit::Scope;
+use toso_replica::{Replica, ReplicaError, TeamDraft};
 use toso_store_sled::{Options, SledChunkStore};
 use toso_tests::rogue::Rogue;
 use toso_tests::{COMMUNE, Server, http, toso};
@@ -30,7 +29,7 @@ fn device(server: &Server, home: &Path) -> Arc<Replica> {
     let invite = Invite::parse(&server.invite(COMMUNE, "recorder")).expect("it is an invite");
     let store = Arc::new(SledChunkStore::open(home, Options::phone()).expect("a folder"));
     enrol(store.as_ref(), &toso_client::rest::Rest::default(), &invite, None).expect("enrolled");
-    Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"))
+    Arc::new(Replica::open(store, &toso_client::system::options()).expect("opened"))
 }
 
 async fn sync(replica: &Arc<Replica>) -> SyncReport {
@@ -112,7 +111,7 @@ async fn what_only_a_newer_build_knows_is_kept_and_relayed_and_shown_as_a_number
     save(&newer, strange, "Lê Văn Thử");
     let with_pass = |replica: &Arc<Replica>| {
         let replica = Arc::clone(replica);
-        async move { tokio::task::spawn_blocking(move || replica.fetch_carry_pass(None)).await.expect("it ends") }
+        async move { tokio::task::spawn_blocking(move || fetch_carry_pass(&replica, None)).await.expect("it ends") }
     };
     with_pass(&newer).await.expect("a pass");
     with_pass(&older).await.expect("a pass");

@@ -11,12 +11,11 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
-use toso_client::{
-    AutoSync, AutoSyncHandle, Invite, Replica, ReplicaOptions, SyncOptions, SyncState, TeamDraft, enrol, sync_once,
-};
+use toso_client::{AutoSync, AutoSyncHandle, Invite, SyncOptions, SyncState, enrol, sync_once};
 use toso_core::edit::DocEdit;
 use toso_core::id::{DocKind, Sequence};
 use toso_core::text::PlaceName;
+use toso_replica::{Replica, TeamDraft};
 use toso_store::memory::MemoryChunkStore;
 use toso_tests::kills::Holdings;
 use toso_tests::middlebox::ResetLink;
@@ -42,7 +41,7 @@ fn device_in(server: &Server, url: &str, store: &Arc<MemoryChunkStore>) -> Arc<R
     url.clone_into(&mut credential.server_url);
     credential.keep(store.as_ref()).expect("kept");
     let store = Arc::clone(store);
-    Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"))
+    Arc::new(Replica::open(store, &toso_client::system::options()).expect("opened"))
 }
 
 fn add_team(replica: &Replica, hamlet: &str) {
@@ -325,7 +324,7 @@ async fn over_a_reset_link(bytes_max: usize, tries_max: usize, posts: bool) {
             tries <= tries_max,
             "{left} of {changes} changes are left after {tries_max} tries at {bytes_max} bytes"
         );
-        let again = Arc::new(Replica::open(Arc::clone(&store) as _, &ReplicaOptions::default()).expect("opened"));
+        let again = Arc::new(Replica::open(Arc::clone(&store) as _, &toso_client::system::options()).expect("opened"));
         let _ = sync_once(&again, SyncOptions { linger: Duration::ZERO, ..SyncOptions::default() }, |_, _| {}).await;
         let now = again.status().expect("readable").unsent;
         assert!(now <= left, "{now} after {left}: nothing is lost again");
@@ -339,7 +338,7 @@ async fn over_a_reset_link(bytes_max: usize, tries_max: usize, posts: bool) {
     while got < 50 {
         tries += 1;
         assert!(tries <= tries_max, "{got} of 50 members after {tries_max} tries at {bytes_max} bytes");
-        let again = Arc::new(Replica::open(Arc::clone(&store) as _, &ReplicaOptions::default()).expect("opened"));
+        let again = Arc::new(Replica::open(Arc::clone(&store) as _, &toso_client::system::options()).expect("opened"));
         let _ = sync_once(&again, SyncOptions { linger: Duration::ZERO, ..SyncOptions::default() }, |_, _| {}).await;
         let now = again.members(None).expect("readable").len();
         assert!(now >= got, "{now} after {got}: nothing is lost again");

@@ -21,9 +21,10 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
-use toso_client::{AutoSync, Invite, Replica, ReplicaOptions, SyncOptions, TeamDraft, enrol};
+use toso_client::{AutoSync, Invite, SyncOptions, enrol};
 use toso_core::id::{DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, DocId, Sequence};
 use toso_core::text::PlaceName;
+use toso_replica::{Replica, TeamDraft};
 use toso_store::conformance::samples::{batch, chunk, doc, hash, saved, scope};
 use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChangeLog, ChunkStore, Durability, RecordChange, RecordStore};
@@ -410,7 +411,7 @@ async fn a_servers_acknowledgement_leaves_after_its_sync() {
     let invite = Invite::parse(&server.invite(COMMUNE, "recorder")).expect("it is an invite");
     let store = Arc::new(MemoryChunkStore::default());
     enrol(store.as_ref(), &toso_client::rest::Rest::default(), &invite, None).expect("enrolled");
-    let replica = Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"));
+    let replica = Arc::new(Replica::open(store, &toso_client::system::options()).expect("opened"));
     let sync = AutoSync::start(Arc::clone(&replica), SyncOptions::default());
     // One at a time, so that the n-th acknowledgement is that of the n-th edit.
     let mut docs = Vec::new();

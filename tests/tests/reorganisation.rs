@@ -20,11 +20,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 use toso_client::rest::Rest;
-use toso_client::{
-    AutoSync, HeldState, Invite, Replica, ReplicaOptions, SyncOptions, SyncState, TeamDraft, enrol, sync_once,
-};
+use toso_client::{AutoSync, Invite, SyncOptions, SyncState, enrol, sync_once};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::text::PlaceName;
+use toso_replica::{HeldState, Replica, TeamDraft};
 use toso_store::memory::MemoryChunkStore;
 use toso_tests::{COMMUNE, FieldDevice, OTHER_COMMUNE, Server, http, toso};
 
@@ -553,7 +552,7 @@ async fn a_connected_phone_is_moved_and_hears_decisions_at_once() {
     let invite = Invite::parse(&scene.server.invite(COMMUNE, "recorder")).expect("an invite");
     let store = Arc::new(MemoryChunkStore::default());
     enrol(store.as_ref(), &Rest::default(), &invite, None).expect("enrolled");
-    let replica = Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"));
+    let replica = Arc::new(Replica::open(store, &toso_client::system::options()).expect("opened"));
     let name = || DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
     let hamlet = PlaceName::parse("Thôn Mẫu").ok();
     let team = replica.add_team(TeamDraft { hamlet, ..TeamDraft::default() }).expect("recorded");

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
-use toso_client::{Invite, Reach};
+use toso_client::Invite;
+use toso_replica::Reach;
 use toso_tests::middlebox::{Breaks, Middlebox};
 use toso_tests::tls::{Authority, TlsFront};
 use toso_tests::{COMMUNE, FieldDevice, Server, toso};
@@ -150,7 +151,7 @@ async fn a_certificate_of_another_authority_or_name_is_refused_with_what_to_do_a
     let phone = register.device("phone", "recorder", &here);
     let false_front = TlsFront::start(register.server.address(), Authority::OTHER).await;
     let store = toso_store_sled::SledChunkStore::open(phone.home(), toso_store_sled::Options::phone()).expect("free");
-    let mut credential = toso_client::Credential::load(&store).expect("enrolled");
+    let mut credential = toso_replica::Credential::load(&store).expect("enrolled");
     assert_eq!(credential.reach, Reach { insecure_http: false, ca_pem: Some(Authority::NAMED.pem.to_owned()) });
     credential.server_url = false_front.url("localhost");
     credential.keep(&store).expect("kept");

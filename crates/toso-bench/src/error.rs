@@ -3,8 +3,9 @@
 use std::fmt::Display;
 
 use toso_client::rest::RestError;
-use toso_client::{EnrolError, InviteError, ReplicaError, SyncError};
+use toso_client::{EnrolError, InviteError, SyncError};
 use toso_core::text::TextError;
+use toso_replica::ReplicaError;
 use toso_store::StoreError;
 
 use crate::national::PlanError;

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use toso_catalog::Catalog;
-use toso_client::{Credential, Replica, ReplicaOptions};
 use toso_core::id::{DocKind, ServerId};
 use toso_core::text::{Collator, search_key};
 use toso_core::unit::{UnitList, UnitRef};
+use toso_replica::{Credential, Replica};
 use toso_store::ChunkStore;
 use toso_store_sled::{Options, SledChunkStore};
 
@@ -77,7 +77,7 @@ pub fn run(home: &Path, work: Work) -> Result<Done, BenchError> {
     let opening = Instant::now();
     let store = Arc::new(SledChunkStore::open(home, Options::phone())?);
     let store_ms = millis(opening.elapsed());
-    let replica = Replica::open(Arc::clone(&store) as Arc<dyn ChunkStore>, &ReplicaOptions::default())?;
+    let replica = Replica::open(Arc::clone(&store) as Arc<dyn ChunkStore>, &toso_client::system::options())?;
     let (teams, members) = (replica.teams()?, replica.members(None)?);
     let open_ms = millis(begun.elapsed());
     let documents = teams.len() + members.len();
@@ -140,7 +140,7 @@ fn join(store: &dyn ChunkStore, unit: UnitRef) -> Result<(), BenchError> {
         unit,
         role: "recorder".to_owned(),
         token_ends: None,
-        reach: toso_client::Reach::default(),
+        reach: toso_replica::Reach::default(),
     };
-    Ok(credential.keep(store).map_err(toso_client::ReplicaError::from)?)
+    Ok(credential.keep(store).map_err(toso_replica::ReplicaError::from)?)
 }

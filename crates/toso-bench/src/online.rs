@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use toso_client::{Replica, SyncError, SyncOptions, SyncReport, sync_once};
+use toso_client::{SyncError, SyncOptions, SyncReport, sync_once};
+use toso_replica::Replica;
 
 use crate::error::BenchError;
 use crate::patience::Patience;

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use toso_client::rest::{Caller, Rest};
-use toso_client::{
-    Credential, Invite, Replica, ReplicaOptions, SyncOptions, SyncReport, TeamDraft, enrol, make_invite, sync_once,
-};
+use toso_client::{Invite, SyncOptions, SyncReport, enrol, make_invite, sync_once};
 use toso_core::edit::{DocEdit, MemberEdit, TeamEdit};
 use toso_core::id::{DocId, Sequence};
 use toso_core::record::{Affiliation, Gender, HamletKind, Role};
 use toso_core::text::{Date, DocumentNumber, Label, Note, PersonName, Phone as PhoneNumber, PlaceName};
 use toso_core::unit::Scope;
+use toso_replica::{Credential, Replica, ReplicaOptions, TeamDraft};
 use toso_store::ChunkStore;
 use toso_store::memory::MemoryChunkStore;
 
@@ -109,16 +108,16 @@ impl Phone {
 
     /// The phone of a store.
     pub(crate) fn open(store: Arc<dyn ChunkStore>) -> Result<Self, BenchError> {
-        let options = ReplicaOptions { document_cache: DOCUMENT_CACHE, ..ReplicaOptions::default() };
+        let options = ReplicaOptions { document_cache: DOCUMENT_CACHE, ..toso_client::system::options() };
         let replica = Arc::new(Replica::open(Arc::clone(&store), &options)?);
         Ok(Self { store, replica })
     }
 
     /// From now on it dials the server at another address: that of a link.
     pub(crate) fn dial_at(&self, url: &str) -> Result<(), BenchError> {
-        let mut credential = self.replica.credential().map_err(toso_client::ReplicaError::from)?;
+        let mut credential = self.replica.credential().map_err(toso_replica::ReplicaError::from)?;
         url.clone_into(&mut credential.server_url);
-        Ok(Credential::keep(&credential, self.store.as_ref()).map_err(toso_client::ReplicaError::from)?)
+        Ok(Credential::keep(&credential, self.store.as_ref()).map_err(toso_replica::ReplicaError::from)?)
     }
 
     /// Records so many documents, offline: teams with five members each, the last with what is left. Returns its teams.

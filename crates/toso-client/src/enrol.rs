@@ -10,16 +10,15 @@ use toso_core::id::ServerId;
 use toso_core::text::{TextError, canonical, check_device_name};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
+use toso_replica::carry::pass::PassAnswer;
+use toso_replica::replica::names::{keep_own_name, own_name};
+use toso_replica::{Credential, CredentialError};
 use toso_store::{ChunkStore, StoreError};
 pub use toso_wire::enrol::{Invite, InviteError};
 use toso_wire::enrol::{signed_enrol, signed_enrolled};
 
-use crate::carry::pass::PassAnswer;
-use crate::credential::{Credential, CredentialError};
-use crate::identity::Device;
-use crate::register::check_register;
-use crate::replica::names::{keep_own_name, own_name};
 use crate::rest::{Caller, Rest, RestError};
+use crate::system::{self, now};
 
 /// Why enrolment failed. The store is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +131,7 @@ pub fn enrol(
 ) -> Result<Credential, EnrolError> {
     check_register(store, invite.server)?;
     device_name.map_or(Ok(()), check_device_name)?;
-    let device = Device::of_store(store)?;
+    let device = system::device(store)?;
     let public_key = device.public_key();
     let secret_hash = *blake3::hash(&invite.secret).as_bytes();
     let signature = device.sign(&signed_enrol(invite.server, &secret_hash, &public_key));
@@ -169,9 +168,20 @@ pub fn enrol(
     keep_own_name(store, response.device_name.or(request.device_name).as_deref())?;
     // Without a usable one the device works all the same, and can ask again.
     if let Some(pass) = response.carry.and_then(|answer| answer.read(response.server_id).ok()) {
-        pass.keep(store)?;
+        pass.keep(store, now())?;
     }
     Ok(credential)
+}
+
+/// Refuses an invite of another server than the one that a store belongs to. The same server may have a new address.
+fn check_register(store: &dyn ChunkStore, invited: ServerId) -> Result<(), EnrolError> {
+    match Credential::load(store) {
+        Ok(held) if held.server_id != invited => {
+            Err(EnrolError::OtherRegister { url: held.server_url, held: held.server_id, invited })
+        }
+        Ok(_) | Err(CredentialError::NotEnrolled | CredentialError::Unreadable(_)) => Ok(()),
+        Err(CredentialError::Store(error)) => Err(error.into()),
+    }
 }
 
 /// True when an answer bears the signature of the key that the inviting server's id is made of.

@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toso_core::id::ServerId;
 use toso_core::time::TimestampMs;
+use toso_replica::between::is_registers;
+use toso_replica::{Between, Device, Reach, ReachError};
+use toso_wire::rest::{REST_SIGNATURE_HEADER, RestSignature, signed_rest};
 use ureq::tls::TlsConfig;
 
-use toso_wire::rest::{REST_SIGNATURE_HEADER, RestSignature, signed_rest};
-
-use crate::between::{Between, is_registers};
-use crate::identity::{Device, random};
-use crate::reach::{Reach, ReachError};
+use crate::system::{now, random};
+use crate::tls::{of_certificate, request_tls};
 
 /// How long one request may take: a page of a report over 2G.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -122,7 +122,7 @@ impl Default for Rest {
 impl Rest {
     /// A client that reaches servers as agreed.
     pub fn reaching(reach: &Reach) -> Result<Self, ReachError> {
-        Ok(Self::over(reach.clone(), &reach.tls()?))
+        Ok(Self::over(reach.clone(), &request_tls(reach)?))
     }
 
     /// How it reaches servers.
@@ -292,8 +292,7 @@ fn join(server_url: &str, path: &str) -> String {
 fn unreachable(url: &str, error: &ureq::Error) -> RestError {
     // As a source, an IO error would leave out what it was made of.
     let cause: &(dyn std::error::Error + 'static) = if let ureq::Error::Io(io) = error { io } else { error };
-    let of_certificate = ReachError::of_certificate(url, cause);
-    of_certificate
+    of_certificate(url, cause)
         .map_or_else(|| RestError::Unreachable { url: url.to_owned(), detail: error.to_string() }, RestError::Reach)
 }
 
@@ -316,12 +315,6 @@ fn body(url: &str, response: &mut Response) -> Result<String, RestError> {
 
 fn parse<T: DeserializeOwned>(url: &str, text: &str) -> Result<T, RestError> {
     serde_json::from_str(text).map_err(|error| RestError::Unreadable { url: url.to_owned(), detail: error.to_string() })
-}
-
-/// The device's clock.
-pub(crate) fn now() -> TimestampMs {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    TimestampMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

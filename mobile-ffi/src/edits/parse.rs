@@ -1,10 +1,10 @@
 //! From what an app says to edits that have passed every rule.
 
-use toso_client::TeamDraft;
 use toso_core::edit::{self, DocEdit};
 use toso_core::id::DocId;
 use toso_core::text::PlaceName;
 use toso_core::unit::{Scope, UnitRef};
+use toso_replica::TeamDraft;
 
 use super::NewTeam;
 use crate::error::TosoError;

@@ -1,13 +1,12 @@
 //! From the errors of the rooms below to the few cases an app acts on.
 
-use toso_client::credential::CredentialError;
 use toso_client::rest::RestError;
-use toso_client::{
-    CarryError, EnrolError, InviteError, LeaveError, NamesError, PeerError, ReachError, ReplicaError, SyncError,
-};
+use toso_client::{EnrolError, InviteError, NamesError, PassError, SyncError};
 use toso_core::document::NoRoom;
 use toso_core::edit::EditError;
 use toso_core::text::TextError;
+use toso_replica::credential::CredentialError;
+use toso_replica::{CarryError, LeaveError, PeerError, ReachError, ReplicaError};
 use toso_store::StoreError;
 
 use super::{ErrorInfo, TosoError};
@@ -260,6 +259,15 @@ impl From<SyncError> for TosoError {
     }
 }
 
+impl From<PassError> for TosoError {
+    fn from(error: PassError) -> Self {
+        match error {
+            PassError::Carry(error) => error.into(),
+            PassError::Rest(error) => error.into(),
+        }
+    }
+}
+
 impl From<CarryError> for TosoError {
     fn from(error: CarryError) -> Self {
         let info = |key: &str| ErrorInfo::new(key, &error);
@@ -267,7 +275,6 @@ impl From<CarryError> for TosoError {
             CarryError::Credential(error) => error.into(),
             CarryError::Store(error) => error.into(),
             CarryError::Replica(error) => error.into(),
-            CarryError::Rest(error) => error.into(),
             CarryError::OlderKey { .. } => Self::BadBundle { info: info("carry.older_key") },
             CarryError::NoPass | CarryError::NoKey { .. } | CarryError::NewerKey { .. } => {
                 Self::BadBundle { info: info("carry.no_key") }

@@ -1,11 +1,11 @@
 //! From what the rooms below show to what an app is shown.
 
 use toso_catalog::Catalog;
-use toso_client::{CentreTotals, ConflictView, ReplicaStatus, SaveView, TakeReport};
 use toso_core::document;
 use toso_core::finding;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
+use toso_replica::{CentreTotals, ConflictView, ReplicaStatus, SaveView, TakeReport};
 
 use super::{
     AdminUnit, Conflict, ConflictValue, FieldChange, Finding, Found, Held, HistoryEntry, Invite, Status, Taken, Totals,
@@ -84,8 +84,8 @@ impl From<SaveView> for HistoryEntry {
     }
 }
 
-impl From<toso_client::Found> for Found {
-    fn from(found: toso_client::Found) -> Self {
+impl From<toso_replica::Found> for Found {
+    fn from(found: toso_replica::Found) -> Self {
         Self {
             id: found.id.to_string(),
             kind: found.kind,
@@ -96,8 +96,8 @@ impl From<toso_client::Found> for Found {
     }
 }
 
-impl From<toso_client::Held> for Held {
-    fn from(held: toso_client::Held) -> Self {
+impl From<toso_replica::Held> for Held {
+    fn from(held: toso_replica::Held) -> Self {
         Self {
             id: held.doc.to_string(),
             hash: held.hash.to_string(),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use toso_client::carry::Meeting as ClientMeeting;
+use toso_client::fetch_carry_pass;
+use toso_replica::carry::Meeting as ClientMeeting;
 
 use super::TosoClient;
 use crate::edits::scope;
@@ -34,7 +35,7 @@ impl TosoClient {
     #[uniffi::method(default(unit = None, stop = None))]
     pub async fn fetch_bundle_key(&self, unit: Option<String>, stop: Option<Arc<StopSignal>>) -> Result<(), TosoError> {
         let unit = scope(unit.as_ref())?;
-        self.off_thread_until(stop, move |replica, _, _| replica.fetch_carry_pass(unit)).await
+        self.off_thread_until(stop, move |replica, _, _| fetch_carry_pass(replica, unit)).await
     }
 
     /// Begins a meeting with another phone, over a pipe of bytes that the app has (Wi-Fi Direct, Bluetooth, a hotspot).

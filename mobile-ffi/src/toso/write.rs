@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use toso_client::enrol;
 use toso_client::rest::{Rest, RestError};
+use toso_client::{enrol, fetch_device_names};
 use toso_core::edit::DocEdit;
 use toso_core::text::PersonName;
 
@@ -40,7 +40,7 @@ impl TosoClient {
     #[uniffi::method(default(documents = []))]
     pub async fn fetch_device_names(&self, documents: Vec<String>) -> Result<u32, TosoError> {
         let documents = documents.iter().map(|id| doc_id(id)).collect::<Result<Vec<_>, _>>()?;
-        self.write(move |replica| replica.fetch_device_names(&documents)).await.map(count)
+        self.write(move |replica| fetch_device_names(replica, &documents)).await.map(count)
     }
 
     /// Records a team and returns its id. [`TosoError::TeamExists`] names the team that the hamlet has.
@@ -135,7 +135,7 @@ pub fn converted_text(text: &str) -> Option<String> {
 /// An id for a new activity.
 #[uniffi::export]
 pub fn new_activity_id() -> String {
-    toso_client::identity::new_activity_id().to_string()
+    toso_client::system::new_activity_id().to_string()
 }
 
 /// Checks a person's name before it is saved: what it will be stored as.

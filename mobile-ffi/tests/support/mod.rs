@@ -13,10 +13,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use toso_client::Credential;
 use toso_core::id::ServerId;
 use toso_core::time::TimestampMs;
 use toso_ffi::{NewMember, NewTeam, TosoClient, TosoConfig, TosoEvent, TosoObserver};
+use toso_replica::Credential;
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 
 /// The key of every test's folder.
@@ -68,7 +68,7 @@ pub(crate) fn enrolled(folder: &Path, url: &str) -> Arc<TosoClient> {
         unit: "2025/00004".parse().expect("a unit"),
         role: "recorder".to_owned(),
         token_ends: None,
-        reach: toso_client::Reach::default(),
+        reach: toso_replica::Reach::default(),
     };
     credential.keep(&store.expect("the folder opens")).expect("it is kept");
     open(folder)

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use toso_client::Receipt;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
 use toso_core::record::Record;
 use toso_core::unit::UnitRef;
+use toso_replica::Receipt;
 use toso_store::memory::MemoryChangeLog;
 use toso_store::{ChangeLog, ChunkStore as _, LogEntry, RecordStore};
 

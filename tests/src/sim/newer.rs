@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use toso_client::Replica;
 use toso_core::edit::{DocEdit, MemberEdit};
 use toso_core::id::{DOC_ID_UNIQUE_BYTES, DocId};
 use toso_core::text::PersonName;
 use toso_core::unit::Scope;
+use toso_replica::Replica;
 use toso_store::ChunkStore as _;
 
 use super::workload::Wanted;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use toso_client::{Credential, Replica, ReplicaError, ReplicaOptions};
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DeviceId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
+use toso_replica::{Credential, Replica, ReplicaError, ReplicaOptions};
 use toso_store::ChunkStore;
 use toso_store::faulty::{ChunkDefect, FaultyChunkStore};
 use toso_sync::{AccessRole, Backoff, ClientEvent, ClientSession};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use toso_client::{Credential, ReplicaError};
+use toso_replica::{Credential, ReplicaError};
 use toso_server::trust::{EnrolRequest, INVITE_LIFE_MS_DEFAULT, InviteOrder};
 use toso_store::StoreError;
 use toso_store::faulty::WriteFault;
@@ -54,7 +54,7 @@ impl World {
                 unit: if phone.tampered { communes()[1] } else { enrolment.unit },
                 role: enrolment.role.word().to_owned(),
                 token_ends: Some(enrolment.expires_at),
-                reach: toso_client::Reach::default(),
+                reach: toso_replica::Reach::default(),
             };
             credential.keep(replica.store()).map_err(|error| error.to_string())?;
             Ok::<_, String>(credential)
@@ -455,4 +455,4 @@ impl World {
 }
 
 /// A replica that is shared only for the length of a call.
-pub(super) type SharedReplica = Arc<toso_client::Replica>;
+pub(super) type SharedReplica = Arc<toso_replica::Replica>;

@@ -8,10 +8,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use toso_client::HeldState;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DeviceId, DocId, Sequence};
 use toso_core::unit::UnitRef;
+use toso_replica::HeldState;
 use toso_server::desk;
 use toso_server::log_writer::append_group;
 use toso_server::review::ReviewStatus;

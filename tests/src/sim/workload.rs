@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use toso_client::{ReplicaError, TeamDraft};
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::Document;
 use toso_core::edit::{DocEdit, MemberEdit, TeamEdit};
 use toso_core::id::{DocId, DocKind};
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::unit::Scope;
+use toso_replica::{ReplicaError, TeamDraft};
 use toso_store::{ChunkStore as _, StoreError, StoredChunk};
 
 use super::model::Saved;

@@ -8,7 +8,7 @@ use super::Problem;
 use crate::tree::Tree;
 
 /// Every crate with the crates of the workspace that it may use.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("toso-core", &[]),
     ("toso-catalog", &["toso-core"]),
     ("toso-wire", &["toso-core", "toso-catalog"]),
@@ -16,14 +16,18 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("toso-store", &["toso-core"]),
     ("toso-store-sled", &["toso-core", "toso-store"]),
     ("toso-projection", &["toso-core", "toso-catalog", "toso-store"]),
-    ("toso-client", &["toso-core", "toso-catalog", "toso-wire", "toso-sync", "toso-store", "toso-store-sled"]),
-    ("toso-ffi", &["toso-core", "toso-catalog", "toso-store", "toso-store-sled", "toso-client"]),
+    ("toso-replica", &["toso-core", "toso-catalog", "toso-wire", "toso-sync", "toso-store"]),
+    ("toso-client", &["toso-core", "toso-wire", "toso-sync", "toso-store", "toso-replica"]),
+    ("toso-ffi", &["toso-core", "toso-catalog", "toso-store", "toso-store-sled", "toso-replica", "toso-client"]),
     ("toso-bindgen", &[]),
     (
         "toso-server",
         &["toso-core", "toso-catalog", "toso-wire", "toso-sync", "toso-store", "toso-store-sled", "toso-projection"],
     ),
-    ("toso-bench", &["toso-core", "toso-catalog", "toso-wire", "toso-store", "toso-store-sled", "toso-client"]),
+    (
+        "toso-bench",
+        &["toso-core", "toso-catalog", "toso-wire", "toso-store", "toso-store-sled", "toso-replica", "toso-client"],
+    ),
     (
         "toso-cli",
         &[
@@ -34,6 +38,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "toso-store",
             "toso-store-sled",
             "toso-projection",
+            "toso-replica",
             "toso-client",
             "toso-server",
             "toso-bench",
@@ -49,6 +54,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "toso-store",
             "toso-store-sled",
             "toso-projection",
+            "toso-replica",
             "toso-client",
             "toso-ffi",
             "toso-server",
@@ -132,6 +138,7 @@ mod tests {
             ("toso-sync", "toso-store"),
             ("toso-store", "toso-store-sled"),
             ("toso-projection", "toso-store-sled"),
+            ("toso-replica", "toso-client"),
             ("toso-client", "toso-server"),
             ("toso-server", "toso-client"),
             ("toso-bench", "toso-server"),

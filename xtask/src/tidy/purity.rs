@@ -12,10 +12,10 @@ use crate::scan::{code_only, lines_with, shipped};
 use crate::tree::Tree;
 
 /// The rooms.
-const PURE: [&str; 5] = ["toso-core", "toso-catalog", "toso-wire", "toso-sync", "toso-projection"];
+const PURE: [&str; 6] = ["toso-core", "toso-catalog", "toso-wire", "toso-sync", "toso-projection", "toso-replica"];
 
 /// Crates they must not use directly, outside tests.
-const FORBIDDEN_CRATES: [&str; 6] = ["tokio", "async-std", "mio", "sled", "rand", "getrandom"];
+const FORBIDDEN_CRATES: [&str; 8] = ["tokio", "async-std", "mio", "sled", "rand", "getrandom", "rustls", "ureq"];
 
 /// What their shipped code must not name, and why.
 const FORBIDDEN_NAMES: [(&str, &str); 10] = [

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
-use toso_client::{Replica, TeamDraft};
 use toso_core::edit::{DocEdit, MemberEdit, TeamEdit};
 use toso_core::id::{DocId, DocKind};
 use toso_core::record::TeamLevel;
 use toso_core::text::PlaceName;
+use toso_replica::{Replica, TeamDraft};
 
 use crate::error::BenchError;
 

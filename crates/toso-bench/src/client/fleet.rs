@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toso_catalog::Catalog;
 use toso_client::rest::{Caller, Rest};
-use toso_client::{Invite, Replica, ReplicaOptions, enrol, make_invite};
+use toso_client::{Invite, enrol, make_invite};
 use toso_core::id::{DocId, DocKind};
 use toso_core::unit::{Scope, UnitList};
+use toso_replica::{Replica, ReplicaOptions};
 use toso_store::ChunkStore;
 use toso_store_sled::{Options, SledChunkStore};
 
@@ -101,7 +102,7 @@ pub(super) fn visitor(order: &Order, number: usize, host: usize) -> Result<Devic
 
 fn open_at(folder: PathBuf) -> Result<Device, BenchError> {
     let store: Arc<dyn ChunkStore> = Arc::new(SledChunkStore::open(folder, Options::phone())?);
-    let options = ReplicaOptions { document_cache: DOCUMENT_CACHE, ..ReplicaOptions::default() };
+    let options = ReplicaOptions { document_cache: DOCUMENT_CACHE, ..toso_client::system::options() };
     Ok(Device { replica: Arc::new(Replica::open(store, &options)?) })
 }
 

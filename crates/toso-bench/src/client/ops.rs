@@ -312,10 +312,10 @@ fn open_all(order: &Order, wanted: &[(usize, DocId)]) -> Result<Vec<(Device, Doc
 
 /// The server may have come back at another address since the device joined.
 fn dial(order: &Order, device: &Device) -> Result<(), BenchError> {
-    let mut credential = device.replica.credential().map_err(toso_client::ReplicaError::from)?;
+    let mut credential = device.replica.credential().map_err(toso_replica::ReplicaError::from)?;
     if credential.server_url != order.url {
         order.url.clone_into(&mut credential.server_url);
-        credential.keep(device.replica.store()).map_err(toso_client::ReplicaError::from)?;
+        credential.keep(device.replica.store()).map_err(toso_replica::ReplicaError::from)?;
     }
     Ok(())
 }

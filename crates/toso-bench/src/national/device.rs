@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 
 use toso_catalog::Catalog;
 use toso_client::rest::{Caller, Rest, RestError};
-use toso_client::{
-    Between, ConflictView, EnrolError, Invite, Replica, ReplicaError, ReplicaOptions, SyncOptions, enrol, make_invite,
-};
+use toso_client::{EnrolError, Invite, SyncOptions, enrol, make_invite};
 use toso_core::chunk::ChangeHash;
 use toso_core::edit::DocEdit;
 use toso_core::id::{DocId, Sequence};
+use toso_replica::{Between, ConflictView, Replica, ReplicaError, ReplicaOptions};
 use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChunkStore, StoreError};
 
@@ -110,7 +109,7 @@ impl FieldDevice {
     }
 
     fn open(&self) -> Result<Replica, ReplicaError> {
-        let options = ReplicaOptions { document_cache: DOCUMENT_CACHE, ..ReplicaOptions::default() };
+        let options = ReplicaOptions { document_cache: DOCUMENT_CACHE, ..toso_client::system::options() };
         Replica::open(Arc::clone(&self.store) as Arc<dyn ChunkStore>, &options)
     }
 

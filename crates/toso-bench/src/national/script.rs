@@ -7,10 +7,10 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use toso_catalog::{Catalog, UnitKind};
-use toso_client::TeamDraft;
 use toso_core::edit::{DocEdit, MemberEdit, TeamEdit};
 use toso_core::record::{Affiliation, ConsentMethod, Course, CourseStatus, Role, TeamLevel};
 use toso_core::text::{Date, DocumentNumber, Label, PersonName, Phone, PlaceName, TextError};
+use toso_replica::TeamDraft;
 
 use super::names::{self, Hamlet, Phones, Region};
 use super::plan::CommunePlan;

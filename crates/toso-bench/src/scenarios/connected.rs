@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
-use toso_client::{AutoSync, AutoSyncHandle, ReplicaEvent, SyncOptions, SyncState};
+use toso_client::{AutoSync, AutoSyncHandle, SyncOptions, SyncState, subscribe};
+use toso_replica::ReplicaEvent;
 
 use crate::bench::{Bench, ONLINE, phones, scopes};
 use crate::error::BenchError;
@@ -113,7 +114,7 @@ pub(super) fn push(bench: &Bench, factor: u32) -> Result<Step, BenchError> {
         let watch = Watch::begin(&server, &door)?;
         for _ in 0..times {
             value += 1;
-            let listeners: Vec<_> = connected.iter().map(|one| one.phone.replica.subscribe()).collect();
+            let listeners: Vec<_> = connected.iter().map(|one| subscribe(&one.phone.replica)).collect();
             author.replica.edit(team, &households(value))?;
             let begun = Instant::now();
             let mut heard = runtime.block_on(async {

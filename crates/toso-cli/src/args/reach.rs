@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use toso_client::Reach;
 use toso_client::rest::Rest;
+use toso_replica::Reach;
 
 use super::ConvertFlag;
 use crate::code_file;

@@ -9,9 +9,10 @@ mod sync;
 use std::path::Path;
 use std::sync::Arc;
 
-use toso_client::register::{check_leaving, leave_register};
-use toso_client::{Credential, Invite, Replica, ReplicaOptions, ReplicaStatus, enrol};
+use toso_client::{Invite, enrol};
 use toso_core::text::canonical;
+use toso_replica::register::{check_leaving, leave_register};
+use toso_replica::{Credential, Replica, ReplicaStatus};
 use toso_store::ChunkStore;
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 
@@ -136,5 +137,5 @@ fn store_key(file: &Path) -> Result<StoreKey, Fail> {
 }
 
 fn replica(store: Arc<dyn ChunkStore>) -> Result<Replica, Fail> {
-    Ok(Replica::open(store, &ReplicaOptions::default())?)
+    Ok(Replica::open(store, &toso_client::system::options())?)
 }

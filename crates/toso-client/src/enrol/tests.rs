@@ -7,7 +7,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use toso_store::memory::MemoryChunkStore;
 
 use super::*;
-use crate::reach::{Reach, ReachError};
+use toso_replica::{Reach, ReachError};
 
 const ENDS: TimestampMs = TimestampMs(1_700_000_000_000);
 
@@ -42,7 +42,7 @@ fn invite(url: String, root: &SigningKey) -> Invite {
 /// What a server with this key answers to a device that it calls `name`.
 fn good_answer(store: &MemoryChunkStore, invite: &Invite, root: &SigningKey, name: Option<&str>) -> String {
     let token = [5; 300];
-    let public_key = Device::of_store(store).unwrap().public_key();
+    let public_key = system::device(store).unwrap().public_key();
     let signed = signed_enrolled(blake3::hash(&invite.secret).as_bytes(), &public_key, ENDS, &token);
     serde_json::json!({
         "token": URL_SAFE_NO_PAD.encode(token),
@@ -132,7 +132,7 @@ fn an_answer_that_the_inviting_servers_key_has_not_signed_enrols_nobody() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let invite = invite(format!("http://{}", listener.local_addr().unwrap()), &root);
         let store = MemoryChunkStore::new();
-        let public_key = Device::of_store(&store).unwrap().public_key();
+        let public_key = system::device(&store).unwrap().public_key();
         let signed = signed_enrolled(blake3::hash(&secret).as_bytes(), &public_key, ENDS, &signed_token);
         let answer = serde_json::json!({
             "token": URL_SAFE_NO_PAD.encode(token),
@@ -162,4 +162,26 @@ fn nobody_enrols_over_a_network_in_the_clear() {
     let open = Rest::reaching(&Reach { insecure_http: true, ca_pem: None }).unwrap();
     let dialled = enrol(&store, &open, &invite, None);
     assert!(matches!(dialled, Err(EnrolError::Rest(RestError::Unreachable { .. }))), "allowed, and not there");
+}
+
+/// An invite of another server than the one that the device belongs to would hand all that is here to that server.
+#[test]
+fn a_store_belongs_to_one_register_until_it_is_emptied() {
+    let store = MemoryChunkStore::new();
+    let [own, other] = [1, 2].map(|seed| ServerId([seed; 16]));
+    assert!(check_register(&store, other).is_ok(), "it belongs to none");
+    let credential = Credential {
+        server_url: "https://register.invalid".to_owned(),
+        server_id: own,
+        token: vec![1],
+        unit: "2022/00001".parse().unwrap(),
+        role: "recorder".to_owned(),
+        token_ends: None,
+        reach: Reach::default(),
+    };
+    credential.keep(&store).unwrap();
+    assert!(check_register(&store, own).is_ok());
+    assert!(matches!(check_register(&store, other), Err(EnrolError::OtherRegister { .. })));
+    toso_replica::leave_register(&store).unwrap();
+    assert!(check_register(&store, other).is_ok());
 }

@@ -6,17 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 use serde::Serialize;
-use tokio::sync::broadcast::error::TryRecvError;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use toso_replica::{Between, Replica};
 use toso_sync::Backoff;
 
 use super::io_loop::{IoLoop, LoopNews, Until};
 use super::once::missing_names;
 use super::report::{SyncError, SyncOptions};
-use crate::between::Between;
-use crate::identity::random;
-use crate::replica::{Replica, ReplicaEvent};
+use crate::listening::Watch;
+use crate::system::random;
 
 /// What a person sees of sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -139,6 +138,7 @@ async fn keep_in_touch(
     state: watch::Sender<SyncState>,
     network: Arc<Network>,
 ) {
+    let watch = Watch::of(&replica);
     let mut backoff = Backoff::default();
     let mut moves = 0;
     let mut online = network.online.subscribe();
@@ -159,7 +159,7 @@ async fn keep_in_touch(
         }
         state.send_replace(SyncState::Connecting);
         let (worked, error) = tokio::select! {
-            outcome = AssertUnwindSafe(one_session(&replica, options, &state)).catch_unwind() => {
+            outcome = AssertUnwindSafe(one_session(&replica, &watch, options, &state)).catch_unwind() => {
                 // What the session shares is committed whole or not at all, and its locks do not poison.
                 outcome.unwrap_or((false, Some(SyncError::Panicked)))
             }
@@ -214,6 +214,7 @@ async fn keep_in_touch(
 /// something each time is no failure to wait longer for, and why it ended.
 async fn one_session(
     replica: &Arc<Replica>,
+    watch: &Arc<Watch>,
     options: SyncOptions,
     state: &watch::Sender<SyncState>,
 ) -> (bool, Option<SyncError>) {
@@ -222,15 +223,17 @@ async fn one_session(
         Err(error) => return (false, Some(error.into())),
     };
     let (news, mut listener) = mpsc::unbounded_channel();
-    let mut io_loop = IoLoop::new(Arc::clone(replica), &credential, options, Until::Stopped, Some(news));
+    let mut io_loop =
+        IoLoop::new(Arc::clone(replica), &credential, options, Until::Stopped(Arc::clone(watch)), Some(news));
     let mut run = std::pin::pin!(io_loop.run());
     let mut worked = false;
-    let mut changes = replica.subscribe();
+    // What changed before the session is no news of it.
+    watch.documents_changed();
     loop {
         tokio::select! {
             result = &mut run => return (worked, result.err()),
             Some(news) = listener.recv() => {
-                if matches!(news, LoopNews::UpToDate { .. }) && documents_changed(&mut changes) {
+                if matches!(news, LoopNews::UpToDate { .. }) && watch.documents_changed() {
                     let replica = Arc::clone(replica);
                     tokio::spawn(async move { missing_names(&replica).await });
                 }
@@ -246,18 +249,6 @@ async fn one_session(
                     }
                 });
             }
-        }
-    }
-}
-
-/// Whether documents have changed since this was asked last.
-fn documents_changed(events: &mut broadcast::Receiver<ReplicaEvent>) -> bool {
-    let mut changed = false;
-    loop {
-        match events.try_recv() {
-            Ok(ReplicaEvent::Documents(_)) | Err(TryRecvError::Lagged(_)) => changed = true,
-            Ok(_) => {}
-            Err(TryRecvError::Empty | TryRecvError::Closed) => return changed,
         }
     }
 }

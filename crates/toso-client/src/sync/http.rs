@@ -10,10 +10,10 @@ use std::sync::Arc;
 use http::HeaderValue;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use toso_replica::between::PROBLEM_TYPE;
 
 use super::report::SyncError;
 use super::transport::{Address, Meter, Stream, connect, retry_after_ms};
-use crate::between::PROBLEM_TYPE;
 
 /// What the server's answers to sync are.
 const SYNC_TYPE: &str = "application/octet-stream";

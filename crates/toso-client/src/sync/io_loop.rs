@@ -6,6 +6,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
+use toso_replica::replica::SOCKET_AGAIN_MS;
+use toso_replica::{Credential, Replica, ReplicaError};
 use toso_store::StoreError;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
 use toso_wire::{DecodeError, Frame, Hello, decode};
@@ -14,8 +16,8 @@ use super::line::{Incoming, Line};
 use super::post::PostLine;
 use super::report::{SyncError, SyncOptions, SyncReport};
 use super::transport::{Address, DialError, Dialled, Meter, dial};
-use crate::credential::Credential;
-use crate::replica::{Replica, ReplicaError, SOCKET_AGAIN_MS};
+use crate::asking::fetch_carry_pass;
+use crate::listening::Watch;
 
 /// How long a one-shot exchange waits for card and bundle key once everything is exchanged: one request over 2G.
 const PASS_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(15);
@@ -32,12 +34,22 @@ pub(super) enum LoopNews {
 }
 
 /// How a session ends by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Until {
     /// Once everything is exchanged (and counted, or the linger is over).
     UpToDate,
-    /// Never: it stays for live changes.
-    Stopped,
+    /// Never: it stays for live changes, and is told of those made here.
+    Stopped(Arc<Watch>),
+}
+
+impl Until {
+    /// Waits for an edit, where the session stays.
+    async fn outbox_grew(&self) {
+        match self {
+            Self::UpToDate => std::future::pending().await,
+            Self::Stopped(watch) => watch.outbox_grew().await,
+        }
+    }
 }
 
 /// The bytes of a line.
@@ -161,6 +173,10 @@ impl<'a> IoLoop<'a> {
         }
     }
 
+    fn stays(&self) -> bool {
+        matches!(self.until, Until::Stopped(_))
+    }
+
     /// Runs the session, and fetches what is due for helping others once everything is exchanged.
     pub(super) async fn run(&mut self) -> Result<(), SyncError> {
         self.exchange_by_any_way().await?;
@@ -242,7 +258,7 @@ impl<'a> IoLoop<'a> {
         let meter = Arc::new(Meter::default());
         self.cost = Some(Cost { meter: Arc::clone(&meter), hello_bytes: 0, http_bytes_up: None });
         let again = std::time::Duration::from_millis(SOCKET_AGAIN_MS);
-        self.socket_again = (self.until == Until::Stopped).then(|| Instant::now() + again);
+        self.socket_again = self.stays().then(|| Instant::now() + again);
         let mut line = Line::Post(Box::new(PostLine::new(address, meter, hello)));
         let result = self.exchange(&mut session, &mut line).await;
         line.close().await;
@@ -252,7 +268,7 @@ impl<'a> IoLoop<'a> {
 
     /// The machine of a session, and its first HELLO.
     async fn begin(&mut self, by_request: bool) -> Result<(ClientSession, Hello), SyncError> {
-        let live = self.until == Until::Stopped;
+        let live = self.stays();
         let begin = move |replica: &Replica, credential: &Credential| {
             let start = replica.session_start(credential, live)?;
             Ok::<_, ReplicaError>((start, replica.outbox_len()?, replica.rests_for_ms()?))
@@ -324,7 +340,7 @@ impl<'a> IoLoop<'a> {
                     heard = Instant::now();
                     events.extend(self.on_incoming(incoming, line).await?);
                 }
-                () = self.replica.outbox_grew(), if self.until == Until::Stopped && line.may_be_left() => {
+                () = self.until.outbox_grew(), if self.stays() && line.may_be_left() => {
                     if let Line::Post(post) = line {
                         post.leave();
                     }
@@ -427,7 +443,7 @@ impl<'a> IoLoop<'a> {
         Ok(is_due.then(|| {
             tokio::task::spawn_blocking(move || {
                 // Still due when it fails.
-                let _ = replica.fetch_carry_pass(None);
+                let _ = fetch_carry_pass(&replica, None);
             })
         }))
     }
@@ -454,7 +470,7 @@ impl<'a> IoLoop<'a> {
                     None => 0,
                 };
                 self.tell(LoopNews::UpToDate { waiting: self.report.waiting });
-                if self.until == Until::UpToDate {
+                if !self.stays() {
                     self.finished = counted;
                     self.linger_until.get_or_insert_with(|| Instant::now() + self.options.linger);
                 } else {

@@ -1,15 +1,15 @@
 //! One bounded exchange: connect, push everything, pull everything, hear what is counted, leave.
 
-use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::broadcast::{self, error::TryRecvError};
 use toso_core::id::DocId;
+use toso_replica::Replica;
 
 use super::io_loop::{IoLoop, LoopNews, Until};
 use super::report::{SyncError, SyncOptions, SyncReport};
-use crate::replica::{Replica, ReplicaEvent};
+use crate::asking::fetch_missing_names;
+use crate::listening::ChangedDocuments;
 
 /// Sessions of one exchange that may end with a move: one, and one more for an officer who corrects himself meanwhile.
 const MOVES_MAX: usize = 3;
@@ -58,7 +58,7 @@ pub async fn sync_until(
     mut progress: impl FnMut(u64, u64),
 ) -> BoundedSync {
     let mut over = std::pin::pin!(over);
-    let mut events = replica.subscribe();
+    let changed = ChangedDocuments::of(replica);
     let mut report = SyncReport::default();
     let mut result = Some(Err(SyncError::Moved));
     for _ in 0..MOVES_MAX {
@@ -75,31 +75,14 @@ pub async fn sync_until(
             () = over => {}
         }
     }
-    BoundedSync { report, documents: changed(replica, &mut events), result }
+    BoundedSync { report, documents: changed.take(), result }
 }
 
 /// Asks for the names of devices that came with a clash. A failure costs nothing: the clash shows the device's number, and the
 /// next sync that brings something asks again.
 pub(super) async fn missing_names(replica: &Arc<Replica>) {
     let replica = Arc::clone(replica);
-    let _ = tokio::task::spawn_blocking(move || replica.fetch_missing_names(&[])).await;
-}
-
-/// The documents that events name; all there are when more happened than is kept for a listener.
-fn changed(replica: &Replica, events: &mut broadcast::Receiver<ReplicaEvent>) -> Vec<DocId> {
-    let mut documents = BTreeSet::new();
-    loop {
-        match events.try_recv() {
-            Ok(ReplicaEvent::Documents(changed) | ReplicaEvent::Removed(changed)) => documents.extend(changed),
-            Ok(ReplicaEvent::Receipts | ReplicaEvent::Held | ReplicaEvent::Right | ReplicaEvent::Names) => {}
-            Err(TryRecvError::Lagged(_)) => {
-                // A list that cannot be read now will be read by the code that shows it.
-                let all = replica.store().documents().unwrap_or_default();
-                documents.extend(all.into_iter().map(|(_, doc)| doc));
-            }
-            Err(_) => return documents.into_iter().collect(),
-        }
-    }
+    let _ = tokio::task::spawn_blocking(move || fetch_missing_names(&replica, &[])).await;
 }
 
 async fn one_session(

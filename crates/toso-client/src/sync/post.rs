@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
+use toso_replica::Between;
 use toso_wire::limits::FRAME_BYTES_MAX;
 use toso_wire::{Frame, Hello, encode};
 
 use super::http::{Body, Head, HttpConnection, HttpError};
 use super::line::Incoming;
 use super::transport::{Address, Meter};
-use crate::between::Between;
 
 /// Two requests that bring nothing begin at least so far apart. A server that has a place holds each for longer (25 s); one
 /// that has none is asked four times a minute.

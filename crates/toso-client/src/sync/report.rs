@@ -3,13 +3,9 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use toso_replica::{Between, CredentialError, ReachError, ReplicaError};
 use toso_store::StoreError;
 use toso_wire::GoodbyeCode;
-
-use crate::between::Between;
-use crate::credential::CredentialError;
-use crate::reach::ReachError;
-use crate::replica::ReplicaError;
 
 /// How long a connection may take to be accepted: two lost packets on 2G.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -19,12 +19,13 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
+use toso_replica::between::PROBLEM_TYPE;
+use toso_replica::{Between, Reach};
 use toso_wire::limits::{FRAME_BYTES_MAX, SUBPROTOCOL};
 use toso_wire::{Hello, hello_token};
 
 use super::report::SyncError;
-use crate::between::{Between, PROBLEM_TYPE};
-use crate::reach::{Reach, ReachError};
+use crate::tls::{client_tls, of_certificate};
 
 /// A connected socket.
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<CountedStream>>;
@@ -117,7 +118,7 @@ fn no_answer(time: Duration) -> String {
 
 /// Connects, through TLS where the address says so.
 pub(super) async fn connect(address: &Address, meter: &Arc<Meter>) -> Result<Stream, SyncError> {
-    let tls = address.reach.client_tls()?;
+    let tls = client_tls(&address.reach)?;
     let stream = TcpStream::connect((address.host.as_str(), address.port)).await;
     let stream = stream.map_err(|error| address.unreachable(&error))?;
     // A push of 100 bytes must not wait for the acknowledgement of the segment before it.
@@ -130,8 +131,7 @@ pub(super) async fn connect(address: &Address, meter: &Arc<Meter>) -> Result<Str
     let name = name.map_err(|error| address.unreachable(&error))?;
     let connected = TlsConnector::from(tls).connect(name, counted).await;
     connected.map(MaybeTlsStream::Rustls).map_err(|error| {
-        let of_certificate = ReachError::of_certificate(&address.given, &error);
-        of_certificate.map_or_else(|| address.unreachable(&error), SyncError::Reach)
+        of_certificate(&address.given, &error).map_or_else(|| address.unreachable(&error), SyncError::Reach)
     })
 }
 

@@ -6,8 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use toso_client::carry::{BUNDLE_BYTES_MAX, CarryError};
-use toso_client::{PeerEffect, PeerError, PeerReport, Replica, Side};
+use toso_client::fetch_carry_pass;
+use toso_replica::carry::{BUNDLE_BYTES_MAX, CarryError};
+use toso_replica::{PeerEffect, PeerError, PeerReport, Replica, Side};
 
 use crate::args::{BundleCommand, PeerArgs};
 use crate::fail::Fail;
@@ -46,7 +47,7 @@ pub(super) fn bundle(replica: &Replica, command: BundleCommand) -> Result<(), Fa
         }
         BundleCommand::Key { unit } => {
             let unit = unit.map(|text| text.parse().map_err(Fail::new)).transpose()?;
-            Ok(replica.fetch_carry_pass(unit)?)
+            Ok(fetch_carry_pass(&replica, unit)?)
         }
     }
 }

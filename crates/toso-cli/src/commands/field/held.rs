@@ -1,6 +1,6 @@
 //! `toso field held`: what the server did not take at once, and what officers decided.
 
-use toso_client::Replica;
+use toso_replica::Replica;
 
 use super::show::list;
 use crate::args::HeldCommand;
@@ -13,9 +13,9 @@ pub(super) fn run(replica: &Replica, command: HeldCommand) -> Result<(), Fail> {
             let place = held.unit_name.as_deref().unwrap_or("-");
             let note = if held.note.is_empty() { String::new() } else { format!(": {}", held.note) };
             let state = match held.state {
-                toso_client::HeldState::Waiting => format!("held for review by {place}"),
-                toso_client::HeldState::Refused => format!("refused ({}): {}", held.code, held.detail),
-                other @ (toso_client::HeldState::Accepted | toso_client::HeldState::Returned) => {
+                toso_replica::HeldState::Waiting => format!("held for review by {place}"),
+                toso_replica::HeldState::Refused => format!("refused ({}): {}", held.code, held.detail),
+                other @ (toso_replica::HeldState::Accepted | toso_replica::HeldState::Returned) => {
                     format!("{}{note}", other.words())
                 }
             };

@@ -1,11 +1,11 @@
 //! Recording: teams, members, activities, hamlets. What is printed is the new record's id, alone on stdout.
 
-use toso_client::{Replica, TeamDraft};
 use toso_core::edit::{ActivityId, CommuneEdit, DocEdit, MemberEdit, Reached, TeamEdit};
 use toso_core::id::DocKind;
 use toso_core::record::{ActivityKind, HamletKind, Skill, TeamLevel};
 use toso_core::text::{Date, hamlet_key};
 use toso_core::unit::{Scope, UnitRef};
+use toso_replica::{Replica, TeamDraft};
 
 use super::show;
 use crate::args::{ActivityCommand, ConvertFlag, EditArgs, HamletCommand, MemberCommand, ShowArgs, TeamCommand};

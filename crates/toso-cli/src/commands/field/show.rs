@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use toso_client::{DeviceNames, Replica};
+use toso_client::fetch_device_names;
 use toso_core::id::{AuthorId, DocId};
+use toso_replica::{DeviceNames, Replica};
 
 use crate::fail::Fail;
 use crate::output;
@@ -64,7 +65,7 @@ pub(super) fn conflicts(replica: &Replica, json: bool) -> Result<(), Fail> {
 /// Fetches what devices are called.
 pub(super) fn fetch_names(replica: &Replica, ids: &[String]) -> Result<(), Fail> {
     let documents = ids.iter().map(|id| id.parse()).collect::<Result<Vec<DocId>, _>>()?;
-    let fetched = replica.fetch_device_names(&documents)?;
+    let fetched = fetch_device_names(replica, &documents)?;
     output::say(&format!("{fetched} new name(s)"));
     Ok(())
 }
@@ -133,11 +134,11 @@ pub(super) fn list<T: Serialize>(items: &[T], json: bool, none: &str, line: impl
     output::lines(items.iter().map(line))
 }
 
-fn receipt(receipt: toso_client::Receipt) -> &'static str {
+fn receipt(receipt: toso_replica::Receipt) -> &'static str {
     match receipt {
-        toso_client::Receipt::Saved => "saved here",
-        toso_client::Receipt::Held => "held for review",
-        toso_client::Receipt::Received => "received",
-        toso_client::Receipt::Counted => "counted",
+        toso_replica::Receipt::Saved => "saved here",
+        toso_replica::Receipt::Held => "held for review",
+        toso_replica::Receipt::Received => "received",
+        toso_replica::Receipt::Counted => "counted",
     }
 }

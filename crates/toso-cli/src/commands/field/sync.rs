@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use toso_client::{AutoSync, Replica, SyncOptions, SyncState, sync_once};
+use toso_client::{AutoSync, SyncOptions, SyncState, sync_once};
+use toso_replica::Replica;
 
 use crate::fail::Fail;
 use crate::output;

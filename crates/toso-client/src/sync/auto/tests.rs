@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use toso_core::id::ServerId;
 use toso_core::time::TimestampMs;
+use toso_replica::{Credential, Reach, Replica, ReplicaOptions};
 use toso_store::ChunkStore;
 use toso_store::memory::MemoryChunkStore;
 
 use super::{AutoSync, SyncState};
-use crate::credential::Credential;
-use crate::replica::{Replica, ReplicaOptions};
 use crate::sync::SyncOptions;
+use crate::system;
 
 #[tokio::test]
 async fn a_panic_within_a_session_is_told_and_the_next_one_runs() {
@@ -24,7 +24,7 @@ async fn a_panic_within_a_session_is_told_and_the_next_one_runs() {
         unit: "2022/00001".parse().unwrap(),
         role: "recorder".to_owned(),
         token_ends: None,
-        reach: crate::Reach::default(),
+        reach: Reach::default(),
     };
     credential.keep(store.as_ref()).unwrap();
     let broken = Arc::new(AtomicBool::new(true));
@@ -33,7 +33,7 @@ async fn a_panic_within_a_session_is_told_and_the_next_one_runs() {
         assert!(!is_broken.load(Ordering::Relaxed), "a clock that breaks");
         TimestampMs(1)
     });
-    let replica = Replica::open(store, &ReplicaOptions { clock, ..ReplicaOptions::default() }).unwrap();
+    let replica = Replica::open(store, &ReplicaOptions { clock, ..system::options() }).unwrap();
     let sync = AutoSync::start(Arc::new(replica), SyncOptions::default());
     let mut state = sync.state();
     let patience = Duration::from_secs(30);
@@ -49,7 +49,7 @@ async fn a_panic_within_a_session_is_told_and_the_next_one_runs() {
 #[tokio::test]
 async fn without_a_network_nothing_is_dialled_until_there_is_one() {
     let store: Arc<dyn ChunkStore> = Arc::new(MemoryChunkStore::new());
-    let replica = Arc::new(Replica::open(store, &ReplicaOptions::default()).unwrap());
+    let replica = Arc::new(Replica::open(store, &system::options()).unwrap());
     let sync = AutoSync::start_knowing(replica, SyncOptions::default(), false);
     let mut state = sync.state();
     let dialled = state.wait_for(|state| *state != SyncState::Offline);

@@ -15,15 +15,15 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use toso_core::id::{Epoch, Sequence, ServerId};
 use toso_core::text::PlaceName;
 use toso_core::time::TimestampMs;
+use toso_replica::{Credential, Reach, Replica, TeamDraft};
 use toso_store::ChunkStore;
 use toso_store::memory::MemoryChunkStore;
 use toso_wire::{
     Frame, Hello, Proof, Receipt, RootProof, Welcome, WelcomeProof, encode, hello_from_token, signed_welcome,
 };
 
-use crate::credential::Credential;
-use crate::replica::{Replica, ReplicaOptions, TeamDraft};
 use crate::sync::{SyncError, SyncOptions, sync_once};
+use crate::system;
 
 /// The key of the server that the phone has joined.
 fn root() -> SigningKey {
@@ -40,10 +40,10 @@ fn phone(url: &str) -> Arc<Replica> {
         unit: "2022/00001".parse().unwrap(),
         role: "recorder".to_owned(),
         token_ends: None,
-        reach: crate::Reach::default(),
+        reach: Reach::default(),
     };
     credential.keep(store.as_ref()).unwrap();
-    let replica = Replica::open(store, &ReplicaOptions::default()).unwrap();
+    let replica = Replica::open(store, &system::options()).unwrap();
     let hamlet = Some(PlaceName::parse("Thôn 1").unwrap());
     replica.add_team(TeamDraft { hamlet, ..TeamDraft::default() }).unwrap();
     Arc::new(replica)

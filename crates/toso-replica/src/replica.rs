@@ -1,0 +1,573 @@
+//! A replica: the documents of a device's scopes, edited here, merged with what comes.
+
+mod carry;
+mod days;
+mod held;
+mod leaving;
+mod link;
+pub mod names;
+mod naming;
+#[cfg(feature = "newer-build")]
+mod newer;
+mod performing;
+mod read;
+mod receipts;
+mod reconciling;
+mod refusing;
+mod resting;
+mod returned;
+mod right;
+mod search;
+mod session;
+mod shown;
+mod view;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+use toso_catalog::Catalog;
+use toso_core::chunk::{ChangeHash, Chunk};
+use toso_core::document::{Author, Document, DocumentSize, NoRoom};
+use toso_core::edit::{DocEdit, EditError, MemberEdit, TeamEdit};
+use toso_core::id::{Actor, DOC_ID_UNIQUE_BYTES, Digest, DocId, DocKind};
+use toso_core::record::TeamLevel;
+use toso_core::text::{PlaceName, former_hamlet_key, hamlet_key};
+use toso_core::time::TimestampMs;
+use toso_core::unit::{Scope, UnitRef};
+use toso_store::{ChunkStore, StoreError, StoredChunk, Transaction};
+use toso_sync::AccessRole;
+
+use crate::credential::{Credential, CredentialError};
+use crate::identity::{Device, RandomSource, random_from};
+use crate::observer::{News, Observer, Observers, ReplicaEvent};
+
+use shown::Shown;
+
+pub use link::SOCKET_AGAIN_MS;
+pub use names::DeviceNames;
+pub use naming::AskingNames;
+pub use returned::BroughtBack;
+pub use right::{RightState, SyncRight};
+pub use search::{Found, SEARCH_CHARS_MAX};
+pub use view::{CentreTotals, ConflictView, DocView, Held, HeldState, Receipt, ReceiptCounts, ReplicaStatus, SaveView};
+pub use watch::ConflictWatch;
+
+/// The most documents on a device: a large commune has about 60 teams and 400 members; a district of 30 such communes
+/// belongs on a PC with the REST interface.
+pub const DOCUMENTS_MAX: usize = 5_000;
+/// Documents kept in memory: each takes 20 to 50 KB, so at most about 3 MB.
+const DOCUMENT_CACHE: usize = 64;
+
+/// Tells the time, in milliseconds of Unix time.
+pub type Clock = Arc<dyn Fn() -> TimestampMs + Send + Sync>;
+
+/// How a replica is opened.
+#[derive(Clone)]
+pub struct ReplicaOptions {
+    /// The device's clock.
+    pub clock: Clock,
+    /// Documents kept in memory.
+    pub document_cache: usize,
+    /// Keys, actors, ids of members and nonces come from here. Code that replaces the system's generator must never let
+    /// two openings of a store draw the same bytes: an actor that comes twice loses edits.
+    pub random: RandomSource,
+}
+
+impl ReplicaOptions {
+    /// A replica with this clock and this random source, and otherwise as usual.
+    pub fn new(clock: Clock, random: RandomSource) -> Self {
+        Self { clock, document_cache: DOCUMENT_CACHE, random }
+    }
+}
+
+/// Why a replica could not do what was asked. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReplicaError {
+    /// The edit breaks a rule.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The device has no usable credential.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// No such document here.
+    #[error("there is no {kind} {id} on this device; the list command shows those there are")]
+    NotFound {
+        /// What was looked for.
+        kind: &'static str,
+        /// Its id.
+        id: DocId,
+    },
+    /// Only a newer version reads the document.
+    #[error("{id} is a kind of record that only a newer version of this app can show and edit; update the app")]
+    NeedsNewerVersion {
+        /// The document.
+        id: DocId,
+    },
+    /// The hamlet has a team.
+    #[error("this hamlet already has a team here, {id}: edit that one, or say that it is another team of the hamlet")]
+    TeamExists {
+        /// The team.
+        id: DocId,
+    },
+    /// The commune has a team of its own.
+    #[error(
+        "this commune already has a team of its own here, {id}: edit that one, or say that it is another team (--another)"
+    )]
+    CommuneTeamExists {
+        /// The team.
+        id: DocId,
+    },
+    /// The device's role only reads.
+    #[error(
+        "this device's role is {role}, which reads and records nothing; ask your officer for an invite as recorder"
+    )]
+    ReadsOnly {
+        /// The role.
+        role: String,
+    },
+    /// A hamlet's team and a commune's are told apart by their ids.
+    #[error(
+        "{id} was recorded as a hamlet's team, or as a commune's own, and stays one; record another team, and merge this one into it"
+    )]
+    OtherLevel {
+        /// The team.
+        id: DocId,
+    },
+    /// A hamlet team needs a hamlet.
+    #[error("a team of level hamlet needs the hamlet's name; a team of the whole commune has level commune")]
+    HamletMissing,
+    /// The device's unit has several communes.
+    #[error("{unit} is not one commune; say which commune of it the record belongs to")]
+    CommuneNeeded {
+        /// The device's unit.
+        unit: String,
+    },
+    /// The commune is outside the device's unit.
+    #[error("{unit} is not a commune inside this device's unit {own}")]
+    OutsideUnit {
+        /// What was asked for.
+        unit: String,
+        /// The device's unit.
+        own: String,
+    },
+    /// The device is full.
+    #[error("this device holds {DOCUMENTS_MAX} documents, the most it keeps; ask for a device with a smaller unit")]
+    TooManyDocuments,
+    /// The record takes no further change of this device. Nothing was saved.
+    #[error("nothing was saved: {}", why.text())]
+    DocumentFull {
+        /// The document.
+        id: DocId,
+        /// What it has.
+        size: DocumentSize,
+        /// Why.
+        why: NoRoom,
+    },
+    /// The field has no conflict.
+    #[error("{field} of {id} has one value only; there is nothing to settle")]
+    NoConflict {
+        /// The document.
+        id: DocId,
+        /// The field.
+        field: String,
+    },
+    /// Documents that cannot be merged with each other.
+    #[error("{from} cannot be merged into {into}: {reason}")]
+    CannotMerge {
+        /// The duplicate.
+        from: DocId,
+        /// The one to keep.
+        into: DocId,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+/// A new team.
+#[derive(Debug, Clone, Default)]
+pub struct TeamDraft {
+    /// The commune; the device's own when it has one only.
+    pub commune: Option<Scope>,
+    /// Level; hamlet by default.
+    pub level: Option<TeamLevel>,
+    /// The hamlet; required at level hamlet.
+    pub hamlet: Option<PlaceName>,
+    /// 0 for the first team of a hamlet; the next free number when `another`.
+    pub another: bool,
+    /// Further fields.
+    pub edits: Vec<TeamEdit>,
+}
+
+/// A document as merged from all that is stored of it, and what that comes to: counted once, since an edit must not read the
+/// document's history to see that there is room.
+struct Merged {
+    document: Document,
+    size: DocumentSize,
+    /// What of it this device has written.
+    own: DocumentSize,
+}
+
+/// The documents of a device.
+pub struct Replica {
+    store: Arc<dyn ChunkStore>,
+    device: Device,
+    /// Of this opening, and another one after each time that documents were forgotten.
+    actor: Mutex<Actor>,
+    clock: Clock,
+    random: RandomSource,
+    catalog: &'static Catalog,
+    /// Held while a document is read, edited and committed, so that one document has one writer.
+    documents: Mutex<LruCache<DocId, Merged>>,
+    observers: Observers,
+    carry: Mutex<carry::CarryState>,
+    /// Of everything here of a unit, once settled; absent until it is asked for again.
+    digest: Mutex<Option<(UnitRef, Digest)>>,
+    /// What is in the outbox; absent until it is asked for again.
+    unsent: Mutex<Option<Unsent>>,
+    /// Names of devices are being asked for.
+    naming: AtomicBool,
+    /// The document whose save is being committed. The store shows the save a moment before [`Self::unsent`] is read anew.
+    saving: Mutex<Option<DocId>>,
+}
+
+/// Changes in the outbox: 48 bytes for each.
+type Unsent = Arc<[(DocId, ChangeHash)]>;
+
+impl Replica {
+    /// Opens the replica of a store. Each opening gets an actor of its own.
+    pub fn open(store: Arc<dyn ChunkStore>, options: &ReplicaOptions) -> Result<Self, ReplicaError> {
+        let random = Arc::clone(&options.random);
+        let device = Device::of_store(store.as_ref(), &*random)?;
+        let cache = NonZeroUsize::new(options.document_cache).unwrap_or(NonZeroUsize::MIN);
+        Ok(Self {
+            actor: Mutex::new(device.new_actor(&*random)),
+            device,
+            store,
+            clock: Arc::clone(&options.clock),
+            random,
+            catalog: Catalog::shared(),
+            documents: Mutex::new(LruCache::new(cache)),
+            observers: Observers::default(),
+            carry: Mutex::default(),
+            digest: Mutex::default(),
+            unsent: Mutex::default(),
+            naming: AtomicBool::new(false),
+            saving: Mutex::default(),
+        })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The store below.
+    pub fn store(&self) -> &dyn ChunkStore {
+        self.store.as_ref()
+    }
+
+    /// What enrolment gave.
+    pub fn credential(&self) -> Result<Credential, CredentialError> {
+        Credential::load(self.store.as_ref())
+    }
+
+    /// Tells an observer of what happens here, until it listens no more.
+    pub fn observe(&self, observer: Box<dyn Observer>) {
+        self.observers.add(observer);
+    }
+
+    /// Records a team and returns its id, once it is durable here.
+    pub fn add_team(&self, draft: TeamDraft) -> Result<DocId, ReplicaError> {
+        let scope = self.commune(draft.commune)?;
+        let level = draft.level.unwrap_or(TeamLevel::Hamlet);
+        let mut edits = vec![DocEdit::Team(TeamEdit::Level(level))];
+        // The team that an older build made of the same name.
+        let former = draft.hamlet.as_ref().filter(|_| level == TeamLevel::Hamlet);
+        let former = former.map(|hamlet| DocId::hamlet_team(scope, &former_hamlet_key(hamlet.as_str()), 0));
+        let key = match (level, draft.hamlet) {
+            (TeamLevel::Commune, hamlet) => {
+                edits.extend(hamlet.map(|hamlet| DocEdit::Team(TeamEdit::Hamlet(Some(hamlet)))));
+                None
+            }
+            (_, Some(hamlet)) => {
+                let key = hamlet_key(hamlet.as_str());
+                edits.push(DocEdit::Team(TeamEdit::Hamlet(Some(hamlet))));
+                Some(key)
+            }
+            (_, None) => return Err(ReplicaError::HamletMissing),
+        };
+        edits.extend(draft.edits.into_iter().map(DocEdit::Team));
+        let id_of = |ordinal| match &key {
+            Some(key) => DocId::hamlet_team(scope, key, ordinal),
+            None => DocId::commune_team(scope, ordinal),
+        };
+        if let Some(id) = former.filter(|_| !draft.another)
+            && self.store.scope_of(id)?.is_some()
+        {
+            return Err(ReplicaError::TeamExists { id });
+        }
+        let mut documents = self.documents.lock();
+        let mut ordinal = 0;
+        while self.store.scope_of(id_of(ordinal))?.is_some() {
+            if !draft.another {
+                let id = id_of(ordinal);
+                return Err(match key {
+                    Some(_) => ReplicaError::TeamExists { id },
+                    None => ReplicaError::CommuneTeamExists { id },
+                });
+            }
+            ordinal += 1;
+        }
+        self.create(&mut documents, scope, id_of(ordinal), &edits)
+    }
+
+    /// Records a member of a team and returns its id, once it is durable here.
+    pub fn add_member(&self, team: DocId, edits: Vec<MemberEdit>) -> Result<DocId, ReplicaError> {
+        let scope = self.scope_of(team, DocKind::Team)?;
+        let id = DocId::member(scope, random_from::<DOC_ID_UNIQUE_BYTES>(&*self.random));
+        let mut all = vec![DocEdit::Member(MemberEdit::Team(Some(team)))];
+        all.extend(edits.into_iter().map(DocEdit::Member));
+        self.create(&mut self.documents.lock(), scope, id, &all)
+    }
+
+    /// Opens the commune's own document for edits (hamlets, sign-off) and returns its id.
+    pub fn edit_commune(&self, commune: Option<Scope>, edits: &[DocEdit]) -> Result<DocId, ReplicaError> {
+        let scope = self.commune(commune)?;
+        let id = DocId::commune(scope);
+        self.save(&mut self.documents.lock(), scope, id, edits)?;
+        Ok(id)
+    }
+
+    /// Saves edits of an existing document: one change. `false` when everything had these values already.
+    pub fn edit(&self, id: DocId, edits: &[DocEdit]) -> Result<bool, ReplicaError> {
+        let scope = self.scope_of(id, known_kind(id)?)?;
+        for edit in edits {
+            if let DocEdit::Team(TeamEdit::MergedInto(Some(into)))
+            | DocEdit::Member(MemberEdit::MergedInto(Some(into))) = edit
+            {
+                self.check_merge(id, *into)?;
+            }
+        }
+        self.check_level(id, edits)?;
+        self.save(&mut self.documents.lock(), scope, id, edits)
+    }
+
+    /// Settles a field that has several values.
+    pub fn resolve(&self, id: DocId, field: &str, value: &str) -> Result<(), ReplicaError> {
+        let kind = known_kind(id)?;
+        let scope = self.scope_of(id, kind)?;
+        let edit = DocEdit::parse(kind, field, value)?;
+        let mut documents = self.documents.lock();
+        let mut merged = self.take(&mut documents, id)?;
+        self.check_days(std::slice::from_ref(&edit), Some(&merged.document))?;
+        if !merged.document.conflicts().iter().any(|conflict| conflict.field == field) {
+            documents.put(id, merged);
+            return Err(ReplicaError::NoConflict { id, field: field.to_owned() });
+        }
+        let chunk = merged.document.resolve(self.author(), &edit)?;
+        self.commit_edit(&mut documents, scope, merged, &chunk)
+    }
+
+    /// Marks `from` as a duplicate of `into`. Nothing is lost; [`Self::unmerge`] takes it back.
+    pub fn merge(&self, from: DocId, into: DocId) -> Result<(), ReplicaError> {
+        self.edit(from, &[merge_edit(from, Some(into))]).map(|_| ())
+    }
+
+    /// Takes a merge back.
+    pub fn unmerge(&self, from: DocId) -> Result<(), ReplicaError> {
+        self.edit(from, &[merge_edit(from, None)]).map(|_| ())
+    }
+
+    /// The commune a new record belongs to.
+    fn commune(&self, asked: Option<Scope>) -> Result<Scope, ReplicaError> {
+        let own = self.credential()?.unit;
+        match asked {
+            Some(scope) if self.catalog.is_scope(scope) && (scope == own || self.catalog.covers(own, scope)) => {
+                Ok(scope)
+            }
+            Some(scope) => Err(ReplicaError::OutsideUnit { unit: scope.to_string(), own: own.to_string() }),
+            None if self.catalog.is_scope(own) => Ok(own),
+            None => Err(ReplicaError::CommuneNeeded { unit: own.to_string() }),
+        }
+    }
+
+    fn create(
+        &self,
+        documents: &mut LruCache<DocId, Merged>,
+        scope: Scope,
+        id: DocId,
+        edits: &[DocEdit],
+    ) -> Result<DocId, ReplicaError> {
+        if self.store.documents_len()? >= DOCUMENTS_MAX {
+            return Err(ReplicaError::TooManyDocuments);
+        }
+        self.check_role()?;
+        self.check_days(edits, None)?;
+        // Not put into memory: each reader reads it from the store.
+        documents.pop(&id);
+        if let Some(chunk) = Document::first_save(id, self.author(), edits)? {
+            let shown = Document::first_record(id, edits).map(|record| Shown { record, disputed: false });
+            self.store_edit(scope, id, &chunk, shown.and_then(|shown| shown.encode()))?;
+            self.announce_edit(id);
+        }
+        Ok(id)
+    }
+
+    fn save(
+        &self,
+        documents: &mut LruCache<DocId, Merged>,
+        scope: Scope,
+        id: DocId,
+        edits: &[DocEdit],
+    ) -> Result<bool, ReplicaError> {
+        self.check_role()?;
+        let mut merged = self.take(documents, id)?;
+        self.check_days(edits, Some(&merged.document))?;
+        match merged.document.edit(self.author(), edits) {
+            Ok(Some(chunk)) => self.commit_edit(documents, scope, merged, &chunk).map(|()| true),
+            Ok(None) => {
+                documents.put(id, merged);
+                Ok(false)
+            }
+            // A refused edit may have left its mark on the copy in memory: it is read anew next time.
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Durable first, then visible in memory; a document whose commit failed is not kept.
+    fn commit_edit(
+        &self,
+        documents: &mut LruCache<DocId, Merged>,
+        scope: Scope,
+        mut merged: Merged,
+        chunk: &Chunk,
+    ) -> Result<(), ReplicaError> {
+        let (doc, size) = (merged.document.id(), merged.size);
+        if let Some(why) = self.no_room(&merged) {
+            return Err(ReplicaError::DocumentFull { id: doc, size, why });
+        }
+        self.store_edit(scope, doc, chunk, Self::shown_of(&merged.document))?;
+        merged.size.add(chunk.bytes().len());
+        merged.own.add(chunk.bytes().len());
+        documents.put(doc, merged);
+        self.announce_edit(doc);
+        Ok(())
+    }
+
+    /// Why the centre would not take a change of this device to a document, as far as it can be known here.
+    fn no_room(&self, merged: &Merged) -> Option<NoRoom> {
+        let for_role = |is_officer| {
+            let Ok(no_room) = merged.size.no_room(is_officer, || Ok::<_, Infallible>(merged.own));
+            no_room
+        };
+        let no_room = for_role(false)?;
+        let role = self.credential().ok().and_then(|credential| credential.role.parse().ok());
+        if role.is_some_and(AccessRole::may_sign_off) { for_role(true) } else { Some(no_room) }
+    }
+
+    fn store_edit(&self, scope: Scope, doc: DocId, chunk: &Chunk, shown: Option<Vec<u8>>) -> Result<(), StoreError> {
+        let stored = StoredChunk { scope, doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() };
+        let transaction = Transaction {
+            chunks: vec![stored],
+            shown: shown.map(|shown| (doc, shown)).into_iter().collect(),
+            outbox_add: vec![chunk.hash()],
+            ..Transaction::default()
+        };
+        // One save at a time: the documents are locked.
+        *self.saving.lock() = Some(doc);
+        let committed = self.store.commit(transaction);
+        self.chunks_changed();
+        *self.saving.lock() = None;
+        committed
+    }
+
+    fn announce_edit(&self, doc: DocId) {
+        self.announce(ReplicaEvent::Documents(vec![doc]));
+        self.observers.tell(News::OutboxGrew);
+    }
+
+    /// The document out of the cache, or rebuilt from its chunks.
+    fn take(&self, documents: &mut LruCache<DocId, Merged>, id: DocId) -> Result<Merged, ReplicaError> {
+        match documents.pop(&id) {
+            Some(merged) => Ok(merged),
+            None => self.rebuild(id),
+        }
+    }
+
+    fn rebuild(&self, id: DocId) -> Result<Merged, ReplicaError> {
+        let mut document = Document::new(id).ok_or(ReplicaError::NeedsNewerVersion { id })?;
+        let stored = self.store.chunks(id)?;
+        // What is stored was checked when it came; a chunk that cannot be read any more is left out, not fatal.
+        let chunks: Vec<Chunk> = stored.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect();
+        document.apply(&chunks);
+        let own = chunks.iter().filter(|chunk| chunk.actor().author() == self.device.id().author());
+        let own = DocumentSize::of(own.map(|chunk| chunk.bytes().len()));
+        Ok(Merged { document, size: DocumentSize::of(stored.iter().map(|stored| stored.bytes.len())), own })
+    }
+
+    fn author(&self) -> Author {
+        Author { actor: *self.actor.lock(), at: (self.clock)() }
+    }
+
+    /// To be called whenever documents are forgotten, before the next edit: one that comes back without an edit of this
+    /// device, since that is held or was returned, would give the edit's sequence number to another one.
+    fn renew_actor(&self) {
+        *self.actor.lock() = self.device.new_actor(&*self.random);
+    }
+
+    fn scope_of(&self, id: DocId, kind: DocKind) -> Result<Scope, ReplicaError> {
+        let scope = if id.kind() == Some(kind) { self.store.scope_of(id)? } else { None };
+        scope.ok_or(ReplicaError::NotFound { kind: kind_word(kind), id })
+    }
+
+    /// Observers read what they are told of, so they hear of what this version can read.
+    fn announce(&self, event: ReplicaEvent) {
+        let known = |docs: Vec<DocId>| -> Vec<DocId> { docs.into_iter().filter(|doc| doc.kind().is_some()).collect() };
+        let event = match event {
+            ReplicaEvent::Documents(docs) => ReplicaEvent::Documents(known(docs)),
+            ReplicaEvent::Removed(docs) => ReplicaEvent::Removed(known(docs)),
+            other @ (ReplicaEvent::Receipts | ReplicaEvent::Held | ReplicaEvent::Right | ReplicaEvent::Names) => other,
+        };
+        self.observers.tell(News::Event(&event));
+    }
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica").field("device", &self.device.id()).finish_non_exhaustive()
+    }
+}
+
+/// Where a kind's word is shown, for one that only a newer version knows.
+const NEWER_KIND: &str = "newer";
+
+pub(crate) const fn kind_word(kind: DocKind) -> &'static str {
+    match kind {
+        DocKind::Commune => "commune",
+        DocKind::Team => "team",
+        DocKind::Member => "member",
+    }
+}
+
+fn known_kind(id: DocId) -> Result<DocKind, ReplicaError> {
+    id.kind().ok_or(ReplicaError::NeedsNewerVersion { id })
+}
+
+fn merge_edit(from: DocId, into: Option<DocId>) -> DocEdit {
+    if from.kind() == Some(DocKind::Team) {
+        DocEdit::Team(TeamEdit::MergedInto(into))
+    } else {
+        DocEdit::Member(MemberEdit::MergedInto(into))
+    }
+}
