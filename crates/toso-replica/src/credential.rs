@@ -112,6 +112,10 @@ pub(crate) struct SessionMemory {
     /// another one without a further round trip.
     #[serde(default)]
     pub(crate) ticket_shown_until: TimestampMs,
+    /// The time that the server has last asked a proof for. After its start that lies minutes ahead, and an earlier proof
+    /// would be asked for again.
+    #[serde(default)]
+    pub(crate) proofs_from: TimestampMs,
 }
 
 impl SessionMemory {
@@ -142,7 +146,8 @@ impl SessionMemory {
         (SETTING_SESSION.to_owned(), rmp_serde::to_vec(self).ok())
     }
 
-    /// A ticket's proof, with its secret, in the first half of its life; else a signature.
+    /// A ticket's proof, with its secret, in the first half of its life; else a signature. Dated by the server's clock as far
+    /// as it is known, and no earlier than the server has asked for.
     pub(crate) fn proof(
         &self,
         credential: &Credential,
@@ -151,14 +156,16 @@ impl SessionMemory {
         fill: &dyn Fn(&mut [u8]),
     ) -> (Proof, Option<TicketSecret>) {
         let server_now = self.server_now(now);
+        let whole_seconds = TimestampMs(self.proofs_from.0.div_ceil(1000).saturating_mul(1000));
+        let at = server_now.max(whole_seconds);
         match <[u8; TICKET_SECRET_BYTES]>::try_from(self.ticket.as_slice()) {
             Ok(secret) if server_now < self.ticket_shown_until => {
                 let secret = TicketSecret(secret);
                 let ticket = Ticket { secret: secret.clone(), expires_at: self.ticket_expires_at };
-                let shown = TicketProof::new(&ticket, device.id(), server_now, random_from(fill));
+                let shown = TicketProof::new(&ticket, device.id(), at, random_from(fill));
                 (Proof::Ticket(shown), Some(secret))
             }
-            _ => (credential.prove(device, server_now, &random_from::<8>(fill)), None),
+            _ => (credential.prove(device, at, &random_from::<8>(fill)), None),
         }
     }
 }

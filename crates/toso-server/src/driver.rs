@@ -294,6 +294,7 @@ impl Driver {
     }
 
     fn prove(&mut self, proving: Proving) {
+        self.shared.metrics.hellos_signed.inc();
         let shared = Arc::clone(&self.shared);
         self.work.push(Box::pin(async move {
             let of_check = Arc::clone(&shared);

@@ -6,6 +6,7 @@
 //! | `toso_sessions` | gauge | sync sessions open now |
 //! | `toso_sessions_opened_total` | counter | sync sessions accepted, over WebSocket and POST |
 //! | `toso_sessions_shed_total` | counter | upgrades refused since all places were taken |
+//! | `toso_hellos_signed_total` | counter | HELLOs by token and signature: first contacts, and a device's every few days |
 //! | `toso_frames_received_total`, `toso_frames_sent_total` | counter | frames |
 //! | `toso_frames_unknown_total` | counter | frames of newer phones, passed over |
 //! | `toso_bytes_received_total`, `toso_bytes_sent_total` | counter | bytes of frames, HELLO of the upgrade included |
@@ -96,6 +97,7 @@ pub struct Metrics {
     pub sessions: Gauge,
     pub sessions_opened: Counter,
     pub sessions_shed: Counter,
+    pub hellos_signed: Counter,
     pub frames_received: Counter,
     pub frames_unknown: Counter,
     pub frames_sent: Counter,
@@ -133,6 +135,7 @@ impl Default for Metrics {
             sessions: Gauge::default(),
             sessions_opened: Counter::default(),
             sessions_shed: Counter::default(),
+            hellos_signed: Counter::default(),
             frames_received: Counter::default(),
             frames_unknown: Counter::default(),
             frames_sent: Counter::default(),
@@ -173,6 +176,7 @@ impl Metrics {
         r.register("sessions", "Sync sessions open now", self.sessions.clone());
         r.register("sessions_opened", "Sync sessions accepted", self.sessions_opened.clone());
         r.register("sessions_shed", "Upgrades refused, all places taken", self.sessions_shed.clone());
+        r.register("hellos_signed", "HELLOs by token and signature", self.hellos_signed.clone());
         r.register("frames_received", "Frames received", self.frames_received.clone());
         r.register("frames_unknown", "Frames of newer phones, passed over", self.frames_unknown.clone());
         r.register("frames_sent", "Frames sent", self.frames_sent.clone());

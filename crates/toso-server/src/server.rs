@@ -155,7 +155,7 @@ impl Rooms {
         let catalog = Catalog::shared();
         let started = now();
         let trust = Trust::open(&config.data, Arc::clone(records), started)?;
-        trust.begin(started);
+        trust.begin(started)?;
         let passed = trust.passed_times().clone();
         passed.saw_release(config.released_at);
         let before_last = Sequence(log.last().0.saturating_sub(1));

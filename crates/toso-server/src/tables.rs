@@ -25,7 +25,7 @@ pub struct Table {
     pub what: &'static str,
 }
 
-/// The server's identity, its epoch, and marks of restores and of the admin token.
+/// The server's identity, its epoch, and marks of restores, starts and the admin token.
 pub(crate) const SERVER_TABLE: &str = "server";
 /// Enrolled devices.
 pub(crate) const DEVICE_TABLE: &str = "devices";
@@ -68,7 +68,10 @@ const fn derived(name: &'static str, what: &'static str) -> Table {
 
 /// All tables.
 pub const TABLES: [Table; 16] = [
-    truth(SERVER_TABLE, "the server's identity, its epoch, and marks of restores and of the admin token"),
+    truth(
+        SERVER_TABLE,
+        "the server's identity, its epoch, and marks of restores, of the last start and of the admin token",
+    ),
     truth(DEVICE_TABLE, "enrolled devices: key, unit, role, token, whether they are revoked"),
     truth(INVITE_TABLE, "invites, open, used and withdrawn"),
     truth(DEPARTURE_TABLE, "how many devices have left each unit"),

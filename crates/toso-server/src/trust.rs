@@ -78,6 +78,8 @@ use quarantine::Quarantine;
 use seen::Seen;
 use token::Grant;
 
+/// The first time that a proof may have, as the server's last start named it.
+const PROOFS_FROM_KEY: &[u8] = b"proofs_from";
 /// Epochs stay below 2^52, so that JSON readers with floating-point numbers keep them exactly.
 const EPOCH_BITS: u32 = 52;
 
@@ -201,10 +203,18 @@ impl Trust {
 
     /// Called once, at the server's start: proofs that were accepted before are not known, so whatever can be one of them
     /// is asked for again. Before a first start none was.
-    pub fn begin(&self, now: TimestampMs) {
-        if self.ran_before {
-            self.seen.begin(now);
+    pub fn begin(&self, now: TimestampMs) -> Result<(), StoreError> {
+        if !self.ran_before {
+            return Ok(());
         }
+        let before = self.store.record(SERVER_TABLE, PROOFS_FROM_KEY)?.and_then(|bytes| bytes.try_into().ok());
+        let first = self.seen.begin(now, before.map(|bytes| TimestampMs(u64::from_be_bytes(bytes))));
+        match put(&*self.store, PROOFS_FROM_KEY, &first.0.to_be_bytes()) {
+            Ok(()) => self.seen.accept_first(),
+            // A server must start on a full disk, too.
+            Err(error) => tracing::warn!(%error, "devices sign once in this start's first second"),
+        }
+        Ok(())
     }
 
     /// Bytes from the room's random source.

@@ -107,7 +107,7 @@ pub enum ClientEvent {
 /// What the IO loop does for a session, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientEffect {
-    /// Sign a challenge; answer with [`ClientEvent::Proved`].
+    /// Sign a challenge that the ticket does not answer; answer with [`ClientEvent::Proved`].
     Prove(Challenge),
     /// Send a frame.
     Send(Frame),
@@ -135,6 +135,8 @@ pub enum ClientEffect {
         root: Option<Box<RootProof>>,
         /// The server's clock.
         at: TimestampMs,
+        /// The time that the server has asked this session's proof for, if it has: later proofs are dated no earlier.
+        asked: Option<TimestampMs>,
     },
     /// Commit a page together with its cursor, in one transaction, before anything later.
     CommitDelta(Delta),

@@ -10,8 +10,8 @@ use toso_core::id::{ChangeHash, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem, Pace, SessionEnd};
 use toso_wire::{
-    Ack, Challenge, ChallengeReason, Frame, Proof, Purge, RootProof, Ticket, TicketSecret, Welcome, WelcomeProof,
-    signed_hello, signed_welcome,
+    Ack, Challenge, ChallengeReason, Frame, Proof, Purge, RootProof, Ticket, TicketProof, TicketSecret, Welcome,
+    WelcomeProof, signed_hello, signed_welcome, welcome_mac,
 };
 
 #[path = "support/greeting.rs"]
@@ -151,6 +151,52 @@ fn after_a_challenge_the_signature_is_what_must_be_answered() {
     session.handle(ClientEvent::Proved(shown.clone()));
     let welcome = Welcome { epoch: None, at: NOW, proof: signed(&root(), &signature_of(&shown), false), pending: 0 };
     assert!(believes(session, welcome));
+}
+
+/// The story: a server that had just started had every phone of the country sign, two checks and a signature each, where a
+/// keyed hash over a time that it had not accepted before says the same.
+#[test]
+fn a_challenge_about_the_time_is_answered_by_the_ticket_once() {
+    let named = NOW.plus_ms(300_000);
+    let asks =
+        |nonce, reason| ClientEvent::Frame(Frame::Challenge(Challenge { at: named, nonce: vec![nonce; 8], reason }));
+    let mut session = dialled(greeting::proof(), Some(EPOCH));
+    let answered = session.handle(asks(7, ChallengeReason::Clock));
+    let [ClientEffect::Send(Frame::Hello(hello))] = answered.as_slice() else { panic!("{answered:?}") };
+    let Proof::Ticket(shown) = hello.proof else { panic!("{hello:?}") };
+    assert!(hello.push.is_some() && shown.is_by(&greeting::SECRET));
+    assert_eq!((shown.at(), shown.nonce), (named, [7; 4]));
+    // WELCOME must answer this proof, and not the first.
+    let welcome = |shown: &TicketProof| {
+        let mac = welcome_mac(&greeting::SECRET, shown, EPOCH, NOW);
+        Frame::Welcome(Welcome { epoch: None, at: NOW, proof: WelcomeProof::Ticket(mac), pending: 0 })
+    };
+    let mut other = dialled(greeting::proof(), Some(EPOCH));
+    other.handle(asks(7, ChallengeReason::Clock));
+    let ended = other.handle(ClientEvent::Frame(welcome(&greeting::shown())));
+    assert_eq!(ended, [ClientEffect::End(SessionEnd::NotProved)]);
+    let kept = session.handle(ClientEvent::Frame(welcome(&shown)));
+    let keeps = ClientEffect::KeepSession { epoch: Some(EPOCH), root: None, at: NOW, asked: Some(named) };
+    assert!(kept.contains(&keeps), "later proofs are dated with it: {kept:?}");
+
+    // A ticket that has ended, a proof that was used, and whatever only a newer server knows: signed at once.
+    for reason in [ChallengeReason::Ticket, ChallengeReason::Used, ChallengeReason::Unknown(9)] {
+        let asked = dialled(greeting::proof(), Some(EPOCH)).handle(asks(1, reason));
+        assert!(matches!(asked.as_slice(), [ClientEffect::Prove(_)]), "{reason:?}: {asked:?}");
+    }
+    // Asked for a second time, whatever for: signed. And a third time never.
+    for second in [ChallengeReason::Clock, ChallengeReason::Ticket] {
+        let mut session = dialled(greeting::proof(), Some(EPOCH));
+        session.handle(asks(1, ChallengeReason::Clock));
+        let asked = session.handle(asks(2, second));
+        assert!(matches!(asked.as_slice(), [ClientEffect::Prove(_)]), "{asked:?}");
+        session.handle(ClientEvent::Proved(token_proof(2)));
+        let ended = session.handle(asks(3, ChallengeReason::Clock));
+        assert!(matches!(ended.as_slice(), [ClientEffect::End(SessionEnd::Protocol(_))]), "{ended:?}");
+    }
+    // Who has no ticket signs.
+    let asked = dialled(token_proof(1), None).handle(asks(1, ChallengeReason::Clock));
+    assert!(matches!(asked.as_slice(), [ClientEffect::Prove(_)]), "{asked:?}");
 }
 
 /// The story: a server, or somebody between, answered each proof with one more CHALLENGE, and a sync went on for as long as

@@ -135,7 +135,7 @@ pub struct Interest {
 /// CHALLENGE.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
-    /// The server's clock.
+    /// What the next proof is to be dated with: the server's clock or, after its start, a time that no proof before can have.
     pub at: TimestampMs,
     /// To be signed; valid for this connection only.
     pub nonce: Vec<u8>,

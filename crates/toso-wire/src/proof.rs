@@ -80,6 +80,17 @@ impl TicketProof {
         proof
     }
 
+    /// The same ticket once more, as a CHALLENGE about the time asks for it: dated with the time that it names, or with the
+    /// whole second after it, since an earlier one would be asked for again. The server's nonce is as good as a random one.
+    #[must_use]
+    pub fn dated(self, secret: &TicketSecret, at: TimestampMs, nonce: &[u8]) -> Self {
+        let nonce = take(&mut nonce.iter().copied());
+        let at_s = u32::try_from(at.0.div_ceil(1000)).unwrap_or(u32::MAX);
+        let mut proof = Self { at_s, nonce, ..self };
+        proof.mac = proof.mac_by(secret);
+        proof
+    }
+
     /// True when its maker has the secret.
     pub fn is_by(&self, secret: &TicketSecret) -> bool {
         same(self.mac, self.mac_by(secret))
@@ -252,6 +263,20 @@ mod tests {
             forged[bit / 8] ^= 1 << (bit % 8);
             assert!(!TicketProof::from_bytes(&forged).is_by(&SECRET), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_ticket_that_is_shown_once_more_is_dated_no_earlier_than_it_was_asked_for() {
+        let at = TimestampMs(1_663_545_900_000);
+        for (asked, dated) in [(at, at), (at.plus_ms(1), at.plus_ms(1_000)), (at.plus_ms(1_000), at.plus_ms(1_000))] {
+            let again = shown().dated(&SECRET, asked, &[9, 8, 7, 6, 5, 4, 3, 2]);
+            assert!(again.is_by(&SECRET) && !shown().dated(&TicketSecret([8; 32]), asked, &[9; 8]).is_by(&SECRET));
+            assert_eq!((again.at(), again.nonce), (dated, [9, 8, 7, 6]));
+            assert_eq!((again.author, again.ends_s), (shown().author, shown().ends_s));
+        }
+        // Whatever a stranger names: no overflow, and a short nonce is filled up.
+        let far = shown().dated(&SECRET, TimestampMs(u64::MAX), &[1]);
+        assert_eq!((far.at_s, far.nonce), (u32::MAX, [1, 0, 0, 0]));
     }
 
     #[test]

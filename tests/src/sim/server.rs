@@ -141,7 +141,7 @@ impl Server {
         let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) =
             (Arc::clone(&self.disk) as _, Arc::clone(&self.disk) as _);
         let trust = Trust::with_keys(&self.secrets, Arc::clone(&records), fill).map_err(|error| error.to_string())?;
-        trust.begin(now);
+        trust.begin(now).map_err(|error| error.to_string())?;
         let (projector, folder) = match self.planted {
             Some(Planted::CountsOverLostBatches) => folder(&(Arc::new(self.lossy()) as _), &records)?,
             _ => folder(&log, &records)?,

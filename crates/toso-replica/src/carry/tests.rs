@@ -99,7 +99,7 @@ fn acknowledge(replica: &Replica, batch: &OutboxBatch) {
 
 /// The replica has had a session with the server in this epoch.
 fn met_server(replica: &Replica, epoch: Epoch) {
-    let effect = ClientEffect::KeepSession { epoch: Some(epoch), root: None, at: TimestampMs(1) };
+    let effect = ClientEffect::KeepSession { epoch: Some(epoch), root: None, at: TimestampMs(1), asked: None };
     replica.perform(&replica.credential().unwrap(), effect).unwrap();
 }
 

@@ -43,6 +43,37 @@ fn a_ticket_is_shown_for_half_of_its_life_and_then_the_device_signs() {
     assert_eq!(shows(&memory, NOW), None);
 }
 
+/// A server that has just started asks for proofs of a time that lies minutes ahead: a device that went on by its own clock was
+/// asked again with every session.
+#[test]
+fn proofs_are_dated_no_earlier_than_the_server_has_asked_for() {
+    let device = Device::from_secret(&[3; 32]);
+    let mut memory = SessionMemory::default();
+    let dated = |memory: &SessionMemory, now| match memory.proof(&credential(), &device, now, &|bytes| bytes.fill(9)).0
+    {
+        Proof::Ticket(shown) => shown.at(),
+        Proof::Token { at, .. } => at,
+    };
+    let ticket = Ticket { secret: TicketSecret([4; 32]), expires_at: NOW.plus_ms(LIFE_MS) };
+    for has_ticket in [false, true] {
+        if has_ticket {
+            memory.keep_ticket(&ticket, NOW);
+        }
+        for (asked, first) in
+            [(NOW, NOW), (NOW.plus_ms(300_000), NOW.plus_ms(300_000)), (NOW.plus_ms(1), NOW.plus_ms(1_000))]
+        {
+            memory.proofs_from = asked;
+            assert_eq!(dated(&memory, NOW), first);
+            assert_eq!(dated(&memory, first), first);
+            assert_eq!(dated(&memory, first.plus_ms(1_000)), first.plus_ms(1_000), "then by the clock");
+        }
+        memory.proofs_from = TimestampMs(0);
+    }
+    // Half of a ticket's life is over by the server's clock, whatever a proof is dated with.
+    memory.proofs_from = NOW.plus_ms(LIFE_MS);
+    assert!(matches!(memory.proof(&credential(), &device, NOW, &|bytes| bytes.fill(9)).0, Proof::Ticket(_)));
+}
+
 /// A device that joined before addresses, authorities and ends of tokens were kept.
 #[test]
 fn a_credential_of_before_is_read_and_says_what_it_knows() {
@@ -77,4 +108,5 @@ fn the_memory_of_an_older_build_is_read() {
     let memory: SessionMemory = rmp_serde::from_slice(&older.unwrap()).unwrap();
     assert_eq!((memory.epoch, memory.clock_offset_ms, memory.foreign), (Some(Epoch(3)), -7, true));
     assert_eq!((memory.server_time(), memory.ticket_shown_until), (None, TimestampMs(0)));
+    assert_eq!(memory.proofs_from, TimestampMs(0));
 }

@@ -31,7 +31,9 @@ impl Replica {
                 let carry = |(batch, carried)| ClientEvent::Carry(batch, carried);
                 return Ok(Some(self.next_carried()?.map_or(ClientEvent::Outbox(None), carry)));
             }
-            ClientEffect::KeepSession { epoch, root, at } => self.keep_session(epoch, root.as_deref(), at)?,
+            ClientEffect::KeepSession { epoch, root, at, asked } => {
+                self.keep_session(epoch, root.as_deref(), at, asked)?;
+            }
             ClientEffect::CommitDelta(delta) => self.commit_delta(delta)?,
             ClientEffect::ReadElements { unit } => {
                 return Ok(Some(ClientEvent::Elements { unit, chunks: self.elements(unit)? }));

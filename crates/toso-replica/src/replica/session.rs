@@ -95,12 +95,14 @@ impl Replica {
         epoch: Option<Epoch>,
         root: Option<&RootProof>,
         server_now: TimestampMs,
+        asked: Option<TimestampMs>,
     ) -> Result<(), StoreError> {
         let mut memory = SessionMemory::load(self.store.as_ref())?;
         let clock_offset_ms = i64::try_from(i128::from(server_now.0) - i128::from((self.clock)().0)).unwrap_or(0);
         let changed = (epoch.is_some() && memory.epoch != epoch)
             || root.is_some()
             || memory.foreign != epoch.is_none()
+            || asked.is_some_and(|asked| asked != memory.proofs_from)
             || memory.clock_offset_ms.abs_diff(clock_offset_ms) > CLOCK_OFFSET_TOLERANCE_MS
             || server_now.0.abs_diff(memory.server_at.0) > SERVER_TIME_KEPT_MS;
         if !changed {
@@ -108,6 +110,8 @@ impl Replica {
         }
         let had_ticket = !memory.ticket.is_empty();
         memory.foreign = epoch.is_none();
+        // Also an earlier time than before: the server's clock was ahead then, and was set right.
+        memory.proofs_from = asked.unwrap_or(memory.proofs_from);
         memory.server_at = server_now;
         (memory.epoch, memory.clock_offset_ms) = (epoch.or(memory.epoch), clock_offset_ms);
         let mut settings = Vec::new();

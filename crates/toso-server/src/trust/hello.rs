@@ -35,8 +35,8 @@ impl Trust {
     ) -> Result<Authenticated, Refusal> {
         let ask = |at, reason| Refusal::Challenge(Challenge { at, nonce: fresh.to_vec(), reason });
         let challenge = |reason| ask(self.seen.sign_at(now), reason);
-        let accept = |device, at, mark, of_this_start| {
-            self.seen.accept(device, at, mark, of_this_start, now).map_err(|refusal| match refusal {
+        let accept = |device, at, mark| {
+            self.seen.accept(device, at, mark, now).map_err(|refusal| match refusal {
                 NotFresh::Clock { sign_at } => ask(sign_at, ChallengeReason::Clock),
                 NotFresh::Seen => challenge(ChallengeReason::Used),
                 NotFresh::Full => Refusal::Busy(RestRefusal::Busy.to_string()),
@@ -44,9 +44,8 @@ impl Trust {
         };
         match proof {
             Proof::Ticket(shown) => {
-                let held = self.holder(shown, now).ok_or_else(|| challenge(ChallengeReason::Ticket))?;
-                let Held { device, secret, of_this_start } = held;
-                accept(device.id(), shown.at(), ticket::mark(shown), of_this_start)?;
+                let (device, secret) = self.holder(shown, now).ok_or_else(|| challenge(ChallengeReason::Ticket))?;
+                accept(device.id(), shown.at(), ticket::mark(shown))?;
                 let (epoch, at) = (self.epoch(), whole_seconds(now));
                 let proof = WelcomeProof::Ticket(welcome_mac(&secret, shown, epoch, at));
                 let (principal, standing) = (device.principal(), device.standing());
@@ -82,7 +81,7 @@ impl Trust {
                 }
                 // A signature over this connection's own nonce is fresh by that.
                 if given.is_none_or(|given| given.as_slice() != nonce.as_slice()) {
-                    accept(device.id(), *at, mark(&signature), false)?;
+                    accept(device.id(), *at, mark(&signature))?;
                 }
                 if reminded {
                     self.learn(&device).map_err(|_| refused(TokenRefusal::Unchecked))?;
@@ -95,17 +94,14 @@ impl Trust {
     }
 
     /// Whose ticket is shown, with its secret.
-    fn holder(&self, shown: &TicketProof, now: TimestampMs) -> Option<Held> {
+    fn holder(&self, shown: &TicketProof, now: TimestampMs) -> Option<(Arc<DeviceRecord>, TicketSecret)> {
         if has_ended(shown.ends(), now) {
             return None;
         }
         let device = self.devices.by_author(shown.author).filter(|device| !has_ended(device.expires_at, now))?;
         let generation = self.bundle_generation(Catalog::shared(), device.unit);
-        let secret = |start| self.keys.ticket_secret(self.epoch(), &device, generation, start, shown.ends_s);
-        let (plain, bound) = (secret(None), self.seen.start().map(|start| secret(Some(start))));
-        let of_this_start = bound.as_ref().is_some_and(|bound| shown.is_by(bound));
-        let secret = bound.filter(|_| of_this_start).or_else(|| shown.is_by(&plain).then_some(plain))?;
-        Some(Held { device, secret, of_this_start })
+        let secret = self.keys.ticket_secret(self.epoch(), &device, generation, shown.ends_s);
+        shown.is_by(&secret).then_some((device, secret))
     }
 
     /// The root key's answer to a signed token: with a ticket, and a new token when the device's is near its end.
@@ -119,21 +115,12 @@ impl Trust {
         let (epoch, at) = (self.epoch(), whole_seconds(now));
         let Renewal { ends, token } = self.renewal(device, grant, now);
         let generation = self.bundle_generation(Catalog::shared(), device.unit);
-        let start = self.seen.young_start(now);
-        let ticket = (!device.revoked).then(|| self.keys.ticket(epoch, device, generation, start, now, ends));
+        let ticket = (!device.revoked).then(|| self.keys.ticket(epoch, device, generation, now, ends));
         let root = self.keys.signing.verifying_key().to_bytes();
         let mut proof = RootProof { root, signature: [0; 64], token_ends: ends, ticket, token };
         proof.signature = self.keys.signing.sign(&signed_welcome(hello_signature, epoch, at, &proof)).to_bytes();
         Greeting { epoch, at, proof: WelcomeProof::Root(Box::new(proof)) }
     }
-}
-
-/// A ticket that its device has shown.
-struct Held {
-    device: Arc<DeviceRecord>,
-    secret: TicketSecret,
-    /// It was handed out by this start of the server, so none before has accepted what it shows.
-    of_this_start: bool,
 }
 
 /// As WELCOME says a time.

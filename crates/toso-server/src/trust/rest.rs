@@ -155,7 +155,7 @@ impl Trust {
         if has_ended(*ends, now) {
             return Err(TokenRefusal::Ended.into());
         }
-        self.seen.accept(device.id(), at, mark(&signature), false, now).map_err(|refusal| match refusal {
+        self.seen.accept(device.id(), at, mark(&signature), now).map_err(|refusal| match refusal {
             NotFresh::Clock { sign_at } => RestRefusal::Clock { off_ms: now.0.abs_diff(at.0), sign_at },
             NotFresh::Seen => RestRefusal::Replayed,
             NotFresh::Full => RestRefusal::Busy,

@@ -11,7 +11,7 @@ use toso_core::unit::{UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
 use toso_sync::{AccessRole, Authenticated, CarriedRefusal, Principal, Refusal, ReturnVerdict};
 use toso_wire::enrol::{Invite, signed_enrol};
-use toso_wire::{ChallengeReason, Proof, Ticket, TicketProof, WelcomeProof, signed_hello};
+use toso_wire::{Challenge, ChallengeReason, Proof, Ticket, TicketProof, WelcomeProof, signed_hello};
 
 use super::*;
 
@@ -269,7 +269,7 @@ fn a_revoked_device_is_shut_out_at_once_and_for_good() {
     let Place { folder, store, trust } = place();
     let enrolment = enrolled(&trust, 1, AccessRole::Recorder);
     let ticket =
-        trust.keys.ticket(trust.epoch(), &trust.device(enrolment.device).unwrap(), 0, None, NOW, enrolment.expires_at);
+        trust.keys.ticket(trust.epoch(), &trust.device(enrolment.device).unwrap(), 0, NOW, enrolment.expires_at);
     assert!(trust.revoke(enrolment.device, NOW).unwrap());
     assert!(!trust.revoke(DeviceId([0; 16]), NOW).unwrap(), "nobody to revoke");
     let invite = trust.invite(&order(AccessRole::Recorder), NOW).unwrap();

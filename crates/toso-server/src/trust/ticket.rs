@@ -7,9 +7,6 @@
 //! A ticket is good until a device leaves the unit: its generation is that of the unit's bundle key. The others then sign
 //! again, once, and know by that to fetch the new key. So a device that was shut out cannot read what they carry from then on.
 //!
-//! In the first minutes after a start, while nothing is believed that an earlier start may have accepted, a ticket is bound to
-//! this start: what it shows was accepted by no other. It ends with the start, and the device signs again.
-//!
 //! A ticket is good within one epoch. After a restore a device shows its token again, which can tell the server of a move
 //! that it has lost; a ticket tells nothing but the device. It is good within one enrolment, too: a device that enrols
 //! anew voids its tickets as it voids its token. A move leaves the token good, and the ticket where both units
@@ -28,29 +25,27 @@ use super::seen::Mark;
 pub const TICKET_LIFE_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
 impl RootKeys {
-    /// A ticket that ends a week from now, or with the device's token if that is sooner; bound to `start` where one is given.
+    /// A ticket that ends a week from now, or with the device's token if that is sooner.
     pub(super) fn ticket(
         &self,
         epoch: Epoch,
         device: &DeviceRecord,
         generation: u32,
-        start: Option<TimestampMs>,
         now: TimestampMs,
         token_ends: TimestampMs,
     ) -> Ticket {
         let expires_at = now.plus_ms(TICKET_LIFE_MS).min(token_ends);
         let ends_s = u32::try_from(expires_at.seconds()).unwrap_or(u32::MAX);
-        let secret = self.ticket_secret(epoch, device, generation, start, ends_s);
+        let secret = self.ticket_secret(epoch, device, generation, ends_s);
         Ticket { secret, expires_at: TimestampMs(u64::from(ends_s) * 1000) }
     }
 
-    /// The secret of a device's ticket with this end, bound to `start` where one is given.
+    /// The secret of a device's ticket with this end.
     pub(super) fn ticket_secret(
         &self,
         epoch: Epoch,
         device: &DeviceRecord,
         generation: u32,
-        start: Option<TimestampMs>,
         ends_s: u32,
     ) -> TicketSecret {
         let mut secret = [0; TICKET_SECRET_BYTES];
@@ -61,9 +56,6 @@ impl RootKeys {
             .update(&device.invite)
             .update(&generation.to_be_bytes())
             .update(&ends_s.to_be_bytes());
-        if let Some(start) = start {
-            hasher.update(&start.0.to_be_bytes());
-        }
         hasher.finalize_xof().fill(&mut secret);
         TicketSecret(secret)
     }

@@ -1,7 +1,7 @@
 //! A session's part in the pace of its link (see [`crate::pace`]), and in exchanges that are requests of their own.
 
 use toso_wire::limits::{HELLO_PUSH_BYTES_MAX, PUSH_BYTES_FIRST, PUSH_BYTES_MAX, PUSH_WINDOW, WANT_KEYS_MAX};
-use toso_wire::{Frame, Hello, Next, Welcome, WelcomeProof};
+use toso_wire::{Frame, Hello, Next, Welcome};
 
 use super::greeting::is_proved;
 use super::session::{ClientSession, Phase};
@@ -120,11 +120,7 @@ impl ClientSession {
             follow.caught_up = welcome.pending == 0 && follow.reconciling.is_none() && follow.pulling_anew.is_none();
         }
         let known = (!self.is_reconciling() && !self.is_pulling_anew()).then_some(named).flatten();
-        let root = match welcome.proof {
-            WelcomeProof::Root(root) => Some(root),
-            WelcomeProof::Ticket(_) => None,
-        };
-        effects.push(ClientEffect::KeepSession { epoch: known, root, at: welcome.at });
+        self.keep_session(known, welcome.proof, welcome.at, effects);
     }
 
     /// An answer by request is whole: it must have answered what was asked.

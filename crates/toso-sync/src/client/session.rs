@@ -8,10 +8,10 @@ use toso_core::unit::UnitRef;
 use toso_wire::limits::PROTOCOL_VERSION;
 use toso_wire::{
     Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt,
-    TEMPORARY_FROM, Welcome, WelcomeProof, push_fits,
+    TEMPORARY_FROM, Welcome, push_fits,
 };
 
-use super::greeting::is_proved;
+use super::greeting::{Challenges, is_proved};
 use super::moving::{Leaving, ToldToLeave};
 use super::pacing::Pacing;
 use super::reconciling::{PullingAnew, Reconciling};
@@ -20,17 +20,12 @@ use super::{ClientEffect, ClientEvent, ClientStart, OutboxBatch, OutboxItem, Ses
 /// How long to stay away after a server that stops or cannot store: a restart takes seconds.
 pub const RETRY_SOON_MS: u64 = 2_000;
 
-/// CHALLENGEs that a session answers. One is due to a ticket or a clock that does not hold, one more to a proof that an
-/// earlier connection has used up; who asks a third time asks for ever, and keeps a phone from noticing.
-const CHALLENGES_MAX: u8 = 2;
-
 /// One session.
 #[derive(Debug)]
 pub struct ClientSession {
     pub(super) start: ClientStart,
     pub(super) phase: Phase,
-    /// CHALLENGEs so far.
-    challenges: u8,
+    pub(super) challenges: Challenges,
     /// The push inside HELLO.
     riding: Option<Push>,
     pub(super) follows: Vec<Follow>,
@@ -105,7 +100,7 @@ impl ClientSession {
             answers_before: 0,
             start,
             phase: Phase::Dialing,
-            challenges: 0,
+            challenges: Challenges::default(),
             riding: None,
             next_push: 1,
             under_way: BTreeMap::new(),
@@ -228,13 +223,7 @@ impl ClientSession {
             // Each request is greeted.
             (Frame::Welcome(welcome), Phase::Live) if self.start.by_request => self.on_welcome_again(welcome, effects),
             (Frame::Challenge(_), Phase::Live) if self.start.by_request => self.end(SessionEnd::Unanswered, effects),
-            (Frame::Challenge(_), Phase::Greeting) if self.challenges == CHALLENGES_MAX => {
-                self.end(SessionEnd::Protocol("the server asks for one more proof again and again"), effects);
-            }
-            (Frame::Challenge(challenge), Phase::Greeting) => {
-                self.challenges += 1;
-                effects.push(ClientEffect::Prove(challenge));
-            }
+            (Frame::Challenge(challenge), Phase::Greeting) => self.on_challenge(challenge, effects),
             (Frame::Ack(ack), Phase::Live) => self.on_ack(&ack, effects),
             (Frame::Nack(nack), Phase::Live) => self.on_nack(&nack, effects),
             (Frame::Delta(delta), Phase::Live) => self.on_delta(delta, effects),
@@ -291,10 +280,6 @@ impl ClientSession {
         }
         self.phase = Phase::Live;
         self.pull_pending = welcome.pending;
-        let root = match welcome.proof {
-            WelcomeProof::Root(root) => Some(root),
-            WelcomeProof::Ticket(_) => None,
-        };
         self.epoch = Some(epoch);
         // Cursors of another epoch mean nothing in this one: the server opens a comparison, or sends the whole unit when it
         // is too large to compare. The end of either keeps the epoch.
@@ -303,7 +288,7 @@ impl ClientSession {
             follow.caught_up = welcome.pending == 0;
             follow.pulling_anew = (!stays).then(PullingAnew::default);
         }
-        effects.push(ClientEffect::KeepSession { epoch: stays.then_some(epoch), root, at: welcome.at });
+        self.keep_session(stays.then_some(epoch), welcome.proof, welcome.at, effects);
         self.progress(effects);
     }
 

@@ -77,7 +77,7 @@ fn a_clock_that_is_years_behind_costs_nothing_once_the_server_was_met() {
     let member = phone.add_member(team, Vec::new()).unwrap();
     assert!(!is_refused(phone.edit(member, &[joined("30/11/2026")])), "nobody has told it the time");
     assert!(is_refused(phone.edit(member, &[joined("1/1/2100")])));
-    phone.keep_session(Some(Epoch(1)), None, TimestampMs(NOW_MS)).unwrap();
+    phone.keep_session(Some(Epoch(1)), None, TimestampMs(NOW_MS), None).unwrap();
     assert!(is_refused(phone.edit(member, &[joined("2/12/2026")])));
     // Weeks without a network: its clock runs on, as far behind.
     clock.fetch_add(21 * 24 * 60 * 60 * 1000, Ordering::Relaxed);
@@ -95,7 +95,7 @@ fn the_servers_time_is_written_down_every_twelve_hours() {
     let kept = || SessionMemory::load(store.as_ref()).unwrap().server_at;
     let meet = |later_ms: u64| {
         clock.store(NOW_MS + later_ms, Ordering::Relaxed);
-        phone.keep_session(Some(Epoch(1)), None, TimestampMs(NOW_MS + later_ms)).unwrap();
+        phone.keep_session(Some(Epoch(1)), None, TimestampMs(NOW_MS + later_ms), None).unwrap();
         kept().0 - NOW_MS
     };
     assert_eq!(meet(0), 0);
@@ -122,9 +122,9 @@ fn what_arrives_all_the_same_is_shown() {
     let phone_number = DocEdit::parse(DocKind::Member, "phone", "0912 000 001").unwrap();
     assert!(phone.edit(id, &[phone_number]).unwrap(), "other fields can be corrected");
     // A clock that is ahead takes what it cannot know to be wrong, and shows it once the server has been met.
-    phone.keep_session(Some(Epoch(1)), None, TimestampMs(NOW_MS)).unwrap();
+    phone.keep_session(Some(Epoch(1)), None, TimestampMs(NOW_MS), None).unwrap();
     clock.store(NOW_MS + 100 * YEAR_MS, Ordering::Relaxed);
-    phone.keep_session(Some(Epoch(1)), None, TimestampMs(NOW_MS)).unwrap();
+    phone.keep_session(Some(Epoch(1)), None, TimestampMs(NOW_MS), None).unwrap();
     assert!(phone.findings().unwrap().contains(&found));
 }
 

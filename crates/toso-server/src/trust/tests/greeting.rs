@@ -93,12 +93,58 @@ fn what_a_ticket_shows_is_worth_nothing_a_second_time_or_with_a_changed_bit() {
         assert_eq!(reason(answer), Some(ChallengeReason::Ticket), "bit {bit}");
     }
     let record = trust.device(phone.device).unwrap();
-    let foreign = place().trust.keys.ticket(trust.epoch(), &record, 0, None, NOW, phone.token_ends);
+    let foreign = place().trust.keys.ticket(trust.epoch(), &record, 0, NOW, phone.token_ends);
     let guessed = Ticket { secret: TicketSecret([0; 32]), ..foreign.clone() };
     for ticket in [foreign, guessed] {
         let shown = TicketProof::new(&ticket, phone.device, NOW, nonce4());
         assert_eq!(reason(trust.authenticate(&Proof::Ticket(shown), None, FRESH, NOW)), Some(ChallengeReason::Ticket));
     }
+}
+
+/// The story: after a restart each phone signed once, which took the server five times as long as all of the rush before.
+#[test]
+fn after_a_restart_a_ticket_is_enough_and_what_it_showed_before_is_not() {
+    let Place { folder, store, trust } = place();
+    let mut phone = Phone::enrolled(&trust);
+    phone.sign(&trust, NOW).unwrap();
+    let ahead = NOW.plus_ms(CLOCK_SKEW_MS_MAX);
+    let before = [phone.show(NOW), phone.show(ahead)];
+    for shown in before {
+        assert!(trust.authenticate(&Proof::Ticket(shown), None, FRESH, NOW).is_ok());
+    }
+    let mut used = before.to_vec();
+    let mut trust = trust;
+    // Two starts within one second, and one right after.
+    for begun in [NOW, NOW, NOW.plus_ms(999), NOW.plus_ms(1_000)] {
+        trust = Trust::open(folder.path(), store.clone(), begun).unwrap();
+        trust.begin(begun).unwrap();
+        for shown in &used {
+            assert_eq!(
+                reason(trust.authenticate(&Proof::Ticket(*shown), None, FRESH, begun)),
+                Some(ChallengeReason::Clock)
+            );
+        }
+        let asked = trust.authenticate(&Proof::Ticket(phone.show(begun)), None, FRESH, begun);
+        let Err(Refusal::Challenge(Challenge { at, nonce, reason: ChallengeReason::Clock })) = asked else {
+            panic!("{asked:?}")
+        };
+        let secret = phone.ticket.clone().unwrap().secret;
+        let again = phone.show(begun).dated(&secret, at, &nonce);
+        assert!(trust.authenticate(&Proof::Ticket(again), None, FRESH, begun).is_ok(), "{begun:?}");
+        let twice = trust.authenticate(&Proof::Ticket(again), None, FRESH, begun);
+        assert_eq!(reason(twice), Some(ChallengeReason::Used));
+        // Its next sessions, with that date until its own clock is there.
+        for later in [1, 60_000, CLOCK_SKEW_MS_MAX] {
+            let shown = phone.show(at);
+            assert!(trust.authenticate(&Proof::Ticket(shown), None, FRESH, begun.plus_ms(later)).is_ok(), "{later} ms");
+        }
+        used.push(again);
+    }
+    // What ends a ticket ends it here, too: the device signs.
+    let now = NOW.plus_ms(CLOCK_SKEW_MS_MAX);
+    assert!(trust.revoke(phone.device, now).unwrap());
+    let shut_out = trust.authenticate(&Proof::Ticket(phone.show(now)), None, FRESH, now);
+    assert_eq!(reason(shut_out), Some(ChallengeReason::Ticket));
 }
 
 /// The story: a device that was enrolled anew, as one that may less, went on with the ticket of its old enrolment.
