@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use toso_client::{Invite, Replica, ReplicaOptions, SyncOptions, TeamDraft, enrol, sync_once};
+use toso_client::{Invite, SyncOptions, enrol, sync_once};
 use toso_core::text::PlaceName;
+use toso_replica::{Replica, TeamDraft};
 use toso_store::memory::MemoryChunkStore;
 use toso_tests::middlebox::{Breaks, Middlebox};
 use toso_tests::{COMMUNE, Server, http};
@@ -17,7 +18,7 @@ fn phone(server: &Server, url: &str) -> Arc<Replica> {
     let mut credential = enrol(store.as_ref(), &toso_client::rest::Rest::default(), &invite, None).expect("enrolled");
     url.clone_into(&mut credential.server_url);
     credential.keep(store.as_ref()).expect("kept");
-    Arc::new(Replica::open(store, &ReplicaOptions::default()).expect("opened"))
+    Arc::new(Replica::open(store, &toso_client::system::options()).expect("opened"))
 }
 
 /// One edit, and a sync that brings it.
