@@ -84,7 +84,7 @@ fn invites_that_are_unknown_used_expired_forged_or_cut() {
 fn records_with_wrong_values() {
     let (server, _data) = server();
     let (device, _home) = home();
-    says(&device.refused(&["team", "add", "--hamlet", "Thôn 1"]), &["not enrolled"]);
+    says(&device.refused(&["team", "add", "--hamlet", "Thôn 1"]), &["no device is in the folder"]);
     device.ok(&["enrol", &server.invite(COMMUNE, "recorder")]);
     let team = device.ok(&["team", "add", "--hamlet", "Thôn 1"]);
     let member = device.ok(&["member", "add", "--team", &team, "--name", "Nguyễn Văn Thử"]);
@@ -286,7 +286,7 @@ fn wrong_ports_and_addresses() {
         .expect("toso runs");
     assert_eq!(output.status.code(), Some(1));
     says(&String::from_utf8_lossy(&output.stderr), &["/nonexistent"]);
-    says(&device.refused(&["sync"]), &["not enrolled"]);
+    says(&device.refused(&["sync"]), &["no device is in the folder"]);
 
     let data = TempDir::new().expect("a temporary folder");
     let mut server = Server::start(data.path());

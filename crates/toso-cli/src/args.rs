@@ -17,7 +17,7 @@ pub(crate) use moving::{DeviceArgs, DeviceCommand, HeldCommand, ReviewArgs, Revi
 pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand};
 pub(crate) use reach::{EnrolArgs, ReachArgs};
 pub(crate) use recording::{
-    ActivityCommand, ConvertFlag, EditArgs, HamletCommand, MemberCommand, ShowArgs, TeamCommand,
+    ActivityCommand, CommuneCommand, ConvertFlag, EditArgs, HamletCommand, MemberCommand, ShowArgs, TeamCommand,
 };
 
 /// The register of community digital technology teams.
@@ -128,7 +128,7 @@ pub(crate) struct UnitArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct FieldArgs {
-    /// The device's own folder; made when absent.
+    /// The device's own folder; `enrol` makes it.
     #[arg(long, value_name = "DIR")]
     pub(crate) home: PathBuf,
     /// Encrypt the folder with the key in this file: 32 bytes, or 64 hexadecimal digits.
@@ -167,6 +167,11 @@ pub(crate) enum FieldCommand {
     Hamlet {
         #[command(subcommand)]
         command: HamletCommand,
+    },
+    /// The commune's figures: who signed off for which day, and signing off.
+    Commune {
+        #[command(subcommand)]
+        command: CommuneCommand,
     },
     /// Fields that devices wrote apart, with all values.
     Conflicts(JsonFlag),

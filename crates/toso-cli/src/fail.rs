@@ -12,17 +12,34 @@ pub(crate) struct Fail {
     code: u8,
     /// It has been said already.
     said: bool,
+    /// The answer could not be written out; the command itself went well.
+    of_answer: bool,
 }
 
 impl Fail {
     /// It could not be done.
     pub(crate) fn new(message: impl Display) -> Self {
-        Self { message: message.to_string(), code: 1, said: false }
+        Self { message: message.to_string(), code: 1, said: false, of_answer: false }
     }
 
     /// The command line is wrong.
     pub(crate) fn usage(message: impl Display) -> Self {
-        Self { message: message.to_string(), code: 2, said: false }
+        Self { message: message.to_string(), code: 2, said: false, of_answer: false }
+    }
+
+    /// The answer could not be written to stdout.
+    pub(crate) fn of_answer(error: &std::io::Error) -> Self {
+        Self { of_answer: true, ..Self::new(format!("the answer could not be written out: {error}")) }
+    }
+
+    /// Of a command that has changed something and then prints: that it was done, and what the answer was, are said all the
+    /// same.
+    pub(crate) fn of_done(self, answer: &str) -> Self {
+        if !self.of_answer {
+            return self;
+        }
+        let message = format!("{}; what was asked for is done and kept all the same: {answer}", self.message);
+        Self { message, ..self }
     }
 
     /// Load could not be made, or something could not be measured.

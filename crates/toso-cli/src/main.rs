@@ -32,7 +32,12 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // Help and version are answers, not errors; clap knows which stream and code each takes.
-            let _ = error.print();
+            let printed = error.print().err().filter(|failed| failed.kind() != std::io::ErrorKind::BrokenPipe);
+            if let (Some(failed), 0) = (printed, error.exit_code()) {
+                let fail = Fail::of_answer(&failed);
+                output::say(&format!("toso: {fail}"));
+                return fail.exit_code();
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };

@@ -26,6 +26,16 @@ pub(crate) fn print(text: &str) -> Result<(), Fail> {
     write(&inert_but(text, |c| c == '\n'))
 }
 
+/// The answer of a command that has changed something: when it cannot be written out, the error says that it was done.
+pub(crate) fn done(answer: &str) -> Result<(), Fail> {
+    print(answer).map_err(|fail| fail.of_done(answer))
+}
+
+/// [`done`] with one JSON value.
+pub(crate) fn done_json(answer: &impl Serialize) -> Result<(), Fail> {
+    json(answer).map_err(|fail| fail.of_done(&serde_json::to_string(answer).unwrap_or_default()))
+}
+
 /// Lines on stdout, each of which stays one line whatever is in it.
 pub(crate) fn lines(lines: impl IntoIterator<Item = String>) -> Result<(), Fail> {
     let lines: Vec<String> = lines.into_iter().map(|line| inert(&line).into_owned()).collect();
@@ -57,7 +67,7 @@ fn write(text: &str) -> Result<(), Fail> {
         .and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+        other => other.map_err(|error| Fail::of_answer(&error)),
     }
 }
 

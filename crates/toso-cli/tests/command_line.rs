@@ -12,7 +12,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn every_command_has_help() {
-    let commands: [&[&str]; 33] = [
+    let commands: [&[&str]; 37] = [
         &[],
         &["serve"],
         &["invite"],
@@ -33,7 +33,11 @@ fn every_command_has_help() {
         &["field", "member", "list"],
         &["field", "member", "merge"],
         &["field", "activity", "add"],
+        &["field", "activity", "list"],
         &["field", "hamlet", "add"],
+        &["field", "hamlet", "edit"],
+        &["field", "commune", "show"],
+        &["field", "commune", "sign-off"],
         &["field", "conflicts"],
         &["field", "resolve"],
         &["field", "findings"],
@@ -110,6 +114,38 @@ fn what_cannot_be_done_is_1_and_one_line_on_stderr() {
     }
 }
 
+/// The story: `--home` was mistyped, and a new device without a record answered from a new folder.
+#[test]
+fn a_mistyped_home_makes_no_device() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let home = folder.path().join("tyop");
+    let shown = home.to_str().expect("a path");
+    for args in
+        [&["status"] as &[&str], &["team", "list"], &["team", "add", "--hamlet", "Thôn 1"], &["enrol", "no invite"]]
+    {
+        let output = toso(&[&["field", "--home", shown], args].concat());
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let told = text(&output.stderr);
+        assert!(told.contains("invite") || told.contains(shown) && told.contains("--home"), "{told}");
+        assert!(!home.exists(), "{args:?}");
+    }
+    std::fs::create_dir(&home).expect("an empty folder is none either");
+    assert!(text(&toso(&["field", "--home", shown, "status"]).stderr).contains("no device is in the folder"));
+    assert_eq!(std::fs::read_dir(&home).expect("a folder").count(), 0);
+}
+
+/// The story: `--help` into a full disk was a success.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_cannot_be_written_is_no_success() {
+    for args in [&["--help"] as &[&str], &["--version"], &["field", "--help"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+        let output = Command::new(env!("CARGO_BIN_EXE_toso")).args(args).stdout(full).output().expect("toso runs");
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(text(&output.stderr).contains("could not be written out"), "{}", text(&output.stderr));
+    }
+}
+
 #[test]
 fn the_version_is_told() {
     assert_eq!(text(&toso(&["--version"]).stdout).trim(), concat!("toso ", env!("CARGO_PKG_VERSION")));
@@ -132,7 +168,13 @@ fn a_home_with_a_key_opens_with_that_key_only() {
         let output = toso(&[args, vec!["status"]].concat());
         text(&output.stderr)
     };
-    // The home is made, encrypted, and then lacks only its enrolment.
+    // Encrypted, and lacks only its enrolment.
+    let key = toso_store_sled::StoreKey::parse(&[7; 32]).expect("a key");
+    drop(toso_store_sled::SledChunkStore::open_encrypted(
+        &folder.path().join("home"),
+        toso_store_sled::Options::phone(),
+        &key,
+    ));
     let unenrolled = field(Some("key"));
     assert_eq!(field(Some("same")), unenrolled);
     for (key, says) in [

@@ -314,7 +314,13 @@ fn body(url: &str, response: &mut Response) -> Result<String, RestError> {
 }
 
 fn parse<T: DeserializeOwned>(url: &str, text: &str) -> Result<T, RestError> {
-    serde_json::from_str(text).map_err(|error| RestError::Unreadable { url: url.to_owned(), detail: error.to_string() })
+    serde_json::from_str(text).map_err(|error| {
+        // A place in a line that a program wrote tells a person nothing.
+        let text = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let detail = text.strip_suffix(&place).unwrap_or(&text).to_owned();
+        RestError::Unreadable { url: url.to_owned(), detail }
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
-use toso_core::text::Date;
+use toso_core::text::{Date, inert};
 use toso_replica::reach::CA_PEM_BYTES_MAX;
 use toso_replica::{Reach, ReachError};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -20,6 +20,9 @@ pub(crate) fn of_certificate(url: &str, failed: &(dyn Error + 'static)) -> Optio
     let mut cause = Some(failed);
     while let Some(error) = cause {
         if let Some(why @ rustls::Error::InvalidCertificate(wrong)) = error.downcast_ref() {
+            if let CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } = wrong {
+                return Some(ReachError::CertificateName { url: url.to_owned(), names: names_of(wrong) });
+            }
             let detail = match wrong {
                 CertificateError::Expired | CertificateError::ExpiredContext { .. } => Some("it has ended"),
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Some("it begins later"),
@@ -36,6 +39,30 @@ pub(crate) fn of_certificate(url: &str, failed: &(dyn Error + 'static)) -> Optio
         cause = within.map(|within| within as &(dyn Error + 'static)).or_else(|| error.source());
     }
     None
+}
+
+/// Names of a certificate that are shown: more help nobody.
+const NAMES_SHOWN_MAX: usize = 5;
+/// Characters shown of one: a name of DNS has at most 253.
+const NAME_CHARS_SHOWN_MAX: usize = 253;
+
+/// The names that a certificate for another host has. Its maker chose them, so they are shown harmless.
+#[expect(clippy::wildcard_enum_match_arm, reason = "another crate's errors: only this one has names")]
+fn names_of(wrong: &CertificateError) -> String {
+    let presented = match wrong {
+        CertificateError::NotValidForNameContext { presented, .. } => presented.as_slice(),
+        _ => &[],
+    };
+    // rustls writes `DnsName("localhost")` and `IpAddress(…)`.
+    let plain = |name: &String| {
+        let name = name.strip_prefix("DnsName(\"").and_then(|name| name.strip_suffix("\")")).unwrap_or(name);
+        inert(&name.chars().take(NAME_CHARS_SHOWN_MAX).collect::<String>()).into_owned()
+    };
+    let mut names: Vec<String> = presented.iter().take(NAMES_SHOWN_MAX).map(plain).collect();
+    if presented.len() > names.len() {
+        names.push("…".to_owned());
+    }
+    if names.is_empty() { "names that it does not say".to_owned() } else { names.join(", ") }
 }
 
 /// TLS for the socket: by the private authority, or by the web's roots.
@@ -99,6 +126,17 @@ mod tests {
             assert!(matches!(&told, ReachError::CertificateTime { .. }), "{told}");
             assert!(told.to_string().contains(&today) && told.to_string().contains("set the clock"), "{told}");
         }
+        // The story: a mistyped host was told to bring an authority's certificates.
+        let other = |presented: &[String]| CertificateError::NotValidForNameContext {
+            expected: "x".try_into().unwrap(),
+            presented: presented.to_vec(),
+        };
+        let named = |presented: &[String]| of_certificate("https://x", &failed(other(presented))).unwrap().to_string();
+        let told = named(&["DnsName(\"toso.example.vn\")".to_owned(), "DnsName(\"\u{1b}[2J.vn\")".to_owned()]);
+        assert!(told.contains("for another name: it is for toso.example.vn, \\u{1b}[2J.vn;"), "{told}");
+        let many: Vec<String> = (0..=NAMES_SHOWN_MAX).map(|number| format!("DnsName(\"n{number}\")")).collect();
+        assert!(named(&many).contains("n4, …;") && !named(&many).contains("n5"), "{}", named(&many));
+        assert!(named(&many[..NAMES_SHOWN_MAX]).contains("n4;"));
         let unknown = of_certificate("https://x", &failed(CertificateError::UnknownIssuer)).unwrap();
         assert!(unknown.to_string().contains("--ca"), "{unknown}");
     }

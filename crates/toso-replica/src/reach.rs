@@ -62,7 +62,18 @@ pub enum ReachError {
         /// Too early or too late.
         detail: &'static str,
     },
-    /// The server's certificate is not to be trusted: signed by nobody known here, or for another name.
+    /// The server's certificate is for another name.
+    #[error(
+        "the certificate of {url} is for another name: it is for {names}; check the address, or ask the operator for one that \
+         the certificate has"
+    )]
+    CertificateName {
+        /// The address.
+        url: String,
+        /// The names that it has.
+        names: String,
+    },
+    /// The server's certificate is not to be trusted: signed by nobody known here, or broken.
     #[error(
         "the certificate of {url} cannot be trusted: {detail}; where the register has an authority of its own, join with \
          its certificates (--ca FILE); else check the address, the network and this device's clock"

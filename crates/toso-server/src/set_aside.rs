@@ -441,27 +441,40 @@ impl Known {
         let decided = || self.records.values().filter(today);
         let own = || decided().filter(|record| record.by == Some(officer));
         let about = || decided().filter(|record| record.unit == next.unit);
+        let each = |record: &Arc<SetAsideRecord>| (record.at, 1);
+        let documents = |record: &Arc<SetAsideRecord>| (record.at, record.documents);
         let spent = [
-            (own().count() >= DECISIONS_OF_OFFICER_DAY, "your decisions", own().map(|record| record.at).min()),
+            ("your decisions", room_after(own().map(each), 1, DECISIONS_OF_OFFICER_DAY as u64)),
+            ("the decisions about this unit", room_after(about().map(each), 1, DECISIONS_ABOUT_UNIT_DAY as u64)),
             (
-                about().count() >= DECISIONS_ABOUT_UNIT_DAY,
-                "the decisions about this unit",
-                about().map(|record| record.at).min(),
-            ),
-            (
-                own().map(|record| record.documents).sum::<u64>() + next.documents > DOCUMENTS_OF_OFFICER_DAY,
                 "the documents of your decisions",
-                own().map(|record| record.at).min(),
+                room_after(own().map(documents), next.documents, DOCUMENTS_OF_OFFICER_DAY),
             ),
         ];
-        match spent.into_iter().find(|(spent, ..)| *spent) {
-            None => Ok(()),
-            Some((_, what, oldest)) => {
-                let until = oldest.unwrap_or(next.at).plus_ms(DAY_MS);
-                Err(SetAsideError::ManyToday { what, wait_ms: until.since_ms(next.at).max(1) })
-            }
-        }
+        // Where several are used up, the longest wait is the true one.
+        let longest =
+            spent.into_iter().filter_map(|(what, until)| Some((until?, what))).max_by_key(|(until, _)| *until);
+        longest.map_or(Ok(()), |(until, what)| {
+            Err(SetAsideError::ManyToday { what, wait_ms: until.since_ms(next.at).max(1) })
+        })
     }
+}
+
+/// When `more` has room under a bound beside what the last day has taken, which each fades after a day; `None` when it has
+/// now.
+fn room_after(taken: impl Iterator<Item = (TimestampMs, u64)>, more: u64, bound: u64) -> Option<TimestampMs> {
+    let mut taken: Vec<_> = taken.collect();
+    taken.sort_unstable();
+    let mut sum = taken.iter().map(|(_, size)| size).sum::<u64>() + more;
+    let mut until = None;
+    for (at, size) in taken {
+        if sum <= bound {
+            break;
+        }
+        sum -= size;
+        until = Some(at.plus_ms(DAY_MS));
+    }
+    until
 }
 
 /// Removes the list of documents of a decision.

@@ -43,6 +43,16 @@ impl AccessRole {
         }
     }
 
+    /// With its article, for sentences: `an officer`.
+    pub const fn with_article(self) -> &'static str {
+        match self {
+            Self::Viewer => "a viewer",
+            Self::Recorder => "a recorder",
+            Self::Officer => "an officer",
+            Self::Admin => "an admin",
+        }
+    }
+
     /// True when the role may sign a commune's figures off.
     pub const fn may_sign_off(self) -> bool {
         match self {
@@ -137,6 +147,15 @@ mod tests {
     use AccessRole::{Admin, Officer, Recorder, Viewer};
 
     use super::*;
+
+    #[test]
+    fn each_role_has_the_article_of_its_word() {
+        for role in AccessRole::ALL {
+            let word = role.word();
+            let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            assert_eq!(role.with_article(), format!("{article} {word}"));
+        }
+    }
 
     /// An officer of a district used to invite and revoke officers of the district itself, so that one who had been caught
     /// could be replaced by a friend before the province heard of it. Who stands above whom is one table.

@@ -184,6 +184,9 @@ impl From<RestError> for TosoError {
             RestError::Reach(ReachError::CertificateTime { .. }) => {
                 Self::Offline { info: ErrorInfo::new("certificate_time", &error) }
             }
+            RestError::Reach(ReachError::CertificateName { .. }) => {
+                Self::Offline { info: ErrorInfo::new("certificate_name", &error) }
+            }
             RestError::Reach(ReachError::Certificate { .. }) => {
                 Self::Offline { info: ErrorInfo::new("certificate", &error) }
             }
@@ -247,6 +250,7 @@ impl From<SyncError> for TosoError {
             },
             SyncError::NotProved { .. } => Self::Offline { info: info("not_proved") },
             SyncError::Reach(ReachError::CertificateTime { .. }) => Self::Offline { info: info("certificate_time") },
+            SyncError::Reach(ReachError::CertificateName { .. }) => Self::Offline { info: info("certificate_name") },
             SyncError::Reach(ReachError::Certificate { .. }) => Self::Offline { info: info("certificate") },
             SyncError::Reach(_) => Self::NotAllowed { info: info("insecure") },
             SyncError::Between { what, .. } => Self::Offline { info: info(what.word()) },

@@ -110,6 +110,11 @@ pub(super) const MESSAGES: &[Message] = &[
         "By this phone's clock the server's certificate is not good yet, or no longer. Set the phone's date and time; tell your officer if they are right.",
     ),
     m(
+        "certificate_name",
+        "Chứng chỉ của máy chủ mang tên khác. Hãy xem lại địa chỉ và thử mạng khác; nếu vẫn vậy, hãy hỏi cán bộ.",
+        "The server's certificate is for another name. Check the address and try another network; ask your officer if it stays so.",
+    ),
+    m(
         "certificate",
         "Không tin được chứng chỉ của máy chủ. Hãy xem lại giờ của máy và thử mạng khác; nếu vẫn vậy, hãy hỏi cán bộ.",
         "The server's certificate cannot be trusted. Check the phone's clock and try another network; ask your officer if it stays so.",

@@ -174,6 +174,37 @@ pub(crate) enum ActivityCommand {
         #[arg(long, value_name = "N")]
         more: u32,
     },
+    /// What the teams here did, by day.
+    List {
+        /// Of one team only.
+        #[arg(long, value_name = "ID")]
+        team: Option<String>,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CommuneCommand {
+    /// The communes here: for which day their figures were signed off, and by whom.
+    Show(JsonFlag),
+    /// Confirm the commune's figures for a day (officers only), or take that back.
+    SignOff {
+        /// The day for which the figures are confirmed.
+        #[arg(long, value_name = "DATE", required_unless_present = "withdraw")]
+        date: Option<String>,
+        /// The office that confirms.
+        #[arg(long, value_name = "OFFICE")]
+        by: Option<String>,
+        /// Take the confirmation back.
+        #[arg(long, conflicts_with_all = ["date", "by"])]
+        withdraw: bool,
+        /// The commune's code, where the device's unit has several.
+        #[arg(long, value_name = "CODE")]
+        commune: Option<String>,
+        #[command(flatten)]
+        convert: ConvertFlag,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -189,6 +220,20 @@ pub(crate) enum HamletCommand {
         /// Households.
         #[arg(long, value_name = "N")]
         households: Option<u32>,
+        /// The commune's code, where the device's unit has several.
+        #[arg(long, value_name = "CODE")]
+        commune: Option<String>,
+        #[command(flatten)]
+        convert: ConvertFlag,
+    },
+    /// Change a hamlet on the list: `kind=…`, `households=…`, `status=active` or `abolished`, `successors/OTHER=yes`; an empty
+    /// value clears.
+    Edit {
+        /// Its name, in any spelling.
+        name: String,
+        /// The changes, `FIELD=VALUE`.
+        #[arg(required = true, value_name = "FIELD=VALUE")]
+        changes: Vec<String>,
         /// The commune's code, where the device's unit has several.
         #[arg(long, value_name = "CODE")]
         commune: Option<String>,

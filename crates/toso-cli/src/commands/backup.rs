@@ -72,7 +72,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Fail> {
     if args.to == Path::new("-") {
         let mut out = std::io::stdout().lock();
         backup::export(&args.data, now(), &mut out)?;
-        return Ok(out.flush()?);
+        return out.flush().map_err(|error| Fail::of_answer(&error));
     }
     let compress = has_ending(&args.to, COMPRESSED_ENDING);
     let summary = write_export(&args.to, compress, |out| backup::export(&args.data, now(), out))?;

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use toso_client::rest::Caller;
-use toso_core::id::DevicePrefix;
+use toso_core::id::{DevicePrefix, DocId};
 use toso_core::time::TimestampMs;
 
 use crate::args::{AdminArgs, DeviceArgs, DeviceCommand};
@@ -40,16 +40,16 @@ pub(crate) fn run(args: DeviceArgs) -> Result<(), Fail> {
                 (Some(device), None) => {
                     let path = format!("/v1/devices/{}/move", id(&device)?);
                     let moved = post(&admin, &path, &MoveOne { unit: to })?;
-                    show(&moved, json.json, &Value::Array(vec![moved.clone()]))
+                    changed(&moved, json.json)
                 }
                 (None, Some(unit)) => {
                     let from = input::unit(input::list(&from_list)?, &unit)?.to_string();
                     let moved = post(&admin, "/v1/devices/move", &MoveAll { from, to })?;
                     if json.json {
-                        return output::json(&moved);
+                        return output::done_json(&moved);
                     }
                     let moved = moved["moved"].as_array().map_or(0, Vec::len);
-                    output::print(&format!("{moved} device(s) moved"))
+                    output::done(&format!("{moved} device(s) moved"))
                 }
                 _ => {
                     Err(Fail::new("say which device (--device) or which unit's devices (--from-unit), one of the two"))
@@ -60,21 +60,22 @@ pub(crate) fn run(args: DeviceArgs) -> Result<(), Fail> {
             let path = format!("/v1/devices/{}/allow", id(&device)?);
             let allowed = post(&admin, &path, &serde_json::json!({}))?;
             if json.json {
-                return output::json(&allowed);
+                return output::done_json(&allowed);
             }
             let mebibytes = allowed["bytes"].as_u64().unwrap_or_default() >> 20;
-            output::print(&format!("{} change(s) or {mebibytes} MiB more within 24 hours", allowed["changes"]))
+            output::done(&format!("{} change(s) or {mebibytes} MiB more within 24 hours", allowed["changes"]))
         }
         DeviceCommand::SetAside { admin, device, unit, since, document, why, json } => {
             let path = format!("/v1/devices/{}/set-aside", id(&device)?);
             let unit = input::unit_of(&unit)?.to_string();
             let since = since.as_deref().map(input::instant).transpose()?;
+            let document = document.map(|id| id.parse::<DocId>().map_err(Fail::new)).transpose()?;
             let order = serde_json::json!({ "unit": unit, "since": since, "document": document, "why": why });
-            decisions(&post(&admin, &path, &order)?, json.json)
+            decided(&post(&admin, &path, &order)?, json.json)
         }
         DeviceCommand::LetIn { admin, number, why, json } => {
             let undone = post(&admin, &format!("/v1/set-aside/{number}/undo"), &serde_json::json!({ "why": why }))?;
-            decisions(&undone, json.json)
+            decided(&undone, json.json)
         }
         DeviceCommand::SetAsides { admin, unit, json } => {
             let found = all_decisions(&admin, &input::unit_of(&unit)?.to_string())?;
@@ -83,9 +84,19 @@ pub(crate) fn run(args: DeviceArgs) -> Result<(), Fail> {
         DeviceCommand::Revoke { admin, device, json } => {
             let path = format!("/v1/devices/{}/revoke", id(&device)?);
             let revoked = post(&admin, &path, &serde_json::json!({}))?;
-            show(&revoked, json.json, &Value::Array(vec![revoked.clone()]))
+            changed(&revoked, json.json)
         }
     }
+}
+
+/// A device that was changed.
+fn changed(device: &Value, json: bool) -> Result<(), Fail> {
+    if json { output::done_json(device) } else { output::done(&line(device)) }
+}
+
+/// A decision that was just made.
+fn decided(decision: &Value, json: bool) -> Result<(), Fail> {
+    decisions(decision, json).map_err(|fail| fail.of_done(&decision.to_string()))
 }
 
 fn show(whole: &Value, json: bool, devices: &Value) -> Result<(), Fail> {

@@ -22,6 +22,12 @@ use crate::{code_file, input, output, token_file};
 
 /// Runs one command on the device.
 pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
+    // Only joining makes a device. What was mistyped is told before anything is made.
+    if let FieldCommand::Enrol(args) = &args.command {
+        Invite::parse(&args.invite).map(drop)?;
+    } else {
+        check_there(&args.home)?;
+    }
     let store = open(&args.home, args.key_file.as_deref())?;
     match args.command {
         FieldCommand::Enrol(args) => {
@@ -49,6 +55,7 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
         FieldCommand::Member { command } => record::member(&replica(store)?, command),
         FieldCommand::Activity { command } => record::activity(&replica(store)?, &command),
         FieldCommand::Hamlet { command } => record::hamlet(&replica(store)?, command),
+        FieldCommand::Commune { command } => record::commune(&replica(store)?, command),
         FieldCommand::Conflicts(flag) => show::conflicts(&replica(store)?, flag.json),
         FieldCommand::Resolve { id, field, value } => {
             replica(store)?.resolve(id.parse()?, &field, &value)?;
@@ -67,18 +74,13 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
         FieldCommand::Peer(args) => carry::peer(&replica(store)?, &args),
         FieldCommand::Held { command } => held::run(&replica(store)?, command),
         FieldCommand::Status(flag) => {
-            let status = replica(store)?.status()?;
+            let replica = replica(store)?;
+            let status = replica.status()?;
             warn(&status);
             if flag.json {
                 return output::json(&status);
             }
-            output::print(&output::fields(&status)?)?;
-            status.token_ends.map_or(Ok(()), |end| {
-                let end = output::instant(end);
-                output::print(&format!(
-                    "may sync until {end}; each sync of the last three months before renews that by itself"
-                ))
-            })
+            show::status(&replica, &status)
         }
     }
 }
@@ -119,6 +121,24 @@ fn warn(status: &ReplicaStatus) {
             "this device's right to sync ends on {end}; sync before that, or enrol again with a new invite"
         ));
     }
+}
+
+/// Refuses a folder in which no device is: a mistyped one must not become a new device.
+fn check_there(home: &Path) -> Result<(), Fail> {
+    let is_taken = match std::fs::read_dir(home) {
+        // A first enrolment that was cut off has left no more than its lock.
+        Ok(mut entries) => entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "lock")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        // What else is wrong, the store tells better.
+        Err(_) => true,
+    };
+    if is_taken {
+        return Ok(());
+    }
+    let shown = home.display();
+    Err(Fail::new(format!(
+        "no device is in the folder {shown}; check --home, or make one there with `toso field --home {shown} enrol INVITE`"
+    )))
 }
 
 fn open(home: &Path, key_file: Option<&Path>) -> Result<Arc<dyn ChunkStore>, Fail> {

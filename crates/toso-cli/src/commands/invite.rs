@@ -30,7 +30,7 @@ pub(crate) fn run(mut args: InviteArgs) -> Result<(), Fail> {
                 return Err(Fail::usage("an invite's number is what `toso invite list` shows first in its line"));
             }
             let withdrawn = post(&admin, &format!("/v1/invites/{number}/withdraw"), &serde_json::json!({}))?;
-            if json.json { output::json(&withdrawn) } else { output::lines([line(&withdrawn)]) }
+            if json.json { output::done_json(&withdrawn) } else { output::done(&line(&withdrawn)) }
         }
         None => match args.order() {
             Some(order) => make(&order),
@@ -52,7 +52,7 @@ fn make(order: &InviteOrder) -> Result<(), Fail> {
         let code = qrcode::QrCode::new(invite.text.as_bytes())?;
         code.render::<qrcode::render::unicode::Dense1x2>().build().lines().for_each(output::say);
     }
-    output::print(&invite.text)
+    output::done(&invite.text)
 }
 
 /// Every page of the list, by the time at which the invites were made.

@@ -17,26 +17,27 @@ struct End {
 /// Runs one command.
 pub(crate) fn run(args: &QuarantineArgs) -> Result<(), Fail> {
     match &args.command {
-        QuarantineCommand::Show { admin, json } => show(&get(admin, "/v1/quarantine")?, json.json),
+        QuarantineCommand::Show { admin, json } => {
+            let answer = get(admin, "/v1/quarantine")?;
+            if json.json { output::json(&answer) } else { output::print(&words(&answer)) }
+        }
         QuarantineCommand::End { admin, revoke, none: _, json } => {
             let ids = revoke.iter().flat_map(|ids| ids.split(',')).map(|id| id.trim().parse().map_err(Fail::new));
             let revoke = ids.collect::<Result<_, _>>()?;
-            show(&post(admin, "/v1/quarantine/end", &End { revoke })?, json.json)
+            let answer: Value = post(admin, "/v1/quarantine/end", &End { revoke })?;
+            if json.json { output::done_json(&answer) } else { output::done(&words(&answer)) }
         }
     }
 }
 
-fn show(answer: &Value, json: bool) -> Result<(), Fail> {
-    if json {
-        return output::json(answer);
-    }
+fn words(answer: &Value) -> String {
     let state = if answer["quarantined_since"].is_null() {
         "the server works"
     } else {
         "the server is in quarantine: it takes nothing from devices"
     };
-    output::print(&format!(
+    format!(
         "{state}; {} devices and {} withdrawn invites on the list of revocations",
         answer["listed_devices"], answer["listed_invites"]
-    ))
+    )
 }

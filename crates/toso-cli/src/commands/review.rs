@@ -42,15 +42,20 @@ pub(crate) fn run(args: ReviewArgs) -> Result<(), Fail> {
         ReviewCommand::Accept { admin, numbers } => {
             for number in numbers {
                 let item = post(&admin, &format!("/v1/review/{number}/accept"), &serde_json::json!({}))?;
-                output::lines(lines_of(&item))?;
+                decided(&item)?;
             }
             Ok(())
         }
         ReviewCommand::Return { admin, number, note } => {
             let item = post(&admin, &format!("/v1/review/{number}/return"), &Return { note })?;
-            output::lines(lines_of(&item))
+            decided(&item)
         }
     }
+}
+
+/// An item that was just decided.
+fn decided(item: &Value) -> Result<(), Fail> {
+    output::lines(lines_of(item)).map_err(|fail| fail.of_done(&lines_of(item).join(" ")))
 }
 
 /// One item: what it is, then what it would write.

@@ -199,6 +199,7 @@ impl SyncError {
             Self::Protocol { .. } => "not_a_server",
             Self::NotProved { .. } => "not_proved",
             Self::Reach(ReachError::Certificate { .. }) => "certificate",
+            Self::Reach(ReachError::CertificateName { .. }) => "certificate_name",
             Self::Reach(ReachError::CertificateTime { .. }) => "certificate_time",
             Self::Reach(_) => "insecure",
             Self::Credential(_) => "not_enrolled",
@@ -231,7 +232,11 @@ impl SyncError {
                 ReachError::NotAnAddress { .. } | ReachError::InTheClear { .. } | ReachError::BadAuthority { .. },
             ) => true,
             // A network that wants a sign-in, or a clock that is set, mends a certificate.
-            Self::Reach(ReachError::Certificate { .. } | ReachError::CertificateTime { .. })
+            Self::Reach(
+                ReachError::Certificate { .. }
+                | ReachError::CertificateName { .. }
+                | ReachError::CertificateTime { .. },
+            )
             | Self::Unreachable { .. }
             | Self::RetryAfter { .. }
             | Self::Moved

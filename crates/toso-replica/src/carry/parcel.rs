@@ -74,7 +74,7 @@ impl Parcel {
         }
         let author = check_card(&self.card, server)?;
         if !author.may_push(Catalog::shared(), self.scope) {
-            let refused = format!("a {} of {} does not write in {}", author.role, author.unit, self.scope);
+            let refused = format!("{} of {} does not write in {}", author.role.with_article(), author.unit, self.scope);
             return Err(CarryError::Refused(refused));
         }
         let items = self.items.iter().map(|item| {

@@ -99,7 +99,7 @@ pub(super) fn officer(caller: &Caller) -> Result<(), Problem> {
     if caller.directs() {
         return Ok(());
     }
-    Err(Problem::forbidden(format!("devices and invites are for officers; you are a {}", caller.role)))
+    Err(Problem::forbidden(format!("devices and invites are for officers; you are {}", caller.role.with_article())))
 }
 
 /// Refuses what somebody would do to his own rank or one above it.
@@ -107,10 +107,11 @@ pub(super) fn below(shared: &Shared, caller: &Caller, other: Rank, what: &str) -
     if caller.stands_above(shared.catalog, &other) {
         return Ok(());
     }
-    let (role, unit) = (caller.role, caller.unit);
+    let (role, unit) = (caller.role.with_article(), caller.unit);
     Err(Problem::forbidden(format!(
-        "a {role} of {unit} cannot {what} a device that is {} of {}; that is for somebody who stands above both",
-        other.role, other.unit
+        "{role} of {unit} cannot {what} a device that is {} of {}; that is for somebody who stands above both",
+        other.role.with_article(),
+        other.unit
     )))
 }
 

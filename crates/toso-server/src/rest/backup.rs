@@ -37,8 +37,8 @@ async fn backup(
     places: Arc<Semaphore>,
 ) -> Result<Response, Problem> {
     if !caller.is_national_admin() {
-        let (role, unit) = (caller.role, caller.unit);
-        return Err(Problem::forbidden(format!("backups are for admins of the country; you are a {role} of {unit}")));
+        let (role, unit) = (caller.role.with_article(), caller.unit);
+        return Err(Problem::forbidden(format!("backups are for admins of the country; you are {role} of {unit}")));
     }
     let place = places.try_acquire_owned().map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Other backups are under way")

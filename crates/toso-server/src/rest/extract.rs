@@ -42,7 +42,21 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Json<T> {
         }
         let bytes =
             axum::body::Bytes::from_request(request, shared).await.map_err(|rejection| too_large(&rejection))?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| Problem::invalid(error.to_string()))
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| Problem::invalid(unreadable(&error)))
+    }
+}
+
+/// What is wrong with a body, in words of the body: a place in a line that a program wrote tells a person nothing, but where the
+/// line itself is broken.
+fn unreadable(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let (text, (line, column)) = (error.to_string(), (error.line(), error.column()));
+    let what = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    match error.classify() {
+        Category::Data => format!("the body: {what}"),
+        Category::Syntax | Category::Eof | Category::Io => {
+            format!("the body is not JSON: {what}, in its line {line} at character {column}")
+        }
     }
 }
 
@@ -62,7 +76,8 @@ impl FromRequest<Arc<Shared>> for NoBody {
             return Ok(Self);
         }
         let read: Result<Empty, _> = serde_json::from_slice(&bytes);
-        read.map(|Empty {}| Self).map_err(|error| Problem::invalid(format!("this takes no body: {error}")))
+        read.map(|Empty {}| Self)
+            .map_err(|error| Problem::invalid(format!("this takes no body: {}", unreadable(&error))))
     }
 }
 
@@ -161,4 +176,27 @@ pub(super) fn cursor(after: Option<&str>) -> Result<Option<DocId>, Problem> {
         .filter(|text| !text.is_empty())
         .map(|text| text.parse().map_err(|error: toso_core::id::IdError| Problem::invalid(format!("after: {error}"))))
         .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The story: an officer who gave a wrong id was told of line 1, column 18.
+    #[test]
+    fn a_body_that_cannot_be_read_is_told_in_words() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Asked {
+            #[expect(dead_code, reason = "only read")]
+            unit: DocId,
+        }
+        let said = |body: &str| unreadable(&serde_json::from_str::<Asked>(body).unwrap_err());
+        assert_eq!(said("{}"), "the body: missing field `unit`");
+        for body in [r#"{"unit": 7}"#, r#"{"unit": "x"}"#] {
+            let said = said(body);
+            assert!(said.starts_with("the body: ") && !said.contains("column"), "{said}");
+        }
+        assert_eq!(said("{,"), "the body is not JSON: key must be a string, in its line 1 at character 2");
+        assert!(said("{").starts_with("the body is not JSON: "));
+    }
 }

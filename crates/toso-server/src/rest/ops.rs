@@ -42,8 +42,8 @@ pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
 /// All metrics as Prometheus text.
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>, caller: Caller) -> Result<Response, Problem> {
     if !caller.is_national_admin() {
-        let (role, unit) = (caller.role, caller.unit);
-        return Err(Problem::forbidden(format!("metrics are for admins of the country; you are a {role} of {unit}")));
+        let (role, unit) = (caller.role.with_article(), caller.unit);
+        return Err(Problem::forbidden(format!("metrics are for admins of the country; you are {role} of {unit}")));
     }
     let last = shared.log.last();
     shared.metrics.log_sequence.set(last.0);

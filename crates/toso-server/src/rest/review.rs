@@ -178,7 +178,7 @@ fn officer(caller: &Caller) -> Result<(), Problem> {
     if caller.directs() {
         return Ok(());
     }
-    Err(Problem::forbidden(format!("the review queue is for officers; you are a {}", caller.role)))
+    Err(Problem::forbidden(format!("the review queue is for officers; you are {}", caller.role.with_article())))
 }
 
 /// The item, when the caller may decide it.

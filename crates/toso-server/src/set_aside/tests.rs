@@ -313,6 +313,19 @@ fn a_decision_alone_says_all_that_follows_from_it() {
     centre.assert_views(|_| false, "undone by a list that was not there");
 }
 
+/// The story: an officer was told to come back when the oldest decision is a day old, though its few documents made no room.
+#[test]
+fn the_wait_that_is_told_is_the_one_after_which_there_is_room() {
+    let taken = [(time(5), 50), (time(1), 1), (time(9), 49)];
+    let room = |more| room_after(taken.into_iter(), more, 100);
+    assert_eq!(room(0), None);
+    assert_eq!(room(1), Some(time(1).plus_ms(DAY_MS)));
+    assert_eq!(room(2), Some(time(5).plus_ms(DAY_MS)));
+    assert_eq!(room(51), Some(time(5).plus_ms(DAY_MS)));
+    assert_eq!(room(52), Some(time(9).plus_ms(DAY_MS)));
+    assert_eq!(room_after(std::iter::empty(), 100, 100), None);
+}
+
 /// An officer's loop ends at the day's bound, and what was undone leaves no list of documents behind.
 #[test]
 fn decisions_of_a_day_are_bounded_and_undone_ones_leave_little_behind() {

@@ -62,7 +62,7 @@ pub struct ManyInvited {
     what: What,
     bound: usize,
     unit: UnitRef,
-    /// When the first of them is a day old.
+    /// When so many of them are a day old that there is a place again.
     pub wait_ms: u64,
 }
 
@@ -100,16 +100,20 @@ impl Invited {
         let mut noted = self.0.lock();
         noted.retain(|noted| noted.at.0.saturating_add(DAY_MS) > now.0);
         let of = |bound: usize, bounds: UnitRef, counts: &dyn Fn(&Noted) -> bool| {
-            let (mut count, mut oldest) = (0, now);
-            for noted in noted.iter().filter(|noted| noted.what == what && counts(noted)) {
-                count += 1;
-                oldest = oldest.min(noted.at);
-            }
-            let wait_ms = oldest.plus_ms(DAY_MS).since_ms(now).max(1);
-            if count < bound { Ok(()) } else { Err(ManyInvited { what, bound, unit: bounds, wait_ms }) }
+            let mut times: Vec<_> =
+                noted.iter().filter(|noted| noted.what == what && counts(noted)).map(|noted| noted.at).collect();
+            times.sort_unstable();
+            // There is a place once all but `bound - 1` are a day old.
+            let last = times.len().checked_sub(bound).and_then(|more| times.get(more))?;
+            let wait_ms = last.plus_ms(DAY_MS).since_ms(now).max(1);
+            Some(ManyInvited { what, bound, unit: bounds, wait_ms })
         };
-        of(of_day(makers_unit), makers_unit, &|noted| noted.maker == maker)?;
-        of(of_day(unit), unit, &|noted| noted.unit == unit)?;
+        let of_maker = of(of_day(makers_unit), makers_unit, &|noted| noted.maker == maker);
+        let of_unit = of(of_day(unit), unit, &|noted| noted.unit == unit);
+        // Where both are reached, the longer wait is the true one.
+        if let Some(many) = of_maker.into_iter().chain(of_unit).max_by_key(|many| many.wait_ms) {
+            return Err(many);
+        }
         noted.push(Noted { what, at: now, maker, unit });
         Ok(())
     }

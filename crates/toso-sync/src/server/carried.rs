@@ -59,8 +59,12 @@ impl ServerSession {
         match author {
             Err(refusal) => nack(number, None, NackCode::Forbidden, &refusal.to_string(), effects),
             Ok(author) if !author.may_push(self.catalog, push.scope) => {
-                let detail =
-                    format!("the author, a {} of {}, may not write in {}", author.role, author.unit, push.scope);
+                let detail = format!(
+                    "the author, {} of {}, may not write in {}",
+                    author.role.with_article(),
+                    author.unit,
+                    push.scope
+                );
                 nack(number, None, NackCode::OutOfScope, &detail, effects);
             }
             Ok(author) => {

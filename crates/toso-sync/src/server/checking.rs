@@ -29,7 +29,7 @@ pub fn check_item(
     // A kind that only a newer version knows has no fields here.
     let officers = item.doc.kind().map_or(&[][..], officers_fields);
     if !officers.is_empty() && !role.may_sign_off() && chunk.writes_any(officers) {
-        return Err((NackCode::Forbidden, format!("a {role} does not sign off; an officer does")));
+        return Err((NackCode::Forbidden, format!("{} does not sign off; an officer does", role.with_article())));
     }
     Ok(AppendItem { doc: item.doc, hash: chunk.hash(), change: item.change })
 }

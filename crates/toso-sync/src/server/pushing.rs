@@ -31,7 +31,7 @@ impl ServerSession {
         } else if bytes > PUSH_BYTES_MAX && push.items.len() > 1 {
             Some((NackCode::TooLarge, format!("{bytes} bytes, at most {PUSH_BYTES_MAX} in several items are accepted")))
         } else if !principal.role.may_write() {
-            Some((NackCode::Forbidden, format!("a {} does not write", principal.role)))
+            Some((NackCode::Forbidden, format!("{} does not write", principal.role.with_article())))
         } else if held.is_none() && (self.standing.revoked || !principal.may_push(self.catalog, push.scope)) {
             let detail = format!("{} is no commune inside the device's unit {}", push.scope, principal.unit);
             Some((NackCode::OutOfScope, detail))

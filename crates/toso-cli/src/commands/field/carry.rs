@@ -26,7 +26,7 @@ pub(super) fn bundle(replica: &Replica, command: BundleCommand) -> Result<(), Fa
             let (bytes, report) = replica.make_bundle(unit)?;
             write_new(&to, &bytes)?;
             if json.json {
-                return output::json(&report);
+                return output::done_json(&report);
             }
             output::say(&format!(
                 "{} batch(es), {} bytes; {} found no place",
@@ -37,7 +37,7 @@ pub(super) fn bundle(replica: &Replica, command: BundleCommand) -> Result<(), Fa
         BundleCommand::Open { file, json } => {
             let report = replica.open_bundle(&read_bundle(&file)?)?;
             if json.json {
-                return output::json(&report);
+                return output::done_json(&report);
             }
             output::say(&format!(
                 "took {} batch(es) with {} change(s) to carry, knew {}; {} own change(s) were received",
@@ -68,7 +68,7 @@ pub(super) fn peer(replica: &Replica, args: &PeerArgs) -> Result<(), Fail> {
     pipe.set_write_timeout(Some(PEER_SILENCE_MAX))?;
     let report = meet(replica, &mut pipe, side)?;
     if args.json.json {
-        return output::json(&report);
+        return output::done_json(&report);
     }
     output::say(&format!(
         "gave {} batch(es); took {} with {} change(s) to carry; {} own change(s) were received",

@@ -21,6 +21,6 @@ pub(super) fn run(replica: &Replica, command: HeldCommand) -> Result<(), Fail> {
             };
             format!("{}  {} {}  {place}  {state}", held.doc, held.kind, held.label)
         }),
-        HeldCommand::Dismiss => output::print(&replica.dismiss_held()?.to_string()),
+        HeldCommand::Dismiss => output::done(&replica.dismiss_held()?.to_string()),
     }
 }

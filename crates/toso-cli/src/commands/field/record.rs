@@ -3,12 +3,15 @@
 use toso_core::edit::{ActivityId, CommuneEdit, DocEdit, MemberEdit, Reached, TeamEdit};
 use toso_core::id::DocKind;
 use toso_core::record::{ActivityKind, HamletKind, Skill, TeamLevel};
-use toso_core::text::{Date, hamlet_key};
+use toso_core::text::{Date, PlaceName, hamlet_key};
 use toso_core::unit::{Scope, UnitRef};
 use toso_replica::{Replica, TeamDraft};
+use toso_sync::AccessRole;
 
 use super::show;
-use crate::args::{ActivityCommand, ConvertFlag, EditArgs, HamletCommand, MemberCommand, ShowArgs, TeamCommand};
+use crate::args::{
+    ActivityCommand, CommuneCommand, ConvertFlag, EditArgs, HamletCommand, MemberCommand, ShowArgs, TeamCommand,
+};
 use crate::fail::Fail;
 use crate::{input, output};
 
@@ -43,7 +46,7 @@ pub(super) fn team(replica: &Replica, command: TeamCommand) -> Result<(), Fail> 
                     DocEdit::Commune(_) | DocEdit::Member(_) => None,
                 })?,
             };
-            output::print(&replica.add_team(draft)?.to_string())
+            output::done(&replica.add_team(draft)?.to_string())
         }
         TeamCommand::Edit(args) => edit(replica, &args, DocKind::Team),
         TeamCommand::List(flag) => show::teams(replica, flag.json),
@@ -73,7 +76,7 @@ pub(super) fn member(replica: &Replica, command: MemberCommand) -> Result<(), Fa
                 DocEdit::Member(edit) => Some(edit),
                 DocEdit::Commune(_) | DocEdit::Team(_) => None,
             })?;
-            output::print(&replica.add_member(team, edits)?.to_string())
+            output::done(&replica.add_member(team, edits)?.to_string())
         }
         MemberCommand::Edit(args) => edit(replica, &args, DocKind::Member),
         MemberCommand::List { team, json } => {
@@ -105,7 +108,7 @@ pub(super) fn activity(replica: &Replica, command: &ActivityCommand) -> Result<(
                 reached: reached(*people),
             };
             replica.edit(input::doc_id(team, DocKind::Team)?, &[DocEdit::Team(edit)])?;
-            output::print(&ActivityId(id).to_string())
+            output::done(&ActivityId(id).to_string())
         }
         ActivityCommand::Reach { team, activity, more } => {
             let team = input::doc_id(team, DocKind::Team)?;
@@ -115,6 +118,10 @@ pub(super) fn activity(replica: &Replica, command: &ActivityCommand) -> Result<(
             }
             replica.edit(team, &[DocEdit::Team(TeamEdit::AddReached { id, more: reached(*more) })])?;
             Ok(())
+        }
+        ActivityCommand::List { team, json } => {
+            let team = team.as_deref().map(|id| input::doc_id(id, DocKind::Team)).transpose()?;
+            show::activities(replica, team, json.json)
         }
     }
 }
@@ -134,9 +141,52 @@ pub(super) fn hamlet(replica: &Replica, command: HamletCommand) -> Result<(), Fa
                 edits.push(CommuneEdit::HamletHouseholds { key, households });
             }
             let edits: Vec<DocEdit> = edits.into_iter().map(DocEdit::Commune).collect();
-            output::print(&replica.edit_commune(commune, &edits)?.to_string())
+            output::done(&replica.edit_commune(commune, &edits)?.to_string())
+        }
+        HamletCommand::Edit { name, changes, commune, convert } => {
+            let commune = commune.map(|code| scope(replica, &code)).transpose()?;
+            let name = input::place_name(&name, convert)?;
+            let key = listed(replica, commune, &name)?;
+            let changes: Vec<String> = changes.iter().map(|change| format!("hamlets/{key}/{change}")).collect();
+            replica.edit_commune(commune, &input::changes(DocKind::Commune, &changes, convert)?)?;
+            Ok(())
         }
         HamletCommand::List(flag) => show::communes(replica, flag.json),
+    }
+}
+
+/// The key of a hamlet that is on the commune's list: the mistyped name of one must not make another.
+fn listed(replica: &Replica, commune: Option<Scope>, name: &PlaceName) -> Result<String, Fail> {
+    let key = hamlet_key(name.as_str());
+    let communes = replica.communes()?;
+    let mut here = communes.iter().filter(|view| commune.is_none_or(|commune| view.commune == commune));
+    if here.any(|view| view.record.hamlets.contains_key(&key)) {
+        return Ok(key);
+    }
+    Err(Fail::new(format!(
+        "no hamlet {name} is on the commune's list; `hamlet list` shows those that are, `hamlet add` adds one"
+    )))
+}
+
+pub(super) fn commune(replica: &Replica, command: CommuneCommand) -> Result<(), Fail> {
+    match command {
+        CommuneCommand::Show(flag) => show::sign_offs(replica, flag.json),
+        CommuneCommand::SignOff { date, by, withdraw: _, commune, convert } => {
+            // The centre would refuse it, at the next sync.
+            let role: AccessRole = replica.credential()?.role.parse()?;
+            if !role.may_sign_off() {
+                return Err(Fail::new(format!(
+                    "signing off is for officers, and this device is {}'s; ask your officer",
+                    role.with_article()
+                )));
+            }
+            let commune = commune.map(|code| scope(replica, &code)).transpose()?;
+            // Of a withdrawal both are none, which clears both.
+            let edits = [("signed_off_on", date), ("signed_off_by", by)]
+                .map(|(field, value)| input::field_value(DocKind::Commune, field, &value.unwrap_or_default(), convert));
+            let edits = edits.into_iter().collect::<Result<Vec<_>, _>>()?;
+            output::done(&replica.edit_commune(commune, &edits)?.to_string())
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 use toso_client::fetch_device_names;
 use toso_core::id::{AuthorId, DocId};
-use toso_replica::{DeviceNames, Replica};
+use toso_core::record::ActivityRecord;
+use toso_core::text::Date;
+use toso_replica::{DeviceNames, Replica, ReplicaStatus};
 
 use crate::fail::Fail;
 use crate::output;
@@ -38,6 +40,49 @@ pub(super) fn communes(replica: &Replica, json: bool) -> Result<(), Fail> {
     list(&communes, json, "no hamlets here yet", |commune| {
         let names: Vec<&str> = commune.record.hamlets.values().map(|hamlet| hamlet.name.as_str()).collect();
         format!("{}  {}  {}", commune.commune, names.join(", "), receipt(commune.receipt))
+    })
+}
+
+/// An activity with its team.
+#[derive(Serialize)]
+struct Activity<'a> {
+    team: DocId,
+    id: &'a str,
+    #[serde(flatten)]
+    record: &'a ActivityRecord,
+}
+
+pub(super) fn activities(replica: &Replica, team: Option<DocId>, json: bool) -> Result<(), Fail> {
+    let teams = match team {
+        Some(id) => vec![replica.team(id)?],
+        None => replica.teams()?,
+    };
+    let mut all: Vec<Activity<'_>> = Vec::new();
+    for team in &teams {
+        let of_team = team.record.activities.iter();
+        all.extend(of_team.map(|(id, record)| Activity { team: team.id, id, record }));
+    }
+    all.sort_by(|a, b| a.record.date.cmp(&b.record.date));
+    list(&all, json, "no activities here yet", |Activity { team, id, record }| {
+        let day = record.date.as_deref().and_then(|day| Date::parse(day).ok());
+        let day = day.map_or_else(|| "(no day)".to_owned(), |day| day.display_vi());
+        let kind = record.kind.map_or_else(|| "-".to_owned(), |kind| kind.to_string());
+        format!("{id}  {day}  {kind}  {} reached  team {team}", record.reached)
+    })
+}
+
+pub(super) fn sign_offs(replica: &Replica, json: bool) -> Result<(), Fail> {
+    list(&replica.communes()?, json, "no commune's figures here yet", |commune| {
+        let record = &commune.record;
+        let day = record.signed_off_on.as_deref().and_then(|day| Date::parse(day).ok());
+        let signed = day.map_or_else(
+            || "not signed off".to_owned(),
+            |day| {
+                let by = record.signed_off_by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
+                format!("signed off for {}{by}", day.display_vi())
+            },
+        );
+        format!("{}  {signed}  {} hamlet(s)  {}", commune.commune, record.hamlets.len(), receipt(commune.receipt))
     })
 }
 
@@ -121,6 +166,42 @@ pub(super) fn history(replica: &Replica, id: DocId, json: bool) -> Result<(), Fa
         let by = who(&names, entry.save.device) + &brought_back.unwrap_or_default();
         format!("{}  {by}  {}", output::instant(entry.save.at), changes.join("  "))
     })
+}
+
+/// The device at a glance, for people.
+pub(super) fn status(replica: &Replica, status: &ReplicaStatus) -> Result<(), Fail> {
+    let name = replica.device_names()?.own_name().map(|name| format!(" ({name})")).unwrap_or_default();
+    let mut lines = vec![format!("device: {}{name}", status.device)];
+    match (&status.unit, &status.role, &status.server) {
+        (Some(unit), Some(role), Some(server)) => lines.push(format!("enrolled: as {role} in {unit} at {server}")),
+        _ => lines.push("enrolled: no; use an invite with `field enrol`".to_owned()),
+    }
+    if let Some(end) = status.token_ends {
+        lines.push(format!(
+            "may sync until {}; each sync of the last three months before renews that by itself",
+            output::instant(end)
+        ));
+    }
+    lines.push(format!("records: {} here; {} change(s) not sent yet", status.documents, status.unsent));
+    if let Some(seconds) = status.rests_for_s {
+        lines.push(format!("the centre takes no more from this device for {}", length_of(seconds)));
+    }
+    if !status.held.is_empty() {
+        lines.push(format!("held: {} change(s) refused or held for review; `held list` shows them", status.held.len()));
+    }
+    if let Some(totals) = &status.totals {
+        let at = output::instant(totals.at);
+        lines.push(format!("counted by the centre on {at}: {} team(s), {} member(s)", totals.teams, totals.members));
+    }
+    output::lines(lines)
+}
+
+/// Seconds as people say them; what begins counts.
+fn length_of(seconds: u64) -> String {
+    match seconds.div_ceil(60) {
+        minutes @ 0..=120 => format!("{minutes} minute(s)"),
+        minutes => format!("{} hours", minutes.div_ceil(60)),
+    }
 }
 
 pub(super) fn list<T: Serialize>(items: &[T], json: bool, none: &str, line: impl Fn(&T) -> String) -> Result<(), Fail> {

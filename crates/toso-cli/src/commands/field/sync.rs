@@ -37,7 +37,7 @@ async fn once(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
     .await;
     bar.finish_and_clear();
     if json {
-        output::json(&report)?;
+        output::done_json(&report)?;
     } else if report.round_trips > 0 {
         output::say(&format!(
             "sent {} of {}, received {}; {} B up, {} B down, {} round trip(s)",

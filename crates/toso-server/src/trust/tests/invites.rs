@@ -182,3 +182,31 @@ fn an_officer_invites_so_many_a_day_and_so_many_of_them_enrol() {
     assert!(enrol(&trust, &made[0], 0, later).is_ok(), "a lost answer is repeated");
     assert!(enrol(&trust, last, 1_000, later.plus_ms(DAY_MS)).is_ok(), "and the invite is good the next day");
 }
+
+/// The story: a district's officer was told when there is room among the district's invites, while the commune's were used up
+/// for hours longer.
+#[test]
+fn the_wait_that_is_told_is_the_longer_of_two() {
+    const HOUR_MS: u64 = DAY_MS / 24;
+    let Place { folder: _folder, store: _store, trust } = place();
+    let maker = joined(&trust, 1, district(), AccessRole::Officer);
+    let asked = |unit: UnitRef, now| {
+        let asked = InviteOrder { created_by: Some(maker.author()), unit, ..order(AccessRole::Recorder) };
+        trust.invite(&asked, now)
+    };
+    for code in ["00004", "00006", "00007", "00008", "00010", "00013", "00016", "00019", "00022"] {
+        for _ in 0..INVITES_OF_COMMUNE_DAY {
+            asked(UnitRef::new(UnitList::L2022, code).unwrap(), NOW).unwrap();
+        }
+    }
+    let later = NOW.plus_ms(HOUR_MS);
+    for _ in 0..INVITES_OF_COMMUNE_DAY {
+        asked(commune(), later).unwrap();
+    }
+    let told = |unit: UnitRef| match asked(unit, later) {
+        Err(InviteError::ManyToday(many)) => many.wait_ms,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told("2022/00025".parse().unwrap()), DAY_MS - HOUR_MS, "the maker's alone");
+    assert_eq!(told(commune()), DAY_MS, "both: the commune's lasts longer");
+}
