@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use support::threads::{cpu_ticks, switches, woken_since};
 use support::{KEY, NOBODY, add_member, add_team, config, enrolled, open, wait};
+use toso_core::change::Change;
 use toso_ffi::{BackgroundEnd, MemberEdit, NetworkKind, TeamEdit, TosoClient};
 use toso_replica::Replica;
 use toso_store::{ChunkStore, Transaction};
@@ -84,8 +85,9 @@ fn record(folder: &Path) -> Arc<TosoClient> {
 fn copy_plain(sealed: &Path, plain: &Path) {
     let from = SledChunkStore::open_encrypted(sealed, Options::phone(), &StoreKey::from_bytes(&KEY)).unwrap();
     let to = SledChunkStore::open(plain, Options::phone()).unwrap();
-    for (_, doc) in from.documents().unwrap() {
-        to.commit(Transaction { chunks: from.chunks(doc).unwrap(), ..Transaction::default() }).unwrap();
+    for (scope, doc) in from.documents().unwrap() {
+        let chunks = from.chunks(doc).unwrap().into_iter().map(|chunk| (scope, Change { doc, chunk }));
+        to.commit(Transaction { chunks: chunks.collect(), ..Transaction::default() }).unwrap();
     }
     for key in ["device-key", "credential"] {
         let settings = vec![(key.to_owned(), from.setting(key).unwrap())];

@@ -156,8 +156,9 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
         ServerEffect::Append { number, items, author, .. } => {
             assert!(items.len() <= PUSH_ITEMS_MAX);
             for item in &items {
-                let chunk = Chunk::parse(&item.change).expect("only sound changes are appended");
-                assert_eq!((chunk.actor().author(), chunk.hash()), (author, item.hash));
+                let chunk = item.raw().check().expect("only sound changes are appended").chunk;
+                let by = chunk.facts().expect("a sound change").actor.author();
+                assert_eq!((by, chunk.hash()), (author, item.hash()));
                 assert!(item.doc.belongs_to(scope()));
             }
             let first = *sequence + 1;

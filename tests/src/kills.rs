@@ -136,8 +136,10 @@ impl Holdings {
             through: store.cursor(unit).expect("readable").0,
             changes: documents
                 .iter()
-                .flat_map(|(_, doc)| store.chunks(*doc).expect("readable"))
-                .map(|chunk| (chunk.doc, chunk.hash))
+                .flat_map(|(_, doc)| {
+                    let chunks = store.chunks(*doc).expect("readable").into_iter();
+                    chunks.map(|chunk| (*doc, chunk.hash()))
+                })
                 .collect(),
         }
     }

@@ -25,7 +25,7 @@ use toso_client::{AutoSync, Invite, SyncOptions, enrol};
 use toso_core::id::{DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, DocId, Sequence};
 use toso_core::text::PlaceName;
 use toso_replica::{Replica, TeamDraft};
-use toso_store::conformance::samples::{batch, chunk, doc, hash, saved, scope};
+use toso_store::conformance::samples::{batch, change, doc, hash, saved, scope};
 use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChangeLog, ChunkStore, Durability, RecordChange, RecordStore};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
@@ -242,7 +242,7 @@ fn whatever_a_power_cut_leaves_of_a_servers_log_has_what_was_acknowledged() {
         let entries = log.read(Sequence::ZERO, usize::MAX, usize::MAX).map_err(text)?.entries;
         ensure(entries.iter().zip(1..).all(|(entry, number)| entry.sequence.0 == number), || "a gap".to_owned())?;
         ensure(entries.len() as u64 == log.last().0, || "the last sequence is not the last entry's".to_owned())?;
-        let hashes: HashSet<_> = entries.iter().map(|entry| entry.item.hash).collect();
+        let hashes: HashSet<_> = entries.iter().map(|entry| entry.change.hash()).collect();
         for (_, number) in told.iter().take(count) {
             let of = doc(scope(scope_number(*number)), 1);
             for part in chunks_of(*number) {
@@ -266,7 +266,7 @@ fn phone_victim() {
     let store = SledChunkStore::open(victims_folder(), Options::phone()).expect("it opens");
     let start = store.outbox(0, usize::MAX).expect("it reads").last().map_or(0, |entry| entry.number / 3);
     for number in start..start + victims_rounds() {
-        let chunks = (0..3).map(|part| chunk(u32::try_from(number % 5).expect("few"), number * 3 + part));
+        let chunks = (0..3).map(|part| change(u32::try_from(number % 5).expect("few"), number * 3 + part));
         let mut transaction = saved(chunks);
         transaction.cursors.push((scope(1), Sequence(number)));
         // Large enough that sled soon has old segments to use anew.
@@ -305,12 +305,12 @@ fn whatever_a_power_cut_leaves_of_a_phones_store_has_what_was_saved() {
         ensure(cursor == expected, || format!("the cursor is {}, of its chunks {}", cursor.0, expected.0))?;
         for (_, number) in told.iter().take(count) {
             for part in 0..3 {
-                let of = chunk(u32::try_from(number % 5).expect("few"), number * 3 + part);
-                let read = store.chunk(of.doc, &of.hash).map_err(text)?;
-                ensure(read == of.bytes, || format!("chunk {part} of save {number} is another"))?;
+                let of = change(u32::try_from(number % 5).expect("few"), number * 3 + part);
+                let read = store.chunk(of.doc, &of.hash()).map_err(text)?;
+                ensure(read == of.chunk, || format!("chunk {part} of save {number} is another"))?;
             }
         }
-        store.commit(saved([chunk(6, 9_999_999)])).map_err(text)
+        store.commit(saved([change(6, 9_999_999)])).map_err(text)
     };
     assert_eq!(cut_power(&trace, &folder, &moments, cuts(), &mut rng, check), Vec::<String>::new());
     let unsafely = without_syncs(&trace, &folder.join("db"));

@@ -1,22 +1,30 @@
-//! One validated Automerge change: parsed, never applied.
+//! One Automerge change: checked, never applied.
 //!
 //! A change is what travels and what is stored, and anybody may send one. So before Automerge sees the bytes, `scan`
 //! walks them with every count bounded: a hundred bytes of run-length columns can stand for 2^60 operations, and a
 //! compressed change of 194 KB for 800 MB.
+//!
+//! What comes from outside is a [`RawChunk`]. Checked once it is a [`Chunk`], which shares the same bytes with everybody who
+//! has it: the store, the outbox, a session, the log. What a store or log gives back is a [`Chunk`] without a second check.
 
 pub(crate) mod columns;
+#[cfg(any(test, feature = "counted"))]
+pub mod counted;
+mod facts;
+mod raw;
 pub(crate) mod scan;
 mod tail;
 mod whole;
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use automerge::Change;
-use automerge::legacy::{Key, ObjectId};
 
-use crate::id::Actor;
 pub use crate::id::ChangeHash;
+pub use facts::Facts;
+pub use raw::RawChunk;
 pub use tail::ChangeTail;
 pub(crate) use whole::check_document_envelope;
 
@@ -39,17 +47,16 @@ pub const CHANGE_MESSAGE_BYTES_MAX: usize = 256;
 /// The longest map key, in bytes: two hamlet keys of at most 480 bytes each with what joins them.
 pub const CHANGE_KEY_BYTES_MAX: usize = 1_024;
 
-/// An uncompressed Automerge change chunk whose envelope, columns and checksum have been checked. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An uncompressed Automerge change chunk: its bytes, shared, and its hash. Cheap to clone; one allocation.
+///
+/// Its envelope, columns and checksum have been checked, here ([`Self::parse`], [`RawChunk::check`]) or once before
+/// ([`Self::trusted`]).
+#[derive(Clone)]
 pub struct Chunk {
     bytes: Arc<[u8]>,
-    deps: Arc<[ChangeHash]>,
     hash: ChangeHash,
-    actor: Actor,
-    seq: u64,
-    time_s: i64,
-    start_op: u64,
-    ops: u64,
+    /// True when this process has walked the bytes: Automerge may have them.
+    scanned: bool,
 }
 
 impl Chunk {
@@ -58,81 +65,108 @@ impl Chunk {
     /// operations that no edit of this register makes: only setting, clearing and adding to keys of the root and of
     /// the maps that genesis made.
     pub fn parse(bytes: &[u8]) -> Result<Self, ChunkError> {
+        RawChunk::from(bytes).check()
+    }
+
+    fn checked(bytes: &Arc<[u8]>) -> Result<Self, ChunkError> {
         let scanned = scan::scan(bytes)?;
-        // The scan has left nothing that is known to panic; the guard is for what is not known.
-        let change = catch_unwind(AssertUnwindSafe(|| Change::from_bytes(bytes.to_vec())))
-            .map_err(|_| ChunkError::Malformed { what: "operations" })?
-            .map_err(|_| ChunkError::Malformed { what: "operations" })?;
+        let change = decode(bytes)?;
         let hash = ChangeHash(change.hash().0);
         if hash.0.get(..scan::CHECKSUM_BYTES) != Some(scanned.checksum.as_slice()) {
             return Err(ChunkError::Checksum);
         }
-        if change.len() as u64 != scanned.ops {
+        if change.len() as u64 != scanned.facts.ops {
             return Err(ChunkError::Malformed { what: "operation count" });
         }
-        Ok(Self {
-            bytes: bytes.into(),
-            deps: scanned.deps.into(),
-            hash,
-            actor: scanned.actor,
-            seq: scanned.seq,
-            time_s: scanned.time_s,
-            start_op: scanned.start_op,
-            ops: scanned.ops,
-        })
+        Ok(Self { bytes: Arc::clone(bytes), hash, scanned: true })
     }
-    /// The actor of a change that was accepted once, without parsing it again.
-    pub fn actor_of(bytes: &[u8]) -> Result<Actor, ChunkError> {
-        scan::scan(bytes).map(|change| change.actor)
+
+    /// A change that Automerge has just made here, held to the limits of all changes. Automerge knows its hash.
+    pub(crate) fn made(change: &Change) -> Result<Self, ChunkError> {
+        scan::scan(change.raw_bytes())?;
+        Ok(Self { bytes: change.raw_bytes().into(), hash: ChangeHash(change.hash().0), scanned: true })
     }
+
+    /// A change that was checked before it was stored, with the hash under which the own store or log gives it: nothing is
+    /// read, hashed or decoded.
+    ///
+    /// Stores check what they give by checksums. Where bytes are damaged all the same, or belong to another hash, nothing
+    /// panics: [`Self::facts`] says what is wrong, [`crate::document::Document::apply`] quarantines the change, and
+    /// [`crate::document::FlatDocument::apply`] leaves it to that.
+    pub fn trusted(bytes: impl Into<Arc<[u8]>>, hash: ChangeHash) -> Self {
+        Self { bytes: bytes.into(), hash, scanned: false }
+    }
+
     /// The change as Automerge encodes it.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// The same bytes for sending; they are shared.
+    pub fn raw(&self) -> RawChunk {
+        RawChunk(Arc::clone(&self.bytes))
+    }
+
     /// Its identity.
     pub fn hash(&self) -> ChangeHash {
         self.hash
     }
-    /// Who made it.
-    pub fn actor(&self) -> Actor {
-        self.actor
+
+    /// What it says of itself, read from its header (some 0.1 µs). An error only where a stored change was damaged.
+    pub fn facts(&self) -> Result<Facts<'_>, ChunkError> {
+        scan::facts(&self.bytes)
     }
-    /// The actor's count of changes in this document, from 1.
-    pub fn seq(&self) -> u64 {
-        self.seq
-    }
-    /// The changes it was made on top of; never empty, since every document begins with its genesis.
-    pub fn deps(&self) -> &[ChangeHash] {
-        &self.deps
-    }
-    /// The author's clock when it was made, in seconds since 1970; shown, never trusted.
-    pub fn time_s(&self) -> i64 {
-        self.time_s
-    }
+
     /// True when it writes one of these fields of the document itself (not of a map in it). Also true when its
     /// operations cannot be told apart: callers ask in order to keep somebody from writing them.
     pub fn writes_any(&self, fields: &[&str]) -> bool {
-        let spares = catch_unwind(AssertUnwindSafe(|| {
-            Change::from_bytes(self.bytes.to_vec()).is_ok_and(|change| {
-                !change.decode().operations.iter().any(|op| {
-                    matches!(op.obj, ObjectId::Root)
-                        && matches!(&op.key, Key::Map(key) if fields.contains(&key.as_str()))
-                })
-            })
-        }));
-        !spares.unwrap_or(false)
+        let spares = scan::scan(&self.bytes).is_ok_and(|scanned| {
+            let each = |operation: scan::Operation<'_, '_>| {
+                let writes = operation.place == 0 && fields.iter().any(|field| field.as_bytes() == operation.key);
+                if writes { Err(()) } else { Ok(()) }
+            };
+            scanned.operations(each).is_ok()
+        });
+        !spares
     }
-    /// The counter of its first operation.
-    pub(crate) fn start_op(&self) -> u64 {
-        self.start_op
+
+    /// The change as Automerge wants it for applying. Bytes that nobody has walked are walked first: Automerge's decoder is
+    /// not for damaged ones.
+    pub(crate) fn change(&self) -> Result<Change, ChunkError> {
+        let ops = if self.scanned { None } else { Some(scan::scan(&self.bytes)?.facts.ops) };
+        let change = decode(&self.bytes)?;
+        if change.hash().0 != self.hash.0 {
+            return Err(ChunkError::Checksum);
+        }
+        if ops.is_some_and(|ops| ops != change.len() as u64) {
+            return Err(ChunkError::Malformed { what: "operation count" });
+        }
+        Ok(change)
     }
-    /// The counter of its last operation.
-    pub(crate) fn max_op(&self) -> u64 {
-        self.start_op + self.ops - 1
+}
+
+/// Decodes bytes that were scanned. The scan has left nothing that is known to panic; the guard is for what is not known.
+fn decode(bytes: &[u8]) -> Result<Change, ChunkError> {
+    #[cfg(any(test, feature = "counted"))]
+    counted::decoded();
+    catch_unwind(AssertUnwindSafe(|| Change::from_bytes(bytes.to_vec())))
+        .map_err(|_| ChunkError::Malformed { what: "operations" })?
+        .map_err(|_| ChunkError::Malformed { what: "operations" })
+}
+
+/// Equal bytes under one hash, however each came.
+impl PartialEq for Chunk {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.bytes == other.bytes
     }
-    /// The change as Automerge wants it for applying.
-    pub(crate) fn change(&self) -> Result<Change, automerge::LoadChangeError> {
-        Change::try_from(self.bytes())
+}
+
+impl Eq for Chunk {}
+
+/// Without the bytes, which hold what people wrote.
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chunk({:?}, {} bytes)", self.hash, self.bytes.len())
     }
 }
 

@@ -197,7 +197,7 @@ impl Document {
     }
     /// Hashes of dependencies that waiting chunks name and nobody has brought, sorted.
     pub fn missing(&self) -> Vec<ChangeHash> {
-        let deps: BTreeSet<_> = self.waiting.values().flat_map(Chunk::deps).copied().collect();
+        let deps: BTreeSet<_> = self.waiting.values().flat_map(apply::deps).collect();
         deps.into_iter().filter(|dep| !self.contains(dep) && !self.waiting.contains_key(dep)).collect()
     }
     /// Chunks that wait for a dependency. They are not part of [`Self::snapshot`]: a caller that stores one keeps these.

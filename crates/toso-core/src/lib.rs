@@ -10,6 +10,7 @@
 //! - [`id`]: documents, devices, actors, the server and its epochs
 //! - [`time`](mod@time): instants
 //! - [`chunk`]: one validated Automerge change
+//! - [`change`]: a chunk with its document, as every crate passes it on
 //! - [`text`]: Vietnamese text rules: canonical form, keys, phones, dates, collation
 //! - [`kind`]: the kinds of documents, each one table of fields
 //! - [`edit`]: what a person can change, and the rules that a value must meet
@@ -17,6 +18,7 @@
 //! - [`record`]: a document read as plain values
 //! - [`finding`]: what a merge can break, and suspected duplicates
 
+pub mod change;
 pub mod chunk;
 pub mod document;
 pub mod edit;

@@ -22,7 +22,7 @@ use toso_core::text::{PersonName, PlaceName, hamlet_key};
 fn flat(id: DocId, chunks: &[Chunk]) -> Result<Record, NotFlat> {
     let mut document = FlatDocument::new(id).unwrap();
     for chunk in chunks {
-        document.apply(chunk.hash(), chunk.bytes())?;
+        document.apply(chunk)?;
     }
     Ok(document.read())
 }
@@ -44,7 +44,7 @@ proptest! {
 
         let mut document = FlatDocument::new(team().id()).unwrap();
         for chunk in &ordered {
-            prop_assert_eq!(document.apply(chunk.hash(), chunk.bytes()), Ok(()));
+            prop_assert_eq!(document.apply(chunk), Ok(()));
         }
         prop_assert!(document.is_disputed() || reference.conflicts().is_empty());
         prop_assert_eq!(document.conflicts(), reference.conflicts());
@@ -140,11 +140,11 @@ fn bent_changes_are_left_to_automerge_or_read_alike() {
             bytes.splice(4..8, hash.0.iter().take(4).copied());
             let mut flat = FlatDocument::new(document.id()).unwrap();
             for chunk in &before {
-                flat.apply(chunk.hash(), chunk.bytes()).unwrap();
+                flat.apply(chunk).unwrap();
             }
             // What does not parse is never accepted, so it is in no log and no store.
             let Ok(chunk) = Chunk::parse(&bytes) else { continue };
-            if flat.apply(hash, &bytes).is_err() {
+            if flat.apply(&Chunk::trusted(bytes, hash)).is_err() {
                 left += 1;
                 continue;
             }
@@ -162,15 +162,19 @@ fn what_waits_breaks_a_rule_or_lies_about_its_hash_is_left_to_automerge() {
     let mut document = team();
     let (first, second) = (save(&mut document, 1, "note", "một"), save(&mut document, 1, "note", "hai"));
     let fresh = || FlatDocument::new(document.id()).unwrap();
-    assert_eq!(fresh().apply(second.hash(), second.bytes()), Err(NotFlat), "its dependency is missing");
-    assert_eq!(fresh().apply(second.hash(), first.bytes()), Err(NotFlat), "the hash of another change");
-    assert_eq!(fresh().apply(first.hash(), b"no change at all"), Err(NotFlat));
+    assert_eq!(fresh().apply(&second), Err(NotFlat), "its dependency is missing");
+    assert_eq!(
+        fresh().apply(&Chunk::trusted(first.bytes(), second.hash())),
+        Err(NotFlat),
+        "the hash of another change"
+    );
+    assert_eq!(fresh().apply(&Chunk::trusted(b"no change at all".as_slice(), first.hash())), Err(NotFlat));
     let mut twin = fresh();
-    twin.apply(first.hash(), first.bytes()).unwrap();
+    twin.apply(&first).unwrap();
     let again = save(&mut team(), 1, "note", "ba");
-    assert_eq!(twin.apply(again.hash(), again.bytes()), Err(NotFlat), "the same actor and sequence number");
+    assert_eq!(twin.apply(&again), Err(NotFlat), "the same actor and sequence number");
     let mut member = FlatDocument::new(DocId::member(scope(), [9; 11])).unwrap();
-    assert_eq!(member.apply(first.hash(), first.bytes()), Err(NotFlat), "the genesis of another kind");
+    assert_eq!(member.apply(&first), Err(NotFlat), "the genesis of another kind");
 }
 
 /// A rogue device once wrote one field 4,000 times, each time without having seen the others, and each reader of the record
@@ -190,7 +194,7 @@ fn a_field_that_was_written_apart_thousands_of_times_is_read_all_the_same() {
         .collect();
     let mut flat = FlatDocument::new(team().id()).unwrap();
     for chunk in &chunks {
-        flat.apply(chunk.hash(), chunk.bytes()).unwrap();
+        flat.apply(chunk).unwrap();
     }
     let (document, applied) = Document::fold(team().id(), &chunks).unwrap();
     assert_eq!((applied.applied, applied.quarantined.len()), (chunks.len(), 0));

@@ -34,6 +34,7 @@ use std::sync::atomic::AtomicBool;
 use lru::LruCache;
 use parking_lot::Mutex;
 use toso_catalog::Catalog;
+use toso_core::change::Change;
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::{Author, Document, DocumentSize, NoRoom};
 use toso_core::edit::{DocEdit, EditError, MemberEdit, TeamEdit};
@@ -42,7 +43,7 @@ use toso_core::record::TeamLevel;
 use toso_core::text::{PlaceName, former_hamlet_key, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{ChunkStore, StoreError, StoredChunk, Transaction};
+use toso_store::{ChunkStore, StoreError, Transaction};
 use toso_sync::AccessRole;
 
 use crate::credential::{Credential, CredentialError};
@@ -477,9 +478,8 @@ impl Replica {
     }
 
     fn store_edit(&self, scope: Scope, doc: DocId, chunk: &Chunk, shown: Option<Vec<u8>>) -> Result<(), StoreError> {
-        let stored = StoredChunk { scope, doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() };
         let transaction = Transaction {
-            chunks: vec![stored],
+            chunks: vec![(scope, Change { doc, chunk: chunk.clone() })],
             shown: shown.map(|shown| (doc, shown)).into_iter().collect(),
             outbox_add: vec![chunk.hash()],
             ..Transaction::default()
@@ -507,13 +507,13 @@ impl Replica {
 
     fn rebuild(&self, id: DocId) -> Result<Merged, ReplicaError> {
         let mut document = Document::new(id).ok_or(ReplicaError::NeedsNewerVersion { id })?;
-        let stored = self.store.chunks(id)?;
+        let chunks = self.store.chunks(id)?;
         // What is stored was checked when it came; a chunk that cannot be read any more is left out, not fatal.
-        let chunks: Vec<Chunk> = stored.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect();
         document.apply(&chunks);
-        let own = chunks.iter().filter(|chunk| chunk.actor().author() == self.device.id().author());
-        let own = DocumentSize::of(own.map(|chunk| chunk.bytes().len()));
-        Ok(Merged { document, size: DocumentSize::of(stored.iter().map(|stored| stored.bytes.len())), own })
+        let is_own = |chunk: &&Chunk| chunk.facts().is_ok_and(|of| of.actor.author() == self.device.id().author());
+        let size = |chunk: &Chunk| chunk.bytes().len();
+        let own = DocumentSize::of(chunks.iter().filter(is_own).map(size));
+        Ok(Merged { document, size: DocumentSize::of(chunks.iter().map(size)), own })
     }
 
     fn author(&self) -> Author {

@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use toso_catalog::Catalog;
+use toso_core::change::{Change, Entry};
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{AuthorId, ChunkKey, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitCode, UnitRef};
 use toso_projection::Projector;
-use toso_store::{ChangeLog, LogBatch, LogEntry, LogItem, Page, StoreError};
+use toso_store::{ChangeLog, LogBatch, Page, StoreError};
 use toso_sync::{
-    AppendFailure, AppendItem, AppendOutcome, Authenticated, HoldReason, Opened, OpenedInterest, PageEntry, PageRead,
-    Refusal, ServerEffect, ServerEvent, WantedRead,
+    AppendFailure, AppendOutcome, Authenticated, HoldReason, Opened, OpenedInterest, PageEntry, PageRead, Refusal,
+    ServerEffect, ServerEvent, WantedRead,
 };
 use toso_wire::limits::PAGE_BYTES_MAX;
 use toso_wire::{Interest, Proof, UnitTotals};
@@ -129,7 +130,7 @@ impl Desk {
         number: u64,
         (author, scope): (AuthorId, Scope),
         reason: HoldReason,
-        items: &[AppendItem],
+        items: &[Change],
         now: TimestampMs,
     ) -> ServerEvent {
         let held = self.review.hold(&*self.log, (author, scope), reason, items, now);
@@ -231,7 +232,7 @@ impl Desk {
     fn elements(&self, unit: UnitRef, at: Sequence) -> Result<Vec<(DocId, ChangeHash)>, StoreError> {
         let mut elements = Vec::new();
         self.walk(unit, Sequence::ZERO, at, |entry| {
-            elements.push((entry.item.doc, entry.item.hash));
+            elements.push((entry.change.doc, entry.change.hash()));
             true
         })?;
         Ok(elements)
@@ -247,8 +248,8 @@ impl Desk {
     ) -> Result<WantedRead, StoreError> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         let through = self.walk(unit, after, at, |entry| {
-            if keys.contains(&ChunkKey::of(entry.item.doc, &entry.item.hash)) {
-                bytes += entry.item.bytes.len();
+            if keys.contains(&ChunkKey::of(entry.change.doc, &entry.change.hash())) {
+                bytes += entry.change.bytes().len();
                 entries.push(page_entry(&self.trust, entry));
             }
             bytes < PAGE_READ_BYTES_MAX && entries.len() < PAGE_READ_ITEMS_MAX
@@ -263,7 +264,7 @@ impl Desk {
         unit: UnitRef,
         mut after: Sequence,
         at: Sequence,
-        mut go_on: impl FnMut(LogEntry) -> bool,
+        mut go_on: impl FnMut(Entry) -> bool,
     ) -> Result<Sequence, StoreError> {
         while after < at {
             let page = self.read_unit(unit, after, WALK_ITEMS_MAX, WALK_BYTES_MAX)?;
@@ -296,24 +297,10 @@ impl Desk {
     }
 }
 
-fn page_entry(trust: &Trust, entry: LogEntry) -> PageEntry {
+fn page_entry(trust: &Trust, entry: Entry) -> PageEntry {
     // What cannot be read now is shown under its author's name alone, and by the centre with who brought it back.
     let returned_by = returned::by(trust, &entry).unwrap_or_default();
-    PageEntry {
-        sequence: entry.sequence,
-        scope: entry.scope,
-        author: entry.author,
-        doc: entry.item.doc,
-        hash: entry.item.hash,
-        change: entry.item.bytes,
-        returned_by,
-    }
-}
-
-/// The batch that [`ServerEffect::Append`] asks for.
-pub fn batch(scope: Scope, author: AuthorId, items: Vec<AppendItem>, received_at: TimestampMs) -> LogBatch {
-    let items = items.into_iter().map(|item| LogItem { doc: item.doc, hash: item.hash, bytes: item.change });
-    LogBatch { scope, author, received_at, items: items.collect() }
+    PageEntry { entry, returned_by }
 }
 
 /// What a session is told of its batch.

@@ -7,13 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use toso_core::change::Entry;
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::{Conflict, Document, FlatDocument, HistoryEntry};
 use toso_core::id::{AuthorId, DocId, Sequence};
 use toso_core::record::Record;
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
-use toso_store::{ChangeLog, LogEntry, StoreError};
+use toso_store::{ChangeLog, StoreError};
 
 use crate::set_aside::SetAside;
 
@@ -60,12 +61,12 @@ impl Effort {
     }
 
     /// A document's entries, without what is set aside.
-    pub(crate) fn entries(&mut self, log: &dyn ChangeLog, doc: DocId) -> Result<Vec<LogEntry>, ReadError> {
+    pub(crate) fn entries(&mut self, log: &dyn ChangeLog, doc: DocId) -> Result<Vec<Entry>, ReadError> {
         if self.given_up.load(Ordering::Relaxed) {
             return Err(ReadError::Abandoned);
         }
         let entries = log.document(doc)?;
-        let bytes: usize = entries.iter().map(|entry| entry.item.bytes.len()).sum();
+        let bytes: usize = entries.iter().map(|entry| entry.change.bytes().len()).sum();
         self.documents += 1;
         if self.documents > 1 && (entries.len() > self.changes || bytes > self.bytes) {
             return Err(ReadError::Spent);
@@ -102,8 +103,8 @@ pub(crate) struct Received {
 
 impl Received {
     /// What the log says of an entry.
-    pub(crate) fn of(entry: &LogEntry) -> Self {
-        Self { sequence: entry.sequence, hash: entry.item.hash, device: entry.author, at: entry.received_at }
+    pub(crate) fn of(entry: &Entry) -> Self {
+        Self { sequence: entry.sequence, hash: entry.change.hash(), device: entry.author, at: entry.received_at }
     }
 }
 
@@ -111,7 +112,7 @@ impl Received {
 pub(crate) struct ReadDocument {
     record: Record,
     content: Content,
-    entries: Vec<LogEntry>,
+    entries: Vec<Entry>,
 }
 
 enum Content {
@@ -135,11 +136,11 @@ pub(crate) fn fold(log: &dyn ChangeLog, doc: DocId, effort: &mut Effort) -> Resu
 }
 
 /// `None` when Automerge has the word, also where the short way panics, as in counting.
-fn by_values(doc: DocId, entries: &[LogEntry]) -> Option<(Content, Record)> {
+fn by_values(doc: DocId, entries: &[Entry]) -> Option<(Content, Record)> {
     let read = catch_unwind(AssertUnwindSafe(|| {
         let mut document = FlatDocument::new(doc)?;
         for entry in entries {
-            document.apply(entry.item.hash, &entry.item.bytes).ok()?;
+            document.apply(&entry.change.chunk).ok()?;
         }
         let record = document.read();
         Some((Content::Flat(document), record))
@@ -147,7 +148,7 @@ fn by_values(doc: DocId, entries: &[LogEntry]) -> Option<(Content, Record)> {
     read.ok().flatten()
 }
 
-fn by_automerge(doc: DocId, entries: &[LogEntry]) -> Result<Option<(Content, Record)>, ReadError> {
+fn by_automerge(doc: DocId, entries: &[Entry]) -> Result<Option<(Content, Record)>, ReadError> {
     let read = catch_unwind(AssertUnwindSafe(|| {
         let (document, _) = Document::fold(doc, &chunks(entries))?;
         let record = document.read();
@@ -172,22 +173,22 @@ impl ReadDocument {
 
     /// The saves that are in it, in the order the server got them.
     pub(crate) fn history(&self) -> Vec<HistoryEntry> {
-        let is_in = |entry: &&LogEntry| match &self.content {
+        let is_in = |entry: &&Entry| match &self.content {
             Content::Flat(_) => true,
-            Content::Whole(document) => document.contains(&entry.item.hash),
+            Content::Whole(document) => document.contains(&entry.change.hash()),
         };
         self.entries.iter().filter(is_in).filter_map(save).collect()
     }
 }
 
 /// The save that an entry of the log is.
-pub(crate) fn save(entry: &LogEntry) -> Option<HistoryEntry> {
-    HistoryEntry::of(entry.item.doc, &Chunk::parse(&entry.item.bytes).ok()?)
+pub(crate) fn save(entry: &Entry) -> Option<HistoryEntry> {
+    HistoryEntry::of(entry.change.doc, &entry.change.chunk)
 }
 
-/// The changes of entries. They were parsed before they were appended; one that no longer parses is left out.
-pub(crate) fn chunks(entries: &[LogEntry]) -> Vec<Chunk> {
-    entries.iter().filter_map(|entry| Chunk::parse(&entry.item.bytes).ok()).collect()
+/// The changes of entries.
+pub(crate) fn chunks(entries: &[Entry]) -> Vec<Chunk> {
+    entries.iter().map(|entry| entry.change.chunk.clone()).collect()
 }
 
 #[cfg(test)]

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use toso_core::change::Change;
 use toso_core::id::{AuthorId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::StoreError;
 use toso_sync::server::RefusalKind;
-use toso_sync::{AppendItem, HoldFate, HoldReason, ServerEffect, ServerEvent};
+use toso_sync::{HoldFate, HoldReason, ServerEffect, ServerEvent};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, NackCode, encode};
 
 use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX, TOO_LARGE_ITEMS_MAX};
@@ -276,7 +277,7 @@ impl Driver {
     }
 
     /// As durable as a push to the log, and counted like one: the server stops only once it is answered.
-    fn hold(&mut self, number: u64, from: (AuthorId, Scope), reason: HoldReason, items: Vec<AppendItem>) {
+    fn hold(&mut self, number: u64, from: (AuthorId, Scope), reason: HoldReason, items: Vec<Change>) {
         self.appends += 1;
         let shared = Arc::clone(&self.shared);
         self.work.push(Box::pin(async move {

@@ -30,12 +30,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_projection::{Projector, Row};
-use toso_store::{ChangeLog, LogEntry, RecordStore, StoreError};
+use toso_store::{ChangeLog, RecordStore, StoreError};
 
 use crate::counted::Counted;
 use crate::metrics::Metrics;
@@ -328,12 +329,12 @@ impl Coordinator {
     }
 
     /// Hands a page's documents to their workers; tells how many there are.
-    fn deal(&mut self, entries: Vec<LogEntry>, through: Sequence) -> (usize, Vec<Batch>) {
-        let mut shares: Vec<HashMap<DocId, Vec<LogEntry>>> = self.workers.iter().map(|_| HashMap::new()).collect();
+    fn deal(&mut self, entries: Vec<Entry>, through: Sequence) -> (usize, Vec<Batch>) {
+        let mut shares: Vec<HashMap<DocId, Vec<Entry>>> = self.workers.iter().map(|_| HashMap::new()).collect();
         let count = shares.len();
         for entry in entries {
-            if let Some(share) = shares.get_mut(share_of(entry.item.doc, count)) {
-                share.entry(entry.item.doc).or_default().push(entry);
+            if let Some(share) = shares.get_mut(share_of(entry.change.doc, count)) {
+                share.entry(entry.change.doc).or_default().push(entry);
             }
         }
         let documents = shares.iter().map(HashMap::len).sum();
@@ -360,7 +361,7 @@ impl Coordinator {
 }
 
 /// The last entry of each document that is counted already; one that is not will be counted with its page.
-fn last_entries(log: &dyn ChangeLog, documents: &[DocId], through: Sequence) -> Result<Vec<LogEntry>, StoreError> {
+fn last_entries(log: &dyn ChangeLog, documents: &[DocId], through: Sequence) -> Result<Vec<Entry>, StoreError> {
     let mut last = Vec::with_capacity(documents.len());
     for doc in documents {
         last.extend(log.document(*doc)?.into_iter().rfind(|entry| entry.sequence <= through));

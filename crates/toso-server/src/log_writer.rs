@@ -308,11 +308,11 @@ fn leave_out_what_is_not_taken(
             // What the log has, or the group brings already, takes no room and costs nothing.
             let (document, known) = match documents.entry(item.doc) {
                 Entry::Occupied(document) => {
-                    let known = counted.contains(&(item.doc, item.hash)) || log.contains(item.doc, &item.hash)?;
+                    let known = counted.contains(&(item.doc, item.hash())) || log.contains(item.doc, &item.hash())?;
                     (document.into_mut(), known)
                 }
                 Entry::Vacant(unknown) => {
-                    let Standing { size, known } = log.standing(batch.scope, item.doc, &item.hash)?;
+                    let Standing { size, known } = log.standing(batch.scope, item.doc, &item.hash())?;
                     (unknown.insert(Growing { size, added: Vec::new() }), known)
                 }
             };
@@ -331,12 +331,12 @@ fn leave_out_what_is_not_taken(
                 refused.push((place, no_room));
                 continue;
             }
-            if let Err(wait_ms) = purse.pay(item.bytes.len()) {
+            if let Err(wait_ms) = purse.pay(item.bytes().len()) {
                 postponed = Some(Postponed { from: place, wait_ms });
                 break;
             }
-            document.add(author, item.bytes.len());
-            counted.insert((item.doc, item.hash));
+            document.add(author, item.bytes().len());
+            counted.insert((item.doc, item.hash()));
             taken.push(item);
         }
         batch.items = taken;
@@ -394,7 +394,7 @@ fn is_for_all(error: &StoreError) -> bool {
 }
 
 fn size(batch: &LogBatch) -> usize {
-    batch.items.iter().map(|item| item.bytes.len()).sum()
+    batch.items.iter().map(|item| item.bytes().len()).sum()
 }
 
 #[cfg(test)]

@@ -10,10 +10,11 @@
 
 use std::collections::HashMap;
 
+use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{AuthorId, DocId};
 use toso_core::time::TimestampMs;
-use toso_store::{Durability, LogBatch, LogEntry, RecordChange, RecordStore, StoreError};
+use toso_store::{Durability, LogBatch, RecordChange, RecordStore, StoreError};
 
 use crate::state::Shared;
 use crate::tables::RETURNED_TABLE;
@@ -24,7 +25,7 @@ pub(crate) fn note(records: &dyn RecordStore, batch: &LogBatch, by: AuthorId) ->
     let at = batch.received_at;
     let changes = batch.items.iter().map(|item| RecordChange {
         table: RETURNED_TABLE.to_owned(),
-        key: key(item.doc, &item.hash, at),
+        key: key(item.doc, &item.hash(), at),
         value: Some(by.0.to_vec()),
         expect: None,
     });
@@ -33,11 +34,12 @@ pub(crate) fn note(records: &dyn RecordStore, batch: &LogBatch, by: AuthorId) ->
 }
 
 /// Who brought back a change of the log; nothing is read where nothing was ever lost.
-pub(crate) fn by(trust: &Trust, entry: &LogEntry) -> Result<Option<AuthorId>, StoreError> {
+pub(crate) fn by(trust: &Trust, entry: &Entry) -> Result<Option<AuthorId>, StoreError> {
     if !trust.began_with_a_loss() {
         return Ok(None);
     }
-    let noted = trust.records().record(RETURNED_TABLE, &key(entry.item.doc, &entry.item.hash, entry.received_at))?;
+    let noted =
+        trust.records().record(RETURNED_TABLE, &key(entry.change.doc, &entry.change.hash(), entry.received_at))?;
     Ok(noted.and_then(|by| by.try_into().ok()).map(AuthorId))
 }
 
@@ -81,8 +83,9 @@ impl Returned {
 
 #[cfg(test)]
 mod tests {
+    use toso_core::change::Change;
+    use toso_core::chunk::Chunk;
     use toso_core::unit::{UnitList, UnitRef};
-    use toso_store::LogItem;
     use toso_store::memory::MemoryChangeLog;
 
     use super::*;
@@ -92,7 +95,7 @@ mod tests {
         let (records, scope) = (MemoryChangeLog::new(), UnitRef::new(UnitList::L2022, "00001").unwrap());
         let [author, by] = [1, 2].map(|number| toso_core::id::DeviceId::from_public_key(&[number; 32]).author());
         let [doc, other] = [1, 2].map(|number| DocId::member(scope, [number; 11]));
-        let item = |number| LogItem { doc, hash: ChangeHash([number; 32]), bytes: vec![1] };
+        let item = |number| Change { doc, chunk: Chunk::trusted(vec![1], ChangeHash([number; 32])) };
         let received_at = TimestampMs(1_663_545_600_000);
         note(&records, &LogBatch { scope, author, received_at, items: vec![item(1), item(2)] }, by).unwrap();
         let of_doc = Returned::load(&records, doc).unwrap();

@@ -6,17 +6,17 @@
 use std::sync::Arc;
 
 use toso_catalog::Catalog;
+use toso_core::change::Change;
 use toso_core::id::{AuthorId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
+use toso_store::LogBatch;
 use toso_sync::server::RefusalKind;
-use toso_sync::{
-    AccessRole, AppendItem, Authenticated, HoldReason, Principal, Refusal, ServerEffect, ServerEvent, ServerSession,
-};
+use toso_sync::{AccessRole, Authenticated, HoldReason, Principal, Refusal, ServerEffect, ServerEvent, ServerSession};
 use toso_wire::{Frame, Proof};
 
 use crate::counted::Wish;
-use crate::desk::{self, Desk};
+use crate::desk::Desk;
 use crate::hub::{Hub, Subscription};
 use crate::log_writer::{UNIT_SCOPES_MAX, UnitBatch};
 use crate::quota::Charge;
@@ -63,7 +63,7 @@ pub enum Step {
         /// Why.
         reason: HoldReason,
         /// The items.
-        items: Vec<AppendItem>,
+        items: Vec<Change>,
     },
     /// Send a frame.
     Send(Frame),
@@ -192,7 +192,7 @@ impl Serving {
                 Step::Answer(ServerEvent::ReturnedJudged { number, verdict })
             }
             ServerEffect::Append { number, scope, returned, author, items } => {
-                let batch = desk::batch(scope, author, items, now);
+                let batch = LogBatch { scope, author, received_at: now, items };
                 let unit = self.session.only_unit().map(|unit| desk.scopes(unit)).unwrap_or_default();
                 let unit = if unit.len() <= UNIT_SCOPES_MAX { unit } else { Arc::default() };
                 let charge = self.charge(desk, author, returned);

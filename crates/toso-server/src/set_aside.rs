@@ -32,11 +32,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use toso_catalog::Catalog;
-use toso_core::document::without;
+use toso_core::change::{Change, Entry};
+use toso_core::chunk::Chunk;
+use toso_core::document::{Kept, without};
 use toso_core::id::{AuthorId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{ChangeLog, Durability, LogEntry, LogItem, RecordChange, RecordStore, StoreError};
+use toso_store::{ChangeLog, Durability, RecordChange, RecordStore, StoreError};
 
 use crate::folding::Tail;
 use crate::quota::DAY_MS;
@@ -176,11 +178,11 @@ struct Active {
 }
 
 impl Active {
-    fn covers(&self, entry: &LogEntry) -> bool {
+    fn covers(&self, entry: &Entry) -> bool {
         let SetAsideRecord { since, document, through, .. } = &*self.record;
         entry.sequence <= *through
             && since.is_none_or(|since| entry.received_at >= since)
-            && document.is_none_or(|document| document == entry.item.doc)
+            && document.is_none_or(|document| document == entry.change.doc)
             && self.scopes.contains(&entry.scope)
     }
 }
@@ -329,7 +331,7 @@ impl SetAside {
     }
 
     /// True when an entry is set aside.
-    pub fn covers(&self, entry: &LogEntry) -> bool {
+    pub fn covers(&self, entry: &Entry) -> bool {
         self.any.load(Ordering::Acquire)
             && self
                 .known
@@ -345,8 +347,8 @@ impl SetAside {
     }
 
     /// A document's entries without what is set aside. What was made on top of that is written anew.
-    pub(crate) fn clean(&self, entries: Vec<LogEntry>) -> Vec<LogEntry> {
-        let Some(doc) = entries.first().map(|entry| entry.item.doc).filter(|doc| self.touches(*doc)) else {
+    pub(crate) fn clean(&self, entries: Vec<Entry>) -> Vec<Entry> {
+        let Some(doc) = entries.first().map(|entry| entry.change.doc).filter(|doc| self.touches(*doc)) else {
             return entries;
         };
         let aside: Vec<bool> = entries.iter().map(|entry| self.covers(entry)).collect();
@@ -358,14 +360,11 @@ impl SetAside {
             let kept = entries.into_iter().zip(aside).filter(|(_, aside)| !aside);
             return kept.map(|(entry, _)| entry).collect();
         };
-        let changes: Vec<&[u8]> = entries.iter().map(|entry| entry.item.bytes.as_slice()).collect();
+        let changes: Vec<&Chunk> = entries.iter().map(|entry| &entry.change.chunk).collect();
         let kept = without(kind, &changes, |place| aside.get(place).copied().unwrap_or_default());
-        let of_log = |(place, hash, bytes): (usize, _, _)| {
-            let entry = entries.get(place)?;
-            let hash = if bytes == entry.item.bytes { entry.item.hash } else { hash };
-            Some(LogEntry { item: LogItem { doc, hash, bytes }, ..entry.clone() })
-        };
-        kept.into_iter().filter_map(|kept| of_log((kept.place, kept.hash, kept.bytes))).collect()
+        let of_log =
+            |Kept { place, chunk }| Some(Entry { change: Change { doc, chunk }, ..entries.get(place)?.clone() });
+        kept.into_iter().filter_map(of_log).collect()
     }
 
     /// The next documents that folding is to make again.
@@ -516,12 +515,12 @@ fn documents_of(
 fn documents_to_change(
     log: &dyn ChangeLog,
     decision: &Active,
-    mut each: impl FnMut(&LogEntry),
+    mut each: impl FnMut(&Entry),
 ) -> Result<Option<Vec<DocId>>, StoreError> {
     let mut documents = HashSet::new();
-    let mut look = |entry: &LogEntry| {
+    let mut look = |entry: &Entry| {
         if entry.author == decision.record.author && decision.covers(entry) {
-            documents.insert(entry.item.doc);
+            documents.insert(entry.change.doc);
             each(entry);
         }
         documents.len() <= DOCUMENTS_MAX

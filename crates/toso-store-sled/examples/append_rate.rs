@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use toso_core::change::Change;
+use toso_core::chunk::Chunk;
 use toso_core::id::{AuthorId, ChangeHash, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
-use toso_store::{ChangeLog, ChunkStore, LogBatch, LogItem, StoreError, StoredChunk, Transaction};
+use toso_store::{ChangeLog, ChunkStore, LogBatch, StoreError, Transaction};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore, StoreKey};
 
 const CHUNKS_PER_BATCH: u32 = 14;
@@ -101,8 +103,9 @@ fn measure_phone(name: &str, open: impl Fn() -> Result<SledChunkStore, StoreErro
         .map(|number| {
             let item = batch(0).items.swap_remove(0);
             let hash = hash(number, 99);
-            let chunk = StoredChunk { scope: commune(1), doc: document(number % 60, 1), hash, bytes: item.bytes };
-            let transaction = Transaction { chunks: vec![chunk], outbox_add: vec![hash], ..Transaction::default() };
+            let change = Change { doc: document(number % 60, 1), chunk: Chunk::trusted(item.bytes(), hash) };
+            let chunks = vec![(commune(1), change)];
+            let transaction = Transaction { chunks, outbox_add: vec![hash], ..Transaction::default() };
             let started = Instant::now();
             store.commit(transaction).expect("the save is kept");
             started.elapsed()
@@ -126,8 +129,8 @@ fn measure_phone(name: &str, open: impl Fn() -> Result<SledChunkStore, StoreErro
 fn batch(number: u32) -> LogBatch {
     let item = |index| {
         let hash = hash(number, index);
-        let bytes = hash.0.iter().copied().cycle().take(CHUNK_BYTES).collect();
-        LogItem { doc: document(number, index), hash, bytes }
+        let bytes: Vec<u8> = hash.0.iter().copied().cycle().take(CHUNK_BYTES).collect();
+        Change { doc: document(number, index), chunk: Chunk::trusted(bytes, hash) }
     };
     let items = (0..CHUNKS_PER_BATCH).map(item).collect();
     LogBatch { scope: commune(number % COMMUNES), author: AuthorId([1; 8]), received_at: TimestampMs(1), items }

@@ -31,13 +31,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
+use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{
-    Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, RecordChange, Standing, StoreError, Summary,
-};
+use toso_store::{Appended, ChangeLog, Durability, LogBatch, Page, RecordChange, Standing, StoreError, Summary};
 
 use crate::engine::Engine;
 use crate::folder::Kind;
@@ -215,7 +214,7 @@ impl Request {
     fn bytes(&self) -> usize {
         match self {
             Self::Append(batches) => {
-                batches.iter().flat_map(|batch| &batch.items).map(|item| item.bytes.len() + 150).sum()
+                batches.iter().flat_map(|batch| &batch.items).map(|item| item.bytes().len() + 150).sum()
             }
             Self::Write(changes, _) => {
                 changes.iter().map(|change| change.key.len() + change.value.as_ref().map_or(0, Vec::len) + 50).sum()
@@ -269,7 +268,7 @@ impl ChangeLog for SledChangeLog {
         Ok(total)
     }
 
-    fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
+    fn document(&self, doc: DocId) -> Result<Vec<Entry>, StoreError> {
         self.read_document(doc)
     }
 
@@ -318,7 +317,8 @@ impl<'a> Group<'a> {
         let mut appended = Appended { first_new: None, new: 0, through: Sequence::ZERO };
         let mut run = RunBuilder::new(batch, self.published.last.plus(1));
         for item in &batch.items {
-            let (head, known) = self.log.locate(item.doc, &item.hash, |key| self.staged.get(key))?;
+            let hash = item.hash();
+            let (head, known) = self.log.locate(item.doc, &hash, |key| self.staged.get(key))?;
             if let Some(known) = known {
                 appended.through = appended.through.max(known.sequence);
                 continue;
@@ -329,7 +329,7 @@ impl<'a> Group<'a> {
                 run = RunBuilder::new(batch, sequence);
             }
             let offset = run.push(item);
-            self.index(batch.scope, item.doc, &item.hash, item.bytes.len(), head, Position { sequence, offset })?;
+            self.index(batch.scope, item, head, Position { sequence, offset })?;
             self.published.last = sequence;
             appended.first_new.get_or_insert(sequence);
             appended.new += 1;

@@ -18,10 +18,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use parking_lot::Mutex;
-use toso_core::chunk::ChangeHash;
+use toso_core::change::Change;
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::id::{DOC_ID_BYTES, DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{ChunkStore, HeldChunk, HeldCopy, Listed, OutboxEntry, StoreError, StoredChunk, Transaction};
+use toso_store::{ChunkStore, HeldChunk, Listed, OutboxEntry, StoreError, Transaction};
 
 use crate::engine::Engine;
 use crate::folder::Kind;
@@ -158,13 +159,12 @@ impl ChunkStore for SledChunkStore {
         self.commits.submit(transaction, bytes, |transactions| self.commit_group(transactions))
     }
 
-    fn chunks(&self, doc: DocId) -> Result<Vec<StoredChunk>, StoreError> {
+    fn chunks(&self, doc: DocId) -> Result<Vec<Chunk>, StoreError> {
         let _whole = self.engine.read_whole();
-        let Some(scope) = self.value(&document_key(doc), parse_scope)? else { return Ok(Vec::new()) };
         let parse = |key: &[u8], body: &[u8]| {
             let mut body = Reader(body);
             let number = body.u64()?;
-            Some((number, StoredChunk { scope, doc, hash: hash_in(key)?, bytes: body.0.to_vec() }))
+            Some((number, Chunk::trusted(body.0, hash_in(key)?)))
         };
         let mut chunks = self.entries(&of_document(CHUNK_SPACE, doc), parse).collect::<Result<Vec<_>, _>>()?;
         chunks.sort_unstable_by_key(|(number, _)| *number);
@@ -228,13 +228,13 @@ impl ChunkStore for SledChunkStore {
         Ok(self.counters.lock().outbox_len)
     }
 
-    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Vec<u8>, StoreError> {
+    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Chunk, StoreError> {
         let _whole = self.engine.read_whole();
-        let bytes = self.value(&of_chunk(CHUNK_SPACE, doc, hash), |body| {
+        let chunk = self.value(&of_chunk(CHUNK_SPACE, doc, hash), |body| {
             let mut body = Reader(body);
-            body.u64().map(|_number| body.0.to_vec())
+            body.u64().map(|_number| Chunk::trusted(body.0, *hash))
         })?;
-        bytes.ok_or(StoreError::NotFound(*hash))
+        chunk.ok_or(StoreError::NotFound(*hash))
     }
 
     fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError> {
@@ -283,11 +283,12 @@ impl ChunkStore for SledChunkStore {
         Ok(held)
     }
 
-    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<HeldCopy>, StoreError> {
+    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<(Scope, Chunk)>, StoreError> {
         let _whole = self.engine.read_whole();
         self.value(&of_chunk(COPY_SPACE, doc, hash), |body| {
             let mut body = Reader(body);
-            Some(HeldCopy { scope: UnitRef::from_key(body.array()?).ok()?, bytes: body.0.to_vec() })
+            let scope = UnitRef::from_key(body.array()?).ok()?;
+            Some((scope, Chunk::trusted(body.0, *hash)))
         })
     }
 
@@ -319,19 +320,19 @@ fn stage(
     }
     remove_documents(&transaction.remove_documents, counters, staged, engine)?;
     let mut grown = BTreeSet::new();
-    for chunk in &transaction.chunks {
-        let key = of_chunk(CHUNK_SPACE, chunk.doc, &chunk.hash);
+    for (scope, change) in &transaction.chunks {
+        let key = of_chunk(CHUNK_SPACE, change.doc, &change.hash());
         if staged.contains(&key)? {
             continue;
         }
         counters.chunk_last += 1;
-        staged.insert(&key, &[&counters.chunk_last.to_be_bytes(), chunk.bytes.as_slice()].concat());
-        let document = document_key(chunk.doc);
+        staged.insert(&key, &[&counters.chunk_last.to_be_bytes(), change.bytes()].concat());
+        let document = document_key(change.doc);
         if staged.contains(&document)? {
-            grown.insert(chunk.doc);
+            grown.insert(change.doc);
         } else {
             counters.documents_len += 1;
-            staged.insert(&document, &chunk.scope.to_key());
+            staged.insert(&document, &scope.to_key());
         }
     }
     stage_shown(transaction, grown, staged, engine)?;
@@ -370,7 +371,7 @@ fn stage(
         let key = of_chunk(COPY_SPACE, *doc, hash);
         match copy {
             Some(_) if !staged.contains(&of_chunk(HELD_SPACE, *doc, hash))? => {}
-            Some(copy) => staged.put(&key, &[copy.scope.to_key().as_slice(), &copy.bytes].concat())?,
+            Some((scope, chunk)) => staged.put(&key, &[scope.to_key().as_slice(), chunk.bytes()].concat())?,
             None => _ = staged.remove(&key)?,
         }
     }
@@ -448,8 +449,9 @@ fn resolve_outbox(transaction: &Transaction, staged: &Staged<'_>) -> Result<Vec<
     let mut stored = None;
     for hash in &transaction.outbox_add {
         let mut found = None;
-        for (chunk, used) in transaction.chunks.iter().zip(&mut used).filter(|(chunk, _)| chunk.hash == *hash) {
-            found = Some(chunk.doc);
+        let matching = transaction.chunks.iter().zip(&mut used).filter(|((_, change), _)| change.hash() == *hash);
+        for ((_, Change { doc, .. }), used) in matching {
+            found = Some(*doc);
             if !*used {
                 *used = true;
                 break;
@@ -475,12 +477,12 @@ fn resolve_outbox(transaction: &Transaction, staged: &Staged<'_>) -> Result<Vec<
 
 /// Bytes that a transaction writes, roughly.
 fn bytes(transaction: &Transaction) -> usize {
-    let chunks: usize = transaction.chunks.iter().map(|chunk| chunk.bytes.len() + 100).sum();
+    let chunks: usize = transaction.chunks.iter().map(|(_, change)| change.bytes().len() + 100).sum();
     let shown: usize = transaction.shown.iter().map(|(_, shown)| shown.len() + 50).sum();
     let settings: usize = transaction.settings.iter().map(|(_, value)| value.as_ref().map_or(0, Vec::len)).sum();
     let held: usize = transaction.held.iter().map(|(_, _, why)| why.as_ref().map_or(0, Vec::len) + 100).sum();
     let copies = transaction.held_copies.iter().filter_map(|(_, _, copy)| copy.as_ref());
-    let copies: usize = copies.map(|copy| copy.bytes.len() + 100).sum();
+    let copies: usize = copies.map(|(_, chunk)| chunk.bytes().len() + 100).sum();
     chunks + shown + settings + held + copies + 100 * (transaction.outbox_add.len() + transaction.receipts.len())
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use toso_core::id::{ChangeHash, Sequence};
-use toso_store::conformance::samples::{batch, chunk, doc, hash, saved, scope};
+use toso_store::conformance::samples::{batch, change, doc, hash, saved, scope};
 use toso_store::{ChangeLog, ChunkStore};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore, StoreKey};
 
@@ -108,7 +108,7 @@ fn a_killed_server_keeps_what_it_acknowledged() {
         let entries = log.read(Sequence::ZERO, usize::MAX, usize::MAX).unwrap().entries;
         assert!(entries.iter().zip(1..).all(|(entry, number)| entry.sequence.0 == number), "no gap");
         assert_eq!(entries.len() as u64, last.0);
-        let hashes: std::collections::HashSet<ChangeHash> = entries.iter().map(|entry| entry.item.hash).collect();
+        let hashes: std::collections::HashSet<ChangeHash> = entries.iter().map(|entry| entry.change.hash()).collect();
         for number in &acknowledged {
             let of = doc(scope(u32::try_from(number / 10 % 7).unwrap()), 1);
             for part in *number..number + 1 + number / 10 % 9 {
@@ -153,7 +153,7 @@ fn open_encrypted(folder: &Path) -> SledChunkStore {
 fn save_for_ever(store: &SledChunkStore) {
     let start = store.outbox(0, usize::MAX).unwrap().last().map_or(0, |entry| entry.number / 3);
     for number in start.. {
-        let chunks = (0..3).map(|part| chunk(u32::try_from(number % 5).unwrap(), number * 3 + part));
+        let chunks = (0..3).map(|part| change(u32::try_from(number % 5).unwrap(), number * 3 + part));
         let mut transaction = saved(chunks);
         transaction.cursors.push((scope(1), Sequence(number)));
         store.commit(transaction).unwrap();
@@ -189,8 +189,8 @@ fn kill_phones(victim: &str, open: impl Fn(&Path) -> SledChunkStore) {
         assert_eq!(store.cursor(scope(1)).unwrap(), Sequence(expected), "the cursor moved with its chunks");
         for number in &acknowledged {
             for part in 0..3 {
-                let of = chunk(u32::try_from(number % 5).unwrap(), number * 3 + part);
-                assert_eq!(store.chunk(of.doc, &of.hash).unwrap(), of.bytes);
+                let of = change(u32::try_from(number % 5).unwrap(), number * 3 + part);
+                assert_eq!(store.chunk(of.doc, &of.hash()).unwrap(), of.chunk);
             }
         }
     }
@@ -229,7 +229,7 @@ fn a_kill_while_the_key_is_rotated_leaves_one_key_that_opens() {
     let folder = root.path().join("phone");
     let key = |number: u64| StoreKey::from_bytes(&[u8::try_from(number % 7).unwrap() + 1; 32]);
     let store = SledChunkStore::open_encrypted(&folder, Options::phone(), &key(0)).unwrap();
-    store.commit(saved([chunk(1, 1)])).unwrap();
+    store.commit(saved([change(1, 1)])).unwrap();
     drop(store);
     let mut rotations = 0;
     for kill in 0..KILLS_MAX {
@@ -244,8 +244,8 @@ fn a_kill_while_the_key_is_rotated_leaves_one_key_that_opens() {
             assert!([last % 7, (last + 1) % 7].contains(&opening), "{opening} opens, {last} was acknowledged");
         }
         let store = SledChunkStore::open_encrypted(&folder, Options::phone(), &key(opening)).unwrap();
-        let kept = chunk(1, 1);
-        assert_eq!(store.chunk(kept.doc, &kept.hash).unwrap(), kept.bytes);
+        let kept = change(1, 1);
+        assert_eq!(store.chunk(kept.doc, &kept.hash()).unwrap(), kept.chunk);
     }
     assert!(rotations > ROTATIONS_MIN, "the victims rotated only {rotations} times; the test shows nothing");
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use toso_core::id::{DocId, Sequence};
-use toso_store::conformance::samples::{chunk, doc, hash, saved, scope};
-use toso_store::{ChunkStore, StoreError, StoreKeyMismatch, StoredChunk, Transaction};
+use toso_store::conformance::samples::{change, doc, hash, saved, scope, sized};
+use toso_store::{ChunkStore, StoreError, StoreKeyMismatch, Transaction};
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 
 const NAME: &str = "Nguyễn Văn Mẫu";
@@ -29,9 +29,8 @@ fn open(folder: &Path, key: Option<&StoreKey>) -> Result<SledChunkStore, StoreEr
 fn fill(store: &SledChunkStore) {
     for number in 0..40 {
         let words = format!("{NAME} {PHONE} ").repeat(1 + 300 * usize::from(number % 4 == 0)).into_bytes();
-        let mut chunk = StoredChunk { bytes: words, ..chunk(number, u64::from(number)) };
-        chunk.doc = doc(scope(1), number);
-        store.commit(saved([chunk])).unwrap();
+        let change = sized(doc(scope(1), number), u64::from(number), words);
+        store.commit(saved([change])).unwrap();
     }
     let utf_16: Vec<u8> = NAME.encode_utf16().flat_map(u16::to_le_bytes).collect();
     for value in [DEVICE_KEY.to_vec(), utf_16, DEVICE_KEY.to_vec()] {
@@ -91,7 +90,7 @@ fn only_the_right_key_opens_and_every_refusal_says_what_to_do() {
     let (plain, encrypted) = (root.path().join("plain"), root.path().join("encrypted"));
     drop(open(&plain, None).unwrap());
     let store = open(&encrypted, Some(&key(1))).unwrap();
-    store.commit(saved([chunk(1, 1)])).unwrap();
+    store.commit(saved([change(1, 1)])).unwrap();
     drop(store);
     let format = fs::read_to_string(encrypted.join("FORMAT")).unwrap();
     assert!(format.starts_with("toso storage\nformat 2\nkind field\ncipher xchacha20-poly1305\nkey "), "{format}");
@@ -137,7 +136,7 @@ fn a_rotated_key_opens_and_the_old_one_does_not() {
     assert!(matches!(refused, StoreError::WrongKey { mismatch: StoreKeyMismatch::Other, .. }), "{refused}");
     let documents = store.documents().unwrap();
     store.rotate_key(&key(1), &key(2)).unwrap();
-    store.commit(saved([chunk(50, 50)])).unwrap();
+    store.commit(saved([change(50, 50)])).unwrap();
     drop(store);
     open(root.path(), Some(&key(1))).expect_err("the old key opens no more");
     let store = open(root.path(), Some(&key(2))).unwrap();

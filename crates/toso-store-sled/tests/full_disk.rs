@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use toso_core::id::Sequence;
-use toso_store::conformance::samples::{batch, chunk, doc, hash, saved, scope};
+use toso_store::conformance::samples::{batch, change, doc, hash, saved, scope};
 use toso_store::{ChangeLog, ChunkStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
 
@@ -134,7 +134,7 @@ fn a_phone_refuses_before_the_disk_is_full_and_goes_on_when_there_is_space() {
     let store = SledChunkStore::open(&folder, Options::phone()).unwrap();
     disk.fill_to(3 * 1024 * 1024);
     within_a_minute(move || {
-        let save = |number: u64| saved((number * CHUNKS..(number + 1) * CHUNKS).map(|number| chunk(1, number)));
+        let save = |number: u64| saved((number * CHUNKS..(number + 1) * CHUNKS).map(|number| change(1, number)));
         let refusal = (0..).find_map(|number| store.commit(save(number)).err().map(|error| (number, error)));
         let (refused, error) = refusal.unwrap();
         assert!(matches!(error, StoreError::Full { .. }), "{error}");
@@ -143,7 +143,7 @@ fn a_phone_refuses_before_the_disk_is_full_and_goes_on_when_there_is_space() {
         drop(store);
         // What is recorded can still be read.
         let store = SledChunkStore::open(&folder, Options::phone()).unwrap();
-        assert_eq!(store.chunks(chunk(1, 0).doc).unwrap().len() as u64, refused * CHUNKS);
+        assert_eq!(store.chunks(change(1, 0).doc).unwrap().len() as u64, refused * CHUNKS);
         drop(store);
         // With not a byte left, opening either needs none or says what it needs.
         fill(&ballast);
@@ -153,7 +153,7 @@ fn a_phone_refuses_before_the_disk_is_full_and_goes_on_when_there_is_space() {
         }
         fs::remove_file(&ballast).unwrap();
         let store = SledChunkStore::open(&folder, Options::phone()).unwrap();
-        assert_eq!(store.chunks(chunk(1, 0).doc).unwrap().len() as u64, refused * CHUNKS);
+        assert_eq!(store.chunks(change(1, 0).doc).unwrap().len() as u64, refused * CHUNKS);
         store.commit(save(refused)).unwrap();
     });
 }

@@ -1,5 +1,6 @@
 //! A server's log: every accepted chunk once, in one order, with who brought it and when.
 
+use toso_core::change::{Change, Entry};
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{AuthorId, Digest, DocId, Sequence};
@@ -21,17 +22,6 @@ pub const LOG_BATCH_ITEMS_MAX: usize = 1024;
 /// The most change bytes in one [`LogBatch`].
 pub const LOG_BATCH_BYTES_MAX: usize = 256 * 1024;
 
-/// One chunk of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogItem {
-    /// Its document.
-    pub doc: DocId,
-    /// Its identity.
-    pub hash: ChangeHash,
-    /// The change.
-    pub bytes: Vec<u8>,
-}
-
 /// Chunks that one device pushed together. All belong to one scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogBatch {
@@ -42,7 +32,7 @@ pub struct LogBatch {
     /// The server's clock when they came.
     pub received_at: TimestampMs,
     /// The chunks.
-    pub items: Vec<LogItem>,
+    pub items: Vec<Change>,
 }
 
 /// What [`ChangeLog::append`] did with one batch.
@@ -57,26 +47,11 @@ pub struct Appended {
     pub through: Sequence,
 }
 
-/// A chunk in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogEntry {
-    /// Its position.
-    pub sequence: Sequence,
-    /// Its scope.
-    pub scope: Scope,
-    /// The device that made it.
-    pub author: AuthorId,
-    /// When the server got it.
-    pub received_at: TimestampMs,
-    /// Document, identity, bytes.
-    pub item: LogItem,
-}
-
 /// A run of entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
     /// Entries by rising sequence.
-    pub entries: Vec<LogEntry>,
+    pub entries: Vec<Entry>,
     /// Everything at or below this has been read. The last entry's sequence when `more`; else the log's last sequence
     /// when the page was read, which may be past the last entry.
     pub through: Sequence,
@@ -134,7 +109,7 @@ pub trait ChangeLog: Send + Sync {
     /// look-ups for each scope, however many chunks it has.
     fn summary(&self, scopes: &[Scope], at: Sequence) -> Result<Summary, StoreError>;
     /// All entries of one document, by rising sequence.
-    fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError>;
+    fn document(&self, doc: DocId) -> Result<Vec<Entry>, StoreError>;
     /// What the chunks of one document come to, by its index: costs the same however many it has. What is being made
     /// durable may be counted already.
     fn document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError>;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use toso_core::chunk::ChangeHash;
+use toso_core::change::Change;
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 
@@ -12,19 +13,6 @@ use crate::StoreError;
 pub const SETTING_KEY_BYTES_MAX: usize = 64;
 /// The largest value of a setting, in bytes.
 pub const SETTING_BYTES_MAX: usize = 32 * 1024;
-
-/// A chunk and where it belongs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredChunk {
-    /// The scope of its document.
-    pub scope: Scope,
-    /// Its document.
-    pub doc: DocId,
-    /// Its identity.
-    pub hash: ChangeHash,
-    /// The change.
-    pub bytes: Vec<u8>,
-}
 
 /// A chunk made here that no server has acknowledged yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,15 +56,6 @@ pub struct HeldChunk {
     pub why: Vec<u8>,
 }
 
-/// A held change itself, kept beside its mark.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldCopy {
-    /// The scope of its document.
-    pub scope: Scope,
-    /// The change.
-    pub bytes: Vec<u8>,
-}
-
 /// Everything one call of [`ChunkStore::commit`] changes, together or not at all.
 ///
 /// The steps happen in this order: emptying, removal of documents, chunks, what is shown, the reset of receipts, receipts, removal from the
@@ -85,8 +64,9 @@ pub struct HeldCopy {
 pub struct Transaction {
     /// Everything that the store has goes first: documents, outbox, held chunks, cursors, settings. The outbox goes on counting.
     pub empty: bool,
-    /// Chunks to store; one that is stored already is left as it is. A document keeps the scope of its first chunk.
-    pub chunks: Vec<StoredChunk>,
+    /// Chunks to store, with the scope of their document; one that is stored already is left as it is. A document keeps the
+    /// scope of its first chunk.
+    pub chunks: Vec<(Scope, Change)>,
     /// What documents show with all chunks that this transaction leaves them, at most [`SHOWN_BYTES_MAX`] bytes each. Of a
     /// document that is not stored it is ignored, and the last one set counts. A document that gets a new chunk without it
     /// has none from then on: what is kept never shows less than the chunks do.
@@ -106,9 +86,9 @@ pub struct Transaction {
     /// Chunks to mark as held (`Some`: why) or no longer held (`None`). A mark does not need the chunk: what became of
     /// an edit can be told after its document has left the device.
     pub held: Vec<(DocId, ChangeHash, Option<Vec<u8>>)>,
-    /// Copies of held chunks to keep (`Some`) or to drop (`None`), so that one can be handed over again when its document
+    /// Copies of held chunks to keep (`Some`, with the scope of the document) or to drop (`None`), so that one can be handed over again when its document
     /// has left the device. A copy goes with its mark; one of a chunk that is not marked is ignored.
-    pub held_copies: Vec<(DocId, ChangeHash, Option<HeldCopy>)>,
+    pub held_copies: Vec<(DocId, ChangeHash, Option<(Scope, Chunk)>)>,
     /// Cursors to set, by interest (a commune, or a wider unit for officers).
     pub cursors: Vec<(UnitRef, Sequence)>,
     /// Settings to set (`Some`) or remove (`None`).
@@ -133,7 +113,7 @@ pub trait ChunkStore: Send + Sync {
     /// Applies a transaction. Returns once it is durable.
     fn commit(&self, transaction: Transaction) -> Result<(), StoreError>;
     /// All chunks of a document, in the order they were stored; empty when there is none.
-    fn chunks(&self, doc: DocId) -> Result<Vec<StoredChunk>, StoreError>;
+    fn chunks(&self, doc: DocId) -> Result<Vec<Chunk>, StoreError>;
     /// True when the chunk is stored.
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError>;
     /// True when a call may wait for a disk, so that callers who must not wait give it a thread of its own.
@@ -156,8 +136,8 @@ pub trait ChunkStore: Send + Sync {
     fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError>;
     /// How many entries the outbox has.
     fn outbox_len(&self) -> Result<usize, StoreError>;
-    /// The bytes of one chunk; [`StoreError::NotFound`] when it is not stored.
-    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Vec<u8>, StoreError>;
+    /// One chunk; [`StoreError::NotFound`] when it is not stored.
+    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Chunk, StoreError>;
     /// Receipts of a document's chunks, by hash.
     fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError>;
     /// The greatest receipt of all; zero when there is none.
@@ -168,8 +148,8 @@ pub trait ChunkStore: Send + Sync {
     fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError>;
     /// Chunks marked as held, by document and hash.
     fn held(&self) -> Result<Vec<HeldChunk>, StoreError>;
-    /// The copy that is kept of a held chunk, if any.
-    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<HeldCopy>, StoreError>;
+    /// The copy that is kept of a held chunk, if any, with the scope of its document.
+    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<(Scope, Chunk)>, StoreError>;
     /// The cursor of an interest; zero when never set.
     fn cursor(&self, unit: UnitRef) -> Result<Sequence, StoreError>;
     /// A setting.

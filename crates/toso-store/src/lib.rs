@@ -19,10 +19,9 @@ pub mod memory;
 pub mod page;
 
 pub use change_log::{
-    Appended, ChangeLog, Durability, LogBatch, LogEntry, LogItem, Page, Record, RecordChange, RecordStore, Standing,
-    Summary,
+    Appended, ChangeLog, Durability, LogBatch, Page, Record, RecordChange, RecordStore, Standing, Summary,
 };
-pub use chunk_store::{ChunkStore, HeldChunk, HeldCopy, Listed, OutboxEntry, StoredChunk, Transaction};
+pub use chunk_store::{ChunkStore, HeldChunk, Listed, OutboxEntry, Transaction};
 
 use toso_core::chunk::ChangeHash;
 

@@ -16,9 +16,10 @@ impl Transaction {
     /// Refuses what a store does not keep: changes, settings or a whole transaction over their limits.
     pub fn check(&self) -> Result<(), StoreError> {
         let mut total = 0;
-        for chunk in &self.chunks {
-            within("a change", chunk.bytes.len(), CHANGE_BYTES_MAX)?;
-            total += chunk.bytes.len();
+        let copies = self.held_copies.iter().filter_map(|(_, _, copy)| copy.as_ref()).map(|(_, chunk)| chunk);
+        for chunk in self.chunks.iter().map(|(_, change)| &change.chunk).chain(copies) {
+            within("a change", chunk.bytes().len(), CHANGE_BYTES_MAX)?;
+            total += chunk.bytes().len();
         }
         for (_, shown) in &self.shown {
             within("what a document shows", shown.len(), SHOWN_BYTES_MAX)?;
@@ -35,10 +36,6 @@ impl Transaction {
             within("the reason of a held change", bytes, HELD_BYTES_MAX)?;
             total += bytes;
         }
-        for copy in self.held_copies.iter().filter_map(|(_, _, copy)| copy.as_ref()) {
-            within("a change", copy.bytes.len(), CHANGE_BYTES_MAX)?;
-            total += copy.bytes.len();
-        }
         within("a transaction", total, TRANSACTION_BYTES_MAX)
     }
 }
@@ -54,9 +51,9 @@ impl LogBatch {
             });
         }
         for item in &self.items {
-            within("a change", item.bytes.len(), CHANGE_BYTES_MAX)?;
+            within("a change", item.bytes().len(), CHANGE_BYTES_MAX)?;
         }
-        within("a batch of chunks", self.items.iter().map(|item| item.bytes.len()).sum(), LOG_BATCH_BYTES_MAX)
+        within("a batch of chunks", self.items.iter().map(|item| item.bytes().len()).sum(), LOG_BATCH_BYTES_MAX)
     }
 }
 
@@ -85,20 +82,19 @@ fn within(what: &'static str, bytes: usize, max: usize) -> Result<(), StoreError
 
 #[cfg(test)]
 mod tests {
+    use toso_core::change::Change;
+    use toso_core::chunk::Chunk;
     use toso_core::id::{ChangeHash, DocId};
     use toso_core::unit::{UnitList, UnitRef};
 
     use super::*;
-    use crate::chunk_store::StoredChunk;
 
     #[test]
     fn a_transaction_may_be_as_large_as_its_limit_and_no_larger() {
         let scope = UnitRef::new(UnitList::L2022, "00001").unwrap();
-        let chunk = |bytes: usize| StoredChunk {
-            scope,
-            doc: DocId::commune(scope),
-            hash: ChangeHash([0; 32]),
-            bytes: vec![0; bytes],
+        let chunk = |bytes: usize| {
+            let chunk = Chunk::trusted(vec![0; bytes], ChangeHash([0; 32]));
+            (scope, Change { doc: DocId::commune(scope), chunk })
         };
         let whole = TRANSACTION_BYTES_MAX / CHANGE_BYTES_MAX;
         let chunks = (0..whole).map(|_| chunk(CHANGE_BYTES_MAX)).collect();

@@ -1,15 +1,16 @@
 //! Collects a [`Page`] of log entries within limits: one place for the rules that every log must share.
 
+use toso_core::change::Entry;
 use toso_core::id::Sequence;
 
-use crate::change_log::{LogEntry, Page};
+use crate::change_log::Page;
 
 /// Collects entries until a limit is reached.
 ///
 /// The first entry always fits, so that a reader makes progress whatever its limits.
 #[derive(Debug)]
 pub struct PageBuilder {
-    entries: Vec<LogEntry>,
+    entries: Vec<Entry>,
     bytes: usize,
     items_max: usize,
     bytes_max: usize,
@@ -28,10 +29,11 @@ impl PageBuilder {
     }
 
     /// Adds an entry, which must be the next by sequence, if it fits. False when it does not: the page is full.
-    pub fn push(&mut self, entry: LogEntry) -> bool {
-        let fits = self.fits(entry.item.bytes.len());
+    pub fn push(&mut self, entry: Entry) -> bool {
+        let bytes = entry.change.bytes().len();
+        let fits = self.fits(bytes);
         if fits {
-            self.bytes = self.bytes.saturating_add(entry.item.bytes.len());
+            self.bytes = self.bytes.saturating_add(bytes);
             self.entries.push(entry);
         }
         fits

@@ -20,7 +20,7 @@ pub use client::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBa
 pub use pace::Pace;
 pub use principal::{AccessRole, Principal, Rank};
 pub use server::{
-    AppendFailure, AppendItem, AppendOutcome, Authenticated, CarriedRefusal, Greeting, HoldFate, HoldOutcome,
-    HoldReason, Opened, OpenedInterest, PageEntry, PageRead, Postponed, Refusal, RefusalKind, ReturnVerdict,
-    ServerEffect, ServerEvent, ServerSession, Standing, WantedRead, check_item,
+    AppendFailure, AppendOutcome, Authenticated, CarriedRefusal, Greeting, HoldFate, HoldOutcome, HoldReason, Opened,
+    OpenedInterest, PageEntry, PageRead, Postponed, Refusal, RefusalKind, ReturnVerdict, ServerEffect, ServerEvent,
+    ServerSession, Standing, WantedRead, check_item,
 };

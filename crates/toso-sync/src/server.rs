@@ -23,6 +23,7 @@ pub use session::ServerSession;
 
 use std::collections::HashSet;
 
+use toso_core::change::{Change, Entry};
 use toso_core::chunk::ChangeHash;
 use toso_core::document::NoRoom;
 use toso_core::id::{AuthorId, ChunkKey, DocId, Epoch, Sequence};
@@ -233,21 +234,11 @@ pub enum AppendFailure {
     Unavailable,
 }
 
-/// A chunk read for a page.
+/// An entry read for a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageEntry {
-    /// Its position.
-    pub sequence: Sequence,
-    /// Its scope.
-    pub scope: Scope,
-    /// Who made it.
-    pub author: AuthorId,
-    /// Its document.
-    pub doc: DocId,
-    /// Its identity.
-    pub hash: ChangeHash,
-    /// The change.
-    pub change: Vec<u8>,
+    /// What the log has.
+    pub entry: Entry,
     /// Who brought it back, after the log had lost it.
     pub returned_by: Option<AuthorId>,
 }
@@ -255,11 +246,12 @@ pub struct PageEntry {
 impl PageEntry {
     /// As it goes into a page.
     fn into_delta(self) -> DeltaEntry {
+        let Change { doc, chunk } = self.entry.change;
         let item = match self.returned_by {
-            None => DeltaItem::Change(self.doc, self.change),
-            Some(by) => DeltaItem::Returned(self.doc, self.change, by),
+            None => DeltaItem::Change(doc, chunk.bytes().to_vec()),
+            Some(by) => DeltaItem::Returned(doc, chunk.bytes().to_vec(), by),
         };
-        (self.sequence, self.scope, item)
+        (self.entry.sequence, self.entry.scope, item)
     }
 }
 
@@ -274,17 +266,6 @@ pub struct PageRead {
     pub through: Sequence,
     /// True when there is more.
     pub more: bool,
-}
-
-/// An accepted item of a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppendItem {
-    /// Its document.
-    pub doc: DocId,
-    /// Its identity.
-    pub hash: ChangeHash,
-    /// The change.
-    pub change: Vec<u8>,
 }
 
 /// What the IO loop does for a session, in order.
@@ -330,7 +311,7 @@ pub enum ServerEffect {
         /// The author.
         author: AuthorId,
         /// The items.
-        items: Vec<AppendItem>,
+        items: Vec<Change>,
     },
     /// Put changes into the review queue, durably; answer with [`ServerEvent::Holding`]. May run beside other effects.
     Hold {
@@ -343,7 +324,7 @@ pub enum ServerEffect {
         /// Why they do not go to the log.
         reason: HoldReason,
         /// The items.
-        items: Vec<AppendItem>,
+        items: Vec<Change>,
     },
     /// Read what officers decided about a device's changes; answer with [`ServerEvent::Decisions`].
     ReadDecisions {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
 
 use toso_catalog::Catalog;
+use toso_core::change::{Change, Entry};
 use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
@@ -194,16 +195,15 @@ fn what_was_carried_comes_back_to_the_carrier() {
         effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Ack(ack)) if !ack.settled)),
         "{effects:?}"
     );
-    let entry = PageEntry {
+    let entry = Entry {
         sequence: Sequence(1),
         scope: commune(),
         author: AUTHOR.author(),
-        doc: item.doc,
-        hash: Chunk::parse(&item.change).unwrap().hash(),
-        change: item.change,
-        returned_by: None,
+        received_at: NOW,
+        change: Change { doc: item.doc, chunk: Chunk::parse(&item.change).unwrap() },
     };
-    let page = PageRead { unit: commune(), entries: vec![entry], through: Sequence(1), more: false };
+    let entries = vec![PageEntry { entry, returned_by: None }];
+    let page = PageRead { unit: commune(), entries, through: Sequence(1), more: false };
     let effects = session.handle(NOW, ServerEvent::Page(page));
     let delta = effects
         .iter()

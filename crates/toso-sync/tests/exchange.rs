@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 use toso_catalog::Catalog;
+use toso_core::change::{Change, Entry};
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
@@ -41,23 +42,15 @@ fn commune() -> Scope {
     "2022/00001".parse().unwrap()
 }
 
-#[derive(Clone)]
-struct Entry {
-    author: AuthorId,
-    doc: DocId,
-    hash: ChangeHash,
-    change: Vec<u8>,
-}
-
 #[derive(Default)]
 struct Log {
-    entries: Vec<Entry>,
+    entries: Vec<(AuthorId, Change)>,
     counted: usize,
 }
 
 impl Log {
     fn position(&self, hash: &ChangeHash) -> Option<Sequence> {
-        self.entries.iter().position(|entry| entry.hash == *hash).map(|index| Sequence(index as u64 + 1))
+        self.entries.iter().position(|(_, change)| change.hash() == *hash).map(|index| Sequence(index as u64 + 1))
     }
 
     fn last(&self) -> Sequence {
@@ -86,7 +79,7 @@ struct Connection {
     server: ServerSession,
     up: VecDeque<Vec<u8>>,
     down: VecDeque<Vec<u8>>,
-    appends: VecDeque<(u64, Vec<Entry>)>,
+    appends: VecDeque<(u64, Vec<(AuthorId, Change)>)>,
     /// What this session put into the log; what an earlier one did may come back once.
     pushed: BTreeSet<ChangeHash>,
 }
@@ -265,11 +258,7 @@ impl Connection {
                         }));
                     }
                     ServerEffect::Append { number, author, items, .. } => {
-                        let entries: Vec<Entry> = items
-                            .into_iter()
-                            .map(|item| Entry { author, doc: item.doc, hash: item.hash, change: item.change })
-                            .collect();
-                        self.appends.push_back((number, entries));
+                        self.appends.push_back((number, items.into_iter().map(|item| (author, item)).collect()));
                     }
                     ServerEffect::ReadDecisions { .. } => events.push_back(ServerEvent::Decisions(None)),
                     ServerEffect::ReadPage { unit, after } => {
@@ -301,16 +290,10 @@ fn page(log: &Log, unit: UnitRef, after: Sequence) -> PageRead {
     let to = log.entries.len().min(from + PAGE_ENTRIES);
     let entries: Vec<PageEntry> = (from..to)
         .map(|index| {
-            let entry = log.entries[index].clone();
-            PageEntry {
-                sequence: Sequence(index as u64 + 1),
-                scope: commune(),
-                author: entry.author,
-                doc: entry.doc,
-                hash: entry.hash,
-                change: entry.change,
-                returned_by: None,
-            }
+            let (author, change) = log.entries[index].clone();
+            let entry =
+                Entry { sequence: Sequence(index as u64 + 1), scope: commune(), author, received_at: NOW, change };
+            PageEntry { entry, returned_by: None }
         })
         .collect();
     PageRead { unit, entries, through: Sequence(to as u64), more: to < log.entries.len() }
@@ -328,10 +311,10 @@ impl World {
         let (through, before) = (Sequence::ZERO, Some(self.log.last()));
         let mut outcome =
             AppendOutcome { first_new: None, new: 0, through, refused: Vec::new(), postponed: None, before };
-        for entry in entries {
-            let sequence = self.log.position(&entry.hash).unwrap_or_else(|| {
-                connection.pushed.insert(entry.hash);
-                self.log.entries.push(entry);
+        for (author, change) in entries {
+            let sequence = self.log.position(&change.hash()).unwrap_or_else(|| {
+                connection.pushed.insert(change.hash());
+                self.log.entries.push((author, change));
                 outcome.first_new.get_or_insert(self.log.last());
                 outcome.new += 1;
                 self.log.last()
@@ -396,14 +379,14 @@ impl World {
     }
 
     fn check(&self) {
-        let hashes: BTreeSet<ChangeHash> = self.log.entries.iter().map(|entry| entry.hash).collect();
+        let hashes: BTreeSet<ChangeHash> = self.log.entries.iter().map(|(_, change)| change.hash()).collect();
         assert_eq!(hashes.len(), self.log.entries.len(), "no chunk stands in the log twice");
         for phone in &self.phones {
             assert!(phone.acked.is_subset(&hashes), "an acknowledged chunk is in the log");
             assert!(phone.acked.is_subset(&phone.chunks), "and stays on the phone");
             let below = self.log.entries.iter().take(phone.cursor.0 as usize);
-            for entry in below {
-                assert!(phone.chunks.contains(&entry.hash), "the cursor never runs ahead of its data");
+            for (_, change) in below {
+                assert!(phone.chunks.contains(&change.hash()), "the cursor never runs ahead of its data");
             }
         }
     }
@@ -451,7 +434,7 @@ proptest! {
         }
         world.heal();
         world.check();
-        let logged: BTreeSet<ChangeHash> = world.log.entries.iter().map(|entry| entry.hash).collect();
+        let logged: BTreeSet<ChangeHash> = world.log.entries.iter().map(|(_, change)| change.hash()).collect();
         for phone in &world.phones {
             prop_assert_eq!(&phone.chunks, &logged);
             prop_assert!(phone.outbox.is_empty());

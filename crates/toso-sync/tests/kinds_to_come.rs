@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
 
 use toso_catalog::Catalog;
+use toso_core::change::{Change, Entry};
 use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
@@ -130,17 +131,15 @@ fn a_page_with_a_kind_to_come_goes_out_and_is_committed_with_its_cursor() {
     let PushItem { doc, change } = further("2022/00001", DEVICE);
     let (mut session, effects) = at_server(AccessRole::Recorder, 1);
     assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::ReadPage { .. })), "{effects:?}");
-    let hash = Chunk::parse(&change).unwrap().hash();
-    let entry = PageEntry {
+    let entry = Entry {
         sequence: Sequence(1),
         scope: commune(),
         author: AuthorId([3; 8]),
-        doc,
-        hash,
-        change: change.clone(),
-        returned_by: None,
+        received_at: NOW,
+        change: Change { doc, chunk: Chunk::parse(&change).unwrap() },
     };
-    let page = PageRead { unit: commune(), entries: vec![entry], through: Sequence(1), more: false };
+    let entries = vec![PageEntry { entry, returned_by: None }];
+    let page = PageRead { unit: commune(), entries, through: Sequence(1), more: false };
     let sent = session
         .handle(NOW, ServerEvent::Page(page))
         .into_iter()

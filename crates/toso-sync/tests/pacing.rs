@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
 
 use toso_catalog::Catalog;
+use toso_core::change::{Change, Entry};
+use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
@@ -41,18 +43,17 @@ fn saved(hamlet: u64) -> (DocId, Vec<u8>, toso_core::chunk::ChangeHash) {
 fn page(after: Sequence, entries: u64) -> PageRead {
     let entry = |sequence| {
         let (doc, change, hash) = saved(sequence);
-        PageEntry {
+        let entry = Entry {
             sequence: Sequence(sequence),
             scope: commune(),
             author: AuthorId([9; 8]),
-            doc,
-            hash,
-            change,
-            returned_by: None,
-        }
+            received_at: NOW,
+            change: Change { doc, chunk: Chunk::trusted(change, hash) },
+        };
+        PageEntry { entry, returned_by: None }
     };
     let entries: Vec<_> = (after.0 + 1..=entries).map(entry).collect();
-    let through = entries.last().map_or(after, |entry| entry.sequence);
+    let through = entries.last().map_or(after, |read| read.entry.sequence);
     PageRead { unit: commune(), entries, through, more: false }
 }
 

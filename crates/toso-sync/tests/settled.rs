@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics on what must not happen")]
 
 use toso_catalog::Catalog;
+use toso_core::change::{Change, Entry};
 use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
@@ -80,14 +81,15 @@ fn item(number: u32) -> PushItem {
 
 /// A page with these changes, which are the last in the log.
 fn page(unit: UnitRef, items: &[PushItem]) -> PageRead {
-    let entries = (CURSOR.0 + 1..).zip(items).map(|(sequence, item)| PageEntry {
-        sequence: Sequence(sequence),
-        scope: commune(),
-        author: AuthorId([3; 8]),
-        doc: item.doc,
-        hash: Chunk::parse(&item.change).unwrap().hash(),
-        change: item.change.clone(),
-        returned_by: None,
+    let entries = (CURSOR.0 + 1..).zip(items).map(|(sequence, item)| {
+        let entry = Entry {
+            sequence: Sequence(sequence),
+            scope: commune(),
+            author: AuthorId([3; 8]),
+            received_at: NOW,
+            change: Change { doc: item.doc, chunk: Chunk::parse(&item.change).unwrap() },
+        };
+        PageEntry { entry, returned_by: None }
     });
     let through = Sequence(CURSOR.0 + items.len() as u64);
     PageRead { unit, entries: entries.collect(), through, more: false }

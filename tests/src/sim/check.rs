@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
 use toso_core::record::Record;
 use toso_core::unit::UnitRef;
 use toso_replica::Receipt;
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{ChangeLog, ChunkStore as _, LogEntry, RecordStore};
+use toso_store::{ChangeLog, ChunkStore as _, RecordStore};
 
 use super::model::Counts;
 use super::phone::Phone;
@@ -37,8 +38,8 @@ impl World {
             return;
         }
         for entry in self.log_after(self.log_checked) {
-            if !self.in_log.insert((entry.item.doc, entry.item.hash)) {
-                self.fail("a change is in the log once", format!("{} at {}", entry.item.doc, entry.sequence.0));
+            if !self.in_log.insert((entry.change.doc, entry.change.hash())) {
+                self.fail("a change is in the log once", format!("{} at {}", entry.change.doc, entry.sequence.0));
             }
             // Of a former unit only what an officer accepted; that nothing else gets there, the end shows.
             let author =
@@ -64,7 +65,7 @@ impl World {
     /// After a crash the log must still be what it was, and perhaps more.
     pub(super) fn recheck_log(&mut self) {
         let there: BTreeSet<(DocId, ChangeHash)> =
-            self.log_after(Sequence::ZERO).into_iter().map(|entry| (entry.item.doc, entry.item.hash)).collect();
+            self.log_after(Sequence::ZERO).into_iter().map(|entry| (entry.change.doc, entry.change.hash())).collect();
         if !self.in_log.is_subset(&there) {
             self.fail("the log keeps what it had", format!("{} of {} left", there.len(), self.in_log.len()));
         }
@@ -75,7 +76,7 @@ impl World {
         }
     }
 
-    fn log_after(&self, after: Sequence) -> Vec<LogEntry> {
+    fn log_after(&self, after: Sequence) -> Vec<Entry> {
         self.server.disk.read(after, usize::MAX, usize::MAX).map(|page| page.entries).unwrap_or_default()
     }
 
@@ -116,7 +117,7 @@ impl World {
         let missing = self.log_after(verified).into_iter().find(|entry| {
             entry.sequence <= cursor
                 && covers(unit, entry.scope)
-                && !phone.disk.contains(entry.item.doc, &entry.item.hash).unwrap_or(false)
+                && !phone.disk.contains(entry.change.doc, &entry.change.hash()).unwrap_or(false)
         });
         self.phones[number].verified = cursor;
         self.phones[number].checked_commits = commits;
@@ -128,7 +129,7 @@ impl World {
         }
         if let Some(entry) = missing {
             let detail =
-                format!("phone {number}: cursor {}, {} of {} missing", cursor.0, entry.item.doc, entry.sequence.0);
+                format!("phone {number}: cursor {}, {} of {} missing", cursor.0, entry.change.doc, entry.sequence.0);
             self.fail("the cursor is never ahead of its data", detail);
         }
     }
@@ -264,20 +265,19 @@ impl World {
     }
 
     /// A phone holds what the log has for its unit.
-    fn check_equal(&mut self, number: usize, log: &[LogEntry]) {
+    fn check_equal(&mut self, number: usize, log: &[Entry]) {
         let unit = self.phones[number].unit;
         let wanted: BTreeSet<_> = log
             .iter()
             .filter(|entry| covers(unit, entry.scope))
-            .map(|entry| (entry.item.doc, entry.item.hash))
+            .map(|entry| (entry.change.doc, entry.change.hash()))
             .collect();
         let disk = &self.phones[number].disk;
         let held: BTreeSet<_> = disk
             .documents()
             .unwrap_or_default()
             .into_iter()
-            .flat_map(|(_, doc)| disk.chunks(doc).unwrap_or_default())
-            .map(|chunk| (chunk.doc, chunk.hash))
+            .flat_map(|(_, doc)| disk.chunks(doc).unwrap_or_default().into_iter().map(move |chunk| (doc, chunk.hash())))
             .collect();
         let returned = self.returned_here(number);
         let lacking = wanted.difference(&held).next();

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::faulty::FaultyChangeLog;
-use toso_store::{Appended, ChangeLog, LogBatch, LogEntry, Page, StoreError, Summary};
+use toso_store::{Appended, ChangeLog, LogBatch, Page, StoreError, Summary};
 
 use super::rng::Rng;
 
@@ -34,7 +35,7 @@ impl ChangeLog for LossyLog {
         if self.rng.lock().chance(LACKS_PER_MILLE) {
             // Half of the documents, as one of two workers has; the page's end stays where it is.
             let is_lost = |doc: &DocId| doc.as_bytes().last().is_some_and(|byte| byte % 2 == 1);
-            page.entries.retain(|entry| Some(entry.sequence) == end || !is_lost(&entry.item.doc));
+            page.entries.retain(|entry| Some(entry.sequence) == end || !is_lost(&entry.change.doc));
         }
         Ok(page)
     }
@@ -61,7 +62,7 @@ impl ChangeLog for LossyLog {
         self.disk.last_of_scopes(scopes)
     }
 
-    fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
+    fn document(&self, doc: DocId) -> Result<Vec<Entry>, StoreError> {
         self.disk.document(doc)
     }
 

@@ -12,11 +12,11 @@ use toso_core::chunk::ChangeHash;
 use toso_core::id::{DeviceId, DocId, Sequence};
 use toso_core::unit::UnitRef;
 use toso_replica::HeldState;
-use toso_server::desk;
 use toso_server::log_writer::append_group;
 use toso_server::review::ReviewStatus;
+use toso_store::LogBatch;
 use toso_store::faulty::FaultyChunkStore;
-use toso_sync::{AccessRole, AppendItem};
+use toso_sync::AccessRole;
 
 use super::phone::Phone;
 use super::rng::Rng;
@@ -155,8 +155,8 @@ impl World {
             return;
         }
         let Ok(deciding) = review.begin_accept(number) else { return };
-        let item = AppendItem { doc: record.doc, hash: record.hash, change: deciding.change.clone() };
-        let batch = desk::batch(record.scope, record.author, vec![item], now);
+        let items = vec![deciding.change.clone()];
+        let batch = LogBatch { scope: record.scope, author: record.author, received_at: now, items };
         if record.returned_by.is_some_and(|by| running.desk.note_returned(&batch, by).is_err()) {
             return;
         }

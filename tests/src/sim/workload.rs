@@ -9,7 +9,7 @@ use toso_core::id::{DocId, DocKind};
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::unit::Scope;
 use toso_replica::{ReplicaError, TeamDraft};
-use toso_store::{ChunkStore as _, StoreError, StoredChunk};
+use toso_store::{ChunkStore as _, StoreError};
 
 use super::model::Saved;
 use super::phone_side::SharedReplica;
@@ -312,14 +312,13 @@ impl World {
 }
 
 /// Those of a document's changes that do not wait for one which is not here; all of a kind that nobody reads.
-fn in_document(doc: DocId, stored: &[StoredChunk]) -> BTreeSet<ChangeHash> {
-    let Some(mut document) = Document::new(doc) else { return stored.iter().map(|chunk| chunk.hash).collect() };
-    document.apply(&stored.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect::<Vec<_>>());
+fn in_document(doc: DocId, stored: &[Chunk]) -> BTreeSet<ChangeHash> {
+    let Some((document, _)) = Document::fold(doc, stored) else { return stored.iter().map(Chunk::hash).collect() };
     document
         .history()
         .into_iter()
         .map(|entry| entry.hash)
-        .filter(|hash| stored.iter().any(|s| s.hash == *hash))
+        .filter(|hash| stored.iter().any(|chunk| chunk.hash() == *hash))
         .collect()
 }
 

@@ -96,7 +96,7 @@ impl FieldDevice {
     pub(crate) fn holdings(&self) -> Result<Holdings, StoreError> {
         let mut holdings = Holdings::new();
         for (_, doc) in self.store.documents()? {
-            holdings.insert(doc, self.store.chunks(doc)?.into_iter().map(|chunk| chunk.hash).collect());
+            holdings.insert(doc, self.store.chunks(doc)?.into_iter().map(|chunk| chunk.hash()).collect());
         }
         Ok(holdings)
     }

@@ -116,6 +116,32 @@ pub(super) fn runs<'a, T: Copy>(
     Ok(rows)
 }
 
+/// Counts the rows of a run-length column of at most `max` rows, without expanding it.
+pub(super) fn count_runs<'a, T>(
+    bytes: &'a [u8],
+    what: &'static str,
+    max: usize,
+    mut value: impl FnMut(&mut Reader<'a>) -> Result<T, ChunkError>,
+) -> Result<usize, ChunkError> {
+    let mut reader = Reader::new(bytes, what);
+    let mut rows = 0_usize;
+    while !reader.is_empty() {
+        let head = reader.i64()?;
+        let run = if head == 0 { reader.u64()? } else { head.unsigned_abs() };
+        let run = match usize::try_from(run) {
+            Ok(0) => return Err(ChunkError::Malformed { what }),
+            Ok(run) if run <= max - rows => run,
+            _ => return Err(ChunkError::TooMany { what, max }),
+        };
+        let values = if head < 0 { run } else { usize::from(head > 0) };
+        for _ in 0..values {
+            value(&mut reader)?;
+        }
+        rows += run;
+    }
+    Ok(rows)
+}
+
 /// Turns a column of differences into one of values.
 pub(super) fn undelta(rows: &mut [Option<i64>], what: &'static str) -> Result<(), ChunkError> {
     let mut absolute = 0_i64;

@@ -1,12 +1,13 @@
 //! Walks a change's bytes before Automerge does: envelope, header, and every column, each count bounded.
 //!
 //! What it has walked it can also tell: [`Scanned::operations`] names every operation, so that a reader that needs no
-//! more than the fields' values needs no op set.
+//! more than the fields' values needs no op set. [`facts`] reads the header alone, in place.
 
-use super::columns::{Reader, all_false, runs, undelta};
+use super::columns::{Reader, all_false, count_runs, runs, undelta};
+use super::facts::Facts;
 use super::{
     CHANGE_ACTORS_MAX, CHANGE_BYTES_MAX, CHANGE_DEPS_MAX, CHANGE_KEY_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX,
-    CHANGE_OPS_MAX, CHANGE_PREDS_MAX, ChangeHash, ChunkError,
+    CHANGE_OPS_MAX, CHANGE_PREDS_MAX, ChunkError,
 };
 use crate::document::genesis::{GENESIS_ACTOR, GENESIS_OPS_MAX};
 use crate::id::Actor;
@@ -14,6 +15,7 @@ use crate::id::Actor;
 pub(super) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 /// Automerge's checksum is the first bytes of the change hash.
 pub(super) const CHECKSUM_BYTES: usize = 4;
+const HASH_BYTES: usize = 32;
 const TYPE_CHANGE: u8 = 1;
 /// A change has at most the columns of [`Columns`]; twice as many may be listed, empty ones among them.
 const COLUMNS_MAX: usize = 26;
@@ -23,12 +25,7 @@ const OP_COUNTER_MAX: u64 = u32::MAX as u64;
 /// What the scan learns.
 pub(crate) struct Scanned<'a> {
     pub(super) checksum: [u8; CHECKSUM_BYTES],
-    pub(crate) deps: Vec<ChangeHash>,
-    pub(crate) actor: Actor,
-    pub(crate) seq: u64,
-    pub(crate) start_op: u64,
-    pub(crate) time_s: i64,
-    pub(crate) ops: u64,
+    pub(crate) facts: Facts<'a>,
     rows: Rows<'a>,
 }
 
@@ -76,7 +73,7 @@ impl<'a> Scanned<'a> {
         let Rows { places, keys, actions, metas, values, pred_counts, preds } = &self.rows;
         let (mut values, mut preds) = (*values, preds.as_slice());
         let rows = places.iter().zip(keys).zip(actions).zip(metas).zip(pred_counts);
-        for (counter, ((((place, key), action), meta), count)) in (self.start_op..).zip(rows) {
+        for (counter, ((((place, key), action), meta), count)) in (self.facts.start_op..).zip(rows) {
             // The scan has seen that the columns hold this much.
             let (value, rest) = values.split_at_checked(length_of(*meta)).unwrap_or_default();
             let (own, others) =
@@ -101,7 +98,37 @@ fn length_of(meta: u64) -> usize {
     usize::try_from(meta >> 4).unwrap_or(usize::MAX)
 }
 
+/// Walks all of a change.
 pub(crate) fn scan(bytes: &[u8]) -> Result<Scanned<'_>, ChunkError> {
+    #[cfg(any(test, feature = "counted"))]
+    super::counted::scanned();
+    let (checksum, body) = envelope(bytes)?;
+    let (head, mut others) = head(body)?;
+    let count = others.count(CHANGE_ACTORS_MAX)?;
+    let mut actors = vec![head.actor];
+    for _ in 0..count {
+        actors.push(actor(&mut others)?);
+    }
+    let rows = Columns::read(others.named("columns"))?.rows(&actors, head.start_op)?;
+    let facts = Facts { ops: rows.actions.len() as u64, ..head };
+    Ok(Scanned { checksum, facts, rows })
+}
+
+/// Reads what a change says of itself, and looks at its operations only to count them.
+pub(super) fn facts(bytes: &[u8]) -> Result<Facts<'_>, ChunkError> {
+    let (_, body) = envelope(bytes)?;
+    let (head, mut others) = head(body)?;
+    for _ in 0..others.count(CHANGE_ACTORS_MAX)? {
+        actor(&mut others)?;
+    }
+    let columns = Columns::read(others.named("columns"))?;
+    let ops = count_runs(columns.action, "operations", CHANGE_OPS_MAX, Reader::u64)? as u64;
+    ops_fit(head.start_op, ops)?;
+    Ok(Facts { ops, ..head })
+}
+
+/// The checksum and the body of one change chunk.
+fn envelope(bytes: &[u8]) -> Result<([u8; CHECKSUM_BYTES], &[u8]), ChunkError> {
     if bytes.len() > CHANGE_BYTES_MAX {
         return Err(ChunkError::TooLarge { bytes: bytes.len() });
     }
@@ -120,16 +147,17 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<Scanned<'_>, ChunkError> {
     if !reader.is_empty() {
         return Err(ChunkError::Malformed { what: "length: bytes follow the change" });
     }
-    body_of(body, checksum)
+    Ok((checksum, body))
 }
 
-fn body_of(body: &[u8], checksum: [u8; CHECKSUM_BYTES]) -> Result<Scanned<'_>, ChunkError> {
+/// The header, as yet without a count of operations, and what follows it: the list of other actors.
+fn head(body: &[u8]) -> Result<(Facts<'_>, Reader<'_>), ChunkError> {
     let mut reader = Reader::new(body, "dependencies");
     let count = reader.count(CHANGE_DEPS_MAX)?;
     if count == 0 {
         return Err(ChunkError::Malformed { what: "dependencies: it does not build on a genesis change" });
     }
-    let deps = (0..count).map(|_| reader.array().map(ChangeHash)).collect::<Result<Vec<_>, _>>()?;
+    let deps = reader.take(count * HASH_BYTES)?;
 
     let mut header = reader.named("header");
     let actor = actor(&mut header)?;
@@ -143,37 +171,18 @@ fn body_of(body: &[u8], checksum: [u8; CHECKSUM_BYTES]) -> Result<Scanned<'_>, C
     let mut message = header.named("bytes in the message");
     let message_len = message.count(CHANGE_MESSAGE_BYTES_MAX)?;
     message.take(message_len)?;
+    Ok((Facts { deps, actor, seq, time_s, start_op, ops: 0 }, message.named("other actors")))
+}
 
-    let mut others = message.named("other actors");
-    let count = others.count(CHANGE_ACTORS_MAX)?;
-    let mut actors = vec![actor];
-    for _ in 0..count {
-        actors.push(self::actor(&mut others)?);
+/// A change has operations, and their counters fit.
+fn ops_fit(start_op: u64, ops: u64) -> Result<(), ChunkError> {
+    if ops == 0 {
+        return Err(ChunkError::Malformed { what: "operations: there are none" });
     }
-
-    let mut columns = Columns::default();
-    let mut listed = others.named("columns");
-    let mut lengths = Vec::new();
-    for _ in 0..listed.count(COLUMNS_MAX)? {
-        lengths.push((listed.u64()?, listed.u64()?));
+    if start_op + ops > OP_COUNTER_MAX {
+        return Err(ChunkError::Malformed { what: "operation counter" });
     }
-    for (spec, length) in lengths {
-        let length = usize::try_from(length).map_err(|_| listed.malformed())?;
-        let data = listed.take(length)?;
-        if !data.is_empty() {
-            let column = columns.of(spec).ok_or(ChunkError::Foreign { what: "an unknown or compressed column" })?;
-            if !column.is_empty() {
-                return Err(listed.malformed());
-            }
-            *column = data;
-        }
-    }
-    if !listed.is_empty() {
-        return Err(ChunkError::Foreign { what: "bytes after its operations" });
-    }
-    let rows = columns.rows(&actors, start_op)?;
-    let ops = rows.actions.len() as u64;
-    Ok(Scanned { checksum, deps, actor, seq, start_op, time_s, ops, rows })
+    Ok(())
 }
 
 fn actor(reader: &mut Reader<'_>) -> Result<Actor, ChunkError> {
@@ -203,6 +212,28 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
+    /// The columns that are listed, and nothing after them.
+    fn read(mut listed: Reader<'a>) -> Result<Self, ChunkError> {
+        let mut columns = Self::default();
+        let mut specs = [(0, 0); COLUMNS_MAX];
+        let count = listed.count(COLUMNS_MAX)?;
+        for spec in specs.iter_mut().take(count) {
+            *spec = (listed.u64()?, listed.u64()?);
+        }
+        for (spec, length) in specs.into_iter().take(count) {
+            let length = usize::try_from(length).map_err(|_| listed.malformed())?;
+            let data = listed.take(length)?;
+            if !data.is_empty() {
+                let column = columns.of(spec).ok_or(ChunkError::Foreign { what: "an unknown or compressed column" })?;
+                if !column.is_empty() {
+                    return Err(listed.malformed());
+                }
+                *column = data;
+            }
+        }
+        if listed.is_empty() { Ok(columns) } else { Err(ChunkError::Foreign { what: "bytes after its operations" }) }
+    }
+
     /// The column of a specification: (column id << 4) | type, bit 3 set when compressed.
     fn of(&mut self, spec: u64) -> Option<&mut &'a [u8]> {
         Some(match spec {
@@ -227,13 +258,8 @@ impl<'a> Columns<'a> {
     fn rows(&self, actors: &[Actor], start_op: u64) -> Result<Rows<'a>, ChunkError> {
         let what = "operations";
         let actions = runs(self.action, what, CHANGE_OPS_MAX, Reader::u64)?;
-        if actions.is_empty() {
-            return Err(ChunkError::Malformed { what: "operations: there are none" });
-        }
         let ops = actions.len();
-        if start_op + ops as u64 > OP_COUNTER_MAX {
-            return Err(ChunkError::Malformed { what: "operation counter" });
-        }
+        ops_fit(start_op, ops as u64)?;
         if !all_false(self.insert, what, ops)? || !all_false(self.expand, what, ops)? {
             return Err(ChunkError::Foreign { what: "a list or a mark" });
         }

@@ -4,21 +4,24 @@
 //! the checksum is the first four bytes of the hash. A store of many changes can so leave out 40 bytes of each, none
 //! of which any compression could save.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
-use super::ChangeHash;
 use super::scan::{CHECKSUM_BYTES, MAGIC};
+use super::{ChangeHash, Chunk};
 
 /// A change without magic bytes and checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangeTail<'a>(pub &'a [u8]);
 
 impl<'a> ChangeTail<'a> {
-    /// The tail of a change with its hash; `None` when [`Self::change`] would not give exactly this hash and these bytes.
-    pub fn of(hash: &ChangeHash, bytes: &'a [u8]) -> Option<Self> {
-        let (magic, rest) = bytes.split_first_chunk()?;
+    /// The tail of a change; `None` when [`Self::chunk`] would not give exactly its hash and its bytes.
+    pub fn of(chunk: &'a Chunk) -> Option<Self> {
+        let (magic, rest) = chunk.bytes().split_first_chunk()?;
         let (checksum, tail) = rest.split_first_chunk::<CHECKSUM_BYTES>()?;
-        let whole = *magic == MAGIC && hash.0.starts_with(checksum) && Self(tail).hash() == *hash;
+        let hash = chunk.hash();
+        let whole = *magic == MAGIC && hash.0.starts_with(checksum) && Self(tail).hash() == hash;
         whole.then_some(Self(tail))
     }
 
@@ -27,18 +30,23 @@ impl<'a> ChangeTail<'a> {
         ChangeHash(Sha256::digest(self.0).into())
     }
 
-    /// The change's hash and bytes.
-    pub fn change(self) -> (ChangeHash, Vec<u8>) {
+    /// The whole change, of a store that has left out the rest: trusted, and written where it stays.
+    pub fn chunk(self) -> Chunk {
         let hash = self.hash();
-        let checksum = hash.0.first_chunk::<CHECKSUM_BYTES>().copied().unwrap_or_default();
-        (hash, [MAGIC.as_slice(), &checksum, self.0].concat())
+        let (checksum, _) = hash.0.split_at(CHECKSUM_BYTES);
+        let head = MAGIC.iter().chain(checksum);
+        // One allocation: the length is known before.
+        let mut bytes: Arc<[u8]> = head.copied().chain(std::iter::repeat_n(0, self.0.len())).collect();
+        if let Some(tail) = Arc::get_mut(&mut bytes).and_then(|bytes| bytes.get_mut(MAGIC.len() + CHECKSUM_BYTES..)) {
+            tail.copy_from_slice(self.0);
+        }
+        Chunk::trusted(bytes, hash)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk::Chunk;
     use crate::document::{Author, Document};
     use crate::edit::{DocEdit, MemberEdit};
     use crate::id::{Actor, DeviceId, DocId};
@@ -52,15 +60,15 @@ mod tests {
         let team = DocId::hamlet_team(UnitRef::new(UnitList::L2022, "00001").unwrap(), "1", 0);
         let edits = [DocEdit::Member(MemberEdit::Team(Some(team)))];
         let chunk: Chunk = Document::first_save(doc, author, &edits).unwrap().unwrap();
-        let tail = ChangeTail::of(&chunk.hash(), chunk.bytes()).unwrap();
+        let tail = ChangeTail::of(&chunk).unwrap();
         assert_eq!(tail.0.len() + 8, chunk.bytes().len());
-        assert_eq!(tail.change(), (chunk.hash(), chunk.bytes().to_vec()));
+        assert_eq!(tail.chunk(), chunk);
         for at in 0..chunk.bytes().len() {
             let mut other = chunk.bytes().to_vec();
             other[at] ^= 1;
-            assert_eq!(ChangeTail::of(&chunk.hash(), &other), None, "byte {at}");
+            assert_eq!(ChangeTail::of(&Chunk::trusted(other, chunk.hash())), None, "byte {at}");
         }
-        assert_eq!(ChangeTail::of(&ChangeHash([0; 32]), chunk.bytes()), None);
-        assert_eq!(ChangeTail::of(&chunk.hash(), &chunk.bytes()[..7]), None);
+        assert_eq!(ChangeTail::of(&Chunk::trusted(chunk.bytes(), ChangeHash([0; 32]))), None);
+        assert_eq!(ChangeTail::of(&Chunk::trusted(&chunk.bytes()[..7], chunk.hash())), None);
     }
 }

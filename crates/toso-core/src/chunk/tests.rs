@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::document::{Author, Document};
 use crate::edit::{DocEdit, TeamEdit};
-use crate::id::{DeviceId, DocId};
+use crate::id::{Actor, DeviceId, DocId};
 use crate::text::Note;
 use crate::time::TimestampMs;
 use crate::unit::{UnitList, UnitRef};
@@ -36,9 +36,47 @@ fn an_honest_change_parses_to_what_made_it() {
     let chunk = honest();
     assert_eq!(Chunk::parse(chunk.bytes()), Ok(chunk.clone()));
     assert_eq!(changed(|_| {}), Ok(chunk.clone()), "the change that the other tests change");
-    assert_eq!(chunk.actor(), Actor::new(DeviceId([1; 16]), [2; 8]));
-    assert_eq!((chunk.seq(), chunk.time_s(), chunk.deps().len()), (1, 1_662_508_800, 1));
-    assert_eq!((chunk.start_op(), chunk.max_op()), (2, 3), "genesis has operation 1");
+    let facts = chunk.facts().unwrap();
+    assert_eq!(facts.actor, Actor::new(DeviceId([1; 16]), [2; 8]));
+    assert_eq!((facts.seq, facts.time_s, facts.deps().len()), (1, 1_662_508_800, 1));
+    assert_eq!((facts.start_op, facts.max_op()), (2, 3), "genesis has operation 1");
+}
+
+/// A store gives bytes back: nothing is read of them until somebody asks, and damage is an answer then.
+#[test]
+fn a_trusted_change_is_read_late_and_damage_is_told() {
+    let chunk = honest();
+    counted::take();
+    let trusted = Chunk::trusted(chunk.bytes(), chunk.hash());
+    assert_eq!((&trusted, trusted.facts()), (&chunk, chunk.facts()));
+    assert_eq!(counted::take(), counted::Work::default(), "neither walked nor decoded");
+    trusted.change().unwrap();
+    assert_eq!(counted::take(), counted::Work { scans: 1, decodes: 1 }, "Automerge gets what was walked");
+
+    let doc = DocId::commune_team(UnitRef::new(UnitList::L2022, "00001").unwrap(), 0);
+    for at in 0..chunk.bytes().len() {
+        let mut bytes = chunk.bytes().to_vec();
+        bytes[at] ^= 0x15;
+        let damaged = Chunk::trusted(bytes, chunk.hash());
+        let _ = damaged.facts();
+        let (_, applied) = Document::fold(doc, &[damaged]).unwrap();
+        // A bent dependency is one that nobody has brought.
+        assert_eq!(applied.quarantined.len() + applied.waiting, 1, "byte {at}");
+    }
+    for end in 0..chunk.bytes().len() {
+        let cut = Chunk::trusted(&chunk.bytes()[..end], chunk.hash());
+        assert!(cut.facts().is_err() && cut.writes_any(&["note"]), "{end} bytes");
+    }
+    assert!(chunk.writes_any(&["note"]) && !chunk.writes_any(&["local_name"]));
+}
+
+/// What came once is shared: by the checked change, by what is sent of it, and by every clone.
+#[test]
+fn checking_and_sending_share_the_bytes() {
+    let raw = RawChunk::from(honest().bytes());
+    let chunk = raw.check().unwrap();
+    let sent = chunk.clone().raw();
+    assert!([chunk.bytes(), sent.bytes()].iter().all(|bytes| std::ptr::eq(*bytes, raw.bytes())));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use automerge::{Automerge, AutomergeError};
 
 use super::{Applied, Document, Panicked, guarded, read};
-use crate::chunk::{ChangeHash, Chunk};
+use crate::chunk::{ChangeHash, Chunk, ChunkError};
 use crate::id::Actor;
 
 pub(super) fn apply(document: &mut Document, chunks: &[Chunk]) -> Applied {
@@ -22,7 +22,7 @@ pub(super) fn apply(document: &mut Document, chunks: &[Chunk]) -> Applied {
         let plan = plan(document);
         let progress = !plan.ready.is_empty() || !plan.refused.is_empty();
         for (hash, reason) in plan.refused {
-            quarantine(document, &mut report, hash, reason.to_owned());
+            quarantine(document, &mut report, hash, reason);
         }
         apply_ready(document, &mut report, &plan.ready);
         if !progress {
@@ -38,7 +38,7 @@ pub(super) fn apply(document: &mut Document, chunks: &[Chunk]) -> Applied {
 struct Plan {
     /// Chunks that can be applied in this order.
     ready: Vec<ChangeHash>,
-    refused: Vec<(ChangeHash, &'static str)>,
+    refused: Vec<(ChangeHash, String)>,
 }
 
 fn plan(document: &Document) -> Plan {
@@ -47,23 +47,29 @@ fn plan(document: &Document) -> Plan {
     let mut max_ops: HashMap<ChangeHash, u64> = HashMap::new();
     for hash in dependency_order(document) {
         let Some(chunk) = document.waiting.get(&hash) else { continue };
+        let facts = match chunk.facts() {
+            Ok(facts) => facts,
+            Err(error) => {
+                plan.refused.push((hash, error.to_string()));
+                continue;
+            }
+        };
         // A dependency that was refused, or that itself waits for its actor's previous change, is in neither place.
-        let deps = chunk.deps().iter();
-        let ops_before = deps.map(|dep| max_ops.get(dep).copied().or_else(|| max_op(document, dep)));
+        let ops_before = facts.deps().map(|dep| max_ops.get(&dep).copied().or_else(|| max_op(document, &dep)));
         let Some(ops_before) = ops_before.collect::<Option<Vec<_>>>() else { continue };
 
-        let actor = chunk.actor();
+        let actor = facts.actor;
         let last = last_seq.get(&actor).or_else(|| document.seqs.get(&actor)).copied().unwrap_or_default();
-        if chunk.seq() <= last {
-            plan.refused.push((hash, "another change has the same actor and sequence number"));
-        } else if chunk.seq() > last + 1 {
+        if facts.seq <= last {
+            plan.refused.push((hash, "another change has the same actor and sequence number".to_owned()));
+        } else if facts.seq > last + 1 {
             // Waits for its actor's previous change.
-        } else if Some(chunk.start_op()) != ops_before.into_iter().max().map(|max| max + 1) {
+        } else if Some(facts.start_op) != ops_before.into_iter().max().map(|max| max + 1) {
             // A counter far ahead would use up the 32 bits that Automerge has, and nobody could edit any more.
-            plan.refused.push((hash, "its operation counter does not follow those it builds on"));
+            plan.refused.push((hash, "its operation counter does not follow those it builds on".to_owned()));
         } else {
-            last_seq.insert(actor, chunk.seq());
-            max_ops.insert(hash, chunk.max_op());
+            last_seq.insert(actor, facts.seq);
+            max_ops.insert(hash, facts.max_op());
             plan.ready.push(hash);
         }
     }
@@ -80,13 +86,14 @@ fn dependency_order(document: &Document) -> Vec<ChangeHash> {
     let mut dependents: HashMap<ChangeHash, Vec<ChangeHash>> = HashMap::new();
     let mut order = Vec::new();
     for (hash, chunk) in &document.waiting {
-        let deps: HashSet<_> = chunk.deps().iter().filter(|dep| !document.contains(dep)).collect();
+        // One whose facts cannot be read waits for nothing: the plan refuses it.
+        let deps: HashSet<_> = deps(chunk).filter(|dep| !document.contains(dep)).collect();
         if deps.is_empty() {
             order.push(*hash);
         } else {
             open.insert(*hash, deps.len());
             for dep in deps {
-                dependents.entry(*dep).or_default().push(*hash);
+                dependents.entry(dep).or_default().push(*hash);
             }
         }
     }
@@ -105,6 +112,11 @@ fn dependency_order(document: &Document) -> Vec<ChangeHash> {
     order
 }
 
+/// What a change builds on; nothing when that cannot be read.
+pub(super) fn deps(chunk: &Chunk) -> impl Iterator<Item = ChangeHash> {
+    chunk.facts().into_iter().flat_map(|facts| facts.deps())
+}
+
 /// Applies all at once; when that fails, in halves, to find those to blame. Rebuilding takes a walk through the whole
 /// document, so one by one it would take as many as there are changes: two minutes for 4,000.
 fn apply_ready(document: &mut Document, report: &mut Applied, ready: &[ChangeHash]) {
@@ -117,7 +129,7 @@ fn apply_or_split(document: &mut Document, report: &mut Applied, chunks: &[Chunk
     let mut taken: HashSet<ChangeHash> = HashSet::new();
     let mut standing = Vec::with_capacity(chunks.len());
     for chunk in chunks {
-        if chunk.deps().iter().all(|dep| taken.contains(dep) || document.contains(dep)) {
+        if deps(chunk).all(|dep| taken.contains(&dep) || document.contains(&dep)) {
             taken.insert(chunk.hash());
             standing.push(chunk.clone());
         }
@@ -139,7 +151,7 @@ fn apply_or_split(document: &mut Document, report: &mut Applied, chunks: &[Chunk
 /// Applies to a copy, and reads it, so that what would break reading is found now.
 fn try_apply(document: &Document, chunks: &[Chunk]) -> Result<Automerge, ApplyError> {
     guarded(|| {
-        let changes = chunks.iter().map(Chunk::change).collect::<Result<Vec<_>, _>>().map_err(|_| ApplyError::Parse)?;
+        let changes = chunks.iter().map(Chunk::change).collect::<Result<Vec<_>, _>>()?;
         let mut doc = document.doc.clone();
         doc.apply_changes(changes)?;
         // A change that replaces what does not exist, or what stands elsewhere, is merged without an error; Automerge
@@ -161,7 +173,7 @@ fn accept(document: &mut Document, report: &mut Applied, doc: Automerge, chunks:
     document.doc = doc;
     report.applied += chunks.len();
     for chunk in chunks {
-        document.seqs.insert(chunk.actor(), chunk.seq());
+        document.seqs.extend(chunk.facts().map(|facts| (facts.actor, facts.seq)));
         document.waiting.remove(&chunk.hash());
     }
 }
@@ -177,8 +189,8 @@ enum ApplyError {
     Panicked(#[from] Panicked),
     #[error("Automerge refused it: {0}")]
     Refused(#[from] AutomergeError),
-    #[error("Automerge could not parse it")]
-    Parse,
+    #[error(transparent)]
+    Parse(#[from] ChunkError),
     #[error("Automerge does not keep it as it came")]
     NotKept,
 }

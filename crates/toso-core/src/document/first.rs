@@ -42,10 +42,16 @@ pub(super) fn save(id: DocId, author: Author, edits: &[DocEdit]) -> Result<Optio
         return Ok(None);
     }
     let (last, max_op) = genesis::genesis(kind).max_ops.last().copied().ok_or_else(broken)?;
-    let change =
-        Written { actor: author.actor, seq: 1, start_op: max_op + 1, time_s: author.at_s(), deps: &[last], operations };
+    let change = Written {
+        actor: author.actor,
+        seq: 1,
+        start_op: max_op + 1,
+        time_s: author.at_s(),
+        deps: vec![last],
+        operations,
+    };
     let change = change.encode().ok_or_else(broken)?;
-    Ok(Some(Chunk::parse(change.raw_bytes())?))
+    Ok(Some(Chunk::made(&change)?))
 }
 
 /// What a new document shows after a save of edits that [`save`] has accepted; `None` where they count people.
@@ -70,16 +76,16 @@ pub(super) fn read(id: DocId, edits: &[DocEdit]) -> Option<Record> {
 }
 
 /// A change without a message, as its parts.
-pub(super) struct Written<'a> {
+pub(super) struct Written {
     pub(super) actor: Actor,
     pub(super) seq: u64,
     pub(super) start_op: u64,
     pub(super) time_s: i64,
-    pub(super) deps: &'a [ChangeHash],
+    pub(super) deps: Vec<ChangeHash>,
     pub(super) operations: Vec<Op>,
 }
 
-impl Written<'_> {
+impl Written {
     /// In Automerge's encoding; every change has exactly one. `None` when Automerge cannot write it.
     pub(super) fn encode(self) -> Option<Change> {
         let change = ExpandedChange {

@@ -18,6 +18,7 @@ use super::conflicts::{field, timestamp};
 use super::first::{self, object};
 use super::read::Reading;
 use super::{CONFLICT_VALUES_MAX, Conflict, ConflictValue, equality, genesis, value};
+use crate::chunk::Chunk;
 use crate::chunk::columns::Reader;
 use crate::chunk::scan::{Action, Operation, scan, value_type};
 use crate::id::{Actor, ChangeHash, DocId, DocKind};
@@ -74,14 +75,15 @@ impl FlatDocument {
         Some(Self { kind, max_ops, seqs: HashMap::new(), keys: BTreeMap::new() })
     }
 
-    /// Merges the bytes of a change that [`crate::chunk::Chunk::parse`] has accepted once, as everything in a log and a
-    /// store has been; one that is in already changes nothing. After an error the document is to be dropped.
-    pub fn apply(&mut self, hash: ChangeHash, bytes: &[u8]) -> Result<(), NotFlat> {
+    /// Merges a change; one that is in already changes nothing. After an error the document is to be dropped.
+    pub fn apply(&mut self, chunk: &Chunk) -> Result<(), NotFlat> {
+        let (hash, bytes) = (chunk.hash(), chunk.bytes());
         if self.max_ops.contains_key(&hash) {
             return Ok(());
         }
-        let change = scan(bytes).map_err(|_| NotFlat)?;
-        let before = change.deps.iter().map(|dep| self.max_ops.get(dep).copied());
+        let scanned = scan(bytes).map_err(|_| NotFlat)?;
+        let change = scanned.facts;
+        let before = change.deps().map(|dep| self.max_ops.get(&dep).copied());
         let before = before.collect::<Option<Vec<_>>>().and_then(|before| before.into_iter().max()).ok_or(NotFlat)?;
         let last_seq = self.seqs.entry(change.actor).or_default();
         if change.start_op != before + 1 || change.seq != *last_seq + 1 {
@@ -90,7 +92,7 @@ impl FlatDocument {
         *last_seq = change.seq;
         self.max_ops.insert(hash, before + change.ops);
         let mut operations = Vec::new();
-        change.operations(|operation| {
+        scanned.operations(|operation| {
             operations.push(self.take(change.actor, change.time_s, &operation)?);
             Ok(())
         })?;
@@ -101,7 +103,7 @@ impl FlatDocument {
             seq: change.seq,
             start_op: change.start_op,
             time_s: change.time_s,
-            deps: &change.deps,
+            deps: change.deps().collect(),
             operations,
         };
         let rebuilt = written.encode().ok_or(NotFlat)?;

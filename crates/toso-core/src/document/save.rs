@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{ActorId, Automerge, AutomergeError, ReadDoc, ScalarValue, Value as AutomergeValue};
+use automerge::{ActorId, Automerge, AutomergeError, Change, ReadDoc, ScalarValue, Value as AutomergeValue};
 
 use super::{Author, Document, genesis, guarded};
 use crate::chunk::Chunk;
@@ -34,10 +34,10 @@ pub(super) fn save(
     let broken = EditError::Broken { document: document.id };
     // On a copy: an error or a panic half way must leave the document as it was.
     let saved = guarded(|| write(document, author, &writes, same)).map_err(|_| broken.clone())?;
-    let Some((doc, bytes)) = saved.map_err(|_| broken)? else { return Ok(None) };
-    let chunk = Chunk::parse(&bytes)?;
+    let Some((doc, change)) = saved.map_err(|_| broken)? else { return Ok(None) };
+    let chunk = Chunk::made(&change)?;
     document.doc = doc;
-    document.seqs.insert(chunk.actor(), chunk.seq());
+    document.seqs.insert(author.actor, change.seq());
     Ok(Some(chunk))
 }
 
@@ -69,13 +69,13 @@ pub(super) fn last_writes(edits: &[DocEdit]) -> Vec<Write> {
     writes
 }
 
-/// The edited copy and the bytes of its new change; `None` when nothing changes.
+/// The edited copy and its new change; `None` when nothing changes.
 fn write(
     document: &Document,
     author: Author,
     writes: &[Write],
     same: Same,
-) -> Result<Option<(Automerge, Vec<u8>)>, AutomergeError> {
+) -> Result<Option<(Automerge, Change)>, AutomergeError> {
     let mut doc = document.doc.clone();
     doc.set_actor(ActorId::from(author.actor.0));
     let mut transaction = doc.transaction();
@@ -84,7 +84,7 @@ fn write(
     }
     let (hash, _) = transaction.commit_with(CommitOptions::default().with_time(author.at_s()));
     let change = hash.and_then(|hash| doc.get_change_by_hash(&hash));
-    Ok(change.map(|change| (doc, change.raw_bytes().to_vec())))
+    Ok(change.map(|change| (doc, change)))
 }
 
 fn write_one(

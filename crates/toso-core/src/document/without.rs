@@ -13,6 +13,7 @@ use automerge::legacy::{OpId, OpType};
 use automerge::{ActorId, Change, ExpandedChange};
 
 use super::{genesis, guarded};
+use crate::chunk::Chunk;
 use crate::id::{ChangeHash, DocKind};
 
 /// A change that stays.
@@ -20,15 +21,13 @@ use crate::id::{ChangeHash, DocKind};
 pub struct Kept {
     /// Its place among the changes that were given.
     pub place: usize,
-    /// Its identity now; another than before when it was written anew.
-    pub hash: ChangeHash,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// The change now; another than before when it was written anew.
+    pub chunk: Chunk,
 }
 
 /// The changes of a document without those that are `aside`, in their order. What nobody can read, or waits for what is
 /// not among them, stays as it is.
-pub fn without(kind: DocKind, changes: &[&[u8]], aside: impl Fn(usize) -> bool) -> Vec<Kept> {
+pub fn without(kind: DocKind, changes: &[&Chunk], aside: impl Fn(usize) -> bool) -> Vec<Kept> {
     guarded(|| Leaving::new(kind).leave_out(changes, &aside)).unwrap_or_default()
 }
 
@@ -54,8 +53,9 @@ enum Became {
 }
 
 /// A change on its way.
-struct Read {
+struct Read<'a> {
     place: usize,
+    chunk: &'a Chunk,
     change: Change,
 }
 
@@ -70,18 +70,18 @@ impl Leaving {
         }
     }
 
-    fn leave_out(mut self, changes: &[&[u8]], aside: &impl Fn(usize) -> bool) -> Vec<Kept> {
+    fn leave_out(mut self, changes: &[&Chunk], aside: &impl Fn(usize) -> bool) -> Vec<Kept> {
         let mut kept = Vec::with_capacity(changes.len());
         let mut parsed = Vec::with_capacity(changes.len());
-        for (place, bytes) in changes.iter().enumerate() {
-            match Change::from_bytes(bytes.to_vec()) {
+        for (place, chunk) in changes.iter().copied().enumerate() {
+            match chunk.change() {
                 Ok(change) => {
                     if aside(place) {
                         self.gone.entry(change.actor_id().clone()).or_default().insert(change.seq());
                     }
-                    parsed.push(Some(Read { place, change }));
+                    parsed.push(Some(Read { place, chunk, change }));
                 }
-                Err(_) => kept.push(as_it_is(place, None, bytes)),
+                Err(_) => kept.push(Kept { place, chunk: chunk.clone() }),
             }
         }
         // In the order of dependencies, whatever order they came in: each waits for those that it depends on, by hash.
@@ -100,13 +100,17 @@ impl Leaving {
         while let Some(number) = ready.pop_front() {
             let Some(read) = parsed.get_mut(number).and_then(Option::take) else { continue };
             let hash = ChangeHash(read.change.hash().0);
-            let became = if aside(read.place) { None } else { self.rewrite(&read.change) };
-            match became {
-                Some(change) => {
-                    let now = ChangeHash(change.hash().0);
-                    self.now.insert(hash, Became::This(now));
-                    self.max_ops.insert(now, change.max_op());
-                    kept.push(as_it_is(read.place, Some(now), change.raw_bytes()));
+            let became = if aside(read.place) { Rewritten::Gone } else { self.rewrite(&read.change) };
+            let (now, max_op) = match became {
+                Rewritten::Same => (Some(read.chunk.clone()), read.change.max_op()),
+                Rewritten::Anew(change) => (Some(anew(&change)), change.max_op()),
+                Rewritten::Gone => (None, 0),
+            };
+            match now {
+                Some(chunk) => {
+                    self.now.insert(hash, Became::This(chunk.hash()));
+                    self.max_ops.insert(chunk.hash(), max_op);
+                    kept.push(Kept { place: read.place, chunk });
                 }
                 None => self.drop_out(hash, &read.change),
             }
@@ -119,9 +123,7 @@ impl Leaving {
             }
         }
         let waiting = parsed.into_iter().flatten().filter(|read| !aside(read.place));
-        kept.extend(
-            waiting.map(|read| as_it_is(read.place, Some(ChangeHash(read.change.hash().0)), read.change.raw_bytes())),
-        );
+        kept.extend(waiting.map(|read| Kept { place: read.place, chunk: read.chunk.clone() }));
         kept.sort_by_key(|kept| kept.place);
         kept
     }
@@ -165,8 +167,8 @@ impl Leaving {
         self.now.insert(hash, Became::These(deps));
     }
 
-    /// The change as it is now; `None` when nothing is left of it.
-    fn rewrite(&mut self, change: &Change) -> Option<Change> {
+    /// The change as it is now.
+    fn rewrite(&mut self, change: &Change) -> Rewritten {
         let deps = self.deps(change);
         let before = deps.iter().filter_map(|dep| self.max_ops.get(dep)).max().copied().unwrap_or_default();
         let actor = change.actor_id().clone();
@@ -183,7 +185,7 @@ impl Leaving {
                 == deps.iter().map(|dep| automerge::ChangeHash(dep.0)).collect::<Vec<_>>().iter().collect();
         // A counter that does not follow is for the merge to refuse, as before.
         if same_deps && earlier == 0 && !replaces_gone {
-            return Some(change.clone());
+            return Rewritten::Same;
         }
         let mut operations = Vec::with_capacity(expanded.operations.len());
         for (counter, mut op) in (old_start..).zip(expanded.operations) {
@@ -202,29 +204,34 @@ impl Leaving {
                 self.ops.insert(id, preds);
             }
         }
-        if operations.is_empty() {
-            return None;
-        }
+        let Some(start_op) = NonZeroU64::new(start).filter(|_| !operations.is_empty()) else { return Rewritten::Gone };
         let rewritten = ExpandedChange {
             operations,
             hash: None,
             seq: change.seq() - earlier,
-            start_op: NonZeroU64::new(start)?,
+            start_op,
             deps: deps.iter().map(|dep| automerge::ChangeHash(dep.0)).collect(),
             ..expanded
         };
-        Some(Change::from(rewritten))
+        Rewritten::Anew(Change::from(rewritten))
     }
 }
 
-fn as_it_is(place: usize, hash: Option<ChangeHash>, bytes: &[u8]) -> Kept {
-    Kept { place, hash: hash.unwrap_or(ChangeHash([0; 32])), bytes: bytes.to_vec() }
+/// What is left of a change.
+enum Rewritten {
+    Same,
+    Anew(Change),
+    Gone,
+}
+
+/// A change that was written here from one that was read: its limits hold as before.
+fn anew(change: &Change) -> Chunk {
+    Chunk::trusted(change.raw_bytes(), ChangeHash(change.hash().0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk::Chunk;
     use crate::document::{Author, Document};
     use crate::edit::{ActivityId, DocEdit, Reached, TeamEdit};
     use crate::id::{Actor, DeviceId, DocId};
@@ -248,10 +255,10 @@ mod tests {
     }
 
     fn remade(chunks: &[Chunk]) -> Vec<Chunk> {
-        let bytes: Vec<&[u8]> = chunks.iter().map(Chunk::bytes).collect();
-        let aside = |place: usize| chunks[place].actor().author() == DeviceId([ROGUE; 16]).author();
-        let kept = without(DocKind::Team, &bytes, aside);
-        kept.iter().map(|kept| Chunk::parse(&kept.bytes).expect("a sound change")).collect()
+        let all: Vec<&Chunk> = chunks.iter().collect();
+        let aside = |place: usize| chunks[place].facts().unwrap().actor.author() == DeviceId([ROGUE; 16]).author();
+        let kept = without(DocKind::Team, &all, aside);
+        kept.iter().map(|kept| Chunk::parse(kept.chunk.bytes()).expect("a sound change")).collect()
     }
 
     /// The sign-off on a sheet that a rogue device has filled: it must not go with what it was made on top of.

@@ -85,7 +85,7 @@ impl Entry {
         let mut items = Vec::with_capacity(self.refs.len());
         for (doc, hash) in &self.refs {
             match store.chunk(*doc, hash) {
-                Ok(change) => items.push(ParcelItem { doc: *doc, change }),
+                Ok(chunk) => items.push(ParcelItem { doc: *doc, change: chunk.bytes().to_vec() }),
                 Err(StoreError::NotFound(_)) => return Ok(None),
                 Err(error) => return Err(error),
             }

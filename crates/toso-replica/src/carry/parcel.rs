@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use toso_catalog::Catalog;
+use toso_core::change::Change;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, ServerId};
 use toso_core::unit::Scope;
-use toso_sync::{AppendItem, OutboxBatch, Principal, check_item};
+use toso_sync::{OutboxBatch, Principal, check_item};
 use toso_wire::limits::{PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
 use toso_wire::{DeviceCard, PushItem, signed_carried};
 
@@ -47,7 +48,7 @@ pub struct ParcelItem {
 pub(crate) struct Checked {
     pub(crate) id: ParcelId,
     pub(crate) author: Principal,
-    pub(crate) items: Vec<AppendItem>,
+    pub(crate) items: Vec<Change>,
 }
 
 impl Parcel {
@@ -83,7 +84,7 @@ impl Parcel {
                 .map_err(|(_, detail)| CarryError::Refused(detail))
         });
         let items = items.collect::<Result<Vec<_>, _>>()?;
-        let changes: Vec<_> = items.iter().map(|item| (item.doc, item.hash)).collect();
+        let changes: Vec<_> = items.iter().map(|item| (item.doc, item.hash())).collect();
         let signed = signed_carried(self.scope, author.device.author(), changes.iter().copied());
         verify(&self.card.key, &signed, &self.signature)
             .map_err(|()| CarryError::Forged("a batch is not what its author signed"))?;

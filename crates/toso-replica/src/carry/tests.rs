@@ -248,7 +248,7 @@ fn a_receipt_of_another_epoch_is_not_believed_and_none_empties_the_outbox() {
     record(&met, "Thôn 1");
     met_server(&met, Epoch(3));
     let changes = cargo_of(&met).parcels[0].check(server(1)).unwrap().items;
-    let changes = changes.iter().map(|item| (item.doc, item.hash)).collect();
+    let changes = changes.iter().map(|item| (item.doc, item.hash())).collect();
     let foreign = Cargo { receipts: vec![CargoReceipt { changes, ..elsewhere }], ..Cargo::default() };
     assert_eq!(met.take_cargo(foreign).unwrap().received, 0);
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::UnitRef;
-use toso_store::{StoreError, StoredChunk, Transaction};
+use toso_store::{StoreError, Transaction};
 use toso_sync::{OutboxBatch, OutboxItem};
 use toso_wire::Carried;
 use toso_wire::limits::PUSH_BYTES_MAX;
@@ -150,7 +150,7 @@ impl Replica {
         if index.contains(id) {
             return Ok(known);
         }
-        let refs: Refs = items.iter().map(|item| (item.doc, item.hash)).collect();
+        let refs: Refs = items.iter().map(|item| (item.doc, item.hash())).collect();
         let docs: HashSet<DocId> = items.iter().map(|item| item.doc).collect();
         let mut transaction = Transaction::default();
         self.drop_older_copies(&mut index, parcel, &refs, &mut transaction)?;
@@ -176,13 +176,7 @@ impl Replica {
         };
         entry.put(id, &mut transaction);
         let changes = items.len();
-        let stored = |item: toso_sync::AppendItem| StoredChunk {
-            scope: parcel.scope,
-            doc: item.doc,
-            hash: item.hash,
-            bytes: item.change,
-        };
-        transaction.chunks = items.into_iter().map(stored).collect();
+        transaction.chunks = items.into_iter().map(|item| (parcel.scope, item)).collect();
         transaction.shown = self.shown_with(&transaction.chunks)?;
         self.store().commit(transaction)?;
         self.chunks_changed();

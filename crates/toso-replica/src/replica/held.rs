@@ -7,10 +7,12 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
+use toso_core::change::Change;
+use toso_core::chunk::Chunk;
 use toso_core::id::{ChangeHash, DocId, DocKind, Epoch};
 use toso_core::record::Record;
 use toso_core::unit::Scope;
-use toso_store::{HeldChunk, HeldCopy, StoreError, StoredChunk, Transaction};
+use toso_store::{HeldChunk, StoreError, Transaction};
 use toso_sync::OutboxItem;
 use toso_wire::limits::DETAIL_BYTES_MAX;
 use toso_wire::{NackCode, Reviewed};
@@ -159,10 +161,10 @@ impl Replica {
             if !handed_over || waiting.contains(&(mark.doc, mark.hash)) {
                 continue;
             }
-            let Some(HeldCopy { scope, bytes: change }) = self.store.held_copy(mark.doc, &mark.hash)? else { continue };
-            bytes += change.len();
+            let Some((scope, chunk)) = self.store.held_copy(mark.doc, &mark.hash)? else { continue };
+            bytes += chunk.bytes().len();
             transaction.outbox_add.push(mark.hash);
-            transaction.chunks.push(StoredChunk { scope, doc: mark.doc, hash: mark.hash, bytes: change });
+            transaction.chunks.push((scope, Change { doc: mark.doc, chunk }));
             if bytes >= HANDED_OVER_BYTES {
                 self.take_back(std::mem::take(&mut transaction))?;
                 bytes = 0;
@@ -173,7 +175,7 @@ impl Replica {
 
     /// Stores changes that are to be handed over again; their documents go once that is done, as when they were left.
     fn take_back(&self, mut transaction: Transaction) -> Result<(), StoreError> {
-        let docs: Vec<DocId> = transaction.chunks.iter().map(|chunk| chunk.doc).collect();
+        let docs: Vec<DocId> = transaction.chunks.iter().map(|(_, change)| change.doc).collect();
         self.leave_again(&mut transaction)?;
         let mut documents = self.documents.lock();
         self.store.commit(transaction)?;
@@ -237,7 +239,7 @@ impl Replica {
                 }
             }
             if let Some(scope) = commune.filter(|_| is_held) {
-                let copy = HeldCopy { scope, bytes: item.change };
+                let copy = (scope, Chunk::trusted(item.change, item.hash));
                 transaction.held_copies.push((item.doc, item.hash, Some(copy)));
             }
             transaction.held.push((item.doc, item.hash, why.encode()));

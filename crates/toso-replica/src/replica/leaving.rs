@@ -82,7 +82,7 @@ impl Replica {
     /// Adds the rule by which chunks of a transaction that lie outside the device's unit are forgotten again.
     pub(super) fn leave_again(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
         let Ok(own) = self.credential().map(|credential| credential.unit) else { return Ok(()) };
-        let scopes = transaction.chunks.iter().map(|chunk| chunk.scope);
+        let scopes = transaction.chunks.iter().map(|(scope, _)| *scope);
         let outside = scopes.filter(|scope| own != *scope && !self.catalog.covers(own, *scope));
         let mut leaving: Leaving = read_setting(self.store.as_ref(), SETTING_LEAVING)?.unwrap_or_default();
         leaving.scopes.extend(outside);

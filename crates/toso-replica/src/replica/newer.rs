@@ -4,7 +4,6 @@
 //! The kind's fields and genesis are a member's under another letter, so its changes are sound ones which build on a genesis
 //! that no build has.
 
-use toso_core::chunk::Chunk;
 use toso_core::document::Document;
 use toso_core::edit::DocEdit;
 use toso_core::id::{DOC_ID_UNIQUE_BYTES, DocId};
@@ -26,11 +25,10 @@ impl Replica {
     /// device's own unit, as a new record of any kind does.
     pub fn save_further(&self, scope: Scope, id: DocId, edits: &[DocEdit]) -> Result<(), ReplicaError> {
         let _one_writer = self.documents.lock();
-        let stored = self.store.chunks(id)?;
-        if stored.is_empty() {
+        let chunks = self.store.chunks(id)?;
+        if chunks.is_empty() {
             self.commune(Some(scope))?;
         }
-        let chunks: Vec<Chunk> = stored.iter().filter_map(|stored| Chunk::parse(&stored.bytes).ok()).collect();
         let [_, _, _, _, _, unique @ ..] = *id.as_bytes();
         let as_known = Document::fold(DocId::member(scope, unique), &chunks);
         let (mut document, _) = as_known.ok_or(ReplicaError::NeedsNewerVersion { id })?;

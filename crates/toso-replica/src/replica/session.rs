@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use toso_core::change::Change;
 use toso_core::chunk::Chunk;
 use toso_core::document::Document;
 use toso_core::id::{AuthorId, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
-use toso_core::unit::{Scope, UnitRef};
-use toso_store::{StoreError, StoredChunk, Transaction};
+use toso_core::unit::UnitRef;
+use toso_store::{StoreError, Transaction};
 use toso_sync::{ClientStart, OutboxBatch, OutboxItem};
 use toso_wire::limits::{PUSH_BYTES_FIRST, PUSH_ITEMS_MAX};
 use toso_wire::{Delta, DeltaItem, Interest, Proof, Receipt as ReceiptFrame, RootProof};
@@ -72,7 +73,7 @@ impl Replica {
         let mut author = None;
         let mut bytes = 0;
         for entry in entries.into_iter().take_while(|entry| entry.scope == scope) {
-            let change = self.store.chunk(entry.doc, &entry.hash)?;
+            let change = self.store.chunk(entry.doc, &entry.hash)?.bytes().to_vec();
             bytes += change.len();
             let item = OutboxItem { number: entry.number, doc: entry.doc, hash: entry.hash, change };
             let of_item = author_of(&item);
@@ -165,13 +166,15 @@ impl Replica {
                 let (doc, chunks, by) = chunks_of(item);
                 changed.push(doc);
                 returned.extend(by.into_iter().flat_map(|by| chunks.iter().map(move |chunk| (doc, chunk.hash(), by))));
-                transaction.chunks.extend(chunks.into_iter().map(|chunk| stored(group.scope, doc, &chunk)));
+                transaction.chunks.extend(chunks.into_iter().map(|chunk| (group.scope, Change { doc, chunk })));
             }
         }
         changed.sort_unstable();
         changed.dedup();
         if !changed.is_empty() {
-            let came = |doc: DocId, hash| transaction.chunks.iter().any(|chunk| chunk.doc == doc && chunk.hash == hash);
+            let came = |doc: DocId, hash| {
+                transaction.chunks.iter().any(|(_, change)| change.doc == doc && change.hash() == hash)
+            };
             transaction.settings = self.returned_with(&returned)?;
             transaction.held = self.accepted_marks(|doc, hash| Ok(came(doc, hash)))?;
         }
@@ -265,8 +268,4 @@ fn chunks_of(item: DeltaItem) -> (DocId, Vec<Chunk>, Option<AuthorId>) {
         DeltaItem::Returned(doc, bytes, by) => (doc, Chunk::parse(&bytes).into_iter().collect(), Some(by)),
         DeltaItem::Snapshot(doc, bytes) => (doc, Document::snapshot_chunks(doc, &bytes).unwrap_or_default(), None),
     }
-}
-
-fn stored(scope: Scope, doc: DocId, chunk: &Chunk) -> StoredChunk {
-    StoredChunk { scope, doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }
 }

@@ -7,13 +7,14 @@
 use std::collections::HashMap;
 
 use lru::LruCache;
+use toso_core::change::Change;
 use toso_core::chunk::Chunk;
 use toso_core::document::{Document, FlatDocument};
 use toso_core::id::{DocId, DocKind};
 use toso_core::record::Record;
 use toso_core::unit::Scope;
 use toso_store::chunk_store::SHOWN_BYTES_MAX;
-use toso_store::{Listed, StoreError, StoredChunk, Transaction};
+use toso_store::{Listed, StoreError, Transaction};
 
 use super::{Merged, Replica, ReplicaError, known_kind};
 
@@ -39,9 +40,9 @@ impl Shown {
     }
 
     /// By the short way, where there is nothing to decide.
-    fn flat<'a>(id: DocId, mut chunks: impl Iterator<Item = &'a StoredChunk>) -> Option<Self> {
+    fn flat<'a>(id: DocId, mut chunks: impl Iterator<Item = &'a Chunk>) -> Option<Self> {
         let mut values = FlatDocument::new(id)?;
-        let plain = chunks.all(|chunk| values.apply(chunk.hash, &chunk.bytes).is_ok());
+        let plain = chunks.all(|chunk| values.apply(chunk).is_ok());
         plain.then(|| Self { record: values.read(), disputed: values.is_disputed() })
     }
 
@@ -135,11 +136,11 @@ impl Replica {
 
     /// What documents show once these chunks are stored, for the transaction that stores them. The documents must be
     /// locked until it is committed.
-    pub(super) fn shown_with(&self, chunks: &[StoredChunk]) -> Result<Vec<(DocId, Vec<u8>)>, StoreError> {
-        let mut new: HashMap<DocId, Vec<&StoredChunk>> = HashMap::new();
+    pub(super) fn shown_with(&self, chunks: &[(Scope, Change)]) -> Result<Vec<(DocId, Vec<u8>)>, StoreError> {
+        let mut new: HashMap<DocId, Vec<&Chunk>> = HashMap::new();
         // Of what only a newer version can read nothing is shown.
-        for chunk in chunks.iter().filter(|chunk| chunk.doc.kind().is_some()) {
-            new.entry(chunk.doc).or_default().push(chunk);
+        for (_, Change { doc, chunk }) in chunks.iter().filter(|(_, change)| change.doc.kind().is_some()) {
+            new.entry(*doc).or_default().push(chunk);
         }
         let mut shown = Vec::with_capacity(new.len());
         for (doc, new) in new {
@@ -149,7 +150,7 @@ impl Replica {
             }
             let all = || stored.iter().chain(new.iter().copied());
             let of = Shown::flat(doc, all()).or_else(|| {
-                let chunks: Vec<Chunk> = all().filter_map(|chunk| Chunk::parse(&chunk.bytes).ok()).collect();
+                let chunks: Vec<Chunk> = all().cloned().collect();
                 Document::fold(doc, &chunks).map(|(document, _)| Shown::of(&document))
             });
             shown.extend(of.and_then(|of| of.encode()).map(|bytes| (doc, bytes)));

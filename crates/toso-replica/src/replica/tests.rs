@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use toso_core::change::Change;
 use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash, Chunk};
 use toso_core::document::{
     Author, DOCUMENT_CHANGES_MAX, DOCUMENT_RESERVE_CHANGES, DOCUMENT_SHARE_CHANGES, Document, NoRoom,
@@ -14,7 +15,7 @@ use toso_core::text::{Date, PlaceName};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_store::memory::MemoryChunkStore;
-use toso_store::{ChunkStore, StoredChunk, Transaction};
+use toso_store::{ChunkStore, Transaction};
 use toso_sync::{ClientEffect, ClientEvent, OutboxItem};
 use toso_wire::limits::{DETAIL_BYTES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
 use toso_wire::{Decision, Moved, NackCode, Receipt as ReceiptFrame, Reviewed, UnitTotals};
@@ -62,13 +63,11 @@ fn numbered(number: usize) -> [u8; 11] {
 #[test]
 fn a_device_takes_its_last_document_and_no_more() {
     let (store, replica) = replica();
-    let chunk = |number| StoredChunk {
-        scope: commune(),
+    let change = |number| Change {
         doc: DocId::member(commune(), numbered(number)),
-        hash: ChangeHash([1; 32]),
-        bytes: vec![0],
+        chunk: Chunk::trusted(vec![0], ChangeHash([1; 32])),
     };
-    let chunks = (1..DOCUMENTS_MAX).map(chunk).collect();
+    let chunks = (1..DOCUMENTS_MAX).map(|number| (commune(), change(number))).collect();
     store.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
     let last = replica.add_team(draft("Thôn 1")).unwrap();
     assert!(matches!(replica.add_team(draft("Thôn 2")), Err(ReplicaError::TooManyDocuments)));
@@ -107,9 +106,14 @@ fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
 }
 
 /// A chunk that cannot be read, which counts like any other, since it is kept like any other.
-fn filler(doc: DocId, number: u64) -> StoredChunk {
+fn filler(doc: DocId, number: u64) -> (Scope, Change) {
     let hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
-    StoredChunk { scope: commune(), doc, hash, bytes: vec![0] }
+    (commune(), Change { doc, chunk: Chunk::trusted(vec![0], hash) })
+}
+
+/// What a store has of a document, for another store of this commune.
+pub(super) fn all_of(store: &dyn ChunkStore, doc: DocId) -> Vec<(Scope, Change)> {
+    store.chunks(doc).unwrap().into_iter().map(|chunk| (commune(), Change { doc, chunk })).collect()
 }
 
 #[test]
@@ -152,7 +156,7 @@ fn a_record_takes_a_device_s_share_and_leaves_the_last_to_officers() {
     let mut document = Document::new(shared).unwrap();
     let own = (2..DOCUMENT_SHARE_CHANGES).map(|number| {
         let change = document.edit(author, &households(1 + u32::try_from(number).unwrap())).unwrap().unwrap();
-        StoredChunk { scope: commune(), doc: shared, hash: change.hash(), bytes: change.bytes().to_vec() }
+        (commune(), Change { doc: shared, chunk: change })
     });
     store.commit(Transaction { chunks: own.collect(), ..Transaction::default() }).unwrap();
     assert_eq!((why(shared, 1), why(shared, 2)), (None, Some(NoRoom::Share)));
@@ -186,11 +190,9 @@ fn what_was_held_can_be_handed_over_again_until_its_mark_is_dismissed() {
         OutboxItem { number: number as u64, doc, hash: ChangeHash([3; 32]), change: vec![0; CHANGE_BYTES_MAX] }
     };
     let items: Vec<_> = (1..=10).map(item).collect();
-    let chunks = items.iter().map(|item| StoredChunk {
-        scope: commune(),
-        doc: item.doc,
-        hash: item.hash,
-        bytes: item.change.clone(),
+    let chunks = items.iter().map(|item| {
+        let chunk = Chunk::trusted(item.change.as_slice(), item.hash);
+        (commune(), Change { doc: item.doc, chunk })
     });
     store.commit(Transaction { chunks: chunks.collect(), ..Transaction::default() }).unwrap();
     let held = items.iter().map(|item| (item.clone(), NackCode::Held, "chờ duyệt".to_owned()));
@@ -202,7 +204,7 @@ fn what_was_held_can_be_handed_over_again_until_its_mark_is_dismissed() {
     replica.hand_over_again().unwrap();
     let again = store.outbox(0, usize::MAX).unwrap();
     assert_eq!(again.len(), items.len(), "each once");
-    assert!(items.iter().all(|item| store.chunk(item.doc, &item.hash).unwrap() == item.change));
+    assert!(items.iter().all(|item| store.chunk(item.doc, &item.hash).unwrap().bytes() == item.change));
     let numbered = |position: usize| OutboxItem { number: again[position].number, ..items[position].clone() };
     // The server holds two of them, of which one was returned, and finds the third in its register.
     let returned =
@@ -253,14 +255,15 @@ fn a_document_made_again_after_it_was_forgotten_has_another_actor() {
         let team = replica.add_team(draft("Thôn 1")).unwrap();
         let batch = replica.outbox_batch(0, PUSH_BYTES_MAX).unwrap().unwrap();
         replica.commit_ack(&batch.items, Sequence(1), None).unwrap();
-        Chunk::parse(&store.chunks(team).unwrap()[0].bytes).unwrap()
+        store.chunks(team).unwrap().remove(0)
     };
     let first = made();
     replica.leave_scopes(&[commune()]).unwrap();
     assert_eq!(store.documents_len().unwrap(), 0);
     let second = made();
-    assert_eq!(first.actor().author(), second.actor().author());
-    assert_ne!(first.actor(), second.actor());
+    let (first, second) = (first.facts().unwrap().actor, second.facts().unwrap().actor);
+    assert_eq!(first.author(), second.author());
+    assert_ne!(first, second);
 }
 
 /// The story: killed between the commit that took the last unsent edit off the outbox and the one that forgets, a phone
@@ -356,7 +359,7 @@ fn a_list_builds_no_document_but_where_counters_or_disorder_ask_for_it() {
     for (replica, households) in [(&replica, 7), (&other, 8)] {
         replica.edit(team, &[DocEdit::Team(TeamEdit::HouseholdsCovered(Some(households)))]).unwrap();
     }
-    let of_other = other_store.chunks(team).unwrap();
+    let of_other = all_of(other_store.as_ref(), team);
     store.commit(Transaction { chunks: of_other, ..Transaction::default() }).unwrap();
     let counted = replica.add_team(draft("Thôn 2")).unwrap();
     let activity = TeamEdit::AddActivity {
@@ -371,13 +374,10 @@ fn a_list_builds_no_document_but_where_counters_or_disorder_ask_for_it() {
     let options = crate::testing::options();
     let bare = Arc::new(MemoryChunkStore::new());
     for (_, doc) in store.documents().unwrap() {
-        bare.commit(Transaction { chunks: store.chunks(doc).unwrap(), ..Transaction::default() }).unwrap();
+        bare.commit(Transaction { chunks: all_of(store.as_ref(), doc), ..Transaction::default() }).unwrap();
     }
     let again = || Replica::open(Arc::clone(&bare) as Arc<dyn ChunkStore>, &options).unwrap();
-    let merged = |id| {
-        let chunks: Vec<Chunk> = store.chunks(id).unwrap().iter().map(|c| Chunk::parse(&c.bytes).unwrap()).collect();
-        Document::fold(id, &chunks).unwrap().0.read()
-    };
+    let merged = |id| Document::fold(id, &store.chunks(id).unwrap()).unwrap().0.read();
     for expected in [&[counted][..], &[]] {
         let again = again();
         for view in again.teams().unwrap() {
@@ -388,7 +388,7 @@ fn a_list_builds_no_document_but_where_counters_or_disorder_ask_for_it() {
     }
 
     // Stored in another order than they were made: a phone that was handed the later one first.
-    let mut backwards = store.chunks(team).unwrap();
+    let mut backwards = all_of(store.as_ref(), team);
     backwards.reverse();
     let disordered = Arc::new(MemoryChunkStore::new());
     disordered.commit(Transaction { chunks: backwards, ..Transaction::default() }).unwrap();

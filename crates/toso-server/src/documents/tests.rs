@@ -1,11 +1,12 @@
 //! What an answer may cost: a full record always fits, and a list ends once its bound is reached.
 
+use toso_core::change::Change;
 use toso_core::document::{Author, DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId};
 use toso_core::unit::{UnitList, UnitRef};
+use toso_store::LogBatch;
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{LogBatch, LogItem};
 
 use super::*;
 
@@ -16,7 +17,7 @@ fn scope() -> UnitRef {
 fn append(log: &MemoryChangeLog, doc: DocId, changes: impl Iterator<Item = Vec<u8>>) {
     let item = |bytes: Vec<u8>| {
         let hash = Chunk::parse(&bytes).map_or(ChangeHash([7; 32]), |chunk| chunk.hash());
-        LogItem { doc, hash, bytes }
+        Change { doc, chunk: Chunk::trusted(bytes, hash) }
     };
     let items = changes.map(item).collect();
     let batch =

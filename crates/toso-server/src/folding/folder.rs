@@ -6,10 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use toso_core::change::Entry;
 use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_projection::Projector;
-use toso_store::{ChangeLog, LogEntry, RecordStore, StoreError};
+use toso_store::{ChangeLog, RecordStore, StoreError};
 
 use super::applying::Applying;
 use super::rows::Loaded;
@@ -111,16 +112,11 @@ impl Folder {
         Ok(Some(through))
     }
 
-    fn fold_entries(
-        &mut self,
-        entries: Vec<LogEntry>,
-        through: Sequence,
-        newest: TimestampMs,
-    ) -> Result<(), FoldError> {
-        let mut shares: [BTreeMap<DocId, Vec<LogEntry>>; SHARES] = Default::default();
+    fn fold_entries(&mut self, entries: Vec<Entry>, through: Sequence, newest: TimestampMs) -> Result<(), FoldError> {
+        let mut shares: [BTreeMap<DocId, Vec<Entry>>; SHARES] = Default::default();
         for entry in entries {
-            if let Some(share) = shares.get_mut(share_of(entry.item.doc, SHARES)) {
-                share.entry(entry.item.doc).or_default().push(entry);
+            if let Some(share) = shares.get_mut(share_of(entry.change.doc, SHARES)) {
+                share.entry(entry.change.doc).or_default().push(entry);
             }
         }
         let documents = shares.iter().map(BTreeMap::len).sum();
@@ -142,7 +138,7 @@ impl Folder {
     /// Merges a batch.
     fn merge(
         &mut self,
-        share: &BTreeMap<DocId, Vec<LogEntry>>,
+        share: &BTreeMap<DocId, Vec<Entry>>,
         through: Sequence,
         rows: &mut Vec<FoldedRow>,
     ) -> Result<(), StoreError> {

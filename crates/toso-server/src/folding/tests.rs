@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use toso_catalog::Catalog;
+use toso_core::change::Change;
 use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, MemberEdit, TeamEdit};
@@ -11,7 +12,7 @@ use toso_core::record::{TeamLevel, TeamStatus};
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{Durability, LogBatch, LogItem, RecordChange};
+use toso_store::{Durability, LogBatch, RecordChange};
 
 use super::worker::planted::{Reader, plant};
 use super::*;
@@ -27,19 +28,18 @@ fn author(seed: u8) -> Author {
     Author { actor: Actor::new(DeviceId([seed; 16]), [seed; 8]), at: TimestampMs(1_662_534_000_000) }
 }
 
-fn append(log: &MemoryChangeLog, scope: UnitRef, chunks: &[(DocId, Vec<u8>, ChangeHash)]) {
-    let items = chunks.iter().map(|(doc, bytes, hash)| LogItem { doc: *doc, hash: *hash, bytes: bytes.clone() });
+fn append(log: &MemoryChangeLog, scope: UnitRef, items: &[Change]) {
     let batch = LogBatch {
         scope,
         author: AuthorId([1; 8]),
         received_at: TimestampMs(1_662_534_000_000),
-        items: items.collect(),
+        items: items.to_vec(),
     };
     log.append(&[batch]).expect("memory takes it");
 }
 
-fn item(doc: DocId, chunk: &Chunk) -> (DocId, Vec<u8>, ChangeHash) {
-    (doc, chunk.bytes().to_vec(), chunk.hash())
+fn item(doc: DocId, chunk: &Chunk) -> Change {
+    Change { doc, chunk: chunk.clone() }
 }
 
 /// Teams with a member each, edited by two devices that do not know of each other; their chunks come in two rounds.
@@ -229,7 +229,7 @@ fn a_chunk_that_no_document_can_take_is_quarantined_alone_and_for_good() {
     let log = Arc::new(MemoryChangeLog::new());
     let doc = DocId::hamlet_team(scope(0), "tổ 0", 0);
     let hash = ChangeHash([7; 32]);
-    append(&log, scope(0), &[(doc, b"no change at all".to_vec(), hash)]);
+    append(&log, scope(0), &[Change { doc, chunk: Chunk::trusted(b"no change at all".as_slice(), hash) }]);
     write_round(&log, 0, 3);
     write_round(&log, 1, 3);
     let bench = run(&log, 64);
@@ -257,7 +257,7 @@ fn where_the_flat_reader_panics_automerge_has_the_word() {
     write_round(&log, 1, 20);
     let entries = log.read(Sequence::ZERO, 1_000, 1 << 20).unwrap().entries;
     for entry in entries.iter().filter(|entry| entry.sequence.0 % 3 == 0) {
-        plant(Reader::Flat, entry.item.hash);
+        plant(Reader::Flat, entry.change.hash());
     }
     let bench = run(&log, 64);
     bench.wait();

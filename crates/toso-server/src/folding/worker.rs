@@ -12,11 +12,12 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use lru::LruCache;
-use toso_core::chunk::{ChangeHash, Chunk};
+use toso_core::change::Entry;
+use toso_core::chunk::ChangeHash;
 use toso_core::document::{Document, FlatDocument};
 use toso_core::id::{DocId, Sequence};
 use toso_projection::Row;
-use toso_store::{ChangeLog, LogEntry, StoreError};
+use toso_store::{ChangeLog, StoreError};
 
 use super::{FoldedRow, RETRY_AFTER, Tail};
 use crate::set_aside::SetAside;
@@ -49,7 +50,7 @@ impl Batch {
 }
 
 struct Job {
-    documents: HashMap<DocId, Vec<LogEntry>>,
+    documents: HashMap<DocId, Vec<Entry>>,
     through: Sequence,
     reply: mpsc::Sender<Vec<FoldedRow>>,
 }
@@ -81,7 +82,7 @@ impl Worker {
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    pub(super) fn fold(&self, documents: HashMap<DocId, Vec<LogEntry>>, through: Sequence) -> Batch {
+    pub(super) fn fold(&self, documents: HashMap<DocId, Vec<Entry>>, through: Sequence) -> Batch {
         let (reply, rows) = mpsc::channel();
         // An error shows in `Batch::wait`, since the job takes its reply with it.
         let _ = self.jobs.as_ref().map(|jobs| jobs.send(Job { documents, through, reply }));
@@ -144,7 +145,7 @@ impl Merging {
 
     /// Everything of a document up to the page's end, so that a page folds the same however often it is folded; without
     /// what is set aside.
-    pub(super) fn history(&self, doc: DocId, through: Sequence) -> Result<Vec<LogEntry>, StoreError> {
+    pub(super) fn history(&self, doc: DocId, through: Sequence) -> Result<Vec<Entry>, StoreError> {
         let mut entries = self.log.document(doc)?;
         entries.retain(|entry| entry.sequence <= through);
         Ok(self.set_aside.clean(entries))
@@ -152,7 +153,7 @@ impl Merging {
 
     /// The same for a thread that has nothing else to do than wait for the store: a document must not be left out.
     /// `None` only once the server stops; the page is then not complete.
-    fn history_at_last(&self, doc: DocId, through: Sequence, tail: &Tail) -> Option<Vec<LogEntry>> {
+    fn history_at_last(&self, doc: DocId, through: Sequence, tail: &Tail) -> Option<Vec<Entry>> {
         loop {
             match self.history(doc, through) {
                 Ok(entries) => return Some(entries),
@@ -168,7 +169,7 @@ impl Merging {
 
     /// Merges a page's entries of a document that is in memory or new. `None` when that cannot be told without its
     /// history; then [`Self::fold`] is to be asked.
-    pub(super) fn extend(&mut self, doc: DocId, entries: &[LogEntry]) -> Option<FoldedRow> {
+    pub(super) fn extend(&mut self, doc: DocId, entries: &[Entry]) -> Option<FoldedRow> {
         let before = self.cache.pop(&doc);
         if self.set_aside.touches(doc) {
             return None;
@@ -188,7 +189,7 @@ impl Merging {
 
     /// Merges a document from all its entries up to the end of the page, of which the page's own are `entries`.
     /// Its history is empty when all of it is set aside: then it is no document.
-    pub(super) fn fold(&mut self, doc: DocId, entries: &[LogEntry], history: &[LogEntry]) -> Option<FoldedRow> {
+    pub(super) fn fold(&mut self, doc: DocId, entries: &[Entry], history: &[Entry]) -> Option<FoldedRow> {
         let new = FlatDocument::new(doc).filter(|_| !history.is_empty());
         let merged = match new.map(|new| self.read(new, history)) {
             None => Ok(MergedRow::of_nothing()),
@@ -201,7 +202,7 @@ impl Merging {
         self.keep(doc, entries, merged)
     }
 
-    fn keep(&mut self, doc: DocId, entries: &[LogEntry], merged: Result<MergedRow, String>) -> Option<FoldedRow> {
+    fn keep(&mut self, doc: DocId, entries: &[Entry], merged: Result<MergedRow, String>) -> Option<FoldedRow> {
         let newest = entries.last()?;
         let mut folded = FoldedRow {
             scope: newest.scope,
@@ -223,7 +224,7 @@ impl Merging {
             }
             // The page's chunks broke the document in a way that names none of them: all of them stay out.
             Err(reason) => {
-                folded.quarantined = entries.iter().map(|entry| (entry.item.hash, reason.clone())).collect();
+                folded.quarantined = entries.iter().map(|entry| (entry.change.hash(), reason.clone())).collect();
             }
         }
         self.skip.extend(folded.quarantined.iter().map(|(hash, _)| *hash));
@@ -241,12 +242,12 @@ impl Merging {
     }
 
     /// Reads the values that entries leave; `None` when Automerge must decide.
-    fn read(&self, mut document: FlatDocument, entries: &[LogEntry]) -> Option<MergedRow> {
+    fn read(&self, mut document: FlatDocument, entries: &[Entry]) -> Option<MergedRow> {
         let read = catch_unwind(AssertUnwindSafe(move || {
             for entry in self.wanted(entries) {
                 #[cfg(test)]
-                planted::meet(planted::Reader::Flat, &entry.item.hash);
-                document.apply(entry.item.hash, &entry.item.bytes).ok()?;
+                planted::meet(planted::Reader::Flat, &entry.change.hash());
+                document.apply(&entry.change.chunk).ok()?;
             }
             let row = Row::from_record(&document.read());
             Some(MergedRow { document: Some(Merged::Flat(document)), row, quarantined: Vec::new() })
@@ -258,29 +259,25 @@ impl Merging {
         })
     }
 
-    fn merge(&self, mut document: Document, entries: &[LogEntry]) -> Result<MergedRow, String> {
+    fn merge(&self, mut document: Document, entries: &[Entry]) -> Result<MergedRow, String> {
         // Automerge has panicked on mutated changes with good checksums; a page of others must not go down with one.
         catch_unwind(AssertUnwindSafe(move || {
-            let (mut quarantined, mut chunks) = (Vec::new(), Vec::new());
+            let mut chunks = Vec::new();
             for entry in self.wanted(entries) {
                 #[cfg(test)]
-                planted::meet(planted::Reader::Automerge, &entry.item.hash);
-                match Chunk::parse(&entry.item.bytes) {
-                    Ok(chunk) => chunks.push(chunk),
-                    Err(error) => quarantined.push((entry.item.hash, error.to_string())),
-                }
+                planted::meet(planted::Reader::Automerge, &entry.change.hash());
+                chunks.push(entry.change.chunk.clone());
             }
-            let applied = document.apply(&chunks);
-            quarantined.extend(applied.quarantined);
+            let quarantined = document.apply(&chunks).quarantined;
             let row = Row::from_record(&document.read());
             MergedRow { document: Some(Merged::Whole(Box::new(document))), row, quarantined }
         }))
         .map_err(|_| "merging or reading the document panicked".to_owned())
     }
 
-    fn wanted<'a>(&self, entries: &'a [LogEntry]) -> impl Iterator<Item = &'a LogEntry> {
-        let skipped = |hash| self.skip.contains(hash) || self.skip_from_before.contains(hash);
-        entries.iter().filter(move |entry| !skipped(&entry.item.hash))
+    fn wanted<'a>(&self, entries: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
+        let skipped = |hash: &ChangeHash| self.skip.contains(hash) || self.skip_from_before.contains(hash);
+        entries.iter().filter(move |entry| !skipped(&entry.change.hash()))
     }
 }
 

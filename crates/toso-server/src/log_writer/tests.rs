@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use toso_catalog::Catalog;
+use toso_core::change::Change;
 use toso_core::chunk::ChangeHash;
+use toso_core::chunk::Chunk;
 use toso_core::document::{DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX, DOCUMENT_RESERVE_CHANGES, DOCUMENT_SHARE_CHANGES};
 use toso_core::id::{AuthorId, DocId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
+use toso_store::Page;
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{LogItem, Page};
 use toso_sync::AccessRole;
 
 use super::*;
@@ -39,7 +41,7 @@ impl ChangeLog for SlowLog {
         if self.full.load(Ordering::SeqCst) {
             return Err(StoreError::Full { operation: "appending", path: "/full".to_owned() });
         }
-        if batches.iter().any(|batch| batch.items.iter().any(|item| item.bytes.first() == Some(&POISON))) {
+        if batches.iter().any(|batch| batch.items.iter().any(|item| item.bytes().first() == Some(&POISON))) {
             return Err(StoreError::TooLarge { what: "a change", bytes: 1, max: 0 });
         }
         self.inner.append(batches)
@@ -62,7 +64,7 @@ impl ChangeLog for SlowLog {
     fn last_of_scopes(&self, scopes: &[Scope]) -> Result<Sequence, StoreError> {
         self.inner.last_of_scopes(scopes)
     }
-    fn document(&self, doc: DocId) -> Result<Vec<toso_store::LogEntry>, StoreError> {
+    fn document(&self, doc: DocId) -> Result<Vec<toso_core::change::Entry>, StoreError> {
         self.inner.document(doc)
     }
     fn document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError> {
@@ -86,16 +88,20 @@ impl ChangeLog for SlowLog {
     }
 }
 
+/// A chunk of one byte, and of no other's hash.
+fn numbered(number: u64) -> Chunk {
+    Chunk::trusted(vec![1], ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes()))
+}
+
 fn batch(number: u8, first_byte: u8) -> LogBatch {
     let scope = UnitRef::new(UnitList::L2022, "00001").expect("a code");
     LogBatch {
         scope,
         author: AuthorId([number; 8]),
         received_at: TimestampMs(1),
-        items: vec![LogItem {
+        items: vec![Change {
             doc: DocId::commune(scope),
-            hash: ChangeHash([number; 32]),
-            bytes: vec![first_byte, number],
+            chunk: Chunk::trusted(vec![first_byte, number], ChangeHash([number; 32])),
         }],
     }
 }
@@ -195,7 +201,7 @@ async fn a_group_has_at_most_its_limit() {
             let writer = writer.clone();
             let mut batch = batch(1, 0);
             if let Some(item) = batch.items.first_mut() {
-                item.hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
+                item.chunk = numbered(number as u64);
             }
             tokio::spawn(async move { writer.append(batch).await.is_ok() })
         })
@@ -216,10 +222,7 @@ fn a_full_document_takes_no_more_and_everything_else_of_the_batch_goes_in() {
     let log = MemoryChangeLog::new();
     let scope = UnitRef::new(UnitList::L2022, "00001").expect("a code");
     let (full, other) = (DocId::commune(scope), DocId::hamlet_team(scope, "thôn 1", 0));
-    let item = |doc, number: u64| {
-        let hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
-        LogItem { doc, hash, bytes: vec![1] }
-    };
+    let item = |doc, number: u64| Change { doc, chunk: numbered(number) };
     let of = |items| LogBatch { scope, author: AuthorId([1; 8]), received_at: TimestampMs(1), items };
     for first in (0..DOCUMENT_CHANGES_MAX - 1).step_by(1_000) {
         let numbers = first..(first + 1_000).min(DOCUMENT_CHANGES_MAX - 1);
@@ -236,9 +239,9 @@ fn a_full_document_takes_no_more_and_everything_else_of_the_batch_goes_in() {
     let told: Vec<_> = outcomes.iter().map(|outcome| (outcome.appended.new, outcome.refused.as_slice())).collect();
     assert_eq!(told, [(1, &[][..]), (1, &[(0, NoRoom::Full)][..]), (0, &[(0, NoRoom::Full)][..])]);
     assert_eq!(log.document_size(scope, full).unwrap().changes, DOCUMENT_CHANGES_MAX);
-    assert!(log.contains(other, &item(other, 1).hash).unwrap());
+    assert!(log.contains(other, &item(other, 1).hash()).unwrap());
     assert!(
-        log.contains(full, &item(full, last).hash).unwrap() && !log.contains(full, &item(full, past).hash).unwrap()
+        log.contains(full, &item(full, last).hash()).unwrap() && !log.contains(full, &item(full, past).hash()).unwrap()
     );
 }
 
@@ -249,7 +252,10 @@ fn a_document_is_full_by_its_bytes_too() {
     let scope = UnitRef::new(UnitList::L2022, "00001").expect("a code");
     let large = usize::try_from(DOCUMENT_BYTES_MAX / 64).unwrap();
     let of = |number: u8, bytes| LogBatch {
-        items: vec![LogItem { doc: DocId::commune(scope), hash: ChangeHash([number; 32]), bytes: vec![1; bytes] }],
+        items: vec![Change {
+            doc: DocId::commune(scope),
+            chunk: Chunk::trusted(vec![1; bytes], ChangeHash([number; 32])),
+        }],
         ..batch(1, 0)
     };
     let append =
@@ -269,7 +275,8 @@ fn each_batch_is_told_what_its_unit_had_before_it() {
     let log = MemoryChangeLog::new();
     let [one, two, other] = ["00001", "00004", "00006"].map(|code| UnitRef::new(UnitList::L2022, code).unwrap());
     let of = |scope: UnitRef, number: u8, unit: &[UnitRef]| {
-        let items = vec![LogItem { doc: DocId::commune(scope), hash: ChangeHash([number; 32]), bytes: vec![1] }];
+        let items =
+            vec![Change { doc: DocId::commune(scope), chunk: Chunk::trusted(vec![1], ChangeHash([number; 32])) }];
         UnitBatch { batch: LogBatch { scope, items, ..batch(1, 0) }, unit: unit.into(), charge: Charge::Free }
     };
     let told = |group: Vec<UnitBatch>| -> Vec<_> {
@@ -296,8 +303,7 @@ fn no_device_has_more_than_its_share_and_the_last_is_for_officers() {
     let mut push = |device: u8, role, items: u64| {
         let items = (0..items).map(|_| {
             number += 1;
-            let hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
-            LogItem { doc: sheet, hash, bytes: vec![1] }
+            Change { doc: sheet, chunk: numbered(number) }
         });
         let items = items.collect();
         let batch = LogBatch { scope, author: AuthorId([device; 8]), received_at: TimestampMs(1), items };
@@ -332,7 +338,7 @@ fn an_officers_share_is_larger_by_the_reserve() {
     for number in 0..2_000_u64 {
         let mut batch = batch(1, 0);
         if let Some(item) = batch.items.first_mut() {
-            item.hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
+            item.chunk = numbered(number);
         }
         let charge = Charge::Own { role: AccessRole::Officer };
         let batch = UnitBatch { batch, unit: Arc::default(), charge };

@@ -1,10 +1,12 @@
 //! What a device may write in a day: at each limit and past it, over days, over restarts, and what costs nothing.
 
+use toso_core::change::Change;
+use toso_core::chunk::Chunk;
 use toso_core::id::{ChangeHash, DocId};
 use toso_core::unit::{UnitList, UnitRef};
+use toso_store::LogBatch;
 use toso_store::faulty::FaultyChangeLog;
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{LogBatch, LogItem};
 
 use super::*;
 use crate::log_writer::{Accepted, UnitBatch, append_group};
@@ -38,7 +40,7 @@ impl Centre {
             self.next += 1;
             let hash = *blake3::hash(&self.next.to_be_bytes()).as_bytes();
             let unique = *hash.first_chunk().unwrap();
-            LogItem { doc: DocId::member(scope, unique), hash: ChangeHash(hash), bytes: vec![1; bytes] }
+            Change { doc: DocId::member(scope, unique), chunk: Chunk::trusted(vec![1; bytes], ChangeHash(hash)) }
         });
         let items = items.collect();
         let batch = LogBatch { scope, author: AuthorId([device; 8]), received_at: TimestampMs(self.now), items };

@@ -51,14 +51,14 @@ pub(super) async fn list(
         let mut items = Vec::with_capacity(page.entries.len());
         let mut returned: HashMap<DocId, Returned> = HashMap::new();
         for entry in &page.entries {
-            let document = entry.item.doc;
+            let document = entry.change.doc;
             let returned = match returned.entry(document) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::hash_map::Entry::Vacant(unknown) => unknown.insert(Returned::of(shared, document)?),
             };
             // What no document could take is in quarantine and no activity; nor is what was set aside.
             if !shared.set_aside.covers(entry)
-                && !is_quarantined(shared.trust.records(), document, &entry.item.hash)?
+                && !is_quarantined(shared.trust.records(), document, &entry.change.hash())?
                 && let Some(save) = Save::of_entry(shared, entry, returned)
             {
                 items.push(Entry { document, unit: entry.scope.to_string(), save });

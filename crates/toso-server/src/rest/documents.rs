@@ -14,7 +14,6 @@ use toso_core::record::Record;
 use toso_core::text::Date;
 use toso_core::time::{KnownTime, TimestampMs};
 use toso_projection::{Cursor, Page, ProjectionError, Projector};
-use toso_store::LogEntry;
 
 use super::admin::name_of;
 use super::problem::Problem;
@@ -174,7 +173,7 @@ fn conflicts(shared: &Shared, folded: &Folded, returned: &Returned) -> Vec<Clash
 
 impl Save {
     /// The save that an entry of the log is, whether or not a document has it.
-    pub(super) fn of_entry(shared: &Shared, entry: &LogEntry, returned: &Returned) -> Option<Self> {
+    pub(super) fn of_entry(shared: &Shared, entry: &toso_core::change::Entry, returned: &Returned) -> Option<Self> {
         Some(save(shared, &Received::of(entry), &crate::documents::save(entry)?, returned))
     }
 }

@@ -10,20 +10,21 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use toso_core::change::Change;
 use toso_core::chunk::Chunk;
 use toso_core::document::{Document, HistoryEntry};
 use toso_core::id::{AuthorId, ChangeHash, DevicePrefix, DocId};
 use toso_core::record::Record;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_sync::{AccessRole, AppendItem, Rank, check_item};
+use toso_store::LogBatch;
+use toso_sync::{AccessRole, Rank, check_item};
 use toso_wire::PushItem;
 
 use super::admin::{blocking, name_of};
 use super::documents::{List, read};
 use super::extract::{Id, Json, NoBody, Params, limit, said, unit_within};
 use super::problem::Problem;
-use crate::desk;
 use crate::documents::{Effort, ReadError, chunks};
 use crate::review::{DecideError, ReviewRecord, ReviewStatus};
 use crate::state::{Shared, now};
@@ -119,9 +120,10 @@ pub(super) async fn accept(
 ) -> Result<axum::Json<Item>, Problem> {
     let record = decidable(&shared, &caller, number)?;
     let deciding = blocking(&shared, move |shared| shared.review.begin_accept(number)).await?.map_err(refusal)?;
-    let item = checked(&shared, &record, deciding.change.clone())?;
+    let item = checked(&shared, &record, &deciding.change)?;
     // The time of acceptance is the time at which the register got it: a report as of yesterday stays as it was.
-    let batch = desk::batch(record.scope, record.author, vec![item], now());
+    let (scope, author, received_at) = (record.scope, record.author, now());
+    let batch = LogBatch { scope, author, received_at, items: vec![item] };
     if let Some(by) = record.returned_by {
         let of_batch = batch.clone();
         blocking(&shared, move |shared| shared.note_returned(&of_batch, by)).await??;
@@ -220,14 +222,14 @@ fn author_rank(shared: &Shared, record: &ReviewRecord) -> Rank {
 }
 
 /// What was checked when it came is checked again: the code may be another by now.
-fn checked(shared: &Shared, record: &ReviewRecord, change: Vec<u8>) -> Result<AppendItem, Problem> {
+fn checked(shared: &Shared, record: &ReviewRecord, change: &Change) -> Result<Change, Problem> {
     let device = shared.trust.device_of_author(record.author);
     // Of what was returned an officer's acceptance is all that its author's right rests on.
     let role = match record.returned_by {
         Some(_) => AccessRole::Officer,
         None => device.map_or(AccessRole::Recorder, |device| device.role()),
     };
-    check_item(record.author, role, record.scope, PushItem { doc: record.doc, change })
+    check_item(record.author, role, record.scope, PushItem { doc: record.doc, change: change.bytes().to_vec() })
         .map_err(|(_, detail)| conflict(format!("the register does not take this change: {detail}; return it")))
 }
 
@@ -274,7 +276,7 @@ fn see(shared: &Shared, doc: DocId, effort: &mut Effort) -> Result<Option<Seen>,
     // A change that no document can take must not take the list down with it.
     Ok(catch_unwind(AssertUnwindSafe(move || {
         let (mut document, _) = Document::fold(doc, &chunks(&entries))?;
-        let held: Vec<Chunk> = held.iter().filter_map(|change| Chunk::parse(change).ok()).collect();
+        let held: Vec<Chunk> = held.into_iter().map(|change| change.chunk).collect();
         document.apply(&held);
         let history = document.history().into_iter().map(|entry| (entry.hash, entry)).collect();
         Some(Seen { record: document.read(), history })

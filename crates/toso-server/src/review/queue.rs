@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use toso_core::change::Change;
+use toso_core::chunk::Chunk;
 use toso_core::id::{AuthorId, ChangeHash, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_store::{ChangeLog, Durability, RecordChange, RecordStore, StoreError};
-use toso_sync::{AppendItem, HoldFate, HoldOutcome, HoldReason};
+use toso_sync::{HoldFate, HoldOutcome, HoldReason};
 use toso_wire::limits::DECISIONS_MAX;
 use toso_wire::{Decision, Reviewed};
 
@@ -92,7 +94,7 @@ pub struct Deciding {
     /// The item.
     pub record: Arc<ReviewRecord>,
     /// Its change.
-    pub change: Vec<u8>,
+    pub change: Change,
 }
 
 impl Deciding {
@@ -132,7 +134,7 @@ impl ReviewQueue {
         log: &dyn ChangeLog,
         (author, scope): (AuthorId, Scope),
         reason: HoldReason,
-        items: &[AppendItem],
+        items: &[Change],
         now: TimestampMs,
     ) -> Result<HoldOutcome, StoreError> {
         let _writing = self.writing.lock();
@@ -150,11 +152,11 @@ impl ReviewQueue {
         };
         let mut seen = HashSet::new();
         for item in items {
-            let known = self.state.read().by_chunk.get(&(item.doc, item.hash)).copied();
-            let fate = if log.contains(item.doc, &item.hash)? {
+            let known = self.state.read().by_chunk.get(&(item.doc, item.hash())).copied();
+            let fate = if log.contains(item.doc, &item.hash())? {
                 outcome.through = outcome.through.max(place(log, item)?);
                 HoldFate::Registered
-            } else if known.is_some() || !seen.insert((item.doc, item.hash)) {
+            } else if known.is_some() || !seen.insert((item.doc, item.hash())) {
                 let record = known.and_then(|number| self.item(number));
                 if let (Some(number), Some(record)) = (known, &record)
                     && (record.returned_by.is_some(), returned_by) == (true, None)
@@ -171,10 +173,10 @@ impl ReviewQueue {
                 let decided = record.filter(|record| record.status != ReviewStatus::Open);
                 outcome.decided.extend(decided.map(|record| decision_of(&record)));
                 HoldFate::Held
-            } else if !own.takes(item.change.len(), HELD_PER_DEVICE_MAX, HELD_BYTES_PER_DEVICE_MAX)
-                || !all.takes(item.change.len(), HELD_MAX, HELD_BYTES_MAX)
+            } else if !own.takes(item.bytes().len(), HELD_PER_DEVICE_MAX, HELD_BYTES_PER_DEVICE_MAX)
+                || !all.takes(item.bytes().len(), HELD_MAX, HELD_BYTES_MAX)
             {
-                seen.remove(&(item.doc, item.hash));
+                seen.remove(&(item.doc, item.hash()));
                 HoldFate::Full
             } else {
                 number += 1;
@@ -182,9 +184,9 @@ impl ReviewQueue {
                     author,
                     scope,
                     doc: item.doc,
-                    hash: item.hash,
+                    hash: item.hash(),
                     // A change has at most 60 KiB.
-                    bytes: u32::try_from(item.change.len()).unwrap_or(u32::MAX),
+                    bytes: u32::try_from(item.bytes().len()).unwrap_or(u32::MAX),
                     reason: reason_word(reason).to_owned(),
                     received_at: now,
                     status: ReviewStatus::Open,
@@ -197,7 +199,7 @@ impl ReviewQueue {
                 all.add(record.bytes);
                 own.add(record.bytes);
                 changes.push(record_change(number, &record));
-                changes.push(change(REVIEW_CHANGE_TABLE, number, Some(item.change.clone())));
+                changes.push(change(REVIEW_CHANGE_TABLE, number, Some(item.bytes().to_vec())));
                 new.push((number, Arc::new(record)));
                 HoldFate::Held
             };
@@ -304,8 +306,10 @@ impl ReviewQueue {
     }
 
     /// The change of an open or returned item.
-    pub fn change(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.record(REVIEW_CHANGE_TABLE, &number.to_be_bytes())
+    pub fn change(&self, number: u64) -> Result<Option<Change>, StoreError> {
+        let Some(record) = self.item(number) else { return Ok(None) };
+        let bytes = self.store.record(REVIEW_CHANGE_TABLE, &number.to_be_bytes())?;
+        Ok(bytes.map(|bytes| Change { doc: record.doc, chunk: Chunk::trusted(bytes, record.hash) }))
     }
 
     /// Items after a number that a test selects, oldest first.
@@ -321,7 +325,7 @@ impl ReviewQueue {
     }
 
     /// The changes that the queue keeps of a document, oldest first.
-    pub fn changes_of(&self, doc: DocId) -> Result<Vec<Vec<u8>>, StoreError> {
+    pub fn changes_of(&self, doc: DocId) -> Result<Vec<Change>, StoreError> {
         let numbers = self.state.read().by_doc.get(&doc).cloned().unwrap_or_default();
         let changes = numbers.into_iter().map(|number| self.change(number));
         Ok(changes.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
@@ -417,9 +421,9 @@ fn decision_of(record: &ReviewRecord) -> Decision {
 }
 
 /// Where the log has an item.
-fn place(log: &dyn ChangeLog, item: &AppendItem) -> Result<Sequence, StoreError> {
+fn place(log: &dyn ChangeLog, item: &Change) -> Result<Sequence, StoreError> {
     let entries = log.document(item.doc)?;
-    let entry = entries.iter().find(|entry| entry.item.hash == item.hash);
+    let entry = entries.iter().find(|entry| entry.change.hash() == item.hash());
     Ok(entry.map_or(Sequence::ZERO, |entry| entry.sequence))
 }
 

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use toso_core::change::Change;
+use toso_core::chunk::Chunk;
 use toso_core::id::{AuthorId, ChangeHash, DeviceId, DocId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{ChangeLog as _, Durability, LogBatch, LogItem, Record, RecordChange, RecordStore, StoreError};
-use toso_sync::{AppendItem, HoldFate, HoldOutcome, HoldReason};
+use toso_store::{ChangeLog as _, Durability, LogBatch, Record, RecordChange, RecordStore, StoreError};
+use toso_sync::{HoldFate, HoldOutcome, HoldReason};
 
 use super::*;
 
@@ -18,17 +20,17 @@ fn scope() -> Scope {
     UnitRef::new(UnitList::L2022, "00001").unwrap()
 }
 
-fn item(number: usize, bytes: usize) -> AppendItem {
+fn item(number: usize, bytes: usize) -> Change {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&number.to_be_bytes());
-    AppendItem { doc: DocId::commune(scope()), hash: ChangeHash(hash), change: vec![7; bytes] }
+    Change { doc: DocId::commune(scope()), chunk: Chunk::trusted(vec![7; bytes], ChangeHash(hash)) }
 }
 
 fn queue(store: &Arc<MemoryChangeLog>) -> Arc<ReviewQueue> {
     Arc::new(ReviewQueue::load(Arc::clone(store) as _).unwrap())
 }
 
-fn hold(queue: &ReviewQueue, store: &MemoryChangeLog, device: AuthorId, items: &[AppendItem]) -> HoldOutcome {
+fn hold(queue: &ReviewQueue, store: &MemoryChangeLog, device: AuthorId, items: &[Change]) -> HoldOutcome {
     queue.hold(store, (device, scope()), HoldReason::Moved, items, NOW).unwrap()
 }
 
@@ -47,7 +49,7 @@ fn a_change_is_held_once_however_often_it_comes_also_after_a_restart() {
         let all = queue.list(0, 10, |_| true);
         assert_eq!(all.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(queue.open_len(), 2);
-        assert_eq!(queue.change(1).unwrap(), Some(vec![7; 10]));
+        assert_eq!(queue.change(1).unwrap().unwrap().bytes(), [7; 10]);
     }
 }
 
@@ -70,7 +72,7 @@ fn a_device_that_has_kept_less_than_it_confirmed_is_told_again() {
 fn what_the_register_has_is_acknowledged_and_not_held() {
     let store = Arc::new(MemoryChangeLog::new());
     let known = item(1, 10);
-    let items = vec![LogItem { doc: known.doc, hash: known.hash, bytes: known.change.clone() }];
+    let items = vec![known.clone()];
     let batch = LogBatch { scope: scope(), author: DEVICE, received_at: NOW, items };
     let through = store.append(&[batch]).unwrap()[0].through;
     let outcome = hold(&queue(&store), &store, DEVICE, &[known, item(2, 10)]);
@@ -86,7 +88,7 @@ fn what_came_into_the_register_another_way_is_accepted_and_not_returned() {
     let queue = queue(&store);
     let known = item(1, 10);
     hold(&queue, &store, DEVICE, std::slice::from_ref(&known));
-    let items = vec![LogItem { doc: known.doc, hash: known.hash, bytes: known.change }];
+    let items = vec![known];
     store.append(&[LogBatch { scope: scope(), author: DEVICE, received_at: NOW, items }]).unwrap();
     let refused = queue.give_back(&*store, 1, None, "thử".to_owned(), NOW);
     assert!(matches!(refused, Err(DecideError::Decided { number: 1, status: "accepted" })), "{refused:?}");
@@ -104,7 +106,7 @@ fn what_was_decided_is_told_when_it_is_brought_again() {
     let again = hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10), item(3, 10)]);
     assert_eq!((again.fates, again.told), (fates(3, 0), 1));
     let [decision] = again.decided.as_slice() else { panic!("one was decided: {:?}", again.decided) };
-    assert_eq!((decision.hash, decision.accepted, decision.note.as_str()), (item(1, 10).hash, false, "thử"));
+    assert_eq!((decision.hash, decision.accepted, decision.note.as_str()), (item(1, 10).hash(), false, "thử"));
 }
 
 #[test]
@@ -216,7 +218,7 @@ fn an_item_is_decided_once_and_a_returned_one_can_still_be_accepted() {
 
     queue.give_back(&*store, 2, officer, "trùng".to_owned(), NOW).unwrap();
     assert!(decided(queue.give_back(&*store, 2, officer, "trùng".to_owned(), NOW)));
-    assert_eq!(queue.change(2).unwrap(), Some(vec![7; 10]), "never to the bin");
+    assert_eq!(queue.change(2).unwrap().unwrap().bytes(), [7; 10], "never to the bin");
     queue.begin_accept(2).unwrap().accept(officer, NOW).unwrap();
     assert!(matches!(queue.begin_accept(3), Err(DecideError::Unknown(3))));
     for queue in [Arc::clone(&queue), super::tests::queue(&store)] {
@@ -259,7 +261,7 @@ fn what_is_brought_back_takes_the_room_of_who_brings_it() {
     let queue = queue(&store);
     let bringer = DeviceId::from_public_key(&[3; 32]).author();
     let returned = HoldReason::Returned { by: bringer };
-    let bring = |author: AuthorId, items: &[AppendItem]| {
+    let bring = |author: AuthorId, items: &[Change]| {
         queue.hold(&*store, (author, scope()), returned, items, NOW).unwrap().fates
     };
     let names = [1, 2, 3, 4].map(|number| DeviceId::from_public_key(&[10 + number; 32]).author());

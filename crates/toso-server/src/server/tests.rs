@@ -11,14 +11,15 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
+use toso_core::change::Change;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, DeviceId, DocId, Sequence};
 use toso_core::record::{TeamLevel, TeamStatus};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
+use toso_store::LogBatch;
 use toso_store::faulty::{FaultyChangeLog, LogCall};
-use toso_store::{LogBatch, LogItem};
 use toso_sync::ServerEvent;
 use toso_wire::limits::PROTOCOL_VERSION;
 use toso_wire::{Frame, Hello, Proof, TicketProof};
@@ -75,7 +76,7 @@ impl Centre {
 }
 
 /// The team's change number `round` of its device.
-fn team(number: u32, round: usize) -> LogItem {
+fn team(number: u32, round: usize) -> Change {
     let doc = DocId::hamlet_team(scope(), &format!("tổ {number}"), 0);
     let author = Author { actor: Actor::new(DeviceId([1; 16]), [1; 8]), at: TimestampMs(1_662_534_000_000) };
     let mut document = Document::new(doc).unwrap();
@@ -83,14 +84,14 @@ fn team(number: u32, round: usize) -> LogItem {
         [DocEdit::Team(TeamEdit::Level(TeamLevel::Hamlet)), DocEdit::Team(TeamEdit::Status(TeamStatus::Dissolved))];
     let mut changes = edits.iter().map(|edit| document.edit(author, std::slice::from_ref(edit)).unwrap().unwrap());
     let chunk = changes.nth(round).unwrap();
-    LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }
+    Change { doc, chunk }
 }
 
 fn scope() -> UnitRef {
     UnitRef::new(UnitList::L2022, "00001").unwrap()
 }
 
-fn batch(items: Vec<LogItem>) -> LogBatch {
+fn batch(items: Vec<Change>) -> LogBatch {
     LogBatch {
         scope: scope(),
         author: toso_core::id::AuthorId([1; 8]),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use toso_core::change::Entry;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, DeviceId};
@@ -63,7 +64,7 @@ impl Centre {
         let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(u32::try_from(self.saves).unwrap())));
         let document = self.documents.entry(doc).or_insert_with(|| Document::new(doc).unwrap());
         let change = document.edit(author, &[edit]).unwrap().unwrap();
-        let items = vec![LogItem { doc, hash: change.hash(), bytes: change.bytes().to_vec() }];
+        let items = vec![Change { doc, chunk: change }];
         let received_at = time(self.saves);
         self.log.append(&[LogBatch { scope: unit, author: AuthorId([device; 8]), received_at, items }]).unwrap();
     }
@@ -88,14 +89,14 @@ impl Centre {
     }
 
     /// What the log gives without a shortcut: every document from its entries, those left out that `aside` says.
-    fn recounted(&self, aside: impl Fn(&LogEntry) -> bool) -> Projector {
+    fn recounted(&self, aside: impl Fn(&Entry) -> bool) -> Projector {
         let mut projector = Projector::new(Catalog::shared());
         for unit in [commune(0), commune(1)] {
             for doc in self.log.documents(unit).unwrap() {
                 let entries = self.log.document(doc).unwrap();
-                let bytes: Vec<&[u8]> = entries.iter().map(|entry| entry.item.bytes.as_slice()).collect();
-                let kept = without(doc.kind().unwrap(), &bytes, |place| aside(&entries[place]));
-                let chunks = kept.iter().map(|kept| toso_core::chunk::Chunk::parse(&kept.bytes).unwrap());
+                let changes: Vec<&Chunk> = entries.iter().map(|entry| &entry.change.chunk).collect();
+                let kept = without(doc.kind().unwrap(), &changes, |place| aside(&entries[place]));
+                let chunks = kept.iter().map(|kept| Chunk::parse(kept.chunk.bytes()).unwrap());
                 let chunks: Vec<_> = chunks.collect();
                 if !chunks.is_empty() {
                     projector.apply(unit, doc, Row::from_record(&Document::fold(doc, &chunks).unwrap().0.read()));
@@ -105,13 +106,13 @@ impl Centre {
         projector
     }
 
-    fn assert_views(&self, aside: impl Fn(&LogEntry) -> bool, why: &str) {
+    fn assert_views(&self, aside: impl Fn(&Entry) -> bool, why: &str) {
         let mut expected = self.recounted(aside);
         assert_eq!(self.projector.lock().first_difference(&mut expected), None, "{why}");
     }
 }
 
-fn of_rogue(entry: &LogEntry) -> bool {
+fn of_rogue(entry: &Entry) -> bool {
     entry.author == AuthorId([ROGUE; 8])
 }
 
@@ -134,7 +135,7 @@ fn what_is_set_aside_is_not_counted_and_undone_it_is() {
         Err(SetAsideError::Nothing)
     ));
     centre.fold();
-    let there = |entry: &LogEntry| of_rogue(entry) && entry.scope == commune(0);
+    let there = |entry: &Entry| of_rogue(entry) && entry.scope == commune(0);
     centre.assert_views(there, "set aside, and in the other commune not");
     assert!(centre.aside.record(number).unwrap().settled);
     let everywhere = centre.set_aside(Centre::order("2022/01".parse().unwrap()));
@@ -168,12 +169,13 @@ fn a_decision_covers_what_it_says_and_what_there_was() {
     let last = centre.log.last();
     centre.save(ROGUE, commune(0), 5);
     centre.fold();
-    let late = move |entry: &LogEntry| of_rogue(entry) && entry.received_at >= since && entry.sequence <= last;
+    let late = move |entry: &Entry| of_rogue(entry) && entry.received_at >= since && entry.sequence <= last;
     centre.assert_views(late, "since a time, until the decision");
     let document = DocId::hamlet_team(commune(0), "thôn 0", 0);
     centre.set_aside(Order { document: Some(document), ..Centre::order(commune(0)) });
     centre.fold();
-    centre.assert_views(move |entry| late(entry) || of_rogue(entry) && entry.item.doc == document, "and one document");
+    centre
+        .assert_views(move |entry| late(entry) || of_rogue(entry) && entry.change.doc == document, "and one document");
 }
 
 /// The list of decisions was one answer, however many there were.
@@ -233,7 +235,7 @@ fn views_follow_decisions_through_everything() {
             }
         }
         centre.fold();
-        let aside = |entry: &LogEntry| {
+        let aside = |entry: &Entry| {
             let covered =
                 |(_, unit, through): &(u32, UnitRef, Sequence)| *unit == entry.scope && entry.sequence <= *through;
             of_rogue(entry) && decisions.iter().any(covered)
@@ -241,8 +243,8 @@ fn views_follow_decisions_through_everything() {
         centre.assert_views(aside, &format!("seed {seed}"));
         let fresh = Arc::new(MemoryChangeLog::new());
         for entry in centre.log.read(Sequence::ZERO, usize::MAX, usize::MAX).unwrap().entries {
-            let LogEntry { scope, author, received_at, item, .. } = entry;
-            fresh.append(&[LogBatch { scope, author, received_at, items: vec![item] }]).unwrap();
+            let Entry { scope, author, received_at, change, .. } = entry;
+            fresh.append(&[LogBatch { scope, author, received_at, items: vec![change] }]).unwrap();
         }
         // Only the decisions: what follows from them is found again.
         let decided = centre.log.records(SET_ASIDE_TABLE, &[]).unwrap().into_iter();

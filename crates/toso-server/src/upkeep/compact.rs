@@ -6,9 +6,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use toso_core::change::Entry;
 use toso_core::id::Sequence;
 use toso_store::change_log::{LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX};
-use toso_store::{ChangeLog, Durability, LogBatch, LogEntry, RecordChange, RecordStore, StoreError};
+use toso_store::{ChangeLog, Durability, LogBatch, RecordChange, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 
 use super::place::look_for_database;
@@ -99,22 +100,22 @@ fn copy_entries(log: &SledChangeLog, copy: &SledChangeLog) -> Result<(), StoreEr
 }
 
 /// Entries of one device, scope and moment together again, within the limits of a batch.
-fn batches(entries: Vec<LogEntry>) -> Vec<LogBatch> {
+fn batches(entries: Vec<Entry>) -> Vec<LogBatch> {
     let mut batches: Vec<LogBatch> = Vec::new();
     let mut bytes = 0;
-    for LogEntry { scope, author, received_at, item, .. } in entries {
-        bytes += item.bytes.len();
+    for Entry { scope, author, received_at, change, .. } in entries {
+        bytes += change.bytes().len();
         match batches.last_mut() {
             Some(batch)
                 if (batch.scope, batch.author, batch.received_at) == (scope, author, received_at)
                     && batch.items.len() < LOG_BATCH_ITEMS_MAX
                     && bytes <= LOG_BATCH_BYTES_MAX =>
             {
-                batch.items.push(item);
+                batch.items.push(change);
             }
             _ => {
-                bytes = item.bytes.len();
-                batches.push(LogBatch { scope, author, received_at, items: vec![item] });
+                bytes = change.bytes().len();
+                batches.push(LogBatch { scope, author, received_at, items: vec![change] });
             }
         }
     }

@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use toso_catalog::Catalog;
+use toso_core::change::Change;
+use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, ChangeHash, DeviceId, DocId, DocKind};
 use toso_core::text::PlaceName;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_projection::Projector;
-use toso_store::{ChangeLog, Durability, LogBatch, LogItem, RecordChange};
+use toso_store::{ChangeLog, Durability, LogBatch, RecordChange};
 
 use super::*;
 use crate::folding::{Folding, Loaded};
@@ -28,8 +30,10 @@ fn filled(data: &Path) {
     let log = log_at(data);
     let scope = UnitRef::new(UnitList::L2022, "00001").unwrap();
     for number in 0..50_u8 {
-        let item =
-            LogItem { doc: DocId::member(scope, [number; 11]), hash: ChangeHash([number; 32]), bytes: vec![7; 700] };
+        let item = Change {
+            doc: DocId::member(scope, [number; 11]),
+            chunk: Chunk::trusted(vec![7; 700], ChangeHash([number; 32])),
+        };
         let batch = LogBatch {
             scope,
             author: AuthorId([1; 8]),
@@ -106,7 +110,7 @@ fn counted(data: &Path) {
         let households = TeamEdit::HouseholdsCovered(Some(100 + u32::from(number)));
         let edits = [DocEdit::Team(TeamEdit::LocalName(Some(name))), DocEdit::Team(households)];
         let chunk = Document::new(doc).unwrap().edit(author, &edits).unwrap().unwrap();
-        let items = vec![LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }];
+        let items = vec![Change { doc, chunk }];
         let batch = LogBatch { scope, author: AuthorId([1; 8]), received_at: TimestampMs(1), items };
         log.append(&[batch]).unwrap();
     }
@@ -114,7 +118,7 @@ fn counted(data: &Path) {
     let edit = DocEdit::parse(DocKind::Member, "full_name", "Nguyễn Văn Thử").unwrap();
     let chunk = Document::first_save(DocId::member(scope, [9; 11]), author, &[edit]).unwrap().unwrap();
     let doc = DocId::from_parts(b'z', scope, [9; 11]).unwrap();
-    let items = vec![LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }];
+    let items = vec![Change { doc, chunk }];
     log.append(&[LogBatch { scope, author: AuthorId([1; 8]), received_at: TimestampMs(1), items }]).unwrap();
     let folding = Folding {
         log: Arc::clone(&log) as _,
@@ -176,13 +180,14 @@ fn a_counted_folder_is_whole_and_each_wrong_thing_in_it_is_told() {
 
     let log = open_log(data.path()).unwrap();
     let entry = log.read(Sequence::ZERO, 1, 1).unwrap().entries.remove(0);
-    let item = LogItem { hash: ChangeHash([9; 32]), ..entry.item };
+    let bytes = entry.change.bytes();
+    let item = Change { doc: entry.change.doc, chunk: Chunk::trusted(bytes, ChangeHash([9; 32])) };
     let elsewhere = UnitRef::new(UnitList::L2022, "00004").unwrap();
     let doc = DocId::member(entry.scope, [1; 11]);
-    let stray = LogItem { doc, hash: ChangeHash([8; 32]), bytes: item.bytes.clone() };
+    let stray = Change { doc, chunk: Chunk::trusted(bytes, ChangeHash([8; 32])) };
     let batch =
         |scope, item| LogBatch { scope, author: entry.author, received_at: entry.received_at, items: vec![item] };
-    let junk = LogItem { doc, hash: ChangeHash([7; 32]), bytes: vec![1, 2, 3] };
+    let junk = Change { doc, chunk: Chunk::trusted(vec![1, 2, 3], ChangeHash([7; 32])) };
     log.append(&[batch(entry.scope, item), batch(elsewhere, stray), batch(entry.scope, junk)]).unwrap();
     drop(log);
     let found = findings(data.path());

@@ -11,13 +11,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use toso_catalog::Catalog;
+use toso_core::change::Change;
 use toso_core::chunk::Chunk;
 use toso_core::document::Document;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_projection::{Projector, Row};
 use toso_store::export::{ExportReader, Line, Summary};
-use toso_store::{ChangeLog, LogItem, StoreError};
+use toso_store::{ChangeLog, StoreError};
 use toso_store_sled::{Checked, SledChangeLog};
 
 use super::{Restored, UpkeepError, failed, in_file, open_log};
@@ -170,7 +171,7 @@ fn changes(log: &SledChangeLog, verified: &mut Verified) -> Result<BTreeSet<Scop
         for entry in &page.entries {
             verified.changes += 1;
             scopes.insert(entry.scope);
-            if let Err(detail) = change(entry.scope, &entry.item) {
+            if let Err(detail) = change(entry.scope, &entry.change) {
                 verified.found(format!("entry {}: {detail}", entry.sequence.0));
             }
         }
@@ -182,11 +183,11 @@ fn changes(log: &SledChangeLog, verified: &mut Verified) -> Result<BTreeSet<Scop
 }
 
 /// What is wrong with a change by itself.
-fn change(scope: Scope, item: &LogItem) -> Result<(), String> {
-    let chunk =
-        Chunk::parse(&item.bytes).map_err(|error| format!("the change {} cannot be read: {error}", item.hash))?;
-    if chunk.hash() != item.hash {
-        return Err(format!("the change stored as {} has the hash {}", item.hash, chunk.hash()));
+fn change(scope: Scope, item: &Change) -> Result<(), String> {
+    let hash = item.hash();
+    let checked = item.raw().check().map_err(|error| format!("the change {hash} cannot be read: {error}"))?;
+    if checked.hash() != hash {
+        return Err(format!("the change stored as {hash} has the hash {}", checked.hash()));
     }
     if !item.doc.belongs_to(scope) {
         return Err(format!("document {} does not belong to {scope}", item.doc));
@@ -247,8 +248,8 @@ fn refold(
     entries.retain(|entry| entry.sequence <= loaded.through);
     entries = set_aside.clean(entries);
     let begun = !entries.is_empty();
-    entries.retain(|entry| !loaded.quarantined.contains(&entry.item.hash));
-    let chunks: Vec<Chunk> = entries.iter().filter_map(|entry| Chunk::parse(&entry.item.bytes).ok()).collect();
+    entries.retain(|entry| !loaded.quarantined.contains(&entry.change.hash()));
+    let chunks: Vec<Chunk> = entries.iter().map(|entry| entry.change.chunk.clone()).collect();
     if !begun || (chunks.is_empty() && !is_stored) {
         return Ok(None);
     }

@@ -5,11 +5,12 @@
 
 use ed25519_dalek::SigningKey;
 use serde_json::json;
+use toso_core::change::Change;
 use toso_core::document::Document;
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{DocId, Sequence};
 use toso_core::record::TeamStatus;
-use toso_store::{ChangeLog as _, LogBatch, LogItem};
+use toso_store::{ChangeLog as _, LogBatch};
 use toso_store_sled::{Options, SledChangeLog};
 
 use crate::support::{COMMUNE, Centre, enrol_body, now, unit};
@@ -30,7 +31,7 @@ async fn a_server_behind_its_register_refuses_to_invite_and_enrol_and_goes_on_ot
         let doc = DocId::hamlet_team(unit(COMMUNE), "Thôn Một", 0);
         let edits = [DocEdit::Team(TeamEdit::Status(TeamStatus::Active))];
         let chunk = Document::new(doc).expect("a known kind").edit(author, &edits).expect("valid").expect("a change");
-        let items = vec![LogItem { doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() }];
+        let items = vec![Change { doc, chunk }];
         let batch = LogBatch {
             scope: unit(COMMUNE),
             author: author.actor.author(),

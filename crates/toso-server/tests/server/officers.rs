@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
+use toso_core::change::Change;
 use toso_core::chunk::Chunk;
 use toso_core::id::{DeviceId, Sequence};
 use toso_core::time::TimestampMs;
@@ -15,7 +16,7 @@ use toso_server::review::ReviewQueue;
 use toso_server::trust::{CLOCK_SKEW_MS_MAX, DeviceRecord};
 use toso_store::{Durability, RecordChange, RecordStore};
 use toso_store_sled::{Options, SledChangeLog};
-use toso_sync::{AppendItem, HoldReason};
+use toso_sync::HoldReason;
 use toso_wire::enrol::Invite;
 use toso_wire::{ChallengeReason, Frame, GoodbyeCode, Proof, PushItem, TicketProof};
 
@@ -223,14 +224,14 @@ async fn nobody_decides_on_what_his_own_device_brought_back() {
     let forgotten = Device { key, token: Vec::new(), id, ..officer.clone_of() };
     let (author, scope, by) = (id.author(), officer.unit, officer.id.author());
     let (doc, PushItem { change, .. }) = forgotten.team("Thôn 1");
-    let hash = Chunk::parse(&change).expect("a change").hash();
+    let chunk = Chunk::parse(&change).expect("a change");
     centre.server.shutdown().await;
     let folder = centre.folder;
     let log = folder.path().join("log");
     tokio::task::spawn_blocking(move || {
         let store = Arc::new(SledChangeLog::open(log, Options::server()).expect("it is free"));
         let queue = ReviewQueue::load(Arc::clone(&store) as Arc<dyn RecordStore>).expect("read");
-        let items = [AppendItem { doc, hash, change }];
+        let items = [Change { doc, chunk }];
         queue.hold(&*store, (author, scope), HoldReason::Returned { by }, &items, now()).expect("held");
     })
     .await

@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 
+use toso_core::change::Change;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
-use toso_store::{LogItem, StoreError, Summary};
+use toso_store::{StoreError, Summary};
 
 use super::documents::DocumentEntry;
 use super::heads::{Head, Position, head_key, later_key, tag_of};
@@ -142,11 +143,11 @@ impl Check<'_> {
             let sum = sums.entry(scope).or_default();
             for (offset, entry) in (0_u16..).zip(run.after(Sequence::ZERO)) {
                 sum.count += 1;
-                sum.digest.toggle(entry.item.doc, &entry.item.hash);
+                sum.digest.toggle(entry.change.doc, &entry.change.hash());
                 self.checked.entries += 1;
                 let position = Position { sequence: entry.sequence, offset };
-                self.entry_has_its_chunk_key(entry.item.doc, &entry.item.hash, position)?;
-                self.entry_has_its_document_key(scope, entry.item.doc, entry.sequence)?;
+                self.entry_has_its_chunk_key(entry.change.doc, &entry.change.hash(), position)?;
+                self.entry_has_its_document_key(scope, entry.change.doc, entry.sequence)?;
             }
             self.run_has_its_scope_key(scope, first, last, *sum)?;
         }
@@ -256,11 +257,11 @@ impl Check<'_> {
             let Ok(entries) = unless_damaged(self.log.read_document(doc))? else { continue };
             let of_scope: Vec<_> = entries.iter().filter(|entry| entry.scope == head.scope).collect();
             let first = of_scope.iter().find(|entry| entry.sequence == head.first.sequence);
-            if first.is_none_or(|entry| tag_of(&entry.item.hash) != head.tag) {
+            if first.is_none_or(|entry| tag_of(&entry.change.hash()) != head.tag) {
                 let detail = format!("the entry at sequence {} is not of this document", head.first.sequence.0);
                 self.wrong(&key, &detail);
             }
-            let sum = DocumentSize::of(of_scope.iter().map(|entry| entry.item.bytes.len()));
+            let sum = DocumentSize::of(of_scope.iter().map(|entry| entry.change.bytes().len()));
             if sum != head.size {
                 let detail =
                     format!("it does not say that the document has {} chunks of {} bytes", sum.changes, sum.bytes);
@@ -282,7 +283,7 @@ impl Check<'_> {
                 continue;
             };
             let item = self.item(doc, position)?;
-            if item.is_none_or(|(_, item)| later_key(item.doc, &item.hash) != key) {
+            if item.is_none_or(|(_, item)| later_key(item.doc, &item.hash()) != key) {
                 let Position { sequence, offset } = position;
                 self.wrong(&key, &format!("the entry at sequence {}, offset {offset} is not this chunk", sequence.0));
             }
@@ -294,7 +295,7 @@ impl Check<'_> {
     }
 
     /// The entry at a position with its scope, when it is of a document.
-    fn item(&self, doc: DocId, position: Position) -> Result<Option<(Scope, LogItem)>, StoreError> {
+    fn item(&self, doc: DocId, position: Position) -> Result<Option<(Scope, Change)>, StoreError> {
         let first = position.run();
         let Some(body) = self.body(&run_key(first))? else { return Ok(None) };
         let run = Run::parse(first, &body, &self.log.packer, |other| other == doc);
@@ -331,18 +332,18 @@ impl Check<'_> {
                 self.wrong(&key, "its fields cannot be read");
                 continue;
             };
-            let entry = self.item(doc, position)?.filter(|(_, item)| chunk_key(item.doc, &item.hash) == key);
+            let entry = self.item(doc, position)?.filter(|(_, item)| chunk_key(item.doc, &item.hash()) == key);
             let Some((scope, item)) = entry else {
                 let Position { sequence, offset } = position;
                 self.wrong(&key, &format!("the entry at sequence {}, offset {offset} is not this chunk", sequence.0));
                 continue;
             };
             match &mut document {
-                Some((of, doc, size)) if (*of, *doc) == (scope, item.doc) => size.add(item.bytes.len()),
+                Some((of, doc, size)) if (*of, *doc) == (scope, item.doc) => size.add(item.bytes().len()),
                 _ => {
                     self.document_key_has_its_size(document)?;
                     let mut size = DocumentSize::default();
-                    size.add(item.bytes.len());
+                    size.add(item.bytes().len());
                     document = Some((scope, item.doc, size));
                 }
             }
@@ -374,7 +375,7 @@ impl Check<'_> {
             };
             let page = unless_damaged(self.log.read_all(Sequence(first.0.saturating_sub(1)), 1, 1))?;
             let entry = page.ok().and_then(|page| page.entries.into_iter().next());
-            if entry.is_none_or(|entry| entry.sequence != first || document_key(entry.scope, entry.item.doc) != key) {
+            if entry.is_none_or(|entry| entry.sequence != first || document_key(entry.scope, entry.change.doc) != key) {
                 self.wrong(&key, &format!("the entry at sequence {} is not of this document", first.0));
             }
         }

@@ -47,7 +47,7 @@ impl SledChangeLog {
     }
 
     fn count_document(&self, doc: DocId) -> Result<DocumentSize, StoreError> {
-        Ok(DocumentSize::of(self.read_document(doc)?.iter().map(|entry| entry.item.bytes.len())))
+        Ok(DocumentSize::of(self.read_document(doc)?.iter().map(|entry| entry.change.bytes().len())))
     }
 
     pub(super) fn read_document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError> {

@@ -3,12 +3,12 @@
 use std::fs;
 
 use tempfile::TempDir;
-use toso_core::chunk::ChangeHash;
+use toso_core::change::Change;
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::DocumentSize;
 use toso_core::id::AuthorId;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
-use toso_store::LogItem;
 
 use super::documents::DocumentEntry;
 use super::run::tests::former_body;
@@ -19,12 +19,12 @@ fn scope(code: &str) -> Scope {
     UnitRef::new(UnitList::L2022, code).unwrap()
 }
 
-fn item(code: &str, doc: u8, hash: u8) -> LogItem {
+fn item(code: &str, doc: u8, hash: u8) -> Change {
     let doc = DocId::member(scope(code), [doc; 11]);
-    LogItem { doc, hash: ChangeHash([hash; 32]), bytes: vec![hash; 10] }
+    Change { doc, chunk: Chunk::trusted(vec![hash; 10], ChangeHash([hash; 32])) }
 }
 
-fn batch(code: &str, items: Vec<LogItem>) -> LogBatch {
+fn batch(code: &str, items: Vec<Change>) -> LogBatch {
     LogBatch { scope: scope(code), author: AuthorId([1; 8]), received_at: TimestampMs(2), items }
 }
 
@@ -38,14 +38,14 @@ fn write(folder: &TempDir, batches: &[LogBatch]) {
         let mut through = Summary::default();
         for (offset, item) in (0_u16..).zip(&batch.items) {
             through.count += 1;
-            through.digest.toggle(item.doc, &item.hash);
+            through.digest.toggle(item.doc, &item.hash());
             let position = [sequence.to_be_bytes().as_slice(), &offset.to_be_bytes()].concat();
-            staged.insert(&chunk_key(item.doc, &item.hash), &position);
+            staged.insert(&chunk_key(item.doc, &item.hash()), &position);
             let key = document_key(batch.scope, item.doc);
             let before = staged.get(&key).unwrap().and_then(|body| DocumentEntry::parse(&body));
             let (first, size) = before.unwrap_or((Sequence(sequence), None));
             let mut entry = DocumentEntry { first, size: size.unwrap_or_default() };
-            entry.size.add(item.bytes.len());
+            entry.size.add(item.bytes().len());
             staged.put(&key, &entry.body()).unwrap();
             sequence += 1;
         }
@@ -75,7 +75,7 @@ fn a_folder_of_format_1_is_read_goes_on_and_becomes_one_of_format_3() {
     assert_eq!(format, "toso storage\nformat 3\nkind server\n");
     assert_whole(&log);
     let page = log.read(Sequence::ZERO, 10, 10_000).unwrap();
-    let read: Vec<_> = page.entries.iter().map(|entry| entry.item.clone()).collect();
+    let read: Vec<_> = page.entries.iter().map(|entry| entry.change.clone()).collect();
     let written: Vec<_> = old.iter().flat_map(|batch| batch.items.clone()).collect();
     assert_eq!((read, page.through), (written, Sequence(4)));
 
@@ -100,7 +100,7 @@ fn a_folder_of_format_1_is_read_goes_on_and_becomes_one_of_format_3() {
     let of = |doc: u8| DocId::member(scope("00001"), [doc; 11]);
     let hashes = |doc: u8| {
         let entries = log.document(of(doc)).unwrap();
-        entries.iter().map(|entry| entry.item.hash.0[0]).collect::<Vec<_>>()
+        entries.iter().map(|entry| entry.change.hash().0[0]).collect::<Vec<_>>()
     };
     assert_eq!((hashes(1), hashes(2), hashes(9)), (vec![11, 13, 15], vec![12], vec![16, 17]));
     assert_eq!(log.documents(scope("00001")).unwrap(), [of(1), of(2), of(9)]);
@@ -108,7 +108,7 @@ fn a_folder_of_format_1_is_read_goes_on_and_becomes_one_of_format_3() {
     assert_eq!(size(1), DocumentSize { changes: 3, bytes: 30 });
     assert_eq!(size(9), DocumentSize { changes: 2, bytes: 20 });
     for known in [item("00001", 1, 11), item("00001", 1, 15), item("00001", 9, 16), item("00001", 9, 17)] {
-        assert!(log.contains(known.doc, &known.hash).unwrap());
+        assert!(log.contains(known.doc, &known.hash()).unwrap());
     }
     assert!(!log.contains(of(9), &ChangeHash([99; 32])).unwrap());
     let summary = log.summary(&[scope("00001")], Sequence(6)).unwrap();
@@ -139,11 +139,11 @@ fn strange_documents_are_kept_in_the_former_index() {
     let folder = TempDir::new().unwrap();
     let log = SledChangeLog::open(folder.path(), Options::phone()).unwrap();
     let own = item("00001", 1, 1);
-    let elsewhere = LogItem { hash: ChangeHash([2; 32]), ..own.clone() };
+    let elsewhere = Change { chunk: Chunk::trusted(own.bytes(), ChangeHash([2; 32])), ..own.clone() };
     log.append(&[batch("00001", vec![own.clone()]), batch("00004", vec![elsewhere.clone(), own.clone()])]).unwrap();
     assert_whole(&log);
     assert_eq!(log.last(), Sequence(2));
-    assert!(log.contains(own.doc, &own.hash).unwrap() && log.contains(own.doc, &elsewhere.hash).unwrap());
+    assert!(log.contains(own.doc, &own.hash()).unwrap() && log.contains(own.doc, &elsewhere.hash()).unwrap());
     assert_eq!(log.document(own.doc).unwrap().len(), 2);
     for code in ["00001", "00004"] {
         assert_eq!(log.documents(scope(code)).unwrap(), [own.doc]);

@@ -9,6 +9,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use toso_core::change::Change;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DOC_ID_UNIQUE_BYTES, DocId, Sequence};
@@ -185,12 +186,11 @@ impl Group<'_> {
     pub(super) fn index(
         &mut self,
         scope: Scope,
-        doc: DocId,
-        hash: &ChangeHash,
-        bytes: usize,
+        change: &Change,
         head: Option<Head>,
         position: Position,
     ) -> Result<(), StoreError> {
+        let (doc, hash, bytes) = (change.doc, &change.hash(), change.bytes().len());
         if let Some(mut head) = head.filter(|head| head.scope == scope) {
             head.size.add(bytes);
             self.staged.put(&head_key(doc), &head.body())?;

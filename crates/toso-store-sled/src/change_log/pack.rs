@@ -12,8 +12,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use parking_lot::Mutex;
-use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash, ChangeTail};
-use toso_store::LogItem;
+use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash, ChangeTail, Chunk};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 use zstd::zstd_safe::{CParameter, DParameter, FrameFormat};
@@ -59,20 +58,17 @@ impl fmt::Debug for Packer {
     }
 }
 
-/// A change read back, with the hash that belongs to it.
-pub(super) type Unpacked = (ChangeHash, Vec<u8>);
-
 impl Packer {
     /// The changes of a run in few bytes.
-    pub(super) fn pack<'a>(&self, items: impl Iterator<Item = &'a LogItem> + Clone) -> Vec<u8> {
+    pub(super) fn pack<'a>(&self, chunks: impl Iterator<Item = &'a Chunk>) -> Vec<u8> {
         let mut raw = Vec::new();
         let mut changes = Vec::new();
-        for item in items {
-            let tail = ChangeTail::of(&item.hash, &item.bytes);
-            let kept = tail.map_or(item.bytes.as_slice(), |tail| tail.0);
+        for chunk in chunks {
+            let tail = ChangeTail::of(chunk);
+            let kept = tail.map_or(chunk.bytes(), |tail| tail.0);
             push_number(&mut raw, (kept.len() as u64) << 1 | u64::from(tail.is_none()));
             if tail.is_none() {
-                changes.extend_from_slice(&item.hash.0);
+                changes.extend_from_slice(&chunk.hash().0);
             }
             changes.extend_from_slice(kept);
         }
@@ -90,7 +86,7 @@ impl Packer {
         packed: &[u8],
         count: usize,
         wanted: impl Fn(usize) -> bool,
-    ) -> Option<Vec<(usize, Unpacked)>> {
+    ) -> Option<Vec<(usize, Chunk)>> {
         let mut reader = Reader(packed);
         let [method] = reader.array()?;
         let length = usize::try_from(reader.u32()?).ok().filter(|length| *length <= UNPACKED_BYTES_MAX)?;
@@ -113,11 +109,11 @@ impl Packer {
             let verbatim = if head & 1 == 1 { Some(ChangeHash(raw.array()?)) } else { None };
             let bytes = raw.bytes(usize::try_from(head >> 1).ok()?)?;
             if wanted(place) {
-                let change = match verbatim {
-                    Some(hash) => (hash, bytes.to_vec()),
-                    None => ChangeTail(bytes).change(),
+                let chunk = match verbatim {
+                    Some(hash) => Chunk::trusted(bytes, hash),
+                    None => ChangeTail(bytes).chunk(),
                 };
-                unpacked.push((place, change));
+                unpacked.push((place, chunk));
             }
         }
         raw.0.is_empty().then_some(unpacked)
@@ -201,7 +197,7 @@ mod tests {
     }
 
     /// A change as a phone makes it.
-    fn real(number: u8) -> LogItem {
+    fn real(number: u8) -> Chunk {
         use toso_core::document::{Author, Document};
         use toso_core::edit::{DocEdit, MemberEdit};
         use toso_core::text::PersonName;
@@ -212,24 +208,19 @@ mod tests {
         let team = MemberEdit::Team(Some(DocId::commune_team(scope(), 0)));
         let author = Author { actor: Actor::new(DeviceId([1; 16]), [2; 8]), at };
         let change = Document::first_save(doc, author, &[DocEdit::Member(name), DocEdit::Member(team)]);
-        let change = change.unwrap().unwrap();
-        LogItem { doc, hash: change.hash(), bytes: change.bytes().to_vec() }
+        change.unwrap().unwrap()
     }
 
     /// Bytes that are no change.
-    fn other(number: u8, bytes: usize) -> LogItem {
-        LogItem {
-            doc: DocId::member(scope(), [number; 11]),
-            hash: ChangeHash([number; 32]),
-            bytes: vec![number; bytes],
-        }
+    fn other(number: u8, bytes: usize) -> Chunk {
+        Chunk::trusted(vec![number; bytes], ChangeHash([number; 32]))
     }
 
-    fn round_trip(items: &[LogItem]) -> usize {
+    fn round_trip(items: &[Chunk]) -> usize {
         let packer = Packer::default();
         let block = packer.pack(items.iter());
         let back = packer.unpack(&block, items.len(), |_| true).unwrap();
-        let expected: Vec<_> = items.iter().map(|item| (item.hash, item.bytes.clone())).enumerate().collect();
+        let expected: Vec<_> = items.iter().cloned().enumerate().collect();
         assert!(back == expected, "they come back as they were");
         block.len()
     }
@@ -237,11 +228,11 @@ mod tests {
     #[test]
     fn changes_come_back_with_their_hashes_in_a_third_of_their_bytes() {
         let items: Vec<_> = (0..40).map(real).collect();
-        let raw: usize = items.iter().map(|item| item.bytes.len()).sum();
+        let raw: usize = items.iter().map(|item| item.bytes().len()).sum();
         let block = round_trip(&items);
         assert!(block * 3 < raw, "{raw} bytes became {block}");
         let one = round_trip(&items[..1]);
-        assert!(one * 3 < items[0].bytes.len() * 2, "{} bytes became {one}", items[0].bytes.len());
+        assert!(one * 3 < items[0].bytes().len() * 2, "{} bytes became {one}", items[0].bytes().len());
     }
 
     #[test]
@@ -250,10 +241,12 @@ mod tests {
         for bytes in [0, 1, 7, 8, 9, 300, CHANGE_BYTES_MAX] {
             round_trip(&[other(5, bytes)]);
         }
-        let mut foreign_hash = real(1);
-        foreign_hash.hash.0[31] ^= 1;
-        let mut foreign_checksum = real(2);
-        foreign_checksum.bytes[5] ^= 1;
+        let mut hash = real(1).hash();
+        hash.0[31] ^= 1;
+        let foreign_hash = Chunk::trusted(real(1).bytes(), hash);
+        let mut bytes = real(2).bytes().to_vec();
+        bytes[5] ^= 1;
+        let foreign_checksum = Chunk::trusted(bytes, real(2).hash());
         round_trip(&[real(3), foreign_hash, other(1, 100), foreign_checksum, real(4)]);
     }
 
@@ -264,7 +257,8 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             state.to_be_bytes()[0]
         };
-        let item = LogItem { bytes: (0..CHANGE_BYTES_MAX).map(|_| noise()).collect(), ..other(1, 0) };
+        let bytes: Vec<u8> = (0..CHANGE_BYTES_MAX).map(|_| noise()).collect();
+        let item = Chunk::trusted(bytes, ChangeHash([1; 32]));
         assert_eq!(round_trip(&[item]), 1 + 4 + UNPACKED_BYTES_MAX);
         // Many small ones: the fullest run has fewer bytes than one change of the largest size.
         let small: Vec<_> = (0..=255).cycle().take(RUN_RAW_BYTES_MAX / (HASH_BYTES + 2)).map(|n| other(n, 1)).collect();
@@ -278,7 +272,7 @@ mod tests {
         let packer = Packer::default();
         let block = packer.pack(items.iter());
         let back = packer.unpack(&block, 9, |place| place == 4).unwrap();
-        assert_eq!(back, vec![(4, (items[4].hash, items[4].bytes.clone()))]);
+        assert_eq!(back, vec![(4, items[4].clone())]);
     }
 
     #[test]

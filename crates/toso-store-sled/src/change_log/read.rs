@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
+use toso_core::change::Entry;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::page::PageBuilder;
-use toso_store::{ChangeLog, LogEntry, Page, StoreError};
+use toso_store::{ChangeLog, Page, StoreError};
 
 use super::heads::Position;
 use super::run::Run;
@@ -108,7 +109,7 @@ impl SledChangeLog {
         Ok(page.complete(after, last))
     }
 
-    pub(super) fn read_document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
+    pub(super) fn read_document(&self, doc: DocId) -> Result<Vec<Entry>, StoreError> {
         let last = self.last();
         let mut positions: Vec<Position> = self.head(doc)?.iter().map(|head| head.first).collect();
         let prefix = |space: u8| [&[space], doc.as_bytes().as_slice()].concat();
@@ -186,11 +187,12 @@ fn fill(page: &mut PageBuilder, run: Run, after: Sequence) -> Room {
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
-    use toso_core::chunk::ChangeHash;
+    use toso_core::change::Change;
+    use toso_core::chunk::{ChangeHash, Chunk};
     use toso_core::id::AuthorId;
     use toso_core::time::TimestampMs;
     use toso_core::unit::{UnitList, UnitRef};
-    use toso_store::{LogBatch, LogItem};
+    use toso_store::LogBatch;
 
     use super::*;
     use crate::options::Options;
@@ -206,7 +208,8 @@ mod tests {
         let mut number = 0_u8;
         let mut item = |of: usize| {
             number = number.wrapping_add(1);
-            LogItem { doc: DocId::commune(scope(of)), hash: ChangeHash([number; 32]), bytes: vec![number; 9] }
+            let chunk = Chunk::trusted(vec![number; 9], ChangeHash([number; 32]));
+            Change { doc: DocId::commune(scope(of)), chunk }
         };
         for round in 0..rounds {
             let batches: Vec<_> = (0..scopes)
@@ -223,7 +226,7 @@ mod tests {
     }
 
     /// All entries after a position, page by page.
-    fn read(log: &SledChangeLog, scopes: &[Scope], mut after: Sequence) -> Vec<LogEntry> {
+    fn read(log: &SledChangeLog, scopes: &[Scope], mut after: Sequence) -> Vec<Entry> {
         let mut entries = Vec::new();
         loop {
             let page = log.read_scopes(scopes, after, 4, usize::MAX).unwrap();
@@ -244,7 +247,7 @@ mod tests {
         for count in [1, 2, LOOKED_UP_SCOPES_MAX, LOOKED_UP_SCOPES_MAX + 1] {
             let scopes: Vec<_> = (0..count).map(scope).collect();
             for after in (0..=log.last().0).map(Sequence) {
-                let wanted = |entry: &&LogEntry| entry.sequence > after && scopes.contains(&entry.scope);
+                let wanted = |entry: &&Entry| entry.sequence > after && scopes.contains(&entry.scope);
                 assert!(all.iter().filter(wanted).eq(&read(&log, &scopes, after)), "{count} scopes after {after:?}");
             }
         }
@@ -255,13 +258,13 @@ mod tests {
     fn what_a_document_comes_to_is_told_without_its_history() {
         let (_folder, log) = log(1, 20);
         let entries = log.document(DocId::commune(scope(0))).unwrap();
-        let expected = toso_core::document::DocumentSize::of(entries.iter().map(|entry| entry.item.bytes.len()));
+        let expected = toso_core::document::DocumentSize::of(entries.iter().map(|entry| entry.change.bytes().len()));
         for run in log.engine.keys(&[super::super::RUN_SPACE]).collect::<Result<Vec<_>, _>>().unwrap() {
             log.engine.tree().remove(run).unwrap();
         }
         assert!(log.document(DocId::commune(scope(0))).is_err(), "a reader notices");
         for entry in &entries {
-            let standing = log.standing(scope(0), entry.item.doc, &entry.item.hash).unwrap();
+            let standing = log.standing(scope(0), entry.change.doc, &entry.change.hash()).unwrap();
             assert_eq!(standing, toso_store::Standing { size: expected, known: true });
         }
         assert_eq!(log.document_size(scope(0), DocId::commune(scope(0))).unwrap(), expected);
@@ -279,7 +282,7 @@ mod tests {
                 let mut expected = toso_store::Summary::default();
                 for entry in of_scope {
                     expected.count += 1;
-                    expected.digest.toggle(entry.item.doc, &entry.item.hash);
+                    expected.digest.toggle(entry.change.doc, &entry.change.hash());
                 }
                 assert_eq!(log.summary(&[scope(1)], at).unwrap(), expected, "at {at:?}");
             }

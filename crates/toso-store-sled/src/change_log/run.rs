@@ -9,11 +9,12 @@
 //! `doc (16) ‖ hash (32) ‖ length (4) ‖ change`. They are read as they are, and tell themselves apart by their first byte,
 //! the year's, which no form has.
 
-use toso_core::chunk::ChangeHash;
+use toso_core::change::{Change, Entry};
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::id::{AuthorId, DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, Digest, DocId, SCOPE_TAG_BYTES, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
-use toso_store::{LogBatch, LogEntry, LogItem};
+use toso_store::LogBatch;
 
 use super::pack::{Packer, RUN_RAW_BYTES_MAX};
 use crate::value::Reader;
@@ -29,7 +30,7 @@ const WITH_TAG: u8 = 0x80;
 pub(super) struct RunBuilder<'a> {
     first: Sequence,
     batch: &'a LogBatch,
-    items: Vec<&'a LogItem>,
+    items: Vec<&'a Change>,
     change_bytes: usize,
     digest: Digest,
 }
@@ -51,15 +52,15 @@ impl<'a> RunBuilder<'a> {
     }
 
     /// True when the run can take an item.
-    pub(super) fn fits(&self, item: &LogItem) -> bool {
-        self.items.is_empty() || self.change_bytes + item.bytes.len() <= RUN_RAW_BYTES_MAX
+    pub(super) fn fits(&self, item: &Change) -> bool {
+        self.items.is_empty() || self.change_bytes + item.bytes().len() <= RUN_RAW_BYTES_MAX
     }
 
     /// Adds an item; returns its offset in the run.
-    pub(super) fn push(&mut self, item: &'a LogItem) -> u16 {
+    pub(super) fn push(&mut self, item: &'a Change) -> u16 {
         let offset = self.entries();
-        self.change_bytes += item.bytes.len();
-        self.digest.toggle(item.doc, &item.hash);
+        self.change_bytes += item.bytes().len();
+        self.digest.toggle(item.doc, &item.hash());
         self.items.push(item);
         offset
     }
@@ -92,7 +93,7 @@ impl<'a> RunBuilder<'a> {
             }
             body.extend(unique);
         }
-        body.extend(packer.pack(items.iter().copied()));
+        body.extend(packer.pack(items.iter().map(|item| &item.chunk)));
         Some(FinishedRun { first, entries, body, digest })
     }
 }
@@ -106,7 +107,7 @@ pub(super) struct Run {
     received_at: TimestampMs,
     count: usize,
     /// With their offsets.
-    entries: Vec<(usize, LogItem)>,
+    entries: Vec<(usize, Change)>,
 }
 
 impl Run {
@@ -148,7 +149,7 @@ impl Run {
     }
 
     /// The entry at an offset, when it was wanted.
-    pub(super) fn item(self, offset: u16) -> Option<LogItem> {
+    pub(super) fn item(self, offset: u16) -> Option<Change> {
         self.entries.into_iter().find(|(at, _)| *at == usize::from(offset)).map(|(_, item)| item)
     }
 
@@ -158,14 +159,14 @@ impl Run {
     }
 
     /// The wanted entries after a sequence.
-    pub(super) fn after(self, after: Sequence) -> impl Iterator<Item = LogEntry> {
+    pub(super) fn after(self, after: Sequence) -> impl Iterator<Item = Entry> {
         let Self { first, scope, author, received_at, entries, .. } = self;
-        let all = entries.into_iter().map(move |(offset, item)| LogEntry {
+        let all = entries.into_iter().map(move |(offset, change)| Entry {
             sequence: first.plus(offset as u64),
             scope,
             author,
             received_at,
-            item,
+            change,
         });
         all.filter(move |entry| entry.sequence > after)
     }
@@ -180,7 +181,7 @@ fn header(body: &[u8]) -> Option<Reader<'_>> {
     Some(reader)
 }
 
-type Entries = (usize, Vec<(usize, LogItem)>);
+type Entries = (usize, Vec<(usize, Change)>);
 
 fn packed_entries(
     mut reader: Reader<'_>,
@@ -191,9 +192,9 @@ fn packed_entries(
     let count = usize::from(reader.u16()?);
     let docs = (0..count).map(|_| doc(&mut reader, scope)).collect::<Option<Vec<_>>>()?;
     let unpacked = packer.unpack(reader.0, count, |place| docs.get(place).is_some_and(|doc| wanted(*doc)))?;
-    let entries = unpacked.into_iter().filter_map(|(place, (hash, bytes))| {
+    let entries = unpacked.into_iter().filter_map(|(place, chunk)| {
         let doc = *docs.get(place)?;
-        Some((place, LogItem { doc, hash, bytes }))
+        Some((place, Change { doc, chunk }))
     });
     Some((count, entries.collect()))
 }
@@ -218,7 +219,7 @@ fn former_entries(mut reader: Reader<'_>, wanted: impl Fn(DocId) -> bool) -> Opt
         let length = usize::try_from(reader.u32()?).ok()?;
         let bytes = reader.bytes(length)?;
         if wanted(doc) {
-            entries.push((count, LogItem { doc, hash, bytes: bytes.to_vec() }));
+            entries.push((count, Change { doc, chunk: Chunk::trusted(bytes, hash) }));
         }
         count += 1;
     }
@@ -237,11 +238,10 @@ pub(super) mod tests {
         // The second of two documents belongs to another scope, and is of a kind that only a newer version knows.
         let further = DocId::from_parts(b'z', scope("00004"), [9; DOC_ID_UNIQUE_BYTES]).unwrap();
         let docs = [DocId::commune(scope("00001")), further];
-        let items = sizes.iter().zip(docs.iter().cycle()).map(|(bytes, doc)| LogItem {
-            doc: *doc,
-            hash: ChangeHash([3; 32]),
-            bytes: vec![4; *bytes],
-        });
+        let items = sizes
+            .iter()
+            .zip(docs.iter().cycle())
+            .map(|(bytes, doc)| Change { doc: *doc, chunk: Chunk::trusted(vec![4; *bytes], ChangeHash([3; 32])) });
         LogBatch {
             scope: scope("00001"),
             author: AuthorId([1; 8]),
@@ -256,9 +256,9 @@ pub(super) mod tests {
         let mut body = [batch.scope.to_key().as_slice(), &batch.author.0, &received_at].concat();
         for item in &batch.items {
             body.extend_from_slice(item.doc.as_bytes());
-            body.extend_from_slice(&item.hash.0);
-            body.extend_from_slice(&u32::try_from(item.bytes.len()).unwrap().to_be_bytes());
-            body.extend_from_slice(&item.bytes);
+            body.extend_from_slice(&item.hash().0);
+            body.extend_from_slice(&u32::try_from(item.bytes().len()).unwrap().to_be_bytes());
+            body.extend_from_slice(item.bytes());
         }
         body
     }
@@ -295,14 +295,14 @@ pub(super) mod tests {
             let parse = |body: &[u8]| Run::parse(first, body, &packer, |_| true);
             let run = parse(&body).unwrap();
             assert_eq!(run.last(), Sequence(7));
-            let read: Vec<_> = run.after(Sequence(5)).map(|entry| (entry.sequence.0, entry.item)).collect();
+            let read: Vec<_> = run.after(Sequence(5)).map(|entry| (entry.sequence.0, entry.change)).collect();
             assert_eq!(read, vec![(6, batch.items[1].clone()), (7, batch.items[2].clone())]);
             assert_eq!(parse(&body).unwrap().item(2), Some(batch.items[2].clone()));
             assert!(parse(&body[..body.len() - 1]).is_none());
             let other = batch.items[1].doc;
             let run = Run::parse(first, &body, &packer, |doc| doc == other).unwrap();
             assert_eq!(run.last(), Sequence(7), "also when only a part of it is wanted");
-            let read: Vec<_> = run.after(Sequence::ZERO).map(|entry| (entry.sequence.0, entry.item)).collect();
+            let read: Vec<_> = run.after(Sequence::ZERO).map(|entry| (entry.sequence.0, entry.change)).collect();
             assert_eq!(read, vec![(6, batch.items[1].clone())]);
         }
         assert!(RunBuilder::new(&batch, Sequence(5)).finish(&packer).is_none());

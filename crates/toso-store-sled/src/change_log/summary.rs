@@ -53,7 +53,7 @@ impl SledChangeLog {
         let body = self.engine.get(&key)?.ok_or_else(|| self.engine.damaged(&key, "it is missing"))?;
         for entry in self.parse(run.first, &body)?.after(at) {
             summary.count -= 1;
-            summary.digest.toggle(entry.item.doc, &entry.item.hash);
+            summary.digest.toggle(entry.change.doc, &entry.change.hash());
         }
         Ok(summary)
     }

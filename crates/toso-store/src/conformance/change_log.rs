@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::thread;
 
 use proptest::test_runner::{Config, TestRunner};
+use toso_core::change::Change;
 use toso_core::chunk::CHANGE_BYTES_MAX;
 use toso_core::document::DocumentSize;
 use toso_core::id::Sequence;
@@ -11,9 +12,9 @@ use toso_core::unit::Scope;
 
 use super::Subject;
 use super::model::{self, LogModel, LogStep};
-use super::samples::{batch, doc, further_doc, hash, item, scope};
+use super::samples::{self, batch, doc, further_doc, hash, item, scope};
 use crate::StoreError;
-use crate::change_log::{Appended, ChangeLog, LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, LogItem, Page};
+use crate::change_log::{Appended, ChangeLog, LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, Page};
 
 const ALL: usize = usize::MAX;
 
@@ -64,7 +65,7 @@ pub fn sequences_rise_by_one_and_survive_reopening<S: Subject<Store: ChangeLog>>
     assert_eq!(page.entries[4].scope, scope(2));
     assert_eq!(page.entries[4].author, batches[1].author);
     assert_eq!(page.entries[4].received_at, batches[1].received_at);
-    assert_eq!(page.entries[4].item, batches[1].items[1]);
+    assert_eq!(page.entries[4].change, batches[1].items[1]);
 }
 
 /// However often it comes: in a batch, in a call, in other calls, after reopening. Another document's is another.
@@ -94,8 +95,8 @@ pub fn a_chunk_is_in_the_log_once<S: Subject<Store: ChangeLog>>(subject: &S) {
 /// At the limit and one past it; a call with one bad batch appends nothing.
 pub fn batches_end_at_their_limits<S: Subject<Store: ChangeLog>>(subject: &S) {
     let log = subject.fresh();
-    let sized = |number, bytes: usize| LogItem { bytes: vec![3; bytes], ..item(doc(scope(1), 1), number) };
-    let of = |items: Vec<LogItem>| crate::LogBatch { items, ..batch(scope(1), []) };
+    let sized = |number, bytes: usize| samples::sized(doc(scope(1), 1), number, vec![3; bytes]);
+    let of = |items: Vec<Change>| crate::LogBatch { items, ..batch(scope(1), []) };
     let good = batch(scope(1), [999_999]);
 
     let past = of(vec![sized(1, CHANGE_BYTES_MAX + 1)]);
@@ -119,14 +120,15 @@ pub fn batches_end_at_their_limits<S: Subject<Store: ChangeLog>>(subject: &S) {
     log.append(&[of((10..most + 10).map(|number| sized(number, 10)).collect())]).unwrap();
     let log = subject.reopen(log);
     assert_eq!(log.last(), Sequence(5 + most));
-    let items: Vec<_> = log.read(Sequence::ZERO, 5, ALL).unwrap().entries.into_iter().map(|entry| entry.item).collect();
+    let items: Vec<_> =
+        log.read(Sequence::ZERO, 5, ALL).unwrap().entries.into_iter().map(|entry| entry.change).collect();
     assert_eq!(items, largest);
 }
 
 /// At the limit, one past it, from the middle of a batch, and always at least one entry.
 pub fn pages_end_at_their_limits<S: Subject<Store: ChangeLog>>(subject: &S) {
     let log = subject.fresh();
-    let sized = |number| LogItem { bytes: vec![3; 100], ..item(doc(scope(1), 1), number) };
+    let sized = |number| samples::sized(doc(scope(1), 1), number, vec![3; 100]);
     for start in [1, 5, 9] {
         let items = (start..start + 4).map(sized).collect();
         log.append(&[crate::LogBatch { items, ..batch(scope(1), []) }]).unwrap();
@@ -223,7 +225,7 @@ pub fn documents_are_found<S: Subject<Store: ChangeLog>>(subject: &S) {
     assert_eq!(log.documents(scope(2)).unwrap(), vec![doc(scope(2), 1)]);
     let entries = log.document(doc(scope(1), 2)).unwrap();
     assert_eq!(entries.iter().map(|entry| entry.sequence.0).collect::<Vec<_>>(), vec![1, 4, 5]);
-    assert_eq!(entries[2].item, item(doc(scope(1), 2), 5));
+    assert_eq!(entries[2].change, item(doc(scope(1), 2), 5));
     assert!(log.contains(doc(scope(1), 2), &hash(5)).unwrap());
     assert!(!log.contains(doc(scope(1), 1), &hash(5)).unwrap());
 }
@@ -239,15 +241,15 @@ pub fn kinds_to_come_are_logged_like_any<S: Subject<Store: ChangeLog>>(subject: 
     assert_eq!(log.append(&[again]).unwrap()[0].new, 0);
     let mut digest = toso_core::id::Digest::default();
     for item in &items {
-        digest.toggle(item.doc, &item.hash);
+        digest.toggle(item.doc, &item.hash());
     }
     let mut listed = vec![known, further, astray];
     listed.sort_unstable();
     for _ in 0..2 {
         let read: Vec<_> = log.read_scopes(&[scope(1)], Sequence::ZERO, ALL, ALL).unwrap().entries;
-        assert_eq!(read.into_iter().map(|entry| entry.item).collect::<Vec<_>>(), items);
+        assert_eq!(read.into_iter().map(|entry| entry.change).collect::<Vec<_>>(), items);
         assert_eq!(log.documents(scope(1)).unwrap(), listed);
-        let of_further: Vec<_> = log.document(further).unwrap().into_iter().map(|entry| entry.item).collect();
+        let of_further: Vec<_> = log.document(further).unwrap().into_iter().map(|entry| entry.change).collect();
         assert_eq!(of_further, [items[1].clone(), items[3].clone()]);
         assert_eq!(log.document_size(scope(1), further).unwrap().changes, 2);
         assert!(log.contains(further, &hash(4)).unwrap() && !log.contains(further, &hash(1)).unwrap());
@@ -299,7 +301,7 @@ pub fn writers_and_readers_agree<S: Subject<Store: ChangeLog>>(subject: &S) {
     let log = subject.reopen(log);
     let page = log.read(Sequence::ZERO, ALL, ALL).unwrap();
     assert_eq!(sequences(&page), (1..=total).collect::<Vec<_>>());
-    let distinct: HashSet<_> = page.entries.iter().map(|entry| entry.item.hash).collect();
+    let distinct: HashSet<_> = page.entries.iter().map(|entry| entry.change.hash()).collect();
     assert_eq!(distinct.len() as u64, total);
 }
 

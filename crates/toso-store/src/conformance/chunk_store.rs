@@ -3,28 +3,27 @@
 use std::thread;
 
 use proptest::test_runner::{Config, TestRunner};
-use toso_core::chunk::CHANGE_BYTES_MAX;
+use toso_core::change::Change;
+use toso_core::chunk::{CHANGE_BYTES_MAX, Chunk};
 use toso_core::id::Sequence;
 
 use super::Subject;
 use super::model::{self, ChunkModel};
-use super::samples::{chunk, doc, further_doc, hash, saved, scope};
+use super::samples::{change, doc, further_doc, hash, item, saved, saved_in, scope, sized};
 use crate::StoreError;
-use crate::chunk_store::{
-    ChunkStore, HeldCopy, Listed, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, SHOWN_BYTES_MAX, StoredChunk, Transaction,
-};
+use crate::chunk_store::{ChunkStore, Listed, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, SHOWN_BYTES_MAX, Transaction};
 
 /// Nothing is there, and asking is no error.
 pub fn an_empty_store_answers<S: Subject<Store: ChunkStore>>(subject: &S) {
     let store = subject.fresh();
-    let absent = chunk(1, 1);
+    let absent = change(1, 1);
     assert!(store.chunks(absent.doc).unwrap().is_empty());
-    assert!(!store.contains(absent.doc, &absent.hash).unwrap());
+    assert!(!store.contains(absent.doc, &absent.hash()).unwrap());
     assert!(store.documents().unwrap().is_empty());
     assert_eq!(store.scope_of(absent.doc).unwrap(), None);
     assert!(store.outbox(0, 10).unwrap().is_empty());
     assert_eq!(store.outbox_len().unwrap(), 0);
-    assert!(matches!(store.chunk(absent.doc, &absent.hash), Err(StoreError::NotFound(of)) if of == absent.hash));
+    assert!(matches!(store.chunk(absent.doc, &absent.hash()), Err(StoreError::NotFound(of)) if of == absent.hash()));
     assert!(store.receipts(absent.doc).unwrap().is_empty());
     assert_eq!(store.cursor(scope(1)).unwrap(), Sequence::ZERO);
     assert_eq!(store.setting("absent").unwrap(), None);
@@ -34,13 +33,13 @@ pub fn an_empty_store_answers<S: Subject<Store: ChunkStore>>(subject: &S) {
 
 /// Nothing of what was there is found again, and what the same transaction brings is. Numbers of the outbox go on.
 pub fn emptying_leaves_nothing<S: Subject<Store: ChunkStore>>(subject: &S) {
-    let (gone, new) = (chunk(1, 1), chunk(2, 2));
+    let (gone, new) = (change(1, 1), change(2, 2));
     let mut before = saved([gone.clone()]);
-    before.receipts.push((gone.doc, gone.hash, Sequence(7)));
+    before.receipts.push((gone.doc, gone.hash(), Sequence(7)));
     before.cursors.push((scope(1), Sequence(9)));
     before.settings.push(("large".to_owned(), Some(vec![1; SETTING_BYTES_MAX])));
-    before.held.push((gone.doc, gone.hash, Some(vec![2])));
-    before.held_copies.push((gone.doc, gone.hash, Some(HeldCopy { scope: scope(1), bytes: gone.bytes.clone() })));
+    before.held.push((gone.doc, gone.hash(), Some(vec![2])));
+    before.held_copies.push((gone.doc, gone.hash(), Some((scope(1), gone.chunk.clone()))));
     let mut store = subject.fresh();
     store.commit(before).unwrap();
     let mut emptying = saved([new.clone()]);
@@ -48,45 +47,45 @@ pub fn emptying_leaves_nothing<S: Subject<Store: ChunkStore>>(subject: &S) {
     emptying.settings.push(("new".to_owned(), Some(vec![3])));
     store.commit(emptying).unwrap();
     for _ in 0..2 {
-        assert_eq!(store.documents().unwrap(), vec![(new.scope, new.doc)]);
+        assert_eq!(store.documents().unwrap(), vec![(scope(1), new.doc)]);
         assert_eq!(store.documents_len().unwrap(), 1);
         assert!(store.chunks(gone.doc).unwrap().is_empty());
         assert!(store.receipts(gone.doc).unwrap().is_empty());
         let outbox = store.outbox(0, 10).unwrap();
-        assert_eq!(outbox.iter().map(|entry| (entry.number, entry.hash)).collect::<Vec<_>>(), vec![(2, new.hash)]);
+        assert_eq!(outbox.iter().map(|entry| (entry.number, entry.hash)).collect::<Vec<_>>(), vec![(2, new.hash())]);
         assert_eq!(store.outbox_len().unwrap(), 1);
         assert!(store.held().unwrap().is_empty());
-        assert_eq!(store.held_copy(gone.doc, &gone.hash).unwrap(), None);
+        assert_eq!(store.held_copy(gone.doc, &gone.hash()).unwrap(), None);
         assert_eq!(store.cursor(scope(1)).unwrap(), Sequence::ZERO);
         assert_eq!((store.setting("large").unwrap(), store.setting("new").unwrap()), (None, Some(vec![3])));
         store = subject.reopen(store);
     }
-    let unknown = Transaction { empty: true, outbox_add: vec![gone.hash], ..Transaction::default() };
-    assert!(matches!(store.commit(unknown), Err(StoreError::NotFound(of)) if of == gone.hash));
+    let unknown = Transaction { empty: true, outbox_add: vec![gone.hash()], ..Transaction::default() };
+    assert!(matches!(store.commit(unknown), Err(StoreError::NotFound(of)) if of == gone.hash()));
     assert_eq!(store.documents_len().unwrap(), 1, "and what is refused empties nothing");
 }
 
 /// Every part of a transaction is there at once, and after reopening.
 pub fn a_transaction_is_whole_and_survives_reopening<S: Subject<Store: ChunkStore>>(subject: &S) {
-    let (first, second) = (chunk(1, 1), chunk(2, 2));
+    let (first, second) = (change(1, 1), change(2, 2));
     let mut transaction = saved([first.clone(), second.clone()]);
-    transaction.receipts.push((first.doc, first.hash, Sequence(7)));
+    transaction.receipts.push((first.doc, first.hash(), Sequence(7)));
     transaction.cursors.push((scope(1), Sequence(9)));
     transaction.settings.push(("device".to_owned(), Some(vec![1, 2, 3])));
     let mut store = subject.fresh();
     store.commit(transaction).unwrap();
     for _ in 0..2 {
-        assert_eq!(store.chunks(first.doc).unwrap(), vec![first.clone()]);
-        assert_eq!(store.chunk(second.doc, &second.hash).unwrap(), second.bytes);
+        assert_eq!(store.chunks(first.doc).unwrap(), vec![first.chunk.clone()]);
+        assert_eq!(store.chunk(second.doc, &second.hash()).unwrap(), second.chunk);
         assert_eq!(store.documents().unwrap(), vec![(scope(1), first.doc), (scope(1), second.doc)]);
         assert_eq!(store.scope_of(second.doc).unwrap(), Some(scope(1)));
         let outbox = store.outbox(0, 10).unwrap();
         assert_eq!(
             outbox.iter().map(|entry| (entry.number, entry.hash)).collect::<Vec<_>>(),
-            vec![(1, first.hash), (2, second.hash)]
+            vec![(1, first.hash()), (2, second.hash())]
         );
         assert_eq!(store.outbox_len().unwrap(), 2);
-        assert_eq!(store.receipts(first.doc).unwrap(), vec![(first.hash, Sequence(7))]);
+        assert_eq!(store.receipts(first.doc).unwrap(), vec![(first.hash(), Sequence(7))]);
         assert_eq!(store.cursor(scope(1)).unwrap(), Sequence(9));
         assert_eq!(store.setting("device").unwrap(), Some(vec![1, 2, 3]));
         store = subject.reopen(store);
@@ -96,9 +95,9 @@ pub fn a_transaction_is_whole_and_survives_reopening<S: Subject<Store: ChunkStor
 /// An unknown hash for the outbox, or a value over its limit, undoes all.
 pub fn a_failed_transaction_changes_nothing<S: Subject<Store: ChunkStore>>(subject: &S) {
     let mut store = subject.fresh();
-    let kept = chunk(1, 1);
+    let kept = change(1, 1);
     store.commit(saved([kept.clone()])).unwrap();
-    let mut unknown = saved([chunk(2, 2)]);
+    let mut unknown = saved([change(2, 2)]);
     unknown.outbox_add.push(hash(99));
     unknown.outbox_remove.push(1);
     unknown.remove_documents.push(kept.doc);
@@ -107,51 +106,55 @@ pub fn a_failed_transaction_changes_nothing<S: Subject<Store: ChunkStore>>(subje
     let mut too_large = unknown.clone();
     too_large.outbox_add.pop();
     too_large.settings.push(("b".to_owned(), Some(vec![0; SETTING_BYTES_MAX + 1])));
-    let mut gone = Transaction { outbox_add: vec![kept.hash], ..Transaction::default() };
+    let mut gone = Transaction { outbox_add: vec![kept.hash()], ..Transaction::default() };
     gone.remove_documents.push(kept.doc);
     assert!(matches!(store.commit(unknown), Err(StoreError::NotFound(of)) if of == hash(99)));
     assert!(matches!(store.commit(too_large), Err(StoreError::TooLarge { .. })));
-    assert!(matches!(store.commit(gone), Err(StoreError::NotFound(of)) if of == kept.hash));
+    assert!(matches!(store.commit(gone), Err(StoreError::NotFound(of)) if of == kept.hash()));
     for _ in 0..2 {
         assert_eq!(store.documents().unwrap(), vec![(scope(1), kept.doc)]);
-        assert_eq!(store.chunks(kept.doc).unwrap(), vec![kept.clone()]);
+        assert_eq!(store.chunks(kept.doc).unwrap(), vec![kept.chunk.clone()]);
         assert_eq!(store.outbox(0, 10).unwrap().len(), 1);
         assert_eq!(store.cursor(scope(1)).unwrap(), Sequence::ZERO);
         assert_eq!(store.setting("a").unwrap(), None);
         store = subject.reopen(store);
     }
-    store.commit(saved([chunk(3, 3)])).unwrap();
+    store.commit(saved([change(3, 3)])).unwrap();
     assert_eq!(store.outbox(1, 10).unwrap()[0].number, 2, "a failed transaction uses no outbox number");
 }
 
 /// Chunks come back as they were stored, whatever their hashes; a repetition changes nothing.
 pub fn chunks_keep_their_order_and_are_stored_once<S: Subject<Store: ChunkStore>>(subject: &S) {
     let store = subject.fresh();
-    store.commit(saved([chunk(1, 1), chunk(1, 2)])).unwrap();
+    store.commit(saved([change(1, 1), change(1, 2)])).unwrap();
     let store = subject.reopen(store);
-    let again = StoredChunk { bytes: vec![0], ..chunk(1, 1) };
-    let chunks = vec![again, chunk(1, 3), chunk(1, 3), chunk(1, 4)];
-    store.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
-    let expected: Vec<_> = (1..=4).map(|number| chunk(1, number)).collect();
-    assert_eq!(store.chunks(expected[0].doc).unwrap(), expected);
+    let of = doc(scope(1), 1);
+    let again = sized(of, 1, vec![0]);
+    let brought = [again, change(1, 3), change(1, 3), change(1, 4)];
+    store.commit(Transaction { outbox_add: vec![], ..saved(brought) }).unwrap();
+    let expected: Vec<_> = (1..=4).map(|number| change(1, number).chunk).collect();
+    assert_eq!(store.chunks(of).unwrap(), expected);
     assert_eq!(store.outbox_len().unwrap(), 2, "a chunk that is stored again is not sent again");
     for number in 5..60 {
-        store.commit(Transaction { chunks: vec![chunk(1, number)], ..Transaction::default() }).unwrap();
+        store.commit(Transaction { outbox_add: vec![], ..saved([change(1, number)]) }).unwrap();
     }
     let store = subject.reopen(store);
-    let expected: Vec<_> = (1..60).map(|number| chunk(1, number)).collect();
-    assert_eq!(store.chunks(expected[0].doc).unwrap(), expected);
+    let expected: Vec<_> = (1..60).map(|number| change(1, number).chunk).collect();
+    assert_eq!(store.chunks(of).unwrap(), expected);
 }
 
 /// The scope is set when a document is created.
 pub fn a_document_keeps_its_first_scope<S: Subject<Store: ChunkStore>>(subject: &S) {
     let store = subject.fresh();
-    let elsewhere = |number| StoredChunk { scope: scope(2), ..chunk(1, number) };
-    store.commit(saved([chunk(1, 1), elsewhere(2)])).unwrap();
-    store.commit(saved([elsewhere(3)])).unwrap();
-    let of = chunk(1, 1).doc;
+    let mut both = saved([change(1, 1)]);
+    let elsewhere = saved_in(scope(2), [change(1, 2)]);
+    both.chunks.extend(elsewhere.chunks);
+    both.outbox_add.extend(elsewhere.outbox_add);
+    store.commit(both).unwrap();
+    store.commit(saved_in(scope(2), [change(1, 3)])).unwrap();
+    let of = change(1, 1).doc;
     assert_eq!(store.scope_of(of).unwrap(), Some(scope(1)));
-    assert!(store.chunks(of).unwrap().iter().all(|chunk| chunk.scope == scope(1)));
+    assert!(store.keys().unwrap().iter().all(|(within, ..)| *within == scope(1)));
     assert!(store.outbox(0, 10).unwrap().iter().all(|entry| entry.scope == scope(1)));
     assert_eq!(store.documents().unwrap(), vec![(scope(1), of)]);
 }
@@ -160,7 +163,7 @@ pub fn a_document_keeps_its_first_scope<S: Subject<Store: ChunkStore>>(subject: 
 pub fn outbox_numbers_are_never_used_again<S: Subject<Store: ChunkStore>>(subject: &S) {
     let mut store = subject.fresh();
     for round in 1..=6 {
-        store.commit(saved([chunk(1, round)])).unwrap();
+        store.commit(saved([change(1, round)])).unwrap();
         let outbox = store.outbox(0, 10).unwrap();
         assert_eq!(outbox.iter().map(|entry| entry.number).collect::<Vec<_>>(), vec![round]);
         if round % 3 == 0 {
@@ -178,7 +181,7 @@ pub fn outbox_numbers_are_never_used_again<S: Subject<Store: ChunkStore>>(subjec
 /// Oldest first, after a number, at most so many.
 pub fn the_outbox_pages_in_order<S: Subject<Store: ChunkStore>>(subject: &S) {
     let store = subject.fresh();
-    store.commit(saved((1..=300).map(|number| chunk(u32::try_from(number).unwrap() % 7, number)))).unwrap();
+    store.commit(saved((1..=300).map(|number| change(u32::try_from(number).unwrap() % 7, number)))).unwrap();
     store.commit(Transaction { outbox_remove: vec![1, 256, 257, 300], ..Transaction::default() }).unwrap();
     let store = subject.reopen(store);
     let numbers =
@@ -197,20 +200,20 @@ pub fn the_outbox_pages_in_order<S: Subject<Store: ChunkStore>>(subject: &S) {
 /// When asked for.
 pub fn a_stored_chunk_can_be_sent_again<S: Subject<Store: ChunkStore>>(subject: &S) {
     let store = subject.fresh();
-    store.commit(saved([chunk(1, 1), chunk(2, 2)])).unwrap();
+    store.commit(saved([change(1, 1), change(2, 2)])).unwrap();
     store.commit(Transaction { outbox_remove: vec![1, 2], ..Transaction::default() }).unwrap();
     store.commit(Transaction { outbox_add: vec![hash(2), hash(1)], ..Transaction::default() }).unwrap();
     let outbox = store.outbox(0, 10).unwrap();
     let sent: Vec<_> = outbox.iter().map(|entry| (entry.number, entry.doc, entry.hash)).collect();
-    assert_eq!(sent, vec![(3, chunk(2, 2).doc, hash(2)), (4, chunk(1, 1).doc, hash(1))]);
+    assert_eq!(sent, vec![(3, change(2, 2).doc, hash(2)), (4, change(1, 1).doc, hash(1))]);
 }
 
 /// Two members registered from the same words in the same second share a change hash.
 pub fn documents_with_one_hash_are_told_apart<S: Subject<Store: ChunkStore>>(subject: &S) {
     let store = subject.fresh();
-    store.commit(saved([chunk(1, 5), chunk(2, 5)])).unwrap();
-    store.commit(saved([chunk(3, 5)])).unwrap();
-    let of = |number| chunk(number, 5).doc;
+    store.commit(saved([change(1, 5), change(2, 5)])).unwrap();
+    store.commit(saved([change(3, 5)])).unwrap();
+    let of = |number| change(number, 5).doc;
     let sent = |after| -> Vec<_> { store.outbox(after, 10).unwrap().iter().map(|entry| entry.doc).collect() };
     assert_eq!(sent(0), vec![of(1), of(2), of(3)]);
     store.commit(Transaction { outbox_add: vec![hash(5)], ..Transaction::default() }).unwrap();
@@ -223,24 +226,24 @@ pub fn documents_with_one_hash_are_told_apart<S: Subject<Store: ChunkStore>>(sub
 /// A receipt can be renewed; one for a chunk that is not here leaves no trace.
 pub fn receipts_belong_to_stored_chunks<S: Subject<Store: ChunkStore>>(subject: &S) {
     let store = subject.fresh();
-    let (first, second) = (chunk(1, 1), chunk(1, 2));
+    let (first, second) = (change(1, 1), change(1, 2));
     store.commit(saved([first.clone(), second.clone()])).unwrap();
     let receipts = vec![
-        (first.doc, first.hash, Sequence(3)),
-        (first.doc, second.hash, Sequence(4)),
+        (first.doc, first.hash(), Sequence(3)),
+        (first.doc, second.hash(), Sequence(4)),
         (first.doc, hash(9), Sequence(5)),
-        (chunk(8, 1).doc, first.hash, Sequence(6)),
+        (change(8, 1).doc, first.hash(), Sequence(6)),
     ];
     store.commit(Transaction { receipts, ..Transaction::default() }).unwrap();
-    let renewed = vec![(first.doc, first.hash, Sequence(8))];
+    let renewed = vec![(first.doc, first.hash(), Sequence(8))];
     store.commit(Transaction { receipts: renewed, ..Transaction::default() }).unwrap();
     let store = subject.reopen(store);
-    let mut expected = vec![(first.hash, Sequence(8)), (second.hash, Sequence(4))];
+    let mut expected = vec![(first.hash(), Sequence(8)), (second.hash(), Sequence(4))];
     expected.sort_unstable();
     assert_eq!(store.receipts(first.doc).unwrap(), expected);
-    assert!(store.receipts(chunk(8, 1).doc).unwrap().is_empty());
-    store.commit(Transaction { chunks: vec![chunk(8, 1)], ..Transaction::default() }).unwrap();
-    assert!(store.receipts(chunk(8, 1).doc).unwrap().is_empty());
+    assert!(store.receipts(change(8, 1).doc).unwrap().is_empty());
+    store.commit(Transaction { outbox_add: vec![], ..saved([change(8, 1)]) }).unwrap();
+    assert!(store.receipts(change(8, 1).doc).unwrap().is_empty());
 }
 
 /// One for each interest; they may go back, when a server was restored.
@@ -303,19 +306,19 @@ pub fn settings_end_at_their_limits<S: Subject<Store: ChunkStore>>(subject: &S) 
 /// At the limit and one past it.
 pub fn changes_end_at_their_limit<S: Subject<Store: ChunkStore>>(subject: &S) {
     let store = subject.fresh();
-    let sized = |of, number, bytes: usize| {
+    let large = |of, number, bytes: usize| {
         let bytes = (0..bytes).map(|index| u8::try_from(index % 253).unwrap()).collect();
-        StoredChunk { bytes, ..chunk(of, number) }
+        sized(doc(scope(1), of), number, bytes)
     };
-    let largest: Vec<_> = (0..20).map(|number| sized(1, number, CHANGE_BYTES_MAX)).collect();
+    let largest: Vec<_> = (0..20).map(|number| large(1, number, CHANGE_BYTES_MAX)).collect();
     store.commit(saved(largest.clone())).unwrap();
-    store.commit(saved([sized(2, 1, 0)])).unwrap();
-    let past = store.commit(saved([sized(3, 2, CHANGE_BYTES_MAX + 1)]));
+    store.commit(saved([large(2, 1, 0)])).unwrap();
+    let past = store.commit(saved([large(3, 2, CHANGE_BYTES_MAX + 1)]));
     assert!(matches!(past, Err(StoreError::TooLarge { bytes, max, .. }) if bytes == max + 1));
     let store = subject.reopen(store);
-    assert_eq!(store.chunks(largest[0].doc).unwrap(), largest);
-    assert_eq!(store.chunk(chunk(2, 1).doc, &hash(1)).unwrap(), Vec::<u8>::new());
-    assert_eq!(store.scope_of(chunk(3, 2).doc).unwrap(), None);
+    assert!(store.chunks(largest[0].doc).unwrap().iter().eq(largest.iter().map(|change| &change.chunk)));
+    assert_eq!(store.chunk(change(2, 1).doc, &hash(1)).unwrap().bytes(), Vec::<u8>::new());
+    assert_eq!(store.scope_of(change(3, 2).doc).unwrap(), None);
     store.commit(Transaction { remove_documents: vec![largest[0].doc], ..Transaction::default() }).unwrap();
     let store = subject.reopen(store);
     assert!(store.chunks(largest[0].doc).unwrap().is_empty());
@@ -324,11 +327,11 @@ pub fn changes_end_at_their_limit<S: Subject<Store: ChunkStore>>(subject: &S) {
 /// Chunks, receipts and outbox entries, but nothing of its neighbours.
 pub fn removing_a_document_removes_all_of_it<S: Subject<Store: ChunkStore>>(subject: &S) {
     let store = subject.fresh();
-    store.commit(saved([chunk(1, 1), chunk(2, 2), chunk(1, 3), chunk(3, 4)])).unwrap();
-    let receipts = (1..=3).map(|of| (chunk(of, 0).doc, hash(if of == 3 { 4 } else { of.into() }), Sequence(9)));
+    store.commit(saved([change(1, 1), change(2, 2), change(1, 3), change(3, 4)])).unwrap();
+    let receipts = (1..=3).map(|of| (change(of, 0).doc, hash(if of == 3 { 4 } else { of.into() }), Sequence(9)));
     store.commit(Transaction { receipts: receipts.collect(), ..Transaction::default() }).unwrap();
-    let gone = chunk(1, 0).doc;
-    let remove_documents = vec![gone, chunk(9, 0).doc];
+    let gone = change(1, 0).doc;
+    let remove_documents = vec![gone, change(9, 0).doc];
     store.commit(Transaction { remove_documents, ..Transaction::default() }).unwrap();
     let store = subject.reopen(store);
     assert!(store.chunks(gone).unwrap().is_empty() && store.receipts(gone).unwrap().is_empty());
@@ -337,33 +340,33 @@ pub fn removing_a_document_removes_all_of_it<S: Subject<Store: ChunkStore>>(subj
     assert_eq!(store.documents().unwrap().len(), 2);
     assert_eq!(store.outbox(0, 10).unwrap().iter().map(|entry| entry.number).collect::<Vec<_>>(), vec![2, 4]);
     assert_eq!(store.outbox_len().unwrap(), 2);
-    assert_eq!(store.receipts(chunk(2, 0).doc).unwrap(), vec![(hash(2), Sequence(9))]);
-    assert_eq!(store.chunks(chunk(3, 0).doc).unwrap(), vec![chunk(3, 4)]);
+    assert_eq!(store.receipts(change(2, 0).doc).unwrap(), vec![(hash(2), Sequence(9))]);
+    assert_eq!(store.chunks(change(3, 0).doc).unwrap(), vec![change(3, 4).chunk]);
 }
 
 /// A copy outlives its document and goes with its mark; without a mark there is none.
 pub fn a_copy_of_a_held_chunk_goes_with_its_mark<S: Subject<Store: ChunkStore>>(subject: &S) {
     let store = subject.fresh();
-    let (marked, other) = (chunk(1, 1), chunk(1, 2));
-    let copy = |of: &StoredChunk| HeldCopy { scope: of.scope, bytes: of.bytes.clone() };
+    let (marked, other) = (change(1, 1), change(1, 2));
+    let copy = |of: &Change| (scope(1), of.chunk.clone());
     let mut transaction = saved([marked.clone(), other.clone()]);
-    transaction.held = vec![(marked.doc, marked.hash, Some(b"why".to_vec()))];
-    transaction.held_copies = [&marked, &other].map(|of| (of.doc, of.hash, Some(copy(of)))).into_iter().collect();
+    transaction.held = vec![(marked.doc, marked.hash(), Some(b"why".to_vec()))];
+    transaction.held_copies = [&marked, &other].map(|of| (of.doc, of.hash(), Some(copy(of)))).into_iter().collect();
     store.commit(transaction).unwrap();
-    let of = |store: &S::Store, chunk: &StoredChunk| store.held_copy(chunk.doc, &chunk.hash).unwrap();
+    let of = |store: &S::Store, of: &Change| store.held_copy(of.doc, &of.hash()).unwrap();
     assert_eq!((of(&store, &marked), of(&store, &other)), (Some(copy(&marked)), None));
-    let mark = |why: Option<&[u8]>| vec![(marked.doc, marked.hash, why.map(<[u8]>::to_vec))];
+    let mark = |why: Option<&[u8]>| vec![(marked.doc, marked.hash(), why.map(<[u8]>::to_vec))];
     let gone = Transaction { remove_documents: vec![marked.doc], held: mark(Some(b"other")), ..Transaction::default() };
     store.commit(gone).unwrap();
     let store = subject.reopen(store);
     assert_eq!(of(&store, &marked), Some(copy(&marked)), "another reason leaves it");
-    let large = HeldCopy { scope: scope(1), bytes: vec![1; CHANGE_BYTES_MAX] };
-    let kept = |copy| Transaction { held_copies: vec![(marked.doc, marked.hash, copy)], ..Transaction::default() };
-    store.commit(kept(Some(large.clone()))).unwrap();
+    let large = |bytes| (scope(1), sized(marked.doc, 1, vec![1; bytes]).chunk);
+    let kept = |copy| Transaction { held_copies: vec![(marked.doc, marked.hash(), copy)], ..Transaction::default() };
+    store.commit(kept(Some(large(CHANGE_BYTES_MAX)))).unwrap();
     let store = subject.reopen(store);
-    assert_eq!(of(&store, &marked), Some(large));
-    let too_large = HeldCopy { scope: scope(1), bytes: vec![1; CHANGE_BYTES_MAX + 1] };
-    assert!(matches!(store.commit(kept(Some(too_large))), Err(StoreError::TooLarge { .. })));
+    assert_eq!(of(&store, &marked), Some(large(CHANGE_BYTES_MAX)));
+    let too_large = kept(Some(large(CHANGE_BYTES_MAX + 1)));
+    assert!(matches!(store.commit(too_large), Err(StoreError::TooLarge { .. })));
     store.commit(kept(None)).unwrap();
     assert_eq!(of(&store, &marked), None);
     store.commit(kept(Some(copy(&marked)))).unwrap();
@@ -375,9 +378,9 @@ pub fn a_copy_of_a_held_chunk_goes_with_its_mark<S: Subject<Store: ChunkStore>>(
 
 /// A chunk that comes without it, or removal, ends it; a repeated chunk does not.
 pub fn what_is_shown_never_outlives_its_chunks<S: Subject<Store: ChunkStore>>(subject: &S) {
-    let (first, second, other) = (chunk(1, 1), chunk(1, 2), chunk(2, 3));
-    let shows = |of: &StoredChunk, bytes: Vec<u8>| vec![(of.doc, bytes)];
-    let listed = |of: &StoredChunk, shown: Option<Vec<u8>>| Listed { scope: of.scope, doc: of.doc, shown };
+    let (first, second, other) = (change(1, 1), change(1, 2), change(2, 3));
+    let shows = |of: &Change, bytes: Vec<u8>| vec![(of.doc, bytes)];
+    let listed = |of: &Change, shown: Option<Vec<u8>>| Listed { scope: scope(1), doc: of.doc, shown };
     let store = subject.fresh();
     store.commit(Transaction { shown: shows(&first, b"nobody".to_vec()), ..Transaction::default() }).unwrap();
     assert!(store.listed().unwrap().is_empty(), "a document that is not there shows nothing");
@@ -389,9 +392,9 @@ pub fn what_is_shown_never_outlives_its_chunks<S: Subject<Store: ChunkStore>>(su
     assert_eq!(store.shown(first.doc).unwrap(), Some(b"one".to_vec()));
     store.commit(saved([first.clone()])).unwrap();
     assert_eq!(store.shown(first.doc).unwrap(), Some(b"one".to_vec()), "a repeated chunk changes nothing");
-    store.commit(Transaction { chunks: vec![second.clone()], ..Transaction::default() }).unwrap();
+    store.commit(Transaction { outbox_add: vec![], ..saved([second.clone()]) }).unwrap();
     let store = subject.reopen(store);
-    assert_eq!((store.shown(first.doc).unwrap(), store.scope_of(first.doc).unwrap()), (None, Some(first.scope)));
+    assert_eq!((store.shown(first.doc).unwrap(), store.scope_of(first.doc).unwrap()), (None, Some(scope(1))));
     for bytes in [0, 1, 4_000, 8_200, SHOWN_BYTES_MAX, 5_000] {
         store.commit(Transaction { shown: shows(&first, vec![7; bytes]), ..Transaction::default() }).unwrap();
         assert_eq!(store.shown(first.doc).unwrap(), Some(vec![7; bytes]));
@@ -408,17 +411,13 @@ pub fn what_is_shown_never_outlives_its_chunks<S: Subject<Store: ChunkStore>>(su
 /// Removal comes first.
 pub fn a_document_can_be_replaced_in_one_transaction<S: Subject<Store: ChunkStore>>(subject: &S) {
     let store = subject.fresh();
-    store.commit(saved([chunk(1, 1), chunk(1, 2)])).unwrap();
-    let moved = StoredChunk { scope: scope(2), ..chunk(1, 2) };
-    let mut transaction = saved([moved.clone(), StoredChunk { scope: scope(2), ..chunk(1, 3) }]);
+    store.commit(saved([change(1, 1), change(1, 2)])).unwrap();
+    let moved = change(1, 2);
+    let mut transaction = saved_in(scope(2), [moved.clone(), change(1, 3)]);
     transaction.remove_documents.push(moved.doc);
     store.commit(transaction).unwrap();
     let store = subject.reopen(store);
-    let chunks = store.chunks(moved.doc).unwrap();
-    assert_eq!(
-        chunks.iter().map(|chunk| (chunk.scope, chunk.hash)).collect::<Vec<_>>(),
-        vec![(scope(2), hash(2)), (scope(2), hash(3))]
-    );
+    assert_eq!(store.keys().unwrap(), vec![(scope(2), moved.doc, hash(2)), (scope(2), moved.doc, hash(3))]);
     assert_eq!(store.outbox(0, 10).unwrap().iter().map(|entry| entry.number).collect::<Vec<_>>(), vec![3, 4]);
 }
 
@@ -433,14 +432,14 @@ pub fn readers_see_whole_transactions<S: Subject<Store: ChunkStore>>(subject: &S
             threads.spawn(move || {
                 for round in 0..ROUNDS {
                     let numbers = (0..3).map(|part| u64::from(writer) * 10_000 + round * 3 + part);
-                    store.commit(saved(numbers.map(|number| chunk(writer, number)))).unwrap();
+                    store.commit(saved(numbers.map(|number| change(writer, number)))).unwrap();
                 }
             });
         }
         threads.spawn(|| {
             for _ in 0..200 {
                 for writer in 1..=WRITERS {
-                    assert_eq!(store.chunks(chunk(writer, 0).doc).unwrap().len() % 3, 0);
+                    assert_eq!(store.chunks(change(writer, 0).doc).unwrap().len() % 3, 0);
                 }
                 assert_eq!(store.outbox(0, usize::MAX).unwrap().len() % 3, 0);
                 assert_eq!(store.outbox_len().unwrap() % 3, 0);
@@ -455,7 +454,7 @@ pub fn readers_see_whole_transactions<S: Subject<Store: ChunkStore>>(subject: &S
         let of_writer: Vec<_> =
             outbox.iter().filter(|entry| entry.doc == doc(scope(1), writer)).map(|entry| entry.hash).collect();
         let chunks = store.chunks(doc(scope(1), writer)).unwrap();
-        assert_eq!(chunks.iter().map(|chunk| chunk.hash).collect::<Vec<_>>(), of_writer);
+        assert_eq!(chunks.iter().map(Chunk::hash).collect::<Vec<_>>(), of_writer);
         let in_order = (0..ROUNDS * 3).map(|number| hash(u64::from(writer) * 10_000 + number));
         assert!(in_order.eq(of_writer), "a thread's transactions keep their order");
     }
@@ -486,21 +485,21 @@ pub fn random_transactions_match_the_model<S: Subject<Store: ChunkStore>>(subjec
 /// A document of a kind that this version does not know is stored, listed, sent, given a receipt and removed like any.
 pub fn kinds_to_come_are_kept_like_any<S: Subject<Store: ChunkStore>>(subject: &S) {
     let mut store = subject.fresh();
-    let known = chunk(1, 1);
-    let further = |number| StoredChunk { doc: further_doc(scope(1), 1), ..chunk(1, number) };
+    let known = change(1, 1);
+    let further = |number| item(further_doc(scope(1), 1), number);
     let (first, second) = (further(2), further(3));
     let of = first.doc;
     let mut transaction = saved([known.clone(), first.clone(), second.clone()]);
-    transaction.receipts.push((of, first.hash, Sequence(7)));
-    transaction.held.push((of, second.hash, Some(vec![1])));
+    transaction.receipts.push((of, first.hash(), Sequence(7)));
+    transaction.held.push((of, second.hash(), Some(vec![1])));
     store.commit(transaction).unwrap();
     for _ in 0..2 {
-        assert_eq!(store.chunks(of).unwrap(), vec![first.clone(), second.clone()]);
+        assert_eq!(store.chunks(of).unwrap(), vec![first.chunk.clone(), second.chunk.clone()]);
         assert_eq!(store.documents().unwrap(), vec![(scope(1), known.doc), (scope(1), of)]);
         assert_eq!(store.scope_of(of).unwrap(), Some(scope(1)));
         let outbox: Vec<_> = store.outbox(0, 10).unwrap().into_iter().map(|entry| (entry.doc, entry.hash)).collect();
-        assert_eq!(outbox, [(known.doc, known.hash), (of, first.hash), (of, second.hash)]);
-        assert_eq!(store.receipts(of).unwrap(), vec![(first.hash, Sequence(7))]);
+        assert_eq!(outbox, [(known.doc, known.hash()), (of, first.hash()), (of, second.hash())]);
+        assert_eq!(store.receipts(of).unwrap(), vec![(first.hash(), Sequence(7))]);
         assert_eq!(store.held().unwrap().into_iter().map(|mark| mark.doc).collect::<Vec<_>>(), [of]);
         let listed: Vec<_> = store.listed().unwrap().into_iter().map(|listed| (listed.doc, listed.shown)).collect();
         assert_eq!(listed, [(known.doc, None), (of, None)]);

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use toso_core::chunk::ChangeHash;
+use toso_core::change::{Change, Entry};
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
+use toso_core::unit::Scope;
 
-use super::samples::{bytes, chunk, doc, hash, scope};
-use crate::change_log::{ChangeLog, LogBatch, LogEntry, LogItem, Standing, Summary};
-use crate::chunk_store::{ChunkStore, HeldCopy, Listed, OutboxEntry, StoredChunk, Transaction};
+use super::samples::{bytes, change, doc, hash, scope, sized};
+use crate::change_log::{ChangeLog, LogBatch, Standing, Summary};
+use crate::chunk_store::{ChunkStore, Listed, OutboxEntry, Transaction};
 
 /// Documents, scopes and hashes of a script: few, so that they meet often.
 const DOCUMENTS: u32 = 4;
@@ -52,26 +54,26 @@ pub fn chunk_scripts() -> impl Strategy<Value = Vec<ChunkStep>> {
             reset,
             (held, copies, shown, empty),
         )| {
-            let stored = |(of, number, within)| StoredChunk { scope: scope(within), ..chunk(of, number) };
+            let stored = |(of, number, within)| (scope(within), change(of, number));
             Transaction {
                 empty,
                 chunks: chunks.into_iter().map(stored).collect(),
-                shown: shown.into_iter().map(|(of, n)| (chunk(of, 0).doc, vec![3; n])).collect(),
+                shown: shown.into_iter().map(|(of, n)| (change(of, 0).doc, vec![3; n])).collect(),
                 outbox_add: outbox_add.into_iter().map(hash).collect(),
                 outbox_remove,
                 receipts_reset: reset.map(Sequence),
                 held: held
                     .into_iter()
-                    .map(|(of, n, why)| (chunk(of, 0).doc, hash(n), why.map(|n| vec![7; n])))
+                    .map(|(of, n, why)| (change(of, 0).doc, hash(n), why.map(|n| vec![7; n])))
                     .collect(),
                 held_copies: copies
                     .into_iter()
-                    .map(|(of, n, keep)| (chunk(of, 0).doc, hash(n), keep.then(|| copy(of, n))))
+                    .map(|(of, n, keep)| (change(of, 0).doc, hash(n), keep.then(|| (scope(1), change(of, n).chunk))))
                     .collect(),
-                receipts: receipts.into_iter().map(|(of, n, at)| (chunk(of, 0).doc, hash(n), Sequence(at))).collect(),
+                receipts: receipts.into_iter().map(|(of, n, at)| (change(of, 0).doc, hash(n), Sequence(at))).collect(),
                 cursors: cursors.into_iter().map(|(unit, at)| (scope(unit), Sequence(at))).collect(),
                 settings: settings.into_iter().map(|(key, n)| (format!("s{key}"), n.map(|n| vec![key; n]))).collect(),
-                remove_documents: remove.into_iter().map(|of| chunk(of, 0).doc).collect(),
+                remove_documents: remove.into_iter().map(|of| change(of, 0).doc).collect(),
             }
         },
     );
@@ -82,21 +84,16 @@ pub fn chunk_scripts() -> impl Strategy<Value = Vec<ChunkStep>> {
     prop::collection::vec(step, 1..25)
 }
 
-fn copy(of: u32, number: u64) -> HeldCopy {
-    let StoredChunk { scope, bytes, .. } = chunk(of, number);
-    HeldCopy { scope, bytes }
-}
-
 /// A chunk store as lists.
 #[derive(Debug, Default, Clone)]
 pub struct ChunkModel {
-    chunks: Vec<StoredChunk>,
+    chunks: Vec<(Scope, Change)>,
     shown: BTreeMap<DocId, Vec<u8>>,
     receipts: BTreeMap<(DocId, ChangeHash), Sequence>,
     outbox: Vec<OutboxEntry>,
     outbox_last: u64,
     held: BTreeMap<(DocId, ChangeHash), Vec<u8>>,
-    held_copies: BTreeMap<(DocId, ChangeHash), HeldCopy>,
+    held_copies: BTreeMap<(DocId, ChangeHash), (Scope, Chunk)>,
     cursors: BTreeMap<u32, Sequence>,
     settings: BTreeMap<String, Vec<u8>>,
 }
@@ -117,15 +114,15 @@ impl ChunkModel {
             *self = Self { outbox_last: self.outbox_last, ..Self::default() };
         }
         for removed in &transaction.remove_documents {
-            self.chunks.retain(|chunk| chunk.doc != *removed);
+            self.chunks.retain(|(_, change)| change.doc != *removed);
             self.shown.remove(removed);
             self.receipts.retain(|(of, _), _| of != removed);
             self.outbox.retain(|entry| entry.doc != *removed);
         }
-        for new in &transaction.chunks {
-            if !self.has(new.doc, &new.hash) {
-                let within = self.scope_of(new.doc).unwrap_or(new.scope);
-                self.chunks.push(StoredChunk { scope: within, ..new.clone() });
+        for (scope, new) in &transaction.chunks {
+            if !self.has(new.doc, &new.hash()) {
+                let within = self.scope_of(new.doc).unwrap_or(*scope);
+                self.chunks.push((within, new.clone()));
                 self.shown.remove(&new.doc);
             }
         }
@@ -145,9 +142,10 @@ impl ChunkModel {
         self.outbox.retain(|entry| !transaction.outbox_remove.contains(&entry.number));
         for (index, hash) in transaction.outbox_add.iter().enumerate() {
             let nth = transaction.outbox_add[..index].iter().filter(|earlier| *earlier == hash).count();
-            let named: Vec<_> = transaction.chunks.iter().filter(|chunk| chunk.hash == *hash).collect();
-            let stored = self.chunks.iter().filter(|chunk| chunk.hash == *hash).map(|chunk| chunk.doc);
-            let mut docs: Vec<DocId> = named.get(nth).or(named.last()).map(|chunk| chunk.doc).into_iter().collect();
+            let named = transaction.chunks.iter().filter(|(_, change)| change.hash() == *hash);
+            let named: Vec<_> = named.map(|(_, change)| change.doc).collect();
+            let stored = self.chunks.iter().filter(|(_, change)| change.hash() == *hash).map(|(_, change)| change.doc);
+            let mut docs: Vec<DocId> = named.get(nth).or(named.last()).copied().into_iter().collect();
             if docs.is_empty() {
                 docs.extend(stored);
                 docs.sort_unstable();
@@ -183,19 +181,20 @@ impl ChunkModel {
     }
 
     fn has(&self, doc: DocId, hash: &ChangeHash) -> bool {
-        self.chunks.iter().any(|chunk| chunk.doc == doc && chunk.hash == *hash)
+        self.chunks.iter().any(|(_, change)| change.doc == doc && change.hash() == *hash)
     }
 
-    fn scope_of(&self, doc: DocId) -> Option<toso_core::unit::Scope> {
-        self.chunks.iter().find(|chunk| chunk.doc == doc).map(|chunk| chunk.scope)
+    fn scope_of(&self, doc: DocId) -> Option<Scope> {
+        self.chunks.iter().find(|(_, change)| change.doc == doc).map(|(scope, _)| *scope)
     }
 
     /// Panics unless the store answers every question as the model does.
     pub fn assert_equal(&self, store: &impl ChunkStore) {
         let mut documents = Vec::new();
         for number in 0..DOCUMENTS {
-            let of = chunk(number, 0).doc;
-            let expected: Vec<_> = self.chunks.iter().filter(|chunk| chunk.doc == of).cloned().collect();
+            let of = change(number, 0).doc;
+            let expected = self.chunks.iter().filter(|(_, change)| change.doc == of);
+            let expected: Vec<_> = expected.map(|(_, change)| change.chunk.clone()).collect();
             documents.extend(self.scope_of(of).map(|scope| (scope, of)));
             assert_eq!(store.chunks(of).unwrap(), expected);
             assert_eq!(store.scope_of(of).unwrap(), self.scope_of(of));
@@ -225,7 +224,7 @@ impl ChunkModel {
         assert_eq!(store.last_receipts().unwrap(), last);
         assert_eq!(store.outbox(0, usize::MAX).unwrap(), self.outbox);
         assert_eq!(store.outbox_len().unwrap(), self.outbox.len());
-        let keys: Vec<_> = self.chunks.iter().map(|chunk| (chunk.scope, chunk.doc, chunk.hash)).collect();
+        let keys: Vec<_> = self.chunks.iter().map(|(scope, change)| (*scope, change.doc, change.hash())).collect();
         assert_eq!(store.keys().unwrap(), keys);
         assert_eq!(store.last_receipt().unwrap(), self.receipts.values().copied().max().unwrap_or_default());
         let held = store.held().unwrap().into_iter().map(|held| ((held.doc, held.hash), held.why));
@@ -260,7 +259,7 @@ pub fn log_scripts() -> impl Strategy<Value = Vec<LogStep>> {
             .map(|(of, number, size)| {
                 let mut bytes = bytes(number);
                 bytes.resize(size, 5);
-                LogItem { doc: doc(scope(within), of), hash: hash(number), bytes }
+                sized(doc(scope(within), of), number, bytes)
             })
             .collect(),
         ..super::samples::batch(scope(within), [])
@@ -275,7 +274,7 @@ pub fn log_scripts() -> impl Strategy<Value = Vec<LogStep>> {
 /// A log as one list.
 #[derive(Debug, Default)]
 pub struct LogModel {
-    entries: Vec<LogEntry>,
+    entries: Vec<Entry>,
 }
 
 impl LogModel {
@@ -283,13 +282,13 @@ impl LogModel {
     pub fn append(&mut self, batches: &[LogBatch]) {
         for batch in batches {
             for item in &batch.items {
-                if self.entries.iter().all(|entry| (entry.item.doc, entry.item.hash) != (item.doc, item.hash)) {
-                    self.entries.push(LogEntry {
+                if self.entries.iter().all(|entry| (entry.change.doc, entry.change.hash()) != (item.doc, item.hash())) {
+                    self.entries.push(Entry {
                         sequence: Sequence(self.entries.len() as u64 + 1),
                         scope: batch.scope,
                         author: batch.author,
                         received_at: batch.received_at,
-                        item: item.clone(),
+                        change: item.clone(),
                     });
                 }
             }
@@ -306,7 +305,7 @@ impl LogModel {
             loop {
                 let page = log.read(after, items_max, bytes_max).unwrap();
                 assert!(page.entries.len() <= items_max);
-                let bytes: usize = page.entries.iter().map(|entry| entry.item.bytes.len()).sum();
+                let bytes: usize = page.entries.iter().map(|entry| entry.change.bytes().len()).sum();
                 assert!(bytes <= bytes_max || page.entries.len() == 1);
                 read.extend(page.entries);
                 after = page.through;
@@ -331,7 +330,7 @@ impl LogModel {
                 let mut summary = Summary::default();
                 for entry in expected.iter().filter(|entry| entry.sequence <= at) {
                     summary.count += 1;
-                    summary.digest.toggle(entry.item.doc, &entry.item.hash);
+                    summary.digest.toggle(entry.change.doc, &entry.change.hash());
                 }
                 assert_eq!(log.summary(&scopes, at).unwrap(), summary, "at {}", at.0);
             }
@@ -340,15 +339,15 @@ impl LogModel {
             let mut documents = Vec::new();
             for number in 0..DOCUMENTS {
                 let of = doc(scope(within), number);
-                let expected: Vec<_> = self.entries.iter().filter(|entry| entry.item.doc == of).cloned().collect();
+                let expected: Vec<_> = self.entries.iter().filter(|entry| entry.change.doc == of).cloned().collect();
                 documents.extend(expected.first().map(|_| of));
-                let size = DocumentSize::of(expected.iter().map(|entry| entry.item.bytes.len()));
+                let size = DocumentSize::of(expected.iter().map(|entry| entry.change.bytes().len()));
                 assert_eq!(log.document(of).unwrap(), expected);
                 assert_eq!(log.document_size(scope(within), of).unwrap(), size);
-                let standing = |hash| log.standing(scope(within), of, hash).unwrap();
+                let standing = |hash: &ChangeHash| log.standing(scope(within), of, hash).unwrap();
                 assert_eq!(standing(&ChangeHash([0xee; 32])), Standing { size, known: false });
                 for entry in &expected {
-                    assert_eq!(standing(&entry.item.hash), Standing { size, known: true });
+                    assert_eq!(standing(&entry.change.hash()), Standing { size, known: true });
                 }
             }
             documents.sort_unstable();

@@ -1,12 +1,13 @@
 //! Invented scopes, documents and chunks, each from a number.
 
-use toso_core::chunk::ChangeHash;
+use toso_core::change::Change;
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::id::{AuthorId, DocId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 
-use crate::change_log::{LogBatch, LogItem};
-use crate::chunk_store::{StoredChunk, Transaction};
+use crate::change_log::LogBatch;
+use crate::chunk_store::Transaction;
 
 /// A commune.
 pub fn scope(number: u32) -> Scope {
@@ -41,21 +42,31 @@ pub fn bytes(number: u64) -> Vec<u8> {
     bytes
 }
 
-/// A chunk of document `of` in scope 1.
-pub fn chunk(of: u32, number: u64) -> StoredChunk {
-    StoredChunk { scope: scope(1), doc: doc(scope(1), of), hash: hash(number), bytes: bytes(number) }
+/// A change of document `of` in scope 1.
+pub fn change(of: u32, number: u64) -> Change {
+    item(doc(scope(1), of), number)
 }
 
-/// A transaction as a save makes it: chunks that also go into the outbox.
-pub fn saved(chunks: impl IntoIterator<Item = StoredChunk>) -> Transaction {
-    let chunks: Vec<_> = chunks.into_iter().collect();
-    let outbox_add = chunks.iter().map(|chunk| chunk.hash).collect();
+/// A transaction as a save in scope 1 makes it: chunks that also go into the outbox.
+pub fn saved(changes: impl IntoIterator<Item = Change>) -> Transaction {
+    saved_in(scope(1), changes)
+}
+
+/// The same in another scope.
+pub fn saved_in(within: Scope, changes: impl IntoIterator<Item = Change>) -> Transaction {
+    let chunks: Vec<_> = changes.into_iter().map(|change| (within, change)).collect();
+    let outbox_add = chunks.iter().map(|(_, change)| change.hash()).collect();
     Transaction { chunks, outbox_add, ..Transaction::default() }
 }
 
-/// An item of a log batch.
-pub fn item(of: DocId, number: u64) -> LogItem {
-    LogItem { doc: of, hash: hash(number), bytes: bytes(number) }
+/// A change of a document.
+pub fn item(of: DocId, number: u64) -> Change {
+    sized(of, number, bytes(number))
+}
+
+/// A change of a document, with other bytes.
+pub fn sized(of: DocId, number: u64, bytes: Vec<u8>) -> Change {
+    Change { doc: of, chunk: Chunk::trusted(bytes, hash(number)) }
 }
 
 /// A batch of one document of a scope.

@@ -81,7 +81,7 @@ impl<'a> Importer<'a> {
         if items.is_empty() {
             return Ok(());
         }
-        self.batch_bytes += items.iter().map(|item| item.bytes.len()).sum::<usize>();
+        self.batch_bytes += items.iter().map(|item| item.bytes().len()).sum::<usize>();
         self.batches.push(LogBatch { scope: run.scope, author: run.author, received_at: run.received_at, items });
         if self.batches.len() >= APPEND_RUNS_MAX || self.batch_bytes >= APPEND_BYTES_MAX {
             self.append(line)

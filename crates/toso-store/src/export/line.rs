@@ -4,14 +4,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash};
+use toso_core::change::Change;
+use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash, Chunk};
 use toso_core::id::{AuthorId, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 
 use super::EXPORT_FORMAT;
 use crate::change_log::{
-    LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, LogItem, RECORD_BYTES_MAX, RECORD_KEY_BYTES_MAX, RECORD_TABLE_BYTES_MAX,
+    LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, RECORD_BYTES_MAX, RECORD_KEY_BYTES_MAX, RECORD_TABLE_BYTES_MAX,
 };
 
 /// Whose data a file holds, and up to where.
@@ -41,7 +42,7 @@ pub struct Run {
     /// When the server got them.
     pub received_at: TimestampMs,
     /// The entries.
-    pub items: Vec<LogItem>,
+    pub items: Vec<Change>,
 }
 
 /// A record with its table.
@@ -171,8 +172,8 @@ impl Run {
     pub(super) fn to_json(&self) -> Json {
         let items = self.items.iter().map(|item| JsonItem {
             doc: item.doc.to_string(),
-            hash: HEXLOWER.encode(&item.hash.0),
-            change: BASE64.encode(&item.bytes),
+            hash: HEXLOWER.encode(&item.hash().0),
+            change: BASE64.encode(item.bytes()),
         });
         Json::Run(JsonRun {
             first: self.first.0,
@@ -187,8 +188,8 @@ impl Run {
         if json.items.is_empty() || json.items.len() > LOG_BATCH_ITEMS_MAX {
             return Err(format!("a run has 1 to {LOG_BATCH_ITEMS_MAX} items"));
         }
-        let items: Vec<LogItem> = json.items.into_iter().map(item).collect::<Result<_, String>>()?;
-        if items.iter().map(|item| item.bytes.len()).sum::<usize>() > LOG_BATCH_BYTES_MAX {
+        let items: Vec<Change> = json.items.into_iter().map(item).collect::<Result<_, String>>()?;
+        if items.iter().map(|item| item.bytes().len()).sum::<usize>() > LOG_BATCH_BYTES_MAX {
             return Err(format!("a run has at most {LOG_BATCH_BYTES_MAX} bytes of changes"));
         }
         Ok(Self {
@@ -201,14 +202,15 @@ impl Run {
     }
 }
 
-fn item(json: JsonItem) -> Result<LogItem, String> {
+fn item(json: JsonItem) -> Result<Change, String> {
     let hash = HEXLOWER.decode(json.hash.as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     let bytes = BASE64.decode(json.change).map_err(|_| wrong("change"))?;
     if bytes.len() > CHANGE_BYTES_MAX {
         return Err(format!("a change has at most {CHANGE_BYTES_MAX} bytes"));
     }
     let doc: DocId = json.doc.parse().map_err(|_| wrong("doc"))?;
-    Ok(LogItem { doc, hash: ChangeHash(hash.ok_or_else(|| wrong("hash"))?), bytes })
+    // What another log had: trusted as far as one's own, so checked by whoever merges it.
+    Ok(Change { doc, chunk: Chunk::trusted(bytes, ChangeHash(hash.ok_or_else(|| wrong("hash"))?)) })
 }
 
 impl TableRecord {

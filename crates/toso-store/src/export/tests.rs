@@ -3,13 +3,14 @@
 use std::io::{Cursor, Write as _};
 
 use proptest::prelude::*;
-use toso_core::chunk::ChangeHash;
+use toso_core::change::Change;
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::id::{AuthorId, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 
 use super::*;
-use crate::change_log::{ChangeLog, Durability, LogBatch, LogItem, RecordChange, RecordStore};
+use crate::change_log::{ChangeLog, Durability, LogBatch, RecordChange, RecordStore};
 use crate::memory::MemoryChangeLog;
 
 fn scope() -> Scope {
@@ -21,10 +22,9 @@ fn document(number: u8) -> DocId {
 }
 
 fn batch(author: u8, numbers: std::ops::Range<u8>, bytes: usize) -> LogBatch {
-    let items = numbers.map(|number| LogItem {
-        doc: document(number),
-        hash: ChangeHash([number; 32]),
-        bytes: vec![number; bytes],
+    let items = numbers.map(|number| {
+        let chunk = Chunk::trusted(vec![number; bytes], ChangeHash([number; 32]));
+        Change { doc: document(number), chunk }
     });
     LogBatch { scope: scope(), author: AuthorId([author; 8]), received_at: TimestampMs(77), items: items.collect() }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use toso_core::change::Entry;
 use toso_core::id::Sequence;
 
 use super::line::{Json, JsonEnd};
@@ -9,7 +10,7 @@ use super::{
     DEVICES_TABLE, DISPOSABLE_TABLES, ENTRY_TEXT_BYTES, ExportError, Header, RUN_TEXT_BYTES_MAX, Run, Summary,
     TableRecord, base64_bytes,
 };
-use crate::change_log::{ChangeLog, LogEntry, RecordStore};
+use crate::change_log::{ChangeLog, RecordStore};
 
 /// Entries and bytes of one part: what a caller holds in memory, three times at most (entries, text, compressed text).
 const PART_ITEMS_MAX: usize = 1024;
@@ -130,19 +131,19 @@ impl Exporter {
         Ok(Stage::Records(tables, None))
     }
 
-    fn entry(&mut self, entry: LogEntry, text: &mut Vec<u8>) {
-        let bytes = base64_bytes(entry.item.bytes.len()) + ENTRY_TEXT_BYTES;
+    fn entry(&mut self, entry: Entry, text: &mut Vec<u8>) {
+        let bytes = base64_bytes(entry.change.bytes().len()) + ENTRY_TEXT_BYTES;
         if let Some((run, filled)) = &mut self.open {
             let same = (run.scope, run.author, run.received_at) == (entry.scope, entry.author, entry.received_at);
             if same && *filled < RUN_TEXT_BYTES_MAX {
                 *filled += bytes;
-                run.items.push(entry.item);
+                run.items.push(entry.change);
                 return;
             }
         }
         self.close(text);
-        let LogEntry { sequence, scope, author, received_at, item } = entry;
-        self.open = Some((Run { first: sequence, scope, author, received_at, items: vec![item] }, bytes));
+        let Entry { sequence, scope, author, received_at, change } = entry;
+        self.open = Some((Run { first: sequence, scope, author, received_at, items: vec![change] }, bytes));
     }
 
     fn close(&mut self, text: &mut Vec<u8>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
+use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
@@ -10,9 +11,7 @@ use toso_core::unit::Scope;
 
 use super::{WriteFault, failed, full, poisoned};
 use crate::StoreError;
-use crate::change_log::{
-    Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, Record, RecordChange, RecordStore, Summary,
-};
+use crate::change_log::{Appended, ChangeLog, Durability, LogBatch, Page, Record, RecordChange, RecordStore, Summary};
 use crate::memory::MemoryChangeLog;
 use crate::memory::change_log::Place;
 
@@ -202,7 +201,7 @@ impl ChangeLog for FaultyChangeLog {
         self.live.last_of_scopes(scopes)
     }
 
-    fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
+    fn document(&self, doc: DocId) -> Result<Vec<Entry>, StoreError> {
         self.may_end(LogCall::Document);
         self.live.document(doc)
     }

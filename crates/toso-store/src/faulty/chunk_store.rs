@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
-use toso_core::chunk::ChangeHash;
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 
 use super::{WriteFault, failed, full, poisoned};
 use crate::StoreError;
-use crate::chunk_store::{ChunkStore, HeldChunk, HeldCopy, Listed, OutboxEntry, StoredChunk, Transaction};
+use crate::chunk_store::{ChunkStore, HeldChunk, Listed, OutboxEntry, Transaction};
 use crate::memory::MemoryChunkStore;
 
 /// A breach of the contract, to prove that a simulation would see it.
@@ -114,7 +114,7 @@ impl ChunkStore for FaultyChunkStore {
                 state.bringing += 1;
                 if state.bringing.is_multiple_of(every.max(1)) && transaction.outbox_add.is_empty() {
                     let dropped = transaction.chunks.pop();
-                    transaction.shown.retain(|(doc, _)| dropped.as_ref().is_none_or(|chunk| chunk.doc != *doc));
+                    transaction.shown.retain(|(doc, _)| dropped.as_ref().is_none_or(|(_, change)| change.doc != *doc));
                 }
             }
             _ => {}
@@ -139,7 +139,7 @@ impl ChunkStore for FaultyChunkStore {
         }
     }
 
-    fn chunks(&self, doc: DocId) -> Result<Vec<StoredChunk>, StoreError> {
+    fn chunks(&self, doc: DocId) -> Result<Vec<Chunk>, StoreError> {
         self.live.chunks(doc)
     }
 
@@ -175,7 +175,7 @@ impl ChunkStore for FaultyChunkStore {
         self.live.outbox_len()
     }
 
-    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Vec<u8>, StoreError> {
+    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Chunk, StoreError> {
         self.live.chunk(doc, hash)
     }
 
@@ -199,7 +199,7 @@ impl ChunkStore for FaultyChunkStore {
         self.live.held()
     }
 
-    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<HeldCopy>, StoreError> {
+    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<(Scope, Chunk)>, StoreError> {
         self.live.held_copy(doc, hash)
     }
 

@@ -1,16 +1,14 @@
 //! Without a fault these stores pass the suite; with one they do what it says and nothing else.
 
-use toso_core::chunk::ChangeHash;
+use toso_core::change::Change;
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::id::{AuthorId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 
 use super::{FaultyChangeLog, FaultyChunkStore, WriteFault};
 use crate::conformance::Subject;
-use crate::{
-    ChangeLog, ChunkStore, Durability, LogBatch, LogItem, RecordChange, RecordStore, StoreError, StoredChunk,
-    Transaction,
-};
+use crate::{ChangeLog, ChunkStore, Durability, LogBatch, RecordChange, RecordStore, StoreError, Transaction};
 
 struct Phone;
 
@@ -55,10 +53,16 @@ fn scope() -> UnitRef {
     "2022/00001".parse().unwrap()
 }
 
+fn change(byte: u8) -> Change {
+    Change { doc: DocId::commune(scope()), chunk: Chunk::trusted(vec![byte], ChangeHash([byte; 32])) }
+}
+
 fn transaction(byte: u8) -> Transaction {
-    let doc = DocId::commune(scope());
-    let chunk = StoredChunk { scope: scope(), doc, hash: ChangeHash([byte; 32]), bytes: vec![byte] };
-    Transaction { chunks: vec![chunk], outbox_add: vec![ChangeHash([byte; 32])], ..Transaction::default() }
+    Transaction {
+        chunks: vec![(scope(), change(byte))],
+        outbox_add: vec![ChangeHash([byte; 32])],
+        ..Transaction::default()
+    }
 }
 
 #[test]
@@ -86,8 +90,7 @@ fn a_full_disk_takes_nothing_and_recovers_without_reopening() {
 }
 
 fn batch(byte: u8) -> LogBatch {
-    let item = LogItem { doc: DocId::commune(scope()), hash: ChangeHash([byte; 32]), bytes: vec![byte] };
-    LogBatch { scope: scope(), author: AuthorId([1; 8]), received_at: TimestampMs(1), items: vec![item] }
+    LogBatch { scope: scope(), author: AuthorId([1; 8]), received_at: TimestampMs(1), items: vec![change(byte)] }
 }
 
 #[test]

@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::ops::Bound;
 
 use parking_lot::RwLock;
+use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 
 use crate::StoreError;
-use crate::change_log::{
-    Appended, ChangeLog, Durability, LogBatch, LogEntry, Page, Record, RecordChange, RecordStore, Summary,
-};
+use crate::change_log::{Appended, ChangeLog, Durability, LogBatch, Page, Record, RecordChange, RecordStore, Summary};
 use crate::page::PageBuilder;
 
 /// A server's log and records in memory.
@@ -29,7 +28,7 @@ pub(crate) type Place = (String, Vec<u8>);
 #[derive(Debug, Default, Clone)]
 struct Log {
     /// The entry with sequence `n` is at `n - 1`.
-    entries: Vec<LogEntry>,
+    entries: Vec<Entry>,
     sequences: HashMap<(DocId, ChangeHash), Sequence>,
     of_scope: HashMap<Scope, Vec<Sequence>>,
     of_document: HashMap<DocId, Vec<Sequence>>,
@@ -83,7 +82,7 @@ impl ChangeLog for MemoryChangeLog {
         let log = self.log.read();
         let mut page = PageBuilder::new(items_max, bytes_max);
         for entry in log.entries.iter().skip(usize::try_from(after.0).unwrap_or(usize::MAX)) {
-            if !page.fits(entry.item.bytes.len()) {
+            if !page.fits(entry.change.bytes().len()) {
                 return Ok(page.full());
             }
             page.push(entry.clone());
@@ -109,7 +108,7 @@ impl ChangeLog for MemoryChangeLog {
         let mut page = PageBuilder::new(items_max, bytes_max);
         while let Some((Reverse(sequence), scope)) = heads.pop() {
             if let Some(entry) = log.entry(sequence) {
-                if !page.fits(entry.item.bytes.len()) {
+                if !page.fits(entry.change.bytes().len()) {
                     return Ok(page.full());
                 }
                 page.push(entry.clone());
@@ -134,12 +133,12 @@ impl ChangeLog for MemoryChangeLog {
         let sequences = scopes.iter().filter_map(|scope| log.of_scope.get(scope)).flatten();
         for entry in sequences.filter(|sequence| **sequence <= at).filter_map(|sequence| log.entry(*sequence)) {
             summary.count += 1;
-            summary.digest.toggle(entry.item.doc, &entry.item.hash);
+            summary.digest.toggle(entry.change.doc, &entry.change.hash());
         }
         Ok(summary)
     }
 
-    fn document(&self, doc: DocId) -> Result<Vec<LogEntry>, StoreError> {
+    fn document(&self, doc: DocId) -> Result<Vec<Entry>, StoreError> {
         let log = self.log.read();
         let sequences = log.of_document.get(&doc).into_iter().flatten();
         Ok(sequences.filter_map(|sequence| log.entry(*sequence).cloned()).collect())
@@ -164,7 +163,7 @@ impl Log {
         Sequence::ZERO.plus(self.entries.len() as u64)
     }
 
-    fn entry(&self, sequence: Sequence) -> Option<&LogEntry> {
+    fn entry(&self, sequence: Sequence) -> Option<&Entry> {
         self.entries.get(usize::try_from(sequence.0).ok()?.checked_sub(1)?)
     }
 
@@ -179,7 +178,7 @@ impl Log {
         let mut appended = Appended { first_new: None, new: 0, through: Sequence::ZERO };
         for item in &batch.items {
             let next = self.last().plus(1);
-            let sequence = *self.sequences.entry((item.doc, item.hash)).or_insert(next);
+            let sequence = *self.sequences.entry((item.doc, item.hash())).or_insert(next);
             appended.through = appended.through.max(sequence);
             if sequence != next {
                 continue;
@@ -188,14 +187,14 @@ impl Log {
             appended.new += 1;
             self.of_scope.entry(batch.scope).or_default().push(sequence);
             self.of_document.entry(item.doc).or_default().push(sequence);
-            self.sizes.entry((batch.scope, item.doc)).or_default().add(item.bytes.len());
+            self.sizes.entry((batch.scope, item.doc)).or_default().add(item.bytes().len());
             self.documents.entry(batch.scope).or_default().insert(item.doc);
-            self.entries.push(LogEntry {
+            self.entries.push(Entry {
                 sequence,
                 scope: batch.scope,
                 author: batch.author,
                 received_at: batch.received_at,
-                item: item.clone(),
+                change: item.clone(),
             });
         }
         appended

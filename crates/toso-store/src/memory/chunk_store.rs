@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use parking_lot::Mutex;
-use toso_core::chunk::ChangeHash;
+use toso_core::change::Change;
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 
 use crate::StoreError;
-use crate::chunk_store::{ChunkStore, HeldChunk, HeldCopy, Listed, OutboxEntry, StoredChunk, Transaction};
+use crate::chunk_store::{ChunkStore, HeldChunk, Listed, OutboxEntry, Transaction};
 
 /// A phone's store in memory.
 #[derive(Debug, Default)]
@@ -41,15 +42,14 @@ struct Document {
 #[derive(Debug, Clone)]
 struct KeptChunk {
     number: u64,
-    hash: ChangeHash,
     receipt: Option<Sequence>,
-    bytes: Box<[u8]>,
+    chunk: Chunk,
 }
 
 #[derive(Debug, Clone)]
 struct Mark {
     why: Box<[u8]>,
-    copy: Option<HeldCopy>,
+    copy: Option<(Scope, Chunk)>,
 }
 
 impl MemoryChunkStore {
@@ -84,17 +84,10 @@ impl ChunkStore for MemoryChunkStore {
         Ok(())
     }
 
-    fn chunks(&self, doc: DocId) -> Result<Vec<StoredChunk>, StoreError> {
+    fn chunks(&self, doc: DocId) -> Result<Vec<Chunk>, StoreError> {
         Ok(self.read(|state| {
-            state.documents.get(&doc).map_or_else(Vec::new, |document| {
-                let stored = |chunk: &KeptChunk| StoredChunk {
-                    scope: document.scope,
-                    doc,
-                    hash: chunk.hash,
-                    bytes: chunk.bytes.to_vec(),
-                };
-                document.chunks.iter().map(stored).collect()
-            })
+            let chunks = state.documents.get(&doc).into_iter().flat_map(|document| &document.chunks);
+            chunks.map(|kept| kept.chunk.clone()).collect()
         }))
     }
 
@@ -138,15 +131,15 @@ impl ChunkStore for MemoryChunkStore {
         Ok(self.read(|state| state.outbox.len()))
     }
 
-    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Vec<u8>, StoreError> {
-        self.read(|state| state.chunk(doc, hash).map(|chunk| chunk.bytes.to_vec())).ok_or(StoreError::NotFound(*hash))
+    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Chunk, StoreError> {
+        self.read(|state| state.chunk(doc, hash).map(|kept| kept.chunk.clone())).ok_or(StoreError::NotFound(*hash))
     }
 
     fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError> {
         Ok(self.read(|state| {
             let chunks = state.documents.get(&doc).into_iter().flat_map(|document| &document.chunks);
             let mut receipts: Vec<_> =
-                chunks.filter_map(|chunk| chunk.receipt.map(|sequence| (chunk.hash, sequence))).collect();
+                chunks.filter_map(|kept| kept.receipt.map(|sequence| (kept.chunk.hash(), sequence))).collect();
             receipts.sort_unstable();
             receipts
         }))
@@ -170,7 +163,7 @@ impl ChunkStore for MemoryChunkStore {
     fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError> {
         Ok(self.read(|state| {
             let chunks = state.documents.iter().flat_map(|(doc, document)| {
-                document.chunks.iter().map(|chunk| (chunk.number, (document.scope, *doc, chunk.hash)))
+                document.chunks.iter().map(|kept| (kept.number, (document.scope, *doc, kept.chunk.hash())))
             });
             let mut keys: Vec<_> = chunks.collect();
             keys.sort_unstable_by_key(|(number, _)| *number);
@@ -185,7 +178,7 @@ impl ChunkStore for MemoryChunkStore {
         }))
     }
 
-    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<HeldCopy>, StoreError> {
+    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<(Scope, Chunk)>, StoreError> {
         Ok(self.read(|state| state.held.get(&(doc, *hash)).and_then(|mark| mark.copy.clone())))
     }
 
@@ -200,7 +193,7 @@ impl ChunkStore for MemoryChunkStore {
 
 impl State {
     fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Option<&KeptChunk> {
-        self.documents.get(&doc)?.chunks.iter().find(|chunk| chunk.hash == *hash)
+        self.documents.get(&doc)?.chunks.iter().find(|kept| kept.chunk.hash() == *hash)
     }
 
     /// Finds the documents of the hashes that go into the outbox, as [`Transaction::outbox_add`] says.
@@ -210,7 +203,8 @@ impl State {
         let nothing = BTreeMap::new();
         let documents = if transaction.empty { &nothing } else { &self.documents };
         for hash in &transaction.outbox_add {
-            let mut matching = transaction.chunks.iter().zip(&mut used).filter(|(chunk, _)| chunk.hash == *hash);
+            let mut matching =
+                transaction.chunks.iter().zip(&mut used).filter(|((_, change), _)| change.hash() == *hash);
             // Named more often than it is there: the last again.
             let mut found = None;
             for (chunk, used) in matching.by_ref() {
@@ -220,17 +214,17 @@ impl State {
                     break;
                 }
             }
-            if let Some(chunk) = found {
-                let scope = documents.get(&chunk.doc).map(|document| document.scope);
-                let kept = scope.filter(|_| !transaction.remove_documents.contains(&chunk.doc));
-                let first = || transaction.chunks.iter().find(|other| other.doc == chunk.doc).map(|first| first.scope);
-                resolved.push((kept.or_else(first).unwrap_or(chunk.scope), chunk.doc, *hash));
+            if let Some((scope, Change { doc, .. })) = found {
+                let before = documents.get(doc).map(|document| document.scope);
+                let kept = before.filter(|_| !transaction.remove_documents.contains(doc));
+                let first = || transaction.chunks.iter().find(|(_, other)| other.doc == *doc).map(|(scope, _)| *scope);
+                resolved.push((kept.or_else(first).unwrap_or(*scope), *doc, *hash));
                 continue;
             }
             let before = resolved.len();
             for (doc, document) in documents {
                 let stays = !transaction.remove_documents.contains(doc);
-                if stays && document.chunks.iter().any(|chunk| chunk.hash == *hash) {
+                if stays && document.chunks.iter().any(|kept| kept.chunk.hash() == *hash) {
                     resolved.push((document.scope, *doc, *hash));
                 }
             }
@@ -250,15 +244,14 @@ impl State {
             self.documents.remove(doc);
             self.outbox.retain(|entry| entry.doc != *doc);
         }
-        for chunk in transaction.chunks {
-            let document = self.documents.entry(chunk.doc).or_insert_with(|| Document {
-                scope: chunk.scope,
+        for (scope, Change { doc, chunk }) in transaction.chunks {
+            let document = self.documents.entry(doc).or_insert_with(|| Document {
+                scope,
                 shown: None,
                 chunks: Vec::with_capacity(1),
             });
-            if document.chunks.iter().all(|kept| kept.hash != chunk.hash) {
-                let bytes = chunk.bytes.into_boxed_slice();
-                document.chunks.push(KeptChunk { number: self.next_chunk, hash: chunk.hash, receipt: None, bytes });
+            if document.chunks.iter().all(|kept| kept.chunk.hash() != chunk.hash()) {
+                document.chunks.push(KeptChunk { number: self.next_chunk, receipt: None, chunk });
                 self.next_chunk += 1;
                 document.shown = None;
             }
@@ -274,7 +267,7 @@ impl State {
         }
         for (doc, hash, sequence) in transaction.receipts {
             let chunks = self.documents.get_mut(&doc).into_iter().flat_map(|document| &mut document.chunks);
-            for chunk in chunks.filter(|chunk| chunk.hash == hash) {
+            for chunk in chunks.filter(|kept| kept.chunk.hash() == hash) {
                 chunk.receipt = Some(sequence);
             }
         }

@@ -1,12 +1,12 @@
 //! The check of one pushed item. It opens no document.
 
-use toso_core::chunk::{Chunk, ChunkError};
+use toso_core::change::Change;
+use toso_core::chunk::{ChunkError, RawChunk};
 use toso_core::edit::officers_fields;
 use toso_core::id::AuthorId;
 use toso_core::unit::UnitRef;
 use toso_wire::{NackCode, PushItem};
 
-use super::AppendItem;
 use crate::principal::AccessRole;
 
 /// Envelope limits → parse (not apply) → document made for this scope → actor is the author's → role may write it.
@@ -18,12 +18,13 @@ pub fn check_item(
     role: AccessRole,
     scope: UnitRef,
     item: PushItem,
-) -> Result<AppendItem, (NackCode, String)> {
-    let chunk = Chunk::parse(&item.change).map_err(|error| (chunk_code(&error), error.to_string()))?;
+) -> Result<Change, (NackCode, String)> {
+    let broken = |error: ChunkError| (chunk_code(&error), error.to_string());
+    let chunk = RawChunk::from(item.change).check().map_err(broken)?;
     if !item.doc.belongs_to(scope) {
         return Err((NackCode::WrongDocument, format!("document {} was not made for {scope}", item.doc)));
     }
-    if chunk.actor().author() != author {
+    if chunk.facts().map_err(broken)?.actor.author() != author {
         return Err((NackCode::ForeignActor, "the change was made by another device".to_owned()));
     }
     // A kind that only a newer version knows has no fields here.
@@ -31,7 +32,7 @@ pub fn check_item(
     if !officers.is_empty() && !role.may_sign_off() && chunk.writes_any(officers) {
         return Err((NackCode::Forbidden, format!("{} does not sign off; an officer does", role.with_article())));
     }
-    Ok(AppendItem { doc: item.doc, hash: chunk.hash(), change: item.change })
+    Ok(Change { doc: item.doc, chunk })
 }
 
 pub(super) fn chunk_code(error: &ChunkError) -> NackCode {

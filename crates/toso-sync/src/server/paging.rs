@@ -69,8 +69,8 @@ impl ServerSession {
         let Some(position) = self.follows.iter().position(|follow| follow.unit == page.unit) else {
             return;
         };
-        let foreign: Vec<_> =
-            page.entries.into_iter().filter(|entry| !self.is_own(entry.sequence, &entry.hash)).collect();
+        let is_foreign = |PageEntry { entry, .. }: &PageEntry| !self.is_own(entry.sequence, &entry.change.hash());
+        let foreign: Vec<_> = page.entries.into_iter().filter(is_foreign).collect();
         let count = foreign.len();
         let entries = foreign.into_iter().map(PageEntry::into_delta);
         let (mut delta, packed) = pack_delta(page.unit, entries, self.page_bytes_max);

@@ -71,7 +71,7 @@ impl ServerSession {
         for (index, item) in (0..).zip(push.items) {
             match check_item(author, role, push.scope, item) {
                 Ok(item) => {
-                    places.push((index, item.hash));
+                    places.push((index, item.hash()));
                     items.push(item);
                 }
                 Err((code, detail)) => nack(push.number, Some(index), code, &detail, effects),

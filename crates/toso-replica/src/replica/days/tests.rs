@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use toso_core::change::Change;
 use toso_core::edit::{EditError, MemberEdit, TeamEdit};
 use toso_core::finding::Finding;
 use toso_core::id::{DocId, DocKind, Epoch};
 use toso_core::time::TimestampMs;
 use toso_store::memory::MemoryChunkStore;
-use toso_store::{ChunkStore, StoredChunk, Transaction};
+use toso_store::{ChunkStore, Transaction};
 
-use super::super::tests::{commune, draft, replica};
+use super::super::tests::{all_of, commune, draft, replica};
 use super::*;
 use crate::ReplicaOptions;
 use crate::credential::SERVER_TIME_KEPT_MS;
@@ -115,8 +116,8 @@ fn what_arrives_all_the_same_is_shown() {
     };
     let edits = [DocEdit::Member(MemberEdit::Team(Some(team))), joined("1/1/2100")];
     let chunk = Document::first_save(id, author, &edits).unwrap().unwrap();
-    let stored = StoredChunk { scope: commune(), doc: id, hash: chunk.hash(), bytes: chunk.bytes().to_vec() };
-    store.commit(Transaction { chunks: vec![stored], ..Transaction::default() }).unwrap();
+    let chunks = vec![(commune(), Change { doc: id, chunk })];
+    store.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
     let found = Finding::DayToCome { document: id, field: "joined_on".to_owned() };
     assert!(phone.findings().unwrap().contains(&found));
     let phone_number = DocEdit::parse(DocKind::Member, "phone", "0912 000 001").unwrap();
@@ -134,7 +135,7 @@ fn one_hamlet_in_two_spellings_is_nothing_to_settle() {
     let team = a.add_team(draft("Thôn 01")).unwrap();
     assert_eq!(b.add_team(draft("thôn\u{2011}1")).unwrap(), team);
     for (from, to) in [(&a_store, &b_store), (&b_store, &a_store)] {
-        let chunks = from.chunks(team).unwrap();
+        let chunks = all_of(from.as_ref(), team);
         to.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
     }
     let shown: Vec<_> = [a_store, b_store]

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use toso_core::chunk::ChangeHash;
+use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::memory::MemoryChunkStore;
-use toso_store::{ChunkStore, HeldChunk, HeldCopy, Listed, OutboxEntry, StoreError, StoredChunk, Transaction};
+use toso_store::{ChunkStore, HeldChunk, Listed, OutboxEntry, StoreError, Transaction};
 
 use super::super::tests::{draft, replica};
 use super::super::{Receipt, Replica};
@@ -43,7 +43,7 @@ impl ChunkStore for Interrupted {
         Ok(())
     }
 
-    fn chunks(&self, doc: DocId) -> Result<Vec<StoredChunk>, StoreError> {
+    fn chunks(&self, doc: DocId) -> Result<Vec<Chunk>, StoreError> {
         self.store.chunks(doc)
     }
 
@@ -77,7 +77,7 @@ impl ChunkStore for Interrupted {
         self.store.outbox_len()
     }
 
-    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Vec<u8>, StoreError> {
+    fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Chunk, StoreError> {
         self.store.chunk(doc, hash)
     }
 
@@ -101,7 +101,7 @@ impl ChunkStore for Interrupted {
         self.store.held()
     }
 
-    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<HeldCopy>, StoreError> {
+    fn held_copy(&self, doc: DocId, hash: &ChangeHash) -> Result<Option<(Scope, Chunk)>, StoreError> {
         self.store.held_copy(doc, hash)
     }
 

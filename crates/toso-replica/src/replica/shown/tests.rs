@@ -15,7 +15,7 @@ use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChunkStore, Listed};
 use toso_wire::{Delta, DeltaGroup, DeltaItem};
 
-use super::super::tests::{commune, draft, replica};
+use super::super::tests::{all_of, commune, draft, replica};
 use super::*;
 
 /// What the store keeps of each document is what merging its changes gives. Returns how many documents there are.
@@ -32,9 +32,7 @@ fn assert_kept(store: &MemoryChunkStore) -> usize {
 }
 
 fn merge(store: &dyn ChunkStore, doc: DocId) -> Document {
-    let chunks: Vec<Chunk> =
-        store.chunks(doc).unwrap().iter().filter_map(|chunk| Chunk::parse(&chunk.bytes).ok()).collect();
-    Document::fold(doc, &chunks).unwrap().0
+    Document::fold(doc, &store.chunks(doc).unwrap()).unwrap().0
 }
 
 fn note(text: &str) -> DocEdit {
@@ -60,7 +58,7 @@ fn page(items: Vec<DeltaItem>, next: u64) -> Delta {
 fn without_shown(store: &MemoryChunkStore) -> MemoryChunkStore {
     let bare = MemoryChunkStore::new();
     for (_, doc) in store.documents().unwrap() {
-        bare.commit(Transaction { chunks: store.chunks(doc).unwrap(), ..Transaction::default() }).unwrap();
+        bare.commit(Transaction { chunks: all_of(store, doc), ..Transaction::default() }).unwrap();
     }
     bare
 }
@@ -141,8 +139,8 @@ fn a_list_does_not_need_the_disk_or_the_documents() {
     );
     let chunk = team.unwrap().unwrap();
     let doc = DocId::hamlet_team(commune(), "thử", 0);
-    let stored = StoredChunk { scope: commune(), doc, hash: chunk.hash(), bytes: chunk.bytes().to_vec() };
-    disk.commit(Transaction { chunks: vec![stored], ..Transaction::default() }).unwrap();
+    let chunks = vec![(commune(), Change { doc, chunk })];
+    disk.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
     drop(store);
     let replica = Replica::open(Arc::clone(&disk) as Arc<dyn ChunkStore>, &crate::testing::options()).unwrap();
     disk.set_full(true);

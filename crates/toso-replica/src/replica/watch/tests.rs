@@ -7,12 +7,12 @@ use toso_core::id::DocId;
 use toso_store::{ChunkStore, Transaction};
 
 use super::super::Replica;
-use super::super::tests::{draft, replica};
+use super::super::tests::{all_of, draft, replica};
 use super::ConflictWatch;
 
 /// Gives `to` all chunks that `from` has, as a page from the server would.
 fn give(from: &Arc<impl ChunkStore>, to: &Arc<impl ChunkStore>, doc: DocId) {
-    let chunks = from.chunks(doc).unwrap();
+    let chunks = all_of(from.as_ref(), doc);
     to.commit(Transaction { chunks, ..Transaction::default() }).unwrap();
 }
 

@@ -1,11 +1,11 @@
 //! A check finds nothing in a whole folder, and each kind of damage in one that is not.
 
 use tempfile::TempDir;
-use toso_core::chunk::ChangeHash;
+use toso_core::chunk::Chunk;
 use toso_core::id::{AuthorId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
-use toso_store::{ChangeLog, Durability, LogBatch, LogItem, RecordChange, RecordStore};
+use toso_store::{ChangeLog, Durability, LogBatch, RecordChange, RecordStore};
 
 use super::*;
 use crate::Options;
@@ -14,22 +14,19 @@ fn scope(code: &str) -> Scope {
     UnitRef::new(UnitList::L2022, code).unwrap()
 }
 
-fn item(code: &str, number: u8, bytes: usize) -> LogItem {
-    LogItem {
-        doc: DocId::member(scope(code), [number; 11]),
-        hash: ChangeHash([number; 32]),
-        bytes: vec![number; bytes],
-    }
+fn item(code: &str, number: u8, bytes: usize) -> Change {
+    let chunk = Chunk::trusted(vec![number; bytes], ChangeHash([number; 32]));
+    Change { doc: DocId::member(scope(code), [number; 11]), chunk }
 }
 
-fn batch(code: &str, items: Vec<LogItem>) -> LogBatch {
+fn batch(code: &str, items: Vec<Change>) -> LogBatch {
     LogBatch { scope: scope(code), author: AuthorId([1; 8]), received_at: TimestampMs(2), items }
 }
 
 /// Runs at 1 (three entries), 4 (one that needs two parts) and 5 (two entries of a known document), and two records.
 fn filled(folder: &TempDir) -> SledChangeLog {
     let log = SledChangeLog::open(folder.path(), Options::phone()).unwrap();
-    let again = |hash: u8| LogItem { hash: ChangeHash([hash; 32]), ..item("00001", 1, 40) };
+    let again = |hash: u8| Change { doc: item("00001", 1, 40).doc, ..item("00001", hash, 40) };
     log.append(&[
         batch("00001", vec![item("00001", 1, 40), item("00001", 2, 40), item("00001", 3, 40)]),
         batch("00004", vec![item("00004", 4, 6_000)]),

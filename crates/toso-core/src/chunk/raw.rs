@@ -1,0 +1,41 @@
+//! A change as it comes from outside: bytes, shared and not looked at.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Chunk, ChunkError};
+
+/// Bytes that somebody says are a change. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawChunk(pub(super) Arc<[u8]>);
+
+impl RawChunk {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What [`Chunk::parse`] makes of the bytes; the chunk shares them.
+    pub fn check(&self) -> Result<Chunk, ChunkError> {
+        Chunk::checked(&self.0)
+    }
+}
+
+impl From<&[u8]> for RawChunk {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<Vec<u8>> for RawChunk {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+/// Without the bytes, which hold what people wrote.
+impl fmt::Debug for RawChunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawChunk({} bytes)", self.0.len())
+    }
+}
