@@ -50,6 +50,9 @@ pub struct ConflictValue {
     pub at_ms: i64,
     /// True for the value that every phone shows until somebody settles it.
     pub shown: bool,
+    /// The device that brought the value back after the centre had lost it: show it beside `device`, since whose the value is
+    /// rests on that device's word.
+    pub brought_back_by: Option<String>,
 }
 
 impl std::fmt::Debug for ConflictValue {

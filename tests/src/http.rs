@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+/// What the admin token is used for.
+pub const PURPOSE: (&str, &str) = ("Toso-Purpose", "a test");
+
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -37,7 +40,7 @@ fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
 pub fn get(url: &str, token: Option<&str>) -> Answer {
     let mut request = agent().get(url);
     if let Some(token) = token {
-        request = request.header("Authorization", format!("Bearer {token}"));
+        request = request.header("Authorization", format!("Bearer {token}")).header(PURPOSE.0, PURPOSE.1);
     }
     answer(request.call().expect("the server answers"))
 }
@@ -50,7 +53,7 @@ pub fn get_with(url: &str, headers: &[(&str, &str)]) -> Answer {
 
 /// `GET` of a server that may be away.
 pub fn try_get(url: &str, token: &str) -> Option<Answer> {
-    let request = agent().get(url).header("Authorization", format!("Bearer {token}"));
+    let request = agent().get(url).header("Authorization", format!("Bearer {token}")).header(PURPOSE.0, PURPOSE.1);
     let mut response = request.call().ok()?;
     let body = response.body_mut().read_to_string().ok()?;
     let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -61,7 +64,7 @@ pub fn try_get(url: &str, token: &str) -> Option<Answer> {
 pub fn post(url: &str, token: Option<&str>, content: &Value) -> Answer {
     let mut request = agent().post(url);
     if let Some(token) = token {
-        request = request.header("Authorization", format!("Bearer {token}"));
+        request = request.header("Authorization", format!("Bearer {token}")).header(PURPOSE.0, PURPOSE.1);
     }
     answer(request.send_json(content).expect("the server answers"))
 }

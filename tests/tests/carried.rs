@@ -205,6 +205,7 @@ fn nothing_of_a_revoked_author_is_taken_from_its_carrier() {
     let url = format!("{}/v1/devices/{device}/revoke", scene.server.url());
     let answer = ureq::post(&url)
         .header("Authorization", format!("Bearer {}", scene.server.admin_token()))
+        .header("Toso-Purpose", "a test")
         .send_empty()
         .expect("the device is revoked");
     assert!(answer.status().is_success());

@@ -51,6 +51,7 @@ impl Scene {
         let url = format!("{}/v1/devices/{device}/revoke", self.server.url());
         let answer = ureq::post(&url)
             .header("Authorization", format!("Bearer {}", self.server.admin_token()))
+            .header("Toso-Purpose", "a test")
             .send_empty()
             .expect("the device is revoked");
         assert!(answer.status().is_success());

@@ -27,6 +27,6 @@ pub use observer::{Listens, News, Observer, ReplicaEvent};
 pub use reach::{Reach, ReachError};
 pub use register::{LeaveError, leave_register};
 pub use replica::{
-    CentreTotals, ConflictView, ConflictWatch, DeviceNames, DocView, Found, Held, HeldState, Receipt, ReceiptCounts,
-    Replica, ReplicaError, ReplicaOptions, ReplicaStatus, RightState, SaveView, SyncRight, TeamDraft,
+    Candidate, CentreTotals, ConflictView, ConflictWatch, DeviceNames, DocView, Found, Held, HeldState, Receipt,
+    ReceiptCounts, Replica, ReplicaError, ReplicaOptions, ReplicaStatus, RightState, SaveView, SyncRight, TeamDraft,
 };

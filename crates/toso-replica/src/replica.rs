@@ -58,7 +58,9 @@ pub use naming::AskingNames;
 pub use returned::BroughtBack;
 pub use right::{RightState, SyncRight};
 pub use search::{Found, SEARCH_CHARS_MAX};
-pub use view::{CentreTotals, ConflictView, DocView, Held, HeldState, Receipt, ReceiptCounts, ReplicaStatus, SaveView};
+pub use view::{
+    Candidate, CentreTotals, ConflictView, DocView, Held, HeldState, Receipt, ReceiptCounts, ReplicaStatus, SaveView,
+};
 pub use watch::ConflictWatch;
 
 /// The most documents on a device: a large commune has about 60 teams and 400 members; a district of 30 such communes

@@ -1,11 +1,10 @@
 //! From what the rooms below show to what an app is shown.
 
 use toso_catalog::Catalog;
-use toso_core::document;
 use toso_core::finding;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_replica::{CentreTotals, ConflictView, ReplicaStatus, SaveView, TakeReport};
+use toso_replica::{Candidate, CentreTotals, ConflictView, ReplicaStatus, SaveView, TakeReport};
 
 use super::{
     AdminUnit, Conflict, ConflictValue, FieldChange, Finding, Found, Held, HistoryEntry, Invite, Status, Taken, Totals,
@@ -26,11 +25,12 @@ fn instant(at: TimestampMs) -> i64 {
 
 impl From<ConflictView> for Conflict {
     fn from(conflict: ConflictView) -> Self {
-        let value = |value: document::ConflictValue| ConflictValue {
-            value: value.value,
-            device: value.device.to_string(),
-            at_ms: instant(value.at),
-            shown: value.shown,
+        let value = |value: Candidate| ConflictValue {
+            brought_back_by: text(value.brought_back_by),
+            value: value.written.value,
+            device: value.written.device.to_string(),
+            at_ms: instant(value.written.at),
+            shown: value.written.shown,
         };
         Self {
             id: conflict.id.to_string(),

@@ -108,7 +108,7 @@ impl World {
             _ => {
                 let conflicts = replica.conflicts().ok()?;
                 let conflict = conflicts.get(self.rng.index(conflicts.len()))?;
-                let value = conflict.values.get(self.rng.index(conflict.values.len()))?.value.clone();
+                let value = conflict.values.get(self.rng.index(conflict.values.len()))?.written.value.clone();
                 let known = ["households_covered", "full_name", "status", "merged_into", "local_name"];
                 let field = known.into_iter().find(|known| *known == conflict.field)?;
                 let scope = self.phones[number].disk.scope_of(conflict.id).ok()??;

@@ -85,7 +85,8 @@ impl Replica {
     pub(super) fn writers(&self, documents: &[DocId]) -> Result<BTreeSet<AuthorId>, ReplicaError> {
         let mut devices = BTreeSet::new();
         for conflict in self.conflicts()? {
-            devices.extend(conflict.values.iter().map(|value| value.device));
+            let values = conflict.values.iter();
+            devices.extend(values.flat_map(|value| [Some(value.written.device), value.brought_back_by]).flatten());
         }
         for document in documents {
             let saves = self.history(*document)?;

@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use toso_core::document::Document;
+use toso_core::document::{Conflict, ConflictValue, Document};
 use toso_core::finding::{Finding, findings, standing_for};
 use toso_core::id::{DocId, DocKind};
 use toso_core::record::{CommuneRecord, MemberRecord, Record, TeamRecord};
@@ -11,7 +11,7 @@ use toso_core::text::Collator;
 use toso_core::unit::Scope;
 
 use super::receipts::{ReceiptReader, SETTING_TOTALS, read_setting};
-use super::view::{CentreTotals, ConflictView, DocView, Receipt, ReceiptCounts, ReplicaStatus, SaveView};
+use super::view::{Candidate, CentreTotals, ConflictView, DocView, Receipt, ReceiptCounts, ReplicaStatus, SaveView};
 use super::{Replica, ReplicaError, RightState, known_kind};
 
 /// A commune's own record, its teams and its members.
@@ -108,8 +108,24 @@ impl Replica {
 
     /// The fields of one document with several values; none for a document that is not here.
     pub fn conflicts_of(&self, id: DocId) -> Result<Vec<ConflictView>, ReplicaError> {
-        let conflicts = self.with_document(id, Document::conflicts)?.into_iter();
-        Ok(conflicts.map(|conflict| ConflictView { id, field: conflict.field, values: conflict.values }).collect())
+        let conflicts = self.with_document(id, Document::conflicts)?;
+        let brought_back = self.brought_back_by(id)?;
+        let history = if conflicts.is_empty() || brought_back.is_empty() {
+            Vec::new()
+        } else {
+            self.with_document(id, Document::history)?
+        };
+        // A value tells its device and moment, and that is the save which wrote the field then.
+        let by = |field: &str, value: &ConflictValue| {
+            let mut saves = history.iter().filter(|save| (save.device, save.at) == (value.device, value.at));
+            let save = saves.find(|save| save.changes.iter().any(|(of, _)| of == field))?;
+            brought_back.by(&save.hash)
+        };
+        let view = |Conflict { field, values, .. }: Conflict| {
+            let candidate = |written| Candidate { brought_back_by: by(&field, &written), written };
+            ConflictView { id, values: values.into_iter().map(candidate).collect(), field }
+        };
+        Ok(conflicts.into_iter().map(view).collect())
     }
 
     /// Records that may be one: the part of [`Self::findings`] that [`Self::merge`] settles.

@@ -80,6 +80,11 @@ impl Replica {
 pub struct BroughtBack(HashMap<Vec<u8>, AuthorId>);
 
 impl BroughtBack {
+    /// True when every change came from its author.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Who brought back a change; `None` for one that its author sent.
     pub fn by(&self, hash: &ChangeHash) -> Option<AuthorId> {
         self.0.get(beginning(hash)).copied()
@@ -88,12 +93,45 @@ impl BroughtBack {
 
 #[cfg(test)]
 mod tests {
-    use toso_core::document::DOCUMENT_CHANGES_MAX;
+    use std::sync::Arc;
 
+    use toso_core::document::DOCUMENT_CHANGES_MAX;
+    use toso_core::edit::DocEdit;
+    use toso_core::id::DocKind;
+    use toso_store::{ChunkStore, Transaction};
+
+    use super::super::tests::{draft, replica};
     use super::*;
 
     fn hash(number: u64) -> ChangeHash {
         ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes())
+    }
+
+    /// The story: a clash on a phone showed the author alone of a value that another device had brought back.
+    #[test]
+    fn a_value_in_conflict_tells_who_brought_it_back() {
+        let ((a_store, a), (b_store, b)) = (replica(), replica());
+        let team = a.add_team(draft("Thôn 1")).unwrap();
+        assert_eq!(b.add_team(draft("Thôn 1")).unwrap(), team);
+        let edit = |households| DocEdit::parse(DocKind::Team, "households_covered", households).unwrap();
+        a.edit(team, &[edit("120")]).unwrap();
+        b.edit(team, &[edit("135")]).unwrap();
+        let (lost, by) = (b.history(team).unwrap().pop().unwrap().save, AuthorId([7; 8]));
+        let mut notes = Notes::default();
+        notes.note(&lost.hash, by);
+        let settings = vec![setting(&key(team), &notes)];
+        a_store
+            .commit(Transaction { chunks: b_store.chunks(team).unwrap(), settings, ..Transaction::default() })
+            .unwrap();
+        let phone = Replica::open(a_store as Arc<dyn ChunkStore>, &crate::testing::options()).unwrap();
+        let found = phone.conflicts_of(team).unwrap();
+        let clash = found.iter().find(|clash| clash.field == "households_covered").unwrap();
+        assert_eq!(clash.values.len(), 2);
+        for value in &clash.values {
+            let brought_back = (value.written.device == lost.device).then_some(by);
+            assert_eq!(value.brought_back_by, brought_back, "{}", value.written.value);
+        }
+        assert!(phone.writers(&[]).unwrap().contains(&by), "its name is asked for");
     }
 
     #[test]

@@ -56,7 +56,17 @@ pub struct ConflictView {
     /// The field, as edits name it.
     pub field: String,
     /// The values, the shown one first.
-    pub values: Vec<ConflictValue>,
+    pub values: Vec<Candidate>,
+}
+
+/// One of the values of a field in conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Candidate {
+    /// The value, whose it is, and when it was written.
+    #[serde(flatten)]
+    pub written: ConflictValue,
+    /// The device that brought it back after the centre had lost it: whose it is rests on that device's word.
+    pub brought_back_by: Option<AuthorId>,
 }
 
 /// Where a change stands that the server did not take into the register at once.

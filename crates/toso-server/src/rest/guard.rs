@@ -20,6 +20,8 @@ use crate::trust::{Caller, QUARANTINE_TEXT};
 const PURPOSE_HEADER: &str = "toso-purpose";
 /// The longest purpose that is written down, in bytes: a command's name and a ticket's number.
 const PURPOSE_BYTES_MAX: usize = 80;
+/// What monitors read, of which many can send a token and no other header: the route says what for.
+const METRICS_ROUTE: &str = "/metrics";
 /// Where a quarantine is ended.
 pub(super) const QUARANTINE_END_ROUTE: &str = "/v1/quarantine/end";
 /// What a server in quarantine answers to everybody whom it knows: figures and names of units, nothing about people.
@@ -37,6 +39,16 @@ pub(super) fn admin(shared: &Shared, parts: &Parts) -> Result<(), Problem> {
         elsewhere(parts)
     };
     let (method, route, purpose) = (&parts.method, route(parts), purpose(&parts.headers));
+    if let (None, Err(unsaid)) = (refusal, purpose)
+        && route != METRICS_ROUTE
+    {
+        tracing::warn!(%method, route, purpose = unsaid, "the admin token was refused");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "no-purpose", "What is the admin token used for?").detail(format!(
+            "the header {PURPOSE_HEADER} is {unsaid}: say there what the admin token is used for, in 1 to {PURPOSE_BYTES_MAX} \
+             letters (without marks), digits and -_./:#, since nobody's name is behind it; `toso` does so by itself, or by --purpose"
+        )));
+    }
+    let (Ok(purpose) | Err(purpose)) = purpose;
     let Some(why) = refusal else {
         tracing::info!(%method, route, purpose, "the admin token was used");
         return Ok(());
@@ -89,13 +101,14 @@ fn route(parts: &Parts) -> &str {
     parts.extensions.get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str)
 }
 
-/// Plain characters only, so that no line of the log can be made to look like another.
-fn purpose(headers: &HeaderMap) -> &str {
+/// Plain characters only, so that no line of the log can be made to look like another; else what is wrong with it.
+fn purpose(headers: &HeaderMap) -> Result<&str, &'static str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" -_./:#".contains(&byte);
     match headers.get(PURPOSE_HEADER).map(HeaderValue::to_str) {
-        None | Some(Ok("")) => "not said",
-        Some(Ok(text)) if text.len() <= PURPOSE_BYTES_MAX && text.bytes().all(plain) => text,
-        Some(_) => "unreadable",
+        None => Err("not said"),
+        Some(Ok(text)) if text.trim().is_empty() => Err("not said"),
+        Some(Ok(text)) if text.len() <= PURPOSE_BYTES_MAX && text.bytes().all(plain) => Ok(text),
+        Some(_) => Err("unreadable"),
     }
 }
 
@@ -186,18 +199,21 @@ mod tests {
 
     #[test]
     fn a_purpose_is_plain_and_short_or_called_unreadable() {
-        let said = |text: &'static [u8]| {
+        let said = |text: &'static [u8]| -> Result<String, &'static str> {
             let mut headers = HeaderMap::new();
             headers.insert(PURPOSE_HEADER, HeaderValue::from_bytes(text).unwrap());
-            purpose(&headers).to_owned()
+            purpose(&headers).map(str::to_owned)
         };
-        assert_eq!(said(b"toso device list"), "toso device list");
-        assert_eq!(said(b"ticket #1231: stolen phone"), "ticket #1231: stolen phone");
-        assert_eq!(said(&[b'a'; PURPOSE_BYTES_MAX]).len(), PURPOSE_BYTES_MAX);
-        assert_eq!(said(&[b'a'; PURPOSE_BYTES_MAX + 1]), "unreadable");
+        assert_eq!(said(b"toso device list").as_deref(), Ok("toso device list"));
+        assert_eq!(said(b"ticket #1231: stolen phone").as_deref(), Ok("ticket #1231: stolen phone"));
+        assert_eq!(said(&[b'a'; PURPOSE_BYTES_MAX]).map(|text| text.len()), Ok(PURPOSE_BYTES_MAX));
+        assert_eq!(said(&[b'a'; PURPOSE_BYTES_MAX + 1]), Err("unreadable"));
         for text in [b"a\tb".as_slice(), b"x=\"y\"", "tên".as_bytes(), b"\x1b[2J".get(1..).unwrap()] {
-            assert_eq!(said(Box::leak(text.to_vec().into_boxed_slice())), "unreadable", "{text:?}");
+            assert_eq!(said(Box::leak(text.to_vec().into_boxed_slice())), Err("unreadable"), "{text:?}");
         }
-        assert_eq!(purpose(&HeaderMap::new()), "not said");
+        for text in [b"".as_slice(), b"  "] {
+            assert_eq!(said(text), Err("not said"));
+        }
+        assert_eq!(purpose(&HeaderMap::new()), Err("not said"));
     }
 }

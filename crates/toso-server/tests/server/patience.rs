@@ -111,8 +111,9 @@ async fn a_peer_that_takes_nothing_loses_its_connection() {
     let mut greedy = TcpStream::connect(centre.server.addr()).await.expect("connected");
     // Requests whose answers nobody reads, until the buffers of both systems are full.
     let admin = &centre.admin;
-    let request =
-        format!("GET /v1/units?list=2022&limit=200 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin}\r\n\r\n");
+    let request = format!(
+        "GET /v1/units?list=2022&limit=200 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin}\r\nToso-Purpose: a test\r\n\r\n"
+    );
     let start = Instant::now();
     let sending = async { while greedy.write_all(request.as_bytes()).await.is_ok() {} };
     let ended = tokio::time::timeout(Duration::from_secs(30), sending).await;

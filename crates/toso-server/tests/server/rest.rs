@@ -281,18 +281,19 @@ async fn enrolment_answers_each_misuse_by_name_and_a_repetition_with_the_same() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_error_is_a_problem() {
     let centre = Centre::start().await;
-    let admin = ("Authorization", format!("Bearer {}", centre.admin));
+    let [admin, purpose] = centre.as_admin();
     assert_eq!(centre.get("/v2/nothing").await.problem(), "no-such-route");
-    let method = centre.call("DELETE", "/v1/report", std::slice::from_ref(&admin), None).await;
+    let method = centre.call("DELETE", "/v1/report", &[admin.clone(), purpose.clone()], None).await;
     assert_eq!((method.status, method.problem().as_str()), (405, "method-not-allowed"));
-    let typed = [admin.clone(), ("Content-Type", "text/plain".to_owned())];
+    let typed = [admin.clone(), purpose.clone(), ("Content-Type", "text/plain".to_owned())];
     let answer = centre.call("POST", "/v1/invites", &typed, Some("{}".to_owned())).await;
     assert_eq!((answer.status, answer.problem().as_str()), (415, "not-json"));
     let body = |bytes: usize| format!(r#"{{"unit":"{}"}}"#, "x".repeat(bytes - 11));
     let limit = toso_server::config::REST_BODY_BYTES_MAX;
-    let fits = centre.call("POST", "/v1/invites", std::slice::from_ref(&admin), Some(body(limit))).await;
+    let whole = centre.as_admin();
+    let fits = centre.call("POST", "/v1/invites", &whole, Some(body(limit))).await;
     assert_eq!((fits.status, fits.problem().as_str()), (400, "invalid"), "read, and found wanting");
-    let large = centre.call("POST", "/v1/invites", std::slice::from_ref(&admin), Some(body(limit + 1))).await;
+    let large = centre.call("POST", "/v1/invites", &whole, Some(body(limit + 1))).await;
     assert_eq!((large.status, large.problem().as_str()), (413, "too-large"));
     for (path, good) in [("limit=200", true), ("limit=201", false), ("limit=0", false), ("after=c1", false)] {
         let answer = centre.get(&format!("/v1/teams?unit=2022/00001&{path}")).await;

@@ -78,12 +78,17 @@ impl Centre {
         self.server.server_id().expect("running")
     }
 
+    /// The headers of a use of the admin token.
+    pub(crate) fn as_admin(&self) -> [(&'static str, String); 2] {
+        [("Authorization", format!("Bearer {}", self.admin)), ("Toso-Purpose", "a test".to_owned())]
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.call("GET", path, &[("Authorization", format!("Bearer {}", self.admin))], None).await
+        self.call("GET", path, &self.as_admin(), None).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.call("POST", path, &[("Authorization", format!("Bearer {}", self.admin))], Some(body.to_string())).await
+        self.call("POST", path, &self.as_admin(), Some(body.to_string())).await
     }
 
     pub(crate) async fn call(

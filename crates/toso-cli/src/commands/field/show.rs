@@ -101,7 +101,10 @@ pub(super) fn conflicts(replica: &Replica, json: bool) -> Result<(), Fail> {
     output::lines(conflicts.iter().flat_map(|conflict| {
         let head = format!("{} {}", conflict.id, conflict.field);
         let values = conflict.values.iter().map(|value| {
-            format!("    {:?} by {} at {}", value.value, who(&names, value.device), output::instant(value.at))
+            let written = &value.written;
+            let brought_back = value.brought_back_by.map(|by| format!(", brought back by {}", who(&names, by)));
+            let by = who(&names, written.device) + &brought_back.unwrap_or_default();
+            format!("    {:?} by {by} at {}", written.value, output::instant(written.at))
         });
         std::iter::once(head).chain(values).collect::<Vec<_>>()
     }))
