@@ -3,6 +3,9 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use tempfile::TempDir;
 use toso_tests::{COMMUNE, FieldDevice, Server};
 
@@ -110,4 +113,26 @@ fn what_was_saved_is_said_to_be_though_its_answer_is_lost() {
     assert!(told.contains("done and kept all the same") && told.contains(id), "{told}");
     let told = lost(&["team", "list"]);
     assert!(told.contains("could not be written out") && !told.contains("kept"), "{told}");
+}
+
+/// The story: a device that was kept in touch could not be written on: every other command found its folder in use.
+#[test]
+fn a_device_that_is_kept_in_touch_takes_other_commands_and_sends_what_they_saved() {
+    let Scene { _server: server, device, .. } = &scene("recorder");
+    let mut watcher = device.command(&["sync", "--watch", "--json"]).stdout(Stdio::piped()).spawn().expect("toso runs");
+    let states = BufReader::new(watcher.stdout.take().expect("piped")).lines();
+    let mut states = states.map(|line| line.expect("a line"));
+    let mut up_to_date = || states.by_ref().find(|line| line.contains("\"up_to_date\"")).expect("it goes on");
+    up_to_date();
+    assert!(device.home().join("watched").exists());
+    for hamlet in ["Thôn 1", "Thôn 2"] {
+        device.ok(&["team", "add", "--hamlet", hamlet]);
+    }
+    let counted = server.report_when(&["--unit", COMMUNE], |report| report["teams"] == 2);
+    assert_eq!(counted["teams"], 2, "{counted}");
+    // What a killed watcher leaves stands in nobody's way.
+    watcher.kill().expect("it runs");
+    watcher.wait().expect("it ends");
+    assert_eq!(device.json(&["team", "list"]).as_array().map(Vec::len), Some(2));
+    assert!(!device.home().join("wanted").exists());
 }

@@ -171,7 +171,7 @@ fn a_home_with_a_key_opens_with_that_key_only() {
     // Encrypted, and lacks only its enrolment.
     let key = toso_store_sled::StoreKey::parse(&[7; 32]).expect("a key");
     drop(toso_store_sled::SledChunkStore::open_encrypted(
-        &folder.path().join("home"),
+        folder.path().join("home"),
         toso_store_sled::Options::phone(),
         &key,
     ));

@@ -1,5 +1,6 @@
 //! `toso field`: a field device on the command line.
 
+mod beside;
 mod carry;
 mod held;
 mod record;
@@ -13,7 +14,7 @@ use toso_client::{Invite, enrol};
 use toso_core::text::canonical;
 use toso_replica::register::{check_leaving, leave_register};
 use toso_replica::{Credential, Replica, ReplicaStatus};
-use toso_store::ChunkStore;
+use toso_store::{ChunkStore, StoreError};
 use toso_store_sled::{Options, SledChunkStore, StoreKey};
 
 use crate::args::{FieldArgs, FieldCommand};
@@ -28,7 +29,8 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
     } else {
         check_there(&args.home)?;
     }
-    let store = open(&args.home, args.key_file.as_deref())?;
+    let opener = opener(&args.home, args.key_file.as_deref())?;
+    let store = beside::open(&args.home, &opener)?;
     match args.command {
         FieldCommand::Enrol(args) => {
             let invite = Invite::parse(&args.invite)?;
@@ -64,12 +66,13 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
         FieldCommand::Findings(flag) => show::findings(&replica(store)?, flag.json),
         FieldCommand::History { id, json } => show::history(&replica(store)?, id.parse()?, json.json),
         FieldCommand::Names { ids } => show::fetch_names(&replica(store)?, &ids),
-        FieldCommand::Sync { watch, json } => {
+        FieldCommand::Sync { watch: false, json } => {
             let replica = Arc::new(replica(store)?);
-            let done = sync::run(&replica, watch, json.json);
+            let done = sync::run(&replica, json.json);
             warn(&replica.status()?);
             done
         }
+        FieldCommand::Sync { watch: true, json } => sync::watch(&args.home, store, &opener, json.json),
         FieldCommand::Bundle { command } => carry::bundle(&replica(store)?, command),
         FieldCommand::Peer(args) => carry::peer(&replica(store)?, &args),
         FieldCommand::Held { command } => held::run(&replica(store)?, command),
@@ -141,11 +144,19 @@ fn check_there(home: &Path) -> Result<(), Fail> {
     )))
 }
 
-fn open(home: &Path, key_file: Option<&Path>) -> Result<Arc<dyn ChunkStore>, Fail> {
-    let options = Options::phone();
-    Ok(match key_file {
-        Some(file) => Arc::new(SledChunkStore::open_encrypted(home, options, &store_key(file)?)?),
-        None => Arc::new(SledChunkStore::open(home, options)?),
+/// What opens a device's folder, by its key if there is one.
+fn opener(
+    home: &Path,
+    key_file: Option<&Path>,
+) -> Result<impl Fn() -> Result<Arc<dyn ChunkStore>, StoreError> + use<>, Fail> {
+    let (home, key) = (home.to_owned(), key_file.map(store_key).transpose()?);
+    Ok(move || {
+        let options = Options::phone();
+        let store = match &key {
+            Some(key) => SledChunkStore::open_encrypted(&home, options, key)?,
+            None => SledChunkStore::open(&home, options)?,
+        };
+        Ok(Arc::new(store) as Arc<dyn ChunkStore>)
     })
 }
 

@@ -47,7 +47,7 @@ pub(super) fn bundle(replica: &Replica, command: BundleCommand) -> Result<(), Fa
         }
         BundleCommand::Key { unit } => {
             let unit = unit.map(|text| text.parse().map_err(Fail::new)).transpose()?;
-            Ok(fetch_carry_pass(&replica, unit)?)
+            Ok(fetch_carry_pass(replica, unit)?)
         }
     }
 }

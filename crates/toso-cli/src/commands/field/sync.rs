@@ -1,24 +1,76 @@
 //! `toso field sync`: one exchange, or staying in touch.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use toso_client::{AutoSync, SyncOptions, SyncState, sync_once};
 use toso_replica::Replica;
+use toso_store::{ChunkStore, StoreError};
 
+use super::beside::{self, Mark};
 use crate::fail::Fail;
 use crate::output;
 
-pub(super) fn run(replica: &Arc<Replica>, watch: bool, json: bool) -> Result<(), Fail> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    if watch { runtime.block_on(keep_watching(replica, json)) } else { runtime.block_on(once(replica, json)) }
+/// Steps of waiting for a sync that was ended to let go of the replica: 500 × 10 ms = 5 s.
+const LETS_GO_STEPS: u32 = 500;
+const LETS_GO_STEP: Duration = Duration::from_millis(10);
+
+pub(super) fn run(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
+    runtime()?.block_on(once(replica, json))
+}
+
+/// Stays in touch until interrupted, and lets other commands at the folder in between.
+pub(super) fn watch(
+    home: &Path,
+    mut store: Arc<dyn ChunkStore>,
+    open: &impl Fn() -> Result<Arc<dyn ChunkStore>, StoreError>,
+    json: bool,
+) -> Result<(), Fail> {
+    let _watched = Mark::watched(home);
+    runtime()?.block_on(async {
+        let interrupted = tokio::signal::ctrl_c();
+        tokio::pin!(interrupted);
+        loop {
+            let replica = Arc::new(super::replica(store)?);
+            let ended = tokio::select! {
+                ended = keep_watching(&replica, json) => Some(ended),
+                _ = &mut interrupted => Some(Ok(())),
+                () = beside::wanted(home) => None,
+            };
+            if let Some(ended) = ended {
+                super::warn(&replica.status()?);
+                return ended;
+            }
+            let_go(replica).await;
+            store = tokio::select! {
+                taken = beside::take_again(home, open) => taken?,
+                _ = &mut interrupted => return Ok(()),
+            };
+        }
+    })
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
+}
+
+/// Closes a replica. A sync that was ended may still be at work in it for a moment.
+async fn let_go(replica: Arc<Replica>) {
+    for _ in 0..LETS_GO_STEPS {
+        if Arc::strong_count(&replica) == 1 {
+            break;
+        }
+        tokio::time::sleep(LETS_GO_STEP).await;
+    }
 }
 
 /// What a device says that has written its share of the day.
 fn waiting(changes: u64) -> String {
     format!(
-        "the centre takes no more from this device today; {changes} change(s) wait here and go out by themselves. An officer \
-         can allow more with `device allow`"
+        "the centre takes no more today: the day's share of this device, or of all devices in its unit, is used up; {changes} \
+         change(s) wait here and go out by themselves. Where it is the device's, an officer can allow more with `device allow`"
     )
 }
 
@@ -70,9 +122,8 @@ async fn keep_watching(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
                 SyncState::Error { reason, .. } => output::say(&format!("error: {reason}")),
             }
         }
-        tokio::select! {
-            changed = state.changed() => if changed.is_err() { return Ok(()) },
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+        if state.changed().await.is_err() {
+            return Ok(());
         }
     }
 }
