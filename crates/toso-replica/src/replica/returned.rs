@@ -100,7 +100,7 @@ mod tests {
     use toso_core::id::DocKind;
     use toso_store::{ChunkStore, Transaction};
 
-    use super::super::tests::{draft, replica};
+    use super::super::tests::{all_of, draft, replica};
     use super::*;
 
     fn hash(number: u64) -> ChangeHash {
@@ -121,7 +121,7 @@ mod tests {
         notes.note(&lost.hash, by);
         let settings = vec![setting(&key(team), &notes)];
         a_store
-            .commit(Transaction { chunks: b_store.chunks(team).unwrap(), settings, ..Transaction::default() })
+            .commit(Transaction { chunks: all_of(b_store.as_ref(), team), settings, ..Transaction::default() })
             .unwrap();
         let phone = Replica::open(a_store as Arc<dyn ChunkStore>, &crate::testing::options()).unwrap();
         let found = phone.conflicts_of(team).unwrap();
