@@ -27,7 +27,7 @@ use toso_core::text::PlaceName;
 use toso_replica::{Replica, TeamDraft};
 use toso_store::conformance::samples::{batch, change, doc, hash, saved, scope};
 use toso_store::memory::MemoryChunkStore;
-use toso_store::{ChangeLog, ChunkStore, Durability, RecordChange, RecordStore};
+use toso_store::{ChunkStore, Index as _, Log as _, RecordChange, RecordStore};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
 use toso_tests::power::{Fate, Folder};
 use toso_tests::trace::{Trace, What, can_trace, traced};
@@ -213,7 +213,7 @@ fn server_victim() {
                     let key = vec![u8::try_from(writer).expect("few"), u8::try_from(round % 8).expect("few")];
                     let value = Some(vec![u8::try_from(round % 251).expect("a byte"); 12_000]);
                     let row = RecordChange { table: "row".to_owned(), key, value, expect: None };
-                    log.write(&[row], Durability::Disposable).expect("written");
+                    log.derive(&[row]).expect("written");
                 }
             });
         }
@@ -448,8 +448,8 @@ async fn a_servers_acknowledgement_leaves_after_its_sync() {
         let log = SledChangeLog::open(image, Options::server()).map_err(text)?;
         let told = acks.iter().take(count).map(|(_, through)| *through).max().unwrap_or_default();
         ensure(log.last() >= told, || format!("{} was acknowledged, the log ends at {}", told.0, log.last().0))?;
-        let entries = log.read(Sequence::ZERO, usize::MAX, usize::MAX).map_err(text)?.entries;
-        ensure(entries.len() as u64 == log.last().0, || "a gap".to_owned())
+        let entries = log.tail(Sequence::ZERO, usize::MAX, usize::MAX).map_err(text)?;
+        ensure(entries.len() as u64 == log.end().0, || "a gap".to_owned())
     };
     assert_eq!(cut_power(&trace, &log, &moments, cuts(), &mut rng, check), Vec::<String>::new());
     assert!(

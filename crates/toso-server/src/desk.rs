@@ -86,7 +86,7 @@ impl Desk {
 
     /// Answers the effects that only read or check. Blocks for as long as the store does. `None` for all other effects, which
     /// are the driver's.
-    pub fn answer(&self, effect: &ServerEffect) -> Result<Option<ServerEvent>, StoreError> {
+    pub fn answer(&self, effect: &ServerEffect, now: TimestampMs) -> Result<Option<ServerEvent>, StoreError> {
         Ok(Some(match effect {
             ServerEffect::Open { epoch, interests } => ServerEvent::Opened(self.open(*epoch, interests)?),
             ServerEffect::ReadPage { unit, after } => ServerEvent::Page(self.read_page(*unit, *after)?),
@@ -109,7 +109,7 @@ impl Desk {
             }
             ServerEffect::KeepTold { author, number } => {
                 // Without it the device is told again by its next session, which is no reason to end this one.
-                if let Err(error) = self.review.keep_told(*author, *number) {
+                if let Err(error) = self.review.keep_told(*author, *number, now) {
                     tracing::warn!(%error, "that a device has kept decisions could not be noted");
                 }
                 ServerEvent::Decided

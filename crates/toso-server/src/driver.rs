@@ -311,7 +311,7 @@ impl Driver {
         if matches!(effect, ServerEffect::VerifyCarried { .. }) {
             self.work.push(Box::pin(async move {
                 let of_check = Arc::clone(&shared);
-                read_done(shared.checks.run(move || of_check.answer(&effect)).await)
+                read_done(shared.checks.run(move || of_check.answer(&effect, now())).await)
             }));
             return;
         }
@@ -322,7 +322,7 @@ impl Driver {
                 // Tracked, so that the server's end waits for it even when the session is gone.
                 let tasks = shared.tasks.clone();
                 let read = tasks.spawn_blocking(move || {
-                    let answer = shared.answer(&effect);
+                    let answer = shared.answer(&effect, now());
                     drop(place);
                     answer
                 });
@@ -337,7 +337,7 @@ impl Driver {
         self.work.push(Box::pin(async move {
             let of_read = Arc::clone(&shared);
             let read = shared.readers.run(needed, move || {
-                let answer = of_read.answer(&effect);
+                let answer = of_read.answer(&effect, now());
                 drop(of_read);
                 drop(task);
                 answer

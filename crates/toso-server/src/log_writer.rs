@@ -389,6 +389,8 @@ fn is_for_all(error: &StoreError) -> bool {
         | StoreError::TooLarge { .. }
         | StoreError::TooMany { .. }
         | StoreError::Raced { .. }
+        | StoreError::Mixed { .. }
+        | StoreError::NotNext { .. }
         | StoreError::NotFound(_) => false,
     }
 }

@@ -42,7 +42,7 @@ use parking_lot::{Mutex, MutexGuard};
 use toso_core::id::AuthorId;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+use toso_store::{RecordChange, RecordStore, StoreError};
 use toso_sync::AccessRole;
 
 use crate::tables::{ALLOWED_TABLE, QUOTA_TABLE};
@@ -237,7 +237,7 @@ impl Quotas {
             value: Some(rmp_serde::to_vec(&allowance).unwrap_or_default()),
             expect: None,
         };
-        self.store.write(&[granted], Durability::Durable)?;
+        self.store.command(now, &[granted])?;
         known.accounts.insert(key, account);
         Ok(allowance)
     }
@@ -338,7 +338,7 @@ impl Ledger<'_> {
         if self.changes.is_empty() {
             return Ok(());
         }
-        self.quotas.store.write(&std::mem::take(&mut self.changes), Durability::Disposable)
+        self.quotas.store.derive(&std::mem::take(&mut self.changes))
     }
 
     /// What devices have written of documents.

@@ -14,7 +14,7 @@ use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{AuthorId, DocId};
 use toso_core::time::TimestampMs;
-use toso_store::{Durability, LogBatch, RecordChange, RecordStore, StoreError};
+use toso_store::{LogBatch, RecordChange, RecordStore, StoreError};
 
 use crate::state::Shared;
 use crate::tables::RETURNED_TABLE;
@@ -30,7 +30,7 @@ pub(crate) fn note(records: &dyn RecordStore, batch: &LogBatch, by: AuthorId) ->
         expect: None,
     });
     // As many as a push has items, which is far below what one write takes.
-    records.write(&changes.collect::<Vec<_>>(), Durability::Durable)
+    records.command(at, &changes.collect::<Vec<_>>()).map(drop)
 }
 
 /// Who brought back a change of the log; nothing is read where nothing was ever lost.

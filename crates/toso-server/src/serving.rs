@@ -175,7 +175,8 @@ impl Serving {
                     }
                 }
                 // On a disk error the reader reports the failure, so the session does not wait forever.
-                let at_hand = if desk.opens_from_memory(&effect) { desk.answer(&effect).ok().flatten() } else { None };
+                let at_hand =
+                    if desk.opens_from_memory(&effect) { desk.answer(&effect, now).ok().flatten() } else { None };
                 at_hand.map_or(Step::Read(effect), Step::Answer)
             }
             ServerEffect::ReadPage { .. }
@@ -185,7 +186,7 @@ impl Serving {
             | ServerEffect::KeepTold { .. } => Step::Read(effect),
             // In memory.
             ServerEffect::ReadTotals(_) | ServerEffect::ReadDecisions { .. } => {
-                desk.answer(&effect).ok().flatten().map_or(Step::Nothing, Step::Answer)
+                desk.answer(&effect, now).ok().flatten().map_or(Step::Nothing, Step::Answer)
             }
             ServerEffect::JudgeReturned { number, author, scope } => {
                 let verdict = desk.trust.judge_returned(desk.catalog, author, scope, now);

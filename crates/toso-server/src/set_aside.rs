@@ -38,7 +38,7 @@ use toso_core::document::{Kept, without};
 use toso_core::id::{AuthorId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{ChangeLog, Durability, RecordChange, RecordStore, StoreError};
+use toso_store::{ChangeLog, RecordChange, RecordStore, StoreError};
 
 use crate::folding::Tail;
 use crate::quota::DAY_MS;
@@ -266,7 +266,7 @@ impl SetAside {
                 value: Some(vec![1]),
                 expect: None,
             });
-            self.store.write(&rows.collect::<Vec<_>>(), Durability::Disposable)?;
+            self.store.derive(&rows.collect::<Vec<_>>())?;
         }
         self.decide(number, record, &documents)
     }
@@ -296,7 +296,8 @@ impl SetAside {
         record: SetAsideRecord,
         documents: &[DocId],
     ) -> Result<(u32, Arc<SetAsideRecord>), SetAsideError> {
-        self.store.write(&[change(number, &record)], Durability::Durable)?;
+        let at = record.undone.as_ref().map_or(record.at, |undone| undone.at);
+        self.store.command(at, &[change(number, &record)])?;
         let record = Arc::new(record);
         let mut known = self.known.write();
         known.touched.extend(documents);
@@ -398,7 +399,7 @@ impl SetAside {
             value: Some(vec![u8::from(undone)]),
             expect: None,
         };
-        let noted = self.store.write(&[followed], Durability::Disposable).and_then(|()| {
+        let noted = self.store.derive(&[followed]).and_then(|()| {
             // An undone decision is not decided about again.
             if undone { forget_documents(&*self.store, number) } else { Ok(()) }
         });
@@ -486,7 +487,7 @@ fn forget_documents(store: &dyn RecordStore, number: u32) -> Result<(), StoreErr
             value: None,
             expect: None,
         });
-        store.write(&gone.collect::<Vec<_>>(), Durability::Disposable)?;
+        store.derive(&gone.collect::<Vec<_>>())?;
     }
     Ok(())
 }

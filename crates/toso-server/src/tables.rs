@@ -1,18 +1,11 @@
 //! Every table of the server's records, named once, with what it is: **truth** or **derived**.
 //!
-//! A table of truth holds what was decided: who enrolled, who was revoked, what an officer ruled. It is written by durable
-//! writes only. A derived table holds what follows from truth and from the log, so that it need not be computed again; it
-//! is written by disposable writes only, may be lost at any moment, and is in no backup. No table is both: what of a
-//! decision is progress stands in a derived table beside it.
+//! A table of truth holds what was decided: who enrolled, who was revoked, what an officer ruled. Only commands change it,
+//! which are entries of the log. A derived table holds what follows from the log's entries, so that it need not be computed
+//! again; it may be lost at any moment, and is in no backup. No table is both, and the store refuses to mix them: what of
+//! a decision is progress stands in a derived table beside it.
 
-/// Whether a table can be lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holds {
-    /// Decisions: nothing else knows them.
-    Truth,
-    /// What can be computed from truth and the log.
-    Derived,
-}
+use toso_store::Holds;
 
 /// A table of the server's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,18 +94,16 @@ pub fn table(name: &str) -> Option<&'static Table> {
 mod tests {
     use std::collections::HashSet;
 
-    use toso_store::change_log::RECORD_TABLE_BYTES_MAX;
-    use toso_store::export::DISPOSABLE_TABLES;
+    use toso_store::records::RECORD_TABLE_BYTES_MAX;
 
     use super::*;
 
     #[test]
-    fn every_table_is_named_once_and_backups_leave_out_what_is_derived() {
+    fn every_table_is_named_once() {
         let names: HashSet<_> = TABLES.iter().map(|table| table.name).collect();
         assert_eq!(names.len(), TABLES.len());
-        for Table { name, holds, what } in TABLES {
+        for Table { name, what, .. } in TABLES {
             assert!(name.len() <= RECORD_TABLE_BYTES_MAX && !what.is_empty(), "{name}");
-            assert_eq!(DISPOSABLE_TABLES.contains(&name), holds == Holds::Derived, "{name}");
         }
     }
 }

@@ -65,7 +65,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use toso_core::id::{Epoch, ServerId};
 use toso_core::time::TimestampMs;
-use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+use toso_store::{RecordChange, RecordStore, StoreError};
 
 use crate::quota::DAY_MS;
 use crate::tables::SERVER_TABLE;
@@ -130,7 +130,7 @@ impl Trust {
             if had_keys {
                 loss::mark_lost_store(&*store, revocations.is_kept(), now)?;
             }
-            put(&*store, b"server_id", &server.0)?;
+            put(&*store, b"server_id", &server.0, now)?;
         } else if known.as_ref().is_some_and(|id| *id != server.0) {
             return Err(KeyError::ForeignKey { path: data.join(ROOT_KEY_FILE).display().to_string() });
         }
@@ -138,12 +138,12 @@ impl Trust {
             return Err(KeyError::ForeignKey { path: data.join(REVOCATIONS_FILE).display().to_string() });
         }
         let random: RandomSource = Arc::new(system_random);
-        let epoch = open_epoch(&*store, &random)?;
+        let epoch = open_epoch(&*store, &random, now)?;
         let admin_token_path = data.join(ADMIN_TOKEN_FILE);
         let admin = AdminToken::load(&*store)?.unwrap_or_default();
         let loss = loss::when(&*store, now)?;
         let devices = Devices::load(&*store)?;
-        let departures = Departures::load(&*store, &devices.all())?;
+        let departures = Departures::load(&*store, &devices.all(), now)?;
         let quarantine = Quarantine::load(&*store)?;
         let invited = Invited::load(&*store, &devices, TimestampMs(now.0.saturating_sub(DAY_MS)))?;
         let admin = RwLock::new(admin);
@@ -180,7 +180,7 @@ impl Trust {
     ) -> Result<Self, KeyError> {
         let keys = RootKeys::of_secrets(secrets)?;
         let ran_before = store.record(SERVER_TABLE, b"epoch")?.is_some();
-        let epoch = open_epoch(&*store, &random)?;
+        let epoch = open_epoch(&*store, &random, TimestampMs::default())?;
         let devices = Devices::load(&*store)?;
         Ok(Self {
             keys,
@@ -188,7 +188,7 @@ impl Trust {
             loss: loss::when(&*store, TimestampMs::default())?,
             admin: RwLock::default(),
             admin_token_path: PathBuf::new(),
-            departures: Departures::load(&*store, &devices.all())?,
+            departures: Departures::load(&*store, &devices.all(), TimestampMs::default())?,
             invited: Invited::load(&*store, &devices, TimestampMs::default())?,
             devices,
             revocations: Revocations::in_memory(),
@@ -209,7 +209,7 @@ impl Trust {
         }
         let before = self.store.record(SERVER_TABLE, PROOFS_FROM_KEY)?.and_then(|bytes| bytes.try_into().ok());
         let first = self.seen.begin(now, before.map(|bytes| TimestampMs(u64::from_be_bytes(bytes))));
-        match put(&*self.store, PROOFS_FROM_KEY, &first.0.to_be_bytes()) {
+        match put(&*self.store, PROOFS_FROM_KEY, &first.0.to_be_bytes(), now) {
             Ok(()) => self.seen.accept_first(),
             // A server must start on a full disk, too.
             Err(error) => tracing::warn!(%error, "devices sign once in this start's first second"),
@@ -299,10 +299,10 @@ pub enum TokenRefusal {
     BadSignature,
 }
 
-fn put(store: &dyn RecordStore, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+fn put(store: &dyn RecordStore, key: &[u8], value: &[u8], now: TimestampMs) -> Result<(), StoreError> {
     let change =
         RecordChange { table: SERVER_TABLE.to_owned(), key: key.to_vec(), value: Some(value.to_vec()), expect: None };
-    store.write(&[change], Durability::Durable)
+    store.command(now, &[change]).map(drop)
 }
 
 /// The beginning of a history that no device has seen.
@@ -311,13 +311,13 @@ pub(crate) fn new_epoch() -> Result<Epoch, KeyError> {
 }
 
 /// The log's epoch; a new one on first start.
-fn open_epoch(store: &dyn RecordStore, random: &RandomSource) -> Result<Epoch, KeyError> {
+fn open_epoch(store: &dyn RecordStore, random: &RandomSource, now: TimestampMs) -> Result<Epoch, KeyError> {
     let known = store.record(SERVER_TABLE, b"epoch")?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
     if let Some(bytes) = known {
         return Ok(Epoch(u64::from_be_bytes(bytes)));
     }
     let epoch = (u64::from_be_bytes(bytes_of(random)?) >> (64 - EPOCH_BITS)).max(1);
-    put(store, b"epoch", &epoch.to_be_bytes())?;
+    put(store, b"epoch", &epoch.to_be_bytes(), now)?;
     Ok(Epoch(epoch))
 }
 

@@ -14,7 +14,7 @@ use toso_core::chunk::Chunk;
 use toso_core::id::{AuthorId, ChangeHash, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
-use toso_store::{ChangeLog, ChunkStore, LogBatch, StoreError, Transaction};
+use toso_store::{ChunkStore, Index as _, Log as _, LogBatch, StoreError, Transaction};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore, StoreKey};
 
 const CHUNKS_PER_BATCH: u32 = 14;

@@ -10,14 +10,18 @@
 //! | `y` doc (16) first half of hash (16) | a later chunk of it: sequence, its offset in its run (LEB128) |
 //! | `i` doc (16) hash (32) | a chunk in the former index: sequence (8), its offset in its run (2) |
 //! | `d` scope (8) doc (16) | a document in the former index: sequence of its first chunk (8), how many chunks (8), their bytes (8) |
-//! | `t` table length (1) table key | record |
+//! | `r` table length (1) table key | record of truth |
+//! | `v` table length (1) table key | derived record |
+//! | `t` table length (1) table key | record of a former folder: the next opening makes it one of the two, see [`former`] |
+//!
+//! A command is a run of one entry, see [`command`].
 //!
 //! One thread at a time, the leader of a group, gives out sequences, applies and syncs; only then does it publish what
 //! is new. Readers stop at what is published, so they see nothing that a crash could take back.
 
 mod check;
+mod command;
 mod documents;
-#[cfg(test)]
 mod former;
 mod heads;
 mod pack;
@@ -35,8 +39,12 @@ use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
+use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
-use toso_store::{Appended, ChangeLog, Durability, LogBatch, Page, RecordChange, Standing, StoreError, Summary};
+use toso_store::change_log::{KNOWN_ALREADY, LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, NOT_THE_NEXT, OTHER_RECORDS};
+use toso_store::{
+    Appended, Command, Holds, Index, Log, LogBatch, Logged, Page, RecordChange, Standing, StoreError, Summary,
+};
 
 use crate::engine::Engine;
 use crate::folder::Kind;
@@ -47,6 +55,7 @@ use crate::value::Reader;
 pub use check::Checked;
 use heads::{Letters, Position};
 use pack::Packer;
+use records::Tables;
 use run::{FinishedRun, RunBuilder};
 use summary::ScopeRun;
 
@@ -56,7 +65,9 @@ const HEAD_SPACE: u8 = b'x';
 const LATER_SPACE: u8 = b'y';
 const CHUNK_SPACE: u8 = b'i';
 const DOCUMENT_SPACE: u8 = b'd';
-const RECORD_SPACE: u8 = b't';
+const TRUTH_SPACE: u8 = b'r';
+const DERIVED_SPACE: u8 = b'v';
+const FORMER_RECORD_SPACE: u8 = b't';
 
 /// Bytes after which a group's changes go to sled, at the end of a batch: as much as one batch of the largest size
 /// takes with its index, so memory stays bounded however many batches a call has.
@@ -73,12 +84,17 @@ pub struct SledChangeLog {
     has_former: AtomicBool,
     /// Of the kinds that have documents.
     letters: Letters,
+    /// What each table holds.
+    tables: Tables,
 }
 
 /// What readers may see.
 #[derive(Debug, Default)]
 struct Published {
+    /// Of the last change.
     last: Sequence,
+    /// Of the last entry.
+    end: Sequence,
     /// The end of each scope: 40 bytes for each of at most 14,000 scopes of both lists. A device that has everything of its
     /// unit is told so without a look at the disk.
     of_scope: HashMap<Scope, ScopeEnd>,
@@ -94,13 +110,16 @@ struct ScopeEnd {
 #[derive(Debug)]
 enum Request {
     Append(Vec<LogBatch>),
-    Write(Vec<RecordChange>, Durability),
+    Apply(Vec<Logged>),
+    Command(TimestampMs, Vec<RecordChange>),
+    Derive(Vec<RecordChange>),
 }
 
 #[derive(Debug, Clone)]
 enum Answer {
     Appended(Vec<Appended>),
-    Written,
+    Commanded(Sequence),
+    Done,
 }
 
 impl SledChangeLog {
@@ -108,14 +127,15 @@ impl SledChangeLog {
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let engine = Engine::open(folder.as_ref(), Kind::Server, options)?;
         let (commits, published, packer) = (GroupCommit::default(), RwLock::default(), Packer::default());
-        let letters = Letters::of(&engine)?;
-        let log = Self { engine, commits, published, packer, has_former: AtomicBool::new(false), letters };
+        let (letters, tables) = (Letters::of(&engine)?, Tables::of(&engine)?);
+        let log = Self { engine, commits, published, packer, has_former: AtomicBool::new(false), letters, tables };
         let published = log.recover()?;
         *log.published.write() = published;
         for space in [CHUNK_SPACE, DOCUMENT_SPACE] {
             let has_any = log.engine.keys(&[space]).next().transpose()?.is_some();
             log.has_former.fetch_or(has_any, Ordering::Relaxed);
         }
+        log.take_former_records()?;
         Ok(log)
     }
 
@@ -158,13 +178,19 @@ impl SledChangeLog {
                     let appended: Result<Vec<_>, _> = batches.iter().map(|batch| group.append(batch)).collect();
                     Ok(Answer::Appended(group.unless_torn(appended)?))
                 }
-                Request::Write(changes, durability) => {
-                    durable |= durability == Durability::Durable;
-                    match records::stage(&changes, &mut group.staged) {
-                        Ok(()) => Ok(Answer::Written),
-                        Err(raced @ StoreError::Raced { .. }) => Err(raced),
-                        Err(error) => return group.unless_torn(Err(error)),
-                    }
+                Request::Apply(entries) => {
+                    durable = true;
+                    let applied = group.take(entries).map(|()| Answer::Done);
+                    group.unless_refused(applied)?
+                }
+                Request::Command(at, changes) => {
+                    durable = true;
+                    let given = group.command(at, &changes).map(Answer::Commanded);
+                    group.unless_refused(given)?
+                }
+                Request::Derive(changes) => {
+                    let derived = group.write(Holds::Derived, &changes).map(|()| Answer::Done);
+                    group.unless_refused(derived)?
                 }
             });
         }
@@ -172,13 +198,17 @@ impl SledChangeLog {
         if durable {
             self.engine.make_durable()?;
         }
-        let mut visible = self.published.write();
-        visible.last = published.last;
-        visible.of_scope.extend(published.of_scope);
+        self.publish(published);
         Ok(answers)
     }
 
-    /// Finds the last sequence, of all and of each scope.
+    fn publish(&self, Published { last, end, of_scope }: Published) {
+        let mut visible = self.published.write();
+        (visible.last, visible.end) = (last, end);
+        visible.of_scope.extend(of_scope);
+    }
+
+    /// Finds the last sequence, of all entries, of all changes, and of each scope.
     fn recover(&self) -> Result<Published, StoreError> {
         let mut published = Published::default();
         let mut from = vec![SCOPE_SPACE];
@@ -194,6 +224,11 @@ impl SledChangeLog {
             published.last = published.last.max(last);
             from = [end.as_slice(), &[0]].concat();
         }
+        // The last run is of changes, whose end is known already, or a command, which is one entry.
+        let last_run = self.engine.tree().range([RUN_SPACE]..[RUN_SPACE + 1]).keys().next_back();
+        let last_run = last_run.transpose().map_err(|error| self.engine.read_error(&error))?;
+        let begins = last_run.and_then(|key| Reader(key.get(1..)?).u64()).map(Sequence).unwrap_or_default();
+        published.end = published.last.max(begins);
         Ok(published)
     }
 
@@ -216,32 +251,49 @@ impl Request {
             Self::Append(batches) => {
                 batches.iter().flat_map(|batch| &batch.items).map(|item| item.bytes().len() + 150).sum()
             }
-            Self::Write(changes, _) => {
-                changes.iter().map(|change| change.key.len() + change.value.as_ref().map_or(0, Vec::len) + 50).sum()
-            }
+            Self::Apply(entries) => entries.iter().map(|entry| 2 * entry.bytes() + 150).sum(),
+            // Once as an entry, once as records.
+            Self::Command(_, changes) => 2 * RecordChange::bytes_of(changes) + 150,
+            Self::Derive(changes) => RecordChange::bytes_of(changes),
         }
     }
 }
 
-impl ChangeLog for SledChangeLog {
+impl Log for SledChangeLog {
     fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError> {
         batches.iter().try_for_each(LogBatch::check)?;
         let request = Request::Append(batches.to_vec());
         let bytes = request.bytes();
         match self.commits.submit(request, bytes, |requests| self.perform(requests))? {
             Answer::Appended(appended) => Ok(appended),
-            Answer::Written => Ok(Vec::new()),
+            Answer::Commanded(_) | Answer::Done => Ok(Vec::new()),
         }
+    }
+
+    fn apply(&self, entries: &[Logged]) -> Result<(), StoreError> {
+        let request = Request::Apply(entries.to_vec());
+        let bytes = request.bytes();
+        self.commits.submit(request, bytes, |requests| self.perform(requests)).map(drop)
     }
 
     fn last(&self) -> Sequence {
         self.published.read().last
     }
 
+    fn end(&self) -> Sequence {
+        self.published.read().end
+    }
+
     fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
         self.read_all(after, items_max, bytes_max)
     }
 
+    fn tail(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Vec<Logged>, StoreError> {
+        self.read_tail(after, items_max, bytes_max)
+    }
+}
+
+impl Index for SledChangeLog {
     fn read_scopes(
         &self,
         scopes: &[Scope],
@@ -309,28 +361,36 @@ struct Group<'a> {
 
 impl<'a> Group<'a> {
     fn new(log: &'a SledChangeLog) -> Self {
-        let published = Published { last: log.last(), of_scope: HashMap::new() };
+        let published = Published { last: log.last(), end: log.end(), of_scope: HashMap::new() };
         Self { log, staged: Staged::new(&log.engine), published, applied: false }
     }
 
     fn append(&mut self, batch: &LogBatch) -> Result<Appended, StoreError> {
+        self.append_until(batch, |_| false)
+    }
+
+    /// Appends what is new of a batch; ends at the first change that is known when that `ends` it.
+    fn append_until(&mut self, batch: &LogBatch, ends: impl Fn(Sequence) -> bool) -> Result<Appended, StoreError> {
         let mut appended = Appended { first_new: None, new: 0, through: Sequence::ZERO };
-        let mut run = RunBuilder::new(batch, self.published.last.plus(1));
+        let mut run = RunBuilder::new(batch, self.published.end.plus(1));
         for item in &batch.items {
             let hash = item.hash();
             let (head, known) = self.log.locate(item.doc, &hash, |key| self.staged.get(key))?;
             if let Some(known) = known {
+                if ends(known.sequence) {
+                    break;
+                }
                 appended.through = appended.through.max(known.sequence);
                 continue;
             }
-            let sequence = self.published.last.plus(1);
+            let sequence = self.published.end.plus(1);
             if !run.fits(item) {
                 self.close(run, batch.scope);
                 run = RunBuilder::new(batch, sequence);
             }
             let offset = run.push(item);
             self.index(batch.scope, item, head, Position { sequence, offset })?;
-            self.published.last = sequence;
+            (self.published.last, self.published.end) = (sequence, sequence);
             appended.first_new.get_or_insert(sequence);
             appended.new += 1;
             appended.through = sequence;
@@ -340,6 +400,63 @@ impl<'a> Group<'a> {
             self.apply()?;
         }
         Ok(appended)
+    }
+
+    /// Takes entries of another log.
+    fn take(&mut self, entries: Vec<Logged>) -> Result<(), StoreError> {
+        let mut entries = entries.into_iter().peekable();
+        while let Some(entry) = entries.next() {
+            let (sequence, end) = (entry.sequence(), self.published.end);
+            let not_next = |detail| StoreError::NotNext { sequence, end, detail };
+            if sequence != end.plus(1) {
+                return Err(not_next(NOT_THE_NEXT));
+            }
+            match entry {
+                Logged::Command(Command { at, changes, .. }) => match self.command(at, &changes) {
+                    Ok(_) => {}
+                    Err(StoreError::Raced { .. }) => return Err(not_next(OTHER_RECORDS)),
+                    Err(error) => return Err(error),
+                },
+                Logged::Change(Entry { scope, author, received_at, change, .. }) => {
+                    // What came together stays together, as far as a batch goes.
+                    let mut batch = LogBatch { scope, author, received_at, items: vec![change] };
+                    let mut bytes = batch.items.iter().map(|change| change.bytes().len()).sum::<usize>();
+                    let joins = |batch: &LogBatch, bytes: usize, next: &Logged| match next {
+                        Logged::Command(_) => false,
+                        Logged::Change(next) => {
+                            (next.scope, next.author, next.received_at) == (scope, author, received_at)
+                                && next.sequence == sequence.plus(batch.items.len() as u64)
+                                && batch.items.len() < LOG_BATCH_ITEMS_MAX
+                                && bytes + next.change.bytes().len() <= LOG_BATCH_BYTES_MAX
+                        }
+                    };
+                    while let Some(Logged::Change(next)) = entries.next_if(|next| joins(&batch, bytes, next)) {
+                        bytes += next.change.bytes().len();
+                        batch.items.push(next.change);
+                    }
+                    batch.check()?;
+                    let appended = self.append_until(&batch, |_| true)?;
+                    if appended.new < batch.items.len() {
+                        let sequence = sequence.plus(appended.new as u64);
+                        let end = self.published.end;
+                        return Err(StoreError::NotNext { sequence, end, detail: KNOWN_ALREADY });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a command and makes its changes.
+    fn command(&mut self, at: TimestampMs, changes: &[RecordChange]) -> Result<Sequence, StoreError> {
+        self.write(Holds::Truth, changes)?;
+        let sequence = self.published.end.plus(1);
+        self.staged.insert(&run_key(sequence), &command::body(at, changes));
+        self.published.end = sequence;
+        if self.staged.bytes() > APPLY_BYTES_MAX {
+            self.apply()?;
+        }
+        Ok(sequence)
     }
 
     fn close(&mut self, run: RunBuilder<'_>, scope: Scope) {
@@ -364,6 +481,32 @@ impl<'a> Group<'a> {
     /// An error after a part went to sled leaves sequences in it that nobody knows of.
     fn unless_torn<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         result.map_err(|error| if self.applied { self.log.engine.fail("appending", &error) } else { error })
+    }
+
+    /// A request that was refused before it changed anything fails alone, any other error fails the group.
+    fn unless_refused(&self, result: Result<Answer, StoreError>) -> Result<Result<Answer, StoreError>, StoreError> {
+        match result {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(
+                refused @ (StoreError::Raced { .. }
+                | StoreError::Mixed { .. }
+                | StoreError::NotNext { .. }
+                | StoreError::TooLarge { .. }
+                | StoreError::TooMany { .. }),
+            ) => Ok(Err(refused)),
+            Err(
+                error @ (StoreError::Full { .. }
+                | StoreError::Io { .. }
+                | StoreError::InUse { .. }
+                | StoreError::NewerFormat { .. }
+                | StoreError::WrongKind { .. }
+                | StoreError::WrongKey { .. }
+                | StoreError::NotEmpty { .. }
+                | StoreError::Damaged { .. }
+                | StoreError::Poisoned { .. }
+                | StoreError::NotFound(_)),
+            ) => self.unless_torn(Err(error)),
+        }
     }
 
     fn finish(mut self) -> Result<Published, StoreError> {

@@ -16,7 +16,7 @@ use toso_store::{StoreError, StoreKeyMismatch};
 use crate::key::{DataKey, StoreKey, UnwrapError};
 
 /// The newest version of the layout that this crate reads.
-pub const FORMAT_VERSION: u32 = FORMAT_PACKED;
+pub const FORMAT_VERSION: u32 = FORMAT_LOGGED;
 
 /// The version of a plain folder; of a server's, one of which nothing is packed yet.
 const FORMAT_PLAIN: u32 = 1;
@@ -24,6 +24,8 @@ const FORMAT_PLAIN: u32 = 1;
 const FORMAT_ENCRYPTED: u32 = 2;
 /// The version of a server's folder with packed runs, which an older reader would take for damage.
 const FORMAT_PACKED: u32 = 3;
+/// The version of a server's folder whose records are entries of its log: an older reader would find neither.
+const FORMAT_LOGGED: u32 = 4;
 /// The cipher, as `FORMAT` names it.
 const CIPHER_NAME: &str = "xchacha20-poly1305";
 
@@ -245,7 +247,8 @@ impl Folder {
             Some(found) => return Err(StoreError::WrongKind { path: path(), found, expected: kind.name() }),
             None => return Err(self.damaged_format("its third line is not `kind` and a word")),
         }
-        if found == FORMAT_PLAIN || found == plain_version(kind) {
+        let of_server = kind == Kind::Server && (FORMAT_PACKED..=FORMAT_LOGGED).contains(&found);
+        if found == FORMAT_PLAIN || of_server {
             return Ok(Format::Plain(found));
         }
         if found != FORMAT_ENCRYPTED {
@@ -303,7 +306,7 @@ impl Folder {
 const fn plain_version(kind: Kind) -> u32 {
     match kind {
         Kind::Field => FORMAT_PLAIN,
-        Kind::Server => FORMAT_PACKED,
+        Kind::Server => FORMAT_LOGGED,
     }
 }
 

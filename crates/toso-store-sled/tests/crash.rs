@@ -20,7 +20,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use toso_core::id::{ChangeHash, Sequence};
 use toso_store::conformance::samples::{batch, change, doc, hash, saved, scope};
-use toso_store::{ChangeLog, ChunkStore};
+use toso_store::{ChunkStore, Index as _, Log as _};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore, StoreKey};
 
 const KILLS: u64 = 12;

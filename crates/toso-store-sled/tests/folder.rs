@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use toso_core::id::Sequence;
+use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::{ChunkStore, RecordStore, StoreError, Transaction};
 use toso_store_sled::{FORMAT_VERSION, Options, SledChangeLog, SledChunkStore};
@@ -110,7 +111,7 @@ fn only_the_owner_can_read() {
 /// The proof that an answer follows a sync: the engine counts a sync only after `sync_data` has returned without an
 /// error, and a call returns only after its count went up.
 #[test]
-fn every_durable_answer_follows_a_sync_and_a_disposable_one_does_not() {
+fn every_durable_answer_follows_a_sync_and_a_derived_write_does_not() {
     let root = TempDir::new().unwrap();
     let unit = UnitRef::country(UnitList::L2022);
     let store = open(&root.path().join("phone")).unwrap();
@@ -120,11 +121,16 @@ fn every_durable_answer_follows_a_sync_and_a_disposable_one_does_not() {
         assert_eq!(store.syncs(), before + 1);
     }
     let log = SledChangeLog::open(root.path().join("server"), Options::server()).unwrap();
-    let change = toso_store::RecordChange { table: "t".to_owned(), key: vec![1], value: Some(vec![2]), expect: None };
+    let change = |table: &str| toso_store::RecordChange {
+        table: table.to_owned(),
+        key: vec![1],
+        value: Some(vec![2]),
+        expect: None,
+    };
     let before = log.syncs();
-    log.write(std::slice::from_ref(&change), toso_store::Durability::Disposable).unwrap();
+    log.derive(&[change("derived")]).unwrap();
     assert_eq!(log.syncs(), before);
-    log.write(&[change], toso_store::Durability::Durable).unwrap();
+    log.command(TimestampMs(1), &[change("truth")]).unwrap();
     assert_eq!(log.syncs(), before + 1);
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use toso_core::id::Sequence;
 use toso_store::conformance::samples::{batch, change, doc, hash, saved, scope};
-use toso_store::{ChangeLog, ChunkStore, StoreError};
+use toso_store::{ChunkStore, Index as _, Log as _, StoreError};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
 
 const DISK_BYTES: u64 = 24 * 1024 * 1024;

@@ -120,8 +120,12 @@ macro_rules! change_log_conformance {
                 one_of_many_wins_a_race,
                 records_end_at_their_limits,
                 readers_see_whole_writes,
-                disposable_records_survive_closing,
-                a_crash_takes_disposable_records_only_from_the_end,
+                derived_records_survive_closing,
+                a_crash_takes_derived_records_only_from_the_end,
+                a_table_holds_truth_or_what_is_derived,
+                commands_are_entries,
+                a_command_ends_at_its_limit,
+                the_same_entries_give_the_same_store,
             ]
         );
     };

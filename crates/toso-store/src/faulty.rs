@@ -2,7 +2,7 @@
 //!
 //! A fault is set on the store, and the next write meets it. What a fault may do is what the traits' contracts allow and
 //! no more: a failed write leaves all of a transaction or nothing of it, a crash leaves whole batches in their order, a
-//! disposable write is lost from the end. So code that breaks on these disks breaks on real ones.
+//! derived write is lost from the end. So code that breaks on these disks breaks on real ones.
 //!
 //! [`FaultyChunkStore::reopen`] and [`FaultyChangeLog::crash`] stand for the end of the process and its next start.
 

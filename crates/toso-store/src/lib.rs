@@ -1,6 +1,7 @@
-//! Storage as the register needs it, in two traits: [`ChunkStore`] for a phone's replica, [`ChangeLog`] for a server.
+//! Storage as the register needs it: [`ChunkStore`] for a phone's replica; for a server [`Log`], [`Index`] and
+//! [`RecordStore`].
 //!
-//! Both say in `# Contract` what an implementation owes: atomicity, durability, order, and what a crash may leave. The
+//! All say in `# Contract` what an implementation owes: atomicity, durability, order, and what a crash may leave. The
 //! [`memory`] implementation keeps the same promises except surviving the process; the `conformance` module (behind the
 //! feature of that name, for tests only) proves them for every implementation. `faulty` (behind its feature) has
 //! disks that fail on demand, as far as the contracts allow it.
@@ -9,21 +10,26 @@
 
 pub mod change_log;
 pub mod chunk_store;
+#[cfg(any(test, feature = "conformance", feature = "faulty"))]
+pub mod compare;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod export;
 #[cfg(any(test, feature = "faulty"))]
 pub mod faulty;
+pub mod index;
 pub mod limits;
 pub mod memory;
 pub mod page;
+pub mod records;
 
-pub use change_log::{
-    Appended, ChangeLog, Durability, LogBatch, Page, Record, RecordChange, RecordStore, Standing, Summary,
-};
+pub use change_log::{Appended, ChangeLog, Command, Log, LogBatch, Logged, Page};
 pub use chunk_store::{ChunkStore, HeldChunk, Listed, OutboxEntry, Transaction};
+pub use index::{Index, Standing, Summary};
+pub use records::{Holds, Record, RecordChange, RecordStore};
 
 use toso_core::chunk::ChangeHash;
+use toso_core::id::Sequence;
 
 /// Why a store could not do what was asked. Nothing of the failed call has taken effect, unless the variant says so.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -136,6 +142,26 @@ pub enum StoreError {
     Raced {
         /// The table.
         table: String,
+    },
+    /// A table of truth was to be written as a derived one, or the reverse; nothing was written. A mistake of the program.
+    #[error("table {table} holds {}, and nothing else can be written into it; this is a mistake of the program, report it",
+        match .holds { Holds::Truth => "what was decided", Holds::Derived => "what follows from the log" })]
+    Mixed {
+        /// The table.
+        table: String,
+        /// What it holds.
+        holds: Holds,
+    },
+    /// Entries of another log do not follow this one's.
+    #[error("entry {sequence} does not follow this log, which ends at {end}: {detail}; begin again with an empty store",
+        sequence = .sequence.0, end = .end.0)]
+    NotNext {
+        /// The first entry that does not.
+        sequence: Sequence,
+        /// Where the log ends.
+        end: Sequence,
+        /// Why not.
+        detail: &'static str,
     },
     /// Something asked for is not there.
     #[error("no chunk {0} is stored")]

@@ -3,11 +3,12 @@
 use toso_core::chunk::CHANGE_BYTES_MAX;
 
 use crate::StoreError;
-use crate::change_log::{
-    LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, LogBatch, RECORD_BYTES_MAX, RECORD_CHANGES_MAX, RECORD_KEY_BYTES_MAX,
+use crate::change_log::{LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, LogBatch};
+use crate::chunk_store::{HELD_BYTES_MAX, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, SHOWN_BYTES_MAX, Transaction};
+use crate::records::{
+    COMMAND_BYTES_MAX, RECORD_BYTES_MAX, RECORD_CHANGE_BYTES, RECORD_CHANGES_MAX, RECORD_KEY_BYTES_MAX,
     RECORD_TABLE_BYTES_MAX, RecordChange,
 };
-use crate::chunk_store::{HELD_BYTES_MAX, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, SHOWN_BYTES_MAX, Transaction};
 
 /// The most change and setting bytes in one [`Transaction`]: 256 pages of 16 KiB, far more than one sync step brings.
 pub const TRANSACTION_BYTES_MAX: usize = 256 * 16 * 1024;
@@ -58,6 +59,21 @@ impl LogBatch {
 }
 
 impl RecordChange {
+    /// Bytes of a command that makes these changes.
+    pub fn bytes_of(changes: &[Self]) -> usize {
+        let each = changes.iter().map(|Self { table, key, value, expect }| {
+            let expected = expect.iter().flatten().map(Vec::len).sum::<usize>();
+            table.len() + key.len() + value.as_ref().map_or(0, Vec::len) + expected + RECORD_CHANGE_BYTES
+        });
+        each.sum()
+    }
+
+    /// Refuses a command over its limit, beside what [`Self::check_all`] refuses.
+    pub fn check_command(changes: &[Self]) -> Result<(), StoreError> {
+        Self::check_all(changes)?;
+        within("a command", Self::bytes_of(changes), COMMAND_BYTES_MAX)
+    }
+
     /// Refuses a write of too many changes, or with a table name, key or value over its limit.
     pub fn check_all(changes: &[Self]) -> Result<(), StoreError> {
         if changes.len() > RECORD_CHANGES_MAX {

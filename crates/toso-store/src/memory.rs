@@ -5,6 +5,7 @@
 
 pub(crate) mod change_log;
 mod chunk_store;
+pub(crate) mod records;
 #[cfg(test)]
 mod tests;
 

@@ -31,6 +31,8 @@ impl From<StoreError> for TosoError {
             | StoreError::TooMany { .. }
             | StoreError::Poisoned { .. }
             | StoreError::Raced { .. }
+            | StoreError::Mixed { .. }
+            | StoreError::NotNext { .. }
             | StoreError::NotFound(_) => Self::Storage { info: ErrorInfo::new("storage.failed", &error) },
         }
     }

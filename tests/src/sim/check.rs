@@ -9,8 +9,9 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::record::Record;
 use toso_core::unit::UnitRef;
 use toso_replica::Receipt;
+use toso_store::compare::first_difference;
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{ChangeLog, ChunkStore as _, RecordStore};
+use toso_store::{ChangeLog, ChunkStore as _, Log as _, RecordStore};
 
 use super::model::Counts;
 use super::phone::Phone;
@@ -20,6 +21,8 @@ use super::world::{Event, World, communes, covers};
 /// Virtual time within which everything must be delivered once nothing breaks any more: the longest back-off (5 min)
 /// after the longest wait a server may ask for (5 min), and time to exchange.
 const HEALING_MS: u64 = 25 * 60_000;
+/// Entries that the second server applies at a time.
+const TWIN_ENTRIES: usize = 100;
 /// How often it is looked whether everything has come to rest.
 const LOOK_EVERY_MS: u64 = 1_000;
 
@@ -259,6 +262,7 @@ impl World {
             self.check_further(number);
         }
         self.check_projection();
+        self.check_twin();
         for scope in communes() {
             self.check_model(scope);
         }
@@ -343,6 +347,43 @@ impl World {
         let difference = running.desk.projector.lock().first_difference(&mut fresh.lock());
         if let Some(difference) = difference {
             self.fail("the projection equals a rebuild", format!("{difference:?}"));
+        }
+    }
+
+    /// An empty server that applies this one's entries in their order has the same log, index, records and figures.
+    fn check_twin(&mut self) {
+        let disk = Arc::clone(&self.server.disk);
+        let twin = Arc::new(MemoryChangeLog::new());
+        let applied = loop {
+            match disk.tail(twin.end(), TWIN_ENTRIES, usize::MAX) {
+                Ok(entries) if entries.is_empty() => break Ok(()),
+                Ok(entries) => {
+                    if let Err(error) = twin.apply(&entries) {
+                        break Err(error);
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        match applied.and_then(|()| first_difference(&*disk, &*twin)) {
+            Ok(None) => {}
+            Ok(Some(difference)) => return self.fail("the same entries give the same server", difference),
+            Err(error) => return self.fail("entries can be applied", error.to_string()),
+        }
+        let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) = (Arc::clone(&twin) as _, twin);
+        let counted = folder(&log, &records).and_then(|(projector, mut folder)| {
+            while folder.fold_page().map_err(|error| error.to_string())?.is_some() {}
+            Ok(projector)
+        });
+        let counted = match counted {
+            Ok(counted) => counted,
+            Err(error) => return self.fail("folding reads the log", error),
+        };
+        let Some(running) = &self.server.running else { return };
+        let difference = running.desk.projector.lock().first_difference(&mut counted.lock());
+        *self.counts.entry("servers compared").or_default() += 1;
+        if let Some(difference) = difference {
+            self.fail("the same entries give the same figures", format!("{difference:?}"));
         }
     }
 

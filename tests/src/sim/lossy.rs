@@ -13,7 +13,7 @@ use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::faulty::FaultyChangeLog;
-use toso_store::{Appended, ChangeLog, LogBatch, Page, StoreError, Summary};
+use toso_store::{Appended, Index, Log, LogBatch, Logged, Page, StoreError, Summary};
 
 use super::rng::Rng;
 
@@ -28,7 +28,7 @@ pub(super) struct LossyLog {
     pub(super) rng: Mutex<Rng>,
 }
 
-impl ChangeLog for LossyLog {
+impl Log for LossyLog {
     fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
         let mut page = self.disk.read(after, items_max, bytes_max)?;
         let end = page.entries.last().map(|entry| entry.sequence);
@@ -44,10 +44,24 @@ impl ChangeLog for LossyLog {
         self.disk.append(batches)
     }
 
+    fn apply(&self, entries: &[Logged]) -> Result<(), StoreError> {
+        self.disk.apply(entries)
+    }
+
     fn last(&self) -> Sequence {
         self.disk.last()
     }
 
+    fn end(&self) -> Sequence {
+        self.disk.end()
+    }
+
+    fn tail(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Vec<Logged>, StoreError> {
+        self.disk.tail(after, items_max, bytes_max)
+    }
+}
+
+impl Index for LossyLog {
     fn read_scopes(
         &self,
         scopes: &[Scope],

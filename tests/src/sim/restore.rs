@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use toso_store::faulty::FaultyChangeLog;
-use toso_store::{ChangeLog as _, Durability, RecordChange, RecordStore as _};
+use toso_store::{Log as _, RecordChange, RecordStore as _};
 
 use super::plan::Planted;
 use super::world::World;
@@ -44,10 +44,10 @@ impl World {
             value: Some(value.to_vec()),
             expect: None,
         };
-        let from = [1, copy.last().0, self.server_now().0].map(u64::to_be_bytes).concat();
+        let from = [1, copy.end().0, self.server_now().0].map(u64::to_be_bytes).concat();
         let changes = [record(b"restored_from", &from), record(b"epoch", &epoch.to_be_bytes())];
         let changes = if unsaid { &changes[..1] } else { &changes[..] };
-        if let Err(error) = copy.write(changes, Durability::Durable) {
+        if let Err(error) = copy.command(self.server_now(), changes) {
             return self.fail("a copy takes its new epoch", error.to_string());
         }
         self.server.disk = Arc::new(copy);

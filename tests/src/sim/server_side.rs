@@ -183,8 +183,7 @@ impl World {
         let running = self.server.running.as_mut()?;
         let waiting: usize =
             running.queue.iter().chain(&running.flushing).map(|push| push.batch.batch.items.len()).sum();
-        let through =
-            Sequence(toso_store::ChangeLog::last(&*self.server.disk).0 + (waiting + batch.batch.items.len()) as u64);
+        let through = Sequence(toso_store::Log::end(&*self.server.disk).0 + (waiting + batch.batch.items.len()) as u64);
         let early =
             AppendOutcome { first_new: None, new: 0, through, refused: Vec::new(), postponed: None, before: None };
         running.queue.push_back(Pushed { link, number, batch });
@@ -298,7 +297,7 @@ impl World {
         if self.server.life != life || self.server_may_die() {
             return;
         }
-        let foreign = self.planted(Planted::ForeignPages);
+        let (foreign, now) = (self.planted(Planted::ForeignPages), self.server_now());
         let Some(running) = self.server.running.as_ref().filter(|running| running.sessions.contains_key(&link)) else {
             return;
         };
@@ -310,7 +309,7 @@ impl World {
                 Some(ServerEvent::Page(page))
             })
         } else {
-            running.desk.answer(effect)
+            running.desk.answer(effect, now)
         };
         match answer {
             Ok(Some(mut event)) => {
@@ -319,7 +318,7 @@ impl World {
                 {
                     for (told, interest) in interests.iter().zip(&mut opened.interests) {
                         interest.reconcile = None;
-                        interest.cursor = told.cursor.min(toso_store::ChangeLog::last(&*self.server.disk));
+                        interest.cursor = told.cursor.min(toso_store::Log::last(&*self.server.disk));
                     }
                 }
                 self.serve(link, event);
@@ -444,6 +443,6 @@ impl World {
     }
 
     pub(super) fn log_last(&self) -> Sequence {
-        toso_store::ChangeLog::last(&*self.server.disk)
+        toso_store::Log::last(&*self.server.disk)
     }
 }

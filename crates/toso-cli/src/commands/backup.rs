@@ -7,6 +7,7 @@ use toso_core::time::TimestampMs;
 use toso_server::trust::REVOCATIONS_FILE;
 use toso_server::upkeep::restore::{Mode, Sources, restore};
 use toso_server::upkeep::{UpkeepError, backup, compact, verify, write_export};
+use toso_store::export::Summary;
 
 use crate::args::{BackupArgs, CompactArgs, ExportArgs, RestoreArgs, VerifyArgs};
 use crate::fail::Fail;
@@ -54,13 +55,7 @@ pub(crate) fn back_up(args: &BackupArgs) -> Result<(), Fail> {
         }
         _ => return Err(Fail::usage("give --data DIR, or --server URL with --admin-token-file FILE")),
     };
-    say(&format!(
-        "{}: {} entries, {} records, through sequence {}",
-        args.to.display(),
-        summary.entries,
-        summary.records,
-        summary.header.last.0
-    ));
+    say(&format!("{}: {}, through sequence {}", args.to.display(), contents(&summary), summary.header.last.0));
     if !args.with_keys {
         say("the root key is not in it: keep a copy of root.key somewhere else, a restore needs it");
     }
@@ -76,7 +71,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Fail> {
     }
     let compress = has_ending(&args.to, COMPRESSED_ENDING);
     let summary = write_export(&args.to, compress, |out| backup::export(&args.data, now(), out))?;
-    say(&format!("{}: {} entries, {} records", args.to.display(), summary.entries, summary.records));
+    say(&format!("{}: {}", args.to.display(), contents(&summary)));
     Ok(())
 }
 
@@ -101,15 +96,14 @@ fn make(args: &RestoreArgs, mode: Mode) -> Result<(), Fail> {
     let restored = restore(sources, &args.data, mode, now())?;
     let header = &restored.summary.header;
     say(&format!(
-        "{}: {} entries and {} records of server {}, through sequence {}",
+        "{}: {} of server {}, through sequence {}",
         restored.path.display(),
-        restored.summary.entries - restored.left_out,
-        restored.summary.records,
+        contents(&restored.summary),
         header.server,
         header.last.0
     ));
     if restored.left_out > 0 {
-        say(&format!("{} entries of erased documents were left out", restored.left_out));
+        say(&format!("{} changes of erased documents were left out", restored.left_out));
     }
     let joined = &restored.joined;
     for list in &joined.from {
@@ -147,11 +141,9 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Fail> {
         (None, Some(file)) => {
             let summary = verify::export(file)?;
             return output::print(&format!(
-                "{} is whole: {} entries in {} runs, {} records, through sequence {}",
+                "{} is whole: {}, through sequence {}",
                 file.display(),
-                summary.entries,
-                summary.runs,
-                summary.records,
+                contents(&summary),
                 summary.header.last.0
             ));
         }
@@ -159,10 +151,11 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Fail> {
     };
     let checked = verified.checked;
     output::print(&format!(
-        "{} values, {} runs, {} entries, {} index keys, {} records, {} changes, {} documents checked",
+        "{} values, {} runs, {} entries, {} commands, {} index keys, {} records, {} changes, {} documents checked",
         checked.values,
         checked.runs,
         checked.entries,
+        checked.commands,
         checked.index_keys,
         checked.records,
         verified.changes,
@@ -195,6 +188,15 @@ pub(crate) fn compact(args: &CompactArgs) -> Result<(), Fail> {
         "{} entries, {} records: {} bytes before, {} after",
         compacted.entries, compacted.records, compacted.before_bytes, compacted.after_bytes
     ))
+}
+
+/// What a file holds, in words. Only one of before has records.
+fn contents(summary: &Summary) -> String {
+    let Summary { entries, commands, records, .. } = summary;
+    if *records > 0 {
+        return format!("{entries} changes, {records} records");
+    }
+    format!("{entries} changes, {commands} commands")
 }
 
 fn has_ending(path: &Path, ending: &str) -> bool {

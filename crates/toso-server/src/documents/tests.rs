@@ -5,8 +5,8 @@ use toso_core::document::{Author, DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId};
 use toso_core::unit::{UnitList, UnitRef};
-use toso_store::LogBatch;
 use toso_store::memory::MemoryChangeLog;
+use toso_store::{Log as _, LogBatch};
 
 use super::*;
 

@@ -270,7 +270,7 @@ pub(crate) fn bend_rows(records: &dyn RecordStore, bend: impl FnOnce(&mut Vec<St
     }
     bend(&mut rows);
     Journal::default().add(&rows, &mut changes).expect("encodable");
-    records.write(&changes, toso_store::Durability::Durable).expect("writable");
+    records.derive(&changes).expect("writable");
 }
 
 #[cfg(test)]
@@ -278,7 +278,6 @@ mod tests {
     use toso_core::record::TeamLevel;
     use toso_core::unit::UnitList;
     use toso_projection::TeamRow;
-    use toso_store::Durability;
     use toso_store::memory::MemoryChangeLog;
 
     use super::*;
@@ -307,7 +306,7 @@ mod tests {
             self.journal.clean(&self.store, &mut changes).unwrap();
             self.journal.add(rows, &mut changes).unwrap();
             self.written += changes.iter().filter_map(|change| change.value.as_ref()).map(Vec::len).sum::<usize>();
-            self.store.write(&changes, Durability::Disposable).unwrap();
+            self.store.derive(&changes).unwrap();
         }
 
         /// What a start finds, and the journal it makes.

@@ -20,7 +20,7 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_projection::{Projector, ROW_VERSION, Row};
-use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+use toso_store::{RecordChange, RecordStore, StoreError};
 
 use super::FoldedRow;
 use super::journal::{Blocks, Journal, StoredRow};
@@ -205,5 +205,5 @@ fn change(table: &str, key: Vec<u8>, value: Option<Vec<u8>>) -> RecordChange {
 
 /// Writes a page. The checkpoint is in the last write, so it never claims what is not there.
 pub(super) fn store(records: &dyn RecordStore, changes: &[RecordChange]) -> Result<(), StoreError> {
-    changes.chunks(WRITE_CHANGES_MAX).try_for_each(|part| records.write(part, Durability::Disposable))
+    changes.chunks(WRITE_CHANGES_MAX).try_for_each(|part| records.derive(part))
 }

@@ -12,7 +12,7 @@ use toso_core::record::{TeamLevel, TeamStatus};
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{Durability, LogBatch, RecordChange};
+use toso_store::{Index as _, Log as _, LogBatch, RecordChange};
 
 use super::worker::planted::{Reader, plant};
 use super::*;
@@ -215,7 +215,7 @@ fn a_checkpoint_of_another_version_or_of_a_longer_log_is_left_aside() {
             value: Some(bent),
             expect: None,
         };
-        log.write(&[change], Durability::Durable).unwrap();
+        log.derive(&[change]).unwrap();
         let again = run(&log, 64);
         assert_eq!(again.started_at, Sequence::ZERO);
         again.wait();

@@ -12,8 +12,8 @@ use toso_core::document::{DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX, DOCUMENT_RES
 use toso_core::id::{AuthorId, DocId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
-use toso_store::Page;
 use toso_store::memory::MemoryChangeLog;
+use toso_store::{Index, Log, Logged, Page};
 use toso_sync::AccessRole;
 
 use super::*;
@@ -32,7 +32,7 @@ struct SlowLog {
 
 const POISON: u8 = 0xff;
 
-impl ChangeLog for SlowLog {
+impl Log for SlowLog {
     fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError> {
         std::thread::sleep(Duration::from_millis(20));
         self.appends.fetch_add(1, Ordering::SeqCst);
@@ -46,12 +46,24 @@ impl ChangeLog for SlowLog {
         }
         self.inner.append(batches)
     }
+    fn apply(&self, entries: &[Logged]) -> Result<(), StoreError> {
+        self.inner.apply(entries)
+    }
     fn last(&self) -> Sequence {
         self.inner.last()
+    }
+    fn end(&self) -> Sequence {
+        self.inner.end()
     }
     fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
         self.inner.read(after, items_max, bytes_max)
     }
+    fn tail(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Vec<Logged>, StoreError> {
+        self.inner.tail(after, items_max, bytes_max)
+    }
+}
+
+impl Index for SlowLog {
     fn read_scopes(
         &self,
         scopes: &[Scope],

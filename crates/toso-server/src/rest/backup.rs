@@ -113,7 +113,7 @@ impl Sending {
     fn read_part(mut self, shared: &Shared) -> std::io::Result<(Bytes, Self)> {
         let mut ready = Vec::new();
         while ready.is_empty() {
-            let part = self.export.part(&*shared.log, shared.trust.records()).map_err(|error| {
+            let part = self.export.part(&*shared.log).map_err(|error| {
                 tracing::error!(%error, "a backup under way failed");
                 std::io::Error::other("the server failed")
             })?;

@@ -109,6 +109,8 @@ impl From<StoreError> for Problem {
             | StoreError::TooLarge { .. }
             | StoreError::TooMany { .. }
             | StoreError::Poisoned { .. }
+            | StoreError::Mixed { .. }
+            | StoreError::NotNext { .. }
             | StoreError::NotFound(_) => Self::internal(),
         }
     }

@@ -9,7 +9,7 @@ use toso_core::chunk::Chunk;
 use toso_core::id::{AuthorId, ChangeHash, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
-use toso_store::{ChangeLog, Durability, RecordChange, RecordStore, StoreError};
+use toso_store::{ChangeLog, RecordChange, RecordStore, StoreError};
 use toso_sync::{HoldFate, HoldOutcome, HoldReason};
 use toso_wire::limits::DECISIONS_MAX;
 use toso_wire::{Decision, Reviewed};
@@ -206,7 +206,7 @@ impl ReviewQueue {
             outcome.fates.push(fate);
         }
         if !changes.is_empty() {
-            self.store.write(&changes, Durability::Durable)?;
+            self.store.command(now, &changes)?;
             let mut state = self.state.write();
             for (number, record) in new {
                 state.put(number, record);
@@ -273,7 +273,7 @@ impl ReviewQueue {
         if status == ReviewStatus::Accepted {
             changes.push(change(REVIEW_CHANGE_TABLE, number, None));
         }
-        self.store.write(&changes, Durability::Durable)?;
+        self.store.command(now, &changes)?;
         self.state.write().put(number, Arc::new(record));
         Ok(())
     }
@@ -351,7 +351,7 @@ impl ReviewQueue {
     }
 
     /// The device has kept all decisions up to a number.
-    pub fn keep_told(&self, author: AuthorId, number: u64) -> Result<(), StoreError> {
+    pub fn keep_told(&self, author: AuthorId, number: u64, now: TimestampMs) -> Result<(), StoreError> {
         let _writing = self.writing.lock();
         let news = {
             let state = self.state.read();
@@ -367,7 +367,7 @@ impl ReviewQueue {
             value: Some(number.to_be_bytes().to_vec()),
             expect: None,
         };
-        self.store.write(&[change], Durability::Durable)?;
+        self.store.command(now, &[change])?;
         self.state.write().told.insert(author, number);
         Ok(())
     }

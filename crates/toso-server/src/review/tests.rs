@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use toso_core::change::Change;
 use toso_core::chunk::Chunk;
-use toso_core::id::{AuthorId, ChangeHash, DeviceId, DocId};
+use toso_core::id::{AuthorId, ChangeHash, DeviceId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{ChangeLog as _, Durability, LogBatch, Record, RecordChange, RecordStore, StoreError};
+use toso_store::{Holds, Log as _, LogBatch, Record, RecordChange, RecordStore, StoreError};
 use toso_sync::{HoldFate, HoldOutcome, HoldReason};
 
 use super::*;
@@ -61,7 +61,7 @@ fn a_device_that_has_kept_less_than_it_confirmed_is_told_again() {
     queue.give_back(&*store, 1, None, "thử".to_owned(), NOW).unwrap();
     queue.give_back(&*store, 2, None, "thử".to_owned(), NOW).unwrap();
     let last = queue.untold(DEVICE, None).unwrap().number;
-    queue.keep_told(DEVICE, last).unwrap();
+    queue.keep_told(DEVICE, last, NOW).unwrap();
     assert_eq!(queue.untold(DEVICE, None), None);
     assert_eq!(queue.untold(DEVICE, Some(last)), None);
     assert_eq!(queue.untold(DEVICE, Some(last - 1)).unwrap().decisions.len(), 1);
@@ -102,7 +102,7 @@ fn what_was_decided_is_told_when_it_is_brought_again() {
     let queue = queue(&store);
     hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10)]);
     queue.give_back(&*store, 1, None, "thử".to_owned(), NOW).unwrap();
-    queue.keep_told(DEVICE, 1).unwrap();
+    queue.keep_told(DEVICE, 1, NOW).unwrap();
     let again = hold(&queue, &store, DEVICE, &[item(1, 10), item(2, 10), item(3, 10)]);
     assert_eq!((again.fates, again.told), (fates(3, 0), 1));
     let [decision] = again.decided.as_slice() else { panic!("one was decided: {:?}", again.decided) };
@@ -151,13 +151,16 @@ impl RecordStore for Forgetful {
     fn records(&self, _: &str, _: &[u8]) -> Result<Vec<Record>, StoreError> {
         Ok(Vec::new())
     }
-    fn tables(&self) -> Result<Vec<String>, StoreError> {
+    fn tables(&self) -> Result<Vec<(String, Holds)>, StoreError> {
         Ok(Vec::new())
     }
     fn records_after(&self, _: &str, _: Option<&[u8]>, _: usize) -> Result<Vec<Record>, StoreError> {
         Ok(Vec::new())
     }
-    fn write(&self, _: &[RecordChange], _: Durability) -> Result<(), StoreError> {
+    fn command(&self, _: TimestampMs, _: &[RecordChange]) -> Result<Sequence, StoreError> {
+        Ok(Sequence::ZERO)
+    }
+    fn derive(&self, _: &[RecordChange]) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -243,7 +246,7 @@ fn decisions_are_told_until_they_are_confirmed() {
     let words: Vec<_> = told.decisions.iter().map(|decision| (decision.accepted, decision.note.as_str())).collect();
     assert_eq!(words, [(false, "trùng"), (true, "")]);
     assert_eq!(queue.untold(DEVICE, None), Some(told.clone()), "not confirmed, so told again");
-    queue.keep_told(DEVICE, u64::MAX).unwrap();
+    queue.keep_told(DEVICE, u64::MAX, NOW).unwrap();
     assert_eq!(queue.untold(DEVICE, None), None);
     // It confirmed what it had been told, not what was still to come.
     queue.begin_accept(1).unwrap().accept(None, NOW).unwrap();

@@ -18,8 +18,8 @@ use toso_core::id::{Actor, DeviceId, DocId, Sequence};
 use toso_core::record::{TeamLevel, TeamStatus};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
-use toso_store::LogBatch;
 use toso_store::faulty::{FaultyChangeLog, LogCall};
+use toso_store::{Log as _, LogBatch};
 use toso_sync::ServerEvent;
 use toso_wire::limits::PROTOCOL_VERSION;
 use toso_wire::{Frame, Hello, Proof, TicketProof};
@@ -104,7 +104,7 @@ fn batch(items: Vec<Change>) -> LogBatch {
 async fn a_server_that_lives_is_well() {
     let centre = Centre::start();
     centre.rooms.shared.writer.append(batch(vec![team(0, 0)])).await.unwrap();
-    centre.counted(Sequence(1)).await;
+    centre.counted(centre.log.last()).await;
     assert_eq!(centre.health().await, (StatusCode::OK, "{\"status\":\"ok\"}".to_owned()));
 }
 
@@ -114,6 +114,7 @@ async fn a_server_that_lives_is_well() {
 async fn pushes_reach_the_log_in_their_order_however_long_their_notes_take() {
     let centre = Centre::start();
     let writer = &centre.rooms.shared.writer;
+    let end = centre.log.end();
     let mut turns = Turns::default();
     let (note, noted) = oneshot::channel();
     let first = async { noted.await.unwrap() };
@@ -124,12 +125,12 @@ async fn pushes_reach_the_log_in_their_order_however_long_their_notes_take() {
     note.send(true).unwrap();
     let (first, second) = tokio::join!(first, second);
     let places = [first, second].map(|accepted| accepted.unwrap().appended.first_new);
-    assert_eq!(places, [Some(Sequence(1)), Some(Sequence(2))]);
+    assert_eq!(places, [Some(end.plus(1)), Some(end.plus(2))]);
     // One that is not noted is not appended, and keeps nobody from his turn.
     let lost = append_in_turn(writer, turns.take(), batch(vec![team(1, 0)]).into(), std::future::ready(false));
     let third = append_in_turn(writer, turns.take(), batch(vec![team(2, 0)]).into(), std::future::ready(true));
     let (lost, third) = tokio::join!(lost, third);
-    assert!(lost.is_err() && third.unwrap().appended.first_new == Some(Sequence(3)));
+    assert!(lost.is_err() && third.unwrap().appended.first_new == Some(end.plus(3)));
 }
 
 #[tokio::test]
@@ -156,7 +157,7 @@ async fn the_end_of_a_worker_is_noticed_and_nothing_is_counted_without_it() {
     // More teams than are kept in memory.
     let count = 12;
     shared.writer.append(batch((0..count).map(|number| team(number, 0)).collect())).await.unwrap();
-    let before = Sequence(u64::from(count));
+    let before = centre.log.last();
     centre.counted(before).await;
     centre.log.end_callers_of(Some(LogCall::Document));
     shared.writer.append(batch((0..count).map(|number| team(number, 1)).collect())).await.unwrap();
@@ -172,7 +173,7 @@ async fn the_end_of_a_worker_is_noticed_and_nothing_is_counted_without_it() {
     assert_eq!(loaded.through, before, "the checkpoint is the one before");
     let rooms = open(&folder, &log);
     let again = Centre { folder, log, rooms };
-    again.counted(Sequence(2 * u64::from(count))).await;
+    again.counted(again.log.last()).await;
     let totals = again.rooms.shared.projector.lock().totals(scope()).unwrap();
     assert_eq!(totals.teams, 0, "the page is counted anew");
 }

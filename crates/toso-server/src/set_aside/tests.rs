@@ -9,8 +9,8 @@ use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, DeviceId};
 use toso_projection::{Projector, Row};
-use toso_store::LogBatch;
 use toso_store::memory::MemoryChangeLog;
+use toso_store::{Index as _, Log as _, LogBatch};
 
 use super::*;
 use crate::folding::{Folder, Loaded};
@@ -254,7 +254,7 @@ fn views_follow_decisions_through_everything() {
             value: Some(value),
             expect: None,
         });
-        fresh.write(&decided.collect::<Vec<_>>(), Durability::Durable).unwrap();
+        fresh.command(time(0), &decided.collect::<Vec<_>>()).unwrap();
         let mut recount = Centre::over(fresh);
         recount.fold();
         recount.assert_views(aside, &format!("counted from the log alone, seed {seed}"));
@@ -303,7 +303,7 @@ fn a_decision_alone_says_all_that_follows_from_it() {
     for table in [SET_ASIDE_DOCS_TABLE, SET_ASIDE_FOLLOWED_TABLE] {
         let rows = centre.log.records(table, &[]).unwrap().into_iter();
         let gone = rows.map(|(key, _)| RecordChange { table: table.to_owned(), key, value: None, expect: None });
-        centre.log.write(&gone.collect::<Vec<_>>(), Durability::Disposable).unwrap();
+        centre.log.derive(&gone.collect::<Vec<_>>()).unwrap();
     }
     centre.restart();
     assert_eq!(centre.aside.unsettled().len(), 10, "all of it is made again");

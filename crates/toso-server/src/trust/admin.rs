@@ -7,7 +7,7 @@
 use subtle::ConstantTimeEq as _;
 use toso_core::text::pasted;
 use toso_core::time::TimestampMs;
-use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+use toso_store::{RecordChange, RecordStore, StoreError};
 
 use super::keys::{KeyError, write_private};
 use super::{Trust, bytes_of, token};
@@ -85,7 +85,7 @@ impl Trust {
             let path = self.admin_token_path.display().to_string();
             return Err(KeyError::Io { operation: "removing", path, detail: error.to_string() });
         }
-        self.store.write(&records, Durability::Durable)?;
+        self.store.command(now, &records)?;
         let minted = self.keys.mint_admin(&made.serial, bytes_of(&self.random)?)?;
         write_private(&self.admin_token_path, &token::encode_text(&minted))?;
         *admin = made;

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_store::change_log::RECORD_CHANGES_MAX;
-use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+use toso_store::records::RECORD_CHANGES_MAX;
+use toso_store::{RecordChange, RecordStore, StoreError};
 
 use super::device::DeviceRecord;
 use crate::tables::DEPARTURE_TABLE;
@@ -26,7 +27,11 @@ pub(super) struct Departures {
 impl Departures {
     /// Reads them. Folders of before have no counts, and as many departures as revoked devices and former units: these are
     /// written down, since a record forgets.
-    pub(super) fn load(store: &dyn RecordStore, devices: &[Arc<DeviceRecord>]) -> Result<Self, StoreError> {
+    pub(super) fn load(
+        store: &dyn RecordStore,
+        devices: &[Arc<DeviceRecord>],
+        now: TimestampMs,
+    ) -> Result<Self, StoreError> {
         let mut counts: HashMap<UnitRef, u64> = HashMap::new();
         for device in devices {
             let revoked = device.revoked.then_some(device.unit);
@@ -51,7 +56,7 @@ impl Departures {
         }
         let told: Vec<RecordChange> = told.into_iter().map(|(unit, count)| record(unit, count)).collect();
         for part in told.chunks(RECORD_CHANGES_MAX) {
-            store.write(part, Durability::Durable)?;
+            store.command(now, part)?;
         }
         Ok(Self { counts: RwLock::new(counts), writing: Mutex::default() })
     }
@@ -62,9 +67,10 @@ impl Departures {
         store: &dyn RecordStore,
         left: &[UnitRef],
         mut changes: Vec<RecordChange>,
+        now: TimestampMs,
     ) -> Result<(), StoreError> {
         if left.is_empty() {
-            return store.write(&changes, Durability::Durable);
+            return store.command(now, &changes).map(drop);
         }
         let _writing = self.writing.lock();
         let mut raised: HashMap<UnitRef, u64> = HashMap::new();
@@ -76,7 +82,7 @@ impl Departures {
             }
         }
         changes.extend(raised.iter().map(|(unit, count)| record(*unit, *count)));
-        store.write(&changes, Durability::Durable)?;
+        store.command(now, &changes)?;
         self.counts.write().extend(raised);
         Ok(())
     }

@@ -200,7 +200,7 @@ impl Trust {
     }
 
     /// Keeps what a token told of a device that has proved itself, durably.
-    pub(super) fn learn(&self, device: &DeviceRecord) -> Result<(), StoreError> {
+    pub(super) fn learn(&self, device: &DeviceRecord, now: TimestampMs) -> Result<(), StoreError> {
         let stored = self.store.record(DEVICE_TABLE, &device.id().author().0)?;
         tracing::warn!(device = %device.id(), unit = %device.unit, "a device's token says more than its record here");
         let before = stored.as_deref().map(|bytes| decode(&device.id().author().0, bytes)).transpose()?;
@@ -208,7 +208,7 @@ impl Trust {
         let left: Vec<UnitRef> = device.former.iter().map(|former| former.unit).filter(|unit| !knew(*unit)).collect();
         // Only if nobody else changed the device meanwhile: a revocation must not be undone.
         let change = RecordChange { expect: Some(stored), ..device.to_change() };
-        self.departures.write(&*self.store, &left, vec![change])?;
+        self.departures.write(&*self.store, &left, vec![change], now)?;
         self.devices.keep(device.clone());
         Ok(())
     }
@@ -233,15 +233,15 @@ impl Trust {
         }
         // First: a restore from a backup forgets the record, and not this.
         self.revocations.add(Entry::Device(id), now)?;
-        self.shut_out(id)
+        self.shut_out(id, now)
     }
 
     /// Writes into a device's record that it is revoked. `false` when it has none.
-    pub(super) fn shut_out(&self, id: DeviceId) -> Result<bool, StoreError> {
-        again_when_raced(|| self.shut_out_once(id))
+    pub(super) fn shut_out(&self, id: DeviceId, now: TimestampMs) -> Result<bool, StoreError> {
+        again_when_raced(|| self.shut_out_once(id, now))
     }
 
-    fn shut_out_once(&self, id: DeviceId) -> Result<bool, StoreError> {
+    fn shut_out_once(&self, id: DeviceId, now: TimestampMs) -> Result<bool, StoreError> {
         let Some((stored, mut device)) = stored_bytes(&*self.store, id)? else { return Ok(false) };
         if device.revoked {
             return Ok(true);
@@ -249,7 +249,7 @@ impl Trust {
         device.revoked = true;
         // Only if nobody else changed the device meanwhile: it must not go back to a unit it was moved from.
         let change = RecordChange { expect: Some(Some(stored)), ..device.to_change() };
-        self.departures.write(&*self.store, &[device.unit], vec![change])?;
+        self.departures.write(&*self.store, &[device.unit], vec![change], now)?;
         self.devices.keep(device);
         Ok(true)
     }

@@ -84,7 +84,7 @@ impl Trust {
                     accept(device.id(), *at, mark(&signature))?;
                 }
                 if reminded {
-                    self.learn(&device).map_err(|_| refused(TokenRefusal::Unchecked))?;
+                    self.learn(&device, now).map_err(|_| refused(TokenRefusal::Unchecked))?;
                 }
                 let greeting = self.greet_with_root(&device, &grant, &signature, now);
                 let standing = Standing { reminded, ..device.standing() };

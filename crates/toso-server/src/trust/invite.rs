@@ -14,8 +14,7 @@ use toso_catalog::Catalog;
 use toso_core::id::AuthorId;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_store::change_log::Record;
-use toso_store::{Durability, RecordChange, StoreError};
+use toso_store::{Record, RecordChange, StoreError};
 use toso_sync::{AccessRole, Rank};
 use toso_wire::enrol::{INVITE_URL_BYTES_MAX, Invite};
 
@@ -189,7 +188,7 @@ impl Trust {
         if !self.store.records(INVITE_TABLE, number)?.is_empty() {
             return Err(KeyError::Random { detail: "it gave a number that is in use".to_owned() }.into());
         }
-        self.store.write(&[record.to_change(&key, None)], Durability::Durable)?;
+        self.store.command(now, &[record.to_change(&key, None)])?;
         Ok(Invite {
             url: order.url.clone(),
             server: self.server(),
@@ -289,7 +288,7 @@ impl Trust {
             }
             invite.withdrawn = Some(Withdrawal { by, at: now });
             // Only if nobody has used it in the same moment.
-            self.store.write(&[invite.to_change(&key, Some(stored))], Durability::Durable)?;
+            self.store.command(now, &[invite.to_change(&key, Some(stored))])?;
         }
         Ok(Some(invite))
     }
@@ -302,7 +301,7 @@ impl Trust {
             return Ok(());
         }
         invite.withdrawn = Some(Withdrawal { by: None, at: now });
-        self.store.write(&[invite.to_change(secret_hash, Some(stored))], Durability::Durable)
+        self.store.command(now, &[invite.to_change(secret_hash, Some(stored))]).map(drop)
     }
 
     /// The invites that were used, by the hash of their secret, and by whom.
@@ -321,14 +320,14 @@ impl Trust {
     }
 
     /// Notes in an invite's record that the list has it as used: nobody else can use it again.
-    pub(super) fn use_listed(&self, secret_hash: &[u8; 32], by: AuthorId) -> Result<(), StoreError> {
+    pub(super) fn use_listed(&self, secret_hash: &[u8; 32], by: AuthorId, now: TimestampMs) -> Result<(), StoreError> {
         let Some(stored) = self.store.record(INVITE_TABLE, secret_hash)? else { return Ok(()) };
         let mut invite = InviteRecord::decode(&stored)?;
         if invite.used_by.is_some() {
             return Ok(());
         }
         invite.used_by = Some(by);
-        self.store.write(&[invite.to_change(secret_hash, Some(stored))], Durability::Durable)
+        self.store.command(now, &[invite.to_change(secret_hash, Some(stored))]).map(drop)
     }
 
     /// Its key and the bytes that are stored.

@@ -27,9 +27,9 @@ pub const RETURN_WINDOW_MS: u64 = 90 * 24 * 60 * 60 * 1000;
 /// Notes that the store was lost. Without the list of revocations nobody knows who was shut out.
 pub(super) fn mark_lost_store(store: &dyn RecordStore, has_list: bool, now: TimestampMs) -> Result<(), StoreError> {
     if !has_list {
-        put(store, QUARANTINE_KEY, &now.0.to_be_bytes())?;
+        put(store, QUARANTINE_KEY, &now.0.to_be_bytes(), now)?;
     }
-    put(store, REFILLING_KEY, &now.0.to_be_bytes())
+    put(store, REFILLING_KEY, &now.0.to_be_bytes(), now)
 }
 
 /// When this history began with a loss; the later, when it did so twice.
@@ -44,7 +44,7 @@ pub(super) fn when(store: &dyn RecordStore, now: TimestampMs) -> Result<Option<T
         TimestampMs(at)
     } else {
         // An older version did not note the time: it counts from now on.
-        put(store, REFILLING_KEY, &now.0.to_be_bytes())?;
+        put(store, REFILLING_KEY, &now.0.to_be_bytes(), now)?;
         now
     };
     Ok(restored.max(Some(refilling)))

@@ -15,7 +15,6 @@
 use toso_core::id::{AuthorId, DeviceId, Epoch};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
-use toso_store::change_log::RECORD_CHANGES_MAX;
 use toso_store::{RecordChange, StoreError};
 use toso_sync::{Principal, Standing};
 
@@ -24,6 +23,10 @@ use super::keys::KeyError;
 use super::{Entry, Placement, TokenRefusal, Trust};
 use crate::trust::token::{Grant, has_ended};
 
+/// Devices that are moved by one command: with the records before and after, each at most 1.2 KiB (a token of 400 B, a name
+/// of 200 B, eight former units of 40 B), and the counts of the units that they left, it stays below three quarters of
+/// [`toso_store::records::COMMAND_BYTES_MAX`].
+const MOVED_TOGETHER_MAX: usize = 128;
 /// Former units that a device's record remembers, newest first. The lists changed once in forty years; a volunteer who
 /// changes commune every year is known by eight years of them, at about 30 B each.
 pub const FORMER_UNITS_MAX: usize = 8;
@@ -112,7 +115,7 @@ impl Trust {
         let mut moved = Vec::new();
         // A reorganisation moves at most the devices of a province, some thousands; each part of them moves whole, with
         // the count of those that left each unit.
-        for part in ids.chunks(RECORD_CHANGES_MAX / 2) {
+        for part in ids.chunks(MOVED_TOGETHER_MAX) {
             let (mut changes, mut records, mut left) = (Vec::new(), Vec::new(), Vec::new());
             for id in part {
                 let Some((stored, mut record)) = device::stored_bytes(&*self.store, *id)? else { continue };
@@ -129,7 +132,7 @@ impl Trust {
             if changes.is_empty() {
                 continue;
             }
-            self.departures.write(&*self.store, &left, changes)?;
+            self.departures.write(&*self.store, &left, changes, now)?;
             moved.extend(records.iter().map(DeviceRecord::id));
             let placed: Vec<Entry> =
                 records.iter().map(|record| Entry::Placed(record.id(), record.placement())).collect();
@@ -161,7 +164,7 @@ impl Trust {
         placed.role.word().clone_into(&mut record.role);
         record.token = self.keys.mint(&record, self.random()?)?;
         let change = RecordChange { expect: Some(Some(stored)), ..record.to_change() };
-        self.departures.write(&*self.store, &left, vec![change])?;
+        self.departures.write(&*self.store, &left, vec![change], now)?;
         self.devices.keep(record);
         Ok(())
     }

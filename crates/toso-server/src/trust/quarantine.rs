@@ -8,7 +8,7 @@
 use parking_lot::{Mutex, RwLock};
 use toso_core::id::DeviceId;
 use toso_core::time::TimestampMs;
-use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+use toso_store::{RecordChange, RecordStore, StoreError};
 
 use super::keys::KeyError;
 use super::{Entry, Trust};
@@ -68,7 +68,7 @@ impl Trust {
         self.join_revocations(now)?;
         let lifted =
             RecordChange { table: SERVER_TABLE.to_owned(), key: QUARANTINE_KEY.to_vec(), value: None, expect: None };
-        self.store.write(&[lifted], Durability::Durable)?;
+        self.store.command(now, &[lifted])?;
         *self.quarantine.since.write() = None;
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Trust {
         self.revocations.add_all(&news, now)?;
         let listed = self.revocations.listed();
         for (invite, by) in listed.used.iter().filter(|(invite, _)| !used.contains_key(*invite)) {
-            self.use_listed(invite, *by)?;
+            self.use_listed(invite, *by, now)?;
         }
         for (device, placed) in &listed.placed {
             self.place_listed(*device, *placed, now)?;
@@ -99,7 +99,7 @@ impl Trust {
         for device in listed.devices {
             if self.device(device).is_some_and(|known| !known.revoked) {
                 tracing::warn!(%device, "shut out again: the list of revocations has it, the records had not");
-                self.shut_out(device)?;
+                self.shut_out(device, now)?;
             }
         }
         Ok(())

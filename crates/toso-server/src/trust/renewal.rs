@@ -4,7 +4,7 @@
 //! for good. Nothing is taken away by it: the old token is good until its end, for a phone that did not hear the answer.
 
 use toso_core::time::TimestampMs;
-use toso_store::{Durability, RecordChange, StoreError};
+use toso_store::{RecordChange, StoreError};
 
 use super::device::{self, DeviceRecord};
 use super::token::{Grant, TOKEN_LIFE_MS};
@@ -61,7 +61,7 @@ impl Trust {
                 renewed.token.clone_from(&token);
             }
             let change = RecordChange { expect: Some(Some(stored)), ..renewed.to_change() };
-            self.store.write(&[change], Durability::Durable)?;
+            self.store.command(now, &[change])?;
             self.devices.keep(renewed);
             tracing::info!(device = %device.id(), "a device's token was renewed");
         }

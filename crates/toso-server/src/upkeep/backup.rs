@@ -7,7 +7,7 @@ use toso_core::id::{Epoch, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitList;
 use toso_store::export::{Exporter, Header};
-use toso_store::{ChangeLog, Durability, RecordChange, RecordStore, StoreError};
+use toso_store::{ChangeLog, RecordChange, RecordStore, StoreError};
 
 use super::place::look_for_file;
 use super::{UpkeepError, in_file, open_log, with_suffix};
@@ -24,7 +24,7 @@ pub fn header(log: &dyn ChangeLog, records: &dyn RecordStore, now: TimestampMs) 
     Ok(Header {
         server: ServerId(server.ok_or(UpkeepError::NoIdentity { what: "identity" })?),
         epoch: Epoch(u64::from_be_bytes(epoch.ok_or(UpkeepError::NoIdentity { what: "epoch" })?)),
-        last: log.last(),
+        last: log.end(),
         exported_at: now,
         lists: UnitList::ALL.iter().map(ToString::to_string).collect(),
     })
@@ -34,7 +34,7 @@ pub fn header(log: &dyn ChangeLog, records: &dyn RecordStore, now: TimestampMs) 
 pub(crate) fn mark(revocations: &Revocations, records: &dyn RecordStore, now: TimestampMs) -> Result<(), StoreError> {
     let Some(check) = revocations.seen(now)? else { return Ok(()) };
     let (table, key) = (SERVER_TABLE.to_owned(), MARK_KEY.to_vec());
-    records.write(&[RecordChange { table, key, value: Some(check.to_vec()), expect: None }], Durability::Durable)
+    records.command(now, &[RecordChange { table, key, value: Some(check.to_vec()), expect: None }]).map(drop)
 }
 
 /// Writes the data of a stopped server. Its root key is not among it.
@@ -42,7 +42,7 @@ pub fn export(data: &Path, now: TimestampMs, out: &mut dyn Write) -> Result<(), 
     let log = open_log(data)?;
     mark(&Revocations::open(data)?, &log, now)?;
     let header = header(&log, &log, now)?;
-    Exporter::new(header).write_to(&log, &log, out).map(drop).map_err(in_file(data))
+    Exporter::new(header).write_to(&log, out).map(drop).map_err(in_file(data))
 }
 
 /// Copies the root key beside an export, readable by its owner only; where it is.

@@ -1,4 +1,7 @@
-//! `toso compact`: the same data in a fresh database, so that space is freed and what was deleted is really gone.
+//! `toso compact`: the same log in a fresh database, so that space is freed.
+//!
+//! The fresh database takes the entries as they are, and makes index and records of them anew; so it also mends an index
+//! that is damaged while the log is not. Derived records are copied.
 //!
 //! The copy is written beside, compared with the original, and swapped in by two renames. Between the two the original
 //! stands under another name, where [`super::settle`] finds it; after them it stays until the copy has been opened.
@@ -6,10 +9,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use toso_core::change::Entry;
 use toso_core::id::Sequence;
 use toso_store::change_log::{LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX};
-use toso_store::{ChangeLog, Durability, LogBatch, RecordChange, RecordStore, StoreError};
+use toso_store::records::RECORD_CHANGES_MAX;
+use toso_store::{Holds, Log as _, RecordChange, RecordStore as _, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 
 use super::place::look_for_database;
@@ -50,7 +53,7 @@ pub fn compact(data: &Path) -> Result<Compacted, UpkeepError> {
         }
     };
     let before_bytes = folder_bytes(&current)?;
-    let entries = log.last().0;
+    let entries = log.end().0;
     // The original's lock is held across both renames, so nobody opens either meanwhile.
     fs::rename(&current, &old).map_err(failed("moving aside", &current))?;
     if let Err(error) = fs::rename(&copy_path, &current) {
@@ -59,7 +62,7 @@ pub fn compact(data: &Path) -> Result<Compacted, UpkeepError> {
     }
     sync_folder(data).map_err(failed("syncing", data))?;
     let opened = SledChangeLog::open(&current, Options::server()).map_err(UpkeepError::from).and_then(|copy| {
-        if copy.last() == log.last() { Ok(()) } else { Err(UpkeepError::Differs { detail: "its end".to_owned() }) }
+        if copy.end() == log.end() { Ok(()) } else { Err(UpkeepError::Differs { detail: "its end".to_owned() }) }
     });
     if let Err(error) = opened {
         fs::rename(&current, &copy_path).map_err(failed("moving aside", &current))?;
@@ -89,48 +92,28 @@ fn write_copy(log: &SledChangeLog, path: &Path) -> Result<(u64, u64), UpkeepErro
 }
 
 fn copy_entries(log: &SledChangeLog, copy: &SledChangeLog) -> Result<(), StoreError> {
-    let mut after = Sequence::ZERO;
-    while after < log.last() {
-        let page = log.read(after, PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
-        let Some(last) = page.entries.last().map(|entry| entry.sequence) else { break };
-        after = last;
-        copy.append(&batches(page.entries))?;
-    }
-    Ok(())
-}
-
-/// Entries of one device, scope and moment together again, within the limits of a batch.
-fn batches(entries: Vec<Entry>) -> Vec<LogBatch> {
-    let mut batches: Vec<LogBatch> = Vec::new();
-    let mut bytes = 0;
-    for Entry { scope, author, received_at, change, .. } in entries {
-        bytes += change.bytes().len();
-        match batches.last_mut() {
-            Some(batch)
-                if (batch.scope, batch.author, batch.received_at) == (scope, author, received_at)
-                    && batch.items.len() < LOG_BATCH_ITEMS_MAX
-                    && bytes <= LOG_BATCH_BYTES_MAX =>
-            {
-                batch.items.push(change);
-            }
-            _ => {
-                bytes = change.bytes().len();
-                batches.push(LogBatch { scope, author, received_at, items: vec![change] });
-            }
+    loop {
+        let entries = log.tail(copy.end(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
+        if entries.is_empty() {
+            return Ok(());
         }
+        copy.apply(&entries)?;
     }
-    batches
 }
 
+/// Copies derived records; how many records there are of all sorts.
 fn copy_records(log: &SledChangeLog, copy: &SledChangeLog) -> Result<u64, StoreError> {
     let mut records = 0;
-    for table in log.tables()? {
+    for (table, holds) in log.tables()? {
         let mut after = None;
         loop {
             let page = log.records_after(&table, after.as_deref(), LOG_BATCH_BYTES_MAX)?;
             let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
             records += page.len() as u64;
+            if holds == Holds::Truth {
+                continue;
+            }
             let changes = page.into_iter().map(|(key, value)| RecordChange {
                 table: table.clone(),
                 key,
@@ -138,8 +121,8 @@ fn copy_records(log: &SledChangeLog, copy: &SledChangeLog) -> Result<u64, StoreE
                 expect: None,
             });
             let changes: Vec<_> = changes.collect();
-            for part in changes.chunks(toso_store::change_log::RECORD_CHANGES_MAX) {
-                copy.write(part, Durability::Durable)?;
+            for part in changes.chunks(RECORD_CHANGES_MAX) {
+                copy.derive(part)?;
             }
         }
     }
@@ -150,14 +133,12 @@ fn compare_entries(log: &SledChangeLog, copy: &SledChangeLog) -> Result<(), Upke
     let mut after = Sequence::ZERO;
     loop {
         let (left, right) =
-            (log.read(after, PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?, copy.read(after, PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?);
+            (log.tail(after, PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?, copy.tail(after, PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?);
         if left != right {
             return Err(UpkeepError::Differs { detail: format!("entries after sequence {}", after.0) });
         }
-        if !left.more {
-            return Ok(());
-        }
-        after = left.through;
+        let Some(last) = left.last() else { return Ok(()) };
+        after = last.sequence();
     }
 }
 
@@ -166,7 +147,7 @@ fn compare_records(log: &SledChangeLog, copy: &SledChangeLog) -> Result<(), Upke
     if tables != copy.tables()? {
         return Err(UpkeepError::Differs { detail: "its tables".to_owned() });
     }
-    for table in tables {
+    for (table, _) in tables {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let page = log.records_after(&table, after.as_deref(), PAGE_BYTES_MAX)?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use toso_core::id::ServerId;
 use toso_core::time::TimestampMs;
 use toso_store::export::{ExportError, ExportReader, Header, Importer, ImporterOptions, Line, Summary, left_out};
-use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+use toso_store::{RecordChange, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 use zeroize::Zeroizing;
 
@@ -102,18 +102,23 @@ fn read_through(from: &Path) -> Result<Read, UpkeepError> {
     let mut reader = open(from)?;
     let mut mark = None;
     let server = reader.header().server;
-    let erased = left_out(&mut reader, |line, number| match line {
+    let mut look = |table: &str, key: &[u8], value: &[u8], line| {
         // Two servers' data in one file would be served under the wrong key.
-        Line::Record(record)
-            if record.table == SERVER_TABLE && record.key == b"server_id" && record.value != server.0 =>
-        {
-            Err(ExportError::Damaged { line: number, detail: "it names another server than the header".to_owned() })
+        if table == SERVER_TABLE && key == b"server_id" && value != server.0 {
+            return Err(ExportError::Damaged { line, detail: "it names another server than the header".to_owned() });
         }
-        Line::Record(record) if record.table == SERVER_TABLE && record.key == MARK_KEY => {
-            mark = record.value.as_slice().try_into().ok();
-            Ok(())
+        if table == SERVER_TABLE && key == MARK_KEY {
+            mark = value.try_into().ok();
         }
-        Line::Run(_) | Line::Record(_) | Line::End => Ok(()),
+        Ok(())
+    };
+    let erased = left_out(&mut reader, |line, number| match line {
+        Line::Command(command) => command.changes.iter().try_for_each(|change| {
+            let Some(value) = &change.value else { return Ok(()) };
+            look(&change.table, &change.key, value, number)
+        }),
+        Line::Record(record) => look(&record.table, &record.key, &record.value, number),
+        Line::Run(_) | Line::End => Ok(()),
     });
     let erased = erased.map_err(in_file(from))?;
     Ok(Read { summary: reader.summary().clone(), erased, mark })
@@ -212,7 +217,7 @@ impl Build<'_> {
             changes.push(record(RESTORED_KEY, Some(restored.to_bytes())));
         }
         if !changes.is_empty() {
-            log.write(&changes, Durability::Durable)?;
+            log.command(now, &changes)?;
         }
         if log.record(SERVER_TABLE, b"server_id")?.is_none() {
             return Err(KeyError::Missing { path: format!("record server_id in {}", show(from)) }.into());

@@ -18,7 +18,7 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_projection::{Projector, Row};
 use toso_store::export::{ExportReader, Line, Summary};
-use toso_store::{ChangeLog, StoreError};
+use toso_store::{Index as _, Log as _, StoreError};
 use toso_store_sled::{Checked, SledChangeLog};
 
 use super::{Restored, UpkeepError, failed, in_file, open_log};
@@ -110,7 +110,7 @@ pub fn export(path: &Path) -> Result<Summary, UpkeepError> {
                     }
                 }
             }
-            Line::Record(_) => {}
+            Line::Command(_) | Line::Record(_) => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use toso_core::document::Document;
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{DocId, Sequence};
 use toso_core::record::TeamStatus;
-use toso_store::{ChangeLog as _, LogBatch};
+use toso_store::{Log as _, LogBatch};
 use toso_store_sled::{Options, SledChangeLog};
 
 use crate::support::{COMMUNE, Centre, enrol_body, now, unit};

@@ -14,7 +14,7 @@ use toso_core::id::{DeviceId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_server::review::ReviewQueue;
 use toso_server::trust::{CLOCK_SKEW_MS_MAX, DeviceRecord};
-use toso_store::{Durability, RecordChange, RecordStore};
+use toso_store::{RecordChange, RecordStore};
 use toso_store_sled::{Options, SledChangeLog};
 use toso_sync::HoldReason;
 use toso_wire::enrol::Invite;
@@ -184,7 +184,7 @@ async fn a_session_ends_with_the_devices_token() {
         record.expires_at = ends;
         let value = Some(rmp_serde::to_vec(&record).expect("it encodes"));
         let change = RecordChange { table: "devices".to_owned(), key, value, expect: None };
-        store.write(&[change], Durability::Durable).expect("written");
+        store.command(now(), &[change]).expect("written");
     })
     .await
     .expect("the store's thread");

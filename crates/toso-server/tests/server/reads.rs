@@ -23,7 +23,8 @@ async fn a_record_that_was_written_apart_very_often_is_listed_shown_and_told() {
     let mut wire = Wire::open(&centre, &device.hello()).await;
     wire.welcome().await;
     wire.send(&device.push(1, vec![team])).await;
-    wire.ack(1).await;
+    let mut through = wire.ack(1).await;
+    let first = through.0;
     let apart = |number: u32| {
         let mut opening = [9; 8];
         opening[..4].copy_from_slice(&number.to_be_bytes());
@@ -33,7 +34,6 @@ async fn a_record_that_was_written_apart_very_often_is_listed_shown_and_told() {
             Document::new(doc).expect("a known kind").edit(author, &[DocEdit::Team(TeamEdit::LocalName(Some(name)))]);
         PushItem { doc, change: chunk.expect("valid").expect("a change").bytes().to_vec() }
     };
-    let mut through = toso_core::id::Sequence::ZERO;
     for (push, from) in (2..).zip((0..WRITES).step_by(WRITES_PER_PUSH as usize)) {
         wire.send(&device.push(push, (from..from + WRITES_PER_PUSH).map(apart).collect())).await;
         through = wire.ack(push).await;
@@ -51,7 +51,7 @@ async fn a_record_that_was_written_apart_very_often_is_listed_shown_and_told() {
     let listed = device.get(&centre, &format!("/v1/teams?unit=2022/{COMMUNE}")).await.json();
     assert_eq!((&listed["items"][0]["local_name"], &listed["next"]), (&shown["local_name"], &serde_json::Value::Null));
 
-    let path = format!("/v1/activity?unit=2022/{COMMUNE}&after=1&limit={WRITES}");
+    let path = format!("/v1/activity?unit=2022/{COMMUNE}&after={first}&limit={WRITES}");
     let activity = device.get(&centre, &path).await.json();
     let items = activity["items"].as_array().expect("items");
     assert_eq!(items.len(), WRITES as usize);

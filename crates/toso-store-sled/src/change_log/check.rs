@@ -4,38 +4,45 @@
 //! Everything is read in key order, and what is looked up besides is one value at a time: memory stays small, however
 //! large the log is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use toso_core::change::Change;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
-use toso_store::{StoreError, Summary};
+use toso_store::{Holds, Log as _, RecordChange, StoreError, Summary};
 
+use super::command::{self, is_command};
 use super::documents::DocumentEntry;
 use super::heads::{Head, Position, head_key, later_key, tag_of};
-use super::records::table_of;
+use super::records::{parse_key, record_key};
 use super::run::Run;
 use super::summary::ScopeRun;
 use super::{
-    CHUNK_SPACE, DOCUMENT_SPACE, HEAD_SPACE, LATER_SPACE, RECORD_SPACE, RUN_SPACE, SCOPE_SPACE, SledChangeLog,
-    chunk_key, document_key, parse_scope_key, run_key, scope_key,
+    CHUNK_SPACE, DERIVED_SPACE, DOCUMENT_SPACE, HEAD_SPACE, LATER_SPACE, RUN_SPACE, SCOPE_SPACE, SledChangeLog,
+    TRUTH_SPACE, chunk_key, document_key, parse_scope_key, run_key, scope_key,
 };
 use crate::value::{self, OVERFLOW_SPACE, Reader};
 
 /// The spaces of keys that have a value with a header.
-const SPACES: [u8; 7] = [RUN_SPACE, SCOPE_SPACE, HEAD_SPACE, LATER_SPACE, CHUNK_SPACE, DOCUMENT_SPACE, RECORD_SPACE];
+const SPACES: [u8; 8] =
+    [RUN_SPACE, SCOPE_SPACE, HEAD_SPACE, LATER_SPACE, CHUNK_SPACE, DOCUMENT_SPACE, TRUTH_SPACE, DERIVED_SPACE];
+/// Bytes of a record's checksum while records are compared with commands: to find two that share them would take 2^64
+/// tries.
+const RECORD_SUM_BYTES: usize = 16;
 
 /// What a check went through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Checked {
     /// Values whose checksum was computed.
     pub values: u64,
-    /// Runs of the log.
+    /// Runs of changes.
     pub runs: u64,
-    /// Entries of the log.
+    /// Changes.
     pub entries: u64,
+    /// Commands.
+    pub commands: u64,
     /// Keys of the indexes.
     pub index_keys: u64,
     /// Records.
@@ -48,13 +55,14 @@ impl SledChangeLog {
     pub fn check(&self, found: &mut dyn FnMut(StoreError)) -> Result<Checked, StoreError> {
         let mut check = Check { log: self, found, checked: Checked::default() };
         check.values()?;
-        check.runs()?;
+        let truth = check.runs()?;
         check.scope_index()?;
         check.heads()?;
         check.later_chunks()?;
         check.chunk_index()?;
         check.document_index()?;
-        check.records()?;
+        check.truth(truth)?;
+        check.derived()?;
         Ok(check.checked)
     }
 }
@@ -114,8 +122,10 @@ impl Check<'_> {
     }
 
     /// Sequences are 1, 2, 3, … without a gap; each run has its scope key, each entry its chunk key and a document key
-    /// that does not begin after it.
-    fn runs(&mut self) -> Result<(), StoreError> {
+    /// that does not begin after it; each command finds the records that it expects. Gives the records that commands leave.
+    fn runs(&mut self) -> Result<Truth, StoreError> {
+        let mut truth = Truth::new();
+        let mut last_change = Sequence::ZERO;
         let log = self.log;
         let mut next = Sequence(1);
         // Of each scope so far: some 40 bytes for each of at most 14,000.
@@ -130,6 +140,11 @@ impl Check<'_> {
                 self.wrong(&key, &format!("the run begins at sequence {}, expected {}", first.0, next.0));
             }
             let body = unless_damaged(log.engine.decode(&key, &value))?;
+            if body.as_ref().is_ok_and(|body| is_command(body)) {
+                self.command(&key, first, body.as_deref().unwrap_or_default(), &mut truth);
+                next = first.plus(1);
+                continue;
+            }
             let Some(run) = body.ok().and_then(|body| self.parse(first, &body)) else {
                 self.wrong(&key, "the run's fields cannot be read");
                 // Where it should end nobody knows; the next run says by itself.
@@ -140,6 +155,7 @@ impl Check<'_> {
             next = run.last().plus(1);
             let scope = run.scope();
             let (first, last) = (run.first(), run.last());
+            last_change = last;
             let sum = sums.entry(scope).or_default();
             for (offset, entry) in (0_u16..).zip(run.after(Sequence::ZERO)) {
                 sum.count += 1;
@@ -151,10 +167,52 @@ impl Check<'_> {
             }
             self.run_has_its_scope_key(scope, first, last, *sum)?;
         }
-        let last = Sequence(next.0.saturating_sub(1));
-        if last != log.published.read().last {
-            let detail = format!("the log ends at sequence {}, its index says {}", last.0, log.published.read().last.0);
-            self.wrong(&run_key(last), &detail);
+        let end = Sequence(next.0.saturating_sub(1));
+        for (found, said) in [(end, log.end()), (last_change, log.last())] {
+            if found != said {
+                let detail = format!("the log ends at sequence {}, its index says {}", found.0, said.0);
+                self.wrong(&run_key(found), &detail);
+            }
+        }
+        Ok(truth)
+    }
+
+    /// A command can be read, and expects what those before it leave.
+    fn command(&mut self, key: &[u8], sequence: Sequence, body: &[u8], truth: &mut Truth) {
+        let Some(command) = command::parse(sequence, body) else {
+            return self.wrong(key, "the command's fields cannot be read");
+        };
+        self.checked.commands += 1;
+        let place = |change: &RecordChange| record_key(Holds::Truth, &change.table, &change.key);
+        let expected = |change: &RecordChange| {
+            let Some(expected) = &change.expect else { return true };
+            truth.get(&place(change)).copied() == expected.as_deref().map(sum_of)
+        };
+        if !command.changes.iter().all(expected) {
+            self.wrong(key, "the command expects other records than those before it leave");
+        }
+        for change in &command.changes {
+            match &change.value {
+                Some(value) => _ = truth.insert(place(change), sum_of(value)),
+                None => _ = truth.remove(&place(change)),
+            }
+        }
+    }
+
+    /// Each record of truth is what commands made of it, and none is missing.
+    fn truth(&mut self, mut truth: Truth) -> Result<(), StoreError> {
+        for entry in bodies(self.log, TRUTH_SPACE) {
+            let (key, body) = entry?;
+            self.checked.records += 1;
+            let made = truth.remove(&key);
+            if parse_key(&key).is_none() {
+                self.wrong(&key, "it is no record key");
+            } else if body.is_some_and(|body| made != Some(sum_of(&body))) {
+                self.wrong(&key, "the record is not what the log's commands make of it");
+            }
+        }
+        for key in truth.keys() {
+            self.wrong(key, "a record that the log's commands make is missing");
         }
         Ok(())
     }
@@ -164,7 +222,7 @@ impl Check<'_> {
         let engine = &self.log.engine;
         let after = [key, &[0]].concat();
         let entry = engine.tree().range(after..vec![RUN_SPACE + 1]).keys().next();
-        let Some(entry) = entry else { return Ok(self.log.published.read().last.plus(1)) };
+        let Some(entry) = entry else { return Ok(self.log.end().plus(1)) };
         let key = entry.map_err(|error| engine.read_error(&error))?;
         Ok(key.get(1..).and_then(|bytes| Reader(bytes).u64()).map_or(first, Sequence))
     }
@@ -382,17 +440,24 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Each record's key has a table.
-    fn records(&mut self) -> Result<(), StoreError> {
-        for entry in bodies(self.log, RECORD_SPACE) {
+    /// Each derived record's key has a table.
+    fn derived(&mut self) -> Result<(), StoreError> {
+        for entry in bodies(self.log, DERIVED_SPACE) {
             let (key, _) = entry?;
             self.checked.records += 1;
-            if table_of(&key).is_none() {
+            if parse_key(&key).is_none() {
                 self.wrong(&key, "it is no record key");
             }
         }
         Ok(())
     }
+}
+
+/// Checksums of records by their keys: some 60 bytes for each of a country's 50,000 devices.
+type Truth = BTreeMap<Vec<u8>, [u8; RECORD_SUM_BYTES]>;
+
+fn sum_of(value: &[u8]) -> [u8; RECORD_SUM_BYTES] {
+    blake3::hash(value).as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
 /// The keys and bodies of a space, without those that are damaged: they have been told of by [`Check::values`].

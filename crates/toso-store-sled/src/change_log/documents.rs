@@ -4,7 +4,7 @@
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
-use toso_store::{ChangeLog as _, StoreError};
+use toso_store::{Log as _, StoreError};
 
 use super::heads::Head;
 use super::{DOCUMENT_SPACE, SledChangeLog, document_key};

@@ -7,8 +7,9 @@ use toso_core::change::Entry;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_store::page::PageBuilder;
-use toso_store::{ChangeLog, Page, StoreError};
+use toso_store::{Log as _, Logged, Page, StoreError};
 
+use super::command::{self, is_command};
 use super::heads::Position;
 use super::run::Run;
 use super::{CHUNK_SPACE, LATER_SPACE, SledChangeLog, run_key, scope_key};
@@ -36,12 +37,50 @@ impl SledChangeLog {
         if after < last {
             for run in self.runs(after, last)? {
                 let (first, body) = run?;
+                if is_command(&body) {
+                    continue;
+                }
                 if fill(&mut page, self.parse(first, &body)?, after) == Room::None {
                     return Ok(page.full());
                 }
             }
         }
         Ok(page.complete(after, last))
+    }
+
+    /// Entries of all sorts.
+    pub(super) fn read_tail(
+        &self,
+        after: Sequence,
+        items_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Logged>, StoreError> {
+        let end = self.end();
+        let (mut tail, mut bytes) = (Vec::new(), 0_usize);
+        if after >= end {
+            return Ok(tail);
+        }
+        for run in self.runs(after, end)? {
+            let (first, body) = run?;
+            let mut add = |entry: Logged| {
+                bytes = bytes.saturating_add(entry.bytes());
+                let fits = tail.is_empty() || (tail.len() < items_max && bytes <= bytes_max);
+                if fits {
+                    tail.push(entry);
+                }
+                fits
+            };
+            let all_fit = if is_command(&body) {
+                let command = command::parse(first, &body).ok_or_else(|| self.unreadable(first))?;
+                first <= after || add(Logged::Command(command))
+            } else {
+                self.parse(first, &body)?.after(after).all(|entry| add(Logged::Change(entry)))
+            };
+            if !all_fit {
+                break;
+            }
+        }
+        Ok(tail)
     }
 
     pub(super) fn read_merged(
@@ -72,6 +111,10 @@ impl SledChangeLog {
             let (first, body) = run?;
             if passed > scanned_max {
                 return self.merge(&scopes, position, last, page, after);
+            }
+            if is_command(&body) {
+                position = first;
+                continue;
             }
             let (scope, end) = Run::extent(first, &body, &self.packer).ok_or_else(|| self.unreadable(first))?;
             position = end;
@@ -192,7 +235,7 @@ mod tests {
     use toso_core::id::AuthorId;
     use toso_core::time::TimestampMs;
     use toso_core::unit::{UnitList, UnitRef};
-    use toso_store::LogBatch;
+    use toso_store::{Index as _, LogBatch};
 
     use super::*;
     use crate::options::Options;

@@ -1,44 +1,94 @@
-//! The server's records, beside the log in the same sled.
+//! The server's records, beside the log in the same sled: truth in one space of keys, what is derived in another.
 
-use toso_store::change_log::{RECORD_KEY_BYTES_MAX, Record};
-use toso_store::{Durability, RecordChange, RecordStore, StoreError};
+use std::collections::{BTreeMap, HashMap};
 
-use super::{Answer, RECORD_SPACE, Request, SledChangeLog};
-use crate::staged::Staged;
+use parking_lot::RwLock;
+use toso_core::id::Sequence;
+use toso_core::time::TimestampMs;
+use toso_store::records::RECORD_KEY_BYTES_MAX;
+use toso_store::{Holds, Log as _, Record, RecordChange, RecordStore, StoreError};
+
+use super::{Answer, DERIVED_SPACE, Group, Request, SledChangeLog, TRUTH_SPACE};
+use crate::engine::Engine;
+
+/// What each table holds that has had a record since the store was opened: some 20 names.
+#[derive(Debug, Default)]
+pub(super) struct Tables(RwLock<HashMap<String, Holds>>);
+
+impl Tables {
+    /// Finds those of a folder: one look for each table.
+    pub(super) fn of(engine: &Engine) -> Result<Self, StoreError> {
+        Ok(Self(RwLock::new(walk(engine)?.into_iter().collect())))
+    }
+
+    fn holds(&self, table: &str) -> Option<Holds> {
+        self.0.read().get(table).copied()
+    }
+
+    /// Refuses changes of tables that hold something else.
+    fn check(&self, changes: &[RecordChange], holds: Holds) -> Result<(), StoreError> {
+        let tables = self.0.read();
+        for RecordChange { table, .. } in changes {
+            if let Some(other) = tables.get(table).filter(|other| **other != holds) {
+                return Err(StoreError::Mixed { table: table.clone(), holds: *other });
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&self, changes: &[RecordChange], holds: Holds) {
+        let new = |change: &&RecordChange| change.value.is_some() && self.holds(&change.table).is_none();
+        let new: Vec<_> = changes.iter().filter(new).map(|change| change.table.clone()).collect();
+        if !new.is_empty() {
+            self.0.write().extend(new.into_iter().map(|table| (table, holds)));
+        }
+    }
+}
+
+/// The tables that have records.
+fn walk(engine: &Engine) -> Result<BTreeMap<String, Holds>, StoreError> {
+    let mut tables = BTreeMap::new();
+    for holds in [Holds::Truth, Holds::Derived] {
+        let space = space_of(holds);
+        let mut from = vec![space];
+        // From the first key of a table past its last: the name's length and the name stand before every key.
+        while let Some(entry) = engine.tree().range(from..vec![space + 1]).keys().next() {
+            let key = entry.map_err(|error| engine.read_error(&error))?;
+            let (table, _) = parse_key(&key).ok_or_else(|| engine.damaged(&key, "it is no record key"))?;
+            from = record_key(holds, &table, &[u8::MAX; RECORD_KEY_BYTES_MAX + 1]);
+            tables.insert(table, holds);
+        }
+    }
+    Ok(tables)
+}
 
 impl RecordStore for SledChangeLog {
     fn record(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let _whole = self.engine.read_whole();
-        self.engine.get(&record_key(table, key))
+        let Some(holds) = self.tables.holds(table) else { return Ok(None) };
+        self.engine.get(&record_key(holds, table, key))
     }
 
     fn records(&self, table: &str, prefix: &[u8]) -> Result<Vec<Record>, StoreError> {
         let _whole = self.engine.read_whole();
-        let table_bytes = record_key(table, &[]).len();
-        let prefix = record_key(table, prefix);
+        let Some(holds) = self.tables.holds(table) else { return Ok(Vec::new()) };
+        let table_bytes = record_key(holds, table, &[]).len();
+        let prefix = record_key(holds, table, prefix);
         let entries = self.engine.scan(&prefix);
         entries
             .map(|entry| entry.map(|(key, body)| (key.get(table_bytes..).unwrap_or_default().to_vec(), body)))
             .collect()
     }
 
-    fn tables(&self) -> Result<Vec<String>, StoreError> {
-        let mut tables = Vec::new();
-        let mut from = vec![RECORD_SPACE];
-        // From the first key of a table past its last: the name's length and the name stand before every key.
-        while let Some(entry) = self.engine.tree().range(from..vec![RECORD_SPACE + 1]).keys().next() {
-            let key = entry.map_err(|error| self.engine.read_error(&error))?;
-            let table = table_of(&key).ok_or_else(|| self.engine.damaged(&key, "it is no record key"))?;
-            from = record_key(&table, &[u8::MAX; RECORD_KEY_BYTES_MAX + 1]);
-            tables.push(table);
-        }
-        tables.sort();
-        Ok(tables)
+    fn tables(&self) -> Result<Vec<(String, Holds)>, StoreError> {
+        let _whole = self.engine.read_whole();
+        Ok(walk(&self.engine)?.into_iter().collect())
     }
 
     fn records_after(&self, table: &str, after: Option<&[u8]>, bytes_max: usize) -> Result<Vec<Record>, StoreError> {
         let _whole = self.engine.read_whole();
-        let prefix = record_key(table, &[]);
+        let Some(holds) = self.tables.holds(table) else { return Ok(Vec::new()) };
+        let prefix = record_key(holds, table, &[]);
         let start = after.map_or_else(|| prefix.clone(), |key| [prefix.as_slice(), key, &[0]].concat());
         let (mut page, mut bytes) = (Vec::new(), 0);
         for entry in self.engine.tree().range(start..) {
@@ -53,43 +103,67 @@ impl RecordStore for SledChangeLog {
         Ok(page)
     }
 
-    fn write(&self, changes: &[RecordChange], durability: Durability) -> Result<(), StoreError> {
-        RecordChange::check_all(changes)?;
-        let request = Request::Write(changes.to_vec(), durability);
+    fn command(&self, at: TimestampMs, changes: &[RecordChange]) -> Result<Sequence, StoreError> {
+        RecordChange::check_command(changes)?;
+        if changes.is_empty() {
+            return Ok(self.end());
+        }
+        let request = Request::Command(at, changes.to_vec());
         let bytes = request.bytes();
         match self.commits.submit(request, bytes, |requests| self.perform(requests))? {
-            Answer::Written | Answer::Appended(_) => Ok(()),
+            Answer::Commanded(sequence) => Ok(sequence),
+            Answer::Appended(_) | Answer::Done => Ok(self.end()),
         }
+    }
+
+    fn derive(&self, changes: &[RecordChange]) -> Result<(), StoreError> {
+        RecordChange::check_all(changes)?;
+        let request = Request::Derive(changes.to_vec());
+        let bytes = request.bytes();
+        self.commits.submit(request, bytes, |requests| self.perform(requests)).map(drop)
     }
 }
 
-/// Checks every expectation, then stages every change.
-pub(super) fn stage(changes: &[RecordChange], staged: &mut Staged<'_>) -> Result<(), StoreError> {
-    for change in changes {
-        if let Some(expected) = &change.expect
-            && staged.get(&record_key(&change.table, &change.key))? != *expected
-        {
-            return Err(StoreError::Raced { table: change.table.clone() });
+impl Group<'_> {
+    /// Checks every expectation, then stages every change.
+    pub(super) fn write(&mut self, holds: Holds, changes: &[RecordChange]) -> Result<(), StoreError> {
+        self.log.tables.check(changes, holds)?;
+        let staged = &mut self.staged;
+        for change in changes {
+            if let Some(expected) = &change.expect
+                && staged.get(&record_key(holds, &change.table, &change.key))? != *expected
+            {
+                return Err(StoreError::Raced { table: change.table.clone() });
+            }
         }
-    }
-    for change in changes {
-        let key = record_key(&change.table, &change.key);
-        match &change.value {
-            Some(value) => staged.put(&key, value)?,
-            None => _ = staged.remove(&key)?,
+        self.log.tables.note(changes, holds);
+        for change in changes {
+            let key = record_key(holds, &change.table, &change.key);
+            match &change.value {
+                Some(value) => staged.put(&key, value)?,
+                None => _ = staged.remove(&key)?,
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
-/// The table's name in a record's key.
-pub(super) fn table_of(key: &[u8]) -> Option<String> {
+/// Table and key of a record, by its key in any of the spaces.
+pub(super) fn parse_key(key: &[u8]) -> Option<(String, &[u8])> {
     let (length, rest) = key.get(1..)?.split_first()?;
-    String::from_utf8(rest.get(..usize::from(*length))?.to_vec()).ok()
+    let (table, key) = rest.split_at_checked(usize::from(*length))?;
+    Some((String::from_utf8(table.to_vec()).ok()?, key))
+}
+
+const fn space_of(holds: Holds) -> u8 {
+    match holds {
+        Holds::Truth => TRUTH_SPACE,
+        Holds::Derived => DERIVED_SPACE,
+    }
 }
 
 /// The table's length comes first, so that no table's keys run into those of a table with a longer name.
-fn record_key(table: &str, key: &[u8]) -> Vec<u8> {
+pub(super) fn record_key(holds: Holds, table: &str, key: &[u8]) -> Vec<u8> {
     let length = u8::try_from(table.len()).unwrap_or(u8::MAX);
-    [&[RECORD_SPACE, length], table.as_bytes(), key].concat()
+    [&[space_of(holds), length], table.as_bytes(), key].concat()
 }

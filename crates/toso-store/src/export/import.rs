@@ -3,16 +3,23 @@
 use std::collections::HashSet;
 use std::io::Read;
 
-use super::{ERASURES_MAX, ExportError, ExportReader, Line, Run, TableRecord};
-use crate::change_log::{ChangeLog, Durability, LogBatch, RecordChange, RecordStore};
+use toso_core::change::Entry;
+use toso_core::id::Sequence;
+use toso_core::time::TimestampMs;
 
-/// Records in one write: few enough to be small, many enough that a disk's sync is shared.
-const WRITE_RECORDS_MAX: usize = 256;
-/// Bytes of records in one write.
-const WRITE_BYTES_MAX: usize = 1024 * 1024;
-/// Runs in one append, and their bytes: one sync for all of them.
-const APPEND_RUNS_MAX: usize = 512;
-const APPEND_BYTES_MAX: usize = 1024 * 1024;
+use super::line::erased;
+use super::{DERIVED_TABLES, ERASURES_MAX, ExportError, ExportReader, Line, Run, TableRecord};
+use crate::StoreError;
+use crate::change_log::{ChangeLog, Command, KNOWN_ALREADY, Logged};
+use crate::records::{RecordChange, RecordStore};
+
+/// Records in one command: few enough to be small, many enough that a disk's sync is shared.
+const COMMAND_RECORDS_MAX: usize = 256;
+/// Bytes of records after which a command ends: with one more record it has half of what a command may have.
+const COMMAND_RECORD_BYTES_MAX: usize = 192 * 1024;
+/// Entries in one call, and their bytes: one sync for all of them.
+const APPLY_ENTRIES_MAX: usize = 4096;
+const APPLY_BYTES_MAX: usize = 1024 * 1024;
 
 /// What becomes of erased documents.
 #[derive(Debug, Clone, Default)]
@@ -28,8 +35,8 @@ pub struct Importer<'a> {
     log: &'a dyn ChangeLog,
     records: &'a dyn RecordStore,
     options: ImporterOptions,
-    batches: Vec<LogBatch>,
-    batch_bytes: usize,
+    entries: Vec<Logged>,
+    entry_bytes: usize,
     changes: Vec<RecordChange>,
     change_bytes: usize,
     left_out: u64,
@@ -42,88 +49,107 @@ impl<'a> Importer<'a> {
             log,
             records,
             options,
-            batches: Vec::new(),
-            batch_bytes: 0,
+            entries: Vec::new(),
+            entry_bytes: 0,
             changes: Vec::new(),
             change_bytes: 0,
             left_out: 0,
         }
     }
 
-    /// Puts a whole file in; how many entries were left out.
+    /// Puts a whole file in; how many changes were left out.
     pub fn take<R: Read>(mut self, reader: &mut ExportReader<R>) -> Result<u64, ExportError> {
+        let at = reader.header().exported_at;
         loop {
             match reader.next_line()? {
                 Line::Run(run) => self.run(run, reader.line())?,
-                Line::Record(record) => self.record(record, reader.line())?,
+                Line::Command(command) => {
+                    // What is left out leaves no gap.
+                    let sequence = self.moved_up(command.sequence);
+                    self.entry(Logged::Command(Command { sequence, ..command }), reader.line())?;
+                }
+                Line::Record(record) => self.record(record, at, reader.line())?,
                 Line::End => break,
             }
         }
-        self.append(reader.line())?;
-        self.write()?;
-        let last = self.log.last().0;
-        if last + self.left_out != reader.header().last.0 {
-            let detail =
-                format!("{last} entries were stored and {} left out of {}", self.left_out, reader.header().last.0);
-            return Err(ExportError::Damaged { line: reader.line(), detail });
-        }
+        self.apply(reader.line())?;
+        self.command(at)?;
         Ok(self.left_out)
     }
 
+    fn moved_up(&self, sequence: Sequence) -> Sequence {
+        Sequence(sequence.0.saturating_sub(self.left_out))
+    }
+
     fn run(&mut self, run: Run, line: u64) -> Result<(), ExportError> {
-        let before = run.items.len();
-        let mut items = run.items;
-        items.retain(|item| !self.options.erased.contains(item.doc.as_bytes()));
-        if items.len() < before && self.options.keep_sequences {
-            return Err(ExportError::Erased { line });
+        let Run { first, scope, author, received_at, items } = run;
+        for (offset, change) in (0..).zip(items) {
+            if self.options.erased.contains(change.doc.as_bytes()) {
+                if self.options.keep_sequences {
+                    return Err(ExportError::Erased { line });
+                }
+                self.left_out += 1;
+                continue;
+            }
+            let sequence = self.moved_up(first.plus(offset));
+            self.entry(Logged::Change(Entry { sequence, scope, author, received_at, change }), line)?;
         }
-        self.left_out += (before - items.len()) as u64;
-        if items.is_empty() {
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: Logged, line: u64) -> Result<(), ExportError> {
+        self.entry_bytes += entry.bytes();
+        self.entries.push(entry);
+        if self.entries.len() >= APPLY_ENTRIES_MAX || self.entry_bytes >= APPLY_BYTES_MAX {
+            return self.apply(line);
+        }
+        Ok(())
+    }
+
+    /// Puts in what is gathered.
+    fn apply(&mut self, line: u64) -> Result<(), ExportError> {
+        let entries = std::mem::take(&mut self.entries);
+        self.entry_bytes = 0;
+        if entries.is_empty() {
             return Ok(());
         }
-        self.batch_bytes += items.iter().map(|item| item.bytes().len()).sum::<usize>();
-        self.batches.push(LogBatch { scope: run.scope, author: run.author, received_at: run.received_at, items });
-        if self.batches.len() >= APPEND_RUNS_MAX || self.batch_bytes >= APPEND_BYTES_MAX {
-            self.append(line)
-        } else {
-            Ok(())
+        match self.log.apply(&entries) {
+            Ok(()) => Ok(()),
+            Err(StoreError::NotNext { detail, .. }) => {
+                let detail = if detail == KNOWN_ALREADY {
+                    "at or shortly before it a change comes for the second time".to_owned()
+                } else {
+                    format!("at or shortly before it an entry does not fit those before: {detail}")
+                };
+                Err(ExportError::Damaged { line, detail })
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// Appends what is gathered; a chunk that the log has already would shift every sequence after it.
-    fn append(&mut self, line: u64) -> Result<(), ExportError> {
-        let batches = std::mem::take(&mut self.batches);
-        self.batch_bytes = 0;
-        if batches.is_empty() {
-            return Ok(());
-        }
-        let appended = self.log.append(&batches)?;
-        let all_new = appended.iter().zip(&batches).all(|(appended, batch)| appended.new == batch.items.len());
-        if all_new {
-            return Ok(());
-        }
-        Err(ExportError::Damaged {
-            line,
-            detail: "at or shortly before it a change comes for the second time".to_owned(),
-        })
-    }
-
-    fn record(&mut self, record: TableRecord, line: u64) -> Result<(), ExportError> {
-        self.append(line)?;
-        self.change_bytes += record.value.len();
+    /// A record of a file of format 1: with others it becomes a command.
+    fn record(&mut self, record: TableRecord, at: TimestampMs, line: u64) -> Result<(), ExportError> {
+        self.apply(line)?;
         let TableRecord { table, key, value } = record;
+        if DERIVED_TABLES.contains(&table.as_str()) {
+            return Ok(());
+        }
+        self.change_bytes += value.len();
         self.changes.push(RecordChange { table, key, value: Some(value), expect: None });
-        if self.changes.len() >= WRITE_RECORDS_MAX || self.change_bytes >= WRITE_BYTES_MAX {
-            self.write()
+        if self.changes.len() >= COMMAND_RECORDS_MAX || self.change_bytes >= COMMAND_RECORD_BYTES_MAX {
+            self.command(at)
         } else {
             Ok(())
         }
     }
 
-    fn write(&mut self) -> Result<(), ExportError> {
+    fn command(&mut self, at: TimestampMs) -> Result<(), ExportError> {
         let changes = std::mem::take(&mut self.changes);
         self.change_bytes = 0;
-        if changes.is_empty() { Ok(()) } else { Ok(self.records.write(&changes, Durability::Durable)?) }
+        if !changes.is_empty() {
+            self.records.command(at, &changes)?;
+        }
+        Ok(())
     }
 }
 
@@ -139,16 +165,20 @@ pub fn left_out<R: Read>(
     reader: &mut ExportReader<R>,
     mut each: impl FnMut(&Line, u64) -> Result<(), ExportError>,
 ) -> Result<HashSet<[u8; 16]>, ExportError> {
-    let mut erased = HashSet::new();
+    let mut documents = HashSet::new();
     loop {
         let line = reader.next_line()?;
         each(&line, reader.line())?;
         match &line {
-            Line::End => return Ok(erased),
-            Line::Record(record) => erased.extend(record.erased()),
+            Line::End => return Ok(documents),
+            Line::Command(command) => {
+                let kept = command.changes.iter().filter(|change| change.value.is_some());
+                documents.extend(kept.filter_map(|change| erased(&change.table, &change.key)));
+            }
+            Line::Record(record) => documents.extend(record.erased()),
             Line::Run(_) => {}
         }
-        if erased.len() > ERASURES_MAX {
+        if documents.len() > ERASURES_MAX {
             return Err(ExportError::TooManyErasures { line: reader.line(), max: ERASURES_MAX });
         }
     }

@@ -11,9 +11,8 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 
 use super::EXPORT_FORMAT;
-use crate::change_log::{
-    LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, RECORD_BYTES_MAX, RECORD_KEY_BYTES_MAX, RECORD_TABLE_BYTES_MAX,
-};
+use crate::change_log::{Command, LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX};
+use crate::records::{RECORD_BYTES_MAX, RECORD_KEY_BYTES_MAX, RECORD_TABLE_BYTES_MAX, RecordChange};
 
 /// Whose data a file holds, and up to where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub struct Header {
     pub lists: Vec<String>,
 }
 
-/// Entries of one device, commune and moment, with consecutive sequences.
+/// Changes of one device, commune and moment, with consecutive sequences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// Sequence of the first.
@@ -61,20 +60,24 @@ pub struct TableRecord {
 pub struct Summary {
     /// Its first line.
     pub header: Header,
-    /// Lines with entries.
+    /// Lines with changes.
     pub runs: u64,
-    /// Entries.
+    /// Changes.
     pub entries: u64,
-    /// Records.
+    /// Commands.
+    pub commands: u64,
+    /// Records, of a file of format 1.
     pub records: u64,
 }
 
 /// One line of content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// Entries of the log.
+    /// Changes.
     Run(Run),
-    /// A record.
+    /// A command.
+    Command(Command),
+    /// A record, of a file of format 1.
     Record(TableRecord),
     /// The end; everything before it was whole.
     End,
@@ -86,6 +89,7 @@ pub enum Line {
 pub(super) enum Json {
     Header(JsonHeader),
     Run(JsonRun),
+    Command(JsonCommand),
     Record(JsonRecord),
     End(JsonEnd),
 }
@@ -130,6 +134,28 @@ struct JsonItem {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+pub(super) struct JsonCommand {
+    sequence: u64,
+    at: u64,
+    changes: Vec<JsonChange>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct JsonChange {
+    table: String,
+    key: String,
+    /// None when the record is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    /// What the record had to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expect: Option<String>,
+    /// There had to be no record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    absent: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct JsonRecord {
     table: String,
     key: String,
@@ -140,8 +166,16 @@ pub(super) struct JsonRecord {
 pub(super) struct JsonEnd {
     pub(super) runs: u64,
     pub(super) entries: u64,
+    #[serde(default)]
+    pub(super) commands: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) records: u64,
     pub(super) blake3: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Header {
@@ -213,15 +247,41 @@ fn item(json: JsonItem) -> Result<Change, String> {
     Ok(Change { doc, chunk: Chunk::trusted(bytes, ChangeHash(hash.ok_or_else(|| wrong("hash"))?)) })
 }
 
-impl TableRecord {
+impl Command {
     pub(super) fn to_json(&self) -> Json {
-        Json::Record(JsonRecord {
-            table: self.table.clone(),
-            key: BASE64.encode(&self.key),
-            value: BASE64.encode(&self.value),
-        })
+        let changes = self.changes.iter().map(|change| JsonChange {
+            table: change.table.clone(),
+            key: BASE64.encode(&change.key),
+            value: change.value.as_ref().map(|value| BASE64.encode(value)),
+            expect: change.expect.iter().flatten().next().map(|value| BASE64.encode(value)),
+            absent: change.expect == Some(None),
+        });
+        Json::Command(JsonCommand { sequence: self.sequence.0, at: self.at.0, changes: changes.collect() })
     }
 
+    pub(super) fn from_json(json: JsonCommand) -> Result<Self, String> {
+        let changes: Vec<RecordChange> = json.changes.into_iter().map(record_change).collect::<Result<_, String>>()?;
+        RecordChange::check_command(&changes).map_err(|_| "a command is too large".to_owned())?;
+        if changes.is_empty() {
+            return Err("a command changes something".to_owned());
+        }
+        Ok(Self { sequence: Sequence(json.sequence), at: TimestampMs(json.at), changes })
+    }
+}
+
+fn record_change(json: JsonChange) -> Result<RecordChange, String> {
+    let bytes = |text: String, field| BASE64.decode(text).map_err(|_| wrong(field));
+    let expect = match (json.expect, json.absent) {
+        (None, false) => None,
+        (None, true) => Some(None),
+        (Some(value), false) => Some(Some(bytes(value, "expect")?)),
+        (Some(_), true) => return Err("a record is expected and is not".to_owned()),
+    };
+    let value = json.value.map(|value| bytes(value, "value")).transpose()?;
+    Ok(RecordChange { table: json.table, key: bytes(json.key, "key")?, value, expect })
+}
+
+impl TableRecord {
     pub(super) fn from_json(json: JsonRecord) -> Result<Self, String> {
         let key = BASE64.decode(json.key).map_err(|_| wrong("key"))?;
         let value = BASE64.decode(json.value).map_err(|_| wrong("value"))?;
@@ -233,8 +293,13 @@ impl TableRecord {
 
     /// The erased document that the record names, when it is one of that table.
     pub fn erased(&self) -> Option<[u8; 16]> {
-        (self.table == super::ERASURES_TABLE).then(|| self.key.first_chunk().copied()).flatten()
+        erased(&self.table, &self.key)
     }
+}
+
+/// The erased document that a record names, when it is one of the table of erasures.
+pub(super) fn erased(table: &str, key: &[u8]) -> Option<[u8; 16]> {
+    (table == super::ERASURES_TABLE).then(|| key.first_chunk().copied()).flatten()
 }
 
 /// A field's name and nothing of its content, which may be somebody's data.

@@ -6,6 +6,7 @@ use toso_core::id::Sequence;
 
 use super::line::{EXPORT_NAME, Json, JsonEnd, JsonOpening};
 use super::{EXPORT_FORMAT, ExportError, Header, LINE_BYTES_MAX, Line, Run, Summary, TableRecord};
+use crate::change_log::Command;
 
 /// The first bytes of a zstd frame; no JSON begins so.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -89,7 +90,7 @@ impl<R: Read> ExportReader<R> {
             _ => return Err(ExportError::Damaged { line: 1, detail: "the header's fields cannot be read".to_owned() }),
         };
         hasher.update(&line);
-        let summary = Summary { header: header.clone(), runs: 0, entries: 0, records: 0 };
+        let summary = Summary { header: header.clone(), runs: 0, entries: 0, commands: 0, records: 0 };
         let next = Sequence::ZERO.plus(1);
         Ok(Self { input, header, line: 1, hasher, next, records_began: false, summary, ended: false })
     }
@@ -123,6 +124,9 @@ impl<R: Read> ExportReader<R> {
         let line = match json {
             Json::Header(_) => return Err(self.damaged("a second header")),
             Json::Run(run) => self.run(Run::from_json(run).map_err(|detail| self.damaged(detail))?)?,
+            Json::Command(command) => {
+                self.command(Command::from_json(command).map_err(|detail| self.damaged(detail))?)?
+            }
             Json::Record(record) => {
                 self.records_began = true;
                 self.whole_log()?;
@@ -142,16 +146,31 @@ impl<R: Read> ExportReader<R> {
         if self.records_began {
             return Err(self.damaged("a run after records"));
         }
-        if run.first != self.next {
-            return Err(self.damaged(format!("it begins at sequence {}, expected {}", run.first.0, self.next.0)));
-        }
-        self.next = self.next.plus(run.items.len() as u64);
-        if self.next.0 > self.header.last.0.saturating_add(1) {
-            return Err(self.damaged(format!("it goes past the header's last sequence {}", self.header.last.0)));
-        }
+        self.pass(run.first, run.items.len() as u64)?;
         self.summary.runs += 1;
         self.summary.entries += run.items.len() as u64;
         Ok(Line::Run(run))
+    }
+
+    fn command(&mut self, command: Command) -> Result<Line, ExportError> {
+        if self.records_began {
+            return Err(self.damaged("a command after records"));
+        }
+        self.pass(command.sequence, 1)?;
+        self.summary.commands += 1;
+        Ok(Line::Command(command))
+    }
+
+    /// Entries from a sequence on, which must be the next.
+    fn pass(&mut self, first: Sequence, entries: u64) -> Result<(), ExportError> {
+        if first != self.next {
+            return Err(self.damaged(format!("it begins at sequence {}, expected {}", first.0, self.next.0)));
+        }
+        self.next = self.next.plus(entries);
+        if self.next.0 > self.header.last.0.saturating_add(1) {
+            return Err(self.damaged(format!("it goes past the header's last sequence {}", self.header.last.0)));
+        }
+        Ok(())
     }
 
     fn whole_log(&self) -> Result<(), ExportError> {
@@ -163,12 +182,12 @@ impl<R: Read> ExportReader<R> {
 
     fn end(&mut self, end: &JsonEnd) -> Result<(), ExportError> {
         self.whole_log()?;
-        let counted = (self.summary.runs, self.summary.entries, self.summary.records);
-        if (end.runs, end.entries, end.records) != counted {
-            let (runs, entries, records) = counted;
+        let Summary { runs, entries, commands, records, .. } = self.summary;
+        if (end.runs, end.entries, end.commands, end.records) != (runs, entries, commands, records) {
             return Err(self.damaged(format!(
-                "the end line counts {} runs, {} entries, {} records; the file has {runs}, {entries}, {records}",
-                end.runs, end.entries, end.records
+                "the end line counts {} runs, {} entries, {} commands, {} records; the file has {runs}, {entries}, \
+                 {commands}, {records}",
+                end.runs, end.entries, end.commands, end.records
             )));
         }
         if end.blake3 != self.hasher.finalize().to_hex().as_str() {

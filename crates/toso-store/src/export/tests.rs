@@ -10,8 +10,10 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 
 use super::*;
-use crate::change_log::{ChangeLog, Durability, LogBatch, RecordChange, RecordStore};
+use crate::change_log::{Log, LogBatch};
+use crate::index::Index;
 use crate::memory::MemoryChangeLog;
+use crate::records::{RecordChange, RecordStore};
 
 fn scope() -> Scope {
     UnitRef::new(UnitList::L2022, "00001").unwrap()
@@ -31,7 +33,7 @@ fn batch(author: u8, numbers: std::ops::Range<u8>, bytes: usize) -> LogBatch {
 
 fn put(log: &MemoryChangeLog, table: &str, key: &[u8], value: &[u8]) {
     let change = RecordChange { table: table.to_owned(), key: key.to_vec(), value: Some(value.to_vec()), expect: None };
-    log.write(&[change], Durability::Durable).unwrap();
+    log.command(TimestampMs(88), &[change]).unwrap();
 }
 
 fn filled() -> MemoryChangeLog {
@@ -40,7 +42,8 @@ fn filled() -> MemoryChangeLog {
     put(&log, "server", b"epoch", &[0, 0, 0, 0, 0, 0, 0, 9]);
     put(&log, "devices", &[1; 8], b"a device");
     put(&log, "invites", &[2; 32], &vec![255; 60 * 1024]);
-    put(&log, "rows", b"left out", b"left out");
+    let derived = RecordChange { table: "views".to_owned(), key: vec![1], value: Some(vec![1]), expect: None };
+    log.derive(&[derived]).unwrap();
     log
 }
 
@@ -48,7 +51,7 @@ fn header(log: &MemoryChangeLog) -> Header {
     Header {
         server: ServerId([5; 16]),
         epoch: Epoch(9),
-        last: log.last(),
+        last: log.end(),
         exported_at: TimestampMs(1),
         lists: vec!["2022".to_owned()],
     }
@@ -56,7 +59,7 @@ fn header(log: &MemoryChangeLog) -> Header {
 
 fn text(log: &MemoryChangeLog) -> Vec<u8> {
     let mut text = Vec::new();
-    Exporter::new(header(log)).write_to(log, log, &mut text).unwrap();
+    Exporter::new(header(log)).write_to(log, &mut text).unwrap();
     text
 }
 
@@ -72,11 +75,13 @@ fn file(lines: &[String]) -> Vec<u8> {
     let mut text: Vec<u8> = lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
     let count = |kind: &str| lines.iter().filter(|line| line.contains(&format!("\"kind\":\"{kind}\""))).count();
     let entries = lines.iter().map(|line| line.matches("\"change\":").count()).sum::<usize>();
-    let (runs, records) = (count("run"), count("record"));
+    let (runs, commands) = (count("run"), count("command"));
+    let records = Some(count("record")).filter(|count| *count > 0).map(|count| format!("\"records\":{count},"));
+    let records = records.unwrap_or_default();
     let hash = blake3::hash(&text).to_hex();
     writeln!(
         text,
-        "{{\"kind\":\"end\",\"runs\":{runs},\"entries\":{entries},\"records\":{records},\"blake3\":\"{hash}\"}}"
+        "{{\"kind\":\"end\",\"runs\":{runs},\"entries\":{entries},\"commands\":{commands},{records}\"blake3\":\"{hash}\"}}"
     )
     .unwrap();
     text
@@ -98,53 +103,100 @@ fn what_is_exported_and_imported_exports_the_same_bytes() {
         assert_eq!(reader.header(), &header(&log));
         assert_eq!(Importer::new(&copy, &copy, ImporterOptions::default()).take(&mut reader).unwrap(), 0);
         assert_eq!(text(&copy), first);
-        assert_eq!(copy.records("rows", &[]).unwrap(), vec![]);
+        assert_eq!(copy.records("views", &[]).unwrap(), vec![], "what is derived is left out");
+        assert_eq!(copy.records("invites", &[]).unwrap(), log.records("invites", &[]).unwrap());
         assert_eq!(copy.document(document(7)).unwrap(), log.document(document(7)).unwrap());
     }
 }
 
-/// The bytes of format 1. A change here needs another number, unless an older reader reads the new bytes as well.
+/// The bytes of format 2. A change here needs another number, unless an older reader reads the new bytes as well.
 #[test]
 fn the_format_is_pinned() {
     let log = MemoryChangeLog::new();
     log.append(&[batch(1, 0..1, 3)]).unwrap();
     put(&log, "devices", &[1, 2], b"toso");
+    let change = |value: Option<&[u8]>, expect: Option<&[u8]>| RecordChange {
+        table: "devices".to_owned(),
+        key: vec![1, 2],
+        value: value.map(<[u8]>::to_vec),
+        expect: Some(expect.map(<[u8]>::to_vec)),
+    };
+    log.command(TimestampMs(89), &[change(None, Some(b"toso"))]).unwrap();
+    log.command(TimestampMs(90), &[change(Some(b""), None)]).unwrap();
     let doc = document(0);
     let zeros = "00".repeat(32);
+    let command = |sequence: u64, at: u64, change: &str| {
+        format!(
+            "{{\"kind\":\"command\",\"sequence\":{sequence},\"at\":{at},\"changes\":[{{\"table\":\"devices\",\
+             \"key\":\"AQI=\"{change}}}]}}"
+        )
+    };
     let expected = [
-        "{\"kind\":\"header\",\"name\":\"toso export\",\"format\":1,\"server\":\"05050505050505050505050505050505\",\
-         \"epoch\":9,\"last\":1,\"exported_at\":1,\"lists\":[\"2022\"]}"
+        "{\"kind\":\"header\",\"name\":\"toso export\",\"format\":2,\"server\":\"05050505050505050505050505050505\",\
+         \"epoch\":9,\"last\":4,\"exported_at\":1,\"lists\":[\"2022\"]}"
             .to_owned(),
         format!(
             "{{\"kind\":\"run\",\"first\":1,\"scope\":\"2022/00001\",\"author\":\"0101010101010101\",\
              \"received_at\":77,\"items\":[{{\"doc\":\"{doc}\",\"hash\":\"{zeros}\",\"change\":\"AAAA\"}}]}}"
         ),
-        "{\"kind\":\"record\",\"table\":\"devices\",\"key\":\"AQI=\",\"value\":\"dG9zbw==\"}".to_owned(),
+        command(2, 88, ",\"value\":\"dG9zbw==\""),
+        command(3, 89, ",\"expect\":\"dG9zbw==\""),
+        command(4, 90, ",\"value\":\"\",\"absent\":true"),
     ];
     assert_eq!(String::from_utf8(text(&log)).unwrap(), String::from_utf8(file(&expected)).unwrap());
+}
+
+/// Backups of before had records, and no commands: what is in them becomes commands, but for what a server computes.
+#[test]
+fn a_file_of_format_1_is_read_and_its_records_become_commands() {
+    let log = MemoryChangeLog::new();
+    log.append(&[batch(1, 0..3, 20)]).unwrap();
+    let mut lines = lines(&text(&log));
+    lines[0] = lines[0].replace("\"format\":2", "\"format\":1");
+    let record =
+        |table: &str| format!("{{\"kind\":\"record\",\"table\":\"{table}\",\"key\":\"AQI=\",\"value\":\"dG9zbw==\"}}");
+    lines.extend(["departures", "quota", "devices"].map(record));
+    let copy = MemoryChangeLog::new();
+    let mut reader = ExportReader::new(Cursor::new(file(&lines))).unwrap();
+    assert_eq!(Importer::new(&copy, &copy, ImporterOptions::default()).take(&mut reader).unwrap(), 0);
+    assert_eq!((copy.last(), copy.end()), (Sequence(3), Sequence(4)));
+    assert_eq!(copy.record("devices", &[1, 2]).unwrap().as_deref(), Some(&b"toso"[..]));
+    let tables: Vec<_> = copy.tables().unwrap().into_iter().map(|(table, _)| table).collect();
+    assert_eq!(tables, ["departures", "devices"]);
 }
 
 #[test]
 fn the_cut_ends_where_the_header_says_while_writes_go_on() {
     let log = filled();
     let mut exporter = Exporter::new(header(&log));
-    let mut text = exporter.part(&log, &log).unwrap().unwrap();
+    let mut text = exporter.part(&log).unwrap().unwrap();
     log.append(&[batch(3, 20..25, 10)]).unwrap();
     put(&log, "devices", &[3; 8], b"one that came later");
-    while let Some(part) = exporter.part(&log, &log).unwrap() {
+    while let Some(part) = exporter.part(&log).unwrap() {
         text.extend(part);
     }
     let summary = read_all(Cursor::new(text)).unwrap();
-    assert_eq!((summary.entries, summary.header.last), (9, Sequence(9)));
-    assert_eq!(summary.records, 4, "the record that came later is a device's, and does no harm");
+    assert_eq!((summary.entries, summary.commands, summary.header.last), (9, 3, Sequence(12)));
 }
 
 #[test]
-fn lines_stay_within_their_limit_and_devices_come_last() {
-    let text = text(&filled());
-    let lines = lines(&text);
-    assert!(lines.iter().all(|line| line.len() < LINE_BYTES_MAX / 2));
-    assert!(lines.last().unwrap().contains("\"table\":\"devices\""));
+fn lines_stay_within_their_limit() {
+    let log = filled();
+    let most = |value: usize| RecordChange {
+        table: "t".repeat(32),
+        key: vec![1; 128],
+        value: Some(vec![1; value]),
+        expect: None,
+    };
+    let fits = (RECORD_CHANGES_MAX - 1) * RecordChange::bytes_of(&[most(0)]);
+    assert!(fits > COMMAND_BYTES_MAX, "the number of changes is not what ends it");
+    let many = vec![most(0); COMMAND_BYTES_MAX / RecordChange::bytes_of(&[most(0)])];
+    log.command(TimestampMs(1), &many).unwrap();
+    let large = vec![most(60 * 1024); COMMAND_BYTES_MAX / RecordChange::bytes_of(&[most(60 * 1024)])];
+    log.command(TimestampMs(1), &large).unwrap();
+    let text = text(&log);
+    assert!(text.split(|byte| *byte == b'\n').all(|line| line.len() < LINE_BYTES_MAX));
+    read_all(Cursor::new(text)).unwrap();
 }
 
 #[test]
@@ -226,9 +278,9 @@ fn unknown_fields_pass_and_a_newer_format_does_not() {
         *line = line.replacen("{\"kind\"", "{\"later\":{\"a\":[1,null]},\"kind\"", 1);
     }
     read_all(Cursor::new(file(&lines))).unwrap();
-    lines[0] = lines[0].replace("\"format\":1", "\"format\":2");
+    lines[0] = lines[0].replace("\"format\":2", "\"format\":3");
     let read = read_all(Cursor::new(file(&lines)));
-    assert!(matches!(read, Err(ExportError::NewerFormat { found: 2, supported: 1 })), "{read:?}");
+    assert!(matches!(read, Err(ExportError::NewerFormat { found: 3, supported: 2 })), "{read:?}");
 }
 
 #[test]
@@ -247,8 +299,8 @@ fn files_that_lie_are_refused_with_their_line() {
     assert_eq!(refused(&|lines| lines.insert(2, lines[0].clone())), 3, "a second header");
     assert_eq!(refused(&|lines| lines[2] = lines[2].replace("\"kind\":\"run\"", "\"kind\":\"ruin\"")), 3);
     assert_eq!(refused(&|lines| lines[2] = lines[2].replace("2022/00001", "2022/")), 3);
-    assert_eq!(refused(&|lines| lines[0] = lines[0].replace("\"last\":9", "\"last\":10")), 6, "entries are missing");
-    assert_eq!(refused(&|lines| lines[0] = lines[0].replace("\"last\":9", "\"last\":8")), 5, "entries too many");
+    assert_eq!(refused(&|lines| lines[0] = lines[0].replace("\"last\":12", "\"last\":13")), 9, "entries are missing");
+    assert_eq!(refused(&|lines| lines[0] = lines[0].replace("\"last\":12", "\"last\":11")), 8, "entries too many");
     let mut more = file(&whole);
     more.push(b'\n');
     assert!(matches!(read_all(Cursor::new(more)), Err(ExportError::Damaged { .. })));

@@ -6,18 +6,14 @@ use toso_core::change::Entry;
 use toso_core::id::Sequence;
 
 use super::line::{Json, JsonEnd};
-use super::{
-    DEVICES_TABLE, DISPOSABLE_TABLES, ENTRY_TEXT_BYTES, ExportError, Header, RUN_TEXT_BYTES_MAX, Run, Summary,
-    TableRecord, base64_bytes,
-};
-use crate::change_log::{ChangeLog, RecordStore};
+use super::{ENTRY_TEXT_BYTES, ExportError, Header, RUN_TEXT_BYTES_MAX, Run, Summary, base64_bytes};
+use crate::change_log::{Log, Logged};
 
 /// Entries and bytes of one part: what a caller holds in memory, three times at most (entries, text, compressed text).
 const PART_ITEMS_MAX: usize = 1024;
 const PART_BYTES_MAX: usize = 256 * 1024;
 
-/// Writes a consistent cut: all entries up to the header's last sequence, then the records as they are afterwards, so
-/// that every entry's device is among them. Writes may go on meanwhile.
+/// Writes a consistent cut: all entries up to the header's last sequence. Writes may go on meanwhile.
 pub struct Exporter {
     header: Header,
     stage: Stage,
@@ -30,8 +26,6 @@ pub struct Exporter {
 enum Stage {
     Header,
     Log(Sequence),
-    /// Tables still to come, the one under way last; and its last key.
-    Records(Vec<String>, Option<Vec<u8>>),
     End,
     Done,
 }
@@ -39,12 +33,12 @@ enum Stage {
 impl Exporter {
     /// Begins; nothing is read yet.
     pub fn new(header: Header) -> Self {
-        let summary = Summary { header: header.clone(), runs: 0, entries: 0, records: 0 };
+        let summary = Summary { header: header.clone(), runs: 0, entries: 0, commands: 0, records: 0 };
         Self { header, stage: Stage::Header, hasher: blake3::Hasher::new(), open: None, summary }
     }
 
     /// The next whole lines; `None` after the end line. Always of the same store.
-    pub fn part(&mut self, log: &dyn ChangeLog, records: &dyn RecordStore) -> Result<Option<Vec<u8>>, ExportError> {
+    pub fn part(&mut self, log: &dyn Log) -> Result<Option<Vec<u8>>, ExportError> {
         let mut text = Vec::new();
         while text.is_empty() {
             self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
@@ -53,13 +47,13 @@ impl Exporter {
                     self.put(&mut text, &header);
                     Stage::Log(Sequence::ZERO)
                 }
-                Stage::Log(after) => self.entries(log, records, after, &mut text)?,
-                Stage::Records(tables, after) => self.table(records, tables, after.as_deref(), &mut text)?,
+                Stage::Log(after) => self.entries(log, after, &mut text)?,
                 Stage::End => {
                     let end = Json::End(JsonEnd {
                         runs: self.summary.runs,
                         entries: self.summary.entries,
-                        records: self.summary.records,
+                        commands: self.summary.commands,
+                        records: 0,
                         blake3: self.hasher.finalize().to_hex().to_string(),
                     });
                     self.put(&mut text, &end);
@@ -72,13 +66,8 @@ impl Exporter {
     }
 
     /// Writes everything that is left.
-    pub fn write_to(
-        mut self,
-        log: &dyn ChangeLog,
-        records: &dyn RecordStore,
-        out: &mut dyn Write,
-    ) -> Result<Summary, ExportError> {
-        while let Some(part) = self.part(log, records)? {
+    pub fn write_to(mut self, log: &dyn Log, out: &mut dyn Write) -> Result<Summary, ExportError> {
+        while let Some(part) = self.part(log)? {
             out.write_all(&part).map_err(|error| self.failed(&error))?;
         }
         Ok(self.summary)
@@ -90,7 +79,7 @@ impl Exporter {
     }
 
     fn failed(&self, error: &std::io::Error) -> ExportError {
-        let line = 1 + self.summary.runs + self.summary.records;
+        let line = 1 + self.summary.runs + self.summary.commands;
         if error.kind() == std::io::ErrorKind::StorageFull {
             let (operation, path) = ("writing the export", format!("line {line} of the new file"));
             return crate::StoreError::Full { operation, path }.into();
@@ -98,37 +87,37 @@ impl Exporter {
         ExportError::Io { operation: "writing the export", line, detail: error.to_string() }
     }
 
-    fn entries(
-        &mut self,
-        log: &dyn ChangeLog,
-        records: &dyn RecordStore,
-        mut after: Sequence,
-        text: &mut Vec<u8>,
-    ) -> Result<Stage, ExportError> {
+    fn entries(&mut self, log: &dyn Log, mut after: Sequence, text: &mut Vec<u8>) -> Result<Stage, ExportError> {
         let end = self.header.last;
         if after < end {
-            let page = log.read(after, PART_ITEMS_MAX, PART_BYTES_MAX)?;
             let before = after;
-            for entry in page.entries.into_iter().take_while(|entry| entry.sequence <= end) {
-                after = entry.sequence;
-                self.summary.entries += 1;
-                self.entry(entry, text);
+            for entry in log.tail(after, PART_ITEMS_MAX, PART_BYTES_MAX)? {
+                if entry.sequence() > end {
+                    break;
+                }
+                after = entry.sequence();
+                match entry {
+                    Logged::Change(entry) => {
+                        self.summary.entries += 1;
+                        self.entry(entry, text);
+                    }
+                    Logged::Command(command) => {
+                        self.close(text);
+                        self.summary.commands += 1;
+                        self.put(text, &command.to_json());
+                    }
+                }
             }
             if after > before {
                 return Ok(Stage::Log(after));
             }
             return Err(ExportError::Damaged {
-                line: 1 + self.summary.runs,
+                line: 1 + self.summary.runs + self.summary.commands,
                 detail: format!("the log has nothing after sequence {}, and should end at {}", after.0, end.0),
             });
         }
         self.close(text);
-        // Taken from the end.
-        let mut tables = records.tables()?;
-        tables.retain(|table| !DISPOSABLE_TABLES.contains(&table.as_str()));
-        tables.sort_by_key(|table| (table == DEVICES_TABLE, table.clone()));
-        tables.reverse();
-        Ok(Stage::Records(tables, None))
+        Ok(Stage::End)
     }
 
     fn entry(&mut self, entry: Entry, text: &mut Vec<u8>) {
@@ -151,26 +140,6 @@ impl Exporter {
             self.summary.runs += 1;
             self.put(text, &run.to_json());
         }
-    }
-
-    fn table(
-        &mut self,
-        records: &dyn RecordStore,
-        mut tables: Vec<String>,
-        after: Option<&[u8]>,
-        text: &mut Vec<u8>,
-    ) -> Result<Stage, ExportError> {
-        let Some(table) = tables.last().cloned() else { return Ok(Stage::End) };
-        let page = records.records_after(&table, after, PART_BYTES_MAX)?;
-        let last = page.last().map(|(key, _)| key.clone());
-        for (key, value) in page {
-            self.summary.records += 1;
-            self.put(text, &TableRecord { table: table.clone(), key, value }.to_json());
-        }
-        if last.is_none() {
-            tables.pop();
-        }
-        Ok(Stage::Records(tables, last))
     }
 
     fn put(&mut self, text: &mut Vec<u8>, json: &Json) {

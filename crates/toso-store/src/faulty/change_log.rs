@@ -1,19 +1,20 @@
 //! A server's disk that fails on demand.
 
-use std::collections::BTreeMap;
-
 use parking_lot::Mutex;
 use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
+use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 
 use super::{WriteFault, failed, full, poisoned};
 use crate::StoreError;
-use crate::change_log::{Appended, ChangeLog, Durability, LogBatch, Page, Record, RecordChange, RecordStore, Summary};
+use crate::change_log::{Appended, Log, LogBatch, Logged, Page};
+use crate::index::{Index, Summary};
 use crate::memory::MemoryChangeLog;
-use crate::memory::change_log::Place;
+use crate::memory::records::Tables;
+use crate::records::{Holds, Record, RecordChange, RecordStore};
 
 /// A breach of the contract, to prove that a simulation would see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +28,11 @@ pub enum LogDefect {
 /// A call of the log that a bug can make the last of its caller's thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogCall {
-    /// [`ChangeLog::append`].
+    /// [`Log::append`].
     Append,
-    /// [`ChangeLog::read`].
+    /// [`Log::read`].
     Read,
-    /// [`ChangeLog::document`].
+    /// [`Index::document`].
     Document,
 }
 
@@ -49,9 +50,9 @@ struct State {
     poisoned: bool,
     /// On the disk, unknown to the process.
     hidden: Vec<LogBatch>,
-    /// The records that a crash cannot take away.
-    durable: BTreeMap<Place, Vec<u8>>,
-    /// Disposable writes since, in their order.
+    /// The derived records that a crash cannot take away.
+    durable: Tables,
+    /// Derived writes since, in their order.
     unflushed: Vec<Vec<RecordChange>>,
     defect: Option<LogDefect>,
     ends_callers_of: Option<LogCall>,
@@ -64,7 +65,7 @@ impl FaultyChangeLog {
         Self::default()
     }
 
-    /// The next append or durable write meets this fault.
+    /// The next append or command meets this fault.
     pub fn fail_next(&self, fault: WriteFault) {
         self.state.lock().next = Some(fault);
     }
@@ -96,13 +97,13 @@ impl FaultyChangeLog {
         self.state.lock().poisoned
     }
 
-    /// Disposable writes that a crash could take away.
+    /// Derived writes that a crash could take away.
     pub fn unflushed(&self) -> usize {
         self.state.lock().unflushed.len()
     }
 
     /// The process ends and the store is opened again. Of the batches that were being flushed at that moment, `torn`
-    /// have come to the disk; of the disposable writes, the first `kept`.
+    /// have come to the disk; of the derived writes, the first `kept`.
     pub fn crash(&self, torn: &[LogBatch], kept: usize) {
         let mut state = self.state.lock();
         (state.next, state.poisoned) = (None, false);
@@ -112,9 +113,9 @@ impl FaultyChangeLog {
         let _ = self.live.append(torn);
         let unflushed = std::mem::take(&mut state.unflushed);
         for changes in unflushed.iter().take(kept) {
-            put_all(&mut state.durable, changes);
+            state.durable.put(changes);
         }
-        self.live.replace_records(state.durable.clone());
+        self.live.replace_derived(state.durable.clone());
     }
 }
 
@@ -133,23 +134,13 @@ impl State {
     }
 }
 
-fn put_all(records: &mut BTreeMap<Place, Vec<u8>>, changes: &[RecordChange]) {
-    for change in changes {
-        let place = (change.table.clone(), change.key.clone());
-        match &change.value {
-            Some(value) => records.insert(place, value.clone()),
-            None => records.remove(&place),
-        };
-    }
-}
-
 impl Clone for FaultyChangeLog {
     fn clone(&self) -> Self {
         Self { live: self.live.clone(), state: Mutex::new(self.state.lock().clone()) }
     }
 }
 
-impl ChangeLog for FaultyChangeLog {
+impl Log for FaultyChangeLog {
     fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError> {
         self.may_end(LogCall::Append);
         batches.iter().try_for_each(LogBatch::check)?;
@@ -178,8 +169,20 @@ impl ChangeLog for FaultyChangeLog {
         self.live.append(&batches)
     }
 
+    fn apply(&self, entries: &[Logged]) -> Result<(), StoreError> {
+        match self.state.lock().meet("applying entries")? {
+            None => self.live.apply(entries),
+            // An unanswered call is taken as lost: nothing of it was promised.
+            Some(_) => Err(failed("applying entries")),
+        }
+    }
+
     fn last(&self) -> Sequence {
         self.live.last()
+    }
+
+    fn end(&self) -> Sequence {
+        self.live.end()
     }
 
     fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
@@ -187,6 +190,12 @@ impl ChangeLog for FaultyChangeLog {
         self.live.read(after, items_max, bytes_max)
     }
 
+    fn tail(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Vec<Logged>, StoreError> {
+        self.live.tail(after, items_max, bytes_max)
+    }
+}
+
+impl Index for FaultyChangeLog {
     fn read_scopes(
         &self,
         scopes: &[Scope],
@@ -232,7 +241,7 @@ impl RecordStore for FaultyChangeLog {
         self.live.records(table, prefix)
     }
 
-    fn tables(&self) -> Result<Vec<String>, StoreError> {
+    fn tables(&self) -> Result<Vec<(String, Holds)>, StoreError> {
         self.live.tables()
     }
 
@@ -240,21 +249,28 @@ impl RecordStore for FaultyChangeLog {
         self.live.records_after(table, after, bytes_max)
     }
 
-    fn write(&self, changes: &[RecordChange], durability: Durability) -> Result<(), StoreError> {
+    fn command(&self, at: TimestampMs, changes: &[RecordChange]) -> Result<Sequence, StoreError> {
         let mut state = self.state.lock();
         match state.meet("writing records")? {
             None => {}
-            // An unanswered write of records is taken as lost: nothing of it was promised.
+            // An unanswered command is taken as lost: nothing of it was promised.
             Some(_) => return Err(failed("writing records")),
         }
-        self.live.write(changes, durability)?;
-        if durability == Durability::Disposable {
-            state.unflushed.push(changes.to_vec());
-        } else {
-            // The disk is one: what is flushed takes everything before it along.
-            state.unflushed.clear();
-            state.durable = self.live.all_records();
+        let sequence = self.live.command(at, changes)?;
+        // The disk is one: what is flushed takes everything before it along.
+        state.unflushed.clear();
+        state.durable = self.live.derived();
+        Ok(sequence)
+    }
+
+    fn derive(&self, changes: &[RecordChange]) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        match state.meet("writing records")? {
+            None => {}
+            Some(_) => return Err(failed("writing records")),
         }
+        self.live.derive(changes)?;
+        state.unflushed.push(changes.to_vec());
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use toso_core::unit::UnitRef;
 
 use super::{FaultyChangeLog, FaultyChunkStore, WriteFault};
 use crate::conformance::Subject;
-use crate::{ChangeLog, ChunkStore, Durability, LogBatch, RecordChange, RecordStore, StoreError, Transaction};
+use crate::{ChunkStore, Log, LogBatch, RecordChange, RecordStore, StoreError, Transaction};
 
 struct Phone;
 
@@ -94,18 +94,24 @@ fn batch(byte: u8) -> LogBatch {
 }
 
 #[test]
-fn a_crash_leaves_whole_batches_and_takes_disposable_records_from_the_end() {
+fn a_crash_leaves_whole_batches_and_commands_and_takes_derived_records_from_the_end() {
     let log = FaultyChangeLog::new();
     log.append(&[batch(1)]).unwrap();
-    let put = |key: u8| RecordChange { table: "t".to_owned(), key: vec![key], value: Some(vec![key]), expect: None };
-    log.write(&[put(1)], Durability::Disposable).unwrap();
-    log.write(&[put(2)], Durability::Durable).unwrap();
-    log.write(&[put(3)], Durability::Disposable).unwrap();
-    log.write(&[put(4)], Durability::Disposable).unwrap();
+    let put = |table: &str, key: u8| RecordChange {
+        table: table.to_owned(),
+        key: vec![key],
+        value: Some(vec![key]),
+        expect: None,
+    };
+    log.derive(&[put("derived", 1)]).unwrap();
+    log.command(TimestampMs(1), &[put("truth", 2)]).unwrap();
+    log.derive(&[put("derived", 3)]).unwrap();
+    log.derive(&[put("derived", 4)]).unwrap();
     log.crash(&[batch(2)], 1);
-    assert_eq!(log.last(), Sequence(2));
-    let there = [1, 2, 3, 4].map(|key| log.record("t", &[key]).unwrap().is_some());
-    assert_eq!(there, [true, true, true, false]);
+    assert_eq!((log.last(), log.end()), (Sequence(3), Sequence(3)));
+    let there = [1, 3, 4].map(|key| log.record("derived", &[key]).unwrap().is_some());
+    assert_eq!(there, [true, true, false]);
+    assert!(log.record("truth", &[2]).unwrap().is_some());
 }
 
 #[test]

@@ -1,34 +1,39 @@
 //! A server's log and records in memory.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
-use std::ops::Bound;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use parking_lot::RwLock;
 use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
+use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 
+use super::records::Tables;
 use crate::StoreError;
-use crate::change_log::{Appended, ChangeLog, Durability, LogBatch, Page, Record, RecordChange, RecordStore, Summary};
+use crate::change_log::{Appended, Command, KNOWN_ALREADY, Log, LogBatch, Logged, NOT_THE_NEXT, OTHER_RECORDS, Page};
+use crate::index::{Index, Summary};
 use crate::page::PageBuilder;
+use crate::records::{Holds, RecordChange};
 
-/// A server's log and records in memory.
+/// A server's log, its index and its records in memory.
 #[derive(Debug, Default)]
 pub struct MemoryChangeLog {
-    log: RwLock<Log>,
-    records: RwLock<BTreeMap<Place, Vec<u8>>>,
+    pub(super) state: RwLock<State>,
 }
 
-/// Table and key of a record.
-pub(crate) type Place = (String, Vec<u8>);
-
 #[derive(Debug, Default, Clone)]
-struct Log {
+pub(super) struct State {
     /// The entry with sequence `n` is at `n - 1`.
-    entries: Vec<Entry>,
+    entries: Vec<Logged>,
+    /// Of the last change.
+    last: Sequence,
+    /// What commands made.
+    pub(super) truth: Tables,
+    /// What follows from entries.
+    pub(super) derived: Tables,
     sequences: HashMap<(DocId, ChangeHash), Sequence>,
     of_scope: HashMap<Scope, Vec<Sequence>>,
     of_document: HashMap<DocId, Vec<Sequence>>,
@@ -42,54 +47,79 @@ impl MemoryChangeLog {
         Self::default()
     }
 
-    /// All records, by table and key.
+    /// The derived records.
     #[cfg(any(test, feature = "faulty"))]
-    pub(crate) fn all_records(&self) -> BTreeMap<Place, Vec<u8>> {
-        self.records.read().clone()
+    pub(crate) fn derived(&self) -> Tables {
+        self.state.read().derived.clone()
     }
 
-    /// Puts other records in the place of all there are.
+    /// Puts other derived records in the place of all there are.
     #[cfg(any(test, feature = "faulty"))]
-    pub(crate) fn replace_records(&self, records: BTreeMap<Place, Vec<u8>>) {
-        *self.records.write() = records;
+    pub(crate) fn replace_derived(&self, derived: Tables) {
+        self.state.write().derived = derived;
     }
 
     /// Forgets which chunks the log has, as a log whose index is damaged.
     #[cfg(any(test, feature = "faulty"))]
     pub(crate) fn forget_identities(&self) {
-        self.log.write().sequences.clear();
+        self.state.write().sequences.clear();
     }
 }
 
 impl Clone for MemoryChangeLog {
     fn clone(&self) -> Self {
-        Self { log: RwLock::new(self.log.read().clone()), records: RwLock::new(self.records.read().clone()) }
+        Self { state: RwLock::new(self.state.read().clone()) }
     }
 }
 
-impl ChangeLog for MemoryChangeLog {
+impl Log for MemoryChangeLog {
     fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError> {
         batches.iter().try_for_each(LogBatch::check)?;
-        let mut log = self.log.write();
-        Ok(batches.iter().map(|batch| log.append(batch)).collect())
+        let mut state = self.state.write();
+        Ok(batches.iter().map(|batch| state.append(batch)).collect())
+    }
+
+    fn apply(&self, entries: &[Logged]) -> Result<(), StoreError> {
+        let mut state = self.state.write();
+        entries.iter().try_for_each(|entry| state.take(entry))
     }
 
     fn last(&self) -> Sequence {
-        self.log.read().last()
+        self.state.read().last
+    }
+
+    fn end(&self) -> Sequence {
+        self.state.read().end()
     }
 
     fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
-        let log = self.log.read();
+        let state = self.state.read();
         let mut page = PageBuilder::new(items_max, bytes_max);
-        for entry in log.entries.iter().skip(usize::try_from(after.0).unwrap_or(usize::MAX)) {
+        for entry in state.after(after) {
+            let Logged::Change(entry) = entry else { continue };
             if !page.fits(entry.change.bytes().len()) {
                 return Ok(page.full());
             }
             page.push(entry.clone());
         }
-        Ok(page.complete(after, log.last()))
+        Ok(page.complete(after, state.last))
     }
 
+    fn tail(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Vec<Logged>, StoreError> {
+        let state = self.state.read();
+        let (mut tail, mut bytes) = (Vec::new(), 0_usize);
+        for entry in state.after(after) {
+            bytes = bytes.saturating_add(entry.bytes());
+            if !tail.is_empty() && (tail.len() >= items_max || bytes > bytes_max) {
+                break;
+            }
+            tail.push(entry.clone());
+        }
+        Ok(tail)
+    }
+}
+
+impl Index for MemoryChangeLog {
     fn read_scopes(
         &self,
         scopes: &[Scope],
@@ -97,41 +127,41 @@ impl ChangeLog for MemoryChangeLog {
         items_max: usize,
         bytes_max: usize,
     ) -> Result<Page, StoreError> {
-        let log = self.log.read();
+        let state = self.state.read();
         let scopes: HashSet<_> = scopes.iter().copied().collect();
         let mut heads = BinaryHeap::new();
         for scope in scopes {
-            if let Some(first) = log.after(scope, after).first() {
+            if let Some(first) = state.of_scope_after(scope, after).first() {
                 heads.push((Reverse(*first), scope));
             }
         }
         let mut page = PageBuilder::new(items_max, bytes_max);
         while let Some((Reverse(sequence), scope)) = heads.pop() {
-            if let Some(entry) = log.entry(sequence) {
+            if let Some(entry) = state.change(sequence) {
                 if !page.fits(entry.change.bytes().len()) {
                     return Ok(page.full());
                 }
                 page.push(entry.clone());
             }
-            if let Some(next) = log.after(scope, sequence).first() {
+            if let Some(next) = state.of_scope_after(scope, sequence).first() {
                 heads.push((Reverse(*next), scope));
             }
         }
-        Ok(page.complete(after, log.last()))
+        Ok(page.complete(after, state.last))
     }
 
     fn last_of_scopes(&self, scopes: &[Scope]) -> Result<Sequence, StoreError> {
-        let log = self.log.read();
-        let last = scopes.iter().filter_map(|scope| log.of_scope.get(scope)?.last().copied()).max();
+        let state = self.state.read();
+        let last = scopes.iter().filter_map(|scope| state.of_scope.get(scope)?.last().copied()).max();
         Ok(last.unwrap_or_default())
     }
 
     fn summary(&self, scopes: &[Scope], at: Sequence) -> Result<Summary, StoreError> {
-        let log = self.log.read();
+        let state = self.state.read();
         let scopes: HashSet<_> = scopes.iter().copied().collect();
         let mut summary = Summary::default();
-        let sequences = scopes.iter().filter_map(|scope| log.of_scope.get(scope)).flatten();
-        for entry in sequences.filter(|sequence| **sequence <= at).filter_map(|sequence| log.entry(*sequence)) {
+        let sequences = scopes.iter().filter_map(|scope| state.of_scope.get(scope)).flatten();
+        for entry in sequences.filter(|sequence| **sequence <= at).filter_map(|sequence| state.change(*sequence)) {
             summary.count += 1;
             summary.digest.toggle(entry.change.doc, &entry.change.hash());
         }
@@ -139,36 +169,45 @@ impl ChangeLog for MemoryChangeLog {
     }
 
     fn document(&self, doc: DocId) -> Result<Vec<Entry>, StoreError> {
-        let log = self.log.read();
-        let sequences = log.of_document.get(&doc).into_iter().flatten();
-        Ok(sequences.filter_map(|sequence| log.entry(*sequence).cloned()).collect())
+        let state = self.state.read();
+        let sequences = state.of_document.get(&doc).into_iter().flatten();
+        Ok(sequences.filter_map(|sequence| state.change(*sequence).cloned()).collect())
     }
 
     fn document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError> {
-        Ok(self.log.read().sizes.get(&(scope, doc)).copied().unwrap_or_default())
+        Ok(self.state.read().sizes.get(&(scope, doc)).copied().unwrap_or_default())
     }
 
     fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {
-        let log = self.log.read();
-        Ok(log.documents.get(&scope).into_iter().flatten().copied().collect())
+        let state = self.state.read();
+        Ok(state.documents.get(&scope).into_iter().flatten().copied().collect())
     }
 
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
-        Ok(self.log.read().sequences.contains_key(&(doc, *hash)))
+        Ok(self.state.read().sequences.contains_key(&(doc, *hash)))
     }
 }
 
-impl Log {
-    fn last(&self) -> Sequence {
+impl State {
+    /// The sequence of the last entry.
+    fn end(&self) -> Sequence {
         Sequence::ZERO.plus(self.entries.len() as u64)
     }
 
-    fn entry(&self, sequence: Sequence) -> Option<&Entry> {
-        self.entries.get(usize::try_from(sequence.0).ok()?.checked_sub(1)?)
+    fn change(&self, sequence: Sequence) -> Option<&Entry> {
+        match self.entries.get(usize::try_from(sequence.0).ok()?.checked_sub(1)?)? {
+            Logged::Change(entry) => Some(entry),
+            Logged::Command(_) => None,
+        }
+    }
+
+    /// The entries after one.
+    fn after(&self, after: Sequence) -> impl Iterator<Item = &Logged> {
+        self.entries.iter().skip(usize::try_from(after.0).unwrap_or(usize::MAX))
     }
 
     /// The scope's sequences after one.
-    fn after(&self, scope: Scope, after: Sequence) -> &[Sequence] {
+    fn of_scope_after(&self, scope: Scope, after: Sequence) -> &[Sequence] {
         let all = self.of_scope.get(&scope).map_or(&[][..], Vec::as_slice);
         let start = all.partition_point(|sequence| *sequence <= after);
         all.get(start..).unwrap_or_default()
@@ -177,20 +216,16 @@ impl Log {
     fn append(&mut self, batch: &LogBatch) -> Appended {
         let mut appended = Appended { first_new: None, new: 0, through: Sequence::ZERO };
         for item in &batch.items {
-            let next = self.last().plus(1);
-            let sequence = *self.sequences.entry((item.doc, item.hash())).or_insert(next);
-            appended.through = appended.through.max(sequence);
-            if sequence != next {
+            let next = self.end().plus(1);
+            let known = self.sequences.get(&(item.doc, item.hash())).copied();
+            appended.through = appended.through.max(known.unwrap_or(next));
+            if known.is_some() {
                 continue;
             }
-            appended.first_new.get_or_insert(sequence);
+            appended.first_new.get_or_insert(next);
             appended.new += 1;
-            self.of_scope.entry(batch.scope).or_default().push(sequence);
-            self.of_document.entry(item.doc).or_default().push(sequence);
-            self.sizes.entry((batch.scope, item.doc)).or_default().add(item.bytes().len());
-            self.documents.entry(batch.scope).or_default().insert(item.doc);
-            self.entries.push(Entry {
-                sequence,
+            self.put(Entry {
+                sequence: next,
                 scope: batch.scope,
                 author: batch.author,
                 received_at: batch.received_at,
@@ -199,56 +234,49 @@ impl Log {
         }
         appended
     }
-}
 
-impl RecordStore for MemoryChangeLog {
-    fn record(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.records.read().get(&(table.to_owned(), key.to_vec())).cloned())
+    /// Appends a change that is new, and what follows from it.
+    fn put(&mut self, entry: Entry) {
+        let Entry { sequence, scope, change, .. } = &entry;
+        self.sequences.insert((change.doc, change.hash()), *sequence);
+        self.of_scope.entry(*scope).or_default().push(*sequence);
+        self.of_document.entry(change.doc).or_default().push(*sequence);
+        self.sizes.entry((*scope, change.doc)).or_default().add(change.bytes().len());
+        self.documents.entry(*scope).or_default().insert(change.doc);
+        self.last = *sequence;
+        self.entries.push(Logged::Change(entry));
     }
 
-    fn records(&self, table: &str, prefix: &[u8]) -> Result<Vec<Record>, StoreError> {
-        let records = self.records.read();
-        let from = records.range((table.to_owned(), prefix.to_vec())..);
-        let matching = from.take_while(|((of, key), _)| of == table && key.starts_with(prefix));
-        Ok(matching.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    /// Appends a command and makes its changes; refuses one that expects other records.
+    pub(super) fn command(&mut self, at: TimestampMs, changes: &[RecordChange]) -> Result<Sequence, StoreError> {
+        self.derived.refuse_mixed(changes, Holds::Derived)?;
+        self.truth.check(changes)?;
+        self.truth.put(changes);
+        let sequence = self.end().plus(1);
+        self.entries.push(Logged::Command(Command { sequence, at, changes: changes.to_vec() }));
+        Ok(sequence)
     }
 
-    fn tables(&self) -> Result<Vec<String>, StoreError> {
-        let tables: BTreeSet<_> = self.records.read().keys().map(|(table, _)| table.clone()).collect();
-        Ok(tables.into_iter().collect())
-    }
-
-    fn records_after(&self, table: &str, after: Option<&[u8]>, bytes_max: usize) -> Result<Vec<Record>, StoreError> {
-        let records = self.records.read();
-        let from = after.map_or(Bound::Included((table.to_owned(), Vec::new())), |key| {
-            Bound::Excluded((table.to_owned(), key.to_vec()))
-        });
-        let (mut bytes, mut first) = (0, true);
-        let page = records.range((from, Bound::Unbounded)).take_while(|((of, key), value)| {
-            bytes += key.len() + value.len();
-            // The first, however large.
-            of == table && (std::mem::take(&mut first) || bytes <= bytes_max)
-        });
-        Ok(page.map(|((_, key), value)| (key.clone(), value.clone())).collect())
-    }
-
-    fn write(&self, changes: &[RecordChange], _durability: Durability) -> Result<(), StoreError> {
-        RecordChange::check_all(changes)?;
-        let mut records = self.records.write();
-        for change in changes {
-            if let Some(expected) = &change.expect
-                && records.get(&(change.table.clone(), change.key.clone())) != expected.as_ref()
-            {
-                return Err(StoreError::Raced { table: change.table.clone() });
+    /// Takes an entry of another log.
+    fn take(&mut self, entry: &Logged) -> Result<(), StoreError> {
+        let (sequence, end) = (entry.sequence(), self.end());
+        let not_next = |detail| StoreError::NotNext { sequence, end, detail };
+        if sequence != end.plus(1) {
+            return Err(not_next(NOT_THE_NEXT));
+        }
+        match entry {
+            Logged::Change(entry) => {
+                if self.sequences.contains_key(&(entry.change.doc, entry.change.hash())) {
+                    return Err(not_next(KNOWN_ALREADY));
+                }
+                self.put(entry.clone());
+                Ok(())
             }
+            Logged::Command(Command { at, changes, .. }) => match self.command(*at, changes) {
+                Ok(_) => Ok(()),
+                Err(StoreError::Raced { .. }) => Err(not_next(OTHER_RECORDS)),
+                Err(error) => Err(error),
+            },
         }
-        for change in changes {
-            let place = (change.table.clone(), change.key.clone());
-            match &change.value {
-                Some(value) => records.insert(place, value.clone()),
-                None => records.remove(&place),
-            };
-        }
-        Ok(())
     }
 }

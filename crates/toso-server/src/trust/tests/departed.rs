@@ -95,7 +95,7 @@ fn a_folder_without_counts_begins_with_what_its_records_know() {
     let counts = store.records("departures", &[]).unwrap();
     let forget = |key| RecordChange { table: "departures".to_owned(), key, value: None, expect: None };
     let forget: Vec<_> = counts.into_iter().map(|(key, _)| forget(key)).collect();
-    store.write(&forget, Durability::Durable).unwrap();
+    store.command(NOW, &forget).unwrap();
     let trust = Trust::open(folder.path(), store.clone(), NOW).unwrap();
     assert_eq!(key_of(&trust, commune()).0, 2);
     trust.move_device(moved, commune(), None, NOW).unwrap();

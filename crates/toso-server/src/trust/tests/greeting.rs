@@ -218,7 +218,7 @@ fn a_server_that_lost_a_renewal_believes_its_own_token() {
     let until = phone.sign(&trust, now).unwrap().token_ends;
     let table = crate::tables::DEVICE_TABLE.to_owned();
     let lost = RecordChange { table, key: phone.device.0.to_vec(), value: before, expect: None };
-    store.write(&[lost], Durability::Durable).unwrap();
+    store.command(NOW, &[lost]).unwrap();
     let trust = Trust::open(folder.path(), store, NOW).unwrap();
     let later = now.plus_ms(2 * DAY_MS);
     let root = phone.sign(&trust, later).unwrap();

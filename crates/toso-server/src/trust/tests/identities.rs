@@ -5,7 +5,7 @@
 //! put the record there by hand.
 
 use toso_core::id::DevicePrefix;
-use toso_store::{Durability, RecordChange, RecordStore as _};
+use toso_store::{RecordChange, RecordStore as _};
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn id(seed: u8) -> DeviceId {
 fn a_key_whose_author_id_is_another_devices_is_refused_and_replaces_nothing() {
     let Place { store, trust, .. } = place();
     let victim = RecordChange { key: id(7).author().0.to_vec(), ..record([9; 32], false).to_change() };
-    store.write(std::slice::from_ref(&victim), Durability::Durable).unwrap();
+    store.command(NOW, std::slice::from_ref(&victim)).unwrap();
     let invite = trust.invite(&order(AccessRole::Recorder), NOW).unwrap();
     let refused = trust.enrol(&request(trust.server(), &invite, &key(7)), NOW).unwrap_err();
     assert!(matches!(refused, EnrolError::OtherKey), "{refused}");
@@ -74,7 +74,7 @@ fn eight_digits_name_every_device_that_begins_so() {
     });
     let pair = pair.expect("a pair");
     let changes: Vec<_> = pair.iter().map(|key| record(*key, false).to_change()).collect();
-    store.write(&changes, Durability::Durable).unwrap();
+    store.command(NOW, &changes).unwrap();
     let trust = Trust::open(folder.path(), store, NOW).unwrap();
     let [one, other] = pair.map(|key| DeviceId::from_public_key(&key));
     let named = |text: &str| trust.devices_named(&text.parse::<DevicePrefix>().unwrap()).len();
@@ -93,7 +93,7 @@ fn a_revocation_in_the_middle_of_an_enrolment_stands() {
     let before = store.record("devices", &enrolment.device.author().0).unwrap();
     assert!(trust.revoke(enrolment.device, NOW).unwrap());
     let stale = RecordChange { expect: Some(before), ..record(request.public_key, false).to_change() };
-    assert!(matches!(store.write(&[stale], Durability::Durable), Err(toso_store::StoreError::Raced { .. })));
+    assert!(matches!(store.command(NOW, &[stale]), Err(toso_store::StoreError::Raced { .. })));
     assert!(matches!(trust.enrol(&request, NOW), Err(EnrolError::Revoked)));
     assert!(!trust.is_welcome(enrolment.device));
 }

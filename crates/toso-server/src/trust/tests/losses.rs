@@ -1,7 +1,5 @@
 //! What a server that was restored, or has lost its records, learns again from devices' tokens, and what it does not.
 
-use toso_store::Durability;
-
 use super::*;
 
 fn unit(code: &str) -> UnitRef {
@@ -15,16 +13,16 @@ fn restored(place: &Place, copy: &[RecordChange], epoch: u64) -> Trust {
 
 pub(super) fn restored_at(place: &Place, copy: &[RecordChange], epoch: u64, at: TimestampMs) -> Trust {
     let store = Arc::new(MemoryChangeLog::new());
-    store.write(copy, Durability::Durable).unwrap();
-    put(&*store, b"epoch", &epoch.to_be_bytes()).unwrap();
+    store.command(NOW, copy).unwrap();
+    put(&*store, b"epoch", &epoch.to_be_bytes(), NOW).unwrap();
     let from = [1, 1, at.0].map(u64::to_be_bytes).concat();
-    put(&*store, crate::upkeep::RESTORED_KEY, &from).unwrap();
+    put(&*store, crate::upkeep::RESTORED_KEY, &from, NOW).unwrap();
     Trust::open(place.folder.path(), store, at).unwrap()
 }
 
 pub(super) fn copy(store: &MemoryChangeLog) -> Vec<RecordChange> {
     let mut copy = Vec::new();
-    for table in store.tables().unwrap() {
+    for (table, _) in store.tables().unwrap() {
         for (key, value) in store.records(&table, &[]).unwrap() {
             copy.push(RecordChange { table: table.clone(), key, value: Some(value), expect: None });
         }
@@ -122,7 +120,7 @@ fn a_token_teaches_nothing_to_a_server_that_has_lost_nothing_nor_undoes_a_revoca
     std::fs::write(place.folder.path().join(REVOCATIONS_FILE), list).unwrap();
     // The records of before without the mark of a restore: not a state that a server comes into by itself.
     let store = Arc::new(MemoryChangeLog::new());
-    store.write(&backup, Durability::Durable).unwrap();
+    store.command(NOW, &backup).unwrap();
     let trust = Trust::open(place.folder.path(), store, NOW).unwrap();
     assert!(matches!(greet(&trust, &newest), Err(Refusal::Unauthorized(_))));
     // The token alone does not let anyone speak for the device.

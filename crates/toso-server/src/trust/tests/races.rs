@@ -4,7 +4,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use toso_store::Record;
+use toso_core::id::Sequence;
+use toso_store::{Holds, Record};
 
 use super::*;
 use crate::tables::SERVER_TABLE;
@@ -35,7 +36,7 @@ impl RecordStore for Watched {
         self.store.records(table, prefix)
     }
 
-    fn tables(&self) -> Result<Vec<String>, StoreError> {
+    fn tables(&self) -> Result<Vec<(String, Holds)>, StoreError> {
         self.store.tables()
     }
 
@@ -43,13 +44,17 @@ impl RecordStore for Watched {
         self.store.records_after(table, after, bytes_max)
     }
 
-    fn write(&self, changes: &[RecordChange], durability: Durability) -> Result<(), StoreError> {
+    fn command(&self, at: TimestampMs, changes: &[RecordChange]) -> Result<Sequence, StoreError> {
         let of_table = |(table, _): &mut (&'static str, Before)| changes.iter().any(|change| change.table == *table);
         let before = self.before.lock().take_if(of_table);
         if let Some((_, happens)) = before {
             happens(&self.store);
         }
-        self.store.write(changes, durability)
+        self.store.command(at, changes)
+    }
+
+    fn derive(&self, changes: &[RecordChange]) -> Result<(), StoreError> {
+        self.store.derive(changes)
     }
 }
 
@@ -69,7 +74,7 @@ fn change<T: serde::Serialize + serde::de::DeserializeOwned>(
     let mut record: T = rmp_serde::from_slice(&value).unwrap();
     change(&mut record);
     let value = Some(rmp_serde::to_vec(&record).unwrap());
-    store.write(&[RecordChange { table: table.to_owned(), key, value, expect: None }], Durability::Durable).unwrap();
+    store.command(NOW, &[RecordChange { table: table.to_owned(), key, value, expect: None }]).unwrap();
 }
 
 /// The list beside the root key had the revocation, its officer was told of an error, and the device went on.
@@ -124,7 +129,7 @@ fn answers_while<T: Send>(
 fn the_end_of_a_quarantine_keeps_nobody_waiting() {
     let (folder, store, trust) = watched();
     enrolled(&trust, 1, AccessRole::Recorder);
-    put(&store.store, QUARANTINE_KEY, &NOW.0.to_be_bytes()).unwrap();
+    put(&store.store, QUARANTINE_KEY, &NOW.0.to_be_bytes(), NOW).unwrap();
     let trust = Trust::open(folder.path(), store.clone(), NOW).unwrap();
     let ends = || trust.end_quarantine(&[], NOW).unwrap();
     assert_eq!(answers_while(&store, SERVER_TABLE, ends, || trust.quarantined_since()), Some(Some(NOW)));

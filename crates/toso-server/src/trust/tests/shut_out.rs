@@ -1,8 +1,6 @@
 //! Who is shut out stays so: through a restore, through the loss of all records, and where nobody can know, nobody is let
 //! in until an operator has said who may not be.
 
-use toso_store::Durability;
-
 use super::losses::{copy, restored_at};
 use super::*;
 use crate::tables::SERVER_TABLE;
@@ -226,7 +224,7 @@ fn the_window_begins_with_the_last_loss() {
     // What an older version wrote, which did not note the time.
     let old =
         RecordChange { table: SERVER_TABLE.to_owned(), key: b"refilling".to_vec(), value: Some(vec![1]), expect: None };
-    store.write(&[old], Durability::Durable).unwrap();
+    store.command(NOW, &[old]).unwrap();
     for at in [over, over.plus_ms(5)] {
         assert!(taken(&Trust::open(place.folder.path(), store.clone(), at).unwrap(), over.plus_ms(5)));
     }
@@ -252,7 +250,7 @@ fn an_admin_token_has_an_end_and_is_made_anew_long_before() {
     // One that was made before tokens had an end.
     let no_end =
         RecordChange { table: SERVER_TABLE.to_owned(), key: b"admin_ends".to_vec(), value: None, expect: None };
-    store.write(&[no_end], Durability::Durable).unwrap();
+    store.command(NOW, &[no_end]).unwrap();
     let third = text();
     let again = Trust::open(folder.path(), store, late).unwrap();
     assert!(text() != third && !is_good(&again, &third, late));

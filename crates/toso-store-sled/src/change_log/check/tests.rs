@@ -5,7 +5,7 @@ use toso_core::chunk::Chunk;
 use toso_core::id::{AuthorId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
-use toso_store::{ChangeLog, Durability, LogBatch, RecordChange, RecordStore};
+use toso_store::{LogBatch, RecordChange, RecordStore};
 
 use super::*;
 use crate::Options;
@@ -23,7 +23,8 @@ fn batch(code: &str, items: Vec<Change>) -> LogBatch {
     LogBatch { scope: scope(code), author: AuthorId([1; 8]), received_at: TimestampMs(2), items }
 }
 
-/// Runs at 1 (three entries), 4 (one that needs two parts) and 5 (two entries of a known document), and two records.
+/// Runs at 1 (three entries), 4 (one that needs two parts) and 5 (two entries of a known document), a command with
+/// two records at 7, and a derived record.
 fn filled(folder: &TempDir) -> SledChangeLog {
     let log = SledChangeLog::open(folder.path(), Options::phone()).unwrap();
     let again = |hash: u8| Change { doc: item("00001", 1, 40).doc, ..item("00001", hash, 40) };
@@ -33,8 +34,14 @@ fn filled(folder: &TempDir) -> SledChangeLog {
         batch("00001", vec![again(101), again(102)]),
     ])
     .unwrap();
-    let record = |key: u8| RecordChange { table: "t".into(), key: vec![key], value: Some(vec![key; 50]), expect: None };
-    log.write(&[record(1), record(2)], Durability::Durable).unwrap();
+    let record = |table: &str, key: u8| RecordChange {
+        table: table.to_owned(),
+        key: vec![key],
+        value: Some(vec![key; 50]),
+        expect: None,
+    };
+    log.command(TimestampMs(3), &[record("t", 1), record("t", 2)]).unwrap();
+    log.derive(&[record("v", 1)]).unwrap();
     log
 }
 
@@ -58,7 +65,10 @@ fn a_whole_folder_has_no_findings() {
     let mut found = Vec::new();
     let checked = log.check(&mut |error| found.push(error.to_string())).unwrap();
     assert!(found.is_empty(), "{found:?}");
-    assert_eq!(checked, Checked { values: 3 + 9 + 2, runs: 3, entries: 6, index_keys: 3 + 4 + 2, records: 2 });
+    assert_eq!(
+        checked,
+        Checked { values: 4 + 9 + 3, runs: 3, entries: 6, commands: 1, index_keys: 3 + 4 + 2, records: 3 }
+    );
     let empty = TempDir::new().unwrap();
     let log = SledChangeLog::open(empty.path(), Options::phone()).unwrap();
     assert!(findings(&log).is_empty());
@@ -81,11 +91,11 @@ fn a_flipped_byte_in_any_value_is_found() {
 }
 
 #[test]
-fn a_removed_key_of_any_space_but_records_is_found() {
+fn a_removed_key_of_any_space_but_derived_records_is_found() {
     let folder = TempDir::new().unwrap();
     let log = filled(&folder);
     let all: Vec<_> = log.engine.tree().iter().map(|entry| entry.unwrap()).collect();
-    for (key, value) in all.into_iter().filter(|(key, _)| key[0] != RECORD_SPACE) {
+    for (key, value) in all.into_iter().filter(|(key, _)| key[0] != DERIVED_SPACE) {
         log.engine.tree().remove(&key).unwrap();
         assert!(!findings(&log).is_empty(), "{key:?}");
         log.engine.tree().insert(&key, value).unwrap();
@@ -103,7 +113,13 @@ fn keys_and_bodies_that_name_nothing_are_found() {
         let (first, tag) = (Position { sequence: Sequence(first), offset }, [tag; 16]);
         Head { scope: scope("00001"), first, size: DocumentSize { changes, bytes: 40 * changes }, tag }.body()
     };
-    let cases: [(&str, Vec<u8>, Vec<u8>, &str); 14] = [
+    let devices = |expect: u8| RecordChange {
+        table: "t".to_owned(),
+        key: vec![1],
+        value: None,
+        expect: Some(Some(vec![expect; 50])),
+    };
+    let cases: [(&str, Vec<u8>, Vec<u8>, &str); 18] = [
         ("a scope key too many", scope_key(scope("00007"), Sequence(1)), sums(3, 3), "no run of this scope"),
         ("a wrong count", scope_key(scope("00001"), Sequence(1)), sums(2, 2), "2 entries"),
         ("a wrong sum", scope_key(scope("00001"), Sequence(1)), sums(3, 3), "sum of the scope"),
@@ -120,9 +136,23 @@ fn keys_and_bodies_that_name_nothing_are_found() {
             "is not of this document",
         ),
         ("a document that begins late", head_key(doc), head(5, 0, 3, 101), "after an entry at 1"),
-        ("a run after a gap", run_key(Sequence(9)), vec![1; 30], "expected 7"),
+        ("a run after a gap", run_key(Sequence(9)), vec![1; 30], "expected 8"),
+        ("a command cut short", run_key(Sequence(8)), vec![2; 9], "command's fields"),
+        (
+            "a command that was raced",
+            run_key(Sequence(8)),
+            command::body(TimestampMs(4), &[devices(9)]),
+            "expects other records",
+        ),
+        (
+            "a command that its records lack",
+            run_key(Sequence(8)),
+            command::body(TimestampMs(4), &[devices(1)]),
+            "not what the log's commands make",
+        ),
+        ("a record of no command", record_key(Holds::Truth, "t", &[3]), vec![], "not what the log's commands make"),
         ("a strange key", b"?".to_vec(), vec![], "no known space"),
-        ("a record without a table", vec![RECORD_SPACE, 9, 1], vec![], "no record key"),
+        ("a record without a table", vec![DERIVED_SPACE, 9, 1], vec![], "no record key"),
     ];
     for (what, key, body, detail) in cases {
         let folder = TempDir::new().unwrap();
