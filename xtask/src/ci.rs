@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: the steps that every change must pass, in order of cost, stopping at the first that fails.
 //!
-//! All steps but the main job, which is a release build, share one target folder and one set of flags. `RUSTFLAGS` is never set, since that would build every
+//! All steps but the checks for other systems and the main job, which is a release build, share one target folder and one set of flags. `RUSTFLAGS` is never set, since that would build every
 //! dependency again: clippy takes `-D warnings` after `--`, rustdoc has a variable of its own.
 
 use std::process::{Command, Stdio};
@@ -11,6 +11,7 @@ use crate::main_job;
 use crate::mobile;
 use crate::tidy;
 use crate::tree::Tree;
+use crate::wasm;
 
 /// A command that cargo runs.
 struct CargoStep {
@@ -108,6 +109,10 @@ pub(crate) fn run() -> Result<(), String> {
     for step in &AFTER_TIDY {
         done.push(cargo_step(&tree, step)?);
     }
+    done.push(timed("wasm", "cargo xtask wasm", || {
+        skipped.extend(wasm::run(&tree)?);
+        Ok(())
+    })?);
     // Right after the tests, which have built the library, the server and the generator that it takes.
     done.push(timed("mobile", "cargo xtask mobile", || {
         skipped.extend(mobile::run_in_ci(&tree)?);

@@ -14,8 +14,10 @@ mod mobile;
 mod phones;
 mod scan;
 mod simulate;
+mod standard_library;
 mod tidy;
 mod tree;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -57,6 +59,7 @@ Tasks:
           needs no NDK.
   ios [--check]
           The library as an XCFramework with its Swift sources; needs a Mac. --check only checks types, anywhere.
+  wasm    Types of the rooms that a browser is to run, for WebAssembly. Part of ci; says what is missing and goes on without.
   help    This text (also --help, -h).
 
 Exit codes: 0 all is well, 1 something failed, 2 wrong usage.
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(),
         ["tidy"] => run_tidy(),
         ["deny"] => run_deny(),
+        ["wasm"] => run_wasm(),
         ["kills", options @ ..] => long_run::kills(options),
         ["soak", options @ ..] => long_run::soak(options),
         ["simulate", rest @ ..] => simulate::run(rest),
@@ -91,7 +95,10 @@ fn main() -> ExitCode {
         ["android", "--check"] => phones::check(phones::Platform::Android),
         ["ios", "--check"] => phones::check(phones::Platform::Ios),
         ["help" | "--help" | "-h"]
-        | ["bench" | "ci" | "tidy" | "deny" | "fuzz" | "mobile" | "bindings" | "android" | "ios", "--help" | "-h"] => {
+        | [
+            "bench" | "ci" | "tidy" | "deny" | "fuzz" | "mobile" | "bindings" | "android" | "ios" | "wasm",
+            "--help" | "-h",
+        ] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
@@ -129,6 +136,13 @@ fn run_deny() -> Result<(), String> {
     let unchecked = deny::run(&Tree::open()?)?;
     for what in unchecked {
         println!("deny: {what}");
+    }
+    Ok(())
+}
+
+fn run_wasm() -> Result<(), String> {
+    for lacking in wasm::run(&Tree::open()?)? {
+        println!("wasm: SKIPPED: {lacking}");
     }
     Ok(())
 }

@@ -39,7 +39,8 @@ fn require(lacks: &[Lack], what: &str) -> Result<(), String> {
 
 /// The standard libraries that rustup must bring.
 fn lacking_targets(targets: &[&str], undone: &'static str) -> Option<Lack> {
-    let absent: Vec<&str> = targets.iter().copied().filter(|target| !check::has_standard_library(target)).collect();
+    let absent: Vec<&str> =
+        targets.iter().copied().filter(|target| !crate::standard_library::has_standard_library(target)).collect();
     (!absent.is_empty()).then(|| Lack {
         what: format!("the standard library for {}", absent.join(", ")),
         undone,

@@ -13,6 +13,7 @@ pub mod bundle;
 pub mod cargo;
 pub(crate) mod keep;
 pub mod meeting;
+mod noise;
 pub mod parcel;
 pub mod pass;
 pub mod peer;

@@ -1,8 +1,7 @@
 //! `cargo xtask android --check` and `cargo xtask ios --check`: the library's types, and its C, for phones' processors. Nothing is linked,
 //! so neither the NDK nor Xcode is needed.
 //!
-//! The standard library comes from rustup's targets where those are installed, and is compiled from its own source where not
-//! (`-Z build-std`, which the stable compiler takes under `RUSTC_BOOTSTRAP`). C code (zstd, ring) is compiled by the NDK's or Xcode's
+//! Where the standard library comes from, [`crate::standard_library`] says. C code (zstd, ring) is compiled by the NDK's or Xcode's
 //! compiler. Without the NDK any clang does it, with the headers of a GNU C library for that processor: near enough for what
 //! these two include, and nothing of it is ever run. Without Xcode the C code is left out, since Apple's headers are nowhere
 //! else; nothing misses it where nothing is linked.
@@ -11,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Platform, android, ndk, require};
-use crate::ci::forget_outer_cargo;
-use crate::mobile::{self, Lack, answer, must, on_path, workshop};
+use crate::mobile::{self, Lack, answer, must};
+use crate::standard_library::{self, Rust};
 use crate::tree::Tree;
 
 /// What is checked.
@@ -53,17 +52,7 @@ const ANDROID: [Target; 2] = [
     },
 ];
 const IOS: [Target; 1] = [Target { name: "aarch64-apple-ios", clang: None }];
-/// Names of clang, the newest first.
-const CLANGS: [&str; 8] = ["clang", "clang-22", "clang-21", "clang-20", "clang-19", "clang-18", "clang-17", "clang-16"];
 const UNDONE: &str = "the check of types";
-
-/// Where the standard library comes from.
-enum Rust {
-    /// It is installed.
-    Ready,
-    /// It is compiled from source, by this compiler and this cargo.
-    FromSource { rustc: PathBuf, cargo: PathBuf },
-}
 
 /// Checks the types for a platform.
 pub(crate) fn run(platform: Platform) -> Result<(), String> {
@@ -73,7 +62,7 @@ pub(crate) fn run(platform: Platform) -> Result<(), String> {
         Platform::Ios => &IOS,
     };
     for target in targets {
-        let (rust, c) = match (rust(target), c_tools(&tree, target)) {
+        let (rust, c) = match (Rust::of(target.name, UNDONE), c_tools(&tree, target)) {
             (Ok(rust), Ok(c)) => (rust, c),
             (rust, c) => {
                 let lacks: Vec<Lack> = [rust.err(), c.err()].into_iter().flatten().collect();
@@ -88,62 +77,10 @@ pub(crate) fn run(platform: Platform) -> Result<(), String> {
 }
 
 fn command(tree: &Tree, target: &Target, rust: &Rust, c: &[(String, String)]) -> Command {
-    let mut command = match rust {
-        Rust::Ready => Command::new(crate::ci::cargo()),
-        Rust::FromSource { cargo, .. } => Command::new(cargo),
-    };
-    forget_outer_cargo(&mut command);
-    command.current_dir(&tree.root).arg("check");
-    if let Rust::FromSource { rustc, .. } = rust {
-        // Else rustup's compiler would be taken, through the variables that `cargo xtask` runs under.
-        command
-            .env_remove("RUSTUP_TOOLCHAIN")
-            .env("RUSTC", rustc)
-            .env("RUSTC_BOOTSTRAP", "1")
-            .args(["-Z", "build-std"]);
-    }
-    command.args(["--target", target.name, "--package", mobile::LIBRARY_PACKAGE]);
-    command.arg("--target-dir").arg(workshop(tree).join("check"));
+    let mut command = rust.check(tree, target.name);
+    command.args(["--package", mobile::LIBRARY_PACKAGE]);
     command.envs(c.iter().map(|(name, value)| (name, value)));
     command
-}
-
-/// True when rustup has brought it.
-pub(super) fn has_standard_library(target: &str) -> bool {
-    let folder = answer("rustc", &["--print", "target-libdir", "--target", target]);
-    let entries = folder.and_then(|folder| std::fs::read_dir(folder.trim()).ok());
-    entries.is_some_and(|mut entries| {
-        entries.any(|entry| entry.is_ok_and(|entry| is_std(&entry.file_name().to_string_lossy())))
-    })
-}
-
-fn is_std(file: &str) -> bool {
-    file.starts_with("libstd-")
-}
-
-fn rust(target: &Target) -> Result<Rust, Lack> {
-    if has_standard_library(target.name) {
-        return Ok(Rust::Ready);
-    }
-    // The one in use, then the system's own, which rustup's hides.
-    let pairs = [("rustc", "cargo"), ("/usr/bin/rustc", "/usr/bin/cargo")];
-    let with_source =
-        pairs.into_iter().find(|(rustc, cargo)| has_source(rustc) && answer(cargo, &["--version"]).is_some());
-    let found = with_source.map(|(rustc, cargo)| Rust::FromSource { rustc: rustc.into(), cargo: cargo.into() });
-    found.ok_or_else(|| Lack {
-        what: format!("the standard library for {}", target.name),
-        undone: UNDONE,
-        remedy: format!(
-            "rustup target add {}; or its source: rustup component add rust-src, or apt install rustc-web rust-web-src cargo-web \
-             (Debian)",
-            target.name
-        ),
-    })
-}
-
-fn has_source(rustc: &str) -> bool {
-    let sysroot = answer(rustc, &["--print", "sysroot"]);
-    sysroot.is_some_and(|sysroot| Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/Cargo.lock").is_file())
 }
 
 /// The variables by which build scripts find a C compiler for the target.
@@ -168,7 +105,7 @@ fn c_tools(tree: &Tree, target: &Target) -> Result<Vec<(String, String)>, Lack> 
         return Ok(variables);
     }
     let (headers, package) = clang.headers;
-    let program = CLANGS.into_iter().find_map(on_path).filter(|_| Path::new(headers).is_dir());
+    let program = standard_library::clang().filter(|_| Path::new(headers).is_dir());
     let program = program.ok_or_else(|| Lack {
         what: format!("a C compiler for {}", target.name),
         undone: UNDONE,

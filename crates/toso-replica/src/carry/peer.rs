@@ -9,7 +9,7 @@
 //! an error.
 
 use serde::{Deserialize, Serialize};
-use snow::{Builder, HandshakeState, TransportState};
+use snow::{HandshakeState, TransportState};
 use toso_core::chunk::CHANGE_BYTES_MAX;
 use toso_core::id::ServerId;
 use toso_core::unit::UnitRef;
@@ -19,13 +19,11 @@ use toso_wire::{DeviceCard, signed_peer};
 use super::CarryError;
 use super::cargo::{Cargo, CargoReceipt, CargoTotals, TakeReport};
 use super::keep::CARRY_PARCELS_MAX;
+use super::noise::handshake;
 use super::parcel::{Parcel, ParcelId};
 use super::pass::{check_card, covers, verify};
-use crate::identity::Device;
+use crate::identity::{Device, RandomSource};
 
-const NOISE: &str = "Noise_NN_25519_ChaChaPoly_BLAKE2s";
-/// What both sides bind the handshake to.
-const PROLOGUE: &[u8] = b"toso peer 1";
 /// The largest Noise message.
 const NOISE_BYTES_MAX: usize = 65_535;
 /// Bytes of content in one Noise message; the tag takes 16.
@@ -144,6 +142,7 @@ impl PeerSession {
     /// A session, and what it begins with.
     pub(crate) fn new(
         side: Side,
+        random: RandomSource,
         device: Device,
         card: DeviceCard,
         server: ServerId,
@@ -155,7 +154,7 @@ impl PeerSession {
         have.dedup();
         have.truncate(PARCELS_MAX);
         let noise = |_| PeerError::Protocol("the handshake cannot begin");
-        let builder = Builder::new(NOISE.parse().map_err(noise)?).prologue(PROLOGUE).map_err(noise)?;
+        let builder = handshake(random).map_err(noise)?;
         let state = match side {
             Side::Caller => builder.build_initiator(),
             Side::Called => builder.build_responder(),

@@ -18,6 +18,7 @@ use toso_wire::DeviceCard;
 
 use super::bundle::{open, seal};
 use super::keep::{CARRY_PARCELS_MAX, Index};
+use super::noise::handshake;
 use super::*;
 use crate::credential::Credential;
 use crate::replica::{Receipt, Replica, TeamDraft};
@@ -377,8 +378,7 @@ fn whatever_is_changed_on_the_way_ends_the_meeting() {
 #[test]
 fn nobody_in_the_middle_can_pass_the_signatures_on() {
     let (a, b) = (phone(), phone());
-    let noise =
-        || snow::Builder::new("Noise_NN_25519_ChaChaPoly_BLAKE2s".parse().unwrap()).prologue(b"toso peer 1").unwrap();
+    let noise = || handshake(crate::testing::options().random).unwrap();
     let (mut called, _) = a.meet(Side::Called).unwrap();
     let (_caller, effects) = b.meet(Side::Caller).unwrap();
     let mut buffer = vec![0; 65_535];
@@ -422,11 +422,7 @@ fn a_peer_that_says_anything_gets_an_error_and_no_panic() {
     }
     // A whole handshake, then a message that says to be larger than any.
     let (mut session, _) = a.meet(Side::Called).unwrap();
-    let mut noise = snow::Builder::new("Noise_NN_25519_ChaChaPoly_BLAKE2s".parse().unwrap())
-        .prologue(b"toso peer 1")
-        .unwrap()
-        .build_initiator()
-        .unwrap();
+    let mut noise = handshake(crate::testing::options().random).unwrap().build_initiator().unwrap();
     let mut buffer = vec![0; 65_535];
     let length = noise.write_message(&[], &mut buffer).unwrap();
     let effects = session.handle(&[&[0, u8::try_from(length).unwrap()], &buffer[..length]].concat()).unwrap();

@@ -22,7 +22,7 @@ use crate::carry::{
     PeerSession, Side, TakeReport,
 };
 use crate::credential::{Credential, SessionMemory};
-use crate::identity::random_from;
+use crate::identity::{RandomSource, random_from};
 use crate::observer::News;
 use crate::observer::ReplicaEvent;
 
@@ -61,7 +61,8 @@ impl Replica {
         let pass = CarryPass::load(self.store())?;
         let (cargo, _) = self.cargo(&pass, &credential, credential.unit)?;
         let have = Index::load(self.store()).map_err(CarryError::from)?.0.iter().map(|of| of.id).collect();
-        PeerSession::new(side, self.device.clone(), pass.card, credential.server_id, cargo, have)
+        let random = RandomSource::clone(&self.random);
+        PeerSession::new(side, random, self.device.clone(), pass.card, credential.server_id, cargo, have)
     }
 
     /// True when card and bundle key are to be asked for: the server has greeted this device anew, as it does after each
