@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use toso_client::{AutoSync, AutoSyncHandle, BoundedSync, SyncOptions};
-use toso_replica::Replica;
+use toso_client::{AutoSync, AutoSyncHandle, BoundedSync};
+use toso_replica::{Replica, SyncOptions};
 
 use crate::error::TosoError;
 use crate::stop::{StopSignal, stopped};

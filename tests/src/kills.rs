@@ -15,10 +15,10 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use toso_client::rest::Rest;
-use toso_client::{Invite, SyncOptions, enrol, sync_once};
+use toso_client::{Invite, enrol, sync_once};
 use toso_core::id::DocKind;
 use toso_core::unit::{UnitList, UnitRef};
-use toso_replica::Replica;
+use toso_replica::{Replica, SyncOptions};
 use toso_store::memory::MemoryChunkStore;
 
 use crate::http;

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::runtime::Runtime;
-use toso_client::{AutoSync, AutoSyncHandle, SyncOptions};
+use toso_client::{AutoSync, AutoSyncHandle};
 use toso_core::chunk::ChangeHash;
 use toso_core::edit::{DocEdit, MemberEdit};
 use toso_core::id::{DocId, DocKind};
 use toso_core::text::PlaceName;
 use toso_replica::replica::DOCUMENTS_MAX;
-use toso_replica::{Replica, TeamDraft};
+use toso_replica::{Replica, SyncOptions, TeamDraft};
 
 /// A change of a document.
 pub type Change = (DocId, ChangeHash);

@@ -18,8 +18,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::runtime::Runtime;
 use toso_catalog::Catalog;
-use toso_client::{AutoSync, AutoSyncHandle, SyncOptions};
+use toso_client::{AutoSync, AutoSyncHandle};
 use toso_core::unit::{UnitList, UnitRef};
+use toso_replica::SyncOptions;
 
 use crate::kills::{Holdings, PROVINCE, replica};
 use crate::load::{self, GROWING, Recorder, STEADY};

@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 use toso_client::rest::{Caller, Rest};
-use toso_client::{Invite, SyncOptions, SyncReport, enrol, make_invite, sync_once};
+use toso_client::{Invite, enrol, make_invite, sync_once};
 use toso_core::text::PlaceName;
 use toso_core::time::TimestampMs;
-use toso_replica::{Replica, TeamDraft};
+use toso_replica::{Replica, SyncOptions, SyncReport, TeamDraft};
 use toso_server::upkeep::backup;
 use toso_server::upkeep::restore::{Mode, Sources, restore};
 use toso_server::{RunningServer, Server, ServerConfig};

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use toso_client::{Invite, SyncOptions, enrol, sync_once};
+use toso_client::{Invite, enrol, sync_once};
 use toso_core::text::PlaceName;
-use toso_replica::{Replica, TeamDraft};
+use toso_replica::{Replica, SyncOptions, TeamDraft};
 use toso_store::memory::MemoryChunkStore;
 use toso_tests::middlebox::{Breaks, Middlebox};
 use toso_tests::{COMMUNE, Server, http};

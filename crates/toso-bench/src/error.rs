@@ -3,9 +3,9 @@
 use std::fmt::Display;
 
 use toso_client::rest::RestError;
-use toso_client::{EnrolError, InviteError, SyncError};
+use toso_client::{EnrolError, InviteError};
 use toso_core::text::TextError;
-use toso_replica::ReplicaError;
+use toso_replica::{ReplicaError, SyncError};
 use toso_store::StoreError;
 
 use crate::national::PlanError;

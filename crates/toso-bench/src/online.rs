@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use toso_client::{SyncError, SyncOptions, SyncReport, sync_once};
-use toso_replica::Replica;
+use toso_client::sync_once;
+use toso_replica::{Replica, SyncError, SyncOptions, SyncReport};
 
 use crate::error::BenchError;
 use crate::patience::Patience;

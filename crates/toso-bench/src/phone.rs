@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use toso_client::rest::{Caller, Rest};
-use toso_client::{Invite, SyncOptions, SyncReport, enrol, make_invite, sync_once};
+use toso_client::{Invite, enrol, make_invite, sync_once};
 use toso_core::edit::{DocEdit, MemberEdit, TeamEdit};
 use toso_core::id::{DocId, Sequence};
 use toso_core::record::{Affiliation, Gender, HamletKind, Role};
 use toso_core::text::{Date, DocumentNumber, Label, Note, PersonName, Phone as PhoneNumber, PlaceName};
 use toso_core::unit::Scope;
-use toso_replica::{Credential, Replica, ReplicaOptions, TeamDraft};
+use toso_replica::{Credential, Replica, ReplicaOptions, SyncOptions, SyncReport, TeamDraft};
 use toso_store::ChunkStore;
 use toso_store::memory::MemoryChunkStore;
 
@@ -31,11 +31,11 @@ const DOCUMENT_CACHE: usize = 4;
 pub(crate) const MEMBERS_PER_TEAM: usize = 5;
 /// Leaves once everything is exchanged; whether it is counted is looked at elsewhere.
 pub(crate) const AT_ONCE: SyncOptions = SyncOptions {
-    connect_timeout: toso_client::sync::report::CONNECT_TIMEOUT,
-    silence_max: toso_client::sync::report::SILENCE_MAX,
+    connect_timeout: toso_replica::exchange::report::CONNECT_TIMEOUT,
+    silence_max: toso_replica::exchange::report::SILENCE_MAX,
     linger: Duration::ZERO,
-    greeting_max: toso_client::sync::report::GREETING_MAX,
-    answer_max: toso_client::sync::report::ANSWER_MAX,
+    greeting_max: toso_replica::exchange::report::GREETING_MAX,
+    answer_max: toso_replica::exchange::report::ANSWER_MAX,
 };
 
 /// One phone.

@@ -2,8 +2,8 @@
 //!
 //! What is recorded and kept is the replica's (`toso-replica`); this room brings it together with the system's clock and
 //! randomness ([`system`]), with sockets and with tokio. [`enrol()`] joins a register. [`AutoSync`] keeps a session with the
-//! server alive whenever there is a network, [`sync_once`] makes one bounded exchange; both drive the same pure session
-//! machine (`toso-sync`) over one IO loop ([`sync::io_loop`]). What else a device asks its server for goes by requests
+//! server alive whenever there is a network, [`sync_once`] makes one bounded exchange; both drive the same pure machine
+//! ([`toso_replica::exchange`]) by one IO loop ([`sync::io_loop`]), which moves bytes and time. What else a device asks its server for goes by requests
 //! ([`rest`], [`asking`]).
 
 pub mod asking;
@@ -17,6 +17,4 @@ mod tls;
 pub use asking::{NamesError, PassError, fetch_carry_pass, fetch_device_names, fetch_missing_names};
 pub use enrol::{EnrolError, Invite, InviteError, MadeInvite, enrol, make_invite};
 pub use listening::subscribe;
-pub use sync::{
-    AutoSync, AutoSyncHandle, BoundedSync, SyncError, SyncOptions, SyncReport, SyncState, sync_once, sync_until,
-};
+pub use sync::{AutoSync, AutoSyncHandle, BoundedSync, SyncState, sync_once, sync_until};

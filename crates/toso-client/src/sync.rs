@@ -6,9 +6,7 @@ pub mod io_loop;
 mod line;
 pub mod once;
 mod post;
-pub mod report;
 pub mod transport;
 
 pub use auto::{AutoSync, AutoSyncHandle, SyncState};
 pub use once::{BoundedSync, sync_once, sync_until};
-pub use report::{SyncError, SyncOptions, SyncReport};

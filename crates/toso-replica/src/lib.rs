@@ -2,7 +2,8 @@
 //!
 //! A save goes through [`Replica`]: typed edit → one Automerge change → store and outbox in one durable transaction,
 //! and only then does the call return. Nothing here waits for a network. A session's machine (`toso-sync`) says what it
-//! wants of the device, and [`Replica::perform`] does it. Where no server is in reach, devices help each other
+//! wants of the device, and [`Replica::perform`] does it; the machine around it ([`exchange`]) says when to dial, over what,
+//! and when to give up, and needs somebody who moves bytes and time. Where no server is in reach, devices help each other
 //! ([`carry`]).
 //!
 //! The store, the clock and the random source are given ([`ReplicaOptions`]); who wants to hear what happens here gives an
@@ -11,6 +12,7 @@
 pub mod between;
 pub mod carry;
 pub mod credential;
+pub mod exchange;
 pub mod identity;
 pub mod observer;
 pub mod reach;
@@ -22,6 +24,7 @@ mod testing;
 pub use between::Between;
 pub use carry::{BundleReport, CarryError, Meeting, PeerEffect, PeerError, PeerReport, PeerSession, Side, TakeReport};
 pub use credential::{Credential, CredentialError};
+pub use exchange::{SyncError, SyncOptions, SyncReport};
 pub use identity::{Device, RandomSource};
 pub use observer::{Listens, News, Observer, ReplicaEvent};
 pub use reach::{Reach, ReachError};

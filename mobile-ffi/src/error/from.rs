@@ -1,12 +1,12 @@
 //! From the errors of the rooms below to the few cases an app acts on.
 
 use toso_client::rest::RestError;
-use toso_client::{EnrolError, InviteError, NamesError, PassError, SyncError};
+use toso_client::{EnrolError, InviteError, NamesError, PassError};
 use toso_core::document::NoRoom;
 use toso_core::edit::EditError;
 use toso_core::text::TextError;
 use toso_replica::credential::CredentialError;
-use toso_replica::{CarryError, LeaveError, PeerError, ReachError, ReplicaError};
+use toso_replica::{CarryError, LeaveError, PeerError, ReachError, ReplicaError, SyncError};
 use toso_store::StoreError;
 
 use super::{ErrorInfo, TosoError};

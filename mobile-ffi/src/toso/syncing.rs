@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use toso_client::SyncOptions;
-use toso_client::sync::report::LINGER_FOR_RECEIPT;
+use toso_replica::SyncOptions;
+use toso_replica::exchange::report::LINGER_FOR_RECEIPT;
 
 use super::{TosoClient, joined};
 use crate::error::TosoError;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use toso_catalog::Catalog;
 use toso_client::rest::{Caller, Rest, RestError};
-use toso_client::{EnrolError, Invite, SyncOptions, enrol, make_invite};
+use toso_client::{EnrolError, Invite, enrol, make_invite};
 use toso_core::chunk::ChangeHash;
 use toso_core::edit::DocEdit;
 use toso_core::id::{DocId, Sequence};
-use toso_replica::{Between, ConflictView, Replica, ReplicaError, ReplicaOptions};
+use toso_replica::{Between, ConflictView, Replica, ReplicaError, ReplicaOptions, SyncOptions};
 use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChunkStore, StoreError};
 

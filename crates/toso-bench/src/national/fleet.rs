@@ -14,8 +14,8 @@ use serde::Deserialize;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use toso_client::rest::{Caller, Rest};
-use toso_client::{SyncOptions, SyncReport};
 use toso_core::id::{DocKind, Sequence};
+use toso_replica::{SyncOptions, SyncReport};
 
 use super::Figures;
 use super::device::FieldDevice;

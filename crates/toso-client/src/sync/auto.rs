@@ -8,12 +8,12 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use toso_replica::{Between, Replica};
+use toso_replica::exchange::ExchangeNews;
+use toso_replica::{Between, Replica, SyncError, SyncOptions};
 use toso_sync::Backoff;
 
-use super::io_loop::{IoLoop, LoopNews, Until};
+use super::io_loop::{IoLoop, Until};
 use super::once::missing_names;
-use super::report::{SyncError, SyncOptions};
 use crate::listening::Watch;
 use crate::system::random;
 
@@ -233,17 +233,17 @@ async fn one_session(
         tokio::select! {
             result = &mut run => return (worked, result.err()),
             Some(news) = listener.recv() => {
-                if matches!(news, LoopNews::UpToDate { .. }) && watch.documents_changed() {
+                if matches!(news, ExchangeNews::UpToDate { .. }) && watch.documents_changed() {
                     let replica = Arc::clone(replica);
                     tokio::spawn(async move { missing_names(&replica).await });
                 }
                 state.send_replace(match news {
-                    LoopNews::Connected => SyncState::Syncing { done: 0, total: 0 },
-                    LoopNews::Progress { done, total } => {
+                    ExchangeNews::Connected => SyncState::Syncing { done: 0, total: 0 },
+                    ExchangeNews::Progress { done, total } => {
                         worked |= done > 0;
                         SyncState::Syncing { done, total }
                     }
-                    LoopNews::UpToDate { waiting } => {
+                    ExchangeNews::UpToDate { waiting } => {
                         worked = true;
                         if waiting > 0 { SyncState::Waiting { changes: waiting } } else { SyncState::UpToDate }
                     }

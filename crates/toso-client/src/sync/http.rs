@@ -10,9 +10,9 @@ use std::sync::Arc;
 use http::HeaderValue;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use toso_replica::SyncError;
 use toso_replica::between::PROBLEM_TYPE;
 
-use super::report::SyncError;
 use super::transport::{Address, Meter, Stream, connect, retry_after_ms};
 
 /// What the server's answers to sync are.

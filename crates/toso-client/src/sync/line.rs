@@ -2,10 +2,9 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_tungstenite::tungstenite::Message;
-use toso_wire::{Frame, encode};
+use toso_replica::SyncError;
 
 use super::post::PostLine;
-use super::report::SyncError;
 use super::transport::{Socket, message_bytes};
 
 /// An open line.
@@ -20,10 +19,7 @@ pub(super) enum Incoming {
     /// A frame, and the bytes it took.
     Frame(Vec<u8>, u64),
     /// The answer to a request is whole.
-    Answered {
-        /// It had the session's pushes up to this number.
-        pushes_through: u64,
-    },
+    Answered,
     /// Bytes that say only that the other side is there.
     Sign(u64),
     /// The connection broke.
@@ -33,19 +29,16 @@ pub(super) enum Incoming {
 }
 
 impl Line {
-    /// Sends a frame; `false` when the line is gone.
-    pub(super) async fn send(&mut self, frame: Frame) -> bool {
+    /// Sends the bytes of a frame over a socket; `false` when it is gone.
+    pub(super) async fn send(&mut self, frame: Vec<u8>) -> bool {
         match self {
-            Self::Socket(socket) => socket.send(Message::binary(encode(&frame))).await.is_ok(),
-            Self::Post(post) => {
-                post.queue(frame);
-                true
-            }
+            Self::Socket(socket) => socket.send(Message::binary(frame)).await.is_ok(),
+            // What is said by requests stands in their bodies.
+            Self::Post(_) => false,
         }
     }
 
-    /// Waits for what comes next. Dropped before that, it loses nothing of a socket, and leaves a request: which one may
-    /// do where [`Self::may_be_left`] says so.
+    /// Waits for what comes next. Dropped before that, it loses nothing of a socket, and leaves a request.
     pub(super) async fn next(&mut self) -> Incoming {
         match self {
             Self::Socket(socket) => match socket.next().await {
@@ -53,14 +46,6 @@ impl Line {
                 Some(Err(_)) | None => Incoming::Gone,
             },
             Self::Post(post) => post.next().await,
-        }
-    }
-
-    /// True when something else may be done before the next frame has come.
-    pub(super) fn may_be_left(&self) -> bool {
-        match self {
-            Self::Socket(_) => true,
-            Self::Post(post) => post.may_be_left(),
         }
     }
 

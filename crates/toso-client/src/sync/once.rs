@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use toso_core::id::DocId;
-use toso_replica::Replica;
+use toso_replica::exchange::ExchangeNews;
+use toso_replica::{Replica, SyncError, SyncOptions, SyncReport};
 
-use super::io_loop::{IoLoop, LoopNews, Until};
-use super::report::{SyncError, SyncOptions, SyncReport};
+use super::io_loop::{IoLoop, Until};
 use crate::asking::fetch_missing_names;
 use crate::listening::ChangedDocuments;
 
@@ -116,7 +116,7 @@ async fn session_until(
                 result = &mut run => break Some(result),
                 () = &mut over => break None,
                 Some(news) = listener.recv() => {
-                    if let LoopNews::Progress { done, total } = news {
+                    if let ExchangeNews::Progress { done, total } = news {
                         progress(done, total);
                     }
                 }

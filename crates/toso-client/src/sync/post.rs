@@ -1,28 +1,15 @@
-//! A session by requests: `POST /v1/sync` with HELLO and what else is to be said, answered by what the server has to say.
-//!
-//! Every request begins with a HELLO of its own, from where the device stands then. So the server keeps nothing between
-//! two of them, each may go to another server of a cluster, and a lost answer costs what it brought. The session's machine
-//! is the same as over a socket; here its pushes get the numbers that each request counts anew.
-//!
-//! When there is nothing to say, the request is *live*: the server holds it until something comes, or for half a minute.
+//! Requests of a session, one after the other: `POST /v1/sync`. What they say, and when, is the exchange's
+//! ([`toso_replica::exchange`]); here are connections and the frames of an answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
-use toso_replica::Between;
+use toso_replica::{Between, SyncError};
 use toso_wire::limits::FRAME_BYTES_MAX;
-use toso_wire::{Frame, Hello, encode};
 
 use super::http::{Body, Head, HttpConnection, HttpError};
 use super::line::Incoming;
 use super::transport::{Address, Meter};
 
-/// Two requests that bring nothing begin at least so far apart. A server that has a place holds each for longer (25 s); one
-/// that has none is asked four times a minute.
-const EMPTY_POLL_INTERVAL: Duration = Duration::from_secs(15);
-/// Frames of one request beside HELLO; more wait for the next.
-const FRAMES_MAX: usize = 16;
 /// Bytes of the length before each frame.
 const LENGTH_BYTES: usize = 4;
 
@@ -32,124 +19,41 @@ pub(super) struct PostLine {
     meter: Arc<Meter>,
     connection: Option<HttpConnection>,
     state: State,
-    /// To be said as it is: the first HELLO, and one that proves the device anew.
-    hello: Option<Hello>,
-    queue: Vec<Frame>,
-    /// The session's numbers of the pushes that the request under way has, in its order.
-    pushes: Vec<u64>,
-    /// The request under way only waits for news.
-    polls: bool,
-    /// When it began, and whether it has brought anything that is news.
-    begun: Instant,
-    told: bool,
-    not_before: Option<Instant>,
     /// Bytes of frames sent.
     pub(super) frames_up: u64,
 }
 
 enum State {
     Idle,
-    /// Made, and not answered.
-    Asking(Vec<u8>),
+    /// To be sent, and whether it only waits for news.
+    Asking(Vec<u8>, bool),
     /// Being answered.
     Reading(Head, Vec<u8>),
 }
 
 impl PostLine {
-    pub(super) fn new(address: Address, meter: Arc<Meter>, hello: Hello) -> Self {
-        Self {
-            address,
-            meter,
-            connection: None,
-            state: State::Idle,
-            hello: Some(hello),
-            queue: Vec::new(),
-            pushes: Vec::new(),
-            polls: false,
-            begun: Instant::now(),
-            told: false,
-            not_before: None,
-            frames_up: 0,
-        }
-    }
-
-    /// Keeps a frame for the next request.
-    pub(super) fn queue(&mut self, frame: Frame) {
-        match frame {
-            Frame::Hello(hello) => self.hello = Some(hello),
-            // The next HELLO asks for the next page.
-            Frame::Next(_) => {}
-            frame @ (Frame::Welcome(_)
-            | Frame::Challenge(_)
-            | Frame::Push(_)
-            | Frame::Ack(_)
-            | Frame::Nack(_)
-            | Frame::Delta(_)
-            | Frame::Receipt(_)
-            | Frame::Purge(_)
-            | Frame::Erased(_)
-            | Frame::RetryAfter(_)
-            | Frame::Goodbye(_)
-            | Frame::Reconcile(_)
-            | Frame::Want(_)
-            | Frame::Reviewed(_)
-            | Frame::Moved(_)) => self.queue.push(frame),
-        }
-    }
-
-    /// True when the next request is to be made.
-    pub(super) fn is_idle(&self) -> bool {
-        matches!(self.state, State::Idle)
-    }
-
-    /// True when something waits to be said.
-    pub(super) fn has_queued(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
-    /// The HELLO that is to be said as it is.
-    pub(super) fn ready_hello(&mut self) -> Option<Hello> {
-        self.hello.take()
-    }
-
-    /// True while a request under way only waits for news: dropping it loses nothing.
-    pub(super) fn may_be_left(&self) -> bool {
-        self.polls
+    pub(super) fn new(address: Address, meter: Arc<Meter>) -> Self {
+        Self { address, meter, connection: None, state: State::Idle, frames_up: 0 }
     }
 
     /// Makes the next request.
-    pub(super) fn ask(&mut self, hello: Hello) {
-        self.pushes.clear();
-        self.pushes.extend(hello.push.as_ref().map(|push| push.number));
-        (self.polls, self.told) = (hello.live, false);
-        if !self.polls {
-            self.not_before = None;
-        }
-        let mut body = Vec::new();
-        append(&mut body, &Frame::Hello(hello));
-        let count = self.queue.len().min(FRAMES_MAX);
-        for mut frame in self.queue.drain(..count) {
-            if let Frame::Push(push) = &mut frame {
-                self.pushes.push(push.number);
-                push.number = self.pushes.len() as u64;
-            }
-            append(&mut body, &frame);
-        }
+    pub(super) fn ask(&mut self, body: Vec<u8>, polls: bool) {
         self.frames_up += body.len() as u64;
-        self.state = State::Asking(body);
+        self.state = State::Asking(body, polls);
     }
 
-    /// Leaves a request that only waits for news.
+    /// Leaves the request under way.
     pub(super) fn leave(&mut self) {
-        (self.state, self.connection, self.polls) = (State::Idle, None, false);
+        (self.state, self.connection) = (State::Idle, None);
     }
 
     /// What comes next of the answer.
     pub(super) async fn next(&mut self) -> Incoming {
         loop {
             match &mut self.state {
-                State::Idle => return Incoming::Gone,
-                State::Asking(_) => {
+                // Nothing is asked.
+                State::Idle => std::future::pending().await,
+                State::Asking(..) => {
                     if let Err(ended) = self.send().await {
                         return ended;
                     }
@@ -179,11 +83,7 @@ impl PostLine {
 
     /// Sends the request and reads the head of the answer.
     async fn send(&mut self) -> Result<(), Incoming> {
-        if let Some(not_before) = self.not_before.filter(|_| self.polls) {
-            sleep_until(not_before).await;
-        }
-        self.begun = Instant::now();
-        let State::Asking(body) = &self.state else { return Ok(()) };
+        let State::Asking(body, polls) = &self.state else { return Ok(()) };
         let kept = self.connection.take();
         let was_kept = kept.as_ref().is_some_and(|connection| connection.used);
         let mut connection = match kept {
@@ -205,10 +105,10 @@ impl PostLine {
             200 if head.is_of_sync => {}
             429 | 503 => {
                 let delay_ms = head.retry_after_ms;
-                return Err(Incoming::Failed(super::report::SyncError::RetryAfter { delay_ms }));
+                return Err(Incoming::Failed(SyncError::RetryAfter { delay_ms }));
             }
             // A proxy that does not let a request wait for so long.
-            408 | 502 | 504 if self.polls => return Err(Incoming::Gone),
+            408 | 502 | 504 if *polls => return Err(Incoming::Gone),
             status
                 if !head.is_problem
                     && let Some(what) = Between::of_status(status) =>
@@ -228,37 +128,7 @@ impl PostLine {
     fn answered(&mut self) -> Incoming {
         let State::Reading(head, _) = std::mem::replace(&mut self.state, State::Idle) else { return Incoming::Gone };
         self.connection = self.connection.take().and_then(|mut kept| kept.keeps(&head).then_some(kept));
-        self.not_before = (self.polls && !self.told).then(|| self.begun + EMPTY_POLL_INTERVAL);
-        self.polls = false;
-        Incoming::Answered { pushes_through: self.pushes.last().copied().unwrap_or_default() }
-    }
-
-    /// Gives an answer to a push the number that the session knows.
-    pub(super) fn numbered(&mut self, mut frame: Frame) -> Frame {
-        self.told |= frame.is_answer() && !matches!(&frame, Frame::Welcome(_)) || matches!(frame, Frame::Reviewed(_));
-        let number = match &mut frame {
-            Frame::Ack(ack) => &mut ack.number,
-            Frame::Nack(nack) => &mut nack.number,
-            Frame::Hello(_)
-            | Frame::Welcome(_)
-            | Frame::Challenge(_)
-            | Frame::Push(_)
-            | Frame::Delta(_)
-            | Frame::Receipt(_)
-            | Frame::Purge(_)
-            | Frame::Erased(_)
-            | Frame::RetryAfter(_)
-            | Frame::Goodbye(_)
-            | Frame::Reconcile(_)
-            | Frame::Want(_)
-            | Frame::Reviewed(_)
-            | Frame::Moved(_)
-            | Frame::Next(_) => return frame,
-        };
-        let place = number.checked_sub(1).and_then(|place| usize::try_from(place).ok());
-        // A number that no push has is told to the session as it is, which ends with it.
-        *number = place.and_then(|place| self.pushes.get(place).copied()).unwrap_or(u64::MAX);
-        frame
+        Incoming::Answered
     }
 
     pub(super) async fn close(&mut self) {
@@ -266,13 +136,6 @@ impl PostLine {
             connection.close().await;
         }
     }
-}
-
-fn append(body: &mut Vec<u8>, frame: &Frame) {
-    let bytes = encode(frame);
-    // Frames are far below 4 GiB.
-    body.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
-    body.extend(bytes);
 }
 
 /// The next frame of an answer, when it is whole.
@@ -296,10 +159,9 @@ mod tests {
 
     #[test]
     fn frames_come_out_of_an_answer_one_by_one() {
-        let mut bytes = Vec::new();
-        append(&mut bytes, &Frame::Next(toso_wire::Next { page_bytes: Some(300) }));
-        append(&mut bytes, &Frame::Next(toso_wire::Next { page_bytes: None }));
-        let rest = bytes.split_off(12);
+        let frame = |content: &[u8]| [&u32::try_from(content.len()).unwrap().to_be_bytes(), content].concat();
+        let mut bytes = [frame(&[1; 10]), frame(&[2; 3])].concat();
+        let rest = bytes.split_off(16);
         assert!(take_frame(&mut bytes).expect("may become one").is_some());
         assert_eq!(take_frame(&mut bytes), Ok(None));
         bytes.extend(rest);

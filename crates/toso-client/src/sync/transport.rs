@@ -20,11 +20,11 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
 use toso_replica::between::PROBLEM_TYPE;
-use toso_replica::{Between, Reach};
+use toso_replica::exchange::DialFailure;
+use toso_replica::{Between, Reach, SyncError};
 use toso_wire::limits::{FRAME_BYTES_MAX, SUBPROTOCOL};
 use toso_wire::{Hello, hello_token};
 
-use super::report::SyncError;
 use crate::tls::{client_tls, of_certificate};
 
 /// A connected socket.
@@ -66,15 +66,6 @@ pub(super) struct Dialled {
     pub(super) http_bytes_up: u64,
 }
 
-/// Why there is no socket.
-#[derive(Debug)]
-pub(super) enum DialError {
-    /// Nothing else would work either, or the server itself has spoken.
-    Final(SyncError),
-    /// The server is in reach, and the upgrade did not work: networks that break it often let other requests through.
-    Upgrade(SyncError),
-}
-
 /// Connects and upgrades; each of the two within `time`.
 pub(super) async fn dial(
     server_url: &str,
@@ -82,20 +73,20 @@ pub(super) async fn dial(
     hello: &Hello,
     meter: &Arc<Meter>,
     time: Duration,
-) -> Result<Dialled, DialError> {
+) -> Result<Dialled, DialFailure> {
     let protocol = |detail: String| SyncError::Protocol { url: server_url.to_owned(), detail };
-    let address = Address::of(server_url, reach).map_err(DialError::Final)?;
+    let address = Address::of(server_url, reach).map_err(DialFailure::Final)?;
     let token = hello_token(hello);
     let hello_bytes = token.len() as u64;
     let request = address.socket_url().as_str().into_client_request();
-    let mut request = request.map_err(|error| DialError::Final(protocol(error.to_string())))?;
+    let mut request = request.map_err(|error| DialFailure::Final(protocol(error.to_string())))?;
     let subprotocols = format!("{SUBPROTOCOL}, {token}");
     let value = subprotocols.parse();
-    let value = value.map_err(|_| DialError::Final(protocol("HELLO does not fit a header".to_owned())))?;
+    let value = value.map_err(|_| DialFailure::Final(protocol("HELLO does not fit a header".to_owned())))?;
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, value);
 
     let stream = timeout(time, connect(&address, meter)).await;
-    let stream = stream.unwrap_or_else(|_| Err(address.unreachable(&no_answer(time)))).map_err(DialError::Final)?;
+    let stream = stream.unwrap_or_else(|_| Err(address.unreachable(&no_answer(time)))).map_err(DialFailure::Final)?;
     let config = WebSocketConfig::default()
         .max_message_size(Some(FRAME_BYTES_MAX))
         .max_frame_size(Some(FRAME_BYTES_MAX))
@@ -108,7 +99,7 @@ pub(super) async fn dial(
             Ok(Dialled { socket, hello_bytes, http_bytes_up })
         }
         Ok(Err(error)) => Err(address.refused(error)),
-        Err(_) => Err(DialError::Upgrade(address.unreachable(&no_answer(time)))),
+        Err(_) => Err(DialFailure::Upgrade(address.unreachable(&no_answer(time)))),
     }
 }
 
@@ -197,28 +188,28 @@ impl Address {
         clippy::wildcard_enum_match_arm,
         reason = "another crate's errors: all but these say what they are themselves"
     )]
-    fn refused(&self, error: WsError) -> DialError {
+    fn refused(&self, error: WsError) -> DialFailure {
         match error {
             WsError::Http(response) => {
                 let status = response.status().as_u16();
                 let told = SyncError::RetryAfter { delay_ms: retry_after_ms(response.headers().get(RETRY_AFTER)) };
                 let by_server = response.headers().get(CONTENT_TYPE).is_some_and(|of| of == PROBLEM_TYPE);
                 match status {
-                    429 | 503 if by_server => DialError::Final(told),
-                    429 | 503 => DialError::Upgrade(told),
+                    429 | 503 if by_server => DialFailure::Final(told),
+                    429 | 503 => DialFailure::Upgrade(told),
                     _ if !by_server && let Some(what) = Between::of_status(status) => {
-                        DialError::Upgrade(self.between(status, what))
+                        DialFailure::Upgrade(self.between(status, what))
                     }
-                    _ => DialError::Upgrade(self.foreign(format!("the upgrade was answered with status {status}"))),
+                    _ => DialFailure::Upgrade(self.foreign(format!("the upgrade was answered with status {status}"))),
                 }
             }
             WsError::Io(_)
             | WsError::ConnectionClosed
             | WsError::AlreadyClosed
             | WsError::Protocol(ProtocolError::HandshakeIncomplete | ProtocolError::ResetWithoutClosingHandshake) => {
-                DialError::Upgrade(self.unreachable(&"the connection broke while it was being set up"))
+                DialFailure::Upgrade(self.unreachable(&"the connection broke while it was being set up"))
             }
-            error => DialError::Upgrade(self.foreign(error.to_string())),
+            error => DialFailure::Upgrade(self.foreign(error.to_string())),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use toso_client::{AutoSync, SyncOptions, SyncState, sync_once};
-use toso_replica::Replica;
+use toso_client::{AutoSync, SyncState, sync_once};
+use toso_replica::{Replica, SyncOptions};
 use toso_store::{ChunkStore, StoreError};
 
 use super::beside::{self, Mark};

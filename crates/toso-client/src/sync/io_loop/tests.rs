@@ -15,14 +15,14 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use toso_core::id::{Epoch, Sequence, ServerId};
 use toso_core::text::PlaceName;
 use toso_core::time::TimestampMs;
-use toso_replica::{Credential, Reach, Replica, TeamDraft};
+use toso_replica::{Credential, Reach, Replica, SyncError, SyncOptions, TeamDraft};
 use toso_store::ChunkStore;
 use toso_store::memory::MemoryChunkStore;
 use toso_wire::{
     Frame, Hello, Proof, Receipt, RootProof, Welcome, WelcomeProof, encode, hello_from_token, signed_welcome,
 };
 
-use crate::sync::{SyncError, SyncOptions, sync_once};
+use crate::sync::sync_once;
 use crate::system;
 
 /// The key of the server that the phone has joined.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{Between, CredentialError, ReachError, ReplicaError};
 use serde::Serialize;
-use toso_replica::{Between, CredentialError, ReachError, ReplicaError};
 use toso_store::StoreError;
 use toso_wire::GoodbyeCode;
 
