@@ -331,8 +331,8 @@ fn leave_out_what_is_not_taken(
                 refused.push((place, no_room));
                 continue;
             }
-            if let Err(wait_ms) = purse.pay(item.bytes().len()) {
-                postponed = Some(Postponed { from: place, wait_ms });
+            if let Err((wait_ms, spent)) = purse.pay(item.bytes().len()) {
+                postponed = Some(Postponed { from: place, wait_ms, spent });
                 break;
             }
             document.add(author, item.bytes().len());

@@ -43,7 +43,7 @@ use toso_core::id::AuthorId;
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::{RecordChange, RecordStore, StoreError};
-use toso_sync::AccessRole;
+use toso_sync::{AccessRole, Spent};
 
 use crate::tables::{ALLOWED_TABLE, QUOTA_TABLE};
 
@@ -277,12 +277,19 @@ struct Payer {
 }
 
 impl Purse {
-    /// Pays for one change from all accounts, or tells in how many milliseconds to try again.
-    pub(crate) fn pay(&mut self, bytes: usize) -> Result<(), u64> {
+    /// Pays for one change from all accounts, or tells in how many milliseconds to try again, and for whose sake.
+    pub(crate) fn pay(&mut self, bytes: usize) -> Result<(), (u64, Spent)> {
         let bytes = bytes as u64;
-        let waits = self.payers.iter_mut().filter_map(|of| of.account.wait(of.budget, self.day_ms, self.now));
-        if let Some(wait_ms) = waits.max() {
-            return Err(wait_ms);
+        let waits = self.payers.iter_mut().filter_map(|of| {
+            let spent = match of.key {
+                Key::Own(_) | Key::Carrying(_) => Spent::Device,
+                Key::Unit(_) => Spent::Unit,
+            };
+            Some((of.account.wait(of.budget, self.day_ms, self.now)?, spent))
+        });
+        // Where several are used up, the longest wait is the true one.
+        if let Some(longest) = waits.max_by_key(|(wait_ms, _)| *wait_ms) {
+            return Err(longest);
         }
         for Payer { account, paid, .. } in &mut self.payers {
             account.take(self.day_ms, bytes, paid);

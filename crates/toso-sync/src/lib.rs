@@ -22,5 +22,5 @@ pub use principal::{AccessRole, Principal, Rank};
 pub use server::{
     AppendFailure, AppendOutcome, Authenticated, CarriedRefusal, Greeting, HoldFate, HoldOutcome, HoldReason, Opened,
     OpenedInterest, PageEntry, PageRead, Postponed, Refusal, RefusalKind, ReturnVerdict, ServerEffect, ServerEvent,
-    ServerSession, Standing, WantedRead, check_item,
+    ServerSession, Spent, Standing, WantedRead, check_item,
 };

@@ -225,6 +225,17 @@ pub struct Postponed {
     pub from: usize,
     /// When it may be sent again, in milliseconds from now.
     pub wait_ms: u64,
+    /// What is used up.
+    pub spent: Spent,
+}
+
+/// Whose share of the day is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spent {
+    /// The device's own, or that of what it carries: an officer can allow it more.
+    Device,
+    /// That of all devices in the unit together: nothing but time gives it back.
+    Unit,
 }
 
 /// Why nothing was appended.

@@ -12,7 +12,7 @@ use toso_sync::client::resting::{REST_MS_MAX, REST_MS_MIN};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, Opened,
     OpenedInterest, OutboxBatch, OutboxItem, Postponed, Principal, ServerEffect, ServerEvent, ServerSession,
-    SessionEnd, Standing,
+    SessionEnd, Spent, Standing,
 };
 use toso_wire::{
     Ack, Carried, Frame, Goodbye, GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem,
@@ -90,21 +90,23 @@ fn answer(session: &mut ServerSession, number: u64, taken: usize, postponed: Opt
 #[test]
 fn the_first_item_that_waits_is_named_and_stands_for_all_after_it() {
     let mut session = greeted_server();
-    let some = answer(&mut session, 1, 1, Some(Postponed { from: 1, wait_ms: 10_799_001 }));
+    let some = answer(&mut session, 1, 1, Some(Postponed { from: 1, wait_ms: 10_799_001, spent: Spent::Unit }));
     let [Frame::Nack(nack), Frame::Ack(ack)] = some.as_slice() else { panic!("{some:?}") };
     assert_eq!((nack.item, nack.code, nack.retry_after_s), (Some(2), NackCode::OverQuota, Some(10_800)));
-    assert!(nack.detail.contains("180 minutes"), "{}", nack.detail);
+    assert!(nack.detail.contains("180 minutes") && nack.detail.contains("the unit's share"), "{}", nack.detail);
     assert_eq!((ack.number, ack.through), (1, Sequence(4)));
-    let none = answer(&mut session, 2, 0, Some(Postponed { from: 0, wait_ms: 1 }));
+    let none = answer(&mut session, 2, 0, Some(Postponed { from: 0, wait_ms: 1, spent: Spent::Device }));
     let [Frame::Nack(nack)] = none.as_slice() else { panic!("no acknowledgement when nothing was taken: {none:?}") };
     assert_eq!((nack.item, nack.code, nack.retry_after_s), (Some(0), NackCode::OverQuota, Some(1)));
+    assert!(nack.detail.contains("the device has written its share"), "{}", nack.detail);
 }
 
 #[test]
 fn who_goes_on_asking_is_sent_away() {
     let mut session = greeted_server();
     let ended = (1..=1_000).find(|number| {
-        let frames = answer(&mut session, *number, 0, Some(Postponed { from: 0, wait_ms: 1_000 }));
+        let frames =
+            answer(&mut session, *number, 0, Some(Postponed { from: 0, wait_ms: 1_000, spent: Spent::Device }));
         matches!(frames.last(), Some(Frame::Goodbye(Goodbye { code: GoodbyeCode::Overload, .. })))
     });
     assert_eq!(ended, Some(265), "a phone offers all that it carries, and no more");

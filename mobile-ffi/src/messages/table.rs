@@ -354,8 +354,8 @@ pub(super) const MESSAGES: &[Message] = &[
     m("sync.up_to_date", "Đã đồng bộ", "Up to date"),
     m(
         "sync.waiting",
-        "Hôm nay trung tâm không nhận thêm từ máy này. {changes} thay đổi chờ trên máy và sẽ tự gửi đi.",
-        "The centre takes no more from this device today. {changes} changes wait here and go out by themselves.",
+        "Hôm nay máy này hoặc đơn vị đã gửi đủ số cho phép. {changes} thay đổi chờ trên máy và sẽ tự gửi đi.",
+        "The day's share of this device or of its unit is used up. {changes} changes wait here and go out by themselves.",
     ),
     m("sync.stopped", "Chưa bật đồng bộ", "Sync is off"),
     m("receipt.saved", "Đã lưu trên máy", "Saved here"),

@@ -72,6 +72,8 @@ fn a_device_writes_its_changes_of_the_day_and_not_one_more() {
     let mut centre = Centre::new();
     let (new, wait) = centre.write(1, RECORDER, RECORDER_DAY.changes + 1, 1);
     assert_eq!((new, wait), (RECORDER_DAY.changes, Some(DAY_MS / REOPENS_AT)), "an eighth of a day");
+    let batch = centre.batch(1, RECORDER, 1, 1);
+    assert_eq!(centre.append(batch).postponed.map(|postponed| postponed.spent), Some(Spent::Device));
     let batch = centre.batch(1, RECORDER, 3, 1);
     assert_eq!(centre.append(batch).postponed.map(|postponed| postponed.from), Some(0), "nothing after it");
     assert_eq!(centre.write(2, RECORDER, 5, 1), (5, None), "another device's day is its own");
@@ -175,6 +177,12 @@ fn all_devices_of_a_unit_share_its_day() {
         written += centre.write(device, RECORDER, RECORDER_DAY.changes, 1).0;
     }
     assert_eq!(written, UNIT_DAY.changes, "256 devices");
+    // The story: a phone that had written nothing was told that its own share was used up.
+    let spent = |centre: &mut Centre, device| {
+        let batch = centre.batch(device, RECORDER, 1, 1);
+        centre.append(batch).postponed.map(|postponed| postponed.spent)
+    };
+    assert_eq!(spent(&mut centre, u8::MAX), Some(Spent::Unit));
     centre.restart();
     let officer = Charge::Own { role: AccessRole::Officer };
     assert!(centre.write(1, officer, OFFICER_DAY.changes, 1).0 < UNIT_DAY.changes / REOPENS_AT, "nor by a restart");

@@ -4,7 +4,7 @@ use toso_core::chunk::ChangeHash;
 use toso_wire::{Frame, GoodbyeCode, Nack, NackCode};
 
 use super::refusing::shortened;
-use super::{Postponed, RefusalKind, ServerEffect, ServerSession};
+use super::{Postponed, RefusalKind, ServerEffect, ServerSession, Spent};
 
 /// Pushes of a session that may be postponed. A phone has at most four under way ([`toso_wire::limits::PUSH_WINDOW`]) when
 /// it is first told, and sends nothing of its own after that; what it carries for others, 256 parcels at most, it offers once
@@ -27,10 +27,12 @@ impl ServerSession {
             return self.goodbye(GoodbyeCode::Overload, &detail, effects);
         }
         let seconds = u32::try_from(postponed.wait_ms.div_ceil(1_000)).unwrap_or(u32::MAX);
-        let detail = format!(
-            "the device has written its share of the day; the rest waits on it and is taken from {} minutes on",
-            seconds.div_ceil(60)
-        );
+        let spent = match postponed.spent {
+            Spent::Device => "the device has written its share of the day",
+            Spent::Unit => "all devices of the unit together have written the unit's share of the day",
+        };
+        let detail =
+            format!("{spent}; the rest waits on the device and is taken from {} minutes on", seconds.div_ceil(60));
         effects.push(ServerEffect::CountRefusal(RefusalKind::Nack(NackCode::OverQuota)));
         effects.push(ServerEffect::Send(Frame::Nack(Nack {
             number,
