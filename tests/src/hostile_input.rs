@@ -11,6 +11,7 @@
 
 use sha2::{Digest as _, Sha256};
 use toso_catalog::Catalog;
+use toso_core::change::Change;
 use toso_core::chunk::{Chunk, ChunkError};
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
@@ -25,8 +26,8 @@ use toso_sync::{AccessRole, Principal, ServerEffect, ServerEvent, ServerSession}
 use toso_wire::enrol::Invite;
 use toso_wire::limits::{FRAME_BYTES_MAX, PUSH_ITEMS_MAX};
 use toso_wire::{
-    Delta, DeltaGroup, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Interest, Proof, Push, PushItem, Reconcile,
-    TicketProof, Want, WelcomeProof, decode, decode_from_client, encode, encode_plain, hello_from_token, hello_token,
+    Delta, DeltaGroup, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Interest, Proof, Push, Reconcile, TicketProof,
+    Want, WelcomeProof, decode, decode_from_client, encode, encode_plain, hello_from_token, hello_token,
 };
 
 /// A door: its name, and the function that takes bytes.
@@ -352,7 +353,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         .expect("a change");
     changes.push(apart.bytes().to_vec());
 
-    let items: Vec<_> = changes.iter().map(|change| PushItem { doc: team(), change: change.clone() }).collect();
+    let items: Vec<_> = changes.iter().map(|change| Change { doc: team(), chunk: change.as_slice().into() }).collect();
     let push = |number| Frame::Push(Push { number, scope: scope(), items: items.clone(), carried: None });
     let proof = Proof::Token {
         token: vec![3; 200],
@@ -375,7 +376,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     // Long enough and regular enough to travel by prediction.
     let words = |n: u64| format!("{} hộ dân, {} người cao tuổi; ", n * 7_919 % 1_009, n * 104_729 % 1_013);
     let texts = (0..60).map(|item| (0..20).map(|n| words(item * 20 + n)).collect::<String>().into_bytes());
-    let items = texts.map(|text| DeltaItem::Change(team(), text)).collect();
+    let items = texts.map(|text| DeltaItem::Change(Change { doc: team(), chunk: text.into() })).collect();
     let groups = vec![DeltaGroup { scope: scope(), items }];
     let page = Frame::Delta(Delta { unit: scope(), groups, next: Sequence(60), more: true });
     let frames = [

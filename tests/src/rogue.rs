@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
+use toso_core::change::Change;
+use toso_core::chunk::RawChunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
 use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
@@ -19,7 +21,7 @@ use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_wire::enrol::{Invite, signed_enrol};
-use toso_wire::{Frame, Hello, Interest, Proof, Push, PushItem, decode, encode, hello_token, signed_hello};
+use toso_wire::{Frame, Hello, Interest, Proof, Push, decode, encode, hello_token, signed_hello};
 
 use crate::{Server, http};
 
@@ -111,35 +113,35 @@ impl Rogue {
     }
 
     /// The first change of a hamlet's team, with a note that makes it as large as wanted.
-    pub fn team(&self, hamlet: &str, note_bytes: usize) -> PushItem {
+    pub fn team(&self, hamlet: &str, note_bytes: usize) -> Change<RawChunk> {
         self.team_with_note(hamlet, &"x".repeat(note_bytes))
     }
 
     /// The same with any note.
-    pub fn team_with_note(&self, hamlet: &str, note: &str) -> PushItem {
+    pub fn team_with_note(&self, hamlet: &str, note: &str) -> Change<RawChunk> {
         let doc = DocId::hamlet_team(self.unit, hamlet, 0);
         let note = DocEdit::parse(doc.kind().expect("a known kind"), "note", note).expect("a note");
         let edits = [DocEdit::Team(TeamEdit::Hamlet(Some(PlaceName::parse(hamlet).expect("a name")))), note];
         let author = Author { actor: Actor::new(self.id(), [1; 8]), at: now() };
         let chunk = Document::new(doc).expect("a known kind").edit(author, &edits).expect("valid").expect("a change");
-        PushItem { doc, change: chunk.bytes().to_vec() }
+        Change { doc, chunk: chunk.raw() }
     }
 
     /// So many changes of one team, each of which builds on the one before.
-    pub fn saves(&self, hamlet: &str, count: u32) -> Vec<PushItem> {
+    pub fn saves(&self, hamlet: &str, count: u32) -> Vec<Change<RawChunk>> {
         let doc = DocId::hamlet_team(self.unit, hamlet, 0);
         let author = Author { actor: Actor::new(self.id(), [2; 8]), at: now() };
         let mut document = Document::new(doc).expect("a known kind");
         let save = |number| {
             let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)));
             let chunk = document.edit(author, &[edit]).expect("valid").expect("a change");
-            PushItem { doc, change: chunk.bytes().to_vec() }
+            Change { doc, chunk: chunk.raw() }
         };
         (1..=count).map(save).collect()
     }
 
     /// So many changes of the commune's own sheet.
-    pub fn sheet_saves(&self, count: u32) -> Vec<PushItem> {
+    pub fn sheet_saves(&self, count: u32) -> Vec<Change<RawChunk>> {
         let doc = DocId::commune(self.unit);
         let author = Author { actor: Actor::new(self.id(), [3; 8]), at: now() };
         let mut document = Document::new(doc).expect("a known kind");
@@ -147,13 +149,13 @@ impl Rogue {
             let key = hamlet_key("Thôn 9");
             let edit = DocEdit::Commune(CommuneEdit::HamletHouseholds { key, households: Some(number) });
             let chunk = document.edit(author, &[edit]).expect("valid").expect("a change");
-            PushItem { doc, change: chunk.bytes().to_vec() }
+            Change { doc, chunk: chunk.raw() }
         };
         (1..=count).map(save).collect()
     }
 
     /// A push into its own unit.
-    pub fn push(&self, number: u64, items: Vec<PushItem>) -> Frame {
+    pub fn push(&self, number: u64, items: Vec<Change<RawChunk>>) -> Frame {
         Frame::Push(Push { number, scope: self.unit, items, carried: None })
     }
 

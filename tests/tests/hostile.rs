@@ -15,6 +15,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame as RawFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use toso_core::change::Change;
+use toso_core::chunk::RawChunk;
 use toso_core::document::DOCUMENT_SHARE_CHANGES;
 use toso_core::id::{Digest, DocId, Epoch, Sequence};
 use toso_core::unit::{UnitList, UnitRef};
@@ -22,7 +24,7 @@ use toso_tests::rogue::{Rogue, Wire, enrolment, unit};
 use toso_tests::{COMMUNE, FieldDevice, OTHER_COMMUNE, Server, http, memory};
 use toso_wire::enrol::Invite;
 use toso_wire::limits::FRAME_INFLATED_BYTES_MAX;
-use toso_wire::{Frame, GoodbyeCode, Interest, NackCode, Proof, Push, PushItem, TicketProof, encode, hello_token};
+use toso_wire::{Frame, GoodbyeCode, Interest, NackCode, Proof, Push, TicketProof, encode, hello_token};
 
 /// What the server may grow by for one session, whatever it does: a frame that is coming (64 KiB) and one that is
 /// decoded (128 KiB and as much again as values), a page that was read (64 KiB and as much again as values), frames that
@@ -199,7 +201,7 @@ async fn a_client_that_never_reads() {
 }
 
 /// A team whose note is base64-like noise.
-fn noisy_team(device: &Rogue, number: u64) -> PushItem {
+fn noisy_team(device: &Rogue, number: u64) -> Change<RawChunk> {
     let hamlet = format!("Thôn {number}");
     let noise: String = (0..48_u64)
         .map(|part| blake3::hash(&(number * 1_000 + part).to_be_bytes()).to_hex().to_string())
@@ -369,10 +371,10 @@ async fn lies_in_push() {
         (in_scope(unit(OTHER_COMMUNE), vec![good.clone()]), NackCode::OutOfScope),
         (in_scope(unit("01"), vec![good.clone()]), NackCode::OutOfScope),
         (in_scope(UnitRef::country(UnitList::L2022), vec![good.clone()]), NackCode::OutOfScope),
-        (in_scope(rogue.unit, vec![PushItem { doc: elsewhere, change: good.change.clone() }]), NackCode::WrongDocument),
+        (in_scope(rogue.unit, vec![Change { doc: elsewhere, chunk: good.chunk.clone() }]), NackCode::WrongDocument),
         (in_scope(rogue.unit, vec![other.team("Thôn 9", 5)]), NackCode::ForeignActor),
-        (in_scope(rogue.unit, vec![PushItem { doc: good.doc, change: vec![0; 60] }]), NackCode::Malformed),
-        (in_scope(rogue.unit, vec![PushItem { doc: good.doc, change: Vec::new() }]), NackCode::Malformed),
+        (in_scope(rogue.unit, vec![Change { doc: good.doc, chunk: vec![0; 60].into() }]), NackCode::Malformed),
+        (in_scope(rogue.unit, vec![Change { doc: good.doc, chunk: Vec::new().into() }]), NackCode::Malformed),
         (in_scope(rogue.unit, Vec::new()), NackCode::TooLarge),
     ];
     for (push, code) in refused {
@@ -398,7 +400,7 @@ async fn lies_in_push() {
     }
     // One frame after the other that is refused item by item: the session ends, and not only the frames.
     let mut noise = rogue.open(&attacked.server, &rogue.hello()).await;
-    let items: Vec<_> = (0..256).map(|_| PushItem { doc: good.doc, change: vec![0; 8] }).collect();
+    let items: Vec<_> = (0..256).map(|_| Change { doc: good.doc, chunk: vec![0; 8].into() }).collect();
     let (mut end, mut number) = (None, 0);
     while end.is_none() && number < 40 {
         number += 1;

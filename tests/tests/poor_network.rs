@@ -224,12 +224,12 @@ async fn a_push_that_was_acknowledged_is_never_sent_again() {
         let pushes: Vec<Push> = riding.into_iter().chain(later).collect();
         for item in pushes.iter().flat_map(|push| &push.items) {
             sent += 1;
-            again += usize::from(acknowledged.contains(&item.change));
+            again += usize::from(acknowledged.contains(item.bytes()));
         }
         for frame in wiretap::frames(&connection.down).0 {
             if let Frame::Ack(ack) = frame {
                 let of = pushes.iter().filter(|push| push.number == ack.number);
-                acknowledged.extend(of.flat_map(|push| push.items.iter().map(|item| item.change.clone())));
+                acknowledged.extend(of.flat_map(|push| push.items.iter().map(|item| item.bytes().to_vec())));
             }
         }
         cuts += usize::from(connection.cut.is_some());

@@ -9,6 +9,7 @@ pub mod session;
 
 pub use session::ClientSession;
 
+use toso_core::change::Change;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
@@ -62,12 +63,8 @@ pub struct OutboxBatch {
 pub struct OutboxItem {
     /// Outbox number.
     pub number: u64,
-    /// Its document.
-    pub doc: DocId,
-    /// Its identity.
-    pub hash: ChangeHash,
     /// The change.
-    pub change: Vec<u8>,
+    pub change: Change,
 }
 
 /// What happens to a session.

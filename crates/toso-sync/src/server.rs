@@ -257,10 +257,10 @@ pub struct PageEntry {
 impl PageEntry {
     /// As it goes into a page.
     fn into_delta(self) -> DeltaEntry {
-        let Change { doc, chunk } = self.entry.change;
+        let change = self.entry.change.raw();
         let item = match self.returned_by {
-            None => DeltaItem::Change(doc, chunk.bytes().to_vec()),
-            Some(by) => DeltaItem::Returned(doc, chunk.bytes().to_vec(), by),
+            None => DeltaItem::Change(change),
+            Some(by) => DeltaItem::Returned(change, by),
         };
         (self.entry.sequence, self.entry.scope, item)
     }

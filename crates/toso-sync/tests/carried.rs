@@ -5,7 +5,7 @@
 
 use toso_catalog::Catalog;
 use toso_core::change::{Change, Entry};
-use toso_core::chunk::Chunk;
+use toso_core::chunk::RawChunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
@@ -18,7 +18,7 @@ use toso_sync::{
     ServerEffect, ServerEvent, ServerSession, Standing,
 };
 use toso_wire::limits::PUSH_WINDOW;
-use toso_wire::{Carried, Frame, Hello, Interest, NackCode, Push, PushItem, signed_carried};
+use toso_wire::{Carried, Frame, Hello, Interest, NackCode, Push, signed_carried};
 
 #[path = "support/greeting.rs"]
 mod greeting;
@@ -70,17 +70,17 @@ fn session_of(role: AccessRole, takes_returns: bool) -> ServerSession {
     session
 }
 
-fn item(author: DeviceId, doc: DocId, edit: DocEdit) -> PushItem {
+fn item(author: DeviceId, doc: DocId, edit: DocEdit) -> Change<RawChunk> {
     let author = Author { actor: Actor::new(author, [2; 8]), at: NOW };
-    PushItem { doc, change: Document::new(doc).unwrap().edit(author, &[edit]).unwrap().unwrap().bytes().to_vec() }
+    Change { doc, chunk: Document::new(doc).unwrap().edit(author, &[edit]).unwrap().unwrap().raw() }
 }
 
-fn team(author: DeviceId, hamlet: &str) -> PushItem {
+fn team(author: DeviceId, hamlet: &str) -> Change<RawChunk> {
     let doc = DocId::hamlet_team(commune(), hamlet, 0);
     item(author, doc, DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9))))
 }
 
-fn push(number: u64, items: Vec<PushItem>) -> Frame {
+fn push(number: u64, items: Vec<Change<RawChunk>>) -> Frame {
     let carried = Some(Carried { author: AUTHOR.author(), signature: vec![7; 64] });
     Frame::Push(Push { number, scope: commune(), items, carried })
 }
@@ -105,7 +105,7 @@ fn verified(session: &mut ServerSession, author: Result<Principal, CarriedRefusa
 fn a_carried_push_is_verified_first_and_stands_in_the_log_as_its_authors() {
     let mut session = session(AccessRole::Recorder);
     let items = vec![team(AUTHOR, "thôn 1"), team(AUTHOR, "thôn 2")];
-    let changes: Vec<_> = items.iter().map(|item| (item.doc, Chunk::parse(&item.change).unwrap().hash())).collect();
+    let changes: Vec<_> = items.iter().map(|item| (item.doc, item.check().unwrap().hash())).collect();
     let effects = session.handle(NOW, ServerEvent::Frame(push(1, items)));
     assert_eq!(outcome(&effects), (vec![], vec![]), "nothing goes to the log before the signature is checked");
     assert!(!session.is_quiescent());
@@ -143,7 +143,7 @@ fn every_refusal_of_an_author_is_told_and_appends_nothing() {
 fn a_carrier_without_rights_and_what_is_no_change_are_refused_unverified() {
     for (role, frame) in [
         (AccessRole::Viewer, push(1, vec![team(AUTHOR, "thôn 1")])),
-        (AccessRole::Recorder, push(1, vec![PushItem { change: vec![0; 9], ..team(AUTHOR, "thôn 1") }])),
+        (AccessRole::Recorder, push(1, vec![Change { chunk: vec![0; 9].into(), ..team(AUTHOR, "thôn 1") }])),
     ] {
         let effects = session(role).handle(NOW, ServerEvent::Frame(frame));
         let (nacks, appends) = outcome(&effects);
@@ -200,7 +200,7 @@ fn what_was_carried_comes_back_to_the_carrier() {
         scope: commune(),
         author: AUTHOR.author(),
         received_at: NOW,
-        change: Change { doc: item.doc, chunk: Chunk::parse(&item.change).unwrap() },
+        change: item.check().unwrap(),
     };
     let entries = vec![PageEntry { entry, returned_by: None }];
     let page = PageRead { unit: commune(), entries, through: Sequence(1), more: false };
@@ -229,9 +229,8 @@ fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
     };
     let (mut session, _) = ClientSession::new(start);
     let batch = |number, author| {
-        let item = team(author, "thôn 1");
-        let hash = Chunk::parse(&item.change).unwrap().hash();
-        OutboxBatch { scope: commune(), items: vec![OutboxItem { number, doc: item.doc, hash, change: item.change }] }
+        let change = team(author, "thôn 1").check().unwrap();
+        OutboxBatch { scope: commune(), items: vec![OutboxItem { number, change }] }
     };
     let pushed = |effects: &[ClientEffect]| {
         effects.iter().find_map(|effect| {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
 
+use toso_core::change::Change;
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
@@ -28,7 +29,7 @@ fn change(place: u8) -> (DocId, Chunk) {
 }
 
 fn page((doc, chunk): &(DocId, Chunk), next: u64, more: bool) -> ClientEvent {
-    let items = vec![DeltaItem::Change(*doc, chunk.bytes().to_vec())];
+    let items = vec![DeltaItem::Change(Change { doc: *doc, chunk: chunk.raw() })];
     let groups = vec![DeltaGroup { scope: commune(), items }];
     ClientEvent::Frame(Frame::Delta(Delta { unit: commune(), groups, next: Sequence(next), more }))
 }
@@ -39,7 +40,7 @@ fn key((doc, chunk): &(DocId, Chunk)) -> (DocId, ChangeHash) {
 
 /// A session that knows an epoch and meets the second one, with a change on its way.
 fn greeted(known: Option<Epoch>, own: &(DocId, Chunk)) -> ClientSession {
-    let item = OutboxItem { number: 1, doc: own.0, hash: own.1.hash(), change: own.1.bytes().to_vec() };
+    let item = OutboxItem { number: 1, change: Change { doc: own.0, chunk: own.1.clone() } };
     let start = ClientStart {
         resting: false,
         server: ServerId([1; 16]),

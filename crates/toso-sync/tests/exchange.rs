@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use proptest::prelude::*;
 use toso_catalog::Catalog;
 use toso_core::change::{Change, Entry};
-use toso_core::chunk::{ChangeHash, Chunk};
+use toso_core::chunk::ChangeHash;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
@@ -114,8 +114,7 @@ impl Phone {
         let document = self.documents.entry(doc).or_insert_with(|| Document::new(doc).unwrap());
         if let Some(chunk) = document.edit(author, &edits).unwrap() {
             self.chunks.insert(chunk.hash());
-            let change = chunk.bytes().to_vec();
-            self.outbox.push(OutboxItem { number: self.next_number, doc, hash: chunk.hash(), change });
+            self.outbox.push(OutboxItem { number: self.next_number, change: Change { doc, chunk } });
             self.next_number += 1;
         }
     }
@@ -167,8 +166,8 @@ impl Phone {
                         for group in delta.groups {
                             assert_eq!(group.scope, commune());
                             for item in group.items {
-                                let toso_wire::DeltaItem::Change(doc, change) = item else { panic!("a snapshot") };
-                                let chunk = Chunk::parse(&change).unwrap();
+                                let toso_wire::DeltaItem::Change(change) = item else { panic!("a snapshot") };
+                                let Change { doc, chunk } = change.check().unwrap();
                                 if connection.pushed.contains(&chunk.hash()) {
                                     self.echoes += 1;
                                 }
@@ -187,7 +186,7 @@ impl Phone {
                             self.cursor = through;
                         }
                         for item in accepted {
-                            self.acked.insert(item.hash);
+                            self.acked.insert(item.change.hash());
                             self.outbox.retain(|waiting| waiting.number != item.number);
                         }
                     }

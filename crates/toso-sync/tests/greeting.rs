@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
 
 use ed25519_dalek::{Signer as _, SigningKey};
+use toso_core::change::Change;
+use toso_core::chunk::Chunk;
 use toso_core::id::{ChangeHash, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem, Pace, SessionEnd};
@@ -32,7 +34,8 @@ fn server() -> ServerId {
 fn dialled(proof: Proof, epoch: Option<Epoch>) -> ClientSession {
     let scope = "2022/00001".parse().unwrap();
     let doc = DocId::commune(scope);
-    let items = vec![OutboxItem { number: 1, doc, hash: ChangeHash([1; 32]), change: vec![1; 90] }];
+    let items =
+        vec![OutboxItem { number: 1, change: Change { doc, chunk: Chunk::trusted(vec![1; 90], ChangeHash([1; 32])) } }];
     let ticket = matches!(proof, Proof::Ticket(_)).then_some(greeting::SECRET);
     let first = Some(OutboxBatch { scope, items });
     let start = ClientStart {

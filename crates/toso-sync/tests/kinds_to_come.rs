@@ -5,7 +5,7 @@
 
 use toso_catalog::Catalog;
 use toso_core::change::{Change, Entry};
-use toso_core::chunk::Chunk;
+use toso_core::chunk::RawChunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
@@ -16,8 +16,8 @@ use toso_sync::{
     PageEntry, PageRead, Principal, ServerEffect, ServerEvent, ServerSession, SessionEnd, Standing,
 };
 use toso_wire::{
-    Delta, DeltaGroup, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Interest, NackCode, Push, PushItem,
-    TEMPORARY_FROM, decode, encode,
+    Delta, DeltaGroup, DeltaItem, Frame, Goodbye, GoodbyeCode, Hello, Interest, NackCode, Push, TEMPORARY_FROM, decode,
+    encode,
 };
 
 #[path = "support/greeting.rs"]
@@ -32,12 +32,12 @@ fn commune() -> Scope {
 }
 
 /// A document of a further kind that was made for a commune, and its first change, by a device.
-fn further(scope: &str, device: DeviceId) -> PushItem {
+fn further(scope: &str, device: DeviceId) -> Change<RawChunk> {
     let scope: Scope = scope.parse().unwrap();
     let author = Author { actor: Actor::new(device, [2; 8]), at: NOW };
     let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
     let change = Document::first_save(DocId::hamlet_team(scope, "thôn 1", 0), author, &[edit]).unwrap().unwrap();
-    PushItem { doc: DocId::from_parts(b'z', scope, [9; 11]).unwrap(), change: change.bytes().to_vec() }
+    Change { doc: DocId::from_parts(b'z', scope, [9; 11]).unwrap(), chunk: change.raw() }
 }
 
 /// As it comes over the wire.
@@ -100,7 +100,7 @@ fn on_phone() -> ClientSession {
 /// the id, in the scope beside it and in the change's envelope.
 #[test]
 fn a_push_of_a_kind_to_come_is_judged_like_any() {
-    let answer = |role, item: PushItem| {
+    let answer = |role, item: Change<RawChunk>| {
         let (mut session, _) = at_server(role, 0);
         let push = Frame::Push(Push { number: 1, scope: commune(), items: vec![item], carried: None });
         let mut codes = Vec::new();
@@ -128,7 +128,7 @@ fn a_push_of_a_kind_to_come_is_judged_like_any() {
 
 #[test]
 fn a_page_with_a_kind_to_come_goes_out_and_is_committed_with_its_cursor() {
-    let PushItem { doc, change } = further("2022/00001", DEVICE);
+    let further = further("2022/00001", DEVICE);
     let (mut session, effects) = at_server(AccessRole::Recorder, 1);
     assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::ReadPage { .. })), "{effects:?}");
     let entry = Entry {
@@ -136,7 +136,7 @@ fn a_page_with_a_kind_to_come_goes_out_and_is_committed_with_its_cursor() {
         scope: commune(),
         author: AuthorId([3; 8]),
         received_at: NOW,
-        change: Change { doc, chunk: Chunk::parse(&change).unwrap() },
+        change: further.check().unwrap(),
     };
     let entries = vec![PageEntry { entry, returned_by: None }];
     let page = PageRead { unit: commune(), entries, through: Sequence(1), more: false };
@@ -145,7 +145,7 @@ fn a_page_with_a_kind_to_come_goes_out_and_is_committed_with_its_cursor() {
         .into_iter()
         .find_map(|effect| if let ServerEffect::Send(frame @ Frame::Delta(_)) = effect { Some(frame) } else { None });
     let frame = carried(&sent.unwrap());
-    let groups = vec![DeltaGroup { scope: commune(), items: vec![DeltaItem::Change(doc, change)] }];
+    let groups = vec![DeltaGroup { scope: commune(), items: vec![DeltaItem::Change(further)] }];
     let delta = Delta { unit: commune(), groups, next: Sequence(1), more: false };
     assert_eq!(frame, Frame::Delta(delta.clone()));
     let effects = on_phone().handle(ClientEvent::Frame(frame));

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
 
 use toso_catalog::Catalog;
+use toso_core::change::Change;
+use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, ChangeHash, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
@@ -15,9 +17,7 @@ use toso_sync::{
     Standing,
 };
 use toso_wire::limits::DECISIONS_MAX;
-use toso_wire::{
-    Carried, Decision, Frame, GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Purge, Push, PushItem, Reviewed,
-};
+use toso_wire::{Carried, Decision, Frame, GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Purge, Push, Reviewed};
 
 #[path = "support/greeting.rs"]
 mod greeting;
@@ -100,7 +100,7 @@ fn change_of(device: DeviceId, scope: Scope) -> (DocId, Vec<u8>) {
 
 fn push(number: u64, scope: &str) -> Frame {
     let (doc, change) = change(unit(scope));
-    Frame::Push(Push { number, scope: unit(scope), items: vec![PushItem { doc, change }], carried: None })
+    Frame::Push(Push { number, scope: unit(scope), items: vec![Change { doc, chunk: change.into() }], carried: None })
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_revoked_device_hands_over_and_is_shut_out() {
 /// A phone that has been greeted, with one entry in its outbox.
 fn phone() -> (ClientSession, OutboxItem) {
     let (doc, change) = change(unit("2022/00001"));
-    let item = OutboxItem { number: 1, doc, hash: ChangeHash([3; 32]), change };
+    let item = OutboxItem { number: 1, change: Change { doc, chunk: Chunk::trusted(change, ChangeHash([3; 32])) } };
     let start = ClientStart {
         resting: false,
         server: ServerId([1; 16]),
@@ -424,7 +424,7 @@ fn what_others_made_is_held_when_it_is_returned_to_a_server_that_lost_it() {
         session.handle(NOW, ServerEvent::Opened(opened));
         let (doc, change) = change_of(author, unit("2022/00001"));
         let carried = Some(Carried { author: author.author(), signature: vec![1; signature] });
-        let items = vec![PushItem { doc, change }];
+        let items = vec![Change { doc, chunk: change.into() }];
         let push = Frame::Push(Push { number: 1, scope: unit("2022/00001"), items, carried });
         let effects = session.handle(NOW, ServerEvent::Frame(push));
         let by_author =

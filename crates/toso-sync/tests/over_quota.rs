@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
 
 use toso_catalog::Catalog;
+use toso_core::change::Change;
+use toso_core::chunk::RawChunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, AuthorId, ChangeHash, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
+use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_sync::client::resting::{REST_MS_MAX, REST_MS_MIN};
@@ -15,7 +17,7 @@ use toso_sync::{
     SessionEnd, Spent, Standing,
 };
 use toso_wire::{
-    Ack, Carried, Frame, Goodbye, GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem,
+    Ack, Carried, Frame, Goodbye, GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push,
 };
 
 #[path = "support/greeting.rs"]
@@ -36,11 +38,11 @@ fn proof() -> Proof {
     greeting::proof()
 }
 
-fn item(device: DeviceId, number: u8) -> PushItem {
+fn item(device: DeviceId, number: u8) -> Change<RawChunk> {
     let doc = DocId::hamlet_team(commune(), "thôn 1", 0);
     let author = Author { actor: Actor::new(device, [number; 8]), at: NOW };
     let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
-    PushItem { doc, change: Document::first_save(doc, author, &[edit]).unwrap().unwrap().bytes().to_vec() }
+    Change { doc, chunk: Document::first_save(doc, author, &[edit]).unwrap().unwrap().raw() }
 }
 
 fn greeted_server() -> ServerSession {
@@ -114,8 +116,8 @@ fn who_goes_on_asking_is_sent_away() {
 
 fn outbox(numbers: std::ops::RangeInclusive<u64>) -> OutboxBatch {
     let items = numbers.map(|number| {
-        let PushItem { doc, change } = item(DEVICE, u8::try_from(number).unwrap());
-        OutboxItem { number, doc, hash: ChangeHash([u8::try_from(number).unwrap(); 32]), change }
+        let change = item(DEVICE, u8::try_from(number).unwrap()).check().unwrap();
+        OutboxItem { number, change }
     });
     OutboxBatch { scope: commune(), items: items.collect() }
 }

@@ -249,7 +249,7 @@ fn a_session_that_exchanged_everything_lets_the_next_ask_for_more() {
 fn pushes_go_one_by_one_and_grow_with_their_acknowledgements() {
     let item = |number| {
         let (doc, change, hash) = saved(number);
-        OutboxItem { number, doc, hash, change }
+        OutboxItem { number, change: Change { doc, chunk: Chunk::trusted(change, hash) } }
     };
     let batch = OutboxBatch { scope: commune(), items: vec![item(1), item(2), item(3)] };
     let (mut session, hello) = start(Pace::of_bytes(Some(PACE_MIN_BYTES)), Some(batch.clone()));
@@ -271,7 +271,7 @@ fn pushes_go_one_by_one_and_grow_with_their_acknowledgements() {
 #[test]
 fn what_is_told_unasked_is_no_answer() {
     let (doc, change, hash) = saved(1);
-    let items = vec![OutboxItem { number: 1, doc, hash, change }];
+    let items = vec![OutboxItem { number: 1, change: Change { doc, chunk: Chunk::trusted(change, hash) } }];
     let (mut session, hello) = start(Pace::default(), Some(OutboxBatch { scope: commune(), items }));
     assert!(hello.push.is_some() && session.awaits());
     greeted(&mut session, 0);

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics on what must not happen")]
 
 use toso_catalog::Catalog;
-use toso_core::chunk::ChangeHash;
+use toso_core::change::Change;
+use toso_core::chunk::{ChangeHash, RawChunk};
 use toso_core::document::{Author, Document, NoRoom};
 use toso_core::edit::{CommuneEdit, DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, ChunkKey, DeviceId, Digest, DocId, Epoch, Sequence};
@@ -18,7 +19,7 @@ use toso_sync::{
 };
 use toso_wire::limits::{INTERESTS_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW};
 use toso_wire::{
-    Carried, Challenge, ChallengeReason, Frame, GoodbyeCode, Hello, Interest, NackCode, Push, PushItem, Reconcile, Want,
+    Carried, Challenge, ChallengeReason, Frame, GoodbyeCode, Hello, Interest, NackCode, Push, Reconcile, Want,
 };
 
 #[path = "support/greeting.rs"]
@@ -69,15 +70,15 @@ fn greeted(role: AccessRole) -> ServerSession {
 }
 
 /// One valid change of a team of the commune, by the given device.
-fn item(device: DeviceId, scope: Scope) -> PushItem {
+fn item(device: DeviceId, scope: Scope) -> Change<RawChunk> {
     let doc = DocId::hamlet_team(scope, "thôn 1", 0);
     let author = Author { actor: Actor::new(device, [2; 8]), at: NOW };
     let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(9)));
     let change = Document::new(doc).unwrap().edit(author, &[edit]).unwrap().unwrap().bytes().to_vec();
-    PushItem { doc, change }
+    Change { doc, chunk: change.into() }
 }
 
-fn push(scope: Scope, items: Vec<PushItem>) -> Push {
+fn push(scope: Scope, items: Vec<Change<RawChunk>>) -> Push {
     Push { number: 1, scope, items, carried: None }
 }
 
@@ -134,13 +135,15 @@ fn what_a_full_document_does_not_take_is_named_and_the_rest_acknowledged() {
 #[test]
 fn good_items_go_on_and_bad_ones_are_named() {
     let mut mutated = item(DEVICE, commune());
-    mutated.change[12] ^= 0x40;
+    let mut bytes = mutated.bytes().to_vec();
+    bytes[12] ^= 0x40;
+    mutated.chunk = bytes.into();
     let items = vec![
         item(DEVICE, commune()),
         item(DeviceId([9; 16]), commune()),
         mutated,
         item(DEVICE, unit("2022/00004")),
-        PushItem { doc: DocId::commune(commune()), change: Vec::new() },
+        Change { doc: DocId::commune(commune()), chunk: Vec::new().into() },
     ];
     let (nacks, appended) = answer(AccessRole::Recorder, push(commune(), items));
     assert_eq!(appended, 1);
@@ -177,7 +180,7 @@ fn only_an_officer_signs_off() {
     let author = Author { actor: Actor::new(DEVICE, [2; 8]), at: NOW };
     let item = |edit| {
         let change = Document::new(doc).unwrap().edit(author, &[DocEdit::Commune(edit)]).unwrap().unwrap();
-        vec![PushItem { doc, change: change.bytes().to_vec() }]
+        vec![Change { doc, chunk: change.raw() }]
     };
     let sign_off = || item(CommuneEdit::SignedOffOn(Some(Date::parse("7/9/2022").unwrap())));
     let households = || item(CommuneEdit::HamletHouseholds { key: "thôn 1".to_owned(), households: Some(90) });
@@ -199,8 +202,8 @@ fn a_push_at_its_limits_is_taken_and_one_past_is_not() {
     assert_eq!(refused, (vec![(None, NackCode::TooLarge)], 0));
 
     let filler =
-        |bytes| vec![item(DEVICE, commune()), PushItem { doc: DocId::commune(commune()), change: vec![0; bytes] }];
-    let room = PUSH_BYTES_MAX - item(DEVICE, commune()).change.len();
+        |bytes| vec![item(DEVICE, commune()), Change { doc: DocId::commune(commune()), chunk: vec![0; bytes].into() }];
+    let room = PUSH_BYTES_MAX - item(DEVICE, commune()).bytes().len();
     assert_eq!(answer(AccessRole::Recorder, push(commune(), filler(room))).1, 1, "the filler alone is refused");
     assert_eq!(answer(AccessRole::Recorder, push(commune(), filler(room + 1))), (vec![(None, NackCode::TooLarge)], 0));
 }

@@ -5,7 +5,7 @@
 
 use toso_catalog::Catalog;
 use toso_core::change::{Change, Entry};
-use toso_core::chunk::Chunk;
+use toso_core::chunk::RawChunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence};
@@ -15,7 +15,7 @@ use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, Opened, OpenedInterest, PageEntry, PageRead, Principal, ServerEffect,
     ServerEvent, ServerSession, Standing,
 };
-use toso_wire::{Frame, Hello, Interest, Push, PushItem};
+use toso_wire::{Frame, Hello, Interest, Push};
 
 #[path = "support/greeting.rs"]
 mod greeting;
@@ -71,23 +71,23 @@ fn opened(
     (session, effects)
 }
 
-fn item(number: u32) -> PushItem {
+fn item(number: u32) -> Change<RawChunk> {
     let doc = DocId::hamlet_team(commune(), "thôn 1", 0);
     let author = Author { actor: Actor::new(DEVICE, [2; 8]), at: NOW };
     let edit = DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)));
     let change = Document::new(doc).unwrap().edit(author, &[edit]).unwrap().unwrap().bytes().to_vec();
-    PushItem { doc, change }
+    Change { doc, chunk: change.into() }
 }
 
 /// A page with these changes, which are the last in the log.
-fn page(unit: UnitRef, items: &[PushItem]) -> PageRead {
+fn page(unit: UnitRef, items: &[Change<RawChunk>]) -> PageRead {
     let entries = (CURSOR.0 + 1..).zip(items).map(|(sequence, item)| {
         let entry = Entry {
             sequence: Sequence(sequence),
             scope: commune(),
             author: AuthorId([3; 8]),
             received_at: NOW,
-            change: Change { doc: item.doc, chunk: Chunk::parse(&item.change).unwrap() },
+            change: item.check().unwrap(),
         };
         PageEntry { entry, returned_by: None }
     });

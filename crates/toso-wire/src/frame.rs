@@ -1,6 +1,8 @@
 //! The frames as Rust values. How each becomes bytes is said in `codec/body.rs` and `docs/wire-format.md`, field by
 //! field: the wire has its own compact forms, so these types carry no serde.
 
+use toso_core::change::Change;
+use toso_core::chunk::RawChunk;
 use toso_core::id::{AuthorId, ChangeHash, ChunkKey, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
@@ -169,18 +171,9 @@ pub struct Push {
     /// The scope of all items.
     pub scope: Scope,
     /// Chunks in the order they were made.
-    pub items: Vec<PushItem>,
+    pub items: Vec<Change<RawChunk>>,
     /// Set when another device made the chunks and this one only carries them.
     pub carried: Option<Carried>,
-}
-
-/// One chunk of a PUSH.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushItem {
-    /// Its document.
-    pub doc: DocId,
-    /// The change.
-    pub change: Vec<u8>,
 }
 
 /// Who made chunks that another device pushes, and their signature over them.
@@ -307,9 +300,9 @@ pub struct DeltaGroup {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeltaItem {
     /// One change.
-    Change(DocId, Vec<u8>),
+    Change(Change<RawChunk>),
     /// One change that the register had lost and that this device has brought back: it answers for whose the change is.
-    Returned(DocId, Vec<u8>, AuthorId),
+    Returned(Change<RawChunk>, AuthorId),
     /// Automerge's compact form of a whole document.
     Snapshot(DocId, Vec<u8>),
 }

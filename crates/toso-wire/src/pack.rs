@@ -147,8 +147,11 @@ impl<I: Iterator<Item = DeltaEntry>> Pool<I> {
 
 /// An upper bound of an item's bytes before compression.
 fn raw_bytes(item: &DeltaItem) -> usize {
-    let (DeltaItem::Change(_, chunk) | DeltaItem::Returned(_, chunk, _) | DeltaItem::Snapshot(_, chunk)) = item;
-    chunk.len() + ITEM_ENVELOPE_BYTES_MAX
+    let bytes = match item {
+        DeltaItem::Change(change) | DeltaItem::Returned(change, _) => change.bytes().len(),
+        DeltaItem::Snapshot(_, bytes) => bytes.len(),
+    };
+    bytes + ITEM_ENVELOPE_BYTES_MAX
 }
 
 /// Joins consecutive entries of one scope.

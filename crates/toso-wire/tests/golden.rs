@@ -5,14 +5,15 @@
 //! on its left; copy them only after making sure that the old bytes still decode (keep them as a further case).
 
 use data_encoding::HEXLOWER;
+use toso_core::change::Change;
 use toso_core::id::{AuthorId, ChangeHash, ChunkKey, Digest, DocId, DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_wire::{
     Ack, Carried, Challenge, ChallengeReason, Decision, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
-    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Next, Proof, Purge, Push, PushItem, Receipt, Reconcile,
-    RetryAfter, Reviewed, RootProof, Ticket, TicketProof, TicketSecret, UnitTotals, Want, Welcome, WelcomeProof,
-    decode, decode_stream, encode_plain, encode_stream, hello_from_token, hello_token,
+    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Next, Proof, Purge, Push, Receipt, Reconcile, RetryAfter,
+    Reviewed, RootProof, Ticket, TicketProof, TicketSecret, UnitTotals, Want, Welcome, WelcomeProof, decode,
+    decode_stream, encode_plain, encode_stream, hello_from_token, hello_token,
 };
 
 const AT: TimestampMs = TimestampMs(1_663_549_200_000);
@@ -40,7 +41,7 @@ fn team() -> DocId {
 }
 
 fn push() -> Push {
-    let items = vec![PushItem { doc: team(), change: vec![0x85, 0x6f, 0x4a, 0x83] }];
+    let items = vec![Change { doc: team(), chunk: vec![0x85, 0x6f, 0x4a, 0x83].into() }];
     Push { number: 1, scope: unit("2022/00001"), items, carried: None }
 }
 
@@ -171,8 +172,11 @@ fn nack() {
 
 #[test]
 fn delta() {
-    let items = vec![DeltaItem::Change(team(), vec![1, 2, 3]), DeltaItem::Snapshot(team(), vec![4, 5])];
-    let returned = vec![DeltaItem::Returned(team(), vec![1, 2, 3], AuthorId([7; 8]))];
+    let items = vec![
+        DeltaItem::Change(Change { doc: team(), chunk: vec![1, 2, 3].into() }),
+        DeltaItem::Snapshot(team(), vec![4, 5]),
+    ];
+    let returned = vec![DeltaItem::Returned(Change { doc: team(), chunk: vec![1, 2, 3].into() }, AuthorId([7; 8]))];
     let groups = vec![DeltaGroup { scope: unit("2022/00001"), items }];
     pin(
         &Frame::Delta(Delta { unit: unit("2022/01"), groups, next: Sequence(5), more: true }),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
+use toso_core::change::Change;
 use toso_core::id::Sequence;
 use toso_core::unit::UnitRef;
 use toso_wire::limits::{FRAME_BYTES_MAX, PAGE_BYTES_MAX};
@@ -84,10 +85,13 @@ fn a_frame_that_nests_through_all_its_bytes_is_an_error() {
 fn a_client_cannot_make_the_server_predict() {
     let register = register::Register::various(4_000_000, 40, 300);
     let unit: UnitRef = register.scope;
-    let entries = register
-        .saved
-        .iter()
-        .map(|saved| (Sequence(1), unit, toso_wire::DeltaItem::Change(saved.doc, saved.change.clone())));
+    let entries = register.saved.iter().map(|saved| {
+        (
+            Sequence(1),
+            unit,
+            toso_wire::DeltaItem::Change(Change { doc: saved.doc, chunk: saved.change.as_slice().into() }),
+        )
+    });
     let page = Frame::Delta(toso_wire::pack_delta(unit, entries, PAGE_BYTES_MAX).0);
     let bytes = encode(&page);
     assert_eq!(bytes.first(), Some(&0x02));

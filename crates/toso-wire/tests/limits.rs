@@ -1,5 +1,6 @@
 //! Every limit of the protocol, at the limit and one past it.
 
+use toso_core::change::Change;
 use toso_core::id::{ChangeHash, ChunkKey, Digest, DocId, DocKind, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
@@ -11,9 +12,9 @@ use toso_wire::limits::{
 };
 use toso_wire::{
     Carried, Challenge, ChallengeReason, Decision, DecodeError, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
-    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, PushItem, Receipt, Reconcile, Reviewed,
-    RootProof, TicketProof, UnitTotals, Want, Welcome, WelcomeProof, decode, decode_stream, encode, encode_plain,
-    encode_stream, hello_from_token, hello_token,
+    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Proof, Purge, Push, Receipt, Reconcile, Reviewed, RootProof,
+    TicketProof, UnitTotals, Want, Welcome, WelcomeProof, decode, decode_stream, encode, encode_plain, encode_stream,
+    hello_from_token, hello_token,
 };
 
 fn unit() -> UnitRef {
@@ -59,7 +60,7 @@ fn hello(proof: Proof, interests: usize) -> Hello {
 }
 
 fn push(items: usize, change_bytes: usize) -> Push {
-    let items = (0..items).map(|number| PushItem { doc: doc(number), change: vec![7; change_bytes] }).collect();
+    let items = (0..items).map(|number| Change { doc: doc(number), chunk: vec![7; change_bytes].into() }).collect();
     Push { number: 1, scope: unit(), items, carried: None }
 }
 
@@ -103,7 +104,7 @@ fn push_parts() {
     // Bytes count over all changes, and a single change may be larger.
     limited(PUSH_BYTES_MAX, count, |max| {
         let mut push = push(2, max / 2);
-        push.items[1].change.resize(max - max / 2, 7);
+        push.items[1].chunk = vec![7; max - max / 2].into();
         Frame::Push(push)
     });
     let single = Frame::Push(push(1, toso_core::chunk::CHANGE_BYTES_MAX));
@@ -115,7 +116,9 @@ fn delta_items_count_over_all_groups() {
     limited(DELTA_ITEMS_MAX, count_of_last_group, |max| {
         let items = |numbers: std::ops::Range<usize>| DeltaGroup {
             scope: unit(),
-            items: numbers.map(|number| DeltaItem::Change(doc(number), vec![1; 4])).collect(),
+            items: numbers
+                .map(|number| DeltaItem::Change(Change { doc: doc(number), chunk: vec![1; 4].into() }))
+                .collect(),
         };
         let groups = vec![items(0..1000), items(1000..max)];
         Frame::Delta(Delta { unit: unit(), groups, next: Sequence(1), more: false })
@@ -180,7 +183,7 @@ fn inflated_bytes() {
     // A frame of the largest size that inflates, and one that is a byte larger: only a frame that is sent plain could
     // be, and is over the limit of frames then.
     let delta = |bytes| {
-        let items = vec![DeltaItem::Change(doc(0), vec![7; bytes])];
+        let items = vec![DeltaItem::Change(Change { doc: doc(0), chunk: vec![7; bytes].into() })];
         let groups = vec![DeltaGroup { scope: unit(), items }];
         Frame::Delta(Delta { unit: unit(), groups, next: Sequence(1), more: false })
     };
@@ -224,7 +227,7 @@ fn the_largest_hello_of_all_fits_into_its_token() {
     let mut hello =
         Hello { epoch: Some(Epoch(u64::MAX)), live: true, heard: Some(u64::MAX), ..hello(proof, INTERESTS_MAX) };
     let change = noise(HELLO_PUSH_BYTES_MAX - 40, 4);
-    hello.push = Some(Push { items: vec![PushItem { doc: doc(0), change }], ..push(0, 0) });
+    hello.push = Some(Push { items: vec![Change { doc: doc(0), chunk: change.into() }], ..push(0, 0) });
     assert!(toso_wire::encoded_push_len(hello.push.as_ref().expect("set")) <= HELLO_PUSH_BYTES_MAX);
     let token = hello_token(&hello);
     assert!(token.len() <= HELLO_TOKEN_CHARS_MAX, "{} characters", token.len());

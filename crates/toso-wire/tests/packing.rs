@@ -8,6 +8,7 @@ mod register;
 mod sample_frames;
 
 use register::{Random, Register};
+use toso_core::change::Change;
 use toso_core::chunk::CHANGE_BYTES_MAX;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::UnitRef;
@@ -19,7 +20,7 @@ fn unit() -> UnitRef {
 }
 
 fn change(sequence: u64, bytes: Vec<u8>) -> DeltaEntry {
-    (Sequence(sequence), unit(), DeltaItem::Change(DocId::commune(unit()), bytes))
+    (Sequence(sequence), unit(), DeltaItem::Change(Change { doc: DocId::commune(unit()), chunk: bytes.into() }))
 }
 
 fn noise(random: &mut Random, bytes: usize) -> Vec<u8> {
@@ -42,7 +43,7 @@ fn pages_of_real_changes_are_full_but_for_the_last() {
             .flat_map(|page| &page.groups)
             .flat_map(|group| &group.items)
             .map(|item| match item {
-                DeltaItem::Change(_, bytes) => bytes.as_slice(),
+                DeltaItem::Change(change) => change.bytes(),
                 other @ (DeltaItem::Returned(..) | DeltaItem::Snapshot(..)) => panic!("{other:?}"),
             })
             .collect();

@@ -10,6 +10,7 @@ mod register;
 mod sample_frames;
 
 use register::{Random, Register};
+use toso_core::change::Change;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, DocId, Sequence};
@@ -185,7 +186,7 @@ fn sixty_notes_of_a_kilobyte_come_in_a_quarter_of_their_bytes() {
         let id = DocId::hamlet_team(scope, &hamlet_key(&hamlet), 0);
         let author = Author { actor, at: TimestampMs(AT.0 + number * 60_000) };
         let change = Document::first_save(id, author, &edits).expect("sound").expect("a change");
-        entries.push((Sequence(number), scope, DeltaItem::Change(id, change.bytes().to_vec())));
+        entries.push((Sequence(number), scope, DeltaItem::Change(Change { doc: id, chunk: change.raw() })));
     }
     let (mut rest, mut page_bytes, mut sizes) = (entries.as_slice(), PAGE_BYTES_FIRST, Vec::new());
     while !rest.is_empty() {

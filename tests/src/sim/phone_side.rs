@@ -327,7 +327,7 @@ impl World {
         let Some(credential) = self.phones[number].credential.clone() else { return Err(()) };
         if let ClientEffect::CommitAck { accepted, .. } = &effect {
             for item in accepted {
-                self.acknowledged(number, item.doc, item.hash);
+                self.acknowledged(number, item.change.doc, item.change.hash());
             }
         }
         let writes = !matches!(effect, ClientEffect::ReadOutbox { .. } | ClientEffect::Prove(_));

@@ -5,12 +5,13 @@
 //! index names the entries; both are written in the transaction that stores the changes.
 
 use serde::{Deserialize, Serialize};
+use toso_core::change::Change;
 use toso_core::id::{AuthorId, DocId, Epoch, Sequence};
 use toso_core::unit::Scope;
 use toso_store::{ChunkStore, StoreError, Transaction};
 use toso_wire::DeviceCard;
 
-use super::parcel::{Parcel, ParcelId, ParcelItem, Refs};
+use super::parcel::{Parcel, ParcelId, Refs};
 
 const SETTING_INDEX: &str = "carry";
 /// Batches kept for others: at most 45 bytes each in the index, 12 KiB of a setting's 32.
@@ -80,17 +81,25 @@ impl Entry {
         transaction.settings.push((entry_key(id), rmp_serde::to_vec(self).ok()));
     }
 
-    /// The parcel again, with its changes; `None` when one of them has left this phone.
-    pub(crate) fn parcel(&self, store: &dyn ChunkStore) -> Result<Option<Parcel>, StoreError> {
-        let mut items = Vec::with_capacity(self.refs.len());
+    /// The parcel's changes; `None` when one of them has left this phone.
+    pub(crate) fn changes(&self, store: &dyn ChunkStore) -> Result<Option<Vec<Change>>, StoreError> {
+        let mut changes = Vec::with_capacity(self.refs.len());
         for (doc, hash) in &self.refs {
             match store.chunk(*doc, hash) {
-                Ok(chunk) => items.push(ParcelItem { doc: *doc, change: chunk.bytes().to_vec() }),
+                Ok(chunk) => changes.push(Change { doc: *doc, chunk }),
                 Err(StoreError::NotFound(_)) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
-        Ok(Some(Parcel { card: self.card.clone(), scope: self.scope, items, signature: self.signature }))
+        Ok(Some(changes))
+    }
+
+    /// The parcel again, with its changes; `None` when one of them has left this phone.
+    pub(crate) fn parcel(&self, store: &dyn ChunkStore) -> Result<Option<Parcel>, StoreError> {
+        Ok(self.changes(store)?.map(|changes| {
+            let items = changes.iter().map(Change::raw).collect();
+            Parcel { card: self.card.clone(), scope: self.scope, items, signature: self.signature }
+        }))
     }
 }
 

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use toso_catalog::Catalog;
 use toso_core::change::Change;
-use toso_core::chunk::ChangeHash;
+use toso_core::chunk::{ChangeHash, RawChunk};
 use toso_core::id::{DocId, ServerId};
 use toso_core::unit::Scope;
 use toso_sync::{OutboxBatch, Principal, check_item};
 use toso_wire::limits::{PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
-use toso_wire::{DeviceCard, PushItem, signed_carried};
+use toso_wire::{DeviceCard, signed_carried};
 
 use super::CarryError;
 use super::pass::{check_card, verify};
@@ -27,20 +27,29 @@ pub struct Parcel {
     /// The scope of all changes.
     pub scope: Scope,
     /// The changes, in the order they were made.
-    pub items: Vec<ParcelItem>,
+    #[serde(with = "items")]
+    pub items: Vec<Change<RawChunk>>,
     /// The author's signature over [`signed_carried`].
     #[serde(with = "serde_bytes")]
     pub signature: [u8; 64],
 }
 
-/// One change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ParcelItem {
-    /// Its document.
-    pub doc: DocId,
-    /// The change.
-    #[serde(with = "serde_bytes")]
-    pub change: Vec<u8>,
+/// How changes stand in a bundle: each an array of its document and its bytes.
+mod items {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_bytes::{ByteBuf, Bytes};
+    use toso_core::change::Change;
+    use toso_core::chunk::RawChunk;
+    use toso_core::id::DocId;
+
+    pub(super) fn serialize<S: Serializer>(items: &[Change<RawChunk>], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(items.iter().map(|item| (item.doc, Bytes::new(item.bytes()))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Change<RawChunk>>, D::Error> {
+        let items: Vec<(DocId, ByteBuf)> = Vec::deserialize(from)?;
+        Ok(items.into_iter().map(|(doc, bytes)| Change { doc, chunk: bytes.into_vec().into() }).collect())
+    }
 }
 
 /// A parcel that is what it says.
@@ -54,20 +63,20 @@ pub(crate) struct Checked {
 impl Parcel {
     /// Signs a run of this device's own outbox.
     pub(crate) fn sign(device: &Device, card: &DeviceCard, batch: &OutboxBatch) -> Self {
-        let changes = batch.items.iter().map(|item| (item.doc, item.hash));
+        let changes = batch.items.iter().map(|item| (item.change.doc, item.change.hash()));
         let signature = device.sign(&signed_carried(batch.scope, device.id().author(), changes));
-        let items = batch.items.iter().map(|item| ParcelItem { doc: item.doc, change: item.change.clone() }).collect();
+        let items = batch.items.iter().map(|item| item.change.raw()).collect();
         Self { card: card.clone(), scope: batch.scope, items, signature }
     }
 
     /// Bytes of the changes, with what stands around each.
     pub(crate) fn bytes(&self) -> usize {
-        self.items.iter().map(|item| item.change.len() + 32).sum::<usize>() + 400
+        self.items.iter().map(|item| item.bytes().len() + 32).sum::<usize>() + 400
     }
 
     /// Checks everything: sizes, the card, each change, the signature over all of them.
     pub(crate) fn check(&self, server: ServerId) -> Result<Checked, CarryError> {
-        let bytes: usize = self.items.iter().map(|item| item.change.len()).sum();
+        let bytes: usize = self.items.iter().map(|item| item.bytes().len()).sum();
         let within =
             (1..=PUSH_ITEMS_MAX).contains(&self.items.len()) && (bytes <= PUSH_BYTES_MAX || self.items.len() == 1);
         if !within {
@@ -79,7 +88,6 @@ impl Parcel {
             return Err(CarryError::Refused(refused));
         }
         let items = self.items.iter().map(|item| {
-            let item = PushItem { doc: item.doc, change: item.change.clone() };
             check_item(author.device.author(), author.role, self.scope, item)
                 .map_err(|(_, detail)| CarryError::Refused(detail))
         });
@@ -93,10 +101,7 @@ impl Parcel {
 
     /// Its identity, as far as its changes can be read.
     pub(crate) fn id(&self) -> Option<ParcelId> {
-        let hashes = self
-            .items
-            .iter()
-            .map(|item| toso_core::chunk::Chunk::parse(&item.change).ok().map(|chunk| (item.doc, chunk.hash())));
+        let hashes = self.items.iter().map(|item| item.check().ok().map(|change| (change.doc, change.hash())));
         Some(id_of(&signed_carried(self.scope, self.card.device().author(), hashes.collect::<Option<Vec<_>>>()?)))
     }
 }

@@ -140,7 +140,7 @@ fn an_insider_can_change_nothing_in_what_another_signed() {
             }),
         ),
         ("a viewer's", changed(&|parcel| parcel.card = card(1, parcel.card.key, commune(), "viewer"))),
-        ("no change", changed(&|parcel| parcel.items[0].change = vec![0; 50])),
+        ("no change", changed(&|parcel| parcel.items[0].chunk = vec![0; 50].into())),
         ("empty", changed(&|parcel| parcel.items.clear())),
     ];
     for (what, parcel) in forgeries {

@@ -273,10 +273,8 @@ impl Replica {
                 continue;
             }
             let Some(entry) = Entry::load(self.store(), of.id)? else { continue };
-            let Some(parcel) = entry.parcel(self.store())? else { continue };
-            let items = entry.refs.iter().zip(parcel.items);
-            let items =
-                items.map(|((doc, hash), item)| OutboxItem { number: 0, doc: *doc, hash: *hash, change: item.change });
+            let Some(changes) = entry.changes(self.store())? else { continue };
+            let items = changes.into_iter().map(|change| OutboxItem { number: 0, change });
             let batch = OutboxBatch { scope: of.scope, items: items.collect() };
             return Ok(Some((batch, Carried { author: of.author, signature: entry.signature.to_vec() })));
         }
@@ -307,7 +305,7 @@ impl Replica {
         decide: impl Fn(&mut Entry, &HashSet<(DocId, toso_core::chunk::ChangeHash)>) -> Keep,
     ) -> Result<(), StoreError> {
         let carried: HashSet<_> =
-            items.iter().filter(|item| item.number == 0).map(|item| (item.doc, item.hash)).collect();
+            items.iter().filter(|item| item.number == 0).map(|item| (item.change.doc, item.change.hash())).collect();
         if carried.is_empty() {
             return Ok(());
         }

@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use toso_core::change::Change;
-use toso_core::chunk::Chunk;
 use toso_core::id::{ChangeHash, DocId, DocKind, Epoch};
 use toso_core::record::Record;
 use toso_core::unit::Scope;
@@ -209,14 +208,15 @@ impl Replica {
             self.store.held()?.iter().map(|mark| ((mark.doc, mark.hash), Why::of(mark))).collect();
         for (item, code, detail) in refused {
             transaction.outbox_remove.push(item.number);
+            let (doc, hash) = (item.change.doc, item.change.hash());
             // Another's change, returned to a server that had lost it: nothing of this device is held. Without a mark it would
             // be missed at the server by every further comparison, and returned again.
             if author_of(&item).is_some_and(|author| author != self.device.id().author()) {
                 let why = Why { code: BROUGHT_BACK.to_owned(), ..Why::unreadable() };
-                transaction.held.push((item.doc, item.hash, why.encode()));
+                transaction.held.push((doc, hash, why.encode()));
                 continue;
             }
-            let commune = self.store.scope_of(item.doc)?;
+            let commune = self.store.scope_of(doc)?;
             let is_held = code == NackCode::Held;
             if is_held {
                 // A decision about it may have come before its mark was here.
@@ -226,11 +226,11 @@ impl Replica {
                 code: nack_word(code).to_owned(),
                 detail: shortened(detail, DETAIL_BYTES_MAX),
                 commune,
-                label: shortened(self.label(item.doc), LABEL_BYTES_MAX),
+                label: shortened(self.label(doc), LABEL_BYTES_MAX),
                 state: if is_held { HeldState::Waiting } else { HeldState::Refused },
                 note: String::new(),
             };
-            if let Some(known) = known.get(&(item.doc, item.hash)).filter(|_| is_held) {
+            if let Some(known) = known.get(&(doc, hash)).filter(|_| is_held) {
                 // Handed over again: alone, the change may not tell any more what its record is called. What an officer has
                 // returned is so until the next decision.
                 why.label.clone_from(&known.label);
@@ -239,10 +239,9 @@ impl Replica {
                 }
             }
             if let Some(scope) = commune.filter(|_| is_held) {
-                let copy = (scope, Chunk::trusted(item.change, item.hash));
-                transaction.held_copies.push((item.doc, item.hash, Some(copy)));
+                transaction.held_copies.push((doc, hash, Some((scope, item.change.chunk))));
             }
-            transaction.held.push((item.doc, item.hash, why.encode()));
+            transaction.held.push((doc, hash, why.encode()));
         }
         self.store.commit(transaction)?;
         self.chunks_changed();

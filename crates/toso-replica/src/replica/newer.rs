@@ -42,6 +42,8 @@ impl Replica {
 
 #[cfg(test)]
 mod tests {
+    use toso_core::change::Change;
+    use toso_core::chunk::Chunk;
     use toso_core::edit::MemberEdit;
     use toso_core::text::PersonName;
     use toso_store::ChunkStore as _;
@@ -91,7 +93,8 @@ mod tests {
             assert!(matches!(error, ReplicaError::NeedsNewerVersion { id } if id == one), "{error}");
         }
         let entry = store.outbox(0, 9).unwrap().into_iter().find(|entry| entry.doc == other).unwrap();
-        let item = toso_sync::OutboxItem { number: entry.number, doc: other, hash: entry.hash, change: Vec::new() };
+        let change = Change { doc: other, chunk: Chunk::trusted(Vec::new(), entry.hash) };
+        let item = toso_sync::OutboxItem { number: entry.number, change };
         replica.commit_refused(vec![(item, NackCode::Held, String::new())]).unwrap();
         let held = replica.held().unwrap();
         assert_eq!((held[0].kind, held[0].label.as_str()), ("newer", ""));

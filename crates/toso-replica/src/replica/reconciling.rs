@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use toso_core::chunk::{ChangeHash, Chunk};
+use toso_core::chunk::ChangeHash;
 use toso_core::id::{AuthorId, Digest, DocId, Epoch, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::{StoreError, Transaction};
@@ -123,6 +123,5 @@ impl Replica {
 
 /// Who made a change.
 pub(super) fn author_of(item: &OutboxItem) -> Option<AuthorId> {
-    let chunk = Chunk::trusted(item.change.as_slice(), item.hash);
-    chunk.facts().ok().map(|of| of.actor.author())
+    item.change.chunk.facts().ok().map(|of| of.actor.author())
 }

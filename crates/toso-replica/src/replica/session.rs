@@ -73,9 +73,9 @@ impl Replica {
         let mut author = None;
         let mut bytes = 0;
         for entry in entries.into_iter().take_while(|entry| entry.scope == scope) {
-            let change = self.store.chunk(entry.doc, &entry.hash)?.bytes().to_vec();
-            bytes += change.len();
-            let item = OutboxItem { number: entry.number, doc: entry.doc, hash: entry.hash, change };
+            let change = Change { doc: entry.doc, chunk: self.store.chunk(entry.doc, &entry.hash)? };
+            bytes += change.bytes().len();
+            let item = OutboxItem { number: entry.number, change };
             let of_item = author_of(&item);
             if !items.is_empty() && (author != of_item || bytes > bytes_max) {
                 break;
@@ -200,13 +200,13 @@ impl Replica {
         settled: Option<UnitRef>,
     ) -> Result<(), StoreError> {
         self.delivered(accepted, through)?;
-        let of_ack: HashSet<_> = accepted.iter().map(|item| (item.doc, item.hash)).collect();
+        let of_ack: HashSet<_> = accepted.iter().map(|item| (item.change.doc, item.change.hash())).collect();
         let held = self.accepted_marks(|doc, hash| Ok(of_ack.contains(&(doc, hash))))?;
         let decided = !held.is_empty();
         self.store.commit(Transaction {
             held,
             outbox_remove: accepted.iter().map(|item| item.number).collect(),
-            receipts: accepted.iter().map(|item| (item.doc, item.hash, through)).collect(),
+            receipts: accepted.iter().map(|item| (item.change.doc, item.change.hash(), through)).collect(),
             cursors: settled.into_iter().map(|unit| (unit, through)).collect(),
             ..Transaction::default()
         })?;
@@ -264,8 +264,8 @@ const CLOCK_OFFSET_TOLERANCE_MS: u64 = 60_000;
 /// server) is left out, and the document goes on without it.
 fn chunks_of(item: DeltaItem) -> (DocId, Vec<Chunk>, Option<AuthorId>) {
     match item {
-        DeltaItem::Change(doc, bytes) => (doc, Chunk::parse(&bytes).into_iter().collect(), None),
-        DeltaItem::Returned(doc, bytes, by) => (doc, Chunk::parse(&bytes).into_iter().collect(), Some(by)),
+        DeltaItem::Change(Change { doc, chunk }) => (doc, chunk.check().into_iter().collect(), None),
+        DeltaItem::Returned(Change { doc, chunk }, by) => (doc, chunk.check().into_iter().collect(), Some(by)),
         DeltaItem::Snapshot(doc, bytes) => (doc, Document::snapshot_chunks(doc, &bytes).unwrap_or_default(), None),
     }
 }

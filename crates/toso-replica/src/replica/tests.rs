@@ -82,7 +82,8 @@ fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
     let (_store, replica) = replica();
     let item = |number: usize| {
         let doc = DocId::member(commune(), numbered(number));
-        OutboxItem { number: number as u64, doc, hash: ChangeHash([2; 32]), change: Vec::new() }
+        let chunk = Chunk::trusted(Vec::new(), ChangeHash([2; 32]));
+        OutboxItem { number: number as u64, change: Change { doc, chunk } }
     };
     // As long as a NACK's detail can be.
     let refused = |number: usize| (item(number), NackCode::WrongDocument, format!("{number:>DETAIL_BYTES_MAX$}"));
@@ -90,7 +91,7 @@ fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
     replica.commit_refused(vec![(item(501), NackCode::Held, String::new())]).unwrap();
     assert_eq!(replica.status().unwrap().held.len(), 501);
     let decision = |number: usize| Decision {
-        doc: item(number).doc,
+        doc: item(number).change.doc,
         hash: ChangeHash([2; 32]),
         accepted: false,
         note: "ghi lại cho xã mới ".repeat(15),
@@ -187,28 +188,30 @@ fn what_was_held_can_be_handed_over_again_until_its_mark_is_dismissed() {
     // More bytes than one transaction that hands over again has.
     let item = |number: usize| {
         let doc = DocId::member(commune(), numbered(number));
-        OutboxItem { number: number as u64, doc, hash: ChangeHash([3; 32]), change: vec![0; CHANGE_BYTES_MAX] }
+        let chunk = Chunk::trusted(vec![0; CHANGE_BYTES_MAX], ChangeHash([3; 32]));
+        OutboxItem { number: number as u64, change: Change { doc, chunk } }
     };
     let items: Vec<_> = (1..=10).map(item).collect();
-    let chunks = items.iter().map(|item| {
-        let chunk = Chunk::trusted(item.change.as_slice(), item.hash);
-        (commune(), Change { doc: item.doc, chunk })
-    });
+    let chunks = items.iter().map(|item| (commune(), item.change.clone()));
     store.commit(Transaction { chunks: chunks.collect(), ..Transaction::default() }).unwrap();
     let held = items.iter().map(|item| (item.clone(), NackCode::Held, "chờ duyệt".to_owned()));
     replica.commit_refused(held.collect()).unwrap();
-    let remove_documents = items.iter().map(|item| item.doc).collect();
+    let remove_documents = items.iter().map(|item| item.change.doc).collect();
     store.commit(Transaction { remove_documents, ..Transaction::default() }).unwrap();
 
     replica.hand_over_again().unwrap();
     replica.hand_over_again().unwrap();
     let again = store.outbox(0, usize::MAX).unwrap();
     assert_eq!(again.len(), items.len(), "each once");
-    assert!(items.iter().all(|item| store.chunk(item.doc, &item.hash).unwrap().bytes() == item.change));
+    assert!(items.iter().all(|item| store.chunk(item.change.doc, &item.change.hash()).unwrap() == item.change.chunk));
     let numbered = |position: usize| OutboxItem { number: again[position].number, ..items[position].clone() };
     // The server holds two of them, of which one was returned, and finds the third in its register.
-    let returned =
-        Decision { doc: items[1].doc, hash: items[1].hash, accepted: false, note: "thiếu ngày sinh".to_owned() };
+    let returned = Decision {
+        doc: items[1].change.doc,
+        hash: items[1].change.hash(),
+        accepted: false,
+        note: "thiếu ngày sinh".to_owned(),
+    };
     replica.keep_decisions(&Reviewed { number: 1, decisions: vec![returned] }, None).unwrap();
     let held = [0, 1].map(|position| (numbered(position), NackCode::Held, "chờ duyệt".to_owned()));
     replica.commit_refused(held.into()).unwrap();
@@ -217,22 +220,18 @@ fn what_was_held_can_be_handed_over_again_until_its_mark_is_dismissed() {
     assert_eq!(states[..4], [HeldState::Waiting, HeldState::Returned, HeldState::Accepted, HeldState::Waiting]);
     assert_eq!(replica.held().unwrap()[1].note, "thiếu ngày sinh");
     assert_eq!(replica.dismiss_held().unwrap(), 2);
-    let kept = items.iter().map(|item| store.held_copy(item.doc, &item.hash).unwrap().is_some());
+    let kept = items.iter().map(|item| store.held_copy(item.change.doc, &item.change.hash()).unwrap().is_some());
     assert_eq!(kept.filter(|kept| *kept).count(), items.len() - 2);
     replica.drop_held_copies().unwrap();
-    assert!(items.iter().all(|item| store.held_copy(item.doc, &item.hash).unwrap().is_none()));
+    assert!(items.iter().all(|item| store.held_copy(item.change.doc, &item.change.hash()).unwrap().is_none()));
     assert_eq!(replica.held().unwrap().len(), items.len() - 2, "what became of them is still told");
 }
 
 #[test]
 fn a_device_says_what_it_has_heard_in_this_epoch_while_it_waits() {
     let (_store, replica) = replica();
-    let item = OutboxItem {
-        number: 1,
-        doc: DocId::member(commune(), numbered(1)),
-        hash: ChangeHash([3; 32]),
-        change: Vec::new(),
-    };
+    let chunk = Chunk::trusted(Vec::new(), ChangeHash([3; 32]));
+    let item = OutboxItem { number: 1, change: Change { doc: DocId::member(commune(), numbered(1)), chunk } };
     assert_eq!(replica.heard(None).unwrap(), None, "it waits for nothing");
     replica.commit_refused(vec![(item.clone(), NackCode::Held, String::new())]).unwrap();
     assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(0));
@@ -241,7 +240,7 @@ fn a_device_says_what_it_has_heard_in_this_epoch_while_it_waits() {
     assert_eq!(replica.heard(Some(Epoch(2))).unwrap(), Some(0), "numbers of another history mean nothing");
     replica.commit_refused(vec![(item.clone(), NackCode::Held, String::new())]).unwrap();
     assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(0), "it may have been decided before it was marked");
-    let accepted = Decision { doc: item.doc, hash: item.hash, accepted: true, note: String::new() };
+    let accepted = Decision { doc: item.change.doc, hash: item.change.hash(), accepted: true, note: String::new() };
     replica.keep_decisions(&Reviewed { number: 8, decisions: vec![accepted] }, Some(Epoch(1))).unwrap();
     assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), None);
 }
@@ -290,7 +289,7 @@ fn a_push_holds_what_the_protocol_takes() {
         replica.add_team(draft(&format!("Thôn {number}"))).unwrap();
     }
     let first = replica.outbox_batch(0, PUSH_BYTES_MAX).unwrap().unwrap();
-    let bytes: usize = first.items.iter().map(|item| item.change.len()).sum();
+    let bytes: usize = first.items.iter().map(|item| item.change.bytes().len()).sum();
     assert!(first.items.len() <= PUSH_ITEMS_MAX && bytes <= PUSH_BYTES_MAX, "{} items, {bytes} B", first.items.len());
     let mut after = 0;
     let mut seen = 0;

@@ -19,7 +19,6 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::LogBatch;
 use toso_sync::{AccessRole, Rank, check_item};
-use toso_wire::PushItem;
 
 use super::admin::{blocking, name_of};
 use super::documents::{List, read};
@@ -229,7 +228,7 @@ fn checked(shared: &Shared, record: &ReviewRecord, change: &Change) -> Result<Ch
         Some(_) => AccessRole::Officer,
         None => device.map_or(AccessRole::Recorder, |device| device.role()),
     };
-    check_item(record.author, role, record.scope, PushItem { doc: record.doc, change: change.bytes().to_vec() })
+    check_item(record.author, role, record.scope, &change.raw())
         .map_err(|(_, detail)| conflict(format!("the register does not take this change: {detail}; return it")))
 }
 

@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
-use toso_core::change::Change;
-use toso_core::chunk::Chunk;
 use toso_core::id::{DeviceId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_server::review::ReviewQueue;
@@ -18,7 +16,7 @@ use toso_store::{RecordChange, RecordStore};
 use toso_store_sled::{Options, SledChangeLog};
 use toso_sync::HoldReason;
 use toso_wire::enrol::Invite;
-use toso_wire::{ChallengeReason, Frame, GoodbyeCode, Proof, PushItem, TicketProof};
+use toso_wire::{ChallengeReason, Frame, GoodbyeCode, Proof, TicketProof};
 
 use crate::support::{Answer, COMMUNE, Centre, Device, NEIGHBOUR, Wire, enrol_body, now};
 
@@ -223,15 +221,15 @@ async fn nobody_decides_on_what_his_own_device_brought_back() {
     let id = DeviceId::from_public_key(key.verifying_key().as_bytes());
     let forgotten = Device { key, token: Vec::new(), id, ..officer.clone_of() };
     let (author, scope, by) = (id.author(), officer.unit, officer.id.author());
-    let (doc, PushItem { change, .. }) = forgotten.team("Thôn 1");
-    let chunk = Chunk::parse(&change).expect("a change");
+    let (_, item) = forgotten.team("Thôn 1");
+    let change = item.check().expect("a change");
     centre.server.shutdown().await;
     let folder = centre.folder;
     let log = folder.path().join("log");
     tokio::task::spawn_blocking(move || {
         let store = Arc::new(SledChangeLog::open(log, Options::server()).expect("it is free"));
         let queue = ReviewQueue::load(Arc::clone(&store) as Arc<dyn RecordStore>).expect("read");
-        let items = [Change { doc, chunk }];
+        let items = [change];
         queue.hold(&*store, (author, scope), HoldReason::Returned { by }, &items, now()).expect("held");
     })
     .await

@@ -1,10 +1,10 @@
 //! Reading records that somebody has made to be slow.
 
+use toso_core::change::Change;
 use toso_core::document::{Author, CONFLICT_VALUES_MAX, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, DocId};
 use toso_core::text::PlaceName;
-use toso_wire::PushItem;
 
 use crate::support::{COMMUNE, Centre, Wire, now};
 
@@ -32,7 +32,7 @@ async fn a_record_that_was_written_apart_very_often_is_listed_shown_and_told() {
         let name = PlaceName::parse(&format!("Tổ {number}")).expect("a name");
         let chunk =
             Document::new(doc).expect("a known kind").edit(author, &[DocEdit::Team(TeamEdit::LocalName(Some(name)))]);
-        PushItem { doc, change: chunk.expect("valid").expect("a change").bytes().to_vec() }
+        Change { doc, chunk: chunk.expect("valid").expect("a change").raw() }
     };
     for (push, from) in (2..).zip((0..WRITES).step_by(WRITES_PER_PUSH as usize)) {
         wire.send(&device.push(push, (from..from + WRITES_PER_PUSH).map(apart).collect())).await;

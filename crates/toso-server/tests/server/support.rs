@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use toso_core::change::Change;
+use toso_core::chunk::RawChunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, MemberEdit, TeamEdit};
 use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
@@ -25,8 +27,8 @@ use toso_server::{RunningServer, Server, ServerConfig};
 use toso_wire::enrol::{Invite, signed_enrol};
 use toso_wire::rest::{RestSignature, signed_rest};
 use toso_wire::{
-    Challenge, ChallengeReason, Frame, Hello, Interest, Proof, Push, PushItem, Receipt, Welcome, decode, encode,
-    hello_token, signed_hello,
+    Challenge, ChallengeReason, Frame, Hello, Interest, Proof, Push, Receipt, Welcome, decode, encode, hello_token,
+    signed_hello,
 };
 
 pub(crate) const COMMUNE: &str = "00001";
@@ -230,7 +232,7 @@ impl Device {
     }
 
     /// A team of a hamlet, made by this device.
-    pub(crate) fn team(&self, hamlet: &str) -> (DocId, PushItem) {
+    pub(crate) fn team(&self, hamlet: &str) -> (DocId, Change<RawChunk>) {
         let doc = DocId::hamlet_team(self.unit, hamlet, 0);
         let edits = [
             DocEdit::Team(TeamEdit::Level(TeamLevel::Hamlet)),
@@ -241,20 +243,20 @@ impl Device {
     }
 
     /// A member of a team, made by this device.
-    pub(crate) fn member(&self, team: DocId, number: u8) -> (DocId, PushItem) {
+    pub(crate) fn member(&self, team: DocId, number: u8) -> (DocId, Change<RawChunk>) {
         let doc = DocId::member(self.unit, [number; 11]);
         let name = PersonName::parse("Nguyễn Văn Thử").expect("a name");
         let edits = [DocEdit::Member(MemberEdit::Team(Some(team))), DocEdit::Member(MemberEdit::FullName(name))];
         (doc, self.first_change(doc, &edits))
     }
 
-    pub(crate) fn first_change(&self, doc: DocId, edits: &[DocEdit]) -> PushItem {
+    pub(crate) fn first_change(&self, doc: DocId, edits: &[DocEdit]) -> Change<RawChunk> {
         let chunk =
             Document::new(doc).expect("a known kind").edit(self.author(), edits).expect("valid").expect("a change");
-        PushItem { doc, change: chunk.bytes().to_vec() }
+        Change { doc, chunk: chunk.raw() }
     }
 
-    pub(crate) fn push(&self, number: u64, items: Vec<PushItem>) -> Frame {
+    pub(crate) fn push(&self, number: u64, items: Vec<Change<RawChunk>>) -> Frame {
         Frame::Push(Push { number, scope: self.unit, items, carried: None })
     }
 

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::Message;
+use toso_core::change::Change;
 use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_server::{Server, ServerConfig, StartError};
 use toso_store::StoreError;
 use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, PUSH_WINDOW};
 use toso_wire::{
-    ChallengeReason, DeltaItem, Frame, Goodbye, GoodbyeCode, NackCode, Proof, Push, PushItem, TicketProof,
-    decode_stream, encode_stream, hello_token,
+    ChallengeReason, DeltaItem, Frame, Goodbye, GoodbyeCode, NackCode, Proof, Push, TicketProof, decode_stream,
+    encode_stream, hello_token,
 };
 
 use crate::support::{COMMUNE, Centre, NEIGHBOUR, Wire, dial, now, unit};
@@ -26,7 +27,7 @@ async fn a_push_is_acknowledged_counted_and_reaches_the_other_device_live() {
     elsewhere.welcome().await;
 
     let (team, item) = a.team("tổ 1");
-    let (member, person) = a.member(team, 1);
+    let (_, person) = a.member(team, 1);
     let mut hello = a.hello();
     hello.push = Some(Push { number: 1, scope: a.unit, items: vec![item.clone(), person.clone()], carried: None });
     let mut first = Wire::open(&centre, &hello).await;
@@ -39,7 +40,7 @@ async fn a_push_is_acknowledged_counted_and_reaches_the_other_device_live() {
     let delta = other.until(|frame| if let Frame::Delta(delta) = frame { Some(delta.clone()) } else { None }).await;
     assert_eq!((delta.next, delta.more), (through, false));
     let items: Vec<_> = delta.groups.iter().flat_map(|group| &group.items).cloned().collect();
-    assert_eq!(items, [DeltaItem::Change(team, item.change), DeltaItem::Change(member, person.change)]);
+    assert_eq!(items, [DeltaItem::Change(item), DeltaItem::Change(person)]);
     assert_eq!(other.receipt(through).await.totals[0].teams, 1);
     let silence = tokio::time::timeout(Duration::from_millis(300), async {
         elsewhere.until(|frame| matches!(frame, Frame::Delta(_)).then_some(())).await;
@@ -105,9 +106,9 @@ async fn pushes_beyond_rights_and_bad_changes_are_refused_by_code() {
     let good = device.team("tổ 1").1;
     let foreign_scope =
         Frame::Push(Push { number: 1, scope: unit(NEIGHBOUR), items: vec![neighbour.team("tổ 1").1], carried: None });
-    let elsewhere = PushItem { doc: DocId::hamlet_team(unit(NEIGHBOUR), "tổ 1", 0), change: good.change.clone() };
-    let malformed = PushItem { doc: good.doc, change: vec![0; 40] };
-    let foreign = PushItem { doc: good.doc, change: viewer.team("tổ 1").1.change };
+    let elsewhere = Change { doc: DocId::hamlet_team(unit(NEIGHBOUR), "tổ 1", 0), chunk: good.chunk.clone() };
+    let malformed = Change { doc: good.doc, chunk: vec![0; 40].into() };
+    let foreign = Change { doc: good.doc, chunk: viewer.team("tổ 1").1.chunk };
     let cases = [
         (&device, foreign_scope, NackCode::OutOfScope, None),
         (&device, device.push(1, vec![elsewhere]), NackCode::WrongDocument, Some(0)),

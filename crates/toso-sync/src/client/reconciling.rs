@@ -8,7 +8,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use toso_core::chunk::{ChangeHash, Chunk};
+use toso_core::chunk::ChangeHash;
 use toso_core::document::Document;
 use toso_core::id::{ChunkKey, DocId, Sequence};
 use toso_core::unit::UnitRef;
@@ -184,8 +184,8 @@ impl PullingAnew {
         self.through = delta.next;
         for item in delta.groups.iter().flat_map(|group| &group.items) {
             match item {
-                DeltaItem::Change(doc, bytes) | DeltaItem::Returned(doc, bytes, _) => {
-                    self.keys.extend(Chunk::parse(bytes).map(|chunk| ChunkKey::of(*doc, &chunk.hash())));
+                DeltaItem::Change(change) | DeltaItem::Returned(change, _) => {
+                    self.keys.extend(change.check().map(|change| ChunkKey::of(change.doc, &change.hash())));
                 }
                 DeltaItem::Snapshot(doc, bytes) => {
                     let chunks = Document::snapshot_chunks(*doc, bytes).unwrap_or_default();

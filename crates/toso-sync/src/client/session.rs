@@ -7,8 +7,8 @@ use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::unit::UnitRef;
 use toso_wire::limits::PROTOCOL_VERSION;
 use toso_wire::{
-    Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, PushItem, Receipt,
-    TEMPORARY_FROM, Welcome, push_fits,
+    Ack, Carried, Delta, Frame, Goodbye, GoodbyeCode, Hello, Nack, NackCode, Proof, Push, Receipt, TEMPORARY_FROM,
+    Welcome, push_fits,
 };
 
 use super::greeting::{Challenges, is_proved};
@@ -309,7 +309,7 @@ impl ClientSession {
         self.acked_through = self.acked_through.max(ack.through);
         self.pushed += accepted.len() as u64;
         if self.is_reconciling() || self.is_pulling_anew() {
-            self.acked_meanwhile.extend(accepted.iter().map(|item| (item.doc, item.hash)));
+            self.acked_meanwhile.extend(accepted.iter().map(|item| (item.change.doc, item.change.hash())));
         }
         let settled = match self.follows.as_slice() {
             [follow] if ack.settled && follow.reconciling.is_none() && follow.pulling_anew.is_none() => {
@@ -516,6 +516,6 @@ impl UnderWay {
 }
 
 fn push_frame(number: u64, batch: &OutboxBatch) -> Push {
-    let items = batch.items.iter().map(|item| PushItem { doc: item.doc, change: item.change.clone() }).collect();
+    let items = batch.items.iter().map(|item| item.change.raw()).collect();
     Push { number, scope: batch.scope, items, carried: None }
 }

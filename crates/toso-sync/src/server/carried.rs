@@ -1,10 +1,11 @@
 //! Pushes that a device only carried for another: their author's signature and rights decide. And pushes that it returns to
 //! a server which has lost them: no signature is left, so what they may say is less.
 
-use toso_core::chunk::Chunk;
-use toso_wire::{Carried, NackCode, Push, PushItem, signed_carried};
+use toso_core::change::Change;
+use toso_wire::{Carried, NackCode, Push, signed_carried};
 
-use super::checking::{check_item, chunk_code};
+use super::checking::{broken, may_write};
+use super::pushing::Pushed;
 use super::refusing::nack;
 use super::{CarriedRefusal, HoldReason, ReturnVerdict, ServerEffect, ServerSession};
 use crate::principal::{AccessRole, Principal};
@@ -15,14 +16,19 @@ impl ServerSession {
         let Some(Carried { author, signature }) = push.carried.clone() else {
             return;
         };
-        let hashes = push.items.iter().map(|item| Chunk::parse(&item.change).map(|chunk| (item.doc, chunk.hash())));
-        match hashes.collect::<Result<Vec<_>, _>>() {
+        let pushed = Pushed::of(push);
+        let (number, scope) = (pushed.number, pushed.scope);
+        let changes = pushed.items.iter().map(|item| item.as_ref().map(|change| (change.doc, change.hash())));
+        match changes.collect::<Result<Vec<_>, _>>() {
             Ok(changes) => {
-                let (number, signed) = (push.number, signed_carried(push.scope, author, changes));
-                self.verifying.insert(number, push);
+                let signed = signed_carried(scope, author, changes);
+                self.verifying.insert(number, pushed);
                 effects.push(ServerEffect::VerifyCarried { number, author, signed, signature });
             }
-            Err(error) => nack(push.number, None, chunk_code(&error), &error.to_string(), effects),
+            Err(error) => {
+                let (code, detail) = broken(error);
+                nack(number, None, code, &detail, effects);
+            }
         }
     }
 
@@ -32,10 +38,10 @@ impl ServerSession {
         let Some(author) = push.carried.as_ref().map(|carried| carried.author) else { return };
         // Its author may have been an officer then, and be a recorder now.
         let role = AccessRole::Recorder;
-        let is_more = |item: &PushItem| {
-            check_item(author, role, push.scope, item.clone()).is_err_and(|(code, _)| code == NackCode::Forbidden)
+        let is_more = |item: &Change| {
+            may_write(author, role, push.scope, item).is_err_and(|(code, _)| code == NackCode::Forbidden)
         };
-        if verdict == ReturnVerdict::Hold || push.items.iter().any(is_more) {
+        if verdict == ReturnVerdict::Hold || push.items.iter().flatten().any(is_more) {
             return self.hold_checked(
                 &principal,
                 HoldReason::Returned { by: principal.device.author() },

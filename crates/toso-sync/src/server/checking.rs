@@ -5,11 +5,11 @@ use toso_core::chunk::{ChunkError, RawChunk};
 use toso_core::edit::officers_fields;
 use toso_core::id::AuthorId;
 use toso_core::unit::UnitRef;
-use toso_wire::{NackCode, PushItem};
+use toso_wire::NackCode;
 
 use crate::principal::AccessRole;
 
-/// Envelope limits → parse (not apply) → document made for this scope → actor is the author's → role may write it.
+/// Envelope limits → parse (not apply) → [`may_write`].
 ///
 /// The same check is made by a phone that takes another's changes to carry them, so that it takes nothing that the server
 /// would refuse.
@@ -17,31 +17,43 @@ pub fn check_item(
     author: AuthorId,
     role: AccessRole,
     scope: UnitRef,
-    item: PushItem,
+    item: &Change<RawChunk>,
 ) -> Result<Change, (NackCode, String)> {
-    let broken = |error: ChunkError| (chunk_code(&error), error.to_string());
-    let chunk = RawChunk::from(item.change).check().map_err(broken)?;
+    let change = item.check().map_err(|error| broken(&error))?;
+    may_write(author, role, scope, &change)?;
+    Ok(change)
+}
+
+/// Document made for this scope → actor is the author's → role may write it.
+pub(super) fn may_write(
+    author: AuthorId,
+    role: AccessRole,
+    scope: UnitRef,
+    item: &Change,
+) -> Result<(), (NackCode, String)> {
     if !item.doc.belongs_to(scope) {
         return Err((NackCode::WrongDocument, format!("document {} was not made for {scope}", item.doc)));
     }
-    if chunk.facts().map_err(broken)?.actor.author() != author {
+    if item.chunk.facts().map_err(|error| broken(&error))?.actor.author() != author {
         return Err((NackCode::ForeignActor, "the change was made by another device".to_owned()));
     }
     // A kind that only a newer version knows has no fields here.
     let officers = item.doc.kind().map_or(&[][..], officers_fields);
-    if !officers.is_empty() && !role.may_sign_off() && chunk.writes_any(officers) {
+    if !officers.is_empty() && !role.may_sign_off() && item.chunk.writes_any(officers) {
         return Err((NackCode::Forbidden, format!("{} does not sign off; an officer does", role.with_article())));
     }
-    Ok(Change { doc: item.doc, chunk })
+    Ok(())
 }
 
-pub(super) fn chunk_code(error: &ChunkError) -> NackCode {
-    match error {
+/// The answer to what is no change.
+pub(super) fn broken(error: &ChunkError) -> (NackCode, String) {
+    let code = match error {
         ChunkError::TooLarge { .. } => NackCode::TooLarge,
         ChunkError::WrongType { .. }
         | ChunkError::Malformed { .. }
         | ChunkError::Checksum
         | ChunkError::TooMany { .. }
         | ChunkError::Foreign { .. } => NackCode::Malformed,
-    }
+    };
+    (code, error.to_string())
 }

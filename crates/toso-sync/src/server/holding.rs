@@ -12,7 +12,7 @@ use toso_core::unit::{Scope, UnitRef};
 use toso_wire::limits::{DECISIONS_MAX, PURGE_SCOPES_MAX};
 use toso_wire::{Ack, Carried, Decision, Frame, Hello, Moved, NackCode, Purge, Push, Reviewed};
 
-use super::checking::check_item;
+use super::pushing::Pushed;
 use super::refusing::nack;
 use super::{AppendFailure, ServerEffect, ServerSession};
 use crate::principal::{AccessRole, Principal};
@@ -175,26 +175,17 @@ impl ServerSession {
         &mut self,
         principal: &Principal,
         reason: HoldReason,
-        push: Push,
+        push: Pushed,
         effects: &mut Vec<ServerEffect>,
     ) {
         let author = push.carried.as_ref().map_or(principal.device.author(), |carried| carried.author);
         // What is returned waits for an officer, whose word it needs: it may be what only an officer writes.
         let role = if push.carried.is_some() { AccessRole::Officer } else { principal.role };
-        let (mut items, mut places) = (Vec::with_capacity(push.items.len()), Vec::new());
-        for (index, item) in (0..).zip(push.items) {
-            match check_item(author, role, push.scope, item) {
-                Ok(item) => {
-                    items.push(item);
-                    places.push(index);
-                }
-                Err((code, detail)) => nack(push.number, Some(index), code, &detail, effects),
-            }
-        }
+        let (number, scope) = (push.number, push.scope);
+        let (places, items) = push.permitted(author, role, effects);
         if items.is_empty() {
             return;
         }
-        let (number, scope) = (push.number, push.scope);
         self.holding.pushes.insert(number, Holding { scope, author, places });
         effects.push(ServerEffect::Hold { number, scope, author, reason, items });
     }

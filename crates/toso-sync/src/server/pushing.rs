@@ -1,14 +1,54 @@
 //! Pushes: whether a device may make one at all, what of it goes to the log, and what the device is told of that.
 
+use toso_core::change::Change;
+use toso_core::chunk::ChunkError;
 use toso_core::id::AuthorId;
+use toso_core::unit::Scope;
 use toso_wire::limits::{PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW};
-use toso_wire::{Ack, Frame, GoodbyeCode, NackCode, Push};
+use toso_wire::{Ack, Carried, Frame, GoodbyeCode, NackCode, Push};
 
-use super::checking::check_item;
+use super::checking::{broken, may_write};
 use super::refusing::nack;
 use super::session::Phase;
 use super::{AppendFailure, AppendOutcome, ServerEffect, ServerSession};
 use crate::principal::AccessRole;
+
+/// A push whose items were each checked once: they are changes, or they are not.
+#[derive(Debug)]
+pub(super) struct Pushed {
+    pub(super) number: u64,
+    pub(super) scope: Scope,
+    pub(super) carried: Option<Carried>,
+    pub(super) items: Vec<Result<Change, ChunkError>>,
+}
+
+impl Pushed {
+    pub(super) fn of(push: Push) -> Self {
+        let Push { number, scope, items, carried } = push;
+        Self { number, scope, carried, items: items.iter().map(Change::check).collect() }
+    }
+
+    /// What the author may write here in this role, with the places; refuses the rest item by item.
+    pub(super) fn permitted(
+        self,
+        author: AuthorId,
+        role: AccessRole,
+        effects: &mut Vec<ServerEffect>,
+    ) -> (Vec<u32>, Vec<Change>) {
+        let (mut places, mut items) = (Vec::with_capacity(self.items.len()), Vec::with_capacity(self.items.len()));
+        for (place, item) in (0..).zip(self.items) {
+            let item = item.map_err(|error| broken(&error));
+            match item.and_then(|change| may_write(author, role, self.scope, &change).map(|()| change)) {
+                Ok(change) => {
+                    places.push(place);
+                    items.push(change);
+                }
+                Err((code, detail)) => nack(self.number, Some(place), code, &detail, effects),
+            }
+        }
+        (places, items)
+    }
+}
 
 impl ServerSession {
     pub(super) fn on_push(&mut self, push: Push, effects: &mut Vec<ServerEffect>) {
@@ -24,7 +64,7 @@ impl ServerSession {
             return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
         }
         self.next_push += 1;
-        let bytes: usize = push.items.iter().map(|item| item.change.len()).sum();
+        let bytes: usize = push.items.iter().map(|item| item.bytes().len()).sum();
         let held = self.hold_reason(&principal, &push);
         let whole = if push.items.is_empty() || push.items.len() > PUSH_ITEMS_MAX {
             Some((NackCode::TooLarge, format!("{} items, 1 to {PUSH_ITEMS_MAX} are accepted", push.items.len())))
@@ -42,7 +82,7 @@ impl ServerSession {
             return nack(push.number, None, code, &detail, effects);
         }
         if let Some(reason) = held {
-            return self.hold_checked(&principal, reason, push, effects);
+            return self.hold_checked(&principal, reason, Pushed::of(push), effects);
         }
         match &push.carried {
             Some(carried) if carried.signature.is_empty() && !self.takes_returns => {
@@ -51,11 +91,13 @@ impl ServerSession {
             }
             Some(carried) if carried.signature.is_empty() => {
                 let (number, author, scope) = (push.number, carried.author, push.scope);
-                self.verifying.insert(number, push);
+                self.verifying.insert(number, Pushed::of(push));
                 effects.push(ServerEffect::JudgeReturned { number, author, scope });
             }
             Some(_) => self.on_carried(push, effects),
-            None => self.append_checked(principal.device.author(), principal.role, push, effects),
+            None => {
+                self.append_checked(principal.device.author(), principal.role, Pushed::of(push), effects);
+            }
         }
     }
 
@@ -64,25 +106,16 @@ impl ServerSession {
         &mut self,
         author: AuthorId,
         role: AccessRole,
-        push: Push,
+        pushed: Pushed,
         effects: &mut Vec<ServerEffect>,
     ) {
-        let (mut items, mut places) = (Vec::with_capacity(push.items.len()), Vec::with_capacity(push.items.len()));
-        for (index, item) in (0..).zip(push.items) {
-            match check_item(author, role, push.scope, item) {
-                Ok(item) => {
-                    places.push((index, item.hash()));
-                    items.push(item);
-                }
-                Err((code, detail)) => nack(push.number, Some(index), code, &detail, effects),
-            }
-        }
+        let (number, scope) = (pushed.number, pushed.scope);
+        let returned = pushed.carried.as_ref().is_some_and(|carried| carried.signature.is_empty());
+        let (places, items) = pushed.permitted(author, role, effects);
         if items.is_empty() {
             return;
         }
-        self.appending.insert(push.number, places);
-        let returned = push.carried.is_some_and(|carried| carried.signature.is_empty());
-        let (number, scope) = (push.number, push.scope);
+        self.appending.insert(number, places.into_iter().zip(items.iter().map(Change::hash)).collect());
         effects.push(ServerEffect::Append { number, scope, returned, author, items });
     }
 

@@ -14,6 +14,7 @@ use toso_wire::{Frame, Goodbye, GoodbyeCode, Hello, Push, RetryAfter};
 use super::following::Follow;
 use super::holding::{Holdings, Standing};
 use super::paging::Demand;
+use super::pushing::Pushed;
 use super::reconciling::Reconciling;
 use super::refusing::shortened;
 use super::{Greeting, RefusalKind, ServerEffect, ServerEvent};
@@ -49,7 +50,7 @@ pub struct ServerSession {
     pub(super) next_push: u64,
     pub(super) appending: BTreeMap<u64, Vec<(u32, ChangeHash)>>,
     /// Carried pushes whose author's signature is being checked.
-    pub(super) verifying: BTreeMap<u64, Push>,
+    pub(super) verifying: BTreeMap<u64, Pushed>,
     /// Pushes being appended that this device only carried.
     pub(super) carried: BTreeSet<u64>,
     /// Pushes that were postponed in this session.

@@ -4,6 +4,8 @@
 mod greeting;
 mod repair;
 
+use toso_core::change::Change;
+use toso_core::chunk::RawChunk;
 use toso_core::id::{AuthorId, DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
@@ -15,7 +17,7 @@ use super::unit_number;
 use crate::error::DecodeError;
 use crate::frame::{
     Ack, Carried, Challenge, ChallengeReason, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye, GoodbyeCode, Hello,
-    Interest, Nack, NackCode, Next, Purge, Push, PushItem, Receipt, RetryAfter, UnitTotals,
+    Interest, Nack, NackCode, Next, Purge, Push, Receipt, RetryAfter, UnitTotals,
 };
 use crate::limits::{
     DELTA_ITEMS_MAX, DETAIL_BYTES_MAX, DOCS_MAX, FRAME_INFLATED_BYTES_MAX, INTERESTS_MAX, NONCE_BYTES_MAX,
@@ -225,7 +227,7 @@ fn write_push_fields(fields: &mut Fields<'_>, push: &Push) {
         write_list(out, &push.items, |out, item| {
             let mut fields = Fields::open(out);
             fields.required(|out| write_doc_of(out, item.doc, push.scope));
-            fields.required(|out| write_bin(out, &item.change));
+            fields.required(|out| write_bin(out, item.bytes()));
             fields.close();
         });
     });
@@ -246,12 +248,12 @@ fn read_push(fields: &mut FieldReader<'_, '_>) -> Result<Push> {
         reader.list("PUSH items", PUSH_ITEMS_MAX, |reader| {
             let mut fields = reader.fields("a PUSH item")?;
             let doc = fields.required(|reader| read_doc_of(reader, scope))?;
-            let change = fields.required(|reader| reader.bin("a change", CHANGE_IN_FRAME_BYTES_MAX))?.to_vec();
+            let chunk = fields.required(|reader| reader.bin("a change", CHANGE_IN_FRAME_BYTES_MAX))?.into();
             fields.finish()?;
-            Ok(PushItem { doc, change })
+            Ok(Change { doc, chunk })
         })
     })?;
-    let bytes: usize = items.iter().map(|item| item.change.len()).sum();
+    let bytes: usize = items.iter().map(|item: &Change<RawChunk>| item.bytes().len()).sum();
     if items.len() > 1 && bytes > PUSH_BYTES_MAX {
         return Err(DecodeError::Limit { what: "change bytes of a PUSH", count: bytes, max: PUSH_BYTES_MAX });
     }
@@ -327,12 +329,12 @@ fn write_delta(out: &mut Vec<u8>, delta: &Delta) {
 /// Bytes of one item, for packing pages.
 pub(super) fn write_delta_item(out: &mut Vec<u8>, item: &DeltaItem, scope: Scope) {
     let (doc, bytes, kind, by) = match item {
-        DeltaItem::Change(doc, change) => (doc, change, 0, None),
-        DeltaItem::Returned(doc, change, by) => (doc, change, 0, Some(by)),
-        DeltaItem::Snapshot(doc, snapshot) => (doc, snapshot, SNAPSHOT, None),
+        DeltaItem::Change(change) => (change.doc, change.bytes(), 0, None),
+        DeltaItem::Returned(change, by) => (change.doc, change.bytes(), 0, Some(by)),
+        DeltaItem::Snapshot(doc, snapshot) => (*doc, snapshot.as_slice(), SNAPSHOT, None),
     };
     let mut fields = Fields::open(out);
-    fields.required(|out| write_doc_of(out, *doc, scope));
+    fields.required(|out| write_doc_of(out, doc, scope));
     fields.required(|out| write_bin(out, bytes));
     fields.optional(kind == 0, |out| write_uint(out, kind.into()));
     fields.optional(by.is_none(), |out| write_option(out, by, |out, by| write_bin(out, &by.0)));
@@ -370,8 +372,8 @@ fn read_delta_item(reader: &mut Reader<'_>, scope: Scope) -> Result<Option<Delta
     let by = fields.optional(|reader| read_array(reader, "who brought a DELTA item back"))?.map(AuthorId);
     fields.finish()?;
     Ok(match (kind, by) {
-        (0, None) => Some(DeltaItem::Change(doc, bytes.to_vec())),
-        (0, Some(by)) => Some(DeltaItem::Returned(doc, bytes.to_vec(), by)),
+        (0, None) => Some(DeltaItem::Change(Change { doc, chunk: bytes.into() })),
+        (0, Some(by)) => Some(DeltaItem::Returned(Change { doc, chunk: bytes.into() }, by)),
         (SNAPSHOT, _) => Some(DeltaItem::Snapshot(doc, bytes.to_vec())),
         _ => None,
     })

@@ -4,13 +4,14 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use toso_core::change::Change;
 use toso_core::id::{AuthorId, ChangeHash, ChunkKey, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_wire::{
     Ack, Carried, Challenge, ChallengeReason, Decision, Delta, DeltaGroup, DeltaItem, Erased, Frame, Goodbye,
-    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Next, Proof, Purge, Push, PushItem, Receipt, Reconcile,
-    RetryAfter, Reviewed, RootProof, Ticket, TicketProof, TicketSecret, UnitTotals, Want, Welcome, WelcomeProof,
+    GoodbyeCode, Hello, Interest, Moved, Nack, NackCode, Next, Proof, Purge, Push, Receipt, Reconcile, RetryAfter,
+    Reviewed, RootProof, Ticket, TicketProof, TicketSecret, UnitTotals, Want, Welcome, WelcomeProof,
 };
 
 /// A frame of any type.
@@ -118,7 +119,8 @@ fn any_push() -> impl Strategy<Value = Push> {
     let carried = (any::<[u8; 8]>(), vec(any::<u8>(), 0..=64))
         .prop_map(|(author, signature)| Carried { author: AuthorId(author), signature });
     (any::<u64>(), any_unit(), option::of(carried)).prop_flat_map(|(number, scope, carried)| {
-        let item = (any_doc_near(scope), vec(any::<u8>(), 0..200)).prop_map(|(doc, change)| PushItem { doc, change });
+        let item = (any_doc_near(scope), vec(any::<u8>(), 0..200))
+            .prop_map(|(doc, change)| Change { doc, chunk: change.into() });
         vec(item, 0..6).prop_map(move |items| Push { number, scope, items, carried: carried.clone() })
     })
 }
@@ -128,8 +130,8 @@ fn any_delta() -> impl Strategy<Value = Delta> {
         let item = (any_doc_near(scope), vec(any::<u8>(), 0..200), any::<bool>(), option::of(any::<[u8; 8]>()));
         let item = item.prop_map(|(doc, bytes, folded, by)| match by {
             _ if folded => DeltaItem::Snapshot(doc, bytes),
-            None => DeltaItem::Change(doc, bytes),
-            Some(by) => DeltaItem::Returned(doc, bytes, AuthorId(by)),
+            None => DeltaItem::Change(Change { doc, chunk: bytes.into() }),
+            Some(by) => DeltaItem::Returned(Change { doc, chunk: bytes.into() }, AuthorId(by)),
         });
         vec(item, 0..6).prop_map(move |items| DeltaGroup { scope, items })
     });

@@ -2,16 +2,17 @@
 
 #![allow(dead_code, reason = "each user needs a part")]
 
+use toso_core::change::Change;
 use toso_core::id::{Digest, Epoch, Sequence};
 use toso_wire::limits::PROTOCOL_VERSION;
-use toso_wire::{Delta, DeltaItem, Hello, Interest, Proof, Push, PushItem, TicketProof, pack_delta};
+use toso_wire::{Delta, DeltaItem, Hello, Interest, Proof, Push, TicketProof, pack_delta};
 
 use crate::register::{Random, Register, Saved};
 
 /// A PUSH of some changes of one commune.
 pub(crate) fn push(number: u64, saved: &[Saved]) -> Push {
     let scope = saved.first().expect("a change").scope;
-    let items = saved.iter().map(|saved| PushItem { doc: saved.doc, change: saved.change.clone() }).collect();
+    let items = saved.iter().map(|saved| Change { doc: saved.doc, chunk: saved.change.as_slice().into() }).collect();
     Push { number, scope, items, carried: None }
 }
 
@@ -38,7 +39,11 @@ pub(crate) fn pages(register: &Register, page_bytes_max: usize) -> Vec<Delta> {
     while !rest.is_empty() {
         let first = 100_000 + (register.saved.len() - rest.len()) as u64;
         let entries = rest.iter().zip(first..).map(|(saved, sequence)| {
-            (Sequence(sequence), saved.scope, DeltaItem::Change(saved.doc, saved.change.clone()))
+            (
+                Sequence(sequence),
+                saved.scope,
+                DeltaItem::Change(Change { doc: saved.doc, chunk: saved.change.as_slice().into() }),
+            )
         });
         let (page, packed) = pack_delta(register.scope, entries, page_bytes_max);
         assert!(packed > 0, "a change always fits into a frame");

@@ -46,7 +46,7 @@ fn other_author(at: u64) -> toso_core::document::Author {
 /// A change by another device on what the store has of the document, or apart from it.
 fn foreign(document: &mut Document, edit: DocEdit) -> DeltaItem {
     let chunk = document.edit(other_author(1_700_000_000_000), &[edit]).unwrap().unwrap();
-    DeltaItem::Change(document.id(), chunk.bytes().to_vec())
+    DeltaItem::Change(Change { doc: document.id(), chunk: chunk.raw() })
 }
 
 fn page(items: Vec<DeltaItem>, next: u64) -> Delta {
