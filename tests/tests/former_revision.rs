@@ -209,3 +209,23 @@ fn an_export_is_imported_and_a_folder_verified() {
     let server = former.serve("imported");
     assert_same_centre(&former, &server);
 }
+
+/// Its records were in no entry of the log: the first opening makes them commands, and no later one does it again.
+#[test]
+fn records_of_a_servers_folder_become_commands_once() {
+    let former = Former::unpack();
+    let data = former.path("centre");
+    let verified = || {
+        let said = stdout(Command::new(toso()).args(["verify", "--data", text(&data)]));
+        assert!(said.contains("nothing is wrong"), "{said}");
+        said.lines().next().map(str::to_owned)
+    };
+    let first = verified();
+    assert!(first.as_ref().is_some_and(|said| !said.contains(" 0 commands")), "{first:?}");
+    assert_eq!(first, verified());
+    let format = fs::read_to_string(data.join("log/FORMAT")).expect("it is there");
+    assert!(format.contains("format 4\n"), "an older version says that the folder is newer: {format}");
+    stdout(Command::new(toso()).args(["compact", "--data", text(&data)]));
+    verified();
+    assert_same_centre(&former, &former.serve("centre"));
+}

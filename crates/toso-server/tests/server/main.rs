@@ -10,3 +10,4 @@ mod reads;
 mod rest;
 mod support;
 mod sync;
+mod twin;
