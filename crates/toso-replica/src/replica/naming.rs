@@ -46,10 +46,12 @@ impl Replica {
 
     /// The devices of [`Self::devices_to_name`] whose names are not known here, and which were not asked about within a day.
     pub fn devices_without_names(&self, documents: &[DocId]) -> Result<Vec<String>, ReplicaError> {
-        let asked = self.asked_about()?;
-        let names = self.device_names()?;
-        let devices = self.writers(documents)?.into_iter();
-        let nameless = devices.filter(|device| !names.is_own(*device) && names.name(*device).is_none());
+        let devices = self.writers(documents)?;
+        if devices.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (asked, names) = (self.asked_about()?, self.device_names()?);
+        let nameless = devices.into_iter().filter(|device| !names.is_own(*device) && names.name(*device).is_none());
         Ok(nameless.map(|device| device.to_string()).filter(|device| !asked.at.contains_key(device)).collect())
     }
 
