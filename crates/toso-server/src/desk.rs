@@ -6,14 +6,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use toso_catalog::Catalog;
 use toso_core::change::{Change, Entry};
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{AuthorId, ChunkKey, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitCode, UnitRef};
-use toso_projection::Projector;
 use toso_store::{ChangeLog, LogBatch, Page, StoreError};
 use toso_sync::{
     AppendFailure, AppendOutcome, Authenticated, HoldReason, Opened, OpenedInterest, PageEntry, PageRead, Refusal,
@@ -26,6 +25,7 @@ use crate::log_writer::{Accepted, UNIT_SCOPES_MAX};
 use crate::returned;
 use crate::review::ReviewQueue;
 use crate::trust::{NONCE_BYTES, Trust};
+use crate::views::Views;
 
 /// Change bytes read for one DELTA page. A page of small chunks compresses about 4:1; what does not fit is read again.
 const PAGE_READ_BYTES_MAX: usize = 4 * PAGE_BYTES_MAX;
@@ -44,7 +44,7 @@ pub struct Desk {
     /// What was accepted.
     pub log: Arc<dyn ChangeLog>,
     /// What is counted.
-    pub projector: Arc<Mutex<Projector>>,
+    pub views: Arc<Views>,
     /// What waits for an officer's decision.
     pub review: Arc<ReviewQueue>,
     /// Scopes by unit, as they are asked for; bounded by the number of units (about 15,000).
@@ -60,11 +60,11 @@ impl Desk {
         catalog: &'static Catalog,
         trust: Trust,
         log: Arc<dyn ChangeLog>,
-        projector: Arc<Mutex<Projector>>,
+        views: Arc<Views>,
         review: Arc<ReviewQueue>,
         reconcile_keys_max: u64,
     ) -> Self {
-        Self { catalog, trust, log, projector, review, scopes: RwLock::default(), reconcile_keys_max }
+        Self { catalog, trust, log, views, review, scopes: RwLock::default(), reconcile_keys_max }
     }
 
     /// Answers [`ServerEffect::Authenticate`]. `nonce` is the connection's: that of its last CHALLENGE, good for one
@@ -286,7 +286,7 @@ impl Desk {
 
     /// The counted figures of units, all as of one position.
     pub fn totals(&self, units: &[UnitRef]) -> (Sequence, Vec<UnitTotals>) {
-        let mut projector = self.projector.lock();
+        let mut projector = self.views.lock();
         let totals = units.iter().map(|unit| {
             // Sessions ask for units that the catalogue has; of any other nothing is counted.
             let (teams, members) = projector.totals(*unit).map_or((0, 0), |totals| (totals.teams, totals.members));

@@ -219,6 +219,7 @@ impl Driver {
             Step::Answer(event) => return Some(event),
             Step::Nothing => {}
             Step::Read(effect) => self.read(effect),
+            Step::ReadViews(effect) => self.read_views(effect),
             Step::Prove(proving) => self.prove(proving),
             Step::Append { number, returned, batch } => {
                 let by = self.serving.session().principal().map(|principal| principal.device);
@@ -343,6 +344,15 @@ impl Driver {
                 answer
             });
             read_done(read.await)
+        }));
+    }
+
+    /// A start reads what was stored of the views after it has begun to answer; nothing else of the session waits for that.
+    fn read_views(&mut self, effect: ServerEffect) {
+        let shared = Arc::clone(&self.shared);
+        self.work.push(Box::pin(async move {
+            shared.views.whole().await;
+            read_done(Some(shared.answer(&effect, now())))
         }));
     }
 

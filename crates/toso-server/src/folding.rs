@@ -41,6 +41,7 @@ use toso_store::{ChangeLog, RecordStore, StoreError};
 use crate::counted::Counted;
 use crate::metrics::Metrics;
 use crate::set_aside::{Again, SetAside, Settles};
+use crate::views::Views;
 use crate::vital::{Part, Vitals};
 
 use self::applying::{Applying, Incomplete};
@@ -61,8 +62,8 @@ pub struct Folding {
     pub log: Arc<dyn ChangeLog>,
     /// Where rows, checkpoint and quarantine are kept.
     pub records: Arc<dyn RecordStore>,
-    /// The views.
-    pub projector: Arc<Mutex<Projector>>,
+    /// The views: whole, or waiting for [`Folding::start`] to fill them.
+    pub views: Arc<Views>,
     /// Told what is counted.
     pub counted: Arc<Counted>,
     /// Metrics.
@@ -160,11 +161,31 @@ impl Drop for RunningFolding {
 }
 
 impl Folding {
-    /// Starts the threads, going on after what [`Loaded::load`] brought into the projector.
-    pub fn start(self, loaded: Loaded) -> std::io::Result<RunningFolding> {
+    /// Starts the coordinator. It fills the views with what was stored of them, which takes a second for a million documents,
+    /// starts the workers, and goes on from there.
+    pub fn start(self, empty: impl Fn() -> Projector + Send + 'static) -> std::io::Result<RunningFolding> {
         let tail = Arc::new(Tail::default());
         // What is in the log already counts as growth.
         tail.grew();
+        let (vitals, of_thread) = (Arc::clone(&self.vitals), Arc::clone(&tail));
+        let run = move || {
+            let mut projector = empty();
+            let loaded = match Loaded::load(&*self.records, self.log.last(), &mut projector, empty) {
+                Ok(loaded) => loaded,
+                Err(error) => return tracing::error!(%error, "what was stored of the views cannot be read"),
+            };
+            self.views.fill(projector);
+            match self.coordinator(loaded, of_thread) {
+                Ok(coordinator) => coordinator.run(),
+                Err(error) => tracing::error!(%error, "the threads that merge did not start"),
+            }
+        };
+        let thread = vitals.thread(Part::Folding, "toso-fold".to_owned(), move |_| run())?;
+        Ok(RunningFolding { tail, coordinator: Some(thread) })
+    }
+
+    /// Starts the workers; the coordinator goes on after what was loaded.
+    fn coordinator(self, loaded: Loaded, tail: Arc<Tail>) -> std::io::Result<Coordinator> {
         let count = self.workers.max(1);
         let mut shares: Vec<HashSet<DocId>> = vec![HashSet::new(); count];
         for doc in loaded.documents {
@@ -190,25 +211,18 @@ impl Folding {
             .collect::<Result<Vec<_>, _>>()?;
         self.counted.advance(loaded.through);
         self.metrics.documents_newer.set(loaded.journal.newer() as u64);
-        let vitals = Arc::clone(&self.vitals);
-        let newest = self.projector.lock().as_of_time();
-        let coordinator = Coordinator {
+        let newest = self.views.lock().as_of_time();
+        let (records, views) = (Arc::clone(&self.records), Arc::clone(&self.views));
+        Ok(Coordinator {
             read_to: loaded.through,
             newest,
-            tail: Arc::clone(&tail),
+            tail,
             under_way: VecDeque::new(),
-            applying: Applying::new(
-                Arc::clone(&self.records),
-                Arc::clone(&self.projector),
-                loaded.journal,
-                loaded.through,
-            ),
+            applying: Applying::new(records, views, loaded.journal, loaded.through),
             folding: self,
             workers,
             turns: Turns::default(),
-        };
-        let thread = vitals.thread(Part::Folding, "toso-fold".to_owned(), move |_| coordinator.run())?;
-        Ok(RunningFolding { tail, coordinator: Some(thread) })
+        })
     }
 }
 

@@ -53,6 +53,7 @@ pub mod tables;
 pub mod trust;
 mod turns;
 pub mod upkeep;
+pub mod views;
 pub mod vital;
 
 pub use config::ServerConfig;

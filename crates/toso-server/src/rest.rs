@@ -57,12 +57,13 @@ const SYNC_ROUTE: &str = "/v1/sync";
 
 /// All routes of the server.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let by_views = middleware::from_fn_with_state(Arc::clone(&shared), await_views);
     let asking = Router::new()
         .route("/v1/units", get(units::list))
-        .route("/v1/report", get(report::report))
-        .route("/v1/teams", get(teams::list))
-        .route("/v1/members", get(members::list))
-        .route("/v1/activity", get(activity::list))
+        .route("/v1/report", get(report::report).layer(by_views.clone()))
+        .route("/v1/teams", get(teams::list).layer(by_views.clone()))
+        .route("/v1/members", get(members::list).layer(by_views.clone()))
+        .route("/v1/activity", get(activity::list).layer(by_views.clone()))
         .route("/v1/devices", get(admin::devices))
         .route("/v1/devices/names", get(names::list))
         .route("/v1/review", get(review::list))
@@ -72,8 +73,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/units/{list}/{code}", get(units::show))
         .route("/v1/quarantine", get(quarantine::show))
         .route(guard::QUARANTINE_END_ROUTE, post(quarantine::end))
-        .route("/v1/teams/{id}", get(teams::show))
-        .route("/v1/members/{id}", get(members::show))
+        .route("/v1/teams/{id}", get(teams::show).layer(by_views.clone()))
+        .route("/v1/members/{id}", get(members::show).layer(by_views))
         .route("/v1/invites/{number}/withdraw", post(invites::withdraw))
         .route("/v1/devices/{id}/revoke", post(admin::revoke))
         .route("/v1/devices/{id}/allow", post(quota::allow))
@@ -105,6 +106,12 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), measure))
         .with_state(shared)
+}
+
+/// Figures and lists of a server that has just started wait for what it had stored of them.
+async fn await_views(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    shared.views.whole().await;
+    next.run(request).await
 }
 
 /// Ends requests that take too long, counts all of them by route and status, and keeps every answer out of caches.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use toso_catalog::Catalog;
 use toso_core::id::{Sequence, ServerId};
@@ -17,7 +16,7 @@ use crate::config::{ADMIN_TOKEN_LOOK_EVERY, READERS_MAX, READERS_PER_CORE, SHUTD
 use crate::connections;
 use crate::counted::Counted;
 use crate::desk::Desk;
-use crate::folding::{Folding, Loaded, RunningFolding, Tail};
+use crate::folding::{Folding, RunningFolding, Tail};
 use crate::hub::Hub;
 use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
@@ -29,6 +28,7 @@ use crate::set_aside::SetAside;
 use crate::state::{Parts, Shared, StorageSyncs, now};
 use crate::trust::{KeyError, Trust};
 use crate::upkeep::{self, LOG_FOLDER, Restored, UpkeepError};
+use crate::views::Views;
 use crate::vital::{Part, Vitals};
 
 /// Starts servers.
@@ -168,15 +168,13 @@ impl Rooms {
         let review = Arc::new(ReviewQueue::load(Arc::clone(records))?);
         let set_aside = Arc::new(SetAside::load(catalog, &*log, Arc::clone(records))?);
         let quotas = Arc::new(Quotas::load(Arc::clone(records), config.budgets)?);
-        let mut projector = Projector::new(catalog);
-        let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog))?;
-        let projector = Arc::new(Mutex::new(projector));
+        let views = Arc::new(Views::waiting(Projector::new(catalog)));
         let (hub, counted) = (Arc::new(Hub::new(catalog)), Arc::new(Counted::default()));
         let metrics = Arc::new(Metrics::default());
         let folding = Folding {
             log: Arc::clone(&log),
             records: Arc::clone(records),
-            projector: Arc::clone(&projector),
+            views: Arc::clone(&views),
             counted: Arc::clone(&counted),
             metrics: Arc::clone(&metrics),
             vitals: Arc::clone(&vitals),
@@ -185,7 +183,7 @@ impl Rooms {
             cache_documents: config.fold_cache_documents,
         };
         let thread = |error: std::io::Error| StartError::Thread { detail: error.to_string() };
-        let folding = folding.start(loaded).map_err(thread)?;
+        let folding = folding.start(move || Projector::new(catalog)).map_err(thread)?;
         let tail: Arc<Tail> = folding.tail();
         set_aside.wake_with(Arc::clone(&tail));
         let (writer, writer_thread) = LogWriter::start(
@@ -205,7 +203,7 @@ impl Rooms {
         let readers = Readers::start((cores * READERS_PER_CORE).min(READERS_MAX), &vitals).map_err(thread)?;
         let shared = Arc::new(Shared::new(Parts {
             config,
-            desk: Desk::new(catalog, trust, log, projector, review, reconcile_keys_max),
+            desk: Desk::new(catalog, trust, log, views, review, reconcile_keys_max),
             writer,
             quotas,
             set_aside,

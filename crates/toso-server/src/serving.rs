@@ -43,6 +43,8 @@ pub enum Step {
     Nothing,
     /// [`Desk::answer`] it on a thread of its own: it waits for the disk, or computes.
     Read(ServerEffect),
+    /// [`Desk::answer`] it once the views are whole.
+    ReadViews(ServerEffect),
     /// [`Proving::check`] it on a thread of its own, and go on with [`Serving::proved`].
     Prove(Proving),
     /// Append durably; answer with [`ServerEvent::Appended`].
@@ -184,6 +186,7 @@ impl Serving {
             | ServerEffect::ReadWanted { .. }
             | ServerEffect::VerifyCarried { .. }
             | ServerEffect::KeepTold { .. } => Step::Read(effect),
+            ServerEffect::ReadTotals(_) if !desk.views.are_whole() => Step::ReadViews(effect),
             // In memory.
             ServerEffect::ReadTotals(_) | ServerEffect::ReadDecisions { .. } => {
                 desk.answer(&effect, now).ok().flatten().map_or(Step::Nothing, Step::Answer)

@@ -335,16 +335,16 @@ impl World {
     fn check_projection(&mut self) {
         let log: Arc<dyn ChangeLog> = Arc::clone(&self.server.disk) as _;
         let records: Arc<dyn RecordStore> = Arc::new(MemoryChangeLog::new());
-        let fresh = folder(&log, &records).and_then(|(projector, mut folder)| {
+        let fresh = folder(&log, &records).and_then(|(views, mut folder)| {
             while folder.fold_page().map_err(|error| error.to_string())?.is_some() {}
-            Ok(projector)
+            Ok(views)
         });
         let fresh = match fresh {
             Ok(fresh) => fresh,
             Err(error) => return self.fail("folding reads the log", error),
         };
         let Some(running) = &self.server.running else { return };
-        let difference = running.desk.projector.lock().first_difference(&mut fresh.lock());
+        let difference = running.desk.views.lock().first_difference(&mut fresh.lock());
         if let Some(difference) = difference {
             self.fail("the projection equals a rebuild", format!("{difference:?}"));
         }
@@ -371,16 +371,16 @@ impl World {
             Err(error) => return self.fail("entries can be applied", error.to_string()),
         }
         let (log, records): (Arc<dyn ChangeLog>, Arc<dyn RecordStore>) = (Arc::clone(&twin) as _, twin);
-        let counted = folder(&log, &records).and_then(|(projector, mut folder)| {
+        let counted = folder(&log, &records).and_then(|(views, mut folder)| {
             while folder.fold_page().map_err(|error| error.to_string())?.is_some() {}
-            Ok(projector)
+            Ok(views)
         });
         let counted = match counted {
             Ok(counted) => counted,
             Err(error) => return self.fail("folding reads the log", error),
         };
         let Some(running) = &self.server.running else { return };
-        let difference = running.desk.projector.lock().first_difference(&mut counted.lock());
+        let difference = running.desk.views.lock().first_difference(&mut counted.lock());
         *self.counts.entry("servers compared").or_default() += 1;
         if let Some(difference) = difference {
             self.fail("the same entries give the same figures", format!("{difference:?}"));

@@ -17,6 +17,7 @@ use toso_server::review::ReviewQueue;
 use toso_server::serving::Serving;
 use toso_server::set_aside::SetAside;
 use toso_server::trust::{RootSecrets, Trust};
+use toso_server::views::Views;
 use toso_store::faulty::{FaultyChangeLog, LogDefect};
 use toso_store::{ChangeLog, RecordStore};
 use toso_sync::ServerEvent;
@@ -142,7 +143,7 @@ impl Server {
             (Arc::clone(&self.disk) as _, Arc::clone(&self.disk) as _);
         let trust = Trust::with_keys(&self.secrets, Arc::clone(&records), fill).map_err(|error| error.to_string())?;
         trust.begin(now).map_err(|error| error.to_string())?;
-        let (projector, folder) = match self.planted {
+        let (views, folder) = match self.planted {
             Some(Planted::CountsOverLostBatches) => folder(&(Arc::new(self.lossy()) as _), &records)?,
             _ => folder(&log, &records)?,
         };
@@ -150,7 +151,7 @@ impl Server {
         self.life += 1;
         self.running = Some(Running {
             quotas: Quotas::load(Arc::clone(&records), BUDGETS).map_err(|error| error.to_string())?,
-            desk: Desk::new(catalog, trust, log, projector, review, RECONCILE_KEYS_MAX),
+            desk: Desk::new(catalog, trust, log, views, review, RECONCILE_KEYS_MAX),
             hub: Arc::new(Hub::new(catalog)),
             folder,
             sessions: BTreeMap::new(),
@@ -176,25 +177,16 @@ impl Server {
     }
 }
 
-/// A projector and its folder, as far as the records have it.
-pub(super) fn folder(
-    log: &Arc<dyn ChangeLog>,
-    records: &Arc<dyn RecordStore>,
-) -> Result<(Arc<Mutex<Projector>>, Folder), String> {
+/// The views and their folder, as far as the records have it.
+pub(super) fn folder(log: &Arc<dyn ChangeLog>, records: &Arc<dyn RecordStore>) -> Result<(Arc<Views>, Folder), String> {
     let catalog = Catalog::shared();
     let mut projector = Projector::new(catalog);
     let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog));
     let loaded = loaded.map_err(|error| error.to_string())?;
-    let projector = Arc::new(Mutex::new(projector));
+    let views = Arc::new(Views::new(projector));
     let set_aside = SetAside::load(catalog, &**log, Arc::clone(records)).map_err(|error| error.to_string())?;
     let set_aside = Arc::new(set_aside);
-    let folder = Folder::new(
-        Arc::clone(log),
-        Arc::clone(records),
-        Arc::clone(&projector),
-        loaded,
-        FOLD_CACHE_DOCUMENTS,
-        set_aside,
-    );
-    Ok((projector, folder))
+    let folder =
+        Folder::new(Arc::clone(log), Arc::clone(records), Arc::clone(&views), loaded, FOLD_CACHE_DOCUMENTS, set_aside);
+    Ok((views, folder))
 }

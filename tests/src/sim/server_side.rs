@@ -130,7 +130,7 @@ impl World {
                 Some(self.told(event))
             }
             Step::Nothing | Step::Count(_) => None,
-            Step::Read(effect) => {
+            Step::Read(effect) | Step::ReadViews(effect) => {
                 let wait = self.rng.below(READ_MS_MAX);
                 self.after(wait, Event::Answered { link, life, effect: Box::new(effect) });
                 None

@@ -27,6 +27,9 @@ pub(super) fn start(bench: &Bench, factor: u32) -> Result<Step, BenchError> {
         round.insert("clean_s", server.start_took().as_secs_f64());
         round.insert("memory_mib", server.process().memory_bytes().unwrap_or_default() as f64 / MEBIBYTE);
         let door = Door::of(&server)?;
+        let listening = Instant::now();
+        door.get("/v1/report?list=2022")?;
+        round.insert("clean_until_report_s", (server.start_took() + listening.elapsed()).as_secs_f64());
         let phones = phones(&door, scopes(), KILLED_UNDER, |phone| phone.record(DOCUMENTS_PER_PHONE).map(drop))?;
         let runtime = bench.runtime();
         let half: Vec<_> = phones.iter().take(KILLED_UNDER / 2).cloned().collect();

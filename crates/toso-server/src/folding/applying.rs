@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use toso_core::id::Sequence;
 use toso_core::time::TimestampMs;
-use toso_projection::{Projector, Row};
+use toso_projection::Row;
 use toso_store::{RecordStore, StoreError};
 
 use super::journal::Journal;
 use super::{FoldedRow, rows};
+use crate::views::Views;
 
 /// Rows applied under one lock, below a millisecond, so that no session's read waits for a page.
 const ROWS_PER_LOCK: usize = 64;
@@ -29,7 +29,7 @@ enum NotStored {
 
 pub(super) struct Applying {
     records: Arc<dyn RecordStore>,
-    projector: Arc<Mutex<Projector>>,
+    views: Arc<Views>,
     journal: Journal,
     /// True until what is stored has been removed, because counting begins anew.
     anew: bool,
@@ -39,13 +39,8 @@ pub(super) struct Applying {
 
 impl Applying {
     /// Goes on after what a start has loaded through a sequence; from zero everything is counted anew.
-    pub(super) fn new(
-        records: Arc<dyn RecordStore>,
-        projector: Arc<Mutex<Projector>>,
-        journal: Journal,
-        through: Sequence,
-    ) -> Self {
-        Self { records, projector, journal, anew: through == Sequence::ZERO, may_store: true }
+    pub(super) fn new(records: Arc<dyn RecordStore>, views: Arc<Views>, journal: Journal, through: Sequence) -> Self {
+        Self { records, views, journal, anew: through == Sequence::ZERO, may_store: true }
     }
 
     /// Applies a page of so many documents. `counted` is told how many chunks were quarantined as soon as the figures
@@ -70,7 +65,7 @@ impl Applying {
             tracing::warn!(chunks = quarantined, through = through.0, "chunks quarantined while folding");
         }
         for part in rows.chunks(ROWS_PER_LOCK) {
-            let mut projector = self.projector.lock();
+            let mut projector = self.views.lock();
             for row in part {
                 match &row.row {
                     // All of it is set aside, or only a newer version reads it.
@@ -82,7 +77,7 @@ impl Applying {
             // Settled here, so that no report and no session pays for it.
             projector.refresh();
         }
-        self.projector.lock().advance(through, newest);
+        self.views.lock().advance(through, newest);
         counted(quarantined);
         if self.may_store
             && let Err(error) = self.store(&rows, through, newest)

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use toso_core::change::Entry;
 use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
-use toso_projection::Projector;
 use toso_store::{ChangeLog, RecordStore, StoreError};
 
 use super::applying::Applying;
@@ -17,6 +15,7 @@ use super::rows::Loaded;
 use super::worker::Merging;
 use super::{FOLD_PAGE_BYTES_MAX, FOLD_PAGE_ITEMS_MAX, FoldedRow, Turns, last_entries, share_of};
 use crate::set_aside::{Again, SetAside};
+use crate::views::Views;
 
 /// Batches that a page's documents are dealt into, as they are to threads.
 const SHARES: usize = 2;
@@ -48,24 +47,24 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Goes on after what [`Loaded::load`] brought into the projector.
+    /// Goes on after what [`Loaded::load`] brought into the views.
     pub fn new(
         log: Arc<dyn ChangeLog>,
         records: Arc<dyn RecordStore>,
-        projector: Arc<Mutex<Projector>>,
+        views: Arc<Views>,
         loaded: Loaded,
         cache_documents: usize,
         set_aside: Arc<SetAside>,
     ) -> Self {
         let quarantined = Arc::new(loaded.quarantined);
-        let newest = projector.lock().as_of_time();
+        let newest = views.lock().as_of_time();
         let merging =
             Merging::new(Arc::clone(&log), Arc::clone(&set_aside), cache_documents, loaded.documents, quarantined);
         Self {
             newest,
             set_aside,
             merging,
-            applying: Applying::new(records, projector, loaded.journal, loaded.through),
+            applying: Applying::new(records, views, loaded.journal, loaded.through),
             read_to: loaded.through,
             lost: false,
             turns: Turns::default(),

@@ -225,7 +225,7 @@ impl Drop for Asking {
 /// else someone who knows an id could ask whether, and where in the order, it exists.
 pub(super) fn position(shared: &Shared, caller: &Caller, after: Option<DocId>) -> Result<Option<Cursor>, Problem> {
     let Some(doc) = after else { return Ok(None) };
-    let scope = shared.projector.lock().scope_of(doc).filter(|scope| caller.covers(shared.catalog, *scope));
+    let scope = shared.views.lock().scope_of(doc).filter(|scope| caller.covers(shared.catalog, *scope));
     let scope = scope.ok_or_else(|| Problem::invalid(format!("after: there is no document {doc} here")))?;
     Ok(Some(Cursor { scope, doc }))
 }
@@ -241,7 +241,7 @@ pub(super) fn page<T>(
 ) -> Result<(Vec<T>, Option<DocId>), Problem> {
     let mut seen: Vec<T> = Vec::new();
     loop {
-        let page = read(&shared.projector.lock(), after, limit)?;
+        let page = read(&shared.views.lock(), after, limit)?;
         after = page.next;
         for item in page.items {
             if !caller.covers(shared.catalog, place(&item).scope) {

@@ -47,7 +47,7 @@ pub(super) async fn list(
         }
         (None, Some(team)) => {
             let team: DocId = team.parse().map_err(|error| Problem::invalid(format!("team: {error}")))?;
-            let projector = shared.projector.lock();
+            let projector = shared.views.lock();
             let scope = projector.team(team).map(|team| team.scope);
             if !scope.is_some_and(|scope| caller.covers(shared.catalog, scope)) {
                 return Err(Problem::missing("team", &team.to_string()));
@@ -86,7 +86,7 @@ fn described(view: &MemberView) -> (DocId, View) {
 
 /// Where a member is, and whether they count.
 fn member(shared: &Shared, id: DocId) -> Option<(Scope, bool)> {
-    let projector = shared.projector.lock();
+    let projector = shared.views.lock();
     let scope = projector.scope_of(id)?;
     let Some(Row::Member(row)) = projector.row(id) else { return None };
     let team = row.team.and_then(|team| projector.team(team)).map(|team| team.target);

@@ -58,7 +58,7 @@ pub(super) async fn report(
         ("json" | "text", true) => return Err(Problem::invalid("raw is for format=csv")),
         _ => return Err(Problem::invalid("format can be json, csv or text")),
     };
-    let report = shared.projector.lock().report(&ReportQuery { list, unit: code }, now())?;
+    let report = shared.views.lock().report(&ReportQuery { list, unit: code }, now())?;
     let body = write(&report).map_err(|error| {
         tracing::error!(%error, "a report could not be written");
         Problem::internal()

@@ -56,7 +56,7 @@ pub(super) async fn show(
     caller: Caller,
     Id(id): Id<DocId>,
 ) -> Result<axum::Json<Detail<View>>, Problem> {
-    let view = shared.projector.lock().team(id);
+    let view = shared.views.lock().team(id);
     let missing = || Problem::missing("team", &id.to_string());
     // One answer for what is not there and what is elsewhere, so that ids tell nothing.
     let view = view.filter(|view| caller.covers(shared.catalog, view.scope)).ok_or_else(missing)?;

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use toso_core::change::Entry;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
@@ -14,6 +13,7 @@ use toso_store::{Index as _, Log as _, LogBatch};
 
 use super::*;
 use crate::folding::{Folder, Loaded};
+use crate::views::Views;
 
 const ROGUE: u8 = 9;
 
@@ -29,7 +29,7 @@ fn time(sequence: u64) -> TimestampMs {
 struct Centre {
     log: Arc<MemoryChangeLog>,
     aside: Arc<SetAside>,
-    projector: Arc<Mutex<Projector>>,
+    views: Arc<Views>,
     folder: Folder,
     documents: HashMap<DocId, Document>,
     saves: u64,
@@ -45,15 +45,15 @@ impl Centre {
         let aside = Arc::new(SetAside::load(catalog, &*log, Arc::clone(&log) as _).unwrap());
         let mut projector = Projector::new(catalog);
         let loaded = Loaded::load(&*log, log.last(), &mut projector, || Projector::new(catalog)).unwrap();
-        let projector = Arc::new(Mutex::new(projector));
-        let (shared, kept) = (Arc::clone(&projector), Arc::clone(&aside));
+        let views = Arc::new(Views::new(projector));
+        let (shared, kept) = (Arc::clone(&views), Arc::clone(&aside));
         let folder = Folder::new(Arc::clone(&log) as _, Arc::clone(&log) as _, shared, loaded, 2, kept);
-        Self { log, aside, projector, folder, documents: HashMap::new(), saves: 0 }
+        Self { log, aside, views, folder, documents: HashMap::new(), saves: 0 }
     }
 
     fn restart(&mut self) {
         let next = Self::over(Arc::clone(&self.log));
-        (self.aside, self.projector, self.folder) = (next.aside, next.projector, next.folder);
+        (self.aside, self.views, self.folder) = (next.aside, next.views, next.folder);
     }
 
     /// A device saves a number into a team, on top of everything there is.
@@ -108,7 +108,7 @@ impl Centre {
 
     fn assert_views(&self, aside: impl Fn(&Entry) -> bool, why: &str) {
         let mut expected = self.recounted(aside);
-        assert_eq!(self.projector.lock().first_difference(&mut expected), None, "{why}");
+        assert_eq!(self.views.lock().first_difference(&mut expected), None, "{why}");
     }
 }
 

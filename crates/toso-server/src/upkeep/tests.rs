@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use tempfile::TempDir;
 use toso_catalog::Catalog;
 use toso_core::change::Change;
@@ -19,8 +18,9 @@ use toso_projection::Projector;
 use toso_store::{Log as _, LogBatch, RecordChange};
 
 use super::*;
-use crate::folding::{Folding, Loaded};
+use crate::folding::Folding;
 use crate::trust::{Entry, REVOCATIONS_FILE, Revocations, Trust};
+use crate::views::Views;
 
 fn log_at(data: &Path) -> SledChangeLog {
     SledChangeLog::open(data.join(LOG_FOLDER), Options::phone()).unwrap()
@@ -131,7 +131,7 @@ fn counted(data: &Path) {
     let folding = Folding {
         log: Arc::clone(&log) as _,
         records: Arc::clone(&log) as _,
-        projector: Arc::new(Mutex::new(Projector::new(Catalog::shared()))),
+        views: Arc::new(Views::waiting(Projector::new(Catalog::shared()))),
         counted: Arc::default(),
         metrics: Arc::default(),
         vitals: Arc::default(),
@@ -142,7 +142,7 @@ fn counted(data: &Path) {
         cache_documents: 10,
     };
     let counted = Arc::clone(&folding.counted);
-    let running = folding.start(Loaded::default()).unwrap();
+    let running = folding.start(|| Projector::new(Catalog::shared())).unwrap();
     let start = Instant::now();
     while counted.current() < log.last() {
         assert!(start.elapsed() < Duration::from_secs(20));
