@@ -88,6 +88,7 @@ pub struct Transaction {
     pub held: Vec<(DocId, ChangeHash, Option<Vec<u8>>)>,
     /// Copies of held chunks to keep (`Some`, with the scope of the document) or to drop (`None`), so that one can be handed over again when its document
     /// has left the device. A copy goes with its mark; one of a chunk that is not marked is ignored.
+    #[allow(clippy::type_complexity, reason = "which chunk, and what of it: as the marks beside it have it")]
     pub held_copies: Vec<(DocId, ChangeHash, Option<(Scope, Chunk)>)>,
     /// Cursors to set, by interest (a commune, or a wider unit for officers).
     pub cursors: Vec<(UnitRef, Sequence)>,

@@ -213,14 +213,14 @@ impl Leaving {
             deps: deps.iter().map(|dep| automerge::ChangeHash(dep.0)).collect(),
             ..expanded
         };
-        Rewritten::Anew(Change::from(rewritten))
+        Rewritten::Anew(Box::new(Change::from(rewritten)))
     }
 }
 
 /// What is left of a change.
 enum Rewritten {
     Same,
-    Anew(Change),
+    Anew(Box<Change>),
     Gone,
 }
 
