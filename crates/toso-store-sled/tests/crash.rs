@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use toso_core::id::{ChangeHash, Sequence};
+use toso_core::time::TimestampMs;
 use toso_store::conformance::samples::{batch, change, doc, hash, saved, scope};
-use toso_store::{ChunkStore, Index as _, Log as _};
+use toso_store::{ChunkStore, Index as _, Log as _, RecordChange, RecordStore as _};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore, StoreKey};
 
 const KILLS: u64 = 12;
@@ -84,6 +85,14 @@ fn server_victim() {
                     let number = start + (round * WRITERS + writer) * 10;
                     let within = scope(u32::try_from(number / 10 % 7).unwrap());
                     log.append(&[batch(within, number..number + 1 + number / 10 % 9)]).unwrap();
+                    // Two records of a decision, one of several parts, and the entry that they come from.
+                    let record = |key: &[u8], bytes: usize| RecordChange {
+                        table: "decided".to_owned(),
+                        key: [key, number.to_be_bytes().as_slice()].concat(),
+                        value: Some(vec![7; bytes]),
+                        expect: None,
+                    };
+                    log.command(TimestampMs(number), &[record(b"a", 10), record(b"b", 6_000)]).unwrap();
                     acknowledge(number);
                 }
             });
@@ -106,14 +115,23 @@ fn a_killed_server_keeps_what_it_acknowledged() {
         assert!(log.last() >= last, "the log only grows");
         last = log.last();
         let entries = log.read(Sequence::ZERO, usize::MAX, usize::MAX).unwrap().entries;
-        assert!(entries.iter().zip(1..).all(|(entry, number)| entry.sequence.0 == number), "no gap");
-        assert_eq!(entries.len() as u64, last.0);
+        let all = log.tail(Sequence::ZERO, usize::MAX, usize::MAX).unwrap();
+        assert!(all.iter().zip(1..).all(|(entry, number)| entry.sequence().0 == number), "no gap");
+        assert_eq!(all.len() as u64, log.end().0);
+        log.check(&mut |finding| panic!("{finding}")).unwrap();
         let hashes: std::collections::HashSet<ChangeHash> = entries.iter().map(|entry| entry.change.hash()).collect();
         for number in &acknowledged {
             let of = doc(scope(u32::try_from(number / 10 % 7).unwrap()), 1);
             for part in *number..number + 1 + number / 10 % 9 {
                 assert!(hashes.contains(&hash(part)), "chunk {part} was acknowledged and is gone");
                 assert!(log.contains(of, &hash(part)).unwrap(), "the index has lost chunk {part}");
+            }
+            for key in [b"a", b"b"] {
+                let key = [key.as_slice(), &number.to_be_bytes()].concat();
+                assert!(
+                    log.record("decided", &key).unwrap().is_some(),
+                    "decision {number} was acknowledged and is gone"
+                );
             }
         }
         for within in (0..7).map(scope) {
