@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde_json::json;
 use toso_catalog::Catalog;
 use toso_core::id::Sequence;
@@ -12,6 +11,7 @@ use toso_server::folding::{Folder, Loaded};
 use toso_server::set_aside::SetAside;
 use toso_server::tables::{TABLES, Table};
 use toso_server::upkeep::verify;
+use toso_server::views::Views;
 use toso_store::compare::first_difference;
 use toso_store::memory::MemoryChangeLog;
 use toso_store::{Log as _, Logged, RecordStore as _};
@@ -85,8 +85,9 @@ fn compare(log: &SledChangeLog) {
     let loaded = Loaded::load(log, log.last(), &mut stored, || Projector::new(catalog)).expect("readable");
     assert_eq!(loaded.through, log.last(), "all of it was counted");
     let set_aside = SetAside::load(catalog, &*twin, Arc::clone(&twin) as _).expect("readable");
-    let counted = Arc::new(Mutex::new(Projector::new(catalog)));
-    let none = Loaded::load(&*twin, Sequence::ZERO, &mut counted.lock(), || Projector::new(catalog)).expect("readable");
+    let mut empty = Projector::new(catalog);
+    let none = Loaded::load(&*twin, Sequence::ZERO, &mut empty, || Projector::new(catalog)).expect("readable");
+    let counted = Arc::new(Views::new(empty));
     let mut folder =
         Folder::new(Arc::clone(&twin) as _, Arc::clone(&twin) as _, Arc::clone(&counted), none, 8, Arc::new(set_aside));
     while folder.fold_page().expect("readable").is_some() {}
