@@ -47,7 +47,7 @@ pub use keys::{ADMIN_TOKEN_FILE, KeyError, ROOT_KEY_FILE, ROOT_KEY_LABEL, RootSe
 pub(crate) use keys::{read_key, write_private};
 pub use loss::RETURN_WINDOW_MS;
 pub(crate) use moving::Footing;
-pub use moving::{FORMER_UNITS_MAX, MoveError};
+pub use moving::{FORMER_UNITS_MAX, MOVES_OF_DEVICE_DAY, MoveError};
 pub use quarantine::QuarantineError;
 pub(crate) use quarantine::{QUARANTINE_KEY, QUARANTINE_TEXT};
 pub use renewal::TOKEN_RENEWED_MS;
@@ -74,6 +74,7 @@ use departures::Departures;
 use device::Devices;
 use invited::Invited;
 use keys::RootKeys;
+use moving::MovedToday;
 use quarantine::Quarantine;
 use seen::Seen;
 use token::Grant;
@@ -95,6 +96,7 @@ pub struct Trust {
     seen: Seen,
     /// What the clock is held against.
     passed: PassedTimes,
+    moved_today: MovedToday,
     departures: Departures,
     /// What officers have invited in the last day.
     invited: Invited,
@@ -155,6 +157,7 @@ impl Trust {
             admin_token_path,
             devices,
             departures,
+            moved_today: MovedToday::default(),
             invited,
             revocations,
             quarantine,
@@ -189,6 +192,7 @@ impl Trust {
             admin: RwLock::default(),
             admin_token_path: PathBuf::new(),
             departures: Departures::load(&*store, &devices.all(), TimestampMs::default())?,
+            moved_today: MovedToday::default(),
             invited: Invited::load(&*store, &devices, TimestampMs::default())?,
             devices,
             revocations: Revocations::in_memory(),

@@ -94,6 +94,7 @@ fn may_move(shared: &Shared, caller: &Caller, device: &DeviceRecord, to: UnitRef
 fn problem(error: MoveError) -> Problem {
     match error {
         MoveError::Store(error) => error.into(),
+        MoveError::ManyToday { wait_ms } => Problem::many_today(wait_ms, error.to_string()),
         MoveError::Key(error) => {
             tracing::error!(%error, "a token could not be made");
             Problem::internal()

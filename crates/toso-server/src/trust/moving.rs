@@ -12,6 +12,9 @@
 //!
 //! Either way the other's units are remembered as former ones, so that nothing which the device has for them is refused.
 
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
 use toso_core::id::{AuthorId, DeviceId, Epoch};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
@@ -21,19 +24,56 @@ use toso_sync::{Principal, Standing};
 use super::device::{self, DeviceRecord, FormerUnit};
 use super::keys::KeyError;
 use super::{Entry, Placement, TokenRefusal, Trust};
+use crate::quota::DAY_MS;
 use crate::trust::token::{Grant, has_ended};
 
 /// Devices that are moved by one command: with the records before and after, each at most 1.2 KiB (a token of 400 B, a name
 /// of 200 B, eight former units of 40 B), and the counts of the units that they left, it stays below three quarters of
 /// [`toso_store::records::COMMAND_BYTES_MAX`].
 const MOVED_TOGETHER_MAX: usize = 128;
+/// How often officers may move one device in a day. Each move is an entry of the log for good, some 1.2 KiB: a rogue officer's
+/// token makes 0.8 MB a day of a commune's 20 devices, 40 MB of a province's 1,000. Who puts right what was moved wrongly in a
+/// reorganisation moves a device two or three times.
+pub const MOVES_OF_DEVICE_DAY: u32 = 32;
 /// Former units that a device's record remembers, newest first. The lists changed once in forty years; a volunteer who
 /// changes commune every year is known by eight years of them, at about 30 B each.
 pub const FORMER_UNITS_MAX: usize = 8;
 
+/// How often officers have moved each device in its day, which begins with the first move. In memory, some 40 bytes for each device
+/// that was moved; a restart begins new days.
+#[derive(Debug, Default)]
+pub(super) struct MovedToday(Mutex<HashMap<AuthorId, (TimestampMs, u32)>>);
+
+impl MovedToday {
+    /// Refuses when a device was moved as often as a day allows.
+    fn check(&self, devices: impl Iterator<Item = AuthorId>, now: TimestampMs) -> Result<(), MoveError> {
+        let moved = self.0.lock();
+        let spent = devices.filter_map(|device| moved.get(&device)).filter(|(_, moves)| *moves >= MOVES_OF_DEVICE_DAY);
+        let wait_ms = spent.map(|(began, _)| DAY_MS.saturating_sub(now.since_ms(*began))).max();
+        wait_ms.filter(|wait_ms| *wait_ms > 0).map_or(Ok(()), |wait_ms| Err(MoveError::ManyToday { wait_ms }))
+    }
+
+    fn note(&self, devices: impl Iterator<Item = AuthorId>, now: TimestampMs) {
+        let mut moved = self.0.lock();
+        for device in devices {
+            let (began, moves) = moved.entry(device).or_insert((now, 0));
+            if now.since_ms(*began) >= DAY_MS {
+                (*began, *moves) = (now, 0);
+            }
+            *moves += 1;
+        }
+    }
+}
+
 /// Why devices were not moved. No device of the call was.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
+    /// A device was moved as often as officers may in a day.
+    #[error("a device was moved {MOVES_OF_DEVICE_DAY} times in 24 hours; move it again in {} hours", wait_ms.div_ceil(DAY_MS / 24))]
+    ManyToday {
+        /// When the day is over.
+        wait_ms: u64,
+    },
     /// No token could be made.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -112,6 +152,11 @@ impl Trust {
         by: Option<AuthorId>,
         now: TimestampMs,
     ) -> Result<Vec<DeviceId>, MoveError> {
+        // The admin token is not bound.
+        if by.is_some() {
+            let leaves = |id: &&DeviceId| self.device(**id).is_some_and(|device| device.unit != unit);
+            self.moved_today.check(ids.iter().filter(leaves).map(|id| id.author()), now)?;
+        }
         let mut moved = Vec::new();
         // A reorganisation moves at most the devices of a province, some thousands; each part of them moves whole, with
         // the count of those that left each unit.
@@ -133,6 +178,9 @@ impl Trust {
                 continue;
             }
             self.departures.write(&*self.store, &left, changes, now)?;
+            if by.is_some() {
+                self.moved_today.note(records.iter().map(|record| record.id().author()), now);
+            }
             moved.extend(records.iter().map(DeviceRecord::id));
             let placed: Vec<Entry> =
                 records.iter().map(|record| Entry::Placed(record.id(), record.placement())).collect();

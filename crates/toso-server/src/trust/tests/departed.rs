@@ -126,3 +126,26 @@ fn who_stays_signs_again_after_a_departure_and_knows_by_that_of_the_new_key() {
     let second = ticket(NOW.plus_ms(1_000));
     assert!(shows(&second, NOW.plus_ms(1_000)).is_ok(), "once");
 }
+
+/// Each move is in the log for good: an officer's stolen token in a loop would fill the disk with them.
+#[test]
+fn officers_move_a_device_so_often_a_day_and_no_more() {
+    let Place { trust, .. } = place();
+    let [moved, other, officer] = [(1, AccessRole::Recorder), (2, AccessRole::Recorder), (3, AccessRole::Officer)]
+        .map(|(seed, role)| enrolled(&trust, seed, role).device);
+    let by = Some(officer.author());
+    let to = |number: u32| if number % 2 == 0 { unit("00004") } else { commune() };
+    for number in 0..MOVES_OF_DEVICE_DAY {
+        assert!(trust.move_device(moved, to(number), by, NOW).unwrap(), "move {number}");
+    }
+    let (away, later) = (to(MOVES_OF_DEVICE_DAY), NOW.plus_ms(DAY_MS - 1));
+    for ids in [&[moved][..], &[other, moved]] {
+        let refused = trust.move_devices(ids, away, by, later);
+        assert!(matches!(refused, Err(MoveError::ManyToday { wait_ms: 1 })), "{refused:?}");
+    }
+    assert_eq!(trust.device(other).unwrap().unit, commune(), "none of a call is moved");
+    assert!(trust.move_device(moved, commune(), by, later).unwrap(), "where it is already");
+    assert!(trust.move_device(other, away, by, later).unwrap(), "another device");
+    assert!(trust.move_device(moved, away, None, later).unwrap(), "the admin token is not bound");
+    assert!(trust.move_device(moved, commune(), by, later.plus_ms(1)).unwrap(), "a day later");
+}
