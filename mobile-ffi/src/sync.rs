@@ -277,9 +277,9 @@ impl Drop for Pause {
     }
 }
 
-impl From<toso_client::SyncState> for SyncState {
-    fn from(state: toso_client::SyncState) -> Self {
-        use toso_client::SyncState as S;
+impl From<toso_replica::SyncState> for SyncState {
+    fn from(state: toso_replica::SyncState) -> Self {
+        use toso_replica::SyncState as S;
         match state {
             S::Offline => Self::Offline,
             S::Connecting => Self::Connecting,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use toso_client::{AutoSync, Invite, SyncState, enrol, sync_once};
+use toso_client::{AutoSync, Invite, enrol, sync_once};
 use toso_core::edit::DocEdit;
 use toso_core::id::{DocId, DocKind};
 use toso_core::text::PlaceName;
-use toso_replica::{Replica, SyncError, SyncOptions, TeamDraft};
+use toso_replica::{Replica, SyncError, SyncOptions, SyncState, TeamDraft};
 use toso_store::memory::MemoryChunkStore;
 use toso_tests::middlebox::{Breaks, Middlebox};
 use toso_tests::{COMMUNE, Server};

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use toso_client::system::fill;
-use toso_client::{AutoSync, Invite, SyncState, enrol, subscribe};
+use toso_client::{AutoSync, Invite, enrol, subscribe};
 use toso_core::id::DocId;
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::unit::{UnitList, UnitRef};
-use toso_replica::{Device, Replica, SyncOptions, TeamDraft};
+use toso_replica::{Device, Replica, SyncOptions, SyncState, TeamDraft};
 use toso_store::memory::MemoryChunkStore;
 use toso_tests::{COMMUNE, FieldDevice, Server};
 

@@ -20,10 +20,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 use toso_client::rest::Rest;
-use toso_client::{AutoSync, Invite, SyncState, enrol, sync_once};
+use toso_client::{AutoSync, Invite, enrol, sync_once};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::text::PlaceName;
-use toso_replica::{HeldState, Replica, SyncOptions, TeamDraft};
+use toso_replica::{HeldState, Replica, SyncOptions, SyncState, TeamDraft};
 use toso_store::memory::MemoryChunkStore;
 use toso_tests::{COMMUNE, FieldDevice, OTHER_COMMUNE, Server, http, toso};
 

@@ -17,4 +17,4 @@ mod tls;
 pub use asking::{NamesError, PassError, fetch_carry_pass, fetch_device_names, fetch_missing_names};
 pub use enrol::{EnrolError, Invite, InviteError, MadeInvite, enrol, make_invite};
 pub use listening::subscribe;
-pub use sync::{AutoSync, AutoSyncHandle, BoundedSync, SyncState, sync_once, sync_until};
+pub use sync::{AutoSync, AutoSyncHandle, BoundedSync, sync_once, sync_until};

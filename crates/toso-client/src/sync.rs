@@ -8,5 +8,5 @@ pub mod once;
 mod post;
 pub mod transport;
 
-pub use auto::{AutoSync, AutoSyncHandle, SyncState};
+pub use auto::{AutoSync, AutoSyncHandle};
 pub use once::{BoundedSync, sync_once, sync_until};

@@ -5,15 +5,17 @@
 //! and [`ExchangeEvent::Time`] when [`Exchange::deadline`] has come.
 //!
 //! A socket is tried first. Where it opens no way in which requests may work all the same, requests follow
-//! ([`requests`]), and that they work there is remembered for a while.
+//! (`exchange/requests.rs`), and that they work there is remembered for a while. [`Touch`] says which exchange follows which.
 
 pub mod report;
 mod requests;
 mod step;
+mod touch;
 mod waits;
 
 pub use report::{SyncError, SyncOptions, SyncReport};
 pub use step::{Beginning, DialFailure, ExchangeEffect, ExchangeEvent, ExchangeNews, Moment};
+pub use touch::{SyncState, Touch, TouchEffect, TouchEvent};
 
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, ClientStart, SessionEnd};
 use toso_wire::{DecodeError, Frame, Hello, decode, encode};

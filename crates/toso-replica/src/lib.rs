@@ -24,7 +24,7 @@ mod testing;
 pub use between::Between;
 pub use carry::{BundleReport, CarryError, Meeting, PeerEffect, PeerError, PeerReport, PeerSession, Side, TakeReport};
 pub use credential::{Credential, CredentialError};
-pub use exchange::{SyncError, SyncOptions, SyncReport};
+pub use exchange::{SyncError, SyncOptions, SyncReport, SyncState};
 pub use identity::{Device, RandomSource};
 pub use observer::{Listens, News, Observer, ReplicaEvent};
 pub use reach::{Reach, ReachError};

@@ -17,7 +17,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("toso-store-sled", &["toso-core", "toso-store"]),
     ("toso-projection", &["toso-core", "toso-catalog", "toso-store"]),
     ("toso-replica", &["toso-core", "toso-catalog", "toso-wire", "toso-sync", "toso-store"]),
-    ("toso-client", &["toso-core", "toso-wire", "toso-sync", "toso-store", "toso-replica"]),
+    ("toso-client", &["toso-core", "toso-wire", "toso-store", "toso-replica"]),
     ("toso-ffi", &["toso-core", "toso-catalog", "toso-store", "toso-store-sled", "toso-replica", "toso-client"]),
     ("toso-bindgen", &[]),
     (

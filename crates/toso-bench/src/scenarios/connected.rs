@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
-use toso_client::{AutoSync, AutoSyncHandle, SyncState, subscribe};
-use toso_replica::{ReplicaEvent, SyncOptions};
+use toso_client::{AutoSync, AutoSyncHandle, subscribe};
+use toso_replica::{ReplicaEvent, SyncOptions, SyncState};
 
 use crate::bench::{Bench, ONLINE, phones, scopes};
 use crate::error::BenchError;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use toso_client::{AutoSync, SyncState, sync_once};
-use toso_replica::{Replica, SyncOptions};
+use toso_client::{AutoSync, sync_once};
+use toso_replica::{Replica, SyncOptions, SyncState};
 use toso_store::{ChunkStore, StoreError};
 
 use super::beside::{self, Mark};

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use toso_core::id::ServerId;
 use toso_core::time::TimestampMs;
-use toso_replica::{Credential, Reach, Replica, ReplicaOptions, SyncOptions};
+use toso_replica::{Credential, Reach, Replica, ReplicaOptions, SyncOptions, SyncState};
 use toso_store::ChunkStore;
 use toso_store::memory::MemoryChunkStore;
 
-use super::{AutoSync, SyncState};
+use super::AutoSync;
 use crate::system;
 
 #[tokio::test]
