@@ -47,16 +47,16 @@ pub(super) struct MovedToday(Mutex<HashMap<AuthorId, (TimestampMs, u32)>>);
 impl MovedToday {
     /// Refuses when a device was moved as often as a day allows.
     fn check(&self, devices: impl Iterator<Item = AuthorId>, now: TimestampMs) -> Result<(), MoveError> {
-        let moved = self.0.lock();
-        let spent = devices.filter_map(|device| moved.get(&device)).filter(|(_, moves)| *moves >= MOVES_OF_DEVICE_DAY);
+        let days = self.0.lock();
+        let spent = devices.filter_map(|device| days.get(&device)).filter(|(_, moves)| *moves >= MOVES_OF_DEVICE_DAY);
         let wait_ms = spent.map(|(began, _)| DAY_MS.saturating_sub(now.since_ms(*began))).max();
         wait_ms.filter(|wait_ms| *wait_ms > 0).map_or(Ok(()), |wait_ms| Err(MoveError::ManyToday { wait_ms }))
     }
 
     fn note(&self, devices: impl Iterator<Item = AuthorId>, now: TimestampMs) {
-        let mut moved = self.0.lock();
+        let mut days = self.0.lock();
         for device in devices {
-            let (began, moves) = moved.entry(device).or_insert((now, 0));
+            let (began, moves) = days.entry(device).or_insert((now, 0));
             if now.since_ms(*began) >= DAY_MS {
                 (*began, *moves) = (now, 0);
             }
@@ -155,7 +155,7 @@ impl Trust {
         // The admin token is not bound.
         if by.is_some() {
             let leaves = |id: &&DeviceId| self.device(**id).is_some_and(|device| device.unit != unit);
-            self.moved_today.check(ids.iter().filter(leaves).map(|id| id.author()), now)?;
+            self.moved_today.check(ids.iter().filter(leaves).map(DeviceId::author), now)?;
         }
         let mut moved = Vec::new();
         // A reorganisation moves at most the devices of a province, some thousands; each part of them moves whole, with

@@ -134,7 +134,7 @@ fn officers_move_a_device_so_often_a_day_and_no_more() {
     let [moved, other, officer] = [(1, AccessRole::Recorder), (2, AccessRole::Recorder), (3, AccessRole::Officer)]
         .map(|(seed, role)| enrolled(&trust, seed, role).device);
     let by = Some(officer.author());
-    let to = |number: u32| if number % 2 == 0 { unit("00004") } else { commune() };
+    let to = |number: u32| if number.is_multiple_of(2) { unit("00004") } else { commune() };
     for number in 0..MOVES_OF_DEVICE_DAY {
         assert!(trust.move_device(moved, to(number), by, NOW).unwrap(), "move {number}");
     }
