@@ -228,6 +228,7 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(Chunk::parse(&bytes).is_err());
+        prop_assert!(Chunk::trusted(bytes.as_slice(), honest().hash()).facts().is_err());
         prop_assert!(check_document_envelope(&bytes).is_err());
     }
 
@@ -245,6 +246,11 @@ proptest! {
         }
         let at = cut.index(bytes.len());
         bytes.splice(at..at, insert);
+        // Where a walk through all of the bytes accepts them, the header read alone says the same.
+        let light = Chunk::trusted(bytes.as_slice(), honest.hash());
+        if let Ok(scanned) = scan::scan(&bytes) {
+            prop_assert_eq!(light.facts(), Ok(scanned.facts));
+        }
         // The checksum is of 4 bytes, so a mutation that passes is the honest change.
         if let Ok(chunk) = Chunk::parse(&bytes) {
             prop_assert_eq!(chunk, honest);
