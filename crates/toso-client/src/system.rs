@@ -29,7 +29,10 @@ pub fn now() -> TimestampMs {
     TimestampMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Fills from the system's generator. A system that cannot give any cannot keep a secret either.
+/// Fills from the system's generator.
+///
+/// # Panics
+/// When the system gives no random bytes: one that cannot, cannot keep a secret either.
 pub fn fill(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system gives random bytes");
 }

@@ -182,7 +182,7 @@ impl Exchange {
             ExchangeEvent::Sign => self.waits.heard = now,
             ExchangeEvent::Answered => {
                 self.waits.heard = now;
-                let through = self.requests_mut().map(|requests| requests.answered());
+                let through = self.requests_mut().map(Requests::answered);
                 if let Some(pushes_through) = through {
                     self.on_session(now, ClientEvent::Answered { pushes_through }, out);
                 }

@@ -129,9 +129,11 @@ impl Rig {
     fn asked(&mut self, mut body: &[u8]) {
         while let Some((length, rest)) = body.split_first_chunk() {
             let (frame, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
-            match decode(frame).unwrap() {
-                Frame::Hello(hello) => self.hello = Some(hello),
-                frame => self.sent.push(frame),
+            let frame = decode(frame).unwrap();
+            if let Frame::Hello(hello) = frame {
+                self.hello = Some(hello);
+            } else {
+                self.sent.push(frame);
             }
             body = rest;
         }

@@ -184,10 +184,7 @@ impl Touch {
             self.moves += 1;
             return self.dial(out);
         }
-        let at_least_ms = match &error {
-            Some(SyncError::RetryAfter { delay_ms }) => *delay_ms,
-            _ => 0,
-        };
+        let at_least_ms = if let Some(SyncError::RetryAfter { delay_ms }) = &error { *delay_ms } else { 0 };
         out.push(TouchEffect::Show(shown_failure(error)));
         self.phase = Phase::Waiting(now.plus_ms(self.backoff.next_delay_ms(entropy, at_least_ms)));
     }
