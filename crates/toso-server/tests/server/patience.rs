@@ -162,8 +162,8 @@ async fn a_device_that_opens_too_many_sessions_loses_its_oldest() {
     assert_eq!(goodbye(&mut sessions[0]).await, GoodbyeCode::Overload);
     assert_eq!(sessions[0].next().await, None, "and closed");
     further.send(&device.push(1, vec![device.team("tổ 2").1])).await;
-    further.ack(1).await;
-    bystander.receipt(Sequence(2)).await;
+    let through = further.ack(1).await;
+    bystander.receipt(through).await;
     assert_eq!(counts(&centre, "goodbye", "overload").await, 1);
 }
 
