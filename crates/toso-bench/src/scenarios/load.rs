@@ -109,7 +109,9 @@ fn handsets(bench: &Bench, round: &mut Round) -> Result<(), BenchError> {
     round.insert("phone_sync_cpu_ms", millis(brought) / documents);
     round.insert("phone_cpu_ms", millis(saved + brought) / documents);
     drop(phones);
-    folders.iter().for_each(|folder| bench.drop_folder(folder));
+    for folder in &folders {
+        bench.drop_folder(folder);
+    }
     Ok(())
 }
 
