@@ -150,11 +150,9 @@ where
     });
     let batch = part("accept", &mut parts, || {
         let effects = pushing.handle(NOW, ServerEvent::Frame(decode(&pushed).unwrap()));
-        let batch = effects.into_iter().find_map(|effect| match effect {
-            ServerEffect::Append { scope, author, items, .. } => {
-                Some(LogBatch { scope, author, received_at: NOW, items })
-            }
-            _ => None,
+        let batch = effects.into_iter().find_map(|effect| {
+            let ServerEffect::Append { scope, author, items, .. } = effect else { return None };
+            Some(LogBatch { scope, author, received_at: NOW, items })
         });
         batch.unwrap()
     });
@@ -165,9 +163,9 @@ where
         let entries = page.entries.into_iter().map(|entry| PageEntry { entry, returned_by: None }).collect();
         let page = PageRead { unit: commune(), entries, through: page.through, more: page.more };
         let effects = pulling.handle(NOW, ServerEvent::Page(page));
-        let frame = effects.into_iter().find_map(|effect| match effect {
-            ServerEffect::Send(frame @ Frame::Delta(_)) => Some(frame),
-            _ => None,
+        let frame = effects.into_iter().find_map(|effect| {
+            let ServerEffect::Send(frame @ Frame::Delta(_)) = effect else { return None };
+            Some(frame)
         });
         encode(&frame.unwrap())
     });
