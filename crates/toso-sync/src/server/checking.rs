@@ -9,7 +9,7 @@ use toso_wire::NackCode;
 
 use crate::principal::AccessRole;
 
-/// Envelope limits → parse (not apply) → [`may_write`].
+/// Envelope limits → parse (not apply) → `may_write`.
 ///
 /// The same check is made by a phone that takes another's changes to carry them, so that it takes nothing that the server
 /// would refuse.
