@@ -36,7 +36,7 @@ fn head(out: &mut String, report: &Report) {
     line!(out, "TỔ CÔNG NGHỆ SỐ CỘNG ĐỒNG – {}", name.to_uppercase());
     line!(
         out,
-        "Tính đến {} (thay đổi số {}), theo danh mục đơn vị hành chính năm {}\n",
+        "Tính đến {} (mục sổ số {}), theo danh mục đơn vị hành chính năm {}\n",
         report.as_of.display_vi(),
         format_number(report.as_of_sequence.0),
         report.list
