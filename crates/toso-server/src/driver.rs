@@ -39,6 +39,8 @@ pub(crate) struct Driver {
     refused: u32,
     /// Of them, those for size or want of room.
     too_large: u32,
+    /// The session's figures wait for the views of a start.
+    awaiting_views: bool,
     ended: bool,
 }
 
@@ -71,6 +73,7 @@ impl Driver {
             out: VecDeque::new(),
             refused: 0,
             too_large: 0,
+            awaiting_views: false,
             ended: false,
         }
     }
@@ -117,7 +120,11 @@ impl Driver {
     /// Goes on with what [`Self::next`] brought.
     pub(crate) fn take(&mut self, done: Done) {
         match done {
-            Done::Event(event) => self.feed(event),
+            Done::Event(event) => {
+                // Totals that come here are those that waited; all others are read at once.
+                self.awaiting_views &= !matches!(event, ServerEvent::Totals { .. });
+                self.feed(event);
+            }
             Done::Proved(proved) => {
                 let event = self.serving.proved(&self.shared.hub, proved);
                 self.feed(event);
@@ -162,7 +169,11 @@ impl Driver {
 
     /// True when the session waits for nothing and has said everything.
     pub(crate) fn is_quiescent(&self) -> bool {
-        self.work.is_empty() && self.serving.session().is_quiescent()
+        let session = self.serving.session();
+        // Figures that wait for the views of a start keep no answer back.
+        let quiescent =
+            if self.awaiting_views { session.is_quiescent_but_for_totals() } else { session.is_quiescent() };
+        quiescent && self.work.len() == usize::from(self.awaiting_views)
     }
 
     /// While the device owes an answer: how many it has given so far.
@@ -350,6 +361,7 @@ impl Driver {
     /// A start reads what was stored of the views after it has begun to answer; nothing else of the session waits for that.
     fn read_views(&mut self, effect: ServerEffect) {
         let shared = Arc::clone(&self.shared);
+        self.awaiting_views = true;
         self.work.push(Box::pin(async move {
             shared.views.whole().await;
             read_done(Some(shared.answer(&effect, now())))

@@ -168,9 +168,11 @@ impl Folding {
         // What is in the log already counts as growth.
         tail.grew();
         let (vitals, of_thread) = (Arc::clone(&self.vitals), Arc::clone(&tail));
+        // What is stored may go no further than the log did; it grows from here on.
+        let log_end = self.log.last();
         let run = move || {
             let mut projector = empty();
-            let loaded = match Loaded::load(&*self.records, self.log.last(), &mut projector, empty) {
+            let loaded = match Loaded::load(&*self.records, log_end, &mut projector, empty) {
                 Ok(loaded) => loaded,
                 Err(error) => return tracing::error!(%error, "what was stored of the views cannot be read"),
             };

@@ -108,9 +108,11 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Figures and lists of a server that has just started wait for what it had stored of them.
+/// Figures and lists of a server that has just started wait for what it had stored of them. A stranger is refused at once.
 async fn await_views(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    shared.views.whole().await;
+    if door::is_known(&request) {
+        shared.views.whole().await;
+    }
     next.run(request).await
 }
 

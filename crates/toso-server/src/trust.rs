@@ -216,7 +216,10 @@ impl Trust {
         match put(&*self.store, PROOFS_FROM_KEY, &first.0.to_be_bytes(), now) {
             Ok(()) => self.seen.accept_first(),
             // A server must start on a full disk, too.
-            Err(error) => tracing::warn!(%error, "devices sign once in this start's first second"),
+            Err(error @ StoreError::Full { .. }) => {
+                tracing::warn!(%error, "devices sign once in this start's first second");
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }

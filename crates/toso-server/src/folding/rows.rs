@@ -77,8 +77,12 @@ impl Loaded {
         let Some((through, newest)) = head.filter(|(through, _)| *through <= log_end) else {
             return Ok(Self { quarantined, ..Self::default() });
         };
-        let Some(journal) = load_blocks(records, projector)? else {
-            tracing::warn!("stored views are of another version; counting again from the start of the log");
+        let journal = match load_blocks(records, projector) {
+            Err(StoreError::Damaged { .. }) => None,
+            read => read?,
+        };
+        let Some(journal) = journal else {
+            tracing::warn!("stored views are of another version, or damaged; counting again from the start of the log");
             *projector = fresh();
             return Ok(Self { quarantined, ..Self::default() });
         };

@@ -90,6 +90,11 @@ pub(super) async fn look(State(door): State<Door>, request: Request, next: Next)
     }
 }
 
+/// True when somebody with a right asks.
+pub(super) fn is_known(request: &Request) -> bool {
+    request.extensions().get::<Checked>().is_some_and(|Checked(caller)| caller.is_ok())
+}
+
 fn checked(mut parts: Parts, body: Body, caller: Result<Caller, RestRefusal>) -> Request {
     parts.extensions.insert(Checked(caller));
     Request::from_parts(parts, body)

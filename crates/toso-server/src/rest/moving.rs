@@ -76,12 +76,16 @@ pub(super) async fn all(
     let devices: Vec<_> = devices.into_iter().filter(|device| !device.revoked).collect();
     devices.iter().try_for_each(|device| may_move(&shared, &caller, device, to))?;
     let (ids, by): (Vec<DeviceId>, _) = (devices.iter().map(|device| device.id()).collect(), caller.author());
-    let moved = blocking(&shared, move |shared| shared.trust.move_devices(&ids, to, by, now())).await?;
-    let moved = moved.map_err(problem)?;
-    for id in &moved {
-        shared.hub.moved(id.author());
-        tracing::info!(device = %id, %from, %to, "device moved");
-    }
+    let moved = blocking(&shared, move |shared| {
+        let mut moved = Vec::new();
+        let all = shared.trust.move_devices(&ids, to, by, now(), |id| {
+            shared.hub.moved(id.author());
+            tracing::info!(device = %id, %from, %to, "device moved");
+            moved.push(id);
+        });
+        all.map(|()| moved)
+    });
+    let moved = moved.await?.map_err(problem)?;
     Ok(axum::Json(MovedAnswer { from: from.to_string(), to: to.to_string(), moved }))
 }
 

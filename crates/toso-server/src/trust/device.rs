@@ -140,8 +140,12 @@ impl Devices {
         self.known.read().by_author.values().cloned().collect()
     }
 
-    pub(super) fn keep(&self, device: DeviceRecord) {
-        self.known.write().keep(device);
+    /// Keeps a device whose record was just written. Of two that change one device, the one that comes last here may have
+    /// written first: what stands in the store counts.
+    pub(super) fn keep(&self, store: &dyn RecordStore, written: DeviceRecord) {
+        let mut known = self.known.write();
+        let stored = stored_bytes(store, written.id()).ok().flatten();
+        known.keep(stored.map_or(written, |(_, stored)| stored));
     }
 }
 
@@ -209,7 +213,7 @@ impl Trust {
         // Only if nobody else changed the device meanwhile: a revocation must not be undone.
         let change = RecordChange { expect: Some(stored), ..device.to_change() };
         self.departures.write(&*self.store, &left, vec![change], now)?;
-        self.devices.keep(device.clone());
+        self.devices.keep(&*self.store, device.clone());
         Ok(())
     }
 
@@ -250,7 +254,7 @@ impl Trust {
         // Only if nobody else changed the device meanwhile: it must not go back to a unit it was moved from.
         let change = RecordChange { expect: Some(Some(stored)), ..device.to_change() };
         self.departures.write(&*self.store, &[device.unit], vec![change], now)?;
-        self.devices.keep(device);
+        self.devices.keep(&*self.store, device);
         Ok(true)
     }
 }

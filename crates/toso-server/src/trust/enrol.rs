@@ -148,7 +148,7 @@ impl Trust {
         // Only if nobody else has enrolled under this author id meanwhile, or changed the device: moved or revoked it.
         let keep_device = RecordChange { expect: Some(before), ..record.to_change() };
         self.departures.write(&*self.store, &left, vec![use_invite, keep_device], now)?;
-        self.devices.keep(record.clone());
+        self.devices.keep(&*self.store, record.clone());
         let mut done = vec![Entry::Used(*secret_hash, author)];
         if moves > 0 {
             done.push(Entry::Placed(device, record.placement()));

@@ -23,6 +23,7 @@ use toso_sync::{Principal, Standing};
 
 use super::device::{self, DeviceRecord, FormerUnit};
 use super::keys::KeyError;
+use super::raced::again_when_raced;
 use super::{Entry, Placement, TokenRefusal, Trust};
 use crate::quota::DAY_MS;
 use crate::trust::token::{Grant, has_ended};
@@ -65,7 +66,7 @@ impl MovedToday {
     }
 }
 
-/// Why devices were not moved. No device of the call was.
+/// Why devices were not moved, or not all of them.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
     /// A device was moved as often as officers may in a day.
@@ -141,26 +142,46 @@ impl Trust {
         if self.device(id).is_none_or(|device| device.revoked) {
             return Ok(false);
         }
-        self.move_devices(&[id], unit, by, now).map(|_| true)
+        self.move_devices(&[id], unit, by, now, |_| ()).map(|()| true)
     }
 
-    /// Moves devices to a unit and tells which were; those that are revoked, unknown, or there already are left alone.
+    /// Moves devices to a unit; those that are revoked, unknown, or there already are left alone. `moved` is told of each that
+    /// was moved, also of those before a failure.
     pub fn move_devices(
         &self,
         ids: &[DeviceId],
         unit: UnitRef,
         by: Option<AuthorId>,
         now: TimestampMs,
-    ) -> Result<Vec<DeviceId>, MoveError> {
+        mut moved: impl FnMut(DeviceId),
+    ) -> Result<(), MoveError> {
         // The admin token is not bound.
         if by.is_some() {
             let leaves = |id: &&DeviceId| self.device(**id).is_some_and(|device| device.unit != unit);
             self.moved_today.check(ids.iter().filter(leaves).map(DeviceId::author), now)?;
         }
-        let mut moved = Vec::new();
         // A reorganisation moves at most the devices of a province, some thousands; each part of them moves whole, with
         // the count of those that left each unit.
         for part in ids.chunks(MOVED_TOGETHER_MAX) {
+            for record in self.move_part(part, unit, by, now)? {
+                let id = record.id();
+                self.devices.keep(&*self.store, record);
+                moved(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a part of the devices, all of it or nothing; made anew when one of them was changed meanwhile.
+    fn move_part(
+        &self,
+        part: &[DeviceId],
+        unit: UnitRef,
+        by: Option<AuthorId>,
+        now: TimestampMs,
+    ) -> Result<Vec<DeviceRecord>, MoveError> {
+        let mut not_made = None;
+        let made = again_when_raced(|| {
             let (mut changes, mut records, mut left) = (Vec::new(), Vec::new(), Vec::new());
             for id in part {
                 let Some((stored, mut record)) = device::stored_bytes(&*self.store, *id)? else { continue };
@@ -169,27 +190,34 @@ impl Trust {
                 }
                 left.push(record.unit);
                 record.leave_for(unit, by, now, self.epoch());
-                record.token = self.keys.mint(&record, self.random()?)?;
+                record.token = match self.random().and_then(|random| self.keys.mint(&record, random)) {
+                    Ok(token) => token,
+                    Err(error) => {
+                        not_made = Some(error);
+                        return Ok(Vec::new());
+                    }
+                };
                 // Only if nobody else changed the device meanwhile: a revocation must not be undone.
                 changes.push(RecordChange { expect: Some(Some(stored)), ..record.to_change() });
                 records.push(record);
             }
-            if changes.is_empty() {
-                continue;
+            if !changes.is_empty() {
+                self.departures.write(&*self.store, &left, changes, now)?;
             }
-            self.departures.write(&*self.store, &left, changes, now)?;
-            if by.is_some() {
-                self.moved_today.note(records.iter().map(|record| record.id().author()), now);
-            }
-            moved.extend(records.iter().map(DeviceRecord::id));
-            let placed: Vec<Entry> =
-                records.iter().map(|record| Entry::Placed(record.id(), record.placement())).collect();
-            self.note(&placed, now);
-            for record in records {
-                self.devices.keep(record);
-            }
+            Ok(records)
+        });
+        let records = made?;
+        if let Some(error) = not_made {
+            return Err(error.into());
         }
-        Ok(moved)
+        if by.is_some() {
+            self.moved_today.note(records.iter().map(|record| record.id().author()), now);
+        }
+        let placed: Vec<Entry> = records.iter().map(|record| Entry::Placed(record.id(), record.placement())).collect();
+        if !placed.is_empty() {
+            self.note(&placed, now);
+        }
+        Ok(records)
     }
 
     /// Puts into the list beside the root key what is done. Where that fails it is done all the same: the next start adds it.
@@ -213,7 +241,7 @@ impl Trust {
         record.token = self.keys.mint(&record, self.random()?)?;
         let change = RecordChange { expect: Some(Some(stored)), ..record.to_change() };
         self.departures.write(&*self.store, &left, vec![change], now)?;
-        self.devices.keep(record);
+        self.devices.keep(&*self.store, record);
         Ok(())
     }
 

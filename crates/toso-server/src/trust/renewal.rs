@@ -62,7 +62,7 @@ impl Trust {
             }
             let change = RecordChange { expect: Some(Some(stored)), ..renewed.to_change() };
             self.store.command(now, &[change])?;
-            self.devices.keep(renewed);
+            self.devices.keep(&*self.store, renewed);
             tracing::info!(device = %device.id(), "a device's token was renewed");
         }
         Ok(Some(Renewal { ends: until, token }))

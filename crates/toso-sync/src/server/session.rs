@@ -130,6 +130,11 @@ impl ServerSession {
 
     /// True when no answer is outstanding and nothing is left to send: `POST /v1/sync` answers then.
     pub fn is_quiescent(&self) -> bool {
+        self.is_quiescent_but_for_totals() && !(self.reading_totals && matches!(self.phase, Phase::Live))
+    }
+
+    /// As [`Self::is_quiescent`], whether or not figures are being read.
+    pub fn is_quiescent_but_for_totals(&self) -> bool {
         match self.phase {
             Phase::Proving(_) | Phase::Opening { .. } => false,
             Phase::AwaitHello | Phase::Ended => true,
@@ -138,7 +143,6 @@ impl ServerSession {
                     && self.holding.pushes.is_empty()
                     && self.verifying.is_empty()
                     && !self.reading_page
-                    && !self.reading_totals
                     && !(self.may_send_page() && self.follows.iter().any(Follow::wants_page))
                     && self.follows.iter().filter_map(|follow| follow.reconciling.as_ref()).all(Reconciling::is_theirs)
             }

@@ -140,7 +140,7 @@ fn officers_move_a_device_so_often_a_day_and_no_more() {
     }
     let (away, later) = (to(MOVES_OF_DEVICE_DAY), NOW.plus_ms(DAY_MS - 1));
     for ids in [&[moved][..], &[other, moved]] {
-        let refused = trust.move_devices(ids, away, by, later);
+        let refused = trust.move_devices(ids, away, by, later, |_| ());
         assert!(matches!(refused, Err(MoveError::ManyToday { wait_ms: 1 })), "{refused:?}");
     }
     assert_eq!(trust.device(other).unwrap().unit, commune(), "none of a call is moved");
