@@ -12,12 +12,12 @@ use toso_core::record::{TeamLevel, TeamStatus};
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{Index as _, Log as _, LogBatch, RecordChange};
+use toso_store::{Holds, Index as _, Log as _, LogBatch, Record, RecordChange};
 
 use super::worker::planted::{Reader, plant};
 use super::*;
 use crate::documents::chunks;
-use crate::tables::QUARANTINE_TABLE;
+use crate::tables::{QUARANTINE_TABLE, VIEW_TABLE};
 
 fn scope(number: usize) -> UnitRef {
     let code = ["00001", "00004", "00006"].get(number % 3).copied().unwrap_or("00001");
@@ -194,6 +194,48 @@ fn a_kind_to_come_is_passed_over_and_its_documents_are_a_number() {
     again.assert_equal_to_a_rebuild(5);
     again.running.stop();
     assert_eq!(again.metrics.documents_newer.get(), 1);
+}
+
+/// Records in which the stored views are damaged.
+struct DamagedViews(Arc<MemoryChangeLog>);
+
+impl RecordStore for DamagedViews {
+    fn record(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.record(table, key)
+    }
+    fn records(&self, table: &str, prefix: &[u8]) -> Result<Vec<Record>, StoreError> {
+        self.0.records(table, prefix)
+    }
+    fn tables(&self) -> Result<Vec<(String, Holds)>, StoreError> {
+        self.0.tables()
+    }
+    fn records_after(&self, table: &str, after: Option<&[u8]>, bytes_max: usize) -> Result<Vec<Record>, StoreError> {
+        if table == VIEW_TABLE {
+            let (path, place, detail) = ("a folder".to_owned(), "a key".to_owned(), "a checksum".to_owned());
+            return Err(StoreError::Damaged { path, place, detail });
+        }
+        self.0.records_after(table, after, bytes_max)
+    }
+    fn command(&self, at: TimestampMs, changes: &[RecordChange]) -> Result<Sequence, StoreError> {
+        self.0.command(at, changes)
+    }
+    fn derive(&self, changes: &[RecordChange]) -> Result<(), StoreError> {
+        self.0.derive(changes)
+    }
+}
+
+/// They can be made again from the log, and a server that ends for them at every start serves nobody.
+#[test]
+fn damaged_views_are_left_aside() {
+    let log = Arc::new(MemoryChangeLog::new());
+    write_round(&log, 0, 5);
+    let bench = run(&log, 64);
+    bench.wait();
+    bench.running.stop();
+    let fresh = || Projector::new(Catalog::shared());
+    let mut projector = fresh();
+    let loaded = Loaded::load(&DamagedViews(Arc::clone(&log)), log.last(), &mut projector, fresh).expect("goes on");
+    assert_eq!((loaded.through, projector.as_of()), (Sequence::ZERO, Sequence::ZERO));
 }
 
 #[test]

@@ -88,6 +88,31 @@ fn who_is_shut_out_while_his_record_changes_is_shut_out() {
     assert!(record.revoked && record.moves == 1, "and what the other has changed stays");
 }
 
+/// Two changes of one device were written in one order and remembered in the other: the revoked device went on until the next
+/// start.
+#[test]
+fn what_is_remembered_of_a_device_is_what_was_written_last() {
+    let (_folder, store, trust) = watched();
+    let device = enrolled(&trust, 1, AccessRole::Recorder).device;
+    let earlier = DeviceRecord::clone(&trust.device(device).unwrap());
+    assert!(trust.revoke(device, NOW).unwrap());
+    trust.devices.keep(&*store, earlier);
+    assert!(trust.device(device).unwrap().revoked);
+}
+
+/// A province's devices are moved in parts. One of them renewed its token meanwhile, and the call failed half way.
+#[test]
+fn devices_that_change_while_all_are_moved_are_moved_all_the_same() {
+    let (_folder, store, trust) = watched();
+    let device = enrolled(&trust, 1, AccessRole::Recorder).device;
+    store.before_write("devices", |store| {
+        change::<DeviceRecord>(store, "devices", |record| record.expires_at = NOW.plus_ms(1))
+    });
+    let (mut moved, to) = (Vec::new(), UnitRef::new(UnitList::L2022, "00004").unwrap());
+    trust.move_devices(&[device], to, None, NOW, |id| moved.push((id, trust.device(id).unwrap().unit))).unwrap();
+    assert_eq!(moved, [(device, to)], "told once it is known");
+}
+
 #[test]
 fn an_invite_that_is_used_while_it_is_taken_back_is_told_as_it_is_then() {
     let (_folder, store, trust) = watched();
