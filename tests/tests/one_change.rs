@@ -22,7 +22,7 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_projection::Projector;
 use toso_replica::{Credential, Reach, Replica, ReplicaOptions, TeamDraft};
-use toso_server::folding::{Folder, Loaded};
+use toso_server::folding::{FoldByPage, Loaded};
 use toso_server::set_aside::SetAside;
 use toso_server::views::Views;
 use toso_store::memory::{MemoryChangeLog, MemoryChunkStore};
@@ -133,7 +133,7 @@ where
     let loaded = Loaded::load(&*records, log.last(), &mut projector, || Projector::new(catalog)).unwrap();
     let views = Arc::new(Views::new(projector));
     let aside = Arc::new(SetAside::load(catalog, &*as_log, Arc::clone(&records)).unwrap());
-    let mut folder = Folder::new(Arc::clone(&as_log), records, views, loaded, 16, aside);
+    let mut folder = FoldByPage::new(Arc::clone(&as_log), records, views, loaded, 16, aside);
     let (mut pushing, mut pulling) = (session(author.device().id(), 0), session(reader.device().id(), 1));
     let mut parts = Vec::new();
     let name = PlaceName::parse("Thôn 1").unwrap();

@@ -2,7 +2,7 @@
 //!
 //! An author's phone signs its unsent changes in batches ([`Parcel`]) when it makes a bundle or meets another phone. A phone
 //! that takes a parcel applies its changes, keeps author's card and signature in its *carry box*, pushes the parcel when it
-//! meets the server, and hands back at the next meeting what the server said. All of this is a [`Cargo`]; it travels in a
+//! meets the server, and hands back at the next meeting what the server said. All of this is a [`Handover`]; it travels in a
 //! file ([`bundle`]) or over any byte pipe ([`peer`]).
 //!
 //! What is *not* carried: changes that no author signed for the way, such as those that a phone had from the server. A
@@ -10,7 +10,7 @@
 //! real one out of the document for ever.
 
 pub mod bundle;
-pub mod cargo;
+pub mod handover;
 pub(crate) mod keep;
 pub mod meeting;
 mod noise;
@@ -19,7 +19,7 @@ pub mod pass;
 pub mod peer;
 
 pub use bundle::{BUNDLE_BYTES_MAX, BundleReport};
-pub use cargo::{Cargo, CargoReceipt, CargoTotals, TakeReport};
+pub use handover::{CarriedReceipt, CarriedTotals, Handover, TakeReport};
 pub use keep::CARRY_PARCELS_MAX;
 pub use meeting::Meeting;
 pub use parcel::{Parcel, ParcelId};

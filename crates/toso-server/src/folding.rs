@@ -13,12 +13,12 @@
 //! in the cache is rebuilt from its own chunks; a new one needs nothing but the page.
 
 mod applying;
-mod folder;
+mod by_page;
 mod journal;
 mod rows;
 mod worker;
 
-pub use folder::{FoldError, Folder};
+pub use by_page::{FoldByPage, FoldError};
 #[cfg(test)]
 pub(crate) use journal::bend_rows;
 pub use rows::Loaded;

@@ -9,7 +9,7 @@ use toso_core::id::Sequence;
 use toso_core::time::TimestampMs;
 use toso_projection::Projector;
 use toso_server::Desk;
-use toso_server::folding::{Folder, Loaded};
+use toso_server::folding::{FoldByPage, Loaded};
 use toso_server::hub::Hub;
 use toso_server::log_writer::UnitBatch;
 use toso_server::quota::{Budget, Budgets, Quotas};
@@ -69,7 +69,7 @@ pub(super) struct Running {
     /// Tells sessions of growth.
     pub(super) hub: Arc<Hub>,
     /// Counts.
-    pub(super) folder: Folder,
+    pub(super) folder: FoldByPage,
     /// By connection.
     pub(super) sessions: BTreeMap<u64, Served>,
     /// Pushes that wait for a flush.
@@ -178,7 +178,10 @@ impl Server {
 }
 
 /// The views and their folder, as far as the records have it.
-pub(super) fn folder(log: &Arc<dyn ChangeLog>, records: &Arc<dyn RecordStore>) -> Result<(Arc<Views>, Folder), String> {
+pub(super) fn folder(
+    log: &Arc<dyn ChangeLog>,
+    records: &Arc<dyn RecordStore>,
+) -> Result<(Arc<Views>, FoldByPage), String> {
     let catalog = Catalog::shared();
     let mut projector = Projector::new(catalog);
     let loaded = Loaded::load(&**records, log.last(), &mut projector, || Projector::new(catalog));
@@ -186,7 +189,13 @@ pub(super) fn folder(log: &Arc<dyn ChangeLog>, records: &Arc<dyn RecordStore>) -
     let views = Arc::new(Views::new(projector));
     let set_aside = SetAside::load(catalog, &**log, Arc::clone(records)).map_err(|error| error.to_string())?;
     let set_aside = Arc::new(set_aside);
-    let folder =
-        Folder::new(Arc::clone(log), Arc::clone(records), Arc::clone(&views), loaded, FOLD_CACHE_DOCUMENTS, set_aside);
+    let folder = FoldByPage::new(
+        Arc::clone(log),
+        Arc::clone(records),
+        Arc::clone(&views),
+        loaded,
+        FOLD_CACHE_DOCUMENTS,
+        set_aside,
+    );
     Ok((views, folder))
 }

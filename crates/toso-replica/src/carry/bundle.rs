@@ -1,4 +1,4 @@
-//! A cargo as a file: encrypted for a unit, signed by its maker. `docs/bundle-format.md` has the bytes.
+//! A handover as a file: encrypted for a unit, signed by its maker. `docs/bundle-format.md` has the bytes.
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
@@ -8,7 +8,7 @@ use toso_core::unit::UnitRef;
 use toso_wire::{DeviceCard, signed_bundle};
 
 use super::CarryError;
-use super::cargo::Cargo;
+use super::handover::Handover;
 use super::pass::{BundleKey, CarryPass, check_card, covers, verify};
 use crate::identity::Device;
 
@@ -42,22 +42,22 @@ struct Sealed {
     #[serde(with = "serde_bytes")]
     signature: [u8; 64],
     #[serde(with = "serde_bytes")]
-    cargo: Vec<u8>,
+    handover: Vec<u8>,
 }
 
 /// An opened bundle.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) cargo: Cargo,
+    pub(crate) handover: Handover,
 }
 
-/// Encrypts and signs a cargo for a unit.
+/// Encrypts and signs a handover for a unit.
 pub(crate) fn seal(
     device: &Device,
     pass: &CarryPass,
     server: ServerId,
     unit: UnitRef,
-    cargo: &Cargo,
+    handover: &Handover,
     nonce: [u8; NONCE_BYTES],
 ) -> Result<Vec<u8>, CarryError> {
     let key = pass.key_of(unit)?;
@@ -67,9 +67,9 @@ pub(crate) fn seal(
     header.extend(key.generation.to_be_bytes());
     header.extend(nonce);
     let encoding = |_| CarryError::Damaged("it could not be encoded");
-    let cargo = rmp_serde::to_vec(cargo).map_err(encoding)?;
-    let signature = device.sign(&signed_bundle(&digest(&header, &cargo)));
-    let sealed = Sealed { maker: pass.card.clone(), signature, cargo };
+    let handover = rmp_serde::to_vec(handover).map_err(encoding)?;
+    let signature = device.sign(&signed_bundle(&digest(&header, &handover)));
+    let sealed = Sealed { maker: pass.card.clone(), signature, handover };
     let content = rmp_serde::to_vec(&sealed).map_err(encoding)?;
     let payload = Payload { msg: &content, aad: &header };
     let encrypted =
@@ -110,18 +110,18 @@ pub(crate) fn open(pass: &CarryPass, server: ServerId, own: UnitRef, bytes: &[u8
     let unreadable = |_| CarryError::Damaged("its content cannot be read");
     let sealed: Sealed = rmp_serde::from_slice(&content).map_err(unreadable)?;
     let maker = check_card(&sealed.maker, server)?;
-    verify(&sealed.maker.key, &signed_bundle(&digest(header, &sealed.cargo)), &sealed.signature)
+    verify(&sealed.maker.key, &signed_bundle(&digest(header, &sealed.handover)), &sealed.signature)
         .map_err(|()| CarryError::Forged("the bundle is not what its maker signed"))?;
     if !covers(maker.unit, unit) && !covers(unit, maker.unit) {
         return Err(CarryError::OutsideUnit { unit, own: maker.unit });
     }
-    Ok(Opened { cargo: rmp_serde::from_slice(&sealed.cargo).map_err(unreadable)? })
+    Ok(Opened { handover: rmp_serde::from_slice(&sealed.handover).map_err(unreadable)? })
 }
 
 fn cipher(key: &BundleKey) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new((&key.key).into())
 }
 
-fn digest(header: &[u8], cargo: &[u8]) -> [u8; 32] {
-    *blake3::Hasher::new().update(header).update(cargo).finalize().as_bytes()
+fn digest(header: &[u8], handover: &[u8]) -> [u8; 32] {
+    *blake3::Hasher::new().update(header).update(handover).finalize().as_bytes()
 }

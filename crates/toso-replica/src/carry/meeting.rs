@@ -56,7 +56,7 @@ impl Meeting {
             match effect {
                 PeerEffect::Send(bytes) => send.push(bytes),
                 PeerEffect::Met(peer) => self.peer = Some(peer),
-                PeerEffect::Take(cargo) => self.report.taken.add(replica.take_cargo(cargo)?),
+                PeerEffect::Take(handover) => self.report.taken.add(replica.take_handover(handover)?),
                 PeerEffect::End => self.ended = true,
             }
         }

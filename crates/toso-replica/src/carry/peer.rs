@@ -17,7 +17,7 @@ use toso_sync::Principal;
 use toso_wire::{DeviceCard, signed_peer};
 
 use super::CarryError;
-use super::cargo::{Cargo, CargoReceipt, CargoTotals, TakeReport};
+use super::handover::{CarriedReceipt, CarriedTotals, Handover, TakeReport};
 use super::keep::CARRY_PARCELS_MAX;
 use super::noise::handshake;
 use super::parcel::{Parcel, ParcelId};
@@ -51,8 +51,8 @@ pub enum PeerEffect {
     Send(Vec<u8>),
     /// The peer has proved who it is.
     Met(Principal),
-    /// Take this into the replica ([`crate::Replica::take_cargo`]); stop the session when that fails.
-    Take(Cargo),
+    /// Take this into the replica ([`crate::Replica::take_handover`]); stop the session when that fails.
+    Take(Handover),
     /// Both sides have said everything: close the pipe after what was sent.
     End,
 }
@@ -90,8 +90,8 @@ enum Message {
     },
     Have(Vec<ParcelId>),
     Parcel(Parcel),
-    Receipt(CargoReceipt),
-    Totals(CargoTotals),
+    Receipt(CarriedReceipt),
+    Totals(CarriedTotals),
     Done,
 }
 
@@ -117,7 +117,7 @@ pub struct PeerSession {
     card: DeviceCard,
     server: ServerId,
     own: UnitRef,
-    cargo: Cargo,
+    handover: Handover,
     /// Parcels that this side needs no more.
     have: Vec<ParcelId>,
     phase: Phase,
@@ -146,10 +146,10 @@ impl PeerSession {
         device: Device,
         card: DeviceCard,
         server: ServerId,
-        cargo: Cargo,
+        handover: Handover,
         mut have: Vec<ParcelId>,
     ) -> Result<(Self, Vec<PeerEffect>), PeerError> {
-        have.extend(cargo.parcels.iter().filter_map(Parcel::id));
+        have.extend(handover.parcels.iter().filter_map(Parcel::id));
         have.sort_unstable();
         have.dedup();
         have.truncate(PARCELS_MAX);
@@ -165,7 +165,7 @@ impl PeerSession {
             device,
             card,
             server,
-            cargo,
+            handover,
             have,
             phase: Phase::Handshake(Box::new(state.map_err(noise)?)),
             handshake_hash: Vec::new(),
@@ -267,15 +267,15 @@ impl PeerSession {
                 self.on_have(&have, effects)
             }
             (Message::Parcel(parcel), Heard::Have) => {
-                effects.push(PeerEffect::Take(Cargo { parcels: vec![parcel], ..Cargo::default() }));
+                effects.push(PeerEffect::Take(Handover { parcels: vec![parcel], ..Handover::default() }));
                 Ok(())
             }
             (Message::Receipt(receipt), Heard::Have) => {
-                effects.push(PeerEffect::Take(Cargo { receipts: vec![receipt], ..Cargo::default() }));
+                effects.push(PeerEffect::Take(Handover { receipts: vec![receipt], ..Handover::default() }));
                 Ok(())
             }
             (Message::Totals(totals), Heard::Have) => {
-                effects.push(PeerEffect::Take(Cargo { totals: Some(totals), ..Cargo::default() }));
+                effects.push(PeerEffect::Take(Handover { totals: Some(totals), ..Handover::default() }));
                 Ok(())
             }
             (Message::Done, Heard::Have) => {
@@ -313,8 +313,8 @@ impl PeerSession {
         if have.len() > PARCELS_MAX {
             return Err(PeerError::Protocol("it has too many batches"));
         }
-        let cargo = std::mem::take(&mut self.cargo);
-        for parcel in cargo.parcels.into_iter().take(PARCELS_MAX) {
+        let handover = std::mem::take(&mut self.handover);
+        for parcel in handover.parcels.into_iter().take(PARCELS_MAX) {
             let lacks = parcel.id().is_some_and(|id| !have.contains(&id));
             // Not what the other made itself, and nothing of a unit that it may not read.
             let foreign = parcel.card.device() != peer.device;
@@ -323,10 +323,10 @@ impl PeerSession {
                 self.say(&Message::Parcel(parcel), effects)?;
             }
         }
-        for receipt in cargo.receipts.into_iter().take(PARCELS_MAX) {
+        for receipt in handover.receipts.into_iter().take(PARCELS_MAX) {
             self.say(&Message::Receipt(receipt), effects)?;
         }
-        if let Some(totals) = cargo.totals.filter(|totals| covers(peer.unit, totals.unit)) {
+        if let Some(totals) = handover.totals.filter(|totals| covers(peer.unit, totals.unit)) {
             self.say(&Message::Totals(totals), effects)?;
         }
         self.say(&Message::Done, effects)

@@ -87,9 +87,9 @@ fn pass(replica: &Replica) -> CarryPass {
 }
 
 /// What a phone would give, opened again.
-fn cargo_of(replica: &Replica) -> Cargo {
+fn cargo_of(replica: &Replica) -> Handover {
     let (bytes, _) = replica.make_bundle(None).unwrap();
-    open(&pass(replica), server(1), commune(), &bytes).unwrap().cargo
+    open(&pass(replica), server(1), commune(), &bytes).unwrap().handover
 }
 
 /// The server acknowledges a batch.
@@ -145,8 +145,8 @@ fn an_insider_can_change_nothing_in_what_another_signed() {
     ];
     for (what, parcel) in forgeries {
         // The insider holds the unit's key, so the bundle itself is perfect.
-        let cargo = Cargo { parcels: vec![parcel], ..Cargo::default() };
-        let bytes = seal(insider.device(), &pass(&insider), server(1), commune(), &cargo, [7; 24]).unwrap();
+        let handover = Handover { parcels: vec![parcel], ..Handover::default() };
+        let bytes = seal(insider.device(), &pass(&insider), server(1), commune(), &handover, [7; 24]).unwrap();
         let refused = taker.open_bundle(&bytes).expect_err(what);
         let expected = matches!(
             refused,
@@ -159,8 +159,8 @@ fn an_insider_can_change_nothing_in_what_another_signed() {
         assert!(taker.store().documents().unwrap().is_empty(), "{what}: something was taken");
         assert_eq!(taker.carried_len().unwrap(), 0);
     }
-    let cargo = Cargo { parcels: vec![good], ..Cargo::default() };
-    let bytes = seal(insider.device(), &pass(&insider), server(1), commune(), &cargo, [7; 24]).unwrap();
+    let handover = Handover { parcels: vec![good], ..Handover::default() };
+    let bytes = seal(insider.device(), &pass(&insider), server(1), commune(), &handover, [7; 24]).unwrap();
     assert_eq!(taker.open_bundle(&bytes).unwrap().changes, 2, "the unchanged parcel is taken, from any carrier");
 }
 
@@ -209,8 +209,8 @@ fn a_larger_parcel_takes_the_place_of_the_smaller_one_within_it() {
     let first = cargo_of(&author);
     record(&author, "Thôn 2");
     let second = cargo_of(&author);
-    taker.take_cargo(first).unwrap();
-    taker.take_cargo(second).unwrap();
+    taker.take_handover(first).unwrap();
+    taker.take_handover(second).unwrap();
     assert_eq!(taker.carried_len().unwrap(), 1);
     let (batch, carried) = taker.next_carried().unwrap().unwrap();
     assert_eq!((batch.items.len(), carried.author), (2, author.device().id().author()));
@@ -230,15 +230,15 @@ fn a_larger_parcel_takes_the_place_of_the_smaller_one_within_it() {
 fn a_receipt_of_another_epoch_is_not_believed_and_none_empties_the_outbox() {
     let (author, carrier) = (phone(), phone());
     let team = record(&author, "Thôn 1");
-    carrier.take_cargo(cargo_of(&author)).unwrap();
+    carrier.take_handover(cargo_of(&author)).unwrap();
     met_server(&carrier, Epoch(3));
     let (batch, _) = carrier.next_carried().unwrap().unwrap();
     acknowledge(&carrier, &batch);
     let back = cargo_of(&carrier);
     assert_eq!((back.parcels.len(), back.receipts.len()), (0, 1));
-    let elsewhere = CargoReceipt { epoch: Epoch(4), ..back.receipts[0].clone() };
-    assert_eq!(author.take_cargo(back.clone()).unwrap().received, 1);
-    assert_eq!(author.take_cargo(back).unwrap().received, 0, "twice changes nothing");
+    let elsewhere = CarriedReceipt { epoch: Epoch(4), ..back.receipts[0].clone() };
+    assert_eq!(author.take_handover(back.clone()).unwrap().received, 1);
+    assert_eq!(author.take_handover(back).unwrap().received, 0, "twice changes nothing");
     assert_eq!(author.store().outbox_len().unwrap(), 1);
     assert_eq!(author.team(team).unwrap().receipt, Receipt::Received);
     // An edit after it is unsent again.
@@ -250,8 +250,8 @@ fn a_receipt_of_another_epoch_is_not_believed_and_none_empties_the_outbox() {
     met_server(&met, Epoch(3));
     let changes = cargo_of(&met).parcels[0].check(server(1)).unwrap().items;
     let changes = changes.iter().map(|item| (item.doc, item.hash())).collect();
-    let foreign = Cargo { receipts: vec![CargoReceipt { changes, ..elsewhere }], ..Cargo::default() };
-    assert_eq!(met.take_cargo(foreign).unwrap().received, 0);
+    let foreign = Handover { receipts: vec![CarriedReceipt { changes, ..elsewhere }], ..Handover::default() };
+    assert_eq!(met.take_handover(foreign).unwrap().received, 0);
 }
 
 #[test]
@@ -263,14 +263,14 @@ fn the_box_takes_its_last_parcel_and_no_more_until_one_is_delivered() {
         cargo_of(&author)
     };
     for _ in 0..CARRY_PARCELS_MAX {
-        taker.take_cargo(parcel()).unwrap();
+        taker.take_handover(parcel()).unwrap();
     }
-    let refused = taker.take_cargo(parcel()).expect_err("the box is full");
+    let refused = taker.take_handover(parcel()).expect_err("the box is full");
     assert!(matches!(refused, CarryError::BoxFull), "{refused}");
     met_server(&taker, Epoch(3));
     let (batch, _) = taker.next_carried().unwrap().unwrap();
     acknowledge(&taker, &batch);
-    assert_eq!(taker.take_cargo(parcel()).unwrap().parcels, 1, "what was delivered makes room");
+    assert_eq!(taker.take_handover(parcel()).unwrap().parcels, 1, "what was delivered makes room");
     let index = Index::load(taker.store()).unwrap();
     assert_eq!(index.0.len(), CARRY_PARCELS_MAX);
     let largest = rmp_serde::to_vec(&index).unwrap().len();
@@ -300,7 +300,7 @@ fn run(
                         tamper(&mut bytes);
                         pipes[1 - side].extend(bytes);
                     }
-                    PeerEffect::Take(cargo) => reports[side].taken.add(replicas[side].take_cargo(cargo)?),
+                    PeerEffect::Take(handover) => reports[side].taken.add(replicas[side].take_handover(handover)?),
                     PeerEffect::End => ended[side] = true,
                     PeerEffect::Met(_) => {}
                 }

@@ -18,8 +18,8 @@ use crate::carry::keep::{Entry, Index, IndexEntry};
 use crate::carry::parcel::{Checked, Refs};
 use crate::carry::pass::{self, PassAnswer, covers};
 use crate::carry::{
-    BundleReport, Cargo, CargoReceipt, CargoTotals, CarryError, CarryPass, Parcel, ParcelId, PeerEffect, PeerError,
-    PeerSession, Side, TakeReport,
+    BundleReport, CarriedReceipt, CarriedTotals, CarryError, CarryPass, Handover, Parcel, ParcelId, PeerEffect,
+    PeerError, PeerSession, Side, TakeReport,
 };
 use crate::credential::{Credential, SessionMemory};
 use crate::identity::{RandomSource, random_from};
@@ -41,9 +41,10 @@ impl Replica {
         if !covers(credential.unit, unit) {
             return Err(CarryError::OutsideUnit { unit, own: credential.unit });
         }
-        let (cargo, left) = self.cargo(&pass, &credential, unit)?;
-        let bytes = bundle::seal(&self.device, &pass, credential.server_id, unit, &cargo, random_from(&*self.random))?;
-        let report = BundleReport { parcels: cargo.parcels.len(), left, bytes: bytes.len() };
+        let (handover, left) = self.handover(&pass, &credential, unit)?;
+        let bytes =
+            bundle::seal(&self.device, &pass, credential.server_id, unit, &handover, random_from(&*self.random))?;
+        let report = BundleReport { parcels: handover.parcels.len(), left, bytes: bytes.len() };
         Ok((bytes, report))
     }
 
@@ -52,17 +53,17 @@ impl Replica {
         let credential = self.credential()?;
         let pass = CarryPass::load(self.store())?;
         let opened = bundle::open(&pass, credential.server_id, credential.unit, bytes)?;
-        self.take_cargo(opened.cargo)
+        self.take_handover(opened.handover)
     }
 
     /// A session with another phone, over a pipe that the caller has.
     pub fn meet(&self, side: Side) -> Result<(PeerSession, Vec<PeerEffect>), PeerError> {
         let credential = self.credential().map_err(CarryError::from)?;
         let pass = CarryPass::load(self.store())?;
-        let (cargo, _) = self.cargo(&pass, &credential, credential.unit)?;
+        let (handover, _) = self.handover(&pass, &credential, credential.unit)?;
         let have = Index::load(self.store()).map_err(CarryError::from)?.0.iter().map(|of| of.id).collect();
         let random = RandomSource::clone(&self.random);
-        PeerSession::new(side, random, self.device.clone(), pass.card, credential.server_id, cargo, have)
+        PeerSession::new(side, random, self.device.clone(), pass.card, credential.server_id, handover, have)
     }
 
     /// True when card and bundle key are to be asked for: the server has greeted this device anew, as it does after each
@@ -78,13 +79,18 @@ impl Replica {
     }
 
     /// What waits here for a server in a unit, and how many batches found no place.
-    fn cargo(&self, pass: &CarryPass, credential: &Credential, unit: UnitRef) -> Result<(Cargo, usize), CarryError> {
-        let mut cargo = Cargo::default();
+    fn handover(
+        &self,
+        pass: &CarryPass,
+        credential: &Credential,
+        unit: UnitRef,
+    ) -> Result<(Handover, usize), CarryError> {
+        let mut handover = Handover::default();
         let (mut left, mut bytes) = (0, 0);
-        let mut add = |parcel: Parcel, cargo: &mut Cargo| {
+        let mut add = |parcel: Parcel, handover: &mut Handover| {
             bytes += parcel.bytes();
             if bytes <= PARCEL_BYTES_MAX {
-                cargo.parcels.push(parcel);
+                handover.parcels.push(parcel);
             } else {
                 left += 1;
             }
@@ -93,7 +99,7 @@ impl Replica {
         while let Some(batch) = self.outbox_batch(after, PUSH_BYTES_MAX)? {
             after = batch.items.iter().map(|item| item.number).fold(after, u64::max);
             if covers(unit, batch.scope) && self.foreign_author(&batch).is_none() {
-                add(Parcel::sign(&self.device, &pass.card, &batch), &mut cargo);
+                add(Parcel::sign(&self.device, &pass.card, &batch), &mut handover);
             }
         }
         let mut receipt_bytes = 0;
@@ -102,13 +108,13 @@ impl Replica {
             match entry.delivered {
                 None => {
                     if let Some(parcel) = entry.parcel(self.store())? {
-                        add(parcel, &mut cargo);
+                        add(parcel, &mut handover);
                     }
                 }
                 Some((epoch, through)) => {
                     receipt_bytes += entry.refs.len() * 60;
                     if receipt_bytes <= RECEIPT_BYTES_MAX {
-                        cargo.receipts.push(CargoReceipt { epoch, through, changes: entry.refs });
+                        handover.receipts.push(CarriedReceipt { epoch, through, changes: entry.refs });
                     }
                 }
             }
@@ -117,21 +123,21 @@ impl Replica {
             && let Some(totals) = read_setting::<CentreTotals>(self.store(), SETTING_TOTALS)?
         {
             let CentreTotals { teams, members, as_of, at } = totals;
-            cargo.totals = Some(CargoTotals { epoch, unit: credential.unit, teams, members, as_of, at });
+            handover.totals = Some(CarriedTotals { epoch, unit: credential.unit, teams, members, as_of, at });
         }
-        Ok((cargo, left))
+        Ok((handover, left))
     }
 
     /// Takes what another phone gave: its parcels are applied here and kept to carry. Parcels are taken one by one, so
     /// what came before one that is refused stays.
-    pub fn take_cargo(&self, cargo: Cargo) -> Result<TakeReport, CarryError> {
+    pub fn take_handover(&self, handover: Handover) -> Result<TakeReport, CarryError> {
         let credential = self.credential()?;
         let mut report = TakeReport::default();
-        for parcel in cargo.parcels {
+        for parcel in handover.parcels {
             report.add(self.take_parcel(&credential, &parcel)?);
         }
-        report.received = self.take_receipts(&cargo.receipts)?;
-        if let Some(totals) = &cargo.totals {
+        report.received = self.take_receipts(&handover.receipts)?;
+        if let Some(totals) = &handover.totals {
             self.take_totals(&credential, totals)?;
         }
         Ok(report)
@@ -223,7 +229,7 @@ impl Replica {
         Ok(undelivered)
     }
 
-    fn take_receipts(&self, receipts: &[CargoReceipt]) -> Result<usize, StoreError> {
+    fn take_receipts(&self, receipts: &[CarriedReceipt]) -> Result<usize, StoreError> {
         let epoch = SessionMemory::load(self.store())?.epoch;
         let mut transaction = Transaction::default();
         // Sequences count within one epoch only; a device that never met the server has none yet.
@@ -245,14 +251,14 @@ impl Replica {
         Ok(received)
     }
 
-    fn take_totals(&self, credential: &Credential, totals: &CargoTotals) -> Result<(), StoreError> {
+    fn take_totals(&self, credential: &Credential, totals: &CarriedTotals) -> Result<(), StoreError> {
         let epoch = SessionMemory::load(self.store())?.epoch;
         let known: Option<CentreTotals> = read_setting(self.store(), SETTING_TOTALS)?;
         let newer = known.is_none_or(|known| known.as_of < totals.as_of);
         if totals.unit != credential.unit || epoch.is_some_and(|epoch| epoch != totals.epoch) || !newer {
             return Ok(());
         }
-        let CargoTotals { teams, members, as_of, at, .. } = *totals;
+        let CarriedTotals { teams, members, as_of, at, .. } = *totals;
         let settings = vec![setting(SETTING_TOTALS, &CentreTotals { teams, members, as_of, at })];
         self.store().commit(Transaction { settings, ..Transaction::default() })?;
         self.announce(ReplicaEvent::Receipts);

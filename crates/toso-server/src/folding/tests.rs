@@ -339,7 +339,7 @@ fn a_folder_without_threads_counts_the_same() {
             crate::set_aside::SetAside::load(Catalog::shared(), &*log, Arc::clone(&log) as _).expect("readable");
         let set_aside = Arc::new(set_aside);
         let folder =
-            Folder::new(Arc::clone(&log) as _, Arc::clone(&log) as _, Arc::clone(&views), loaded, 1, set_aside);
+            FoldByPage::new(Arc::clone(&log) as _, Arc::clone(&log) as _, Arc::clone(&views), loaded, 1, set_aside);
         (views, folder)
     };
     let (_, mut folder) = open();

@@ -12,7 +12,7 @@ use toso_store::memory::MemoryChangeLog;
 use toso_store::{Index as _, Log as _, LogBatch};
 
 use super::*;
-use crate::folding::{Folder, Loaded};
+use crate::folding::{FoldByPage, Loaded};
 use crate::views::Views;
 
 const ROGUE: u8 = 9;
@@ -30,7 +30,7 @@ struct Centre {
     log: Arc<MemoryChangeLog>,
     aside: Arc<SetAside>,
     views: Arc<Views>,
-    folder: Folder,
+    folder: FoldByPage,
     documents: HashMap<DocId, Document>,
     saves: u64,
 }
@@ -47,7 +47,7 @@ impl Centre {
         let loaded = Loaded::load(&*log, log.last(), &mut projector, || Projector::new(catalog)).unwrap();
         let views = Arc::new(Views::new(projector));
         let (shared, kept) = (Arc::clone(&views), Arc::clone(&aside));
-        let folder = Folder::new(Arc::clone(&log) as _, Arc::clone(&log) as _, shared, loaded, 2, kept);
+        let folder = FoldByPage::new(Arc::clone(&log) as _, Arc::clone(&log) as _, shared, loaded, 2, kept);
         Self { log, aside, views, folder, documents: HashMap::new(), saves: 0 }
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use toso_catalog::Catalog;
 use toso_core::id::Sequence;
 use toso_projection::Projector;
-use toso_server::folding::{Folder, Loaded};
+use toso_server::folding::{FoldByPage, Loaded};
 use toso_server::set_aside::SetAside;
 use toso_server::tables::{TABLES, Table};
 use toso_server::upkeep::verify;
@@ -88,8 +88,14 @@ fn compare(log: &SledChangeLog) {
     let mut empty = Projector::new(catalog);
     let none = Loaded::load(&*twin, Sequence::ZERO, &mut empty, || Projector::new(catalog)).expect("readable");
     let counted = Arc::new(Views::new(empty));
-    let mut folder =
-        Folder::new(Arc::clone(&twin) as _, Arc::clone(&twin) as _, Arc::clone(&counted), none, 8, Arc::new(set_aside));
+    let mut folder = FoldByPage::new(
+        Arc::clone(&twin) as _,
+        Arc::clone(&twin) as _,
+        Arc::clone(&counted),
+        none,
+        8,
+        Arc::new(set_aside),
+    );
     while folder.fold_page().expect("readable").is_some() {}
     assert_eq!(counted.lock().first_difference(&mut stored), None);
 }

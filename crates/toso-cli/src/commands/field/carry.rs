@@ -89,7 +89,7 @@ fn meet(replica: &Replica, pipe: &mut TcpStream, side: Side) -> Result<PeerRepor
                 PeerEffect::Met(peer) => {
                     output::say(&format!("met {}, {} of {}", peer.device, peer.role, peer.unit));
                 }
-                PeerEffect::Take(cargo) => report.taken.add(replica.take_cargo(cargo)?),
+                PeerEffect::Take(handover) => report.taken.add(replica.take_handover(handover)?),
                 PeerEffect::End => {
                     report.given = session.given();
                     return Ok(report);

@@ -106,7 +106,7 @@ fn devices_that_change_while_all_are_moved_are_moved_all_the_same() {
     let (_folder, store, trust) = watched();
     let device = enrolled(&trust, 1, AccessRole::Recorder).device;
     store.before_write("devices", |store| {
-        change::<DeviceRecord>(store, "devices", |record| record.expires_at = NOW.plus_ms(1))
+        change::<DeviceRecord>(store, "devices", |record| record.expires_at = NOW.plus_ms(1));
     });
     let (mut moved, to) = (Vec::new(), UnitRef::new(UnitList::L2022, "00004").unwrap());
     trust.move_devices(&[device], to, None, NOW, |id| moved.push((id, trust.device(id).unwrap().unit))).unwrap();

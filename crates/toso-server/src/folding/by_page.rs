@@ -26,14 +26,14 @@ pub enum FoldError {
     /// The store could not be read; the next call tries again.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A batch did not come back from merging, as when a worker's thread has died: a new folder goes on from the
+    /// A batch did not come back from merging, as when a worker's thread has died: a new one goes on from the
     /// checkpoint, this one does not.
     #[error("a batch of documents was lost while it was merged; start again from the checkpoint")]
     LostBatch,
 }
 
 /// Folds a log in its owner's thread.
-pub struct Folder {
+pub struct FoldByPage {
     log: Arc<dyn ChangeLog>,
     set_aside: Arc<SetAside>,
     merging: Merging,
@@ -46,7 +46,7 @@ pub struct Folder {
     turns: Turns,
 }
 
-impl Folder {
+impl FoldByPage {
     /// Goes on after what [`Loaded::load`] brought into the views.
     pub fn new(
         log: Arc<dyn ChangeLog>,
@@ -154,8 +154,8 @@ impl Folder {
     }
 }
 
-impl std::fmt::Debug for Folder {
+impl std::fmt::Debug for FoldByPage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Folder").field("counted", &self.read_to).finish_non_exhaustive()
+        f.debug_struct("FoldByPage").field("counted", &self.read_to).finish_non_exhaustive()
     }
 }

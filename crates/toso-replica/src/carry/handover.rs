@@ -9,13 +9,13 @@ use super::parcel::{Parcel, Refs};
 
 /// The load of one bundle or meeting.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cargo {
+pub struct Handover {
     /// Own unsent changes and those carried for others.
     pub parcels: Vec<Parcel>,
     /// What the server has acknowledged of parcels that the giver carried.
-    pub receipts: Vec<CargoReceipt>,
+    pub receipts: Vec<CarriedReceipt>,
     /// The centre's figures as the giver last heard them.
-    pub totals: Option<CargoTotals>,
+    pub totals: Option<CarriedTotals>,
 }
 
 /// A parcel that reached the server.
@@ -23,7 +23,7 @@ pub struct Cargo {
 /// It is the carrier's word, not the server's: it is shown, but the author's outbox keeps its entries until the server
 /// itself has acknowledged them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CargoReceipt {
+pub struct CarriedReceipt {
     /// The server's history that the sequence belongs to.
     pub epoch: Epoch,
     /// All of these are in the log at or below it.
@@ -34,7 +34,7 @@ pub struct CargoReceipt {
 
 /// The centre's figures for a unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CargoTotals {
+pub struct CarriedTotals {
     /// The server's history that the sequence belongs to.
     pub epoch: Epoch,
     /// The unit.
@@ -49,7 +49,7 @@ pub struct CargoTotals {
     pub at: TimestampMs,
 }
 
-/// What taking a cargo did.
+/// What taking a handover did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct TakeReport {
     /// Batches taken to carry.
