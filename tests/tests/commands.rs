@@ -51,6 +51,9 @@ fn an_officer_corrects_hamlets_and_signs_off_and_takes_that_back() {
     let shown = device.ok(&["commune", "show"]);
     assert!(shown.contains("signed off for 07/09/2022 by UBND xã") && shown.contains("2 hamlet(s)"), "{shown}");
     assert!(device.refused(&["commune", "sign-off", "--date", "1/1/2099"]).contains("lies ahead"));
+    // Another day, and the office stays.
+    device.ok(&["commune", "sign-off", "--date", "8/9/2022"]);
+    assert!(device.ok(&["commune", "show"]).contains("signed off for 08/09/2022 by UBND xã"));
     device.ok(&["commune", "sign-off", "--withdraw"]);
     let record = device.json(&["commune", "show"])[0].clone();
     assert!(record["signed_off_on"].is_null() && record["signed_off_by"].is_null(), "{record}");
@@ -125,6 +128,8 @@ fn a_device_that_is_kept_in_touch_takes_other_commands_and_sends_what_they_saved
     let mut up_to_date = || states.by_ref().find(|line| line.contains("\"up_to_date\"")).expect("it goes on");
     up_to_date();
     assert!(device.home().join("watched").exists());
+    let second = device.refused(&["sync", "--watch"]);
+    assert!(second.contains(&watcher.id().to_string()) && second.contains("one watcher"), "{second}");
     for hamlet in ["Thôn 1", "Thôn 2"] {
         device.ok(&["team", "add", "--hamlet", hamlet]);
     }

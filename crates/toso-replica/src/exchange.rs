@@ -32,6 +32,8 @@ pub struct Exchange {
     /// It stays for live changes, and does not end by itself.
     stays: bool,
     report: SyncReport,
+    /// What the lines before this one have pulled.
+    pulled_before: u64,
     stage: Stage,
     way: Way,
     /// Counts the lines, so that an answer to one that is closed is known.
@@ -97,6 +99,7 @@ impl Exchange {
             options,
             stays,
             report: SyncReport::default(),
+            pulled_before: 0,
             stage: Stage::Choosing,
             way: Way::Socket,
             line: 0,
@@ -287,6 +290,7 @@ impl Exchange {
                     return self.line_ended(now, Err(error), out);
                 }
                 ClientEffect::Progress { pushed, pulled, pull_pending } => {
+                    let pulled = self.pulled_before + pulled;
                     self.report.pulled = pulled;
                     let total = self.to_push.max(pushed) + pulled + pull_pending;
                     of_store.progress = Some(ExchangeNews::Progress { done: pushed + pulled, total });
@@ -386,6 +390,8 @@ impl Exchange {
         self.frames_heard += 1;
         if let Way::Requests(by) = &mut self.way {
             if std::mem::take(&mut by.to_keep) {
+                // Requests work: what is wrong with the socket is no reason to end when it is tried again.
+                by.instead_of = None;
                 out.push(ExchangeEffect::KeepWay { by_requests: true });
             }
             frame = by.requests.numbered(frame);
@@ -502,6 +508,7 @@ impl Exchange {
         out.push(ExchangeEffect::Close);
         // What was on its way goes again.
         self.report.pushed = self.report.acked + self.report.refused;
+        self.pulled_before = self.report.pulled;
         self.line += 1;
         (self.owed, self.frames_heard, self.awaiting, self.session) = (0, 0, false, None);
         self.waits = Waits::default();

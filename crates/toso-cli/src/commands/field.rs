@@ -30,7 +30,11 @@ pub(crate) fn run(args: FieldArgs) -> Result<(), Fail> {
         check_there(&args.home)?;
     }
     let opener = opener(&args.home, args.key_file.as_deref())?;
-    let store = beside::open(&args.home, &opener)?;
+    let store = if matches!(args.command, FieldCommand::Sync { watch: true, .. }) {
+        beside::open_to_watch(&args.home, &opener)?
+    } else {
+        beside::open(&args.home, &opener)?
+    };
     match args.command {
         FieldCommand::Enrol(args) => {
             let invite = Invite::parse(&args.invite)?;

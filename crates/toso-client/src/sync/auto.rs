@@ -77,6 +77,8 @@ impl Drop for AutoSyncHandle {
 struct Running {
     ends: Pin<Box<dyn Future<Output = Option<SyncError>> + Send>>,
     news: mpsc::UnboundedReceiver<ExchangeNews>,
+    /// How it ended, until that is told.
+    ended: Option<Option<SyncError>>,
 }
 
 impl Running {
@@ -87,15 +89,22 @@ impl Running {
         let session = one_session(Arc::clone(replica), Arc::clone(watch), options, teller);
         // What the session shares is committed whole or not at all, and its locks do not poison.
         let session = AssertUnwindSafe(session).catch_unwind();
-        Self { ends: Box::pin(session.map(|ended| ended.unwrap_or(Some(SyncError::Panicked)))), news }
+        Self { ends: Box::pin(session.map(|ended| ended.unwrap_or(Some(SyncError::Panicked)))), news, ended: None }
     }
 
     /// What it tells, and at last its end.
     async fn next(&mut self) -> TouchEvent {
-        tokio::select! {
-            biased;
-            Some(news) = self.news.recv() => TouchEvent::News(news),
-            error = &mut self.ends => TouchEvent::Ended { error, entropy: u64::from_le_bytes(random()) },
+        if self.ended.is_none() {
+            tokio::select! {
+                biased;
+                Some(news) = self.news.recv() => return TouchEvent::News(news),
+                error = &mut self.ends => self.ended = Some(error),
+            }
+        }
+        // What it told just before its end comes first.
+        match self.news.try_recv() {
+            Ok(news) => TouchEvent::News(news),
+            Err(_) => TouchEvent::Ended { error: self.ended.take().flatten(), entropy: u64::from_le_bytes(random()) },
         }
     }
 }

@@ -20,6 +20,9 @@ use crate::listening::Watch;
 
 /// How long a one-shot exchange waits for card and bundle key once everything is exchanged: one request over 2G.
 const PASS_TIME_MAX: Duration = Duration::from_secs(15);
+/// How long a line takes to close at most: a packet to the server and back over 2G. A network that is gone takes nothing more,
+/// and what it has not acknowledged would hold the close for a quarter of an hour.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// How a session ends by itself.
 #[derive(Debug, Clone)]
@@ -275,8 +278,11 @@ impl<'a> IoLoop<'a> {
                 return Ok(Performed::Nothing);
             }
             ExchangeEffect::Close => {
-                if let Some(OpenLine { mut line, cost }) = self.open.take() {
-                    line.close().await;
+                if let Some(open) = &mut self.open {
+                    // A line that does not close in time is dropped. Until then its cost counts as that of an open one.
+                    let _ = timeout(CLOSE_TIME_MAX, open.line.close()).await;
+                }
+                if let Some(OpenLine { cost, .. }) = self.open.take() {
                     self.closed.add(&cost.report());
                 }
                 return Ok(Performed::Nothing);

@@ -114,20 +114,25 @@ async fn session_until(
     };
     let (news, mut listener) = tokio::sync::mpsc::unbounded_channel();
     let mut io_loop = IoLoop::new(Arc::clone(replica), &credential, options, Until::UpToDate, Some(news));
+    let mut tell = |news| {
+        if let ExchangeNews::Progress { done, total } = news {
+            progress(done, total);
+        }
+    };
     let result = {
         let mut run = std::pin::pin!(io_loop.run());
         loop {
             tokio::select! {
                 result = &mut run => break Some(result),
                 () = &mut over => break None,
-                Some(news) = listener.recv() => {
-                    if let ExchangeNews::Progress { done, total } = news {
-                        progress(done, total);
-                    }
-                }
+                Some(news) = listener.recv() => tell(news),
             }
         }
     };
+    // What came with the end.
+    while let Ok(news) = listener.try_recv() {
+        tell(news);
+    }
     (io_loop.report(), result)
 }
 

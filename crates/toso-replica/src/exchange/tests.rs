@@ -354,6 +354,25 @@ fn the_socket_is_tried_again_after_a_while_by_requests() {
     assert_eq!(rig.done[rig.done.len() - 3..], ["keep false", "close", "dial"]);
 }
 
+/// The story: a phone whose socket had failed ended the whole exchange when it came to try the socket again.
+#[test]
+fn the_socket_is_tried_again_where_it_failed_within_the_same_exchange() {
+    let mut rig = Rig::open(true);
+    rig.exchange.report.pulled = 5;
+    rig.now = rig.now.plus(GREETING_MAX);
+    let by_requests_since = rig.now;
+    rig.times_out();
+    rig.greet();
+    rig.acknowledge();
+    rig.happens(ExchangeEvent::Answered);
+    assert_eq!(rig.done.last().map(String::as_str), Some("poll"), "{:?}", rig.done);
+    assert_eq!(rig.exchange.report().pulled, 5, "what the socket pulled is still counted");
+    rig.now = Moment(by_requests_since.0 + SOCKET_AGAIN_MS);
+    rig.happens(ExchangeEvent::Answered);
+    assert_eq!(rig.done[rig.done.len() - 3..], ["keep false", "close", "dial"]);
+    assert!(rig.ended.is_none(), "{:?}", rig.ended);
+}
+
 #[test]
 fn a_store_that_fails_ends_the_exchange_whatever_the_line_does() {
     for mut rig in [Rig::open(true), polling()] {

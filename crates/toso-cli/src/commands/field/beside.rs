@@ -5,6 +5,7 @@
 //! and removes that once it has the folder. The watcher sees it, lets go, and takes the folder again after that. Neither file
 //! says anything that matters: one that a killed process has left costs the next command a moment.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,12 +40,27 @@ pub(super) fn open(home: &Path, open: impl Fn() -> Result<Store, StoreError>) ->
         opened = open();
     }
     opened.map_err(|error| match (&error, watcher) {
-        (StoreError::InUse { path }, Some(process)) => Fail::new(format!(
-            "{path} is in use by `toso field sync --watch` (process {}), which does not let go of it; end that, and try again",
-            process.trim()
-        )),
+        (StoreError::InUse { path }, Some(process)) => in_use(path, &process, "end that, and try again"),
         _ => Fail::new(error),
     })
+}
+
+/// Opens a device's folder to watch it. One that is watched does not make way for a second watcher.
+pub(super) fn open_to_watch(home: &Path, open: impl Fn() -> Result<Store, StoreError>) -> Result<Store, Fail> {
+    open().map_err(|error| match (&error, fs::read_to_string(home.join(WATCHED_FILE))) {
+        (StoreError::InUse { path }, Ok(process)) => {
+            in_use(path, &process, "a folder has one watcher; end that one before you start another")
+        }
+        _ => Fail::new(error),
+    })
+}
+
+/// Says who may have the folder: the mark may be one that a killed process has left.
+fn in_use(path: impl Display, process: &str, mend: &str) -> Fail {
+    let process = process.trim();
+    Fail::new(format!(
+        "{path} is in use by another command, or by `toso field sync --watch` (process {process}, if it still runs); {mend}"
+    ))
 }
 
 /// A file that says something of a folder for as long as this lives.
@@ -57,16 +73,28 @@ impl Mark {
     }
 
     fn set(home: &Path, name: &str) -> Self {
-        let path = home.join(name);
+        let mark = Self(home.join(name));
+        mark.write();
+        mark
+    }
+
+    /// Says it again, where another process may have said or removed it.
+    pub(super) fn write(&self) {
         // Where it cannot be written, others are told that the folder is in use.
-        let _ = fs::write(&path, format!("{}\n", std::process::id()));
-        Self(path)
+        let _ = fs::write(&self.0, format!("{}\n", std::process::id()));
+    }
+
+    /// True while no other process has put its own in its place.
+    fn is_own(&self) -> bool {
+        fs::read_to_string(&self.0).is_ok_and(|process| process.trim() == std::process::id().to_string())
     }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        if self.is_own() {
+            let _ = fs::remove_file(&self.0);
+        }
     }
 }
 
@@ -83,12 +111,35 @@ pub(super) async fn take_again(home: &Path, open: impl Fn() -> Result<Store, Sto
         tokio::time::sleep(LEFT_ALONE).await;
         match open() {
             Ok(store) => {
-                // Whoever made it has ended, by whatever way.
+                // The command that made it has had the folder, or was killed.
                 let _ = fs::remove_file(home.join(WANTED_FILE));
                 return Ok(store);
             }
             Err(StoreError::InUse { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The story: a second watcher put its number over the first one's, and took the mark away when it ended. From then on
+    /// the first one made way for nobody.
+    #[test]
+    fn a_mark_goes_with_the_process_whose_number_it_has() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(WATCHED_FILE);
+        let mark = Mark::watched(home.path());
+        fs::write(&path, "0\n").unwrap();
+        drop(mark);
+        assert!(path.exists(), "another's stays");
+        let mark = Mark::watched(home.path());
+        fs::remove_file(&path).unwrap();
+        mark.write();
+        assert!(path.exists(), "it is said again");
+        drop(mark);
+        assert!(!path.exists());
     }
 }

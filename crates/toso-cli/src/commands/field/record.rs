@@ -171,7 +171,7 @@ fn listed(replica: &Replica, commune: Option<Scope>, name: &PlaceName) -> Result
 pub(super) fn commune(replica: &Replica, command: CommuneCommand) -> Result<(), Fail> {
     match command {
         CommuneCommand::Show(flag) => show::sign_offs(replica, flag.json),
-        CommuneCommand::SignOff { date, by, withdraw: _, commune, convert } => {
+        CommuneCommand::SignOff { date, by, withdraw, commune, convert } => {
             // The centre would refuse it, at the next sync.
             let role: AccessRole = replica.credential()?.role.parse()?;
             if !role.may_sign_off() {
@@ -181,10 +181,12 @@ pub(super) fn commune(replica: &Replica, command: CommuneCommand) -> Result<(), 
                 )));
             }
             let commune = commune.map(|code| scope(replica, &code)).transpose()?;
-            // Of a withdrawal both are none, which clears both.
-            let edits = [("signed_off_on", date), ("signed_off_by", by)]
+            // A withdrawal clears both; else what is not named stays as it is.
+            let named = [("signed_off_on", date), ("signed_off_by", by)];
+            let named = named.into_iter().filter(|(_, value)| withdraw || value.is_some());
+            let edits = named
                 .map(|(field, value)| input::field_value(DocKind::Commune, field, &value.unwrap_or_default(), convert));
-            let edits = edits.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let edits = edits.collect::<Result<Vec<_>, _>>()?;
             output::done(&replica.edit_commune(commune, &edits)?.to_string())
         }
     }

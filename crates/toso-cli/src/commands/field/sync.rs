@@ -28,7 +28,7 @@ pub(super) fn watch(
     open: &impl Fn() -> Result<Arc<dyn ChunkStore>, StoreError>,
     json: bool,
 ) -> Result<(), Fail> {
-    let _watched = Mark::watched(home);
+    let watched = Mark::watched(home);
     runtime()?.block_on(async {
         let interrupted = tokio::signal::ctrl_c();
         tokio::pin!(interrupted);
@@ -48,6 +48,7 @@ pub(super) fn watch(
                 taken = beside::take_again(home, open) => taken?,
                 _ = &mut interrupted => return Ok(()),
             };
+            watched.write();
         }
     })
 }

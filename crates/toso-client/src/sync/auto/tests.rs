@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use toso_core::id::ServerId;
 use toso_core::time::TimestampMs;
-use toso_replica::{Credential, Reach, Replica, ReplicaOptions, SyncOptions, SyncState};
+use toso_replica::exchange::{ExchangeNews, TouchEvent};
+use toso_replica::{Credential, Reach, Replica, ReplicaOptions, SyncError, SyncOptions, SyncState};
 use toso_store::ChunkStore;
 use toso_store::memory::MemoryChunkStore;
 
-use super::AutoSync;
+use super::{AutoSync, Running};
 use crate::system;
 
 #[tokio::test]
@@ -56,4 +58,19 @@ async fn without_a_network_nothing_is_dialled_until_there_is_one() {
     sync.network_changed(true);
     let dialled = state.wait_for(|state| matches!(state, SyncState::Error { code: "not_enrolled", .. }));
     drop(tokio::time::timeout(Duration::from_secs(30), dialled).await.expect("it tries").unwrap());
+}
+
+/// The story: a session that was up to date and ended in the same moment was shown as if it had never been.
+#[tokio::test]
+async fn what_a_session_tells_in_the_moment_of_its_end_is_heard_before_the_end() {
+    let (teller, news) = mpsc::unbounded_channel();
+    let ends = Box::pin(async move {
+        teller.send(ExchangeNews::Connected).unwrap();
+        teller.send(ExchangeNews::UpToDate { waiting: 0 }).unwrap();
+        Some(SyncError::Lost)
+    });
+    let mut running = Running { ends, news, ended: None };
+    assert!(matches!(running.next().await, TouchEvent::News(ExchangeNews::Connected)));
+    assert!(matches!(running.next().await, TouchEvent::News(ExchangeNews::UpToDate { waiting: 0 })));
+    assert!(matches!(running.next().await, TouchEvent::Ended { error: Some(SyncError::Lost), .. }));
 }
