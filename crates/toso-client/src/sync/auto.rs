@@ -78,7 +78,7 @@ struct Running {
     ends: Pin<Box<dyn Future<Output = Option<SyncError>> + Send>>,
     news: mpsc::UnboundedReceiver<ExchangeNews>,
     /// How it ended, until that is told.
-    ended: Option<Option<SyncError>>,
+    ended: Option<Result<(), SyncError>>,
 }
 
 impl Running {
@@ -98,13 +98,16 @@ impl Running {
             tokio::select! {
                 biased;
                 Some(news) = self.news.recv() => return TouchEvent::News(news),
-                error = &mut self.ends => self.ended = Some(error),
+                error = &mut self.ends => self.ended = Some(error.map_or(Ok(()), Err)),
             }
         }
         // What it told just before its end comes first.
         match self.news.try_recv() {
             Ok(news) => TouchEvent::News(news),
-            Err(_) => TouchEvent::Ended { error: self.ended.take().flatten(), entropy: u64::from_le_bytes(random()) },
+            Err(_) => TouchEvent::Ended {
+                error: self.ended.take().and_then(Result::err),
+                entropy: u64::from_le_bytes(random()),
+            },
         }
     }
 }
