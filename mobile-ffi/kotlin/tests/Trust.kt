@@ -57,7 +57,8 @@ val trustStories = listOf(
         b.sync()
         assertEquals(team, b.teams().single().id)
         val notes = Notes()
-        b.observe(notes)
+        // Kept: what the collector of garbage takes hears nothing more.
+        val subscription = b.observe(notes)
 
         centre.revoke(b.status().device)
         val (done, next) = b.syncInBackground(20.seconds)
@@ -68,6 +69,7 @@ val trustStories = listOf(
         assertEquals(emptyList(), b.teams())
         assertEquals(1, a.teams().size, "the other phone keeps its own")
         a.sync()
+        subscription.close()
     },
 )
 
