@@ -18,6 +18,10 @@ use crate::trust::{Caller, QUARANTINE_TEXT};
 
 /// What for the admin token is used, in the caller's own words. `toso` sends the command's name.
 const PURPOSE_HEADER: &str = "toso-purpose";
+/// What the log has for a caller that says none. It is taken, since method and route stand beside it, and operators' own
+/// programs know no header of ours.
+const NOT_SAID: &str = "not said";
+const UNREADABLE: &str = "unreadable";
 /// The longest purpose that is written down, in bytes: a command's name and a ticket's number.
 const PURPOSE_BYTES_MAX: usize = 80;
 /// What monitors read, of which many can send a token and no other header: the route says what for.
@@ -39,7 +43,7 @@ pub(super) fn admin(shared: &Shared, parts: &Parts) -> Result<(), Problem> {
         elsewhere(parts)
     };
     let (method, route, purpose) = (&parts.method, route(parts), purpose(&parts.headers));
-    if let (None, Err(unsaid)) = (refusal, purpose)
+    if let (None, Err(unsaid @ UNREADABLE)) = (refusal, purpose)
         && route != METRICS_ROUTE
     {
         tracing::warn!(%method, route, purpose = unsaid, "the admin token was refused");
@@ -105,10 +109,10 @@ fn route(parts: &Parts) -> &str {
 fn purpose(headers: &HeaderMap) -> Result<&str, &'static str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" -_./:#".contains(&byte);
     match headers.get(PURPOSE_HEADER).map(HeaderValue::to_str) {
-        None => Err("not said"),
-        Some(Ok(text)) if text.trim().is_empty() => Err("not said"),
+        None => Err(NOT_SAID),
+        Some(Ok(text)) if text.trim().is_empty() => Err(NOT_SAID),
         Some(Ok(text)) if text.len() <= PURPOSE_BYTES_MAX && text.bytes().all(plain) => Ok(text),
-        Some(_) => Err("unreadable"),
+        Some(_) => Err(UNREADABLE),
     }
 }
 
@@ -212,8 +216,8 @@ mod tests {
             assert_eq!(said(Box::leak(text.to_vec().into_boxed_slice())), Err("unreadable"), "{text:?}");
         }
         for text in [b"".as_slice(), b"  "] {
-            assert_eq!(said(text), Err("not said"));
+            assert_eq!(said(text), Err(NOT_SAID));
         }
-        assert_eq!(purpose(&HeaderMap::new()), Err("not said"));
+        assert_eq!(purpose(&HeaderMap::new()), Err(NOT_SAID));
     }
 }
