@@ -36,6 +36,7 @@ pub enum Fate {
 #[derive(Debug)]
 pub struct Folder<'a> {
     prefix: String,
+    trace: &'a Trace,
     calls: Vec<&'a Call>,
 }
 
@@ -81,7 +82,7 @@ impl<'a> Folder<'a> {
             What::Sync { file } => within(file) || prefix.strip_suffix('/') == Some(file),
             What::SyncRange { .. } => false,
         });
-        Self { calls: calls.collect(), prefix }
+        Self { calls: calls.collect(), trace, prefix }
     }
 
     /// The moments at which something begins to change in the folder, in their order: between two of them a power cut
@@ -94,13 +95,13 @@ impl<'a> Folder<'a> {
     pub fn after_power_cut(&self, moment: usize, fate: Fate, rng: &mut StdRng, into: &Path) {
         let mut disk = Disk::default();
         for call in self.calls.iter().filter(|call| call.begin <= moment) {
-            // A call under way when the power goes may have done its work, except that a sync under way promises none.
-            let done = call.end.map_or(usize::MAX, |(end, _)| end);
-            if call.end.is_some_and(|(_, result)| result < 0) || done > moment && matches!(call.what, What::Sync { .. })
-            {
+            // A call under way when the power goes may have done its work, except that a sync under way, or cut off by
+            // the end of its process, promises none.
+            let promises = call.end.is_some_and(|(end, _)| end <= moment);
+            if call.end.is_some_and(|(_, result)| result < 0) || !promises && matches!(call.what, What::Sync { .. }) {
                 continue;
             }
-            self.follow(&mut disk, call, done);
+            self.follow(&mut disk, call, self.trace.done(call));
         }
         disk.lay_down(fate, rng, into);
     }
@@ -301,7 +302,7 @@ mod tests {
             write(5, PAGE_BYTES as u64, 3, PAGE_BYTES),
             call(6, What::SyncRange { file: "/d/db".to_owned() }),
         ];
-        Trace { calls, moments: 7 }
+        Trace { calls, moments: 7, ended: Vec::new() }
     }
 
     fn after(trace: &Trace, moment: usize, fate: Fate, seed: u64) -> Option<Vec<u8>> {
@@ -346,5 +347,21 @@ mod tests {
         trace.calls[2] = Call { begin: 2, end: Some((4, 0)), ..trace.calls[2].clone() };
         trace.calls[3] = call(4, What::Sync { file: "/d".to_owned() });
         assert_eq!(after(&trace, 4, Fate::Gone, 0), Some(Vec::new()));
+    }
+
+    /// A process that ends in the midst of a write has done with it: the next one's write to that place stands.
+    #[test]
+    fn a_write_cut_off_by_the_end_of_its_process_is_not_done_again_after_the_next_ones() {
+        let mut trace = trace();
+        trace.calls.truncate(4);
+        trace.calls.push(Call { end: None, ..write(4, 0, 2, PAGE_BYTES) });
+        trace.ended.push(5);
+        trace.calls.push(write(6, 0, 3, PAGE_BYTES));
+        trace.calls.push(call(7, What::Sync { file: "/d/db".to_owned() }));
+        trace.moments = 8;
+        let next = [vec![3; PAGE_BYTES], vec![1; PAGE_BYTES]].concat();
+        for fate in [Fate::Gone, Fate::There, Fate::Chance] {
+            assert_eq!(after(&trace, 7, fate, 0), Some(next.clone()), "{fate:?}");
+        }
     }
 }

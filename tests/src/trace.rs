@@ -111,6 +111,8 @@ pub struct Trace {
     pub calls: Vec<Call>,
     /// Moments there are.
     pub moments: usize,
+    /// The moment at which each process had ended, in their order: a call of it that never returned does nothing later.
+    pub ended: Vec<usize>,
 }
 
 impl Trace {
@@ -159,7 +161,15 @@ impl Trace {
                 self.calls.push(Call { what, begin: moment, end: end.map(|result| (moment, result)) });
             }
         }
+        self.ended.push(self.moments);
+        self.moments += 1;
         Ok(())
+    }
+
+    /// From when on a call does nothing more: it has returned, or its process has ended.
+    pub fn done(&self, call: &Call) -> usize {
+        let ended = || self.ended.iter().copied().find(|ended| *ended >= call.begin);
+        call.end.map(|(end, _)| end).or_else(ended).unwrap_or(usize::MAX)
     }
 
     /// Bytes sent or written to what `to` accepts, with their moments.
