@@ -15,7 +15,7 @@ mod waits;
 
 pub use report::{SyncError, SyncOptions, SyncReport};
 pub use step::{Beginning, DialFailure, ExchangeEffect, ExchangeEvent, ExchangeNews, Moment};
-pub use touch::{SyncState, Touch, TouchEffect, TouchEvent};
+pub use touch::{MOVES_MAX, SyncState, Touch, TouchEffect, TouchEvent};
 
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, ClientStart, SessionEnd};
 use toso_wire::{DecodeError, Frame, Hello, decode, encode};

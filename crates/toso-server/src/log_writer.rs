@@ -15,7 +15,7 @@ use toso_core::document::{DocumentSize, NoRoom};
 use toso_core::id::{AuthorId, DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
-use toso_store::{Appended, ChangeLog, LogBatch, Standing, StoreError};
+use toso_store::{Appended, ChangeLog, LogBatch, Lookup, StoreError};
 use toso_sync::{AppendFailure, Postponed};
 
 use crate::hub::Hub;
@@ -312,7 +312,7 @@ fn leave_out_what_is_not_taken(
                     (document.into_mut(), known)
                 }
                 Entry::Vacant(unknown) => {
-                    let Standing { size, known } = log.standing(batch.scope, item.doc, &item.hash())?;
+                    let Lookup { size, known } = log.look_up(batch.scope, item.doc, &item.hash())?;
                     (unknown.insert(Growing { size, added: Vec::new() }), known)
                 }
             };

@@ -43,7 +43,7 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::change_log::{KNOWN_ALREADY, LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, NOT_THE_NEXT, OTHER_RECORDS};
 use toso_store::{
-    Appended, Command, Holds, Index, Log, LogBatch, Logged, Page, RecordChange, Standing, StoreError, Summary,
+    Appended, Command, Holds, Index, Log, LogBatch, Logged, Lookup, Page, RecordChange, StoreError, Summary,
 };
 
 use crate::engine::Engine;
@@ -328,14 +328,14 @@ impl Index for SledChangeLog {
         self.read_document_size(scope, doc)
     }
 
-    fn standing(&self, scope: Scope, doc: DocId, hash: &ChangeHash) -> Result<Standing, StoreError> {
+    fn look_up(&self, scope: Scope, doc: DocId, hash: &ChangeHash) -> Result<Lookup, StoreError> {
         let last = self.last();
         let (head, position) = self.locate(doc, hash, |key| self.engine.get(key))?;
         let size = match head.filter(|head| head.scope == scope) {
             Some(head) => head.size,
             None => self.former_document_size(scope, doc)?,
         };
-        Ok(Standing { size, known: position.is_some_and(|position| position.sequence <= last) })
+        Ok(Lookup { size, known: position.is_some_and(|position| position.sequence <= last) })
     }
 
     fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError> {

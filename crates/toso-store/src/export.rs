@@ -26,7 +26,7 @@ mod tests;
 
 pub use error::ExportError;
 pub use import::{Importer, ImporterOptions, left_out};
-pub use line::{Header, Line, Run, Summary, TableRecord};
+pub use line::{Contents, Header, Line, Run, TableRecord};
 pub use read::{ExportReader, read_all};
 pub use write::{Compressor, Exporter};
 

@@ -21,7 +21,7 @@ pub struct Summary {
 
 /// What a chunk that may be new meets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct Lookup {
     /// What its document comes to.
     pub size: DocumentSize,
     /// True when the chunk is in the log.
@@ -59,8 +59,8 @@ pub trait Index: Send + Sync {
     /// counted already. May wait for a disk.
     fn document_size(&self, scope: Scope, doc: DocId) -> Result<DocumentSize, StoreError>;
     /// [`Self::document_size`] and [`Self::contains`] in one look-up. May wait for a disk.
-    fn standing(&self, scope: Scope, doc: DocId, hash: &ChangeHash) -> Result<Standing, StoreError> {
-        Ok(Standing { size: self.document_size(scope, doc)?, known: self.contains(doc, hash)? })
+    fn look_up(&self, scope: Scope, doc: DocId, hash: &ChangeHash) -> Result<Lookup, StoreError> {
+        Ok(Lookup { size: self.document_size(scope, doc)?, known: self.contains(doc, hash)? })
     }
     /// The documents of a scope, by id. May wait for a disk.
     fn documents(&self, scope: Scope) -> Result<Vec<DocId>, StoreError>;

@@ -25,7 +25,7 @@ pub mod records;
 
 pub use change_log::{Appended, ChangeLog, Command, Log, LogBatch, Logged, Page};
 pub use chunk_store::{ChunkStore, HeldChunk, Listed, OutboxEntry, Transaction};
-pub use index::{Index, Standing, Summary};
+pub use index::{Index, Lookup, Summary};
 pub use records::{Holds, Record, RecordChange, RecordStore};
 
 use toso_core::chunk::ChangeHash;

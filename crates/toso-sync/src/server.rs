@@ -3,7 +3,6 @@
 mod carried;
 mod checking;
 mod counting;
-mod following;
 mod greeting;
 mod holding;
 mod news;
@@ -14,6 +13,7 @@ mod pushing;
 mod reconciling;
 mod refusing;
 pub mod session;
+mod subscription;
 
 pub use checking::check_item;
 pub use greeting::CHALLENGES_MAX;

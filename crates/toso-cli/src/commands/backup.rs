@@ -7,7 +7,7 @@ use toso_core::time::TimestampMs;
 use toso_server::trust::REVOCATIONS_FILE;
 use toso_server::upkeep::restore::{Mode, Sources, restore};
 use toso_server::upkeep::{UpkeepError, backup, compact, verify, write_export};
-use toso_store::export::Summary;
+use toso_store::export::Contents;
 
 use crate::args::{BackupArgs, CompactArgs, ExportArgs, RestoreArgs, VerifyArgs};
 use crate::fail::Fail;
@@ -22,7 +22,7 @@ const PLAIN_ENDING: &str = "jsonl";
 /// Writes a backup of a running or a stopped server.
 pub(crate) fn back_up(args: &BackupArgs) -> Result<(), Fail> {
     let compress = !has_ending(&args.to, PLAIN_ENDING);
-    let summary = match (&args.data, &args.server, &args.admin_token_file) {
+    let contents = match (&args.data, &args.server, &args.admin_token_file) {
         (Some(data), None, None) => {
             let key = args.with_keys.then(|| backup::copy_key(data, &args.to)).transpose()?;
             let written = write_export(&args.to, compress, |out| backup::export(data, now(), out));
@@ -55,7 +55,7 @@ pub(crate) fn back_up(args: &BackupArgs) -> Result<(), Fail> {
         }
         _ => return Err(Fail::usage("give --data DIR, or --server URL with --admin-token-file FILE")),
     };
-    say(&format!("{}: {}, through sequence {}", args.to.display(), contents(&summary), summary.header.last.0));
+    say(&format!("{}: {}, through sequence {}", args.to.display(), in_words(&contents), contents.header.last.0));
     if !args.with_keys {
         say("the root key is not in it: keep a copy of root.key somewhere else, a restore needs it");
     }
@@ -70,8 +70,8 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Fail> {
         return out.flush().map_err(|error| Fail::of_answer(&error));
     }
     let compress = has_ending(&args.to, COMPRESSED_ENDING);
-    let summary = write_export(&args.to, compress, |out| backup::export(&args.data, now(), out))?;
-    say(&format!("{}: {}", args.to.display(), contents(&summary)));
+    let contents = write_export(&args.to, compress, |out| backup::export(&args.data, now(), out))?;
+    say(&format!("{}: {}", args.to.display(), in_words(&contents)));
     Ok(())
 }
 
@@ -94,11 +94,11 @@ pub(crate) fn import(args: &RestoreArgs) -> Result<(), Fail> {
 fn make(args: &RestoreArgs, mode: Mode) -> Result<(), Fail> {
     let sources = Sources { from: &args.from, key: args.root_key.as_deref(), revocations: args.revocations.as_deref() };
     let restored = restore(sources, &args.data, mode, now())?;
-    let header = &restored.summary.header;
+    let header = &restored.contents.header;
     say(&format!(
         "{}: {} of server {}, through sequence {}",
         restored.path.display(),
-        contents(&restored.summary),
+        in_words(&restored.contents),
         header.server,
         header.last.0
     ));
@@ -139,12 +139,12 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Fail> {
     let verified = match (&args.data, &args.backup) {
         (Some(data), None) => verify::folder(data)?,
         (None, Some(file)) => {
-            let summary = verify::export(file)?;
+            let contents = verify::export(file)?;
             return output::print(&format!(
                 "{} is whole: {}, through sequence {}",
                 file.display(),
-                contents(&summary),
-                summary.header.last.0
+                in_words(&contents),
+                contents.header.last.0
             ));
         }
         _ => return Err(Fail::usage("give --data DIR or --backup FILE")),
@@ -191,8 +191,8 @@ pub(crate) fn compact(args: &CompactArgs) -> Result<(), Fail> {
 }
 
 /// What a file holds, in words. Only one of before has records.
-fn contents(summary: &Summary) -> String {
-    let Summary { entries, commands, records, .. } = summary;
+fn in_words(contents: &Contents) -> String {
+    let Contents { entries, commands, records, .. } = contents;
     if *records > 0 {
         return format!("{entries} changes, {records} records");
     }

@@ -4,15 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use toso_core::id::DocId;
-use toso_replica::exchange::ExchangeNews;
+use toso_replica::exchange::{ExchangeNews, MOVES_MAX};
 use toso_replica::{Replica, SyncError, SyncOptions, SyncReport};
 
 use super::io_loop::{IoLoop, Until};
 use crate::asking::fetch_missing_names;
 use crate::listening::ChangedDocuments;
-
-/// Sessions of one exchange that may end with a move: one, and one more for an officer who corrects himself meanwhile.
-const MOVES_MAX: usize = 3;
 
 /// Exchanges everything there is with the server; a device that was moved hands over, and goes on for its new unit.
 /// `progress` is called with (done, total) changes.

@@ -8,8 +8,9 @@ use super::report::SyncError;
 use super::step::{ExchangeNews, Moment};
 use crate::between::Between;
 
-/// Moves to other units after which it dials again at once; more in a row wait like a broken connection does.
-const MOVES_MAX: u32 = 3;
+/// Moves to other units in a row that are followed at once: one, one more for an officer who corrects himself meanwhile, and one
+/// to spare. More end an exchange, and wait like a broken connection does.
+pub const MOVES_MAX: u32 = 3;
 
 /// What a person sees of sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -124,7 +124,7 @@ impl Sending {
                 }
                 (None, Some(compressor)) => {
                     ready = compressor.finish()?;
-                    tracing::info!(entries = self.export.summary().entries, "backup sent");
+                    tracing::info!(entries = self.export.contents().entries, "backup sent");
                 }
                 (_, None) => break,
             }

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
-use toso_store::export::{Compressor, Summary, read_all};
+use toso_store::export::{Compressor, Contents, read_all};
 
 use super::place::look_for_file;
 use super::{UpkeepError, failed, in_file, parent, sync_folder, with_suffix};
@@ -18,12 +18,12 @@ pub fn write_export(
     to: &Path,
     compress: bool,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), UpkeepError>,
-) -> Result<Summary, UpkeepError> {
+) -> Result<Contents, UpkeepError> {
     look_for_file(to)?;
     let part = with_suffix(to, PART_ENDING);
-    let written = write_part(&part, compress, fill).and_then(|summary| {
+    let written = write_part(&part, compress, fill).and_then(|contents| {
         fs::rename(&part, to).and_then(|()| sync_folder(&parent(to))).map_err(failed("naming", to))?;
-        Ok(summary)
+        Ok(contents)
     });
     if written.is_err() {
         // It may never have been made.
@@ -36,7 +36,7 @@ fn write_part(
     part: &Path,
     compress: bool,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), UpkeepError>,
-) -> Result<Summary, UpkeepError> {
+) -> Result<Contents, UpkeepError> {
     let failed = || failed("writing", part);
     // One that a killed process left.
     match fs::remove_file(part) {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use toso_core::id::ServerId;
 use toso_core::time::TimestampMs;
-use toso_store::export::{ExportError, ExportReader, Header, Importer, ImporterOptions, Line, Summary, left_out};
+use toso_store::export::{Contents, ExportError, ExportReader, Header, Importer, ImporterOptions, Line, left_out};
 use toso_store::{RecordChange, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 use zeroize::Zeroizing;
@@ -39,7 +39,7 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
     /// What the file held.
-    pub summary: Summary,
+    pub contents: Contents,
     /// Entries of erased documents, which were not stored.
     pub left_out: u64,
     /// Where the folder is, behind every link.
@@ -63,12 +63,12 @@ pub struct Sources<'a> {
 pub fn restore(sources: Sources<'_>, data: &Path, mode: Mode, now: TimestampMs) -> Result<Made, UpkeepError> {
     let Sources { from, key, revocations } = sources;
     let place = Place::look(data)?;
-    let Read { summary, erased, mark } = read_through(from)?;
-    let (key_text, key_is_there) = find_key(from, &place.path, key, summary.header.server)?;
-    let lists = Lists::find(&place.path, key, revocations, &summary.header, mark)?;
+    let Read { contents, erased, mark } = read_through(from)?;
+    let (key_text, key_is_there) = find_key(from, &place.path, key, contents.header.server)?;
+    let lists = Lists::find(&place.path, key, revocations, &contents.header, mark)?;
     let building = with_suffix(&place.path, BUILDING_ENDING);
     clear(&building)?;
-    let order = Build { from, building: &building, mode, now, header: &summary.header };
+    let order = Build { from, building: &building, mode, now, header: &contents.header };
     let built = order.run(erased, lists.joined.is_complete).and_then(|left_out| {
         if !key_is_there {
             trust::write_private(&building.join(ROOT_KEY_FILE), &key_text)?;
@@ -79,7 +79,7 @@ pub fn restore(sources: Sources<'_>, data: &Path, mode: Mode, now: TimestampMs) 
         Ok(left_out)
     });
     match built {
-        Ok(left_out) => Ok(Made { summary, left_out, path: place.path, joined: lists.joined }),
+        Ok(left_out) => Ok(Made { contents, left_out, path: place.path, joined: lists.joined }),
         Err(error) => {
             // What could not be finished is of no use, and would be removed by the next try.
             let _ = fs::remove_dir_all(&building);
@@ -90,7 +90,7 @@ pub fn restore(sources: Sources<'_>, data: &Path, mode: Mode, now: TimestampMs) 
 
 /// What a whole file says before anything is made of it.
 struct Read {
-    summary: Summary,
+    contents: Contents,
     /// Documents that were erased.
     erased: HashSet<[u8; 16]>,
     /// The line of the list of revocations that it was begun after; files of before have none.
@@ -121,7 +121,7 @@ fn read_through(from: &Path) -> Result<Read, UpkeepError> {
         Line::Run(_) | Line::End => Ok(()),
     });
     let erased = erased.map_err(in_file(from))?;
-    Ok(Read { summary: reader.summary().clone(), erased, mark })
+    Ok(Read { contents: reader.contents().clone(), erased, mark })
 }
 
 fn open(from: &Path) -> Result<ExportReader<BufReader<File>>, UpkeepError> {

@@ -17,7 +17,7 @@ use toso_core::document::Document;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_projection::{Projector, Row};
-use toso_store::export::{ExportReader, Line, Summary};
+use toso_store::export::{Contents, ExportReader, Line};
 use toso_store::{Index as _, Log as _, StoreError};
 use toso_store_sled::{Checked, SledChangeLog};
 
@@ -96,12 +96,12 @@ pub fn folder(data: &Path) -> Result<Verified, UpkeepError> {
 }
 
 /// Checks an export by itself.
-pub fn export(path: &Path) -> Result<Summary, UpkeepError> {
+pub fn export(path: &Path) -> Result<Contents, UpkeepError> {
     let file = File::open(path).map_err(failed("opening", path))?;
     let mut reader = ExportReader::new(BufReader::new(file)).map_err(in_file(path))?;
     loop {
         match reader.next_line().map_err(in_file(path))? {
-            Line::End => return Ok(reader.summary().clone()),
+            Line::End => return Ok(reader.contents().clone()),
             Line::Run(run) => {
                 for item in &run.items {
                     if let Err(detail) = change(run.scope, item) {

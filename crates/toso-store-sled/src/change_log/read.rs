@@ -307,8 +307,8 @@ mod tests {
         }
         assert!(log.document(DocId::commune(scope(0))).is_err(), "a reader notices");
         for entry in &entries {
-            let standing = log.standing(scope(0), entry.change.doc, &entry.change.hash()).unwrap();
-            assert_eq!(standing, toso_store::Standing { size: expected, known: true });
+            let looked_up = log.look_up(scope(0), entry.change.doc, &entry.change.hash()).unwrap();
+            assert_eq!(looked_up, toso_store::Lookup { size: expected, known: true });
         }
         assert_eq!(log.document_size(scope(0), DocId::commune(scope(0))).unwrap(), expected);
     }

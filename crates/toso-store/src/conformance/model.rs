@@ -12,7 +12,7 @@ use toso_core::unit::Scope;
 use super::samples::{bytes, change, doc, hash, scope, sized};
 use crate::change_log::{ChangeLog, LogBatch};
 use crate::chunk_store::{ChunkStore, Listed, OutboxEntry, Transaction};
-use crate::index::{Standing, Summary};
+use crate::index::{Lookup, Summary};
 
 /// Documents, scopes and hashes of a script: few, so that they meet often.
 const DOCUMENTS: u32 = 4;
@@ -345,10 +345,10 @@ impl LogModel {
                 let size = DocumentSize::of(expected.iter().map(|entry| entry.change.bytes().len()));
                 assert_eq!(log.document(of).unwrap(), expected);
                 assert_eq!(log.document_size(scope(within), of).unwrap(), size);
-                let standing = |hash: &ChangeHash| log.standing(scope(within), of, hash).unwrap();
-                assert_eq!(standing(&ChangeHash([0xee; 32])), Standing { size, known: false });
+                let looked_up = |hash: &ChangeHash| log.look_up(scope(within), of, hash).unwrap();
+                assert_eq!(looked_up(&ChangeHash([0xee; 32])), Lookup { size, known: false });
                 for entry in &expected {
-                    assert_eq!(standing(&entry.change.hash()), Standing { size, known: true });
+                    assert_eq!(looked_up(&entry.change.hash()), Lookup { size, known: true });
                 }
             }
             documents.sort_unstable();

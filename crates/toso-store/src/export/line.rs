@@ -57,7 +57,7 @@ pub struct TableRecord {
 
 /// What a file held.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
+pub struct Contents {
     /// Its first line.
     pub header: Header,
     /// Lines with changes.

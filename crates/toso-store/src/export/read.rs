@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use toso_core::id::Sequence;
 
 use super::line::{EXPORT_NAME, Json, JsonEnd, JsonOpening};
-use super::{EXPORT_FORMAT, ExportError, Header, LINE_BYTES_MAX, Line, Run, Summary, TableRecord};
+use super::{Contents, EXPORT_FORMAT, ExportError, Header, LINE_BYTES_MAX, Line, Run, TableRecord};
 use crate::change_log::Command;
 
 /// The first bytes of a zstd frame; no JSON begins so.
@@ -24,7 +24,7 @@ pub struct ExportReader<R: Read> {
     hasher: blake3::Hasher,
     next: Sequence,
     records_began: bool,
-    summary: Summary,
+    contents: Contents,
     ended: bool,
 }
 
@@ -90,9 +90,9 @@ impl<R: Read> ExportReader<R> {
             _ => return Err(ExportError::Damaged { line: 1, detail: "the header's fields cannot be read".to_owned() }),
         };
         hasher.update(&line);
-        let summary = Summary { header: header.clone(), runs: 0, entries: 0, commands: 0, records: 0 };
+        let contents = Contents { header: header.clone(), runs: 0, entries: 0, commands: 0, records: 0 };
         let next = Sequence::ZERO.plus(1);
-        Ok(Self { input, header, line: 1, hasher, next, records_began: false, summary, ended: false })
+        Ok(Self { input, header, line: 1, hasher, next, records_began: false, contents, ended: false })
     }
 
     /// The header.
@@ -106,8 +106,8 @@ impl<R: Read> ExportReader<R> {
     }
 
     /// What has been read so far; of the whole file once [`Line::End`] has come.
-    pub fn summary(&self) -> &Summary {
-        &self.summary
+    pub fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     /// The next line. After the end it is the end again.
@@ -130,7 +130,7 @@ impl<R: Read> ExportReader<R> {
             Json::Record(record) => {
                 self.records_began = true;
                 self.whole_log()?;
-                self.summary.records += 1;
+                self.contents.records += 1;
                 Line::Record(TableRecord::from_json(record).map_err(|detail| self.damaged(detail))?)
             }
             Json::End(end) => {
@@ -147,8 +147,8 @@ impl<R: Read> ExportReader<R> {
             return Err(self.damaged("a run after records"));
         }
         self.pass(run.first, run.items.len() as u64)?;
-        self.summary.runs += 1;
-        self.summary.entries += run.items.len() as u64;
+        self.contents.runs += 1;
+        self.contents.entries += run.items.len() as u64;
         Ok(Line::Run(run))
     }
 
@@ -157,7 +157,7 @@ impl<R: Read> ExportReader<R> {
             return Err(self.damaged("a command after records"));
         }
         self.pass(command.sequence, 1)?;
-        self.summary.commands += 1;
+        self.contents.commands += 1;
         Ok(Line::Command(command))
     }
 
@@ -182,7 +182,7 @@ impl<R: Read> ExportReader<R> {
 
     fn end(&mut self, end: &JsonEnd) -> Result<(), ExportError> {
         self.whole_log()?;
-        let Summary { runs, entries, commands, records, .. } = self.summary;
+        let Contents { runs, entries, commands, records, .. } = self.contents;
         if (end.runs, end.entries, end.commands, end.records) != (runs, entries, commands, records) {
             return Err(self.damaged(format!(
                 "the end line counts {} runs, {} entries, {} commands, {} records; the file has {runs}, {entries}, \
@@ -218,10 +218,10 @@ impl<R: Read> std::fmt::Debug for ExportReader<R> {
 }
 
 /// Reads a whole export, and forgets it: what it held, or what is wrong with it. Takes any bytes, in bounded memory.
-pub fn read_all(input: impl Read) -> Result<Summary, ExportError> {
+pub fn read_all(input: impl Read) -> Result<Contents, ExportError> {
     let mut reader = ExportReader::new(input)?;
     while reader.next_line()? != Line::End {}
-    Ok(reader.summary)
+    Ok(reader.contents)
 }
 
 /// One line with its line end.

@@ -6,7 +6,7 @@ use toso_core::change::Entry;
 use toso_core::id::Sequence;
 
 use super::line::{Json, JsonEnd};
-use super::{ENTRY_TEXT_BYTES, ExportError, Header, RUN_TEXT_BYTES_MAX, Run, Summary, base64_bytes};
+use super::{Contents, ENTRY_TEXT_BYTES, ExportError, Header, RUN_TEXT_BYTES_MAX, Run, base64_bytes};
 use crate::change_log::{Log, Logged};
 
 /// Entries and bytes of one part: what a caller holds in memory, three times at most (entries, text, compressed text).
@@ -20,7 +20,7 @@ pub struct Exporter {
     hasher: blake3::Hasher,
     /// The run that the next entry may still belong to.
     open: Option<(Run, usize)>,
-    summary: Summary,
+    contents: Contents,
 }
 
 enum Stage {
@@ -33,8 +33,8 @@ enum Stage {
 impl Exporter {
     /// Begins; nothing is read yet.
     pub fn new(header: Header) -> Self {
-        let summary = Summary { header: header.clone(), runs: 0, entries: 0, commands: 0, records: 0 };
-        Self { header, stage: Stage::Header, hasher: blake3::Hasher::new(), open: None, summary }
+        let contents = Contents { header: header.clone(), runs: 0, entries: 0, commands: 0, records: 0 };
+        Self { header, stage: Stage::Header, hasher: blake3::Hasher::new(), open: None, contents }
     }
 
     /// The next whole lines; `None` after the end line. Always of the same store.
@@ -50,9 +50,9 @@ impl Exporter {
                 Stage::Log(after) => self.entries(log, after, &mut text)?,
                 Stage::End => {
                     let end = Json::End(JsonEnd {
-                        runs: self.summary.runs,
-                        entries: self.summary.entries,
-                        commands: self.summary.commands,
+                        runs: self.contents.runs,
+                        entries: self.contents.entries,
+                        commands: self.contents.commands,
                         records: 0,
                         blake3: self.hasher.finalize().to_hex().to_string(),
                     });
@@ -66,20 +66,20 @@ impl Exporter {
     }
 
     /// Writes everything that is left.
-    pub fn write_to(mut self, log: &dyn Log, out: &mut dyn Write) -> Result<Summary, ExportError> {
+    pub fn write_to(mut self, log: &dyn Log, out: &mut dyn Write) -> Result<Contents, ExportError> {
         while let Some(part) = self.part(log)? {
             out.write_all(&part).map_err(|error| self.failed(&error))?;
         }
-        Ok(self.summary)
+        Ok(self.contents)
     }
 
     /// What has been written so far.
-    pub fn summary(&self) -> &Summary {
-        &self.summary
+    pub fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     fn failed(&self, error: &std::io::Error) -> ExportError {
-        let line = 1 + self.summary.runs + self.summary.commands;
+        let line = 1 + self.contents.runs + self.contents.commands;
         if error.kind() == std::io::ErrorKind::StorageFull {
             let (operation, path) = ("writing the export", format!("line {line} of the new file"));
             return crate::StoreError::Full { operation, path }.into();
@@ -98,12 +98,12 @@ impl Exporter {
                 after = entry.sequence();
                 match entry {
                     Logged::Change(entry) => {
-                        self.summary.entries += 1;
+                        self.contents.entries += 1;
                         self.entry(entry, text);
                     }
                     Logged::Command(command) => {
                         self.close(text);
-                        self.summary.commands += 1;
+                        self.contents.commands += 1;
                         self.put(text, &command.to_json());
                     }
                 }
@@ -112,7 +112,7 @@ impl Exporter {
                 return Ok(Stage::Log(after));
             }
             return Err(ExportError::Damaged {
-                line: 1 + self.summary.runs + self.summary.commands,
+                line: 1 + self.contents.runs + self.contents.commands,
                 detail: format!("the log has nothing after sequence {}, and should end at {}", after.0, end.0),
             });
         }
@@ -137,7 +137,7 @@ impl Exporter {
 
     fn close(&mut self, text: &mut Vec<u8>) {
         if let Some((run, _)) = self.open.take() {
-            self.summary.runs += 1;
+            self.contents.runs += 1;
             self.put(text, &run.to_json());
         }
     }
@@ -153,7 +153,7 @@ impl Exporter {
 
 impl std::fmt::Debug for Exporter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Exporter").field("summary", &self.summary).finish_non_exhaustive()
+        f.debug_struct("Exporter").field("contents", &self.contents).finish_non_exhaustive()
     }
 }
 

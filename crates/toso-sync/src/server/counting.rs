@@ -40,6 +40,7 @@ impl ServerSession {
 
     pub(super) fn read_totals(&mut self, effects: &mut Vec<ServerEffect>) {
         self.reading_totals = true;
-        effects.push(ServerEffect::ReadTotals(self.follows.iter().map(|follow| follow.unit).collect()));
+        effects
+            .push(ServerEffect::ReadTotals(self.subscriptions.iter().map(|subscription| subscription.unit).collect()));
     }
 }

@@ -5,8 +5,8 @@ use toso_core::unit::UnitRef;
 use toso_wire::limits::{INTERESTS_MAX, PROTOCOL_VERSION};
 use toso_wire::{Frame, GoodbyeCode, Hello, Welcome};
 
-use super::following::Follow;
 use super::session::Phase;
+use super::subscription::Subscription;
 use super::{Authenticated, Greeting, Opened, Refusal, RefusalKind, ServerEffect, ServerSession};
 
 /// A device whose proof is challenged this often in one connection is not going to prove itself.
@@ -52,9 +52,9 @@ impl ServerSession {
                 }
                 let followed = if self.is_leaving() { &[] } else { hello.interests.as_slice() };
                 effects.push(ServerEffect::Open { epoch: hello.epoch, interests: followed.to_vec() });
-                self.follows = followed
+                self.subscriptions = followed
                     .iter()
-                    .map(|interest| Follow {
+                    .map(|interest| Subscription {
                         unit: interest.unit,
                         cursor: interest.cursor,
                         reconciling: None,
@@ -88,21 +88,21 @@ impl ServerSession {
         let comparing = opened.interests.iter().any(|interest| interest.reconcile.is_some());
         // At least one, so that the device waits for the end of a comparison.
         let pending = opened.interests.iter().map(|interest| interest.pending).sum::<u64>().max(u64::from(comparing));
-        for (follow, interest) in self.follows.iter_mut().zip(&opened.interests) {
-            follow.cursor = interest.cursor;
-            follow.grown = follow.grown.max(interest.last);
+        for (subscription, interest) in self.subscriptions.iter_mut().zip(&opened.interests) {
+            subscription.cursor = interest.cursor;
+            subscription.grown = subscription.grown.max(interest.last);
             // The device waits for the last page of every unit as soon as one has something for it.
-            follow.owed = pending > 0;
+            subscription.owed = pending > 0;
         }
         let Greeting { epoch, at, proof } = greeting;
         // The device knows the epoch that it has named.
         let epoch = (self.heard_epoch != Some(epoch)).then_some(epoch);
         let welcome = Welcome { epoch, at, proof, pending };
         effects.push(ServerEffect::Send(Frame::Welcome(welcome)));
-        for (follow, interest) in self.follows.iter_mut().zip(&opened.interests) {
+        for (subscription, interest) in self.subscriptions.iter_mut().zip(&opened.interests) {
             if let Some(as_of) = interest.reconcile {
-                follow.reconciling = Some(Self::open_reconciling(follow.unit, as_of, effects));
-                follow.owed = false;
+                subscription.reconciling = Some(Self::open_reconciling(subscription.unit, as_of, effects));
+                subscription.owed = false;
             }
         }
         self.tell_leaving(effects);
@@ -110,12 +110,12 @@ impl ServerSession {
         if let Some(push) = push {
             self.on_push(push, effects);
         }
-        if !self.follows.is_empty() && !matches!(self.phase, Phase::Ended) {
+        if !self.subscriptions.is_empty() && !matches!(self.phase, Phase::Ended) {
             self.read_totals(effects);
             // After the push, so that it does not bring the device what it pushes once more.
-            if let (Some(page), [follow]) = (opened.page, self.follows.as_slice())
-                && follow.unit == page.unit
-                && follow.wants_page()
+            if let (Some(page), [subscription]) = (opened.page, self.subscriptions.as_slice())
+                && subscription.unit == page.unit
+                && subscription.wants_page()
             {
                 self.on_page(page, effects);
             }

@@ -41,7 +41,7 @@ impl ServerSession {
 
     /// The greatest sequence that the device has something at.
     pub(super) fn newest(&self) -> Sequence {
-        let cursor = self.follows.iter().map(|follow| follow.cursor).max().unwrap_or_default();
+        let cursor = self.subscriptions.iter().map(|subscription| subscription.cursor).max().unwrap_or_default();
         cursor.max(self.acked_through)
     }
 }

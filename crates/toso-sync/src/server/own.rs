@@ -12,7 +12,8 @@ impl ServerSession {
     /// True when the device has everything of its only unit once it knows that its push is there: no page needs to be read
     /// to tell that. Moves the cursor.
     pub(super) fn settle(&mut self, outcome: &AppendOutcome) -> bool {
-        let ([follow], Some(before), Some(first)) = (self.follows.as_mut_slice(), outcome.before, outcome.first_new)
+        let ([subscription], Some(before), Some(first)) =
+            (self.subscriptions.as_mut_slice(), outcome.before, outcome.first_new)
         else {
             return false;
         };
@@ -20,10 +21,10 @@ impl ServerSession {
         let all_new = outcome.new > 0 && first.0 + (outcome.new - 1) == outcome.through.0;
         // Cursors of another history are moved by a comparison or by pages only.
         let of_this_history = self.heard_epoch.is_none() || self.heard_epoch == self.epoch;
-        let waits = follow.owed || follow.reconciling.is_some();
-        let settled = of_this_history && all_new && before <= follow.cursor && !waits;
+        let waits = subscription.owed || subscription.reconciling.is_some();
+        let settled = of_this_history && all_new && before <= subscription.cursor && !waits;
         if settled {
-            follow.cursor = follow.cursor.max(outcome.through);
+            subscription.cursor = subscription.cursor.max(outcome.through);
         }
         settled
     }

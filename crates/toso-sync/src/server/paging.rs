@@ -18,8 +18,8 @@ pub(super) enum Demand {
 
 impl ServerSession {
     pub(super) fn grow(&mut self, unit: UnitRef, through: Sequence) {
-        for follow in self.follows.iter_mut().filter(|follow| follow.unit == unit) {
-            follow.grown = follow.grown.max(through);
+        for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.unit == unit) {
+            subscription.grown = subscription.grown.max(through);
         }
     }
 
@@ -27,10 +27,10 @@ impl ServerSession {
     pub(super) fn read_wanted_page(&mut self, effects: &mut Vec<ServerEffect>) {
         if !self.reading_page
             && self.may_send_page()
-            && let Some(follow) = self.follows.iter().find(|follow| follow.wants_page())
+            && let Some(subscription) = self.subscriptions.iter().find(|subscription| subscription.wants_page())
         {
             self.reading_page = true;
-            effects.push(ServerEffect::ReadPage { unit: follow.unit, after: follow.cursor });
+            effects.push(ServerEffect::ReadPage { unit: subscription.unit, after: subscription.cursor });
         }
     }
 
@@ -66,7 +66,7 @@ impl ServerSession {
 
     pub(super) fn on_page(&mut self, page: PageRead, effects: &mut Vec<ServerEffect>) {
         self.reading_page = false;
-        let Some(position) = self.follows.iter().position(|follow| follow.unit == page.unit) else {
+        let Some(position) = self.subscriptions.iter().position(|subscription| subscription.unit == page.unit) else {
             return;
         };
         let is_foreign = |PageEntry { entry, .. }: &PageEntry| !self.is_own(entry.sequence, &entry.change.hash());
@@ -79,13 +79,13 @@ impl ServerSession {
             // All that was read went in, so the cursor passes what was left out as the device's own, too.
             (delta.next, delta.more) = (page.through, page.more);
         }
-        let Some(follow) = self.follows.get_mut(position) else {
+        let Some(subscription) = self.subscriptions.get_mut(position) else {
             return;
         };
-        let news = delta.next > follow.cursor || follow.owed;
-        follow.cursor = follow.cursor.max(delta.next);
+        let news = delta.next > subscription.cursor || subscription.owed;
+        subscription.cursor = subscription.cursor.max(delta.next);
         if !delta.more {
-            follow.owed = false;
+            subscription.owed = false;
         }
         if news {
             self.page_sent(grows);

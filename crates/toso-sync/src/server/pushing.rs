@@ -151,8 +151,8 @@ impl ServerSession {
                 let settled = !carried && self.settle(&outcome);
                 effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through, settled })));
                 // The pushed chunks lie in one of the followed units; reading on moves the device's cursor past them.
-                for follow in &mut self.follows {
-                    follow.grown = follow.grown.max(outcome.through);
+                for subscription in &mut self.subscriptions {
+                    subscription.grown = subscription.grown.max(outcome.through);
                 }
             }
             Err(AppendFailure::Unavailable) => {

@@ -75,8 +75,8 @@ impl ServerSession {
         chunks: Vec<(DocId, ChangeHash)>,
         effects: &mut Vec<ServerEffect>,
     ) {
-        let follow = self.follows.iter_mut().find(|follow| follow.unit == unit);
-        let Some(reconciling) = follow.and_then(|follow| follow.reconciling.as_mut()) else { return };
+        let subscription = self.subscriptions.iter_mut().find(|subscription| subscription.unit == unit);
+        let Some(reconciling) = subscription.and_then(|subscription| subscription.reconciling.as_mut()) else { return };
         let Step::Answering(message) = std::mem::replace(&mut reconciling.step, Step::Theirs) else { return };
         let as_of = reconciling.as_of;
         reconciling.chunks = Some(chunks.len() as u64);
@@ -103,8 +103,11 @@ impl ServerSession {
 
     /// Answer to [`ServerEffect::ReadWanted`].
     pub(super) fn on_wanted(&mut self, read: WantedRead, effects: &mut Vec<ServerEffect>) {
-        let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == read.unit) else { return };
-        let Some(reconciling) = follow.reconciling.as_mut() else { return };
+        let Some(subscription) = self.subscriptions.iter_mut().find(|subscription| subscription.unit == read.unit)
+        else {
+            return;
+        };
+        let Some(reconciling) = subscription.reconciling.as_mut() else { return };
         let Step::Sending { keys, last, waits } = &mut reconciling.step else { return };
         let (as_of, last) = (reconciling.as_of, *last);
         let count = read.entries.len();
@@ -129,8 +132,8 @@ impl ServerSession {
         }
         if last {
             delta.next = as_of;
-            follow.cursor = as_of;
-            follow.reconciling = None;
+            subscription.cursor = as_of;
+            subscription.reconciling = None;
         } else {
             reconciling.step = Step::Theirs;
         }
@@ -140,15 +143,16 @@ impl ServerSession {
 
     /// Goes on with what the device wanted, now that it asks for the next page.
     pub(super) fn send_more_wanted(&mut self, effects: &mut Vec<ServerEffect>) {
-        for follow in &mut self.follows {
-            let Some(Reconciling { as_of, step: Step::Sending { keys, waits, .. }, .. }) = &mut follow.reconciling
+        for subscription in &mut self.subscriptions {
+            let Some(Reconciling { as_of, step: Step::Sending { keys, waits, .. }, .. }) =
+                &mut subscription.reconciling
             else {
                 continue;
             };
             if let Some(after) = waits.take() {
                 self.answers = self.answers.saturating_add(1);
                 let (keys, at) = (keys.clone(), *as_of);
-                effects.push(ServerEffect::ReadWanted { unit: follow.unit, keys, after, at });
+                effects.push(ServerEffect::ReadWanted { unit: subscription.unit, keys, after, at });
             }
         }
     }
@@ -156,8 +160,8 @@ impl ServerSession {
     /// The comparison of a unit, when it is the device's turn. By requests, each opens one anew, and the device goes on with
     /// the position that it began with: the log at or below it is what it was.
     fn reconciling(&mut self, unit: UnitRef, as_of: Sequence) -> Option<&mut Reconciling> {
-        let follow = self.follows.iter_mut().find(|follow| follow.unit == unit)?;
-        let reconciling = follow.reconciling.as_mut()?;
+        let subscription = self.subscriptions.iter_mut().find(|subscription| subscription.unit == unit)?;
+        let reconciling = subscription.reconciling.as_mut()?;
         if reconciling.rounds == 0 {
             reconciling.as_of = reconciling.as_of.min(as_of);
         }

@@ -11,12 +11,12 @@ use toso_core::unit::UnitRef;
 use toso_wire::limits::PAGE_BYTES_FIRST;
 use toso_wire::{Frame, Goodbye, GoodbyeCode, Hello, Push, RetryAfter};
 
-use super::following::Follow;
 use super::holding::{Holdings, Standing};
 use super::paging::Demand;
 use super::pushing::Pushed;
 use super::reconciling::Reconciling;
 use super::refusing::shortened;
+use super::subscription::Subscription;
 use super::{Greeting, RefusalKind, ServerEffect, ServerEvent};
 use crate::principal::Principal;
 
@@ -44,7 +44,7 @@ pub struct ServerSession {
     pub(super) known_receipt: Option<Sequence>,
     /// Frames that told the device what it did not know.
     pub(super) news: u64,
-    pub(super) follows: Vec<Follow>,
+    pub(super) subscriptions: Vec<Subscription>,
     /// Frames that the device has sent to its comparisons.
     pub(super) answers: u32,
     pub(super) next_push: u64,
@@ -97,7 +97,7 @@ impl ServerSession {
             challenges: 0,
             known_receipt: None,
             news: 0,
-            follows: Vec::new(),
+            subscriptions: Vec::new(),
             answers: 0,
             next_push: 1,
             appending: BTreeMap::new(),
@@ -124,8 +124,8 @@ impl ServerSession {
 
     /// The unit that the device follows, when it is one.
     pub fn only_unit(&self) -> Option<UnitRef> {
-        let [follow] = self.follows.as_slice() else { return None };
-        Some(follow.unit)
+        let [subscription] = self.subscriptions.as_slice() else { return None };
+        Some(subscription.unit)
     }
 
     /// True when no answer is outstanding and nothing is left to send: `POST /v1/sync` answers then.
@@ -143,8 +143,12 @@ impl ServerSession {
                     && self.holding.pushes.is_empty()
                     && self.verifying.is_empty()
                     && !self.reading_page
-                    && !(self.may_send_page() && self.follows.iter().any(Follow::wants_page))
-                    && self.follows.iter().filter_map(|follow| follow.reconciling.as_ref()).all(Reconciling::is_theirs)
+                    && !(self.may_send_page() && self.subscriptions.iter().any(Subscription::wants_page))
+                    && self
+                        .subscriptions
+                        .iter()
+                        .filter_map(|subscription| subscription.reconciling.as_ref())
+                        .all(Reconciling::is_theirs)
             }
         }
     }
@@ -198,7 +202,7 @@ impl ServerSession {
 
     /// While the device owes an answer to a comparison: how many it has given so far, about all its units.
     pub fn awaits(&self) -> Option<u32> {
-        let mut comparing = self.follows.iter().filter_map(|follow| follow.reconciling.as_ref());
+        let mut comparing = self.subscriptions.iter().filter_map(|subscription| subscription.reconciling.as_ref());
         comparing.any(Reconciling::is_theirs).then_some(self.answers)
     }
 

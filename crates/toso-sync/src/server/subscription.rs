@@ -7,7 +7,7 @@ use super::reconciling::Reconciling;
 
 /// A unit the device follows.
 #[derive(Debug)]
-pub(super) struct Follow {
+pub(super) struct Subscription {
     pub(super) unit: UnitRef,
     /// The device has been sent everything at or below it.
     pub(super) cursor: Sequence,
@@ -19,7 +19,7 @@ pub(super) struct Follow {
     pub(super) owed: bool,
 }
 
-impl Follow {
+impl Subscription {
     pub(super) fn wants_page(&self) -> bool {
         self.reconciling.is_none() && (self.owed || self.grown > self.cursor)
     }
