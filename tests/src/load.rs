@@ -13,7 +13,7 @@ use toso_core::chunk::ChangeHash;
 use toso_core::edit::{DocEdit, MemberEdit};
 use toso_core::id::{DocId, DocKind};
 use toso_core::text::PlaceName;
-use toso_replica::replica::DOCUMENTS_MAX;
+use toso_replica::limits::DOCUMENTS_MAX;
 use toso_replica::{Replica, SyncOptions, TeamDraft};
 
 /// A change of a document.

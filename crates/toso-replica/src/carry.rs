@@ -12,7 +12,6 @@
 pub mod bundle;
 pub mod handover;
 pub(crate) mod keep;
-pub mod meeting;
 mod noise;
 pub mod parcel;
 pub mod pass;
@@ -21,7 +20,6 @@ pub mod peer;
 pub use bundle::{BUNDLE_BYTES_MAX, BundleReport};
 pub use handover::{CarriedReceipt, CarriedTotals, Handover, TakeReport};
 pub use keep::CARRY_PARCELS_MAX;
-pub use meeting::Meeting;
 pub use parcel::{Parcel, ParcelId};
 pub use pass::{BundleKey, CarryPass};
 pub use peer::{PeerEffect, PeerError, PeerReport, PeerSession, Side};
@@ -31,7 +29,7 @@ use toso_core::unit::UnitRef;
 use toso_store::StoreError;
 
 use crate::credential::CredentialError;
-use crate::replica::ReplicaError;
+use crate::error::ReplicaError;
 
 /// Why something could not be carried. Nothing was changed, unless the variant says so.
 #[derive(Debug, Clone, thiserror::Error)]

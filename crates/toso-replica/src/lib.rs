@@ -12,8 +12,11 @@
 pub mod between;
 pub mod carry;
 pub mod credential;
+pub mod error;
 pub mod exchange;
 pub mod identity;
+pub mod limits;
+pub mod meeting;
 pub mod observer;
 pub mod reach;
 pub mod register;
@@ -22,14 +25,16 @@ pub mod replica;
 mod testing;
 
 pub use between::Between;
-pub use carry::{BundleReport, CarryError, Meeting, PeerEffect, PeerError, PeerReport, PeerSession, Side, TakeReport};
+pub use carry::{BundleReport, CarryError, PeerEffect, PeerError, PeerReport, PeerSession, Side, TakeReport};
 pub use credential::{Credential, CredentialError};
+pub use error::ReplicaError;
 pub use exchange::{SyncError, SyncOptions, SyncReport, SyncState};
 pub use identity::{Device, RandomSource};
+pub use meeting::Meeting;
 pub use observer::{Listens, News, Observer, ReplicaEvent};
 pub use reach::{Reach, ReachError};
 pub use register::{LeaveError, leave_register};
 pub use replica::{
     Candidate, CentreTotals, ConflictView, ConflictWatch, DeviceNames, DocView, Found, Held, HeldState, Receipt,
-    ReceiptCounts, Replica, ReplicaError, ReplicaOptions, ReplicaStatus, RightState, SaveView, SyncRight, TeamDraft,
+    ReceiptCounts, Replica, ReplicaOptions, ReplicaStatus, RightState, SaveView, SyncRight, TeamDraft,
 };

@@ -29,7 +29,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
 use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{DocId, Sequence};
@@ -41,6 +40,7 @@ use toso_store::{ChangeLog, RecordStore, StoreError};
 use crate::counted::Counted;
 use crate::metrics::Metrics;
 use crate::set_aside::{Again, SetAside, Settles};
+use crate::tail::Tail;
 use crate::views::Views;
 use crate::vital::{Part, Vitals};
 
@@ -76,55 +76,6 @@ pub struct Folding {
     pub workers: usize,
     /// Documents kept merged, over all workers.
     pub cache_documents: usize,
-}
-
-/// Wakes the coordinator.
-#[derive(Debug, Default)]
-pub struct Tail {
-    state: Mutex<TailState>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct TailState {
-    grown: bool,
-    stop: bool,
-}
-
-impl Tail {
-    /// The log has grown.
-    pub fn grew(&self) {
-        self.state.lock().grown = true;
-        self.changed.notify_one();
-    }
-
-    fn stop(&self) {
-        self.state.lock().stop = true;
-        self.changed.notify_one();
-    }
-
-    /// Waits for growth or the end; `false` at the end.
-    fn wait(&self) -> bool {
-        let mut state = self.state.lock();
-        while !state.grown && !state.stop {
-            self.changed.wait(&mut state);
-        }
-        state.grown = false;
-        !state.stop
-    }
-
-    /// Waits a while, or until the end; `false` at the end.
-    fn pause(&self, time: Duration) -> bool {
-        let mut state = self.state.lock();
-        if !state.stop {
-            self.changed.wait_for(&mut state, time);
-        }
-        !state.stop
-    }
-
-    fn stopped(&self) -> bool {
-        self.state.lock().stop
-    }
 }
 
 /// Running threads.

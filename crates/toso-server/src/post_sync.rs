@@ -19,7 +19,7 @@ use toso_wire::limits::{FRAME_BYTES_MAX, HELLO_TOKEN_CHARS_MAX, PAGE_BYTES_MAX, 
 use toso_wire::{Frame, decode_stream_from_client};
 
 use crate::driver::Driver;
-use crate::rest::problem::Problem;
+use crate::problem::Problem;
 use crate::socket::admit;
 use crate::state::Shared;
 

@@ -19,7 +19,6 @@ mod moving;
 mod names;
 mod ops;
 mod origin;
-pub(crate) mod problem;
 mod quarantine;
 mod quota;
 mod report;
@@ -42,10 +41,10 @@ use toso_wire::rest::REGISTER_HEADER;
 
 use crate::config::{POST_SYNC_TIME_MAX, REQUEST_TIME_MAX, REST_BODY_BYTES_MAX};
 use crate::metrics::HttpLabels;
+use crate::problem::Problem;
 use crate::state::Shared;
 use crate::{post_sync, socket};
 use door::Door;
-use problem::Problem;
 
 /// Items of a list unless the caller says otherwise.
 pub(crate) const LIMIT_DEFAULT: usize = 50;
@@ -102,8 +101,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), origin::check));
     timed
         .merge(sync)
-        .fallback(problem::not_found)
-        .method_not_allowed_fallback(problem::method_not_allowed)
+        .fallback(crate::problem::not_found)
+        .method_not_allowed_fallback(crate::problem::method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), measure))
         .with_state(shared)
 }

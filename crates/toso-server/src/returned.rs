@@ -16,7 +16,6 @@ use toso_core::id::{AuthorId, DocId};
 use toso_core::time::TimestampMs;
 use toso_store::{LogBatch, RecordChange, RecordStore, StoreError};
 
-use crate::state::Shared;
 use crate::tables::RETURNED_TABLE;
 use crate::trust::Trust;
 
@@ -53,8 +52,8 @@ pub(crate) struct Returned(HashMap<(ChangeHash, TimestampMs), AuthorId>);
 
 impl Returned {
     /// Reads them; nothing is read where nothing was ever lost.
-    pub(crate) fn of(shared: &Shared, doc: DocId) -> Result<Self, StoreError> {
-        if shared.trust.began_with_a_loss() { Self::load(shared.trust.records(), doc) } else { Ok(Self::default()) }
+    pub(crate) fn of(trust: &Trust, doc: DocId) -> Result<Self, StoreError> {
+        if trust.began_with_a_loss() { Self::load(trust.records(), doc) } else { Ok(Self::default()) }
     }
 
     fn load(records: &dyn RecordStore, doc: DocId) -> Result<Self, StoreError> {

@@ -16,18 +16,20 @@ use crate::config::{ADMIN_TOKEN_LOOK_EVERY, READERS_MAX, READERS_PER_CORE, SHUTD
 use crate::connections;
 use crate::counted::Counted;
 use crate::desk::Desk;
-use crate::folding::{Folding, RunningFolding, Tail};
+use crate::folding::{Folding, RunningFolding};
 use crate::hub::Hub;
 use crate::log_writer::LogWriter;
 use crate::metrics::Metrics;
 use crate::quota::Quotas;
 use crate::readers::Readers;
 use crate::rest;
+use crate::restored::Restored;
 use crate::review::ReviewQueue;
 use crate::set_aside::SetAside;
 use crate::state::{Parts, Shared, StorageSyncs, now};
+use crate::tail::Tail;
 use crate::trust::{KeyError, Trust};
-use crate::upkeep::{self, LOG_FOLDER, Restored, UpkeepError};
+use crate::upkeep::{self, LOG_FOLDER, UpkeepError};
 use crate::views::Views;
 use crate::vital::{Part, Vitals};
 

@@ -40,9 +40,9 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::{ChangeLog, RecordChange, RecordStore, StoreError};
 
-use crate::folding::Tail;
 use crate::quota::DAY_MS;
 use crate::tables::{SET_ASIDE_DOCS_TABLE, SET_ASIDE_FOLLOWED_TABLE, SET_ASIDE_TABLE};
+use crate::tail::Tail;
 
 use queue::Queue;
 pub(crate) use queue::{Again, Settles};

@@ -25,7 +25,7 @@ use crate::config::{CONTROL_FRAMES_MAX, CONTROL_WINDOW, SHUTDOWN_TIME_MAX};
 use crate::connections::patient::is_overdue;
 use crate::driver::Driver;
 use crate::metrics::ConnectionRefusal;
-use crate::rest::problem::Problem;
+use crate::problem::Problem;
 use crate::state::Shared;
 
 /// A device that was moved or shut out has this long to hand over what it has: 2,000 changes on 2G take about a minute.

@@ -20,13 +20,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use toso_core::id::{Epoch, Sequence};
-use toso_core::time::TimestampMs;
+use toso_store::StoreError;
 use toso_store::export::ExportError;
-use toso_store::{RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 
-use crate::tables::SERVER_TABLE;
 use crate::trust::KeyError;
 
 /// The database's folder within the data folder; keys lie beside it.
@@ -35,36 +32,6 @@ pub const LOG_FOLDER: &str = "log";
 const COMPACTING_FOLDER: &str = "log.compacting";
 /// The database that a compaction has replaced, until its successor has been opened and found whole.
 const OLD_FOLDER: &str = "log.old";
-/// What a restored server remembers of where it comes from: old epoch, last sequence, time, each 8 bytes big-endian.
-pub(crate) const RESTORED_KEY: &[u8] = b"restored_from";
-
-/// Where a restored server's data comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Restored {
-    /// The epoch of the server that was backed up.
-    pub epoch: Epoch,
-    /// The last sequence of the backup, in that epoch.
-    pub last: Sequence,
-    /// When it was restored.
-    pub at: TimestampMs,
-}
-
-impl Restored {
-    /// What the records say; `None` for a server that was never restored.
-    pub fn load(records: &dyn RecordStore) -> Result<Option<Self>, StoreError> {
-        let Some(value) = records.record(SERVER_TABLE, RESTORED_KEY)? else { return Ok(None) };
-        let mut numbers = value.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-        let (Some(epoch), Some(last), Some(at)) = (numbers.next(), numbers.next(), numbers.next()) else {
-            return Ok(None);
-        };
-        Ok(Some(Self { epoch: Epoch(epoch), last: Sequence(last), at: TimestampMs(at) }))
-    }
-
-    fn to_bytes(self) -> Vec<u8> {
-        [self.epoch.0, self.last.0, self.at.0].iter().flat_map(|number| number.to_be_bytes()).collect()
-    }
-}
-
 /// Opens the database of a data folder that is there already.
 pub fn open_log(data: &Path) -> Result<SledChangeLog, UpkeepError> {
     settle(data)?;

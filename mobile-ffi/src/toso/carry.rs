@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use toso_client::fetch_carry_pass;
-use toso_replica::carry::Meeting as ClientMeeting;
+use toso_replica::meeting::Meeting as ClientMeeting;
 
 use super::TosoClient;
 use crate::edits::scope;

@@ -11,7 +11,7 @@ use crate::handset::Done;
 
 /// Documents of a phone: 10 teams and 50 members.
 const DOCUMENTS: usize = 60;
-/// The most documents of a phone (`toso_replica::replica::DOCUMENTS_MAX`), at the largest step.
+/// The most documents of a phone (`toso_replica::limits::DOCUMENTS_MAX`), at the largest step.
 const MANY: usize = 5_000;
 /// Edits between two looks at the disk.
 const EDITS: usize = 1_000;

@@ -10,9 +10,9 @@ use toso_sync::{OutboxBatch, OutboxItem};
 use toso_wire::Carried;
 use toso_wire::limits::PUSH_BYTES_MAX;
 
+use super::Replica;
 use super::receipts::{SETTING_HEARD, SETTING_TOTALS, read_setting, setting};
 use super::view::CentreTotals;
-use super::{DOCUMENTS_MAX, Replica, ReplicaError};
 use crate::carry::bundle::{self, PARCEL_BYTES_MAX, RECEIPT_BYTES_MAX};
 use crate::carry::keep::{Entry, Index, IndexEntry};
 use crate::carry::parcel::{Checked, Refs};
@@ -22,7 +22,9 @@ use crate::carry::{
     PeerError, PeerSession, Side, TakeReport,
 };
 use crate::credential::{Credential, SessionMemory};
+use crate::error::ReplicaError;
 use crate::identity::{RandomSource, random_from};
+use crate::limits::DOCUMENTS_MAX;
 use crate::observer::News;
 use crate::observer::ReplicaEvent;
 

@@ -6,10 +6,11 @@ use toso_core::text::Date;
 use toso_core::time::{KnownTime, ServerTime};
 use toso_store::StoreError;
 
+use super::Replica;
 use super::receipts::{SETTING_TOTALS, read_setting};
 use super::view::CentreTotals;
-use super::{Replica, ReplicaError};
 use crate::credential::SessionMemory;
+use crate::error::ReplicaError;
 
 impl Replica {
     /// Refuses edits that bring a day to come into a document, or an impossible order; `known` is the document before.

@@ -11,8 +11,9 @@ use toso_core::unit::UnitRef;
 use toso_store::chunk_store::SETTING_BYTES_MAX;
 use toso_store::{ChunkStore, StoreError, Transaction};
 
+use super::Replica;
 use super::receipts::{read_setting, setting};
-use super::{Replica, ReplicaError};
+use crate::error::ReplicaError;
 
 /// What other devices are called.
 pub(super) const SETTING_NAMES: &str = "device-names";

@@ -10,8 +10,9 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::Transaction;
 
+use super::Replica;
 use super::receipts::{read_setting, setting};
-use super::{Replica, ReplicaError};
+use crate::error::ReplicaError;
 use crate::observer::ReplicaEvent;
 
 /// Which devices were asked about, and when.

@@ -9,7 +9,8 @@ use toso_core::edit::DocEdit;
 use toso_core::id::{DOC_ID_UNIQUE_BYTES, DocId};
 use toso_core::unit::Scope;
 
-use super::{Replica, ReplicaError};
+use super::Replica;
+use crate::error::ReplicaError;
 
 /// The letter of the further kind.
 const FURTHER_KIND: u8 = b'z';

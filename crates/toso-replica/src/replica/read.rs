@@ -12,7 +12,8 @@ use toso_core::unit::Scope;
 
 use super::receipts::{ReceiptReader, SETTING_TOTALS, read_setting};
 use super::view::{Candidate, CentreTotals, ConflictView, DocView, Receipt, ReceiptCounts, ReplicaStatus, SaveView};
-use super::{Replica, ReplicaError, RightState, known_kind};
+use super::{Replica, RightState, known_kind};
+use crate::error::ReplicaError;
 
 /// A commune's own record, its teams and its members.
 type Commune = Option<(DocId, CommuneRecord)>;

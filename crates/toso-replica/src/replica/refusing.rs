@@ -6,8 +6,9 @@ use toso_core::id::DocId;
 use toso_core::record::TeamLevel;
 use toso_sync::AccessRole;
 
-use super::{Replica, ReplicaError, known_kind};
+use super::{Replica, known_kind};
 use crate::credential::Credential;
+use crate::error::ReplicaError;
 
 impl Replica {
     /// Refuses an edit after which a hamlet's team has no hamlet, or is a commune's.

@@ -12,8 +12,9 @@ use toso_core::id::{AuthorId, ChangeHash, DocId};
 use toso_store::StoreError;
 use toso_store::chunk_store::SETTING_BYTES_MAX;
 
+use super::Replica;
 use super::receipts::{read_setting, setting};
-use super::{Replica, ReplicaError};
+use crate::error::ReplicaError;
 
 /// Bytes kept of a change's hash: the 4,096 changes of a full document take 28 KiB, within one setting. That two of them begin
 /// alike has a chance of 1 in 8 thousand million.

@@ -2,8 +2,9 @@
 
 use toso_core::time::TimestampMs;
 
-use super::{Replica, ReplicaError};
+use super::Replica;
 use crate::credential::{SessionMemory, TOKEN_WARNED_MS};
+use crate::error::ReplicaError;
 
 /// This device's right to sync, by the server's clock as far as the device knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

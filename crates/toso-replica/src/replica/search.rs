@@ -2,7 +2,7 @@
 //!
 //! Like the catalogue's search: a name that fits with its marks beats one that fits without tones, and that beats one that
 //! fits without any marks; within a tier the whole name beats its beginning, and that beats the beginning of a later word. A
-//! phone has at most [`super::DOCUMENTS_MAX`] documents, so all names are compared in turn, and no index has to be kept right.
+//! phone has at most [`crate::limits::DOCUMENTS_MAX`] documents, so all names are compared in turn, and no index has to be kept right.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,8 @@ use toso_core::record::Record;
 use toso_core::text::{Collator, same_name_key, search_key, toneless_key};
 use toso_core::unit::Scope;
 
-use super::{Replica, ReplicaError};
+use super::Replica;
+use crate::error::ReplicaError;
 
 /// How much of a text is read, in characters; the longest name has 120.
 pub const SEARCH_CHARS_MAX: usize = 120;

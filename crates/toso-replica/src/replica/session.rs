@@ -13,13 +13,14 @@ use toso_sync::{ClientStart, OutboxBatch, OutboxItem};
 use toso_wire::limits::{PUSH_BYTES_FIRST, PUSH_ITEMS_MAX};
 use toso_wire::{Delta, DeltaItem, Interest, Proof, Receipt as ReceiptFrame, RootProof};
 
+use super::Replica;
 use super::receipts::{SETTING_TOTALS, read_setting, setting};
 use super::reconciling::author_of;
 use super::returned::without_returned;
 use super::view::CentreTotals;
-use super::{Replica, ReplicaError};
 use crate::carry::pass;
 use crate::credential::{Credential, SERVER_TIME_KEPT_MS, SessionMemory};
+use crate::error::ReplicaError;
 use crate::observer::ReplicaEvent;
 
 impl Replica {

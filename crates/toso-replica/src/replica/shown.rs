@@ -16,7 +16,8 @@ use toso_core::unit::Scope;
 use toso_store::chunk_store::SHOWN_BYTES_MAX;
 use toso_store::{Listed, StoreError, Transaction};
 
-use super::{Merged, Replica, ReplicaError, known_kind};
+use super::{Merged, Replica, known_kind};
+use crate::error::ReplicaError;
 
 /// The first byte. A record with other fields needs another one: what was kept is then merged anew. A test pins it.
 const FORMAT: u8 = 1;

@@ -21,8 +21,10 @@ use toso_wire::limits::{DETAIL_BYTES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
 use toso_wire::{Decision, Moved, NackCode, Receipt as ReceiptFrame, Reviewed, UnitTotals};
 
 use super::view::HeldState;
-use super::{DOCUMENTS_MAX, Receipt, Replica, ReplicaError, ReplicaOptions, TeamDraft};
+use super::{Receipt, Replica, ReplicaOptions, TeamDraft};
 use crate::credential::Credential;
+use crate::error::ReplicaError;
+use crate::limits::DOCUMENTS_MAX;
 
 pub(super) fn commune() -> Scope {
     "2022/00001".parse().unwrap()

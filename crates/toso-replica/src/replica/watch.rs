@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use toso_core::id::DocId;
 
-use super::{ConflictView, Replica, ReplicaError};
+use super::{ConflictView, Replica};
+use crate::error::ReplicaError;
 
 /// What was last known of conflicts. [`super::ReplicaEvent`] says which documents to look at again.
 #[derive(Debug, Default)]

@@ -19,8 +19,9 @@ use toso_core::id::{DocId, Sequence};
 use toso_projection::Row;
 use toso_store::{ChangeLog, StoreError};
 
-use super::{FoldedRow, RETRY_AFTER, Tail};
+use super::{FoldedRow, RETRY_AFTER};
 use crate::set_aside::SetAside;
+use crate::tail::Tail;
 use crate::vital::{Part, Vitals};
 
 /// A handle on the thread. Dropping it waits for the thread's end, so that nothing holds the log any more.

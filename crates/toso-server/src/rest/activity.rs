@@ -12,8 +12,8 @@ use toso_core::id::{DocId, Sequence};
 
 use super::documents::{self, List, Save};
 use super::extract::{Params, limit, unit_within};
-use super::problem::Problem;
 use crate::folding::is_quarantined;
+use crate::problem::Problem;
 use crate::returned::Returned;
 use crate::state::Shared;
 use crate::trust::Caller;
@@ -54,7 +54,9 @@ pub(super) async fn list(
             let document = entry.change.doc;
             let returned = match returned.entry(document) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::hash_map::Entry::Vacant(unknown) => unknown.insert(Returned::of(shared, document)?),
+                std::collections::hash_map::Entry::Vacant(unknown) => {
+                    unknown.insert(Returned::of(&shared.trust, document)?)
+                }
             };
             // What no document could take is in quarantine and no activity; nor is what was set aside.
             if !shared.set_aside.covers(entry)

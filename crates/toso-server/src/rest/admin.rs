@@ -11,7 +11,7 @@ use toso_sync::Rank;
 
 use super::documents::List;
 use super::extract::{Id, NoBody, Params, limit, unit_within};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::{Shared, now};
 use crate::trust::{Caller, DeviceRecord, FormerUnit};
 

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use toso_store::export::{Compressor, Exporter};
 
 use super::documents::read;
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::{Shared, now};
 use crate::trust::Caller;
 use crate::upkeep::{self, UpkeepError};

@@ -10,7 +10,7 @@ use toso_core::id::DeviceId;
 use toso_core::unit::UnitRef;
 
 use super::extract::{Params, unit_within};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::Shared;
 use crate::trust::Caller;
 

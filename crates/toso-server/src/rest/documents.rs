@@ -16,8 +16,8 @@ use toso_core::time::{KnownTime, TimestampMs};
 use toso_projection::{Cursor, Page, ProjectionError, Projector};
 
 use super::admin::name_of;
-use super::problem::Problem;
 use crate::documents::{Effort, Folded, ReadError, Received, fold};
+use crate::problem::Problem;
 use crate::returned::Returned;
 use crate::state::{Shared, now};
 use crate::trust::Caller;
@@ -130,7 +130,7 @@ pub(super) async fn detail<V: Send + 'static>(
 ) -> Result<Option<Detail<V>>, Problem> {
     read(shared, caller, move |shared, effort| {
         let Some(folded) = fold(&*shared.log, id, effort)? else { return Ok(None) };
-        let returned = Returned::of(shared, id)?;
+        let returned = Returned::of(&shared.trust, id)?;
         Ok(Some(Detail {
             conflicts: conflicts(shared, &folded, &returned),
             history: saves(shared, &folded, &returned),

@@ -17,8 +17,8 @@ use futures_util::StreamExt as _;
 use toso_wire::rest::REST_SIGNATURE_HEADER;
 
 use super::guard;
-use super::problem::Problem;
 use crate::config::REST_BODY_BYTES_MAX;
+use crate::problem::Problem;
 use crate::state::{Shared, now};
 use crate::trust::{Caller, Claimant, RestRefusal, SignedRequest, TokenRefusal, Trust};
 

@@ -14,7 +14,7 @@ use toso_core::unit::UnitRef;
 use super::admin::blocking;
 use super::carry::Pass;
 use super::extract::Json;
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::{Shared, now};
 use crate::trust::{EnrolError, EnrolRequest};
 

@@ -15,8 +15,8 @@ use toso_core::text::check_visible;
 use toso_core::unit::UnitRef;
 use toso_wire::limits::DETAIL_BYTES_MAX;
 
-use super::problem::Problem;
 use super::{LIMIT_DEFAULT, LIMIT_MAX};
+use crate::problem::Problem;
 use crate::state::Shared;
 use crate::trust::Caller;
 

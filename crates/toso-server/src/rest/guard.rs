@@ -11,8 +11,8 @@ use axum::http::header::{FORWARDED, HOST, RETRY_AFTER, VIA};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
-use super::problem::Problem;
 use crate::connections::Peer;
+use crate::problem::Problem;
 use crate::state::{Shared, now};
 use crate::trust::{Caller, QUARANTINE_TEXT};
 

@@ -14,7 +14,7 @@ use toso_sync::{AccessRole, Rank};
 use super::admin::{below, blocking, name_of, officer};
 use super::documents::{List, read};
 use super::extract::{Id, Json, NoBody, Params, limit, unit_within};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::reach::Reach;
 use crate::state::{Shared, now};
 use crate::trust::{Caller, INVITE_LIFE_MS_DEFAULT, InviteError, InviteNumber, InviteOrder, InviteRecord, InviteState};

@@ -11,7 +11,7 @@ use toso_projection::{Cursor, MemberView, Projector, Row};
 
 use super::documents::{self, Detail, Item, List};
 use super::extract::{Id, Params, cursor, limit, unit_within};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::Shared;
 use crate::trust::Caller;
 

@@ -10,7 +10,7 @@ use toso_sync::Rank;
 
 use super::admin::{DeviceItem, below, blocking, device_item, device_named, officer};
 use super::extract::{Id, Json, unit_within};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::{Shared, now};
 use crate::trust::{Caller, DeviceRecord, MoveError};
 

@@ -13,7 +13,7 @@ use toso_core::id::AuthorId;
 use toso_core::unit::UnitRef;
 
 use super::extract::Params;
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::Shared;
 use crate::trust::Caller;
 

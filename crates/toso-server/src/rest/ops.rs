@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 
-use super::problem::Problem;
 use crate::log_writer::QUEUE_BATCHES_MAX;
+use crate::problem::Problem;
 use crate::state::{Shared, now};
 use crate::trust::Caller;
 

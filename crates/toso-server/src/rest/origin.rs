@@ -12,7 +12,7 @@ use axum::http::header::ORIGIN;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::Shared;
 
 /// Refuses pages of other origins.

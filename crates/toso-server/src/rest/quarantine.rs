@@ -10,7 +10,7 @@ use toso_core::time::TimestampMs;
 
 use super::admin::blocking;
 use super::extract::Json;
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::{Shared, now};
 use crate::trust::{Caller, QuarantineError};
 

@@ -9,7 +9,7 @@ use toso_core::time::TimestampMs;
 
 use super::admin::{below, blocking, device_named, officer};
 use super::extract::{Id, NoBody};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::quota::AllowError;
 use crate::state::{Shared, now};
 use crate::trust::Caller;

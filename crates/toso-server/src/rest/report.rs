@@ -12,7 +12,7 @@ use toso_core::unit::{UnitCode, UnitList, UnitRef};
 use toso_projection::{Query as ReportQuery, Report, render};
 
 use super::extract::{Params, within};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::{Shared, now};
 use crate::trust::Caller;
 

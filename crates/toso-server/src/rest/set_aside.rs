@@ -12,7 +12,7 @@ use toso_core::time::TimestampMs;
 use super::admin::{below, blocking, device_among, name_of, officer};
 use super::documents::List;
 use super::extract::{Id, Json, Params, limit, said, unit_within};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::set_aside::{Order, SetAsideError, SetAsideRecord, Undone};
 use crate::state::{Shared, now};
 use crate::trust::Caller;

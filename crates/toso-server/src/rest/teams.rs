@@ -9,7 +9,7 @@ use toso_projection::{Cursor, Projector, TeamView};
 
 use super::documents::{self, Detail, Item, List};
 use super::extract::{Id, Params, cursor, limit, unit_within};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::Shared;
 use crate::trust::Caller;
 

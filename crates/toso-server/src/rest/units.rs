@@ -9,7 +9,7 @@ use toso_core::unit::{UnitCode, UnitList, UnitRef};
 
 use super::documents::List;
 use super::extract::{Params, limit};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::Shared;
 use crate::trust::Caller;
 

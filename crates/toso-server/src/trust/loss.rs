@@ -13,8 +13,8 @@ use toso_store::{RecordStore, StoreError};
 use toso_sync::{AccessRole, ReturnVerdict};
 
 use super::{QUARANTINE_KEY, Trust, put};
+use crate::restored::{RESTORED_KEY, Restored};
 use crate::tables::SERVER_TABLE;
-use crate::upkeep::{RESTORED_KEY, Restored};
 
 /// Set when the store was found empty under keys that were there: when, 8 bytes big-endian (1 byte in older folders).
 const REFILLING_KEY: &[u8] = b"refilling";

@@ -18,7 +18,8 @@ use zeroize::Zeroizing;
 use super::backup::{MARK_KEY, key_beside};
 use super::lists::Lists;
 use super::place::Place;
-use super::{Joined, LOG_FOLDER, RESTORED_KEY, Restored, UpkeepError, failed, in_file, show, sync_folder, with_suffix};
+use super::{Joined, LOG_FOLDER, UpkeepError, failed, in_file, show, sync_folder, with_suffix};
+use crate::restored::{RESTORED_KEY, Restored};
 use crate::tables::SERVER_TABLE;
 use crate::trust::{self, KeyError, ROOT_KEY_FILE};
 

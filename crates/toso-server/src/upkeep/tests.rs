@@ -11,11 +11,12 @@ use toso_core::change::Change;
 use toso_core::chunk::Chunk;
 use toso_core::document::{Author, Document};
 use toso_core::edit::{DocEdit, TeamEdit};
-use toso_core::id::{Actor, AuthorId, ChangeHash, DeviceId, DocId, DocKind};
+use toso_core::id::{Actor, AuthorId, ChangeHash, DeviceId, DocId, DocKind, Sequence};
 use toso_core::text::PlaceName;
+use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_projection::Projector;
-use toso_store::{Log as _, LogBatch, RecordChange};
+use toso_store::{Log as _, LogBatch, RecordChange, RecordStore as _};
 
 use super::*;
 use crate::folding::Folding;

@@ -21,8 +21,9 @@ use toso_store::export::{Contents, ExportReader, Line};
 use toso_store::{Index as _, Log as _, StoreError};
 use toso_store_sled::{Checked, SledChangeLog};
 
-use super::{Restored, UpkeepError, failed, in_file, open_log};
+use super::{UpkeepError, failed, in_file, open_log};
 use crate::folding::Loaded;
+use crate::restored::Restored;
 use crate::set_aside::SetAside;
 use crate::trust::{self, Listed, REVOCATIONS_FILE, ROOT_KEY_FILE};
 

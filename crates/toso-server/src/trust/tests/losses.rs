@@ -16,7 +16,7 @@ pub(super) fn restored_at(place: &Place, copy: &[RecordChange], epoch: u64, at: 
     store.command(NOW, copy).unwrap();
     put(&*store, b"epoch", &epoch.to_be_bytes(), NOW).unwrap();
     let from = [1, 1, at.0].map(u64::to_be_bytes).concat();
-    put(&*store, crate::upkeep::RESTORED_KEY, &from, NOW).unwrap();
+    put(&*store, crate::restored::RESTORED_KEY, &from, NOW).unwrap();
     Trust::open(place.folder.path(), store, at).unwrap()
 }
 

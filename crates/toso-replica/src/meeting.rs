@@ -2,7 +2,7 @@
 
 use toso_sync::Principal;
 
-use super::peer::{PeerEffect, PeerError, PeerReport, PeerSession, Side};
+use crate::carry::peer::{PeerEffect, PeerError, PeerReport, PeerSession, Side};
 use crate::replica::Replica;
 
 /// One meeting of two phones. Nothing here keeps the replica: it is lent for each step.
