@@ -6,7 +6,7 @@ mod parse;
 use crate::kinds::{MemberEdit, TeamEdit};
 use crate::words::TeamLevel;
 
-pub(crate) use parse::{commune_edits, doc_id, draft, member_edits, scope, team_edits, unit};
+pub(crate) use parse::{commune_edits, draft, member_edits, scope, team_edits};
 
 #[cfg(doc)]
 use crate::TosoError;

@@ -18,8 +18,8 @@ use toso_core::edit::{ActivityId, EditError};
 use toso_core::id::DocId;
 use toso_replica::DocView;
 
-use crate::edits::doc_id;
 use crate::error::TosoError;
+use crate::ids::doc_id;
 use crate::words::{
     ActivityKind, Affiliation, ConsentMethod, Course, CourseStatus, Gender, HamletKind, HamletStatus, Receipt, Role,
     Skill, TeamLevel, TeamStatus,

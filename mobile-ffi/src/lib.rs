@@ -21,6 +21,7 @@ mod callbacks;
 mod edits;
 mod error;
 mod events;
+mod ids;
 mod kinds;
 mod log;
 mod messages;

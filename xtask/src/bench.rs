@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::ci::{cargo, forget_outer_cargo};
+use crate::cargo::{cargo, forget_outer_cargo};
 use crate::tree::Tree;
 
 /// What is built and run here, below the target folder.

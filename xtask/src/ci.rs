@@ -1,11 +1,12 @@
 //! `cargo xtask ci`: the steps that every change must pass, in order of cost, stopping at the first that fails.
 //!
-//! All steps but the checks for other systems and the main job, which is a release build, share one target folder and one set of flags. `RUSTFLAGS` is never set, since that would build every
-//! dependency again: clippy takes `-D warnings` after `--`, rustdoc has a variable of its own.
+//! All steps but the checks for other systems and the main job, which is a release build, share one target folder and one
+//! set of flags. `RUSTFLAGS` is never set, since that would build every dependency again: clippy takes `-D warnings` after `--`, rustdoc has a variable of its own.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::cargo::{cargo, forget_outer_cargo};
 use crate::deny;
 use crate::main_job;
 use crate::mobile;
@@ -183,21 +184,6 @@ fn timed(name: &'static str, command: &str, step: impl FnOnce() -> Result<(), St
             seconds(took)
         )),
     }
-}
-
-/// Removes what `cargo run` sets for the program it runs. Build scripts that watch these variables would otherwise see
-/// other values than in a plain `cargo test`, and build again.
-pub(crate) fn forget_outer_cargo(command: &mut Command) {
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "CARGO" {
-            command.env_remove(&name);
-        }
-    }
-}
-
-pub(crate) fn cargo() -> String {
-    std::env::var("CARGO").unwrap_or_else(|_| "cargo".into())
 }
 
 fn seconds(duration: Duration) -> String {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::ci::{cargo, forget_outer_cargo};
+use crate::cargo::{cargo, forget_outer_cargo};
 use crate::tree::Tree;
 
 /// A long suite: a test that is ignored by default, told its options in variables.

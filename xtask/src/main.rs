@@ -5,6 +5,7 @@
 //! tested code.
 
 mod bench;
+mod cargo;
 mod ci;
 mod deny;
 mod fuzz;

@@ -150,7 +150,7 @@ pub(crate) fn lines_with(code: &str, needle: &str) -> Vec<usize> {
     lines
 }
 
-fn word_offsets<'a>(text: &'a str, needle: &'a str) -> impl Iterator<Item = usize> + 'a {
+pub(crate) fn word_offsets<'a>(text: &'a str, needle: &'a str) -> impl Iterator<Item = usize> + 'a {
     text.match_indices(needle).map(|(offset, _)| offset).filter(move |offset| {
         let before = text.get(..*offset).and_then(|part| part.chars().next_back()).unwrap_or(' ');
         let after = text.get(offset + needle.len()..).and_then(|part| part.chars().next()).unwrap_or(' ');
@@ -160,7 +160,7 @@ fn word_offsets<'a>(text: &'a str, needle: &'a str) -> impl Iterator<Item = usiz
 }
 
 /// Every path that a `use` with braces brings in, spelled out, with the line of its `use`.
-fn grouped_imports(code: &str) -> Vec<(usize, String)> {
+pub(crate) fn grouped_imports(code: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for offset in word_offsets(code, "use") {
         let statement = code.get(offset + "use".len()..).unwrap_or_default();
@@ -198,7 +198,7 @@ fn spell_out(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     }
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     text.get(..offset).unwrap_or_default().matches('\n').count() + 1
 }
 

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::ci::forget_outer_cargo;
+use crate::cargo::forget_outer_cargo;
 use crate::mobile::{Lack, answer, on_path, workshop};
 use crate::tree::Tree;
 
@@ -50,7 +50,7 @@ impl Rust {
     /// `cargo check` for the target, in a folder that all such checks share. The packages are to be added.
     pub(crate) fn check(&self, tree: &Tree, target: &str) -> Command {
         let mut command = match self {
-            Self::Ready => Command::new(crate::ci::cargo()),
+            Self::Ready => Command::new(crate::cargo::cargo()),
             Self::FromSource { cargo, .. } => Command::new(cargo),
         };
         forget_outer_cargo(&mut command);

@@ -4,6 +4,7 @@
 //! the very fault it is there to find. Every problem says where it is and how to mend it.
 
 mod arrows;
+mod circles;
 mod crates;
 mod docs;
 mod licences;
@@ -49,8 +50,9 @@ impl fmt::Display for Problem {
 type Check = fn(&Tree) -> Result<Vec<Problem>, String>;
 
 /// Every check, with the rule it keeps.
-const CHECKS: [(&str, Check); 7] = [
+const CHECKS: [(&str, Check); 8] = [
     ("arrows between crates", arrows::check),
+    ("no circles between modules", circles::check),
     ("purity", purity::check),
     ("sources", sources::check),
     ("docs name what exists", docs::check),

@@ -1,4 +1,4 @@
-//! Runs scenarios: one data folder for each server, one step after the other, round by round.
+//! What scenarios work with: sizes, folders, servers, and phones by the hundred.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,24 +6,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use toso_catalog::Catalog;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 
 use crate::error::BenchError;
-use crate::figures::{Round, Slope, Step};
+use crate::figures::Round;
 use crate::online::Exchange;
 use crate::parallel;
 use crate::phone::{Door, Phone};
-use crate::scenarios::{Full, SCENARIOS, Scenario};
 use crate::server::ServerProcess;
 
 /// The factors that a scenario which grows runs at.
 pub const FACTORS: [u32; 3] = [1, 3, 10];
 /// The largest of them, at which scale 1 is the size that budgets speak of.
-const FACTOR_MAX: u32 = 10;
+pub(crate) const FACTOR_MAX: u32 = 10;
 /// The largest size, of scale and step together. Ten countries take 1.1 GiB of memory in the server and 1 GiB of disk, and all
 /// devices are in one process beside it: twenty are what a large machine holds.
 pub const SCALE_MAX: f64 = 20.0;
@@ -49,88 +47,9 @@ pub struct BenchOrder {
     pub keep: bool,
 }
 
-/// What a scenario gave.
-#[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
-    /// The scenario.
-    pub name: &'static str,
-    /// What it measures.
-    pub what: &'static str,
-    /// What there is more of from step to step.
-    pub grows: Option<&'static str>,
-    /// Its steps, from small to large.
-    pub steps: Vec<Step>,
-    /// Which of them has the size that is looked at.
-    pub full: usize,
-    /// How its figures grow.
-    pub slopes: Vec<Slope>,
-}
-
-/// The names of all scenarios, and what each measures.
-pub fn list() -> impl Iterator<Item = (&'static str, &'static str, Option<&'static str>)> {
-    SCENARIOS.iter().map(|scenario| (scenario.name, scenario.what, scenario.grows))
-}
-
-/// Runs what is ordered. Progress goes to stderr.
-pub fn run(order: &BenchOrder) -> Result<Vec<Outcome>, BenchError> {
-    if !(order.scale > 0.0 && order.scale.is_finite()) {
-        return Err(BenchError::usage(format!("--scale {} is no size; give a number above 0", order.scale)));
-    }
-    if order.rounds == 0 || order.factors.is_empty() || order.factors.contains(&0) {
-        return Err(BenchError::usage("0 rounds or a step of 0 measure nothing; give at least 1"));
-    }
-    let largest = order.factors.iter().copied().max().unwrap_or_default();
-    let scale = order.scale * f64::from(largest) / f64::from(FACTOR_MAX);
-    if scale > SCALE_MAX {
-        return Err(BenchError::usage(format!(
-            "--scale {} with a step of {largest} is {scale} times the full size, and at most {SCALE_MAX} are measured; give \
-             a smaller --scale or --steps",
-            order.scale
-        )));
-    }
-    let chosen = choose(&order.only)?;
-    let folder = tempfile::Builder::new().prefix("toso-bench-").tempdir()?;
-    let mut bench = Bench::new(order.clone(), folder.path().to_owned())?;
-    let mut outcomes = Vec::new();
-    for scenario in chosen {
-        eprintln!("{}: {}", scenario.name, scenario.what);
-        outcomes.push(bench.run(scenario).map_err(|error| {
-            // What went wrong alone does not say where.
-            BenchError::failed(format!("scenario {}: {error}", scenario.name))
-        })?);
-    }
-    if order.keep {
-        eprintln!("data folders: {}", folder.keep().display());
-    }
-    Ok(outcomes)
-}
-
-fn choose(only: &[String]) -> Result<Vec<&'static Scenario>, BenchError> {
-    let names = |wish: &str, exact: bool, scenario: &Scenario| {
-        if exact { scenario.name == wish } else { scenario.name.starts_with(wish) }
-    };
-    if only.is_empty() {
-        return Ok(SCENARIOS.iter().collect());
-    }
-    for wish in only {
-        if !SCENARIOS.iter().any(|scenario| names(wish, false, scenario)) {
-            let all: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
-            return Err(BenchError::usage(format!("there is no scenario {wish:?}; there are {}", all.join(", "))));
-        }
-    }
-    // A name that is another's beginning means itself alone.
-    let wanted = |scenario: &&Scenario| {
-        only.iter().any(|wish| {
-            let exact = SCENARIOS.iter().any(|scenario| scenario.name == wish);
-            names(wish, exact, scenario)
-        })
-    };
-    Ok(SCENARIOS.iter().filter(wanted).collect())
-}
-
 /// What scenarios work with.
 pub(crate) struct Bench {
-    order: BenchOrder,
+    pub(crate) order: BenchOrder,
     folder: PathBuf,
     runtime: Arc<Runtime>,
     servers: RefCell<u32>,
@@ -147,31 +66,9 @@ pub(crate) struct National {
 }
 
 impl Bench {
-    fn new(order: BenchOrder, folder: PathBuf) -> Result<Self, BenchError> {
+    pub(crate) fn new(order: BenchOrder, folder: PathBuf) -> Result<Self, BenchError> {
         let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build()?);
         Ok(Self { order, folder, runtime, servers: RefCell::default(), nationals: RefCell::default() })
-    }
-
-    fn run(&mut self, scenario: &Scenario) -> Result<Outcome, BenchError> {
-        let factors = match (self.order.factors.as_slice(), scenario.full) {
-            // What does not grow has the size that is looked at; so has what is to run at one step only.
-            ([_], Full::First) => vec![1],
-            _ if scenario.grows.is_none() => vec![1],
-            (factors, _) => factors.to_vec(),
-        };
-        let steps = factors.into_iter().map(|factor| (scenario.run)(self, factor)).collect::<Result<Vec<_>, _>>()?;
-        let slopes = scenario.slopes.iter().filter_map(|(figure, expected)| Slope::of(figure, *expected, &steps));
-        Ok(Outcome {
-            name: scenario.name,
-            what: scenario.what,
-            grows: scenario.grows,
-            full: match scenario.full {
-                Full::First => 0,
-                Full::Last => steps.len().saturating_sub(1),
-            },
-            slopes: slopes.collect(),
-            steps,
-        })
     }
 
     /// How many at this factor, where scale 1 has so many at the largest.
@@ -328,21 +225,6 @@ pub(crate) fn phones(
 mod tests {
     use super::*;
 
-    fn names(only: &[&str]) -> Vec<&'static str> {
-        let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
-        choose(&only).unwrap().into_iter().map(|scenario| scenario.name).collect()
-    }
-
-    #[test]
-    fn scenarios_are_chosen_by_name_or_by_its_beginning() {
-        assert_eq!(names(&[]).len(), SCENARIOS.len());
-        assert_eq!(names(&["edit"]), ["edit"]);
-        assert_eq!(names(&["re"]), ["reconnect", "report", "rebuild"]);
-        assert_eq!(names(&["rush", "load"]), ["load", "rush"]);
-        let error = choose(&["storm".to_owned()]).err().unwrap().to_string();
-        assert!(error.contains("storm") && error.contains("reconnect"), "{error}");
-    }
-
     #[test]
     fn the_largest_step_of_scale_one_has_the_full_size() {
         let order = |scale| BenchOrder { scale, rounds: 1, factors: FACTORS.into(), ..BenchOrder::default() };
@@ -351,25 +233,5 @@ mod tests {
         assert_eq!(FACTORS.map(|factor| bench(0.001).sized(10_000, factor)), [1, 3, 10]);
         assert_eq!(bench(0.000_001).sized(10_000, 1), 1);
         assert_eq!([0.001, 0.1, 1.0, 7.0].map(|scale| bench(scale).repeated(300)), [5, 30, 300, 300]);
-    }
-
-    #[test]
-    fn orders_that_measure_nothing_are_refused() {
-        let order = BenchOrder { scale: 1.0, rounds: 1, factors: vec![1], ..BenchOrder::default() };
-        for wrong in [
-            BenchOrder { scale: 0.0, ..order.clone() },
-            BenchOrder { scale: f64::NAN, ..order.clone() },
-            BenchOrder { scale: SCALE_MAX * 10.1, ..order.clone() },
-            BenchOrder { scale: SCALE_MAX, factors: vec![1, 11], ..order.clone() },
-            BenchOrder { rounds: 0, ..order.clone() },
-            BenchOrder { factors: vec![], ..order.clone() },
-            BenchOrder { only: vec!["nothing".to_owned()], ..order },
-        ] {
-            assert!(matches!(run(&wrong), Err(BenchError::Usage(_))), "{wrong:?}");
-        }
-        // The largest size itself gets as far as the names.
-        let only = vec!["nothing".to_owned()];
-        let at_limit = BenchOrder { scale: SCALE_MAX, rounds: 1, factors: vec![10], only, keep: false };
-        assert!(run(&at_limit).is_err_and(|error| error.to_string().contains("no scenario")));
     }
 }

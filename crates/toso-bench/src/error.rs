@@ -8,7 +8,7 @@ use toso_core::text::TextError;
 use toso_replica::{ReplicaError, SyncError};
 use toso_store::StoreError;
 
-use crate::national::PlanError;
+use crate::plan::PlanError;
 
 /// A run that ended early. What it measured before is lost; no register is harmed by it.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 //! Everything here works on a real server in a process of its own ([`server`]), over real sockets, from outside: it is
 //! devices and officers, and knows nothing of the server's insides.
 //!
-//! - [`bench`](mod@bench) runs named scenarios: real server, real sled with its syncs, real sockets on loopback. Each scenario runs at
+//! - [`runner`] runs named scenarios: real server, real sled with its syncs, real sockets on loopback. Each scenario runs at
 //!   several sizes and in several rounds; [`report`] prints least, middle and most, how the figures grow, and what they
 //!   should be.
 //! - [`national`]: the country as of 7/9/2022, recorded by thousands of field devices. `toso simulate` and `toso demo`
@@ -31,7 +31,9 @@ mod open_files;
 mod parallel;
 mod patience;
 mod phone;
+pub mod plan;
 mod progress;
+pub mod runner;
 mod scenarios;
 mod watch;
 

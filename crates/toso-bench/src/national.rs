@@ -10,7 +10,6 @@
 mod device;
 mod fleet;
 mod names;
-mod plan;
 mod script;
 
 use std::time::{Duration, Instant};
@@ -20,10 +19,8 @@ use toso_catalog::Catalog;
 use toso_client::rest::Caller;
 
 use self::fleet::Fleet;
-use self::plan::Plan;
 use crate::error::BenchError;
-
-pub use self::plan::PlanError;
+use crate::plan::Plan;
 
 /// Whose country is simulated, and how.
 #[derive(Debug)]

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::bench::{BenchOrder, Outcome};
+use crate::bench::BenchOrder;
 use crate::error::BenchError;
 use crate::figures::{Expected, Spread, Step};
 use crate::goals::{Bound, Goal, best_peer, goal};
+use crate::runner::Outcome;
 
 /// The version of the JSON.
 const JSON_VERSION: u32 = 1;

@@ -475,7 +475,7 @@ impl<'a> Group<'a> {
     fn apply(&mut self) -> Result<(), StoreError> {
         let staged = std::mem::replace(&mut self.staged, Staged::new(&self.log.engine));
         self.applied = true;
-        self.log.engine.apply(staged, || ())
+        self.log.engine.apply(staged.into_batch(), || ())
     }
 
     /// An error after a part went to sled leaves sequences in it that nobody knows of.

@@ -132,7 +132,7 @@ impl SledChunkStore {
         let mut counters = *self.counters.lock();
         let mut staged = Staged::new(&self.engine);
         stage(transaction, &mut counters, &mut staged, &self.engine)?;
-        self.engine.apply(staged, || *self.counters.lock() = counters)
+        self.engine.apply(staged.into_batch(), || *self.counters.lock() = counters)
     }
 
     fn entries<T>(

@@ -20,10 +20,10 @@ use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
+use crate::OVERFLOW_SPACE;
 #[cfg(test)]
 use crate::key::TAG_BYTES;
 use crate::key::{DataKey, KEY_BYTES, NONCE_BYTES};
-use crate::value::OVERFLOW_SPACE;
 
 /// Bytes that sealing adds to a body.
 #[cfg(test)]

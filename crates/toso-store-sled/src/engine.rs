@@ -11,14 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::{RwLock, RwLockReadGuard};
-use sled::{Db, IVec, Tree};
+use sled::{Batch, Db, IVec, Tree};
 use toso_store::StoreError;
 
 use crate::cipher::Cipher;
 use crate::folder::{DATA_FILE, Folder, Kind, io_error, no_random};
 use crate::key::StoreKey;
 use crate::options::Options;
-use crate::staged::Staged;
 use crate::value;
 
 /// How often and how long to wait for a closed sled of this process to let go of its file: its last background writes
@@ -230,10 +229,10 @@ impl Engine {
 
     /// Applies changes as one batch, and `with` at the same moment for readers that see whole batches. They are not
     /// durable yet. A failure poisons: part of the batch may be in memory.
-    pub(crate) fn apply(&self, staged: Staged<'_>, with: impl FnOnce()) -> Result<(), StoreError> {
+    pub(crate) fn apply(&self, batch: Option<Batch>, with: impl FnOnce()) -> Result<(), StoreError> {
         let _turn = self.turn.write();
-        if !staged.is_empty() {
-            self.db.apply_batch(staged.into_batch()).map_err(|error| self.fail("writing", &error))?;
+        if let Some(batch) = batch {
+            self.db.apply_batch(batch).map_err(|error| self.fail("writing", &error))?;
         }
         with();
         Ok(())

@@ -36,3 +36,6 @@ pub use chunk_store::SledChunkStore;
 pub use folder::FORMAT_VERSION;
 pub use key::StoreKey;
 pub use options::Options;
+
+/// The first byte of overflow keys; every other key space uses another letter.
+pub(crate) const OVERFLOW_SPACE: u8 = b'+';

@@ -28,11 +28,6 @@ impl<'a> Staged<'a> {
         self.bytes
     }
 
-    /// True when nothing has been changed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-
     /// True when the key is there, counting the changes.
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
         match self.changes.get(key) {
@@ -88,8 +83,11 @@ impl<'a> Staged<'a> {
         Ok(true)
     }
 
-    /// The changes as one batch.
-    pub(crate) fn into_batch(self) -> Batch {
+    /// The changes as one batch; `None` when there are none.
+    pub(crate) fn into_batch(self) -> Option<Batch> {
+        if self.changes.is_empty() {
+            return None;
+        }
         let mut batch = Batch::default();
         for (key, change) in self.changes {
             let key = self.engine.disk_key(&key).into_owned();
@@ -98,7 +96,7 @@ impl<'a> Staged<'a> {
                 None => batch.remove(key),
             }
         }
-        batch
+        Some(batch)
     }
 
     fn raw(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {

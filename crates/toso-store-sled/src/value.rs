@@ -9,6 +9,7 @@
 
 use sled::IVec;
 
+use crate::OVERFLOW_SPACE;
 use crate::cipher::Cipher;
 
 /// The version of the plain encoding.
@@ -27,8 +28,6 @@ const CHECKSUM_BYTES: usize = 8;
 /// at most 17 values before it is split, and up to 3 more when a neighbour is merged into it:
 /// 20 × (4 KiB + 256 B of key) = 85 KiB.
 pub(crate) const PART_BYTES_MAX: usize = 4096;
-/// The first byte of overflow keys; every other key space uses another letter.
-pub(crate) const OVERFLOW_SPACE: u8 = b'+';
 
 /// The entries, overflow parts last, that store a body under a key; sealed when there is a cipher.
 pub(crate) fn encode(key: &[u8], body: &[u8], cipher: Option<&Cipher>) -> Vec<(Vec<u8>, Vec<u8>)> {

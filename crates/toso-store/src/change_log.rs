@@ -10,7 +10,6 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 
 use crate::StoreError;
-use crate::index::Index;
 use crate::records::RecordChange;
 
 /// The most chunks in one [`LogBatch`].
@@ -132,8 +131,3 @@ pub trait Log: Send + Sync {
     /// All entries after `after`, with the same limits; none at the log's end.
     fn tail(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Vec<Logged>, StoreError>;
 }
-
-/// A log with its index: what a server works with.
-pub trait ChangeLog: Log + Index {}
-
-impl<T: Log + Index + ?Sized> ChangeLog for T {}

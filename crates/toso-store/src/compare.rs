@@ -7,7 +7,8 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 
 use crate::StoreError;
-use crate::change_log::{ChangeLog, Logged};
+use crate::change_log::Logged;
+use crate::index::ChangeLog;
 use crate::records::{Holds, RecordStore};
 
 /// Entries that are compared at a time.

@@ -8,7 +8,7 @@ use toso_core::id::{Digest, DocId, Sequence};
 use toso_core::unit::Scope;
 
 use crate::StoreError;
-use crate::change_log::Page;
+use crate::change_log::{Log, Page};
 
 /// How many chunks scopes have up to a position, and which.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Lookup {
 /// - **Waiting**: each call says whether it may wait for a disk. One that never does may be asked by a thread on which others
 ///   depend; the others belong on a thread that may wait.
 pub trait Index: Send + Sync {
-    /// Changes of the given scopes after `after`, merged by sequence, with the limits of [`crate::Log::read`]. May wait for a
+    /// Changes of the given scopes after `after`, merged by sequence, with the limits of [`Log::read`]. May wait for a
     /// disk, unless none of the scopes has anything after `after`.
     fn read_scopes(
         &self,
@@ -67,3 +67,8 @@ pub trait Index: Send + Sync {
     /// True when the change is in the log. May wait for a disk.
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError>;
 }
+
+/// A log with its index: what a server works with.
+pub trait ChangeLog: Log + Index {}
+
+impl<T: Log + Index + ?Sized> ChangeLog for T {}

@@ -23,9 +23,9 @@ pub mod memory;
 pub mod page;
 pub mod records;
 
-pub use change_log::{Appended, ChangeLog, Command, Log, LogBatch, Logged, Page};
+pub use change_log::{Appended, Command, Log, LogBatch, Logged, Page};
 pub use chunk_store::{ChunkStore, HeldChunk, Listed, OutboxEntry, Transaction};
-pub use index::{Index, Lookup, Summary};
+pub use index::{ChangeLog, Index, Lookup, Summary};
 pub use records::{Holds, Record, RecordChange, RecordStore};
 
 use toso_core::chunk::ChangeHash;

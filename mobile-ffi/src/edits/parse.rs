@@ -1,27 +1,14 @@
 //! From what an app says to edits that have passed every rule.
 
 use toso_core::edit::{self, DocEdit};
-use toso_core::id::DocId;
 use toso_core::text::PlaceName;
-use toso_core::unit::{Scope, UnitRef};
+use toso_core::unit::Scope;
 use toso_replica::TeamDraft;
 
 use super::NewTeam;
 use crate::error::TosoError;
+use crate::ids::unit;
 use crate::kinds::{CommuneEdit, FromApp, MemberEdit, TeamEdit};
-
-/// Reads an id.
-pub(crate) fn doc_id(text: &str) -> Result<DocId, TosoError> {
-    // The text is not quoted: an app that mixes up two fields may have passed a name.
-    let detail = "this is not an id; pass one as the lists give it";
-    text.parse().map_err(|_| TosoError::invalid("id", "edit.id", &detail))
-}
-
-/// Reads a unit, `2025/00004`.
-pub(crate) fn unit(text: &str) -> Result<UnitRef, TosoError> {
-    let detail = "this is not a unit; pass one as the lists give it, like 2025/00004";
-    text.parse().map_err(|_| TosoError::invalid("unit", "edit.unit", &detail))
-}
 
 /// Reads the unit that records belong to.
 pub(crate) fn scope(text: Option<&String>) -> Result<Option<Scope>, TosoError> {

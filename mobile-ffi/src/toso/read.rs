@@ -6,9 +6,9 @@ use toso_catalog::Catalog;
 use toso_core::id::AuthorId;
 
 use super::TosoClient;
-use crate::edits::{doc_id, unit};
 use crate::error::TosoError;
 use crate::events::{ObserverHandle, TosoObserver, observe};
+use crate::ids::{doc_id, unit};
 use crate::kinds::{Commune, Member, Team};
 use crate::records::{
     AdminUnit, Conflict, DeviceName, Finding, Found, Held, HistoryEntry, Receipts, Status, Totals, count,

@@ -8,8 +8,9 @@ use toso_core::edit::DocEdit;
 use toso_core::text::PersonName;
 
 use super::{TosoClient, store_key, whole};
-use crate::edits::{NewMember, NewTeam, commune_edits, doc_id, draft, member_edits, scope, team_edits};
+use crate::edits::{NewMember, NewTeam, commune_edits, draft, member_edits, scope, team_edits};
 use crate::error::TosoError;
+use crate::ids::doc_id;
 use crate::kinds::{CommuneEdit, FromApp, MemberEdit, TeamEdit};
 use crate::records::{AdminUnit, count};
 use crate::stop::StopSignal;

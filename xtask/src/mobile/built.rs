@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::must;
-use crate::ci::{cargo, forget_outer_cargo};
+use crate::cargo::{cargo, forget_outer_cargo};
 use crate::tree::Tree;
 
 /// The package with the library, and the packages whose binaries go with it.

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn programs_answer_or_not() {
-        let cargo = crate::ci::cargo();
+        let cargo = crate::cargo::cargo();
         assert!(answer(&cargo, &["--version"]).is_some_and(|text| text.starts_with("cargo")));
         assert_eq!(answer(&cargo, &["no-such-subcommand-of-cargo"]), None);
         assert_eq!(answer("no-such-program", &[]), None);

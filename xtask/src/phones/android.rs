@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{PROFILE, copy, fresh_folder, lacking_targets, make_folder, ndk, require, size, write};
-use crate::ci::{cargo, forget_outer_cargo};
+use crate::cargo::{cargo, forget_outer_cargo};
 use crate::mobile::{self, Kotlin, Lack, Language, Profile, answer, must, workshop};
 use crate::tree::Tree;
 

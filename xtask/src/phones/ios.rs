@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{PROFILE, copy, fresh_folder, lacking_targets, make_folder, require, size};
-use crate::ci::{cargo, forget_outer_cargo};
+use crate::cargo::{cargo, forget_outer_cargo};
 use crate::mobile::{self, Lack, Language, Profile, answer, must, workshop};
 use crate::tree::Tree;
 

@@ -17,11 +17,11 @@ use toso_replica::{Between, ConflictView, Replica, ReplicaError, ReplicaOptions,
 use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChunkStore, StoreError};
 
-use super::plan::CommunePlan;
 use super::script;
 use crate::error::BenchError;
 use crate::online::{Exchange, come_online};
 use crate::patience::Patience;
+use crate::plan::CommunePlan;
 
 /// Merged documents that a simulated device keeps in memory: the team at hand and the member.
 const DOCUMENT_CACHE: usize = 2;

@@ -19,10 +19,10 @@ use toso_replica::{SyncOptions, SyncReport};
 
 use super::Figures;
 use super::device::FieldDevice;
-use super::plan::Plan;
 use crate::error::BenchError;
 use crate::online::Exchange;
 use crate::parallel;
+use crate::plan::Plan;
 use crate::progress::Progress;
 
 /// Threads that enrol devices: each waits for the server most of the time, and the server gathers what comes together

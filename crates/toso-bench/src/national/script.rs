@@ -13,7 +13,7 @@ use toso_core::text::{Date, DocumentNumber, Label, PersonName, Phone, PlaceName,
 use toso_replica::TeamDraft;
 
 use super::names::{self, Hamlet, Phones, Region};
-use super::plan::CommunePlan;
+use crate::plan::CommunePlan;
 
 /// The first day of decisions: 1/4/2022, when the ministry's letter of 5/3/2022 had reached the communes.
 const FIRST_DECISION: u16 = 91;
@@ -180,8 +180,8 @@ mod tests {
     use toso_core::id::DocId;
     use toso_core::text::hamlet_key;
 
-    use super::super::plan::Plan;
     use super::*;
+    use crate::plan::Plan;
 
     fn communes(several_devices: bool) -> Vec<CommunePlan> {
         let plan = Plan::national(Catalog::shared(), 9, None).unwrap();

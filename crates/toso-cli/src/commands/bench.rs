@@ -6,10 +6,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use toso_bench::bench::{self, BenchOrder};
+use toso_bench::bench::BenchOrder;
 use toso_bench::client::{self, Operation, Order};
 use toso_bench::handset::{self, Work};
 use toso_bench::report;
+use toso_bench::runner;
 
 use crate::args::{BenchArgs, BenchClientArgs, BenchCommand, BenchOperation, BenchPhoneArgs};
 use crate::fail::Fail;
@@ -31,7 +32,7 @@ fn scenarios(args: BenchArgs) -> Result<(), Fail> {
     // Before the hour that a run takes, and not after it.
     let file = args.json.as_deref().map(|path| File::create(path).map(|file| (path, file)).map_err(cannot_write(path)));
     let file = file.transpose()?;
-    let outcomes = bench::run(&order).map_err(Fail::of_bench)?;
+    let outcomes = runner::run(&order).map_err(Fail::of_bench)?;
     output::print(&report::table(&outcomes))?;
     if let Some((path, mut file)) = file {
         let text = report::json(&order, &outcomes).map_err(Fail::of_bench)?;
@@ -46,7 +47,7 @@ fn cannot_write(path: &Path) -> impl FnOnce(std::io::Error) -> Fail {
 
 fn list() -> Result<(), Fail> {
     let mut text = String::new();
-    for (name, what, grows) in bench::list() {
+    for (name, what, grows) in runner::list() {
         let over = grows.map_or_else(String::new, |grows| format!("; over {grows}"));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name:14} {what}{over}");

@@ -23,7 +23,8 @@ use super::{
     CHUNK_SPACE, DERIVED_SPACE, DOCUMENT_SPACE, HEAD_SPACE, LATER_SPACE, RUN_SPACE, SCOPE_SPACE, SledChangeLog,
     TRUTH_SPACE, chunk_key, document_key, parse_scope_key, run_key, scope_key,
 };
-use crate::value::{self, OVERFLOW_SPACE, Reader};
+use crate::OVERFLOW_SPACE;
+use crate::value::{self, Reader};
 
 /// The spaces of keys that have a value with a header.
 const SPACES: [u8; 8] =

@@ -14,7 +14,8 @@ use super::Subject;
 use super::model::{self, LogModel, LogStep};
 use super::samples::{self, batch, doc, further_doc, hash, item, scope};
 use crate::StoreError;
-use crate::change_log::{Appended, ChangeLog, LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, Log as _, Page};
+use crate::change_log::{Appended, LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, Log as _, Page};
+use crate::index::ChangeLog;
 use crate::index::Index as _;
 
 const ALL: usize = usize::MAX;

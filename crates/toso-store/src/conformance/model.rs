@@ -10,9 +10,9 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 
 use super::samples::{bytes, change, doc, hash, scope, sized};
-use crate::change_log::{ChangeLog, LogBatch};
+use crate::change_log::LogBatch;
 use crate::chunk_store::{ChunkStore, Listed, OutboxEntry, Transaction};
-use crate::index::{Lookup, Summary};
+use crate::index::{ChangeLog, Lookup, Summary};
 
 /// Documents, scopes and hashes of a script: few, so that they meet often.
 const DOCUMENTS: u32 = 4;

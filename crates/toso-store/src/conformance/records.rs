@@ -9,8 +9,9 @@ use toso_core::time::TimestampMs;
 use super::Subject;
 use super::samples::{batch, scope};
 use crate::StoreError;
-use crate::change_log::{ChangeLog, Command, Log as _, Logged};
+use crate::change_log::{Command, Log as _, Logged};
 use crate::compare::first_difference;
+use crate::index::ChangeLog;
 use crate::index::Index as _;
 use crate::records::{
     COMMAND_BYTES_MAX, Holds, RECORD_BYTES_MAX, RECORD_CHANGES_MAX, RECORD_KEY_BYTES_MAX, RECORD_TABLE_BYTES_MAX,

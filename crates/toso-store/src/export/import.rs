@@ -10,7 +10,8 @@ use toso_core::time::TimestampMs;
 use super::line::erased;
 use super::{DERIVED_TABLES, ERASURES_MAX, ExportError, ExportReader, Line, Run, TableRecord};
 use crate::StoreError;
-use crate::change_log::{ChangeLog, Command, KNOWN_ALREADY, Logged};
+use crate::change_log::{Command, KNOWN_ALREADY, Logged};
+use crate::index::ChangeLog;
 use crate::records::{RecordChange, RecordStore};
 
 /// Records in one command: few enough to be small, many enough that a disk's sync is shared.

@@ -56,7 +56,7 @@ fn write(folder: &TempDir, batches: &[LogBatch]) {
         let entries = u16::try_from(batch.items.len()).unwrap();
         staged.insert(&scope_key(batch.scope, first), &ScopeRun { first, entries, through }.body());
     }
-    log.engine.apply(staged, || ()).unwrap();
+    log.engine.apply(staged.into_batch(), || ()).unwrap();
     drop(log);
     fs::write(folder.path().join("FORMAT"), "toso storage\nformat 1\nkind server\n").unwrap();
 }
@@ -128,7 +128,7 @@ fn a_document_from_before_documents_were_counted_is_counted_when_it_is_read_and_
     let key = document_key(scope, doc);
     let mut staged = Staged::new(&log.engine);
     staged.put(&key, &1_u64.to_be_bytes()).unwrap();
-    log.engine.apply(staged, || ()).unwrap();
+    log.engine.apply(staged.into_batch(), || ()).unwrap();
     assert_eq!(log.document_size(scope, doc).unwrap(), DocumentSize { changes: 2, bytes: 20 });
     assert_whole(&log);
     log.append(&[batch("00001", vec![item("00001", 1, 3), item("00001", 1, 4)])]).unwrap();
@@ -171,7 +171,7 @@ fn records_of_a_former_folder_become_commands_once() {
     }
     staged.insert(&former("views", 1), &[8; 6_000]);
     staged.insert(&former("server", 1), b"");
-    log.engine.apply(staged, || ()).unwrap();
+    log.engine.apply(staged.into_batch(), || ()).unwrap();
     drop(log);
     fs::write(folder.path().join("FORMAT"), "toso storage\nformat 3\nkind server\n").unwrap();
     let mut end = None;
