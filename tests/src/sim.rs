@@ -6,6 +6,7 @@
 //! not.
 
 mod check;
+mod in_touch;
 mod lossy;
 mod model;
 mod newer;

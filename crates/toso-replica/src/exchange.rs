@@ -119,6 +119,11 @@ impl Exchange {
         self.report
     }
 
+    /// True while everything is exchanged, but for what the centre does not take now.
+    pub fn is_up_to_date(&self) -> bool {
+        self.stage == Stage::Open && self.owed == 0 && self.session.as_ref().is_some_and(ClientSession::is_up_to_date)
+    }
+
     /// When [`ExchangeEvent::Time`] is due; `None` while something else must come first.
     pub fn deadline(&self) -> Option<Moment> {
         if self.stage != Stage::Open || self.owed > 0 {

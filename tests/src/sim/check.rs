@@ -9,6 +9,7 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::record::Record;
 use toso_core::unit::UnitRef;
 use toso_replica::Receipt;
+use toso_replica::exchange::TouchEvent;
 use toso_store::compare::first_difference;
 use toso_store::memory::MemoryChangeLog;
 use toso_store::{ChangeLog, ChunkStore as _, Log as _, RecordStore};
@@ -88,7 +89,7 @@ impl World {
         self.phones[number].acked.insert((doc, hash));
         self.count("edits acknowledged");
         // An acknowledgement of the history before a restore may still have been on its way.
-        let link = self.phones[number].session.as_ref().map_or(0, |(link, _)| *link);
+        let link = self.phones[number].sync.link.unwrap_or(0);
         if self.restored_after_link.is_some_and(|last| link <= last) {
             return;
         }
@@ -169,8 +170,10 @@ impl World {
             self.phones[number].no_network_until = 0;
             let life = self.phones[number].life;
             self.start_phone(number, life);
-            let life = self.phones[number].life;
-            self.after(1, Event::Dial { phone: number, life });
+            // Who has no connection is helped by a person; who believes to have one must find out.
+            if self.phones[number].sync.link.is_none() {
+                self.phone_hears(number, TouchEvent::DialNow);
+            }
         }
         let end = self.now + HEALING_MS;
         while self.violation.is_none() && self.now < end {
@@ -206,15 +209,15 @@ impl World {
             return Some(why);
         }
         for (number, phone) in self.phones.iter().enumerate().filter(|(_, phone)| !phone.tampered) {
-            let Some((link, session)) = &phone.session else { return Some(format!("phone {number} has no session")) };
-            if !self.links.get(link).is_some_and(|open| open.alive) || !running.sessions.contains_key(link) {
+            let Some(link) = phone.sync.link else { return Some(format!("phone {number} has no connection")) };
+            if !self.links.get(&link).is_some_and(|open| open.alive) || !running.sessions.contains_key(&link) {
                 return Some(format!("phone {number} has not noticed that its connection is gone"));
             }
             let waiting = phone.disk.outbox_len().unwrap_or(0);
             if waiting > 0 {
                 return Some(format!("phone {number} has {waiting} unsent"));
             }
-            if !session.is_up_to_date() {
+            if !phone.sync.is_up_to_date() {
                 return Some(format!("phone {number} is not up to date"));
             }
             if !phone.counted {
@@ -238,11 +241,16 @@ impl World {
             | Event::Fold { life } => *life == self.server.life,
             Event::Edit
             | Event::Fault
-            | Event::Dial { .. }
+            | Event::SyncStarts { .. }
+            | Event::PhoneTime { .. }
+            | Event::Network { .. }
+            | Event::NotReached { .. }
             | Event::Refused { .. }
+            | Event::Ping { .. }
+            | Event::Sign { .. }
+            | Event::Closed { .. }
             | Event::PhoneNotices { .. }
             | Event::ServerNotices { .. }
-            | Event::Rested { .. }
             | Event::PhoneStarts { .. }
             | Event::ServerStarts
             | Event::Upheaval

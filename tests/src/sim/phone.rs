@@ -1,6 +1,6 @@
-//! A simulated phone: the real replica on a simulated disk, the real session machine, and what surrounds them.
+//! A simulated phone: the real replica on a simulated disk, the real machines of sync, and what surrounds them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,8 +12,9 @@ use toso_core::unit::UnitRef;
 use toso_replica::{Credential, Replica, ReplicaError, ReplicaOptions};
 use toso_store::ChunkStore;
 use toso_store::faulty::{ChunkDefect, FaultyChunkStore};
-use toso_sync::{AccessRole, Backoff, ClientEvent, ClientSession};
+use toso_sync::AccessRole;
 
+use super::in_touch::InTouch;
 use super::model::Saved;
 use super::plan::Planted;
 use super::rng::Rng;
@@ -47,17 +48,13 @@ pub(super) struct Phone {
     pub(super) skew_ms: i64,
     /// Where the replica's random bytes come from.
     pub(super) random: Arc<Mutex<Rng>>,
-    /// Its connection and session.
-    pub(super) session: Option<(u64, ClientSession)>,
-    /// What has arrived and is not handled yet, since the disk is busy.
-    pub(super) inbox: VecDeque<ClientEvent>,
+    /// What keeps it in touch.
+    pub(super) sync: InTouch,
     /// The disk is busy until then.
     pub(super) busy_until: u64,
-    /// When to dial again.
-    pub(super) backoff: Backoff,
     /// No network until then.
     pub(super) no_network_until: u64,
-    /// The session said that everything is exchanged and counted.
+    /// The exchange said that everything is exchanged and counted.
     pub(super) counted: bool,
     /// The outbox number up to which saves are known.
     pub(super) outbox_seen: u64,
@@ -97,10 +94,8 @@ impl Phone {
             clock: Arc::default(),
             skew_ms: 0,
             random: Arc::new(Mutex::new(random)),
-            session: None,
-            inbox: VecDeque::new(),
+            sync: InTouch::default(),
             busy_until: 0,
-            backoff: Backoff::default(),
             no_network_until: 0,
             counted: false,
             outbox_seen: 0,
@@ -123,7 +118,9 @@ impl Phone {
             document_cache: 4,
             random: Arc::new(move |bytes| random.lock().fill(bytes)),
         };
-        self.replica = Some(Arc::new(Replica::open(Arc::clone(&self.disk) as Arc<dyn ChunkStore>, &options)?));
+        let replica = Replica::open(Arc::clone(&self.disk) as Arc<dyn ChunkStore>, &options)?;
+        self.sync = InTouch::of(&replica);
+        self.replica = Some(Arc::new(replica));
         self.verified = Sequence::ZERO;
         Ok(())
     }
@@ -131,8 +128,7 @@ impl Phone {
     /// The process is gone.
     pub(super) fn kill(&mut self) {
         self.replica = None;
-        self.session = None;
-        self.inbox.clear();
+        self.sync = InTouch::default();
         self.busy_until = 0;
         self.life += 1;
         self.counted = false;
@@ -141,6 +137,11 @@ impl Phone {
     /// The unit that it believes to be its own.
     pub(super) fn believed_unit(&self) -> UnitRef {
         self.credential.as_ref().map_or(self.unit, |credential| credential.unit)
+    }
+
+    /// What waits in its outbox.
+    pub(super) fn disk_outbox_len(&self) -> u64 {
+        self.disk.outbox_len().unwrap_or_default() as u64
     }
 
     /// True once it was ever moved.

@@ -1,17 +1,17 @@
-//! What happens on phones: starting, dialling, frames, effects, the end of a process at any of them.
+//! What happens to phones: joining, starting, the end of a process, and their lines.
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use toso_replica::{Credential, ReplicaError};
+use toso_replica::exchange::{DialFailure, ExchangeEvent};
+use toso_replica::{Credential, SyncError};
 use toso_server::trust::{EnrolRequest, INVITE_LIFE_MS_DEFAULT, InviteOrder};
-use toso_store::StoreError;
 use toso_store::faulty::WriteFault;
-use toso_sync::{ClientEffect, ClientEvent, ClientSession, SessionEnd};
 use toso_wire::enrol::signed_enrol;
-use toso_wire::{DecodeError, Frame, decode, encode, hello_token};
+use toso_wire::{DecodeError, Frame, decode};
 
+use super::in_touch::unreachable;
 use super::newer::FURTHER_FRAME;
 use super::world::{Event, Link, World, communes};
 
@@ -21,6 +21,8 @@ const PHONE_OFF_MS_MAX: u64 = 20_000;
 const RESTART_MS_MAX: u64 = 10_000;
 /// Silence after which a side takes its connection for gone.
 const SILENCE_MS_MAX: u64 = 120_000;
+/// Of the connections that end, so many in a thousand look open to their phone for as long as it waits.
+const UNNOTICED_PER_MILLE: u32 = 150;
 
 impl World {
     /// Switches a phone on for the first time and joins its unit.
@@ -87,7 +89,7 @@ impl World {
         self.after_restart(number);
         let life = self.phones[number].life;
         let at = self.rng.below(3_000);
-        self.after(at, Event::Dial { phone: number, life });
+        self.after(at, Event::SyncStarts { phone: number, life });
     }
 
     /// Ends a phone's process at once.
@@ -97,7 +99,7 @@ impl World {
         }
         self.count("phones killed");
         self.note(&format!("phone {number} is killed: {why}"));
-        if let Some((link, _)) = self.phones[number].session {
+        if let Some(link) = self.phones[number].sync.link {
             self.cut(link);
         }
         self.phones[number].kill();
@@ -106,74 +108,20 @@ impl World {
         self.after(off, Event::PhoneStarts { phone: number, life });
     }
 
-    pub(super) fn dial(&mut self, number: usize, life: u32) {
-        let phone = &self.phones[number];
-        if phone.life != life || phone.session.is_some() {
-            return;
-        }
-        let Some(replica) = phone.replica.clone() else { return };
-        if phone.no_network_until > self.now || self.outage_until > self.now {
-            return self.dial_later(number, 0);
-        }
-        let start = match replica.credential() {
-            Ok(credential) => {
-                let start = replica.session_start(&credential, true);
-                self.phones[number].credential = Some(credential);
-                if let Err(ReplicaError::Store(error @ (StoreError::Io { .. } | StoreError::Poisoned { .. }))) = &start
-                {
-                    // What was left is forgotten first, and that is a write.
-                    self.count("phone writes failed");
-                    self.note(&format!("phone {number} cannot store: {error}"));
-                    self.phone_disk_failed(number);
-                    return self.dial_later(number, 0);
-                }
-                start.map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        let start = match start {
-            Ok(start) => start,
-            Err(error) => return self.fail("a session starts", error),
-        };
-        let (session, hello) = ClientSession::new(start);
-        let token = hello_token(&hello);
-        self.next_link += 1;
-        let link = self.next_link;
-        self.links.insert(link, Link { phone: number, alive: true, echo: false, up_at: self.now, down_at: self.now });
-        if let Ok(Some(rest_ms)) = replica.rests_for_ms() {
-            self.after(rest_ms, Event::Rested { link });
-        }
-        self.phones[number].session = Some((link, session));
-        self.phones[number].counted = false;
-        self.trace.absorb(token.as_bytes());
-        self.count("dials");
-        self.note(&format!("phone {number} dials, link {link}, HELLO of {} characters", token.len()));
-        if self.server.running.is_none() {
-            self.cut(link);
-            let heard = self.rng.below(3_000);
-            return self.after(heard, Event::PhoneNotices { link });
-        }
+    /// Now and then the upgrade request arrives twice.
+    pub(super) fn upgrade_twice(&mut self, number: usize, token: &str) {
         if self.chance(self.weather.twice_per_mille) {
             self.next_link += 1;
             let echo = self.next_link;
             let at = self.now + self.rng.below(2 * self.weather.delay_ms_max + 1);
-            self.links.insert(echo, Link { phone: number, alive: true, echo: true, up_at: at, down_at: at });
+            let open = Link { phone: number, alive: true, accepted: false, echo: true, up_at: at, down_at: at };
+            self.links.insert(echo, open);
             self.count("upgrades repeated");
             self.note(&format!("the request comes twice, link {echo}"));
-            self.at(at, Event::Upgrade { link: echo, token: token.clone() });
+            self.at(at, Event::Upgrade { link: echo, token: token.to_owned() });
             let gone = self.rng.below(SILENCE_MS_MAX);
             self.after(gone, Event::ServerNotices { link: echo });
         }
-        let at = self.arrival(link, true);
-        self.at(at, Event::Upgrade { link, token });
-    }
-
-    fn dial_later(&mut self, number: usize, at_least_ms: u64) {
-        let entropy = self.rng.next_u64();
-        let phone = &mut self.phones[number];
-        let delay = phone.backoff.next_delay_ms(entropy, at_least_ms).max(10);
-        let life = phone.life;
-        self.after(delay, Event::Dial { phone: number, life });
     }
 
     /// When a frame sent now arrives: sockets keep their order.
@@ -188,35 +136,41 @@ impl World {
 
     pub(super) fn on_accepted(&mut self, link: u64) {
         if let Some(number) = self.listener(link) {
-            self.phones[number].inbox.push_back(ClientEvent::Connected);
-            self.pump_phone(number);
+            if let Some(open) = self.links.get_mut(&link) {
+                open.accepted = true;
+            }
+            self.line_brings(number, ExchangeEvent::Dialled);
         }
     }
 
     pub(super) fn on_refused(&mut self, link: u64, delay_ms: u64) {
         if let Some(number) = self.listener(link) {
             self.note(&format!("phone {number} is shed for {delay_ms} ms"));
-            self.cut(link);
-            self.phones[number].session = None;
-            self.phones[number].inbox.clear();
-            self.dial_later(number, delay_ms);
+            let failure = DialFailure::Final(SyncError::RetryAfter { delay_ms });
+            self.line_brings(number, ExchangeEvent::NotDialled(failure));
         }
     }
 
-    pub(super) fn on_down(&mut self, link: u64, bytes: &[u8]) {
+    /// The server's ping arrives.
+    pub(super) fn on_sign(&mut self, link: u64) {
+        if let Some(number) = self.listener(link) {
+            self.line_brings(number, ExchangeEvent::Sign);
+        }
+    }
+
+    pub(super) fn on_down(&mut self, link: u64, bytes: Vec<u8>) {
         let Some(number) = self.listener(link) else { return };
-        match decode(bytes) {
+        match decode(&bytes) {
             Ok(frame) => {
                 self.note(&format!("phone {number} gets {} of {} bytes", frame.name(), bytes.len()));
                 if matches!(frame, Frame::Welcome(_)) {
                     self.welcomed(number, link);
                 }
-                self.phones[number].inbox.push_back(ClientEvent::Frame(frame));
-                self.pump_phone(number);
             }
             Err(DecodeError::UnknownType { .. }) => self.count("frames of a further type passed over"),
-            Err(error) => self.fail("frames can be read", error.to_string()),
+            Err(error) => return self.fail("frames can be read", error.to_string()),
         }
+        self.line_brings(number, ExchangeEvent::Frame(bytes));
     }
 
     /// What a phone has when a restored server first greets it is not lost, and must not be from then on.
@@ -232,123 +186,22 @@ impl World {
     /// The phone that a live connection belongs to.
     fn listener(&self, link: u64) -> Option<usize> {
         let open = self.links.get(&link).filter(|open| open.alive && !open.echo)?;
-        self.phones[open.phone].session.as_ref().filter(|(own, _)| *own == link).map(|_| open.phone)
+        self.phones[open.phone].sync.link.filter(|own| *own == link).map(|_| open.phone)
     }
 
     pub(super) fn phone_notices(&mut self, link: u64) {
-        let Some(number) = self.links.get(&link).filter(|open| !open.echo).map(|open| open.phone) else { return };
-        if self.phones[number].session.as_ref().is_some_and(|(own, _)| *own == link) {
-            self.phones[number].inbox.push_back(ClientEvent::Disconnected);
-            self.pump_phone(number);
-        }
-    }
-
-    /// The time that the centre asked for is over.
-    pub(super) fn rested(&mut self, link: u64) {
-        if let Some(number) = self.listener(link) {
-            self.phones[number].inbox.push_back(ClientEvent::Rested);
-            self.pump_phone(number);
+        let Some(open) = self.links.get(&link).filter(|open| !open.echo) else { return };
+        let (number, accepted) = (open.phone, open.accepted);
+        if self.phones[number].sync.link == Some(link) {
+            let broke = || DialFailure::Upgrade(unreachable("the connection broke while it was being set up"));
+            let event = if accepted { ExchangeEvent::Gone } else { ExchangeEvent::NotDialled(broke()) };
+            self.line_brings(number, event);
         }
     }
 
     pub(super) fn phone_goes_on(&mut self, number: usize, life: u32) {
         if self.phones[number].life == life {
             self.pump_phone(number);
-        }
-    }
-
-    /// Handles what has arrived, until the disk is busy.
-    pub(super) fn pump_phone(&mut self, number: usize) {
-        while self.violation.is_none() {
-            let phone = &mut self.phones[number];
-            if phone.busy_until > self.now {
-                let (at, life) = (phone.busy_until, phone.life);
-                return self.at(at, Event::PhoneGoesOn { phone: number, life });
-            }
-            let Some(event) = phone.inbox.pop_front() else { return };
-            self.phone_handles(number, event);
-        }
-    }
-
-    fn phone_handles(&mut self, number: usize, event: ClientEvent) {
-        let mut events = std::collections::VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            let Some((link, session)) = &mut self.phones[number].session else { return };
-            let link = *link;
-            for effect in session.handle(event) {
-                if self.chance(self.weather.kill_per_mille) {
-                    return self.kill_phone(number, "between two effects");
-                }
-                match effect {
-                    ClientEffect::Send(frame) => self.send_up(link, &encode(&frame), frame.name()),
-                    ClientEffect::Progress { .. } => {}
-                    ClientEffect::UpToDate { counted } => {
-                        self.phones[number].backoff.reset();
-                        self.phones[number].counted = counted;
-                        self.note(&format!("phone {number} is up to date, counted: {counted}"));
-                    }
-                    ClientEffect::Rest { delay_ms } => {
-                        if delay_ms > 0 {
-                            self.count("phones told to wait");
-                            self.after(delay_ms, Event::Rested { link });
-                        }
-                        if self.perform(number, ClientEffect::Rest { delay_ms }).is_err() {
-                            return;
-                        }
-                    }
-                    ClientEffect::End(end) => return self.session_ended(number, link, &end),
-                    other @ (ClientEffect::Prove(_)
-                    | ClientEffect::ReadOutbox { .. }
-                    | ClientEffect::KeepSession { .. }
-                    | ClientEffect::CommitDelta(_)
-                    | ClientEffect::ReadElements { .. }
-                    | ClientEffect::CommitChunks(_)
-                    | ClientEffect::CommitReconciled { .. }
-                    | ClientEffect::CommitAck { .. }
-                    | ClientEffect::CommitRefused { .. }
-                    | ClientEffect::KeepReceipt(_)
-                    | ClientEffect::Move(_)
-                    | ClientEffect::KeepDecisions { .. }
-                    | ClientEffect::KeepPace(_)
-                    | ClientEffect::DropHeldCopies
-                    | ClientEffect::Purge(_)
-                    | ClientEffect::Erase(_)) => match self.perform(number, other) {
-                        Ok(answer) => events.extend(answer),
-                        Err(()) => return,
-                    },
-                }
-            }
-        }
-    }
-
-    /// Performs an effect on the replica; `Err` when the session is over by it.
-    fn perform(&mut self, number: usize, effect: ClientEffect) -> Result<Option<ClientEvent>, ()> {
-        let Some(replica) = self.phones[number].replica.clone() else { return Err(()) };
-        let Some(credential) = self.phones[number].credential.clone() else { return Err(()) };
-        if let ClientEffect::CommitAck { accepted, .. } = &effect {
-            for item in accepted {
-                self.acknowledged(number, item.change.doc, item.change.hash());
-            }
-        }
-        let writes = !matches!(effect, ClientEffect::ReadOutbox { .. } | ClientEffect::Prove(_));
-        if writes {
-            self.phone_disk_may_fail(number);
-            let flush = self.rng.below(self.weather.flush_ms_max) + 1;
-            self.phones[number].busy_until = self.now + flush;
-        }
-        match replica.perform(&credential, effect) {
-            Ok(answer) => Ok(answer),
-            Err(error) => {
-                self.count("phone writes failed");
-                self.note(&format!("phone {number} cannot store: {error}"));
-                if self.chance(500) {
-                    self.kill_phone(number, "while it wrote");
-                } else {
-                    self.leave(number);
-                    self.phone_disk_failed(number);
-                }
-                Err(())
-            }
         }
     }
 
@@ -370,37 +223,7 @@ impl World {
         }
     }
 
-    /// The phone ends its session and comes back later.
-    fn leave(&mut self, number: usize) {
-        if let Some((link, _)) = self.phones[number].session.take() {
-            self.cut(link);
-        }
-        self.phones[number].inbox.clear();
-        self.phones[number].counted = false;
-        self.dial_later(number, 0);
-    }
-
-    fn session_ended(&mut self, number: usize, link: u64, end: &SessionEnd) {
-        self.note(&format!("phone {number} ends its session: {end:?}"));
-        self.count("sessions ended");
-        self.cut(link);
-        let phone = &mut self.phones[number];
-        (phone.session, phone.counted) = (None, false);
-        phone.inbox.clear();
-        match end {
-            SessionEnd::RetryAfter { delay_ms } => self.dial_later(number, *delay_ms),
-            SessionEnd::Protocol(detail) => {
-                self.fail("no side breaks the protocol", format!("phone {number}: {detail}"));
-            }
-            SessionEnd::Lost
-            | SessionEnd::Moved
-            | SessionEnd::Refused { .. }
-            | SessionEnd::NotProved
-            | SessionEnd::Unanswered => self.dial_later(number, 0),
-        }
-    }
-
-    fn send_up(&mut self, link: u64, bytes: &[u8], name: &str) {
+    pub(super) fn send_up(&mut self, link: u64, bytes: &[u8], name: &str) {
         self.trace.absorb(bytes);
         if !self.links.get(&link).is_some_and(|open| open.alive) {
             return;
@@ -428,15 +251,26 @@ impl World {
         cut
     }
 
-    /// A connection ends. What is under way is lost; each side notices in its own time.
+    /// A connection ends. What is under way is lost; each side notices in its own time, and a phone now and then not before
+    /// it has waited in vain.
     pub(super) fn cut(&mut self, link: u64) {
         let Some(open) = self.links.get_mut(&link).filter(|open| open.alive) else { return };
         open.alive = false;
         let longest = if self.healing { 2_000 } else { SILENCE_MS_MAX };
         let soon = if self.rng.chance(700) { 500 } else { longest };
         let (phone, server) = (self.rng.below(soon), self.rng.below(longest));
-        self.after(phone, Event::PhoneNotices { link });
+        if !self.chance(UNNOTICED_PER_MILLE) {
+            self.after(phone, Event::PhoneNotices { link });
+        }
         self.after(server, Event::ServerNotices { link });
+    }
+
+    /// A phone has closed its line.
+    pub(super) fn on_closed(&mut self, link: u64) {
+        if let Some(open) = self.links.get_mut(&link) {
+            open.alive = false;
+        }
+        self.drop_serving(link);
     }
 
     /// Chance of the storm; never while healing.
@@ -444,13 +278,10 @@ impl World {
         !self.healing && self.rng.chance(per_mille)
     }
 
-    /// A saved edit is announced to the phone's session.
+    /// A saved edit waits to be sent.
     pub(super) fn local_edit(&mut self, number: usize) {
-        if self.phones[number].session.is_some() {
-            self.phones[number].counted = false;
-            self.phones[number].inbox.push_back(ClientEvent::LocalEdit);
-            self.pump_phone(number);
-        }
+        self.phones[number].counted = false;
+        self.pump_phone(number);
     }
 }
 

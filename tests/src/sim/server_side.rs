@@ -24,6 +24,8 @@ use super::world::{Event, World};
 const READ_MS_MAX: u64 = 40;
 /// The longest wait for a page to be folded.
 const FOLD_MS_MAX: u64 = 600;
+/// Between two pings of a connection: as servers do that are not told otherwise.
+const PING_MS: u64 = 45_000;
 /// The longest that the server is away after a crash.
 const SERVER_OFF_MS_MAX: u64 = 15_000;
 
@@ -46,6 +48,7 @@ impl World {
                 running.sessions.insert(link, Served::new());
                 let at = self.arrival(link, false);
                 self.at(at, Event::Accepted { link });
+                self.after(PING_MS, Event::Ping { link });
                 self.serve(link, ServerEvent::Frame(Frame::Hello(hello)));
             }
             Err(error) => self.fail("frames can be read", error.to_string()),
@@ -65,6 +68,16 @@ impl World {
         let Some(served) = running.sessions.get_mut(&link) else { return };
         served.held.push_back(event);
         self.take_held(link);
+    }
+
+    /// A connection of a session that runs is pinged, as long as it runs.
+    pub(super) fn ping(&mut self, link: u64) {
+        let alive = self.links.get(&link).is_some_and(|open| open.alive);
+        if alive && self.server.running.as_ref().is_some_and(|running| running.sessions.contains_key(&link)) {
+            let at = self.arrival(link, false);
+            self.at(at, Event::Sign { link });
+            self.after(PING_MS, Event::Ping { link });
+        }
     }
 
     /// Frames that came while the session was opening.

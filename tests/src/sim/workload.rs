@@ -8,6 +8,7 @@ use toso_core::edit::{DocEdit, MemberEdit, TeamEdit};
 use toso_core::id::{DocId, DocKind};
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::unit::Scope;
+use toso_replica::exchange::TouchEvent;
 use toso_replica::{ReplicaError, TeamDraft};
 use toso_store::{ChunkStore as _, StoreError};
 
@@ -244,19 +245,34 @@ impl World {
             0..18 => self.kill_phone(number, "by its owner"),
             18..30 => self.crash_server("power failure"),
             30..35 => self.stop_server(),
-            35..60 => {
-                if let Some((link, _)) = self.phones[number].session {
+            35..53 => {
+                if let Some(link) = self.phones[number].sync.link {
                     self.count("connections cut");
                     self.note(&format!("link {link} breaks"));
                     self.cut(link);
                 }
             }
+            53..57 => {
+                self.count("networks changed");
+                self.note(&format!("phone {number} is in another network"));
+                self.phone_hears(number, TouchEvent::Network { online: true });
+            }
+            57..60 => {
+                self.count("syncs asked for");
+                self.note(&format!("phone {number} is told to sync now"));
+                self.phone_hears(number, TouchEvent::DialNow);
+            }
             60..70 => {
                 let until = self.now + self.rng.between(1_000, 90_000);
                 self.note(&format!("phone {number} has no network"));
                 self.phones[number].no_network_until = until;
-                if let Some((link, _)) = self.phones[number].session {
+                if let Some(link) = self.phones[number].sync.link {
                     self.cut(link);
+                }
+                // Not every platform tells.
+                if self.rng.chance(500) {
+                    self.phone_hears(number, TouchEvent::Network { online: false });
+                    self.at(until + 1, Event::Network { phone: number, online: true });
                 }
             }
             70..74 => self.outage(),
@@ -304,9 +320,8 @@ impl World {
         }
         // The platform says that the network is back: all dial in the same second.
         for phone in 0..self.phones.len() {
-            let life = self.phones[phone].life;
             let at = length + 1 + self.rng.below(200);
-            self.after(at, Event::Dial { phone, life });
+            self.after(at, Event::Network { phone, online: true });
         }
     }
 }

@@ -6,6 +6,7 @@ use toso_catalog::Catalog;
 use toso_core::id::Sequence;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
+use toso_replica::exchange::TouchEvent;
 use toso_sync::{AccessRole, ServerEffect};
 
 use super::model::Model;
@@ -39,8 +40,14 @@ pub(super) enum Event {
     Edit,
     /// Something breaks.
     Fault,
-    /// A phone tries to connect.
-    Dial { phone: usize, life: u32 },
+    /// A phone's app begins to keep in touch.
+    SyncStarts { phone: usize, life: u32 },
+    /// A deadline of a phone's machines has come.
+    PhoneTime { phone: usize, life: u32 },
+    /// A phone's platform says that its network went, or came.
+    Network { phone: usize, online: bool },
+    /// A phone hears that its dial came to nothing.
+    NotReached { link: u64 },
     /// The upgrade request arrives, with HELLO in it.
     Upgrade { link: u64, token: String },
     /// Its answer arrives.
@@ -51,14 +58,18 @@ pub(super) enum Event {
     Up { link: u64, bytes: Vec<u8> },
     /// A frame arrives at a phone.
     Down { link: u64, bytes: Vec<u8> },
+    /// The server pings a phone.
+    Ping { link: u64 },
+    /// Its ping arrives.
+    Sign { link: u64 },
+    /// What a phone has closed is closed for the server, too.
+    Closed { link: u64 },
     /// A phone notices that its connection is gone.
     PhoneNotices { link: u64 },
     /// The server notices.
     ServerNotices { link: u64 },
     /// A phone's disk is done.
     PhoneGoesOn { phone: usize, life: u32 },
-    /// A phone may push again.
-    Rested { link: u64 },
     /// A read of the server's log is done.
     Answered { link: u64, life: u32, effect: Box<ServerEffect> },
     /// A flush of the server's log is done.
@@ -82,6 +93,8 @@ pub(super) enum Event {
 pub(super) struct Link {
     pub(super) phone: usize,
     pub(super) alive: bool,
+    /// The phone has heard that the upgrade was accepted.
+    pub(super) accepted: bool,
     /// Nobody listens: the second arrival of a repeated request.
     pub(super) echo: bool,
     /// When the last frame arrives, per direction: a socket keeps its order.
@@ -202,7 +215,7 @@ impl World {
             self.enrol(phone);
             let life = self.phones[phone].life;
             let at = self.rng.below(20_000);
-            self.after(at, Event::Dial { phone, life });
+            self.after(at, Event::SyncStarts { phone, life });
         }
         self.after(100, Event::Edit);
         let first = self.rng.below(self.weather.fault_every_ms);
@@ -248,16 +261,21 @@ impl World {
         match event {
             Event::Edit => self.edit_somewhere(),
             Event::Fault => self.break_something(),
-            Event::Dial { phone, life } => self.dial(phone, life),
+            Event::SyncStarts { phone, life } => self.sync_starts(phone, life),
+            Event::PhoneTime { phone, life } => self.phone_time(phone, life),
+            Event::Network { phone, online } => self.phone_hears(phone, TouchEvent::Network { online }),
+            Event::NotReached { link } => self.not_reached(link),
             Event::Upgrade { link, token } => self.on_upgrade(link, &token),
             Event::Accepted { link } => self.on_accepted(link),
             Event::Refused { link, delay_ms } => self.on_refused(link, delay_ms),
             Event::Up { link, bytes } => self.on_up(link, &bytes),
-            Event::Down { link, bytes } => self.on_down(link, &bytes),
+            Event::Down { link, bytes } => self.on_down(link, bytes),
+            Event::Ping { link } => self.ping(link),
+            Event::Sign { link } => self.on_sign(link),
+            Event::Closed { link } => self.on_closed(link),
             Event::PhoneNotices { link } => self.phone_notices(link),
             Event::ServerNotices { link } => self.drop_serving(link),
             Event::PhoneGoesOn { phone, life } => self.phone_goes_on(phone, life),
-            Event::Rested { link } => self.rested(link),
             Event::Answered { link, life, effect } => self.on_answered(link, life, &effect),
             Event::Flushed { life } => self.on_flushed(life),
             Event::Fold { life } => self.on_fold(life),

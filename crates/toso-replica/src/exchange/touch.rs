@@ -1,16 +1,22 @@
 //! Which exchange follows which, and when: what keeps a device in touch while networks come and go. A machine like the exchange
 //! itself, with time as an event.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use toso_sync::Backoff;
+use toso_sync::backoff::BACKOFF_MAX_MS;
 
 use super::report::SyncError;
 use super::step::{ExchangeNews, Moment};
 use crate::between::Between;
 
 /// Moves to other units in a row that are followed at once: one, one more for an officer who corrects himself meanwhile, and one
-/// to spare. More end an exchange, and wait like a broken connection does.
+/// to spare. More end an exchange, and wait like a broken connection that brought nothing.
 pub const MOVES_MAX: u32 = 3;
+/// Moves are in a row when each comes within this time of the one before. Officers who move a device do so days apart; five
+/// minutes are also the longest wait, so that a server which moves a device each time it comes is asked ever more seldom.
+const MOVES_APART_MS: u64 = BACKOFF_MAX_MS;
 
 /// What a person sees of sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -91,8 +97,9 @@ pub struct Touch {
     /// What is remembered of the network is to be forgotten before the next dial.
     another: bool,
     backoff: Backoff,
-    /// Moves in a row.
+    /// Moves in a row, and when the last of them came.
     moves: u32,
+    moved_at: Moment,
     phase: Phase,
 }
 
@@ -112,7 +119,8 @@ enum Phase {
 impl Touch {
     /// Begins, and says what to do first: without a network nothing, until there is one.
     pub fn start(online: bool) -> (Self, Vec<TouchEffect>) {
-        let mut touch = Self { online, another: false, backoff: Backoff::default(), moves: 0, phase: Phase::Away };
+        let (backoff, moved_at) = (Backoff::default(), Moment::default());
+        let mut touch = Self { online, another: false, backoff, moves: 0, moved_at, phase: Phase::Away };
         let mut out = Vec::new();
         if online {
             touch.dial(&mut out);
@@ -177,12 +185,17 @@ impl Touch {
     }
 
     fn ended(&mut self, now: Moment, worked: bool, error: Option<SyncError>, entropy: u64, out: &mut Vec<TouchEffect>) {
-        if worked {
-            self.backoff.reset();
-            self.moves = 0;
+        let moved = matches!(error, Some(SyncError::Moved));
+        if moved {
+            let in_a_row = now.since(self.moved_at) < Duration::from_millis(MOVES_APART_MS);
+            self.moves = if in_a_row { self.moves + 1 } else { 1 };
+            self.moved_at = now;
         }
-        if matches!(error, Some(SyncError::Moved)) && self.moves < MOVES_MAX {
-            self.moves += 1;
+        let too_often = moved && self.moves > MOVES_MAX;
+        if worked && !too_often {
+            self.backoff.reset();
+        }
+        if moved && !too_often {
             return self.dial(out);
         }
         let at_least_ms = if let Some(SyncError::RetryAfter { delay_ms }) = &error { *delay_ms } else { 0 };
@@ -285,6 +298,30 @@ mod tests {
         }
         assert!(!begins(&ends(&mut touch, SyncError::Moved, 9)));
         assert_eq!(touch.deadline(), Some(NOW.plus_ms(9)));
+    }
+
+    /// The story: each exchange had done some work before it was moved, so moves were never in a row, and a device that two
+    /// officers (or a server that is ill) sent to and fro dialled without a pause.
+    #[test]
+    fn moves_are_in_a_row_whatever_was_exchanged_between_them_and_wait_longer_each_time() {
+        let mut touch = begun();
+        let mut moved = |now: Moment| {
+            touch.handle(now, TouchEvent::News(ExchangeNews::Progress { done: 1, total: 1 }));
+            touch.handle(now, TouchEvent::News(ExchangeNews::UpToDate { waiting: 0 }));
+            let ended = TouchEvent::Ended { error: Some(SyncError::Moved), entropy: 2_000 };
+            if begins(&touch.handle(now, ended)) {
+                return None;
+            }
+            let due = touch.deadline().unwrap();
+            assert!(begins(&touch.handle(due, TouchEvent::Time)));
+            Some(due.since(now).as_millis())
+        };
+        let waits: Vec<_> = (0..MOVES_MAX + 2).map(|_| moved(NOW)).collect();
+        // Uniform in [0, 1 s], then in [0, 2 s]: 2,000 is what is left of it in each.
+        assert_eq!(waits, [None, None, None, Some(2_000 % 1_001), Some(2_000)]);
+        assert!(moved(NOW.plus_ms(MOVES_APART_MS - 1)).is_some(), "still in a row");
+        let apart = NOW.plus_ms(2 * MOVES_APART_MS - 1);
+        assert_eq!(moved(apart), None, "a move of its own");
     }
 
     #[test]
