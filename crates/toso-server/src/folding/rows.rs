@@ -38,7 +38,7 @@ const READ_BYTES_MAX: usize = 1024 * 1024;
 /// Blocks read ahead of those being applied.
 const READ_AHEAD_BLOCKS: usize = 16;
 
-/// True when a chunk was set aside, since no document can take it.
+/// True when a chunk was quarantined, since no document can take it.
 pub(crate) fn is_quarantined(records: &dyn RecordStore, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
     Ok(records.record(QUARANTINE_TABLE, &[doc.as_bytes().as_slice(), &hash.0].concat())?.is_some())
 }
