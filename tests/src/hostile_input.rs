@@ -20,6 +20,9 @@ use toso_core::text;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{UnitList, UnitRef};
 use toso_sync::server::{
+    Answer, Append, Appending, Commit, Committed, Open, Query, ReadElements, ReadPage, ReadWanted,
+};
+use toso_sync::server::{
     AppendOutcome, Authenticated, Greeting, Opened, OpenedInterest, PageRead, Standing, WantedRead,
 };
 use toso_sync::{AccessRole, Principal, ServerEffect, ServerEvent, ServerSession};
@@ -131,7 +134,7 @@ pub fn session(bytes: &[u8]) {
 /// What a small, honest server with an empty log answers.
 fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<ServerEvent> {
     Some(match effect {
-        ServerEffect::Authenticate(_) => ServerEvent::Authenticated(Ok(Authenticated {
+        ServerEffect::Query(Query::Authenticate(_)) => Answer::Authenticated(Ok(Authenticated {
             principal: principal(),
             greeting: Greeting {
                 epoch: Epoch(1),
@@ -139,22 +142,24 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
                 proof: WelcomeProof::Ticket([0; 8]),
             },
             standing: Standing::default(),
-        })),
-        ServerEffect::Open { interests, .. } => {
+        }))
+        .into(),
+        ServerEffect::Query(Query::Open(Open { interests, .. })) => {
             let opened = OpenedInterest {
                 cursor: Sequence::ZERO,
                 reconcile: compares.then_some(Sequence(9)),
                 last: Sequence(9),
                 pending: 0,
             };
-            ServerEvent::Opened(Opened {
+            Answer::Opened(Opened {
                 epoch: Epoch(1),
                 takes_returns: compares,
                 interests: vec![opened; interests.len()],
                 page: None,
             })
+            .into()
         }
-        ServerEffect::Append { number, items, author, .. } => {
+        ServerEffect::Commit(Commit::Append(Append { push: Appending { number, author, .. }, items })) => {
             assert!(items.len() <= PUSH_ITEMS_MAX);
             for item in &items {
                 let chunk = item.raw().check().expect("only sound changes are appended").chunk;
@@ -172,26 +177,27 @@ fn answer(effect: ServerEffect, sequence: &mut u64, compares: bool) -> Option<Se
                 postponed: None,
                 before: None,
             };
-            ServerEvent::Appended { number, outcome: Ok(outcome) }
+            Committed::Appended { number, outcome: Ok(outcome) }.into()
         }
-        ServerEffect::ReadPage { unit, .. } => {
-            ServerEvent::Page(PageRead { unit, entries: Vec::new(), through: Sequence(*sequence + 9), more: false })
+        ServerEffect::Query(Query::ReadPage(ReadPage { unit, .. })) => {
+            Answer::Page(PageRead { unit, entries: Vec::new(), through: Sequence(*sequence + 9), more: false }).into()
         }
-        ServerEffect::ReadElements { unit, .. } => ServerEvent::Elements { unit, chunks: Vec::new() },
-        ServerEffect::ReadWanted { unit, at, .. } => {
-            ServerEvent::Wanted(WantedRead { unit, entries: Vec::new(), through: at, more: false })
+        ServerEffect::Query(Query::ReadElements(ReadElements { unit, .. })) => {
+            Answer::Elements { unit, chunks: Vec::new() }.into()
         }
-        ServerEffect::ReadTotals(_) => ServerEvent::Totals { as_of: Sequence(*sequence), totals: Vec::new() },
+        ServerEffect::Query(Query::ReadWanted(ReadWanted { unit, at, .. })) => {
+            Answer::Wanted(WantedRead { unit, entries: Vec::new(), through: at, more: false }).into()
+        }
+        ServerEffect::Query(Query::ReadTotals(_)) => {
+            Answer::Totals { as_of: Sequence(*sequence), totals: Vec::new() }.into()
+        }
         ServerEffect::Send(frame) => {
             let bytes = encode(&frame);
             assert!(bytes.len() <= FRAME_BYTES_MAX, "{} of {} bytes", frame.name(), bytes.len());
             return None;
         }
-        ServerEffect::VerifyCarried { .. }
-        | ServerEffect::JudgeReturned { .. }
-        | ServerEffect::Hold { .. }
-        | ServerEffect::ReadDecisions { .. }
-        | ServerEffect::KeepTold { .. }
+        ServerEffect::Query(Query::VerifyCarried(_) | Query::JudgeReturned(_) | Query::ReadDecisions(_))
+        | ServerEffect::Commit(Commit::Hold(_) | Commit::KeepTold(_))
         | ServerEffect::CountRefusal(_)
         | ServerEffect::Close => return None,
     })

@@ -28,6 +28,7 @@ use toso_server::views::Views;
 use toso_store::memory::{MemoryChangeLog, MemoryChunkStore};
 use toso_store::{ChangeLog, ChunkStore, LogBatch, RecordStore};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
+use toso_sync::server::{Answer, Append, Appending, Commit};
 use toso_sync::{
     AccessRole, Authenticated, ClientEffect, ClientEvent, Opened, OpenedInterest, PageEntry, PageRead, Principal,
     ServerEffect, ServerEvent, ServerSession, Standing,
@@ -102,10 +103,10 @@ fn session(device: DeviceId, last: u64) -> ServerSession {
     let principal = Principal { device, role: AccessRole::Recorder, unit: commune() };
     let greeting = greeting::greeting(Epoch(1), NOW);
     let known = Authenticated { principal, greeting, standing: Standing::default() };
-    session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
+    session.handle(NOW, Answer::Authenticated(Ok(known)).into());
     let opened = OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence(last), pending: last };
     let opened = Opened { epoch: Epoch(1), takes_returns: false, interests: vec![opened], page: None };
-    session.handle(NOW, ServerEvent::Opened(opened));
+    session.handle(NOW, Answer::Opened(opened).into());
     session
 }
 
@@ -151,7 +152,10 @@ where
     let batch = part("accept", &mut parts, || {
         let effects = pushing.handle(NOW, ServerEvent::Frame(decode(&pushed).unwrap()));
         let batch = effects.into_iter().find_map(|effect| {
-            let ServerEffect::Append { scope, author, items, .. } = effect else { return None };
+            let ServerEffect::Commit(Commit::Append(Append { push: Appending { scope, author, .. }, items })) = effect
+            else {
+                return None;
+            };
             Some(LogBatch { scope, author, received_at: NOW, items })
         });
         batch.unwrap()
@@ -162,7 +166,7 @@ where
         let page = log.read_scopes(&[commune()], Sequence::ZERO, 512, 1 << 16).unwrap();
         let entries = page.entries.into_iter().map(|entry| PageEntry { entry, returned_by: None }).collect();
         let page = PageRead { unit: commune(), entries, through: page.through, more: page.more };
-        let effects = pulling.handle(NOW, ServerEvent::Page(page));
+        let effects = pulling.handle(NOW, Answer::Page(page).into());
         let frame = effects.into_iter().find_map(|effect| {
             let ServerEffect::Send(frame @ Frame::Delta(_)) = effect else { return None };
             Some(frame)

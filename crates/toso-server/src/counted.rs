@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use toso_core::id::Sequence;
+use toso_sync::server::{Answer, Committed};
 use toso_sync::{OpenedInterest, ServerEvent};
 
 /// What one session wants counted, and what it has been told.
@@ -24,30 +25,31 @@ impl Wish {
         match event {
             // A comparison leaves the phone's cursor where it began, and a page at its end, past what other units got. And
             // where the cursor already lies may have to be counted again after the server's end.
-            ServerEvent::Opened(opened) => {
+            ServerEvent::Answer(Answer::Opened(opened)) => {
                 let of_interest = |interest: &OpenedInterest| {
                     interest.last.max(interest.cursor).max(interest.reconcile.unwrap_or_default())
                 };
                 opened.interests.iter().map(of_interest).chain(opened.page.iter().map(|page| page.through)).max()
             }
-            ServerEvent::Appended { outcome: Ok(outcome), .. } => Some(outcome.through),
-            ServerEvent::Holding { outcome: Ok(outcome), .. } => Some(outcome.through),
+            ServerEvent::Committed(Committed::Appended { outcome: Ok(outcome), .. }) => Some(outcome.through),
+            ServerEvent::Committed(Committed::Held { outcome: Ok(outcome), .. }) => Some(outcome.through),
             ServerEvent::Grew { through, .. } => Some(*through),
             // A page moves the phone's cursor to its end, past what other units got; a receipt counts up to the cursor.
-            ServerEvent::Page(page) => Some(page.through),
-            ServerEvent::Frame(_)
+            ServerEvent::Answer(Answer::Page(page)) => Some(page.through),
+            ServerEvent::Answer(
+                Answer::Authenticated(_)
+                | Answer::CarriedVerified { .. }
+                | Answer::ReturnedJudged { .. }
+                | Answer::Elements { .. }
+                | Answer::Wanted(_)
+                | Answer::Totals { .. }
+                | Answer::Decisions(_),
+            )
+            | ServerEvent::Committed(Committed::Appended { .. } | Committed::Held { .. } | Committed::Told)
+            | ServerEvent::Frame(_)
             | ServerEvent::BadFrame(_)
-            | ServerEvent::Authenticated(_)
-            | ServerEvent::Appended { .. }
-            | ServerEvent::CarriedVerified { .. }
-            | ServerEvent::ReturnedJudged { .. }
-            | ServerEvent::Elements { .. }
-            | ServerEvent::Wanted(_)
             | ServerEvent::Counted(_)
-            | ServerEvent::Totals { .. }
-            | ServerEvent::Holding { .. }
             | ServerEvent::Decided
-            | ServerEvent::Decisions(_)
             | ServerEvent::Shutdown
             | ServerEvent::Shed { .. } => None,
         }
@@ -150,8 +152,8 @@ mod tests {
         let page = PageRead { unit, entries: Vec::new(), through: Sequence(7), more: false };
         let interests = vec![OpenedInterest { cursor: Sequence(3), reconcile: None, last: Sequence(5), pending: 1 }];
         let at_hand = Opened { epoch: Epoch(1), takes_returns: false, interests, page: Some(page.clone()) };
-        assert_eq!(Wish::concern(&ServerEvent::Opened(at_hand)), Sequence(7), "also when the opening brings it");
-        wish.care(Wish::concern(&ServerEvent::Page(page)));
+        assert_eq!(Wish::concern(&Answer::Opened(at_hand).into()), Sequence(7), "also when the opening brings it");
+        wish.care(Wish::concern(&Answer::Page(page).into()));
         assert_eq!(wish.tell(Sequence(6)), Some(Sequence(6)));
         assert_eq!(wish.awaited(Sequence(6)), Some(Sequence(7)));
         assert_eq!(wish.tell(Sequence(8)), Some(Sequence(8)));
@@ -163,8 +165,8 @@ mod tests {
     fn a_comparison_is_awaited_to_where_it_leaves_the_cursor() {
         let interest = |reconcile| OpenedInterest { cursor: Sequence::ZERO, reconcile, last: Sequence(18), pending: 0 };
         let opened = |interest| Opened { epoch: Epoch(1), takes_returns: true, interests: vec![interest], page: None };
-        assert_eq!(Wish::concern(&ServerEvent::Opened(opened(interest(None)))), Sequence(18));
-        assert_eq!(Wish::concern(&ServerEvent::Opened(opened(interest(Some(Sequence(20)))))), Sequence(20));
+        assert_eq!(Wish::concern(&Answer::Opened(opened(interest(None))).into()), Sequence(18));
+        assert_eq!(Wish::concern(&Answer::Opened(opened(interest(Some(Sequence(20))))).into()), Sequence(20));
     }
 
     /// What was counted and not synced is counted again after a power cut. A phone whose cursor lies past its own unit's
@@ -174,7 +176,7 @@ mod tests {
         let interests = vec![OpenedInterest { cursor: Sequence(10), reconcile: None, last: Sequence(8), pending: 0 }];
         let opened = Opened { epoch: Epoch(1), takes_returns: false, interests, page: None };
         let mut wish = Wish::default();
-        wish.care(Wish::concern(&ServerEvent::Opened(opened)));
+        wish.care(Wish::concern(&Answer::Opened(opened).into()));
         assert_eq!(wish.tell(Sequence(8)), Some(Sequence(8)));
         assert_eq!(wish.awaited(Sequence(8)), Some(Sequence(10)));
     }

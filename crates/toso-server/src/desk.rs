@@ -3,20 +3,21 @@
 //! A desk needs nothing but the rooms it reads. It knows no runtime, no socket and no clock, so the server's driver
 //! works at it from blocking threads, and a simulation works at the same one in virtual time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 use toso_catalog::Catalog;
-use toso_core::change::{Change, Entry};
+use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{AuthorId, ChunkKey, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitCode, UnitRef};
 use toso_store::{ChangeLog, LogBatch, Page, StoreError};
+use toso_sync::server::{Hold, KeepTold, Open, ReadElements, ReadPage, ReadTotals, ReadWanted, VerifyCarried};
 use toso_sync::{
-    AppendFailure, AppendOutcome, Authenticated, HoldReason, Opened, OpenedInterest, PageEntry, PageRead, Refusal,
-    ServerEffect, ServerEvent, WantedRead,
+    AppendFailure, AppendOutcome, Ask as _, Authenticated, Opened, OpenedInterest, PageEntry, PageRead, Refusal,
+    ServerEvent, WantedRead,
 };
 use toso_wire::limits::PAGE_BYTES_MAX;
 use toso_wire::{Interest, Proof, UnitTotals};
@@ -34,6 +35,25 @@ const PAGE_READ_ITEMS_MAX: usize = 512;
 /// Chunks and change bytes held at a time while a unit is walked through.
 const WALK_ITEMS_MAX: usize = 4_096;
 const WALK_BYTES_MAX: usize = 1 << 20;
+
+/// What a session waits for that is not done at once: it may wait for the disk, or computes.
+#[derive(Debug)]
+pub enum Work {
+    /// Where a device stands.
+    Open(Open),
+    /// What a unit got.
+    ReadPage(ReadPage),
+    /// What a unit has: a walk through it.
+    ReadElements(ReadElements),
+    /// Some of what a unit has: a walk, too.
+    ReadWanted(ReadWanted),
+    /// What is counted; in memory once the views are whole.
+    ReadTotals(ReadTotals),
+    /// Whether an author signed: computes.
+    VerifyCarried(VerifyCarried),
+    /// What a device was told: writes.
+    KeepTold(KeepTold),
+}
 
 /// The rooms that sessions ask about.
 pub struct Desk {
@@ -67,8 +87,8 @@ impl Desk {
         Self { catalog, trust, log, views, review, scopes: RwLock::default(), reconcile_keys_max }
     }
 
-    /// Answers [`ServerEffect::Authenticate`]. `nonce` is the connection's: that of its last CHALLENGE, good for one
-    /// answer; a new CHALLENGE leaves a new one in it.
+    /// Checks a proof. `nonce` is the connection's: that of its last CHALLENGE, good for one answer; a new CHALLENGE leaves a
+    /// new one in it.
     pub fn authenticate(
         &self,
         proof: &Proof,
@@ -84,61 +104,50 @@ impl Desk {
         answer
     }
 
-    /// Answers the effects that only read or check. Blocks for as long as the store does. `None` for all other effects, which
-    /// are the driver's.
-    pub fn answer(&self, effect: &ServerEffect, now: TimestampMs) -> Result<Option<ServerEvent>, StoreError> {
-        Ok(Some(match effect {
-            ServerEffect::Open { epoch, interests } => ServerEvent::Opened(self.open(*epoch, interests)?),
-            ServerEffect::ReadPage { unit, after } => ServerEvent::Page(self.read_page(*unit, *after)?),
-            ServerEffect::ReadTotals(units) => {
-                let (as_of, totals) = self.totals(units);
-                ServerEvent::Totals { as_of, totals }
+    /// Does what a session waits for. Blocks for as long as the store does.
+    pub fn perform(&self, work: Work, now: TimestampMs) -> Result<ServerEvent, StoreError> {
+        Ok(match work {
+            Work::Open(open) => {
+                let opened = self.open(open.epoch, &open.interests)?;
+                open.answer(opened)
             }
-            ServerEffect::VerifyCarried { number, author, signed, signature } => {
-                let author = self.trust.verify_carried(*author, signed, signature);
-                ServerEvent::CarriedVerified { number: *number, author }
+            Work::ReadPage(read) => {
+                let page = self.read_page(read.unit, read.after)?;
+                read.answer(page)
             }
-            ServerEffect::ReadElements { unit, at } => {
-                ServerEvent::Elements { unit: *unit, chunks: self.elements(*unit, *at)? }
+            Work::ReadElements(read) => {
+                let elements = self.elements(read.unit, read.at)?;
+                read.answer(elements)
             }
-            ServerEffect::ReadWanted { unit, keys, after, at } => {
-                ServerEvent::Wanted(self.wanted(*unit, keys, *after, *at)?)
+            Work::ReadWanted(read) => {
+                let wanted = self.wanted(&read)?;
+                read.answer(wanted)
             }
-            ServerEffect::ReadDecisions { author, after } => {
-                ServerEvent::Decisions(self.review.untold(*author, *after))
+            Work::ReadTotals(read) => {
+                let totals = self.totals(&read.0);
+                read.answer(totals)
             }
-            ServerEffect::KeepTold { author, number } => {
+            Work::VerifyCarried(verify) => {
+                let author = self.trust.verify_carried(verify.author, &verify.signed, &verify.signature);
+                verify.answer(author)
+            }
+            Work::KeepTold(told) => {
                 // Without it the device is told again by its next session, which is no reason to end this one.
-                if let Err(error) = self.review.keep_told(*author, *number, now) {
+                if let Err(error) = self.review.keep_told(told.author, told.number, now) {
                     tracing::warn!(%error, "that a device has kept decisions could not be noted");
                 }
-                ServerEvent::Decided
+                told.answer(())
             }
-            ServerEffect::Authenticate(_)
-            | ServerEffect::JudgeReturned { .. }
-            | ServerEffect::Append { .. }
-            | ServerEffect::Hold { .. }
-            | ServerEffect::Send(_)
-            | ServerEffect::CountRefusal(_)
-            | ServerEffect::Close => return Ok(None),
-        }))
+        })
     }
 
-    /// Answers [`ServerEffect::Hold`]. Blocks until the changes are durable in the review queue.
-    pub fn hold(
-        &self,
-        number: u64,
-        (author, scope): (AuthorId, Scope),
-        reason: HoldReason,
-        items: &[Change],
-        now: TimestampMs,
-    ) -> ServerEvent {
-        let held = self.review.hold(&*self.log, (author, scope), reason, items, now);
-        let outcome = held.map_err(|error| {
+    /// Puts changes into the review queue. Blocks until they are durable there.
+    pub fn hold(&self, hold: Hold, now: TimestampMs) -> ServerEvent {
+        let outcome = self.review.hold(&*self.log, (hold.author, hold.scope), hold.reason, &hold.items, now);
+        hold.answer(outcome.map_err(|error| {
             tracing::error!(%error, "changes could not be put into the review queue");
             AppendFailure::Unavailable
-        });
-        ServerEvent::Holding { number, outcome }
+        }))
     }
 
     /// Notes who returned the changes of a batch, durably. Before they go to the log, so that none is there without it.
@@ -213,13 +222,12 @@ impl Desk {
         Ok(opened)
     }
 
-    /// True when [`ServerEffect::Open`] is answered without a look at the disk: the device has everything of what it
-    /// follows, as nearly all have that come back after a short while without network.
-    pub fn opens_from_memory(&self, effect: &ServerEffect) -> bool {
-        let ServerEffect::Open { epoch, interests } = effect else { return false };
+    /// True when a session is opened without a look at the disk: the device has everything of what it follows, as nearly
+    /// all have that come back after a short while without network.
+    pub fn opens_from_memory(&self, open: &Open) -> bool {
         let end = self.log.last();
-        *epoch == Some(self.trust.epoch())
-            && interests.iter().all(|Interest { unit, cursor, .. }| {
+        open.epoch == Some(self.trust.epoch())
+            && open.interests.iter().all(|Interest { unit, cursor, .. }| {
                 let scopes = self.scopes(*unit);
                 // Wide units are many look-ups, though in memory.
                 scopes.len() <= UNIT_SCOPES_MAX
@@ -239,13 +247,8 @@ impl Desk {
     }
 
     /// The chunks of a unit with these keys after `after` and at or below `at`, as many as a page takes.
-    fn wanted(
-        &self,
-        unit: UnitRef,
-        keys: &HashSet<ChunkKey>,
-        after: Sequence,
-        at: Sequence,
-    ) -> Result<WantedRead, StoreError> {
+    fn wanted(&self, read: &ReadWanted) -> Result<WantedRead, StoreError> {
+        let ReadWanted { unit, ref keys, after, at, .. } = *read;
         let (mut entries, mut bytes) = (Vec::new(), 0);
         let through = self.walk(unit, after, at, |entry| {
             if keys.contains(&ChunkKey::of(entry.change.doc, &entry.change.hash())) {

@@ -9,16 +9,14 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use toso_core::change::Change;
-use toso_core::id::{AuthorId, Sequence};
-use toso_core::unit::Scope;
+use toso_core::id::{DeviceId, Sequence};
 use toso_store::StoreError;
-use toso_sync::server::RefusalKind;
-use toso_sync::{HoldFate, HoldReason, ServerEffect, ServerEvent};
+use toso_sync::server::{Answer, Appending, Committed, Hold, ReadElements, ReadWanted, RefusalKind};
+use toso_sync::{Ask as _, HoldFate, KnownDevice, ServerEffect, ServerEvent};
 use toso_wire::{Frame, Goodbye, GoodbyeCode, NackCode, encode};
 
 use crate::config::{REFUSED_ITEMS_MAX, SESSIONS_PER_DEVICE_MAX, TOO_LARGE_ITEMS_MAX};
-use crate::desk;
+use crate::desk::{self, Work};
 use crate::hub::{HubNews, Subscription};
 use crate::log_writer::UnitBatch;
 use crate::serving::{Proved, Proving, Serving, Step};
@@ -46,12 +44,12 @@ pub(crate) struct Driver {
 
 /// Something that the driver waited for.
 pub(crate) enum Done {
-    /// An answer to an effect.
+    /// Work that is done.
     Event(ServerEvent),
     /// What a proof came to.
     Proved(Proved),
-    /// An answer to a push.
-    Appended(ServerEvent),
+    /// A push that is kept.
+    Committed(ServerEvent),
     /// News of followed units.
     News(HubNews),
     /// The projection has come this far.
@@ -122,14 +120,14 @@ impl Driver {
         match done {
             Done::Event(event) => {
                 // Totals that come here are those that waited; all others are read at once.
-                self.awaiting_views &= !matches!(event, ServerEvent::Totals { .. });
+                self.awaiting_views &= !matches!(event, ServerEvent::Answer(Answer::Totals { .. }));
                 self.feed(event);
             }
             Done::Proved(proved) => {
                 let event = self.serving.proved(&self.shared.hub, proved);
                 self.feed(event);
             }
-            Done::Appended(event) => {
+            Done::Committed(event) => {
                 self.appends = self.appends.saturating_sub(1);
                 self.feed(event);
             }
@@ -188,22 +186,22 @@ impl Driver {
 
     /// True once HELLO was accepted.
     pub(crate) fn is_authenticated(&self) -> bool {
-        self.serving.session().principal().is_some()
+        self.serving.session().device().is_some()
     }
 
     /// True when the session only lets its device hand over what it has, and leave.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.serving.session().is_leaving()
+        self.serving.session().device().is_some_and(KnownDevice::is_leaving)
     }
 
     /// True once the session takes pushes.
     pub(crate) fn is_open(&self) -> bool {
-        self.serving.is_open()
+        self.serving.session().is_live()
     }
 
     /// True while a HELLO is checked.
     pub(crate) fn is_proving(&self) -> bool {
-        self.serving.is_proving()
+        !self.ended && self.serving.session().is_proving()
     }
 
     /// True while a HELLO is checked, and from its acceptance to the session's first read of the log.
@@ -228,20 +226,10 @@ impl Driver {
     fn perform(&mut self, effect: ServerEffect) -> Option<ServerEvent> {
         match self.serving.step(&self.shared.desk, &self.shared.hub, now(), effect) {
             Step::Answer(event) => return Some(event),
-            Step::Nothing => {}
-            Step::Read(effect) => self.read(effect),
-            Step::ReadViews(effect) => self.read_views(effect),
+            Step::Work(work) => self.work(work),
             Step::Prove(proving) => self.prove(proving),
-            Step::Append { number, returned, batch } => {
-                let by = self.serving.session().principal().map(|principal| principal.device);
-                if let Some(by) = by.filter(|_| returned) {
-                    let (author, chunks) = (batch.batch.author, batch.batch.items.len());
-                    self.shared.metrics.returned_chunks.inc_by(chunks as u64);
-                    tracing::info!(%author, %by, chunks, "chunks returned that the log had lost");
-                }
-                self.append(number, batch, by.filter(|_| returned).map(|by| by.author()));
-            }
-            Step::Hold { number, from, reason, items } => self.hold(number, from, reason, items),
+            Step::Append(push, batch) => self.append(push, batch),
+            Step::Hold(hold) => self.hold(hold),
             Step::Send(frame) => self.send(&frame),
             Step::Count(refusal) => {
                 self.shared.metrics.refused(refusal);
@@ -250,21 +238,27 @@ impl Driver {
                 }
                 self.too_large += u32::from(refusal == RefusalKind::Nack(NackCode::TooLarge));
             }
-            Step::Moved => self.moved(),
+            Step::Moved(_) => self.moved(),
             Step::Ended => self.token_ended(),
             Step::Close => self.ended = true,
         }
         None
     }
 
-    fn append(&mut self, number: u64, batch: UnitBatch, returned_by: Option<AuthorId>) {
+    fn append(&mut self, push: Appending, batch: UnitBatch) {
         self.appends += 1;
         self.shared.metrics.pushes.inc();
+        let returned_by = push.returned.then_some(push.by.device);
+        if let Some(by) = returned_by {
+            let (author, chunks) = (push.author, batch.batch.items.len());
+            self.shared.metrics.returned_chunks.inc_by(chunks as u64);
+            tracing::info!(%author, %by, chunks, "chunks returned that the log had lost");
+        }
         let writer = self.shared.writer.clone();
         let shared = Arc::clone(&self.shared);
         let turn = self.turns.take();
         self.work.push(Box::pin(async move {
-            let of_note = returned_by.map(|by| (by, batch.batch.clone()));
+            let of_note = returned_by.map(|by| (by.author(), batch.batch.clone()));
             let noted = async {
                 let Some((by, of_batch)) = of_note else { return true };
                 let tasks = shared.tasks.clone();
@@ -272,7 +266,7 @@ impl Driver {
                 noted.is_ok_and(|noted| noted.is_ok())
             };
             let outcome = append_in_turn(&writer, turn, batch, noted).await.map(desk::outcome);
-            Done::Appended(ServerEvent::Appended { number, outcome })
+            Done::Committed(push.answer(outcome))
         }));
     }
 
@@ -289,20 +283,20 @@ impl Driver {
     }
 
     /// As durable as a push to the log, and counted like one: the server stops only once it is answered.
-    fn hold(&mut self, number: u64, from: (AuthorId, Scope), reason: HoldReason, items: Vec<Change>) {
+    fn hold(&mut self, pushed: Hold) {
         self.appends += 1;
         let shared = Arc::clone(&self.shared);
         self.work.push(Box::pin(async move {
             let tasks = shared.tasks.clone();
             let held = tasks.spawn_blocking(move || {
-                let event = shared.desk.hold(number, from, reason, &items, now());
-                if let ServerEvent::Holding { outcome: Ok(outcome), .. } = &event {
+                let event = shared.desk.hold(pushed, now());
+                if let ServerEvent::Committed(Committed::Held { outcome: Ok(outcome), .. }) = &event {
                     let held = outcome.fates.iter().filter(|fate| **fate == HoldFate::Held).count();
                     shared.metrics.review_held.inc_by(held as u64);
                 }
                 event
             });
-            held.await.map_or(Done::Failed, Done::Appended)
+            held.await.map_or(Done::Failed, Done::Committed)
         }));
     }
 
@@ -318,53 +312,61 @@ impl Driver {
 
     /// What may wait for the disk is not done here: the readers do what is short, and what walks through a whole unit gets a
     /// thread of its own, so that nobody's page waits for it.
-    fn read(&mut self, effect: ServerEffect) {
+    fn work(&mut self, work: Work) {
+        match work {
+            Work::Open(_) | Work::ReadPage(_) => self.read(work, false),
+            // What a device has kept is noted also when it hangs up at once.
+            Work::KeepTold(_) => self.read(work, true),
+            Work::ReadElements(ReadElements { device, .. }) | Work::ReadWanted(ReadWanted { device, .. }) => {
+                self.walk(work, device);
+            }
+            Work::VerifyCarried(_) => {
+                let shared = Arc::clone(&self.shared);
+                self.work.push(Box::pin(async move {
+                    let of_check = Arc::clone(&shared);
+                    work_done(shared.checks.run(move || of_check.perform(work, now())).await)
+                }));
+            }
+            // A start reads what was stored of the views after it has begun to answer; nothing else of the session waits.
+            Work::ReadTotals(_) => {
+                let shared = Arc::clone(&self.shared);
+                self.awaiting_views = true;
+                self.work.push(Box::pin(async move {
+                    shared.views.whole().await;
+                    work_done(Some(shared.perform(work, now())))
+                }));
+            }
+        }
+    }
+
+    fn read(&mut self, work: Work, needed: bool) {
         let shared = Arc::clone(&self.shared);
-        if matches!(effect, ServerEffect::VerifyCarried { .. }) {
-            self.work.push(Box::pin(async move {
-                let of_check = Arc::clone(&shared);
-                read_done(shared.checks.run(move || of_check.answer(&effect, now())).await)
-            }));
-            return;
-        }
-        if matches!(effect, ServerEffect::ReadElements { .. } | ServerEffect::ReadWanted { .. }) {
-            let device = self.serving.session().principal().map(|principal| principal.device);
-            self.work.push(Box::pin(async move {
-                let Some(place) = shared.read_places.take(device).await else { return Done::Failed };
-                // Tracked, so that the server's end waits for it even when the session is gone.
-                let tasks = shared.tasks.clone();
-                let read = tasks.spawn_blocking(move || {
-                    let answer = shared.answer(&effect, now());
-                    drop(place);
-                    answer
-                });
-                read_done(read.await.ok())
-            }));
-            return;
-        }
-        // What a device has kept is noted also when it hangs up at once.
-        let needed = matches!(effect, ServerEffect::KeepTold { .. });
-        // Held until the read is done, for the same reason.
+        // Held until the read is done, so that the server's end waits for it even when the session is gone.
         let task = shared.tasks.token();
         self.work.push(Box::pin(async move {
             let of_read = Arc::clone(&shared);
             let read = shared.readers.run(needed, move || {
-                let answer = of_read.answer(&effect, now());
+                let answer = of_read.perform(work, now());
                 drop(of_read);
                 drop(task);
                 answer
             });
-            read_done(read.await)
+            work_done(read.await)
         }));
     }
 
-    /// A start reads what was stored of the views after it has begun to answer; nothing else of the session waits for that.
-    fn read_views(&mut self, effect: ServerEffect) {
+    fn walk(&mut self, work: Work, device: DeviceId) {
         let shared = Arc::clone(&self.shared);
-        self.awaiting_views = true;
         self.work.push(Box::pin(async move {
-            shared.views.whole().await;
-            read_done(Some(shared.answer(&effect, now())))
+            let Some(place) = shared.read_places.take(Some(device)).await else { return Done::Failed };
+            // Tracked, for the same reason.
+            let tasks = shared.tasks.clone();
+            let read = tasks.spawn_blocking(move || {
+                let answer = shared.perform(work, now());
+                drop(place);
+                answer
+            });
+            work_done(read.await.ok())
         }));
     }
 
@@ -390,9 +392,11 @@ impl Driver {
     /// Ends the session of a device whose record no longer says what the session began with, or whose token has ended. Who
     /// changes a record tells its sessions at once; a token ends by itself, so the owner of the connection asks now and then.
     pub(crate) fn look_at_footing(&mut self) {
-        let session = self.serving.session();
-        let Some(principal) = session.principal().filter(|_| !session.is_leaving()) else { return };
-        match self.shared.trust.footing(&principal, session.is_revoked(), now()) {
+        let device = self.serving.session().device();
+        let Some(KnownDevice { principal, standing, .. }) = device.filter(|device| !device.is_leaving()) else {
+            return;
+        };
+        match self.shared.trust.footing(principal, standing.revoked, now()) {
             Footing::Firm => {}
             Footing::Another => self.moved(),
             Footing::Ended => self.token_ended(),
@@ -414,11 +418,10 @@ impl Driver {
     }
 }
 
-/// What a read comes to; `None` when it panicked.
-fn read_done(read: Option<Result<Option<ServerEvent>, StoreError>>) -> Done {
-    match read {
-        Some(Ok(Some(event))) => return Done::Event(event),
-        Some(Ok(None)) => tracing::error!("a session asked the desk for what it does not answer"),
+/// What work comes to; `None` when it panicked.
+fn work_done(work: Option<Result<ServerEvent, StoreError>>) -> Done {
+    match work {
+        Some(Ok(event)) => return Done::Event(event),
         Some(Err(error)) => tracing::error!(%error, "a session's read failed"),
         None => {}
     }

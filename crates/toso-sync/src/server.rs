@@ -1,10 +1,14 @@
 //! The server's side of a session: what happens to it, and what it wants done. The machine itself is in [`session`].
 
+pub mod asking;
 mod carried;
 mod checking;
 mod counting;
+mod ending;
 mod greeting;
 mod holding;
+mod known;
+mod live;
 mod news;
 mod over_quota;
 mod own;
@@ -15,69 +19,37 @@ mod refusing;
 pub mod session;
 mod subscription;
 
+pub use asking::{
+    Answer, Append, Appending, Authenticate, Commit, Committed, Hold, JudgeReturned, KeepTold, Open, Query,
+    ReadDecisions, ReadElements, ReadPage, ReadTotals, ReadWanted, VerifyCarried,
+};
 pub use checking::check_item;
 pub use greeting::CHALLENGES_MAX;
 pub use holding::{HoldFate, HoldOutcome, HoldReason, Standing};
+pub use known::KnownDevice;
 pub use reconciling::WantedRead;
 pub use session::ServerSession;
 
-use std::collections::HashSet;
-
-use toso_core::change::{Change, Entry};
-use toso_core::chunk::ChangeHash;
+use toso_core::change::Entry;
 use toso_core::document::NoRoom;
-use toso_core::id::{AuthorId, ChunkKey, DocId, Epoch, Sequence};
+use toso_core::id::{AuthorId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
-use toso_core::unit::{Scope, UnitRef};
-use toso_wire::{
-    Challenge, DeltaEntry, DeltaItem, Frame, GoodbyeCode, Interest, NackCode, Proof, Reviewed, UnitTotals, WelcomeProof,
-};
+use toso_core::unit::UnitRef;
+use toso_wire::{Challenge, DeltaEntry, DeltaItem, Frame, GoodbyeCode, NackCode, WelcomeProof};
 
 use crate::principal::Principal;
 
 /// What happens to a session.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum ServerEvent {
     /// The client sent a frame (HELLO from the upgrade request is the first).
     Frame(Frame),
     /// The client sent bytes that are no frame.
     BadFrame(String),
-    /// Answer to [`ServerEffect::Authenticate`].
-    Authenticated(Result<Authenticated, Refusal>),
-    /// Answer to [`ServerEffect::Open`].
-    Opened(Opened),
-    /// Answer to [`ServerEffect::Append`].
-    Appended {
-        /// The push.
-        number: u64,
-        /// What the log said.
-        outcome: Result<AppendOutcome, AppendFailure>,
-    },
-    /// Answer to [`ServerEffect::VerifyCarried`]: who the author is.
-    CarriedVerified {
-        /// The push.
-        number: u64,
-        /// The author as the server knows it, or why its signature counts for nothing.
-        author: Result<Principal, CarriedRefusal>,
-    },
-    /// Answer to [`ServerEffect::JudgeReturned`].
-    ReturnedJudged {
-        /// The push.
-        number: u64,
-        /// What becomes of it.
-        verdict: ReturnVerdict,
-    },
-    /// Answer to [`ServerEffect::ReadPage`].
-    Page(PageRead),
-    /// Answer to [`ServerEffect::ReadElements`].
-    Elements {
-        /// The interest.
-        unit: UnitRef,
-        /// Every chunk of it at or below the position asked for.
-        chunks: Vec<(DocId, ChangeHash)>,
-    },
-    /// Answer to [`ServerEffect::ReadWanted`].
-    Wanted(WantedRead),
+    /// Answer to a [`ServerEffect::Query`].
+    Answer(Answer),
+    /// Answer to a [`ServerEffect::Commit`].
+    Committed(Committed),
     /// The log has durable chunks at or below `through` in a unit that this session subscribed to.
     Grew {
         /// The unit.
@@ -87,25 +59,8 @@ pub enum ServerEvent {
     },
     /// The projection has counted everything at or below this.
     Counted(Sequence),
-    /// Answer to [`ServerEffect::ReadTotals`].
-    Totals {
-        /// What is counted.
-        as_of: Sequence,
-        /// The figures by unit.
-        totals: Vec<UnitTotals>,
-    },
-    /// Answer to [`ServerEffect::Hold`].
-    Holding {
-        /// The push.
-        number: u64,
-        /// What the review queue said.
-        outcome: Result<HoldOutcome, AppendFailure>,
-    },
-    /// An officer has decided something of the device's; or the device has confirmed what it was told, and there may be
-    /// more.
+    /// An officer has decided something of the device's.
     Decided,
-    /// Answer to [`ServerEffect::ReadDecisions`]: what the device has not confirmed, if anything.
-    Decisions(Option<Reviewed>),
     /// The server is stopping.
     Shutdown,
     /// The server is too busy for this session.
@@ -113,6 +68,21 @@ pub enum ServerEvent {
         /// Ask it to wait this long.
         delay_ms: u64,
     },
+}
+
+/// What the IO loop does for a session, in order. It need not answer a session that it ends itself.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ServerEffect {
+    /// Find something out; answered by one [`ServerEvent::Answer`].
+    Query(Query),
+    /// Keep something; answered by one [`ServerEvent::Committed`]. May run beside other effects.
+    Commit(Commit),
+    /// Send a frame.
+    Send(Frame),
+    /// Count a refusal in the metrics.
+    CountRefusal(RefusalKind),
+    /// Close the connection after what was sent; the session is over, and what is still answered counts no more.
+    Close,
 }
 
 /// An accepted proof.
@@ -176,11 +146,11 @@ pub enum CarriedRefusal {
 pub struct Opened {
     /// The server's epoch.
     pub epoch: Epoch,
-    /// True when this history began with a loss, so that devices may return what the log had: see [`ServerEffect::Append`].
+    /// True when this history began with a loss, so that devices may return what the log had: see [`Append`].
     pub takes_returns: bool,
-    /// The units, in the order of [`ServerEffect::Open`].
+    /// The units, in the order of [`Open`].
     pub interests: Vec<OpenedInterest>,
-    /// What [`ServerEffect::ReadPage`] would say first, of the only unit at its cursor, when that has something to say:
+    /// What [`ReadPage`] would say first, of the only unit at its cursor, when that has something to say:
     /// the look-up of where the device stands has the place at hand. `None` costs that read, and nothing else.
     pub page: Option<PageRead>,
 }
@@ -277,113 +247,6 @@ pub struct PageRead {
     pub through: Sequence,
     /// True when there is more.
     pub more: bool,
-}
-
-/// What the IO loop does for a session, in order.
-#[derive(Debug, Clone)]
-pub enum ServerEffect {
-    /// Check a proof; answer with [`ServerEvent::Authenticated`].
-    Authenticate(Proof),
-    /// Subscribe to growth of these units and to counting, and answer with [`ServerEvent::Opened`].
-    Open {
-        /// The epoch the cursors belong to.
-        epoch: Option<Epoch>,
-        /// Units with cursors and digests.
-        interests: Vec<Interest>,
-    },
-    /// Check an author's signature; answer with [`ServerEvent::CarriedVerified`].
-    VerifyCarried {
-        /// The push.
-        number: u64,
-        /// The author device.
-        author: AuthorId,
-        /// What the author signed ([`toso_wire::signed_carried`]).
-        signed: Vec<u8>,
-        /// Its signature.
-        signature: Vec<u8>,
-    },
-    /// Say whether a device's word is enough for who made what it returns; answer with [`ServerEvent::ReturnedJudged`].
-    JudgeReturned {
-        /// The push.
-        number: u64,
-        /// Who made the changes, by the device's word.
-        author: AuthorId,
-        /// Their scope.
-        scope: Scope,
-    },
-    /// Append durably; answer with [`ServerEvent::Appended`]. May run beside other effects.
-    Append {
-        /// The push.
-        number: u64,
-        /// Scope of all items.
-        scope: Scope,
-        /// True when the device had the items from the server, which has lost them, and vouches for their author.
-        returned: bool,
-        /// The author.
-        author: AuthorId,
-        /// The items.
-        items: Vec<Change>,
-    },
-    /// Put changes into the review queue, durably; answer with [`ServerEvent::Holding`]. May run beside other effects.
-    Hold {
-        /// The push.
-        number: u64,
-        /// Scope of all items.
-        scope: Scope,
-        /// The author.
-        author: AuthorId,
-        /// Why they do not go to the log.
-        reason: HoldReason,
-        /// The items.
-        items: Vec<Change>,
-    },
-    /// Read what officers decided about a device's changes; answer with [`ServerEvent::Decisions`].
-    ReadDecisions {
-        /// Whose.
-        author: AuthorId,
-        /// What the device has kept, when it said so in this session; else what it has confirmed counts.
-        after: Option<u64>,
-    },
-    /// The device has kept all decisions up to this number; answer with [`ServerEvent::Decided`] once that is durable.
-    KeepTold {
-        /// Whose.
-        author: AuthorId,
-        /// As in REVIEWED.
-        number: u64,
-    },
-    /// Read chunks of a unit after a sequence; answer with [`ServerEvent::Page`].
-    ReadPage {
-        /// The interest.
-        unit: UnitRef,
-        /// After this.
-        after: Sequence,
-    },
-    /// Read which chunks of a unit lie at or below a position; answer with [`ServerEvent::Elements`].
-    ReadElements {
-        /// The interest.
-        unit: UnitRef,
-        /// At or below this.
-        at: Sequence,
-    },
-    /// Read some chunks of a unit by their keys; answer with [`ServerEvent::Wanted`].
-    ReadWanted {
-        /// The interest.
-        unit: UnitRef,
-        /// Which.
-        keys: HashSet<ChunkKey>,
-        /// After this.
-        after: Sequence,
-        /// At or below this.
-        at: Sequence,
-    },
-    /// Read the figures; answer with [`ServerEvent::Totals`].
-    ReadTotals(Vec<UnitRef>),
-    /// Send a frame.
-    Send(Frame),
-    /// Count a refusal in the metrics.
-    CountRefusal(RefusalKind),
-    /// Close the connection after what was sent.
-    Close,
 }
 
 /// Refusals as metrics count them.

@@ -12,6 +12,7 @@ use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, S
 use toso_core::text::Date;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
+use toso_sync::server::{Answer, Append, Appending, Commit, Committed, Hold, JudgeReturned, Query, VerifyCarried};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, CarriedRefusal, ClientEffect, ClientEvent, ClientSession, ClientStart,
     HoldReason, Opened, OpenedInterest, OutboxBatch, OutboxItem, Pace, PageEntry, PageRead, Principal, ReturnVerdict,
@@ -64,9 +65,9 @@ fn session_of(role: AccessRole, takes_returns: bool) -> ServerSession {
         greeting: greeting::greeting(Epoch(1), NOW),
         standing: Standing::default(),
     };
-    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    session.handle(NOW, Answer::Authenticated(Ok(authenticated)).into());
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence::ZERO, pending: 0 }];
-    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns, interests, page: None }));
+    session.handle(NOW, Answer::Opened(Opened { epoch: Epoch(1), takes_returns, interests, page: None }).into());
     session
 }
 
@@ -92,13 +93,17 @@ fn outcome(effects: &[ServerEffect]) -> (Vec<(Option<u32>, NackCode)>, Vec<(Auth
         if let ServerEffect::Send(Frame::Nack(nack)) = effect { Some((nack.item, nack.code)) } else { None }
     });
     let appends = effects.iter().filter_map(|effect| {
-        if let ServerEffect::Append { author, items, .. } = effect { Some((*author, items.len())) } else { None }
+        if let ServerEffect::Commit(Commit::Append(Append { push: Appending { author, .. }, items })) = effect {
+            Some((*author, items.len()))
+        } else {
+            None
+        }
     });
     (nacks.collect(), appends.collect())
 }
 
 fn verified(session: &mut ServerSession, author: Result<Principal, CarriedRefusal>) -> Vec<ServerEffect> {
-    session.handle(NOW, ServerEvent::CarriedVerified { number: 1, author })
+    session.handle(NOW, Answer::CarriedVerified { number: 1, author }.into())
 }
 
 #[test]
@@ -109,7 +114,9 @@ fn a_carried_push_is_verified_first_and_stands_in_the_log_as_its_authors() {
     let effects = session.handle(NOW, ServerEvent::Frame(push(1, items)));
     assert_eq!(outcome(&effects), (vec![], vec![]), "nothing goes to the log before the signature is checked");
     assert!(!session.is_quiescent());
-    let Some(ServerEffect::VerifyCarried { number: 1, author, signed, signature }) = effects.first() else {
+    let Some(ServerEffect::Query(Query::VerifyCarried(VerifyCarried { number: 1, author, signed, signature }))) =
+        effects.first()
+    else {
         panic!("{effects:?}");
     };
     assert_eq!((*author, signature.as_slice()), (AUTHOR.author(), [7; 64].as_slice()));
@@ -148,7 +155,7 @@ fn a_carrier_without_rights_and_what_is_no_change_are_refused_unverified() {
         let effects = session(role).handle(NOW, ServerEvent::Frame(frame));
         let (nacks, appends) = outcome(&effects);
         assert_eq!((nacks.len(), appends.len()), (1, 0));
-        assert!(!effects.iter().any(|effect| matches!(effect, ServerEffect::VerifyCarried { .. })));
+        assert!(!effects.iter().any(|effect| matches!(effect, ServerEffect::Query(Query::VerifyCarried(_)))));
     }
 }
 
@@ -175,7 +182,7 @@ fn pushes_being_verified_count_against_the_window() {
     let number = |number: usize| u64::try_from(number).unwrap();
     for index in 1..=PUSH_WINDOW {
         let effects = session.handle(NOW, ServerEvent::Frame(push(number(index), vec![team(AUTHOR, "thôn 1")])));
-        assert!(matches!(effects.first(), Some(ServerEffect::VerifyCarried { .. })));
+        assert!(matches!(effects.first(), Some(ServerEffect::Query(Query::VerifyCarried(_)))));
     }
     let effects = session.handle(NOW, ServerEvent::Frame(push(number(PUSH_WINDOW + 1), vec![team(AUTHOR, "thôn 1")])));
     assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Goodbye(_)))), "{effects:?}");
@@ -190,7 +197,7 @@ fn what_was_carried_comes_back_to_the_carrier() {
     verified(&mut session, Ok(principal(AUTHOR, AccessRole::Recorder, commune())));
     let (first_new, through, before) = (Some(Sequence(1)), Sequence(1), Some(Sequence::ZERO));
     let outcome = AppendOutcome { first_new, new: 1, through, refused: Vec::new(), postponed: None, before };
-    let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome: Ok(outcome) });
+    let effects = session.handle(NOW, Committed::Appended { number: 1, outcome: Ok(outcome) }.into());
     assert!(
         effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Ack(ack)) if !ack.settled)),
         "{effects:?}"
@@ -204,7 +211,7 @@ fn what_was_carried_comes_back_to_the_carrier() {
     };
     let entries = vec![PageEntry { entry, returned_by: None }];
     let page = PageRead { unit: commune(), entries, through: Sequence(1), more: false };
-    let effects = session.handle(NOW, ServerEvent::Page(page));
+    let effects = session.handle(NOW, Answer::Page(page).into());
     let delta = effects
         .iter()
         .find_map(|effect| if let ServerEffect::Send(Frame::Delta(delta)) = effect { Some(delta) } else { None });
@@ -271,14 +278,14 @@ fn what_is_returned_is_judged_first_and_goes_to_the_log_or_to_an_officer_and_nev
         let carried = Some(Carried { author: AUTHOR.author(), signature: Vec::new() });
         let effects =
             session.handle(NOW, ServerEvent::Frame(Frame::Push(Push { number: 1, scope: commune(), items, carried })));
-        let asked = |effect: &ServerEffect| matches!(effect, ServerEffect::JudgeReturned { author, .. } if *author == AUTHOR.author());
+        let asked = |effect: &ServerEffect| matches!(effect, ServerEffect::Query(Query::JudgeReturned(JudgeReturned { author, .. })) if *author == AUTHOR.author());
         assert!(effects.iter().any(asked) && outcome(&effects) == (vec![], vec![]), "{what}: {effects:?}");
         assert!(!session.is_quiescent());
-        let effects = session.handle(NOW, ServerEvent::ReturnedJudged { number: 1, verdict });
+        let effects = session.handle(NOW, Answer::ReturnedJudged { number: 1, verdict }.into());
         let appended = if taken { vec![(AUTHOR.author(), count)] } else { vec![] };
         assert_eq!(outcome(&effects), (vec![], appended), "{what}");
         let held = effects.iter().any(|effect| {
-            matches!(effect, ServerEffect::Hold { author, items, reason: HoldReason::Returned { by }, .. }
+            matches!(effect, ServerEffect::Commit(Commit::Hold(Hold { author, items, reason: HoldReason::Returned { by }, .. }))
                 if (*author, *by, items.len()) == (AUTHOR.author(), CARRIER.author(), count))
         });
         assert_eq!(held, !taken, "{what}: {effects:?}");

@@ -22,6 +22,7 @@ use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, S
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
+use toso_sync::server::{Answer, Append, Appending, Commit, Committed, Open, Query, ReadPage, ReadTotals};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, Opened,
     OpenedInterest, OutboxBatch, OutboxItem, Pace, PageEntry, PageRead, Principal, ServerEffect, ServerEvent,
@@ -224,15 +225,18 @@ impl Connection {
         while let Some(event) = events.pop_front() {
             for effect in self.server.handle(NOW, event) {
                 match effect {
-                    ServerEffect::Authenticate(_) => {
+                    ServerEffect::Query(Query::Authenticate(_)) => {
                         let principal = Principal { device, role: AccessRole::Recorder, unit: commune() };
-                        events.push_back(ServerEvent::Authenticated(Ok(Authenticated {
-                            principal,
-                            greeting: greeting::greeting(EPOCH, NOW),
-                            standing: Standing::default(),
-                        })));
+                        events.push_back(
+                            Answer::Authenticated(Ok(Authenticated {
+                                principal,
+                                greeting: greeting::greeting(EPOCH, NOW),
+                                standing: Standing::default(),
+                            }))
+                            .into(),
+                        );
                     }
-                    ServerEffect::Open { interests, .. } => {
+                    ServerEffect::Query(Query::Open(Open { interests, .. })) => {
                         // Sometimes at hand, sometimes not: it must make no difference.
                         let page = match interests.as_slice() {
                             [only] if log.last() > only.cursor && log.last().0.is_multiple_of(2) => {
@@ -249,33 +253,30 @@ impl Connection {
                                 pending: log.last().0 - interest.cursor.0,
                             })
                             .collect();
-                        events.push_back(ServerEvent::Opened(Opened {
-                            epoch: EPOCH,
-                            takes_returns: false,
-                            interests,
-                            page,
-                        }));
+                        events.push_back(
+                            Answer::Opened(Opened { epoch: EPOCH, takes_returns: false, interests, page }).into(),
+                        );
                     }
-                    ServerEffect::Append { number, author, items, .. } => {
+                    ServerEffect::Commit(Commit::Append(Append { push: Appending { number, author, .. }, items })) => {
                         self.appends.push_back((number, items.into_iter().map(|item| (author, item)).collect()));
                     }
-                    ServerEffect::ReadDecisions { .. } => events.push_back(ServerEvent::Decisions(None)),
-                    ServerEffect::ReadPage { unit, after } => {
-                        events.push_back(ServerEvent::Page(page(log, unit, after)));
+                    ServerEffect::Query(Query::ReadDecisions(_)) => events.push_back(Answer::Decisions(None).into()),
+                    ServerEffect::Query(Query::ReadPage(ReadPage { unit, after })) => {
+                        events.push_back(Answer::Page(page(log, unit, after)).into());
                     }
-                    ServerEffect::ReadTotals(units) => {
+                    ServerEffect::Query(Query::ReadTotals(ReadTotals(units))) => {
                         let as_of = Sequence(log.counted as u64);
                         let totals =
                             units.iter().map(|unit| UnitTotals { unit: *unit, teams: 0, members: 0 }).collect();
-                        events.push_back(ServerEvent::Totals { as_of, totals });
+                        events.push_back(Answer::Totals { as_of, totals }.into());
                     }
                     ServerEffect::Send(frame) => self.down.push_back(encode(&frame)),
-                    other @ (ServerEffect::VerifyCarried { .. }
-                    | ServerEffect::JudgeReturned { .. }
-                    | ServerEffect::Hold { .. }
-                    | ServerEffect::KeepTold { .. }
-                    | ServerEffect::ReadElements { .. }
-                    | ServerEffect::ReadWanted { .. }
+                    other @ (ServerEffect::Query(Query::VerifyCarried(_))
+                    | ServerEffect::Query(Query::JudgeReturned(_))
+                    | ServerEffect::Commit(Commit::Hold(_))
+                    | ServerEffect::Commit(Commit::KeepTold(_))
+                    | ServerEffect::Query(Query::ReadElements(_))
+                    | ServerEffect::Query(Query::ReadWanted(_))
                     | ServerEffect::CountRefusal(_)
                     | ServerEffect::Close) => panic!("unexpected {other:?}"),
                 }
@@ -320,7 +321,7 @@ impl World {
             });
             outcome.through = outcome.through.max(sequence);
         }
-        self.server_event(index, ServerEvent::Appended { number, outcome: Ok(outcome) });
+        self.server_event(index, Committed::Appended { number, outcome: Ok(outcome) }.into());
         let through = self.log.last();
         for other in 0..self.phones.len() {
             self.server_event(other, ServerEvent::Grew { unit: commune(), through });

@@ -11,6 +11,7 @@ use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
+use toso_sync::server::{Answer, Append, Appending, Commit, Query};
 use toso_sync::{
     AccessRole, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, Opened, OpenedInterest, Pace,
     PageEntry, PageRead, Principal, ServerEffect, ServerEvent, ServerSession, SessionEnd, Standing,
@@ -68,10 +69,10 @@ fn at_server(role: AccessRole, pending: u64) -> (ServerSession, Vec<ServerEffect
         greeting: greeting::greeting(EPOCH, NOW),
         standing: Standing::default(),
     };
-    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    session.handle(NOW, Answer::Authenticated(Ok(authenticated)).into());
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence(pending), pending }];
     let opened = Opened { epoch: EPOCH, takes_returns: false, interests, page: None };
-    let effects = session.handle(NOW, ServerEvent::Opened(opened));
+    let effects = session.handle(NOW, Answer::Opened(opened).into());
     (session, effects)
 }
 
@@ -106,7 +107,7 @@ fn a_push_of_a_kind_to_come_is_judged_like_any() {
         let mut codes = Vec::new();
         let mut appended = Vec::new();
         for effect in session.handle(NOW, ServerEvent::Frame(carried(&push))) {
-            if let ServerEffect::Append { scope, items, .. } = effect {
+            if let ServerEffect::Commit(Commit::Append(Append { push: Appending { scope, .. }, items })) = effect {
                 assert_eq!(scope, commune());
                 appended.extend(items.into_iter().map(|item| item.doc));
             } else if let ServerEffect::Send(Frame::Nack(nack)) = effect {
@@ -130,7 +131,7 @@ fn a_push_of_a_kind_to_come_is_judged_like_any() {
 fn a_page_with_a_kind_to_come_goes_out_and_is_committed_with_its_cursor() {
     let further = further("2022/00001", DEVICE);
     let (mut session, effects) = at_server(AccessRole::Recorder, 1);
-    assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::ReadPage { .. })), "{effects:?}");
+    assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::Query(Query::ReadPage(_)))), "{effects:?}");
     let entry = Entry {
         sequence: Sequence(1),
         scope: commune(),
@@ -141,7 +142,7 @@ fn a_page_with_a_kind_to_come_goes_out_and_is_committed_with_its_cursor() {
     let entries = vec![PageEntry { entry, returned_by: None }];
     let page = PageRead { unit: commune(), entries, through: Sequence(1), more: false };
     let sent = session
-        .handle(NOW, ServerEvent::Page(page))
+        .handle(NOW, Answer::Page(page).into())
         .into_iter()
         .find_map(|effect| if let ServerEffect::Send(frame @ Frame::Delta(_)) = effect { Some(frame) } else { None });
     let frame = carried(&sent.unwrap());

@@ -11,6 +11,7 @@ use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, ChangeHash, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
+use toso_sync::server::{Answer, Append, Appending, Commit, Committed, Hold, KeepTold, Open, Query, ReadDecisions};
 use toso_sync::{
     AccessRole, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, HoldFate, HoldOutcome,
     HoldReason, Opened, OutboxBatch, OutboxItem, Pace, Principal, ServerEffect, ServerEvent, ServerSession, SessionEnd,
@@ -57,23 +58,16 @@ fn greeted_by(hello: Hello, now: &str, former: &[&str], revoked: bool) -> (Serve
     let standing = Standing { former, token: vec![7; 4], revoked, reminded: false };
     let effects = session.handle(
         NOW,
-        ServerEvent::Authenticated(Ok(Authenticated {
-            principal,
-            greeting: greeting::greeting(Epoch(1), NOW),
-            standing,
-        })),
+        Answer::Authenticated(Ok(Authenticated { principal, greeting: greeting::greeting(Epoch(1), NOW), standing }))
+            .into(),
     );
-    if let Some(ServerEffect::Open { interests, .. }) = effects.first() {
+    if let Some(ServerEffect::Query(Query::Open(Open { interests, .. }))) = effects.first() {
         assert!(interests.is_empty() || interests[0].unit == asked);
         if interests.is_empty() {
             let opened = session.handle(
                 NOW,
-                ServerEvent::Opened(Opened {
-                    epoch: Epoch(1),
-                    interests: Vec::new(),
-                    takes_returns: false,
-                    page: None,
-                }),
+                Answer::Opened(Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns: false, page: None })
+                    .into(),
             );
             return (session, opened);
         }
@@ -112,7 +106,9 @@ fn a_moved_device_is_told_where_it_belongs_then_what_to_forget_and_gets_no_pages
     assert_eq!(frames[1], &Frame::Moved(moved));
     assert_eq!(frames[2], &Frame::Purge(Purge { scopes: vec![unit("2022/00001")], docs: Vec::new() }));
     assert_eq!(frames.len(), 3);
-    let reads = |effect: &ServerEffect| matches!(effect, ServerEffect::ReadPage { .. } | ServerEffect::ReadTotals(_));
+    let reads = |effect: &ServerEffect| {
+        matches!(effect, ServerEffect::Query(Query::ReadPage(_)) | ServerEffect::Query(Query::ReadTotals(_)))
+    };
     assert!(!effects.iter().any(reads), "{effects:?}");
 }
 
@@ -129,26 +125,37 @@ fn a_unit_that_was_never_its_own_stays_refused_and_the_present_one_is_served() {
     let (_, effects) = greeted("2022/00004", &["2022/00001"], false, "2022/00006");
     assert!(matches!(frames(&effects)[0], Frame::Goodbye(goodbye) if goodbye.code == GoodbyeCode::OutOfScope));
     let (session, effects) = greeted("2022/00004", &["2022/00001"], false, "2022/00004");
-    assert!(frames(&effects).is_empty() && !session.is_leaving(), "an ordinary session: {effects:?}");
+    assert!(
+        frames(&effects).is_empty() && !session.device().is_some_and(toso_sync::KnownDevice::is_leaving),
+        "an ordinary session: {effects:?}"
+    );
 }
 
 #[test]
 fn a_former_units_push_is_held_a_present_ones_goes_on_and_a_strangers_is_refused() {
     let (mut session, _) = greeted("2022/00004", &["2022/00001"], false, "2022/00001");
     let effects = session.handle(NOW, ServerEvent::Frame(push(1, "2022/00001")));
-    let [ServerEffect::Hold { number: 1, reason: HoldReason::Moved, items, .. }] = effects.as_slice() else {
+    let [ServerEffect::Commit(Commit::Hold(Hold { number: 1, reason: HoldReason::Moved, items, .. }))] =
+        effects.as_slice()
+    else {
         panic!("a former unit's push is held: {effects:?}")
     };
     assert_eq!(items.len(), 1);
     assert!(!session.is_quiescent());
     let outcome = HoldOutcome { fates: vec![HoldFate::Held], ..HoldOutcome::default() };
-    let effects = session.handle(NOW, ServerEvent::Holding { number: 1, outcome: Ok(outcome) });
+    let effects = session.handle(NOW, Committed::Held { number: 1, outcome: Ok(outcome) }.into());
     assert!(
         matches!(frames(&effects)[0], Frame::Nack(nack) if nack.code == NackCode::Held && nack.detail.contains("Phường Phúc Xá"))
     );
     assert!(session.is_quiescent());
     let effects = session.handle(NOW, ServerEvent::Frame(push(2, "2022/00004")));
-    assert!(matches!(effects.as_slice(), [ServerEffect::Append { number: 2, .. }]), "{effects:?}");
+    assert!(
+        matches!(
+            effects.as_slice(),
+            [ServerEffect::Commit(Commit::Append(Append { push: Appending { number: 2, .. }, .. }))]
+        ),
+        "{effects:?}"
+    );
     let effects = session.handle(NOW, ServerEvent::Frame(push(3, "2022/00006")));
     assert!(matches!(frames(&effects)[0], Frame::Nack(nack) if nack.code == NackCode::OutOfScope));
 }
@@ -159,7 +166,7 @@ fn what_the_register_has_already_is_acknowledged_and_a_full_queue_leaves_it_on_t
     for (number, fate) in [(1, HoldFate::Registered), (2, HoldFate::Full)] {
         session.handle(NOW, ServerEvent::Frame(push(number, "2022/00001")));
         let outcome = HoldOutcome { fates: vec![fate], through: Sequence(5), ..HoldOutcome::default() };
-        let effects = session.handle(NOW, ServerEvent::Holding { number, outcome: Ok(outcome) });
+        let effects = session.handle(NOW, Committed::Held { number, outcome: Ok(outcome) }.into());
         let [answer] = frames(&effects)[..] else { panic!("one answer: {effects:?}") };
         match fate {
             HoldFate::Registered => assert!(matches!(answer, Frame::Ack(ack) if ack.through == Sequence(5))),
@@ -177,7 +184,10 @@ fn a_revoked_device_hands_over_and_is_shut_out() {
     assert_eq!(told[1], &Frame::Purge(Purge { scopes: vec![unit("2022/00001")], docs: Vec::new() }));
     assert_eq!(told.len(), 2, "no MOVED");
     let effects = session.handle(NOW, ServerEvent::Frame(push(1, "2022/00001")));
-    assert!(matches!(effects.as_slice(), [ServerEffect::Hold { reason: HoldReason::Revoked, .. }]), "{effects:?}");
+    assert!(
+        matches!(effects.as_slice(), [ServerEffect::Commit(Commit::Hold(Hold { reason: HoldReason::Revoked, .. }))]),
+        "{effects:?}"
+    );
     let done = toso_wire::Goodbye { code: GoodbyeCode::Done, detail: String::new() };
     let effects = session.handle(NOW, ServerEvent::Frame(Frame::Goodbye(done)));
     assert!(matches!(frames(&effects)[0], Frame::Goodbye(goodbye) if goodbye.code == GoodbyeCode::Revoked));
@@ -258,9 +268,13 @@ fn decisions_are_kept_before_they_are_confirmed() {
 #[test]
 fn decisions_are_read_after_what_the_device_says_it_has_heard() {
     let read = |effects: &[ServerEffect]| {
-        effects
-            .iter()
-            .find_map(|effect| if let ServerEffect::ReadDecisions { after, .. } = effect { Some(*after) } else { None })
+        effects.iter().find_map(|effect| {
+            if let ServerEffect::Query(Query::ReadDecisions(ReadDecisions { after, .. })) = effect {
+                Some(*after)
+            } else {
+                None
+            }
+        })
     };
     let said = |epoch, heard| {
         let hello = Hello { epoch, heard, ..hello(unit("2022/00001")) };
@@ -272,7 +286,10 @@ fn decisions_are_read_after_what_the_device_says_it_has_heard() {
     let (mut session, _) = greeted("2022/00004", &["2022/00001"], false, "2022/00001");
     let confirmed = Frame::Reviewed(Reviewed { number: 5, decisions: Vec::new() });
     let effects = session.handle(NOW, ServerEvent::Frame(confirmed));
-    assert!(matches!(effects.as_slice(), [ServerEffect::KeepTold { number: 5, .. }]), "{effects:?}");
+    assert!(
+        matches!(effects.as_slice(), [ServerEffect::Commit(Commit::KeepTold(KeepTold { number: 5, .. }))]),
+        "{effects:?}"
+    );
     assert_eq!(read(&session.handle(NOW, ServerEvent::Decided)), Some(Some(5)));
 }
 
@@ -285,11 +302,13 @@ fn a_decision_is_told_once_however_late_the_ones_before_are_confirmed() {
     let decision = Decision { doc, hash: ChangeHash([1; 32]), accepted: true, note: String::new() };
     let told = |session: &mut ServerSession, number| {
         let reviewed = Reviewed { number, decisions: vec![decision.clone()] };
-        frames(&session.handle(NOW, ServerEvent::Decisions(Some(reviewed)))).len()
+        frames(&session.handle(NOW, Answer::Decisions(Some(reviewed)).into())).len()
     };
     let read_after = |session: &mut ServerSession| {
         let effects = session.handle(NOW, ServerEvent::Decided);
-        let [ServerEffect::ReadDecisions { after, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+        let [ServerEffect::Query(Query::ReadDecisions(ReadDecisions { after, .. }))] = effects.as_slice() else {
+            panic!("{effects:?}")
+        };
         *after
     };
     assert_eq!((told(&mut session, 4), told(&mut session, 5)), (1, 1));
@@ -310,11 +329,11 @@ fn what_is_decided_while_a_session_opens_is_read_with_its_welcome() {
     let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: unit("2022/00004") };
     let standing = Standing { former: vec![unit("2022/00001")], ..Standing::default() };
     let known = Authenticated { principal, greeting: greeting::greeting(Epoch(1), NOW), standing };
-    session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
+    session.handle(NOW, Answer::Authenticated(Ok(known)).into());
     assert!(session.handle(NOW, ServerEvent::Decided).is_empty());
     let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns: false, page: None };
-    let effects = session.handle(NOW, ServerEvent::Opened(opened));
-    assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::ReadDecisions { .. })), "{effects:?}");
+    let effects = session.handle(NOW, Answer::Opened(opened).into());
+    assert!(effects.iter().any(|effect| matches!(effect, ServerEffect::Query(Query::ReadDecisions(_)))), "{effects:?}");
 }
 
 #[test]
@@ -352,8 +371,11 @@ fn what_was_decided_before_is_told_again_after_the_answer_that_it_is_held() {
         let decided = vec![decision; DECISIONS_MAX + 1];
         let fates = vec![HoldFate::Held, HoldFate::Registered];
         let outcome = HoldOutcome { fates, decided, told: 9, ..HoldOutcome::default() };
-        let effects = session.handle(NOW, ServerEvent::Holding { number: 1, outcome: Ok(outcome) });
-        assert!(matches!(effects.last(), Some(ServerEffect::ReadDecisions { .. })), "but after it: {effects:?}");
+        let effects = session.handle(NOW, Committed::Held { number: 1, outcome: Ok(outcome) }.into());
+        assert!(
+            matches!(effects.last(), Some(ServerEffect::Query(Query::ReadDecisions(_)))),
+            "but after it: {effects:?}"
+        );
         let told = frames(&effects).into_iter().map(|frame| {
             if let Frame::Reviewed(reviewed) = frame {
                 return (reviewed.number, reviewed.decisions.len());
@@ -419,23 +441,22 @@ fn what_others_made_is_held_when_it_is_returned_to_a_server_that_lost_it() {
         let bringer = Principal { device: DeviceId([3; 16]), ..principal };
         let standing = Standing { former: vec![unit("2022/00001")], ..Standing::default() };
         let known = Authenticated { principal: bringer, greeting: greeting::greeting(Epoch(1), NOW), standing };
-        session.handle(NOW, ServerEvent::Authenticated(Ok(known)));
+        session.handle(NOW, Answer::Authenticated(Ok(known)).into());
         let opened = Opened { epoch: Epoch(1), interests: Vec::new(), takes_returns, page: None };
-        session.handle(NOW, ServerEvent::Opened(opened));
+        session.handle(NOW, Answer::Opened(opened).into());
         let (doc, change) = change_of(author, unit("2022/00001"));
         let carried = Some(Carried { author: author.author(), signature: vec![1; signature] });
         let items = vec![Change { doc, chunk: change.into() }];
         let push = Frame::Push(Push { number: 1, scope: unit("2022/00001"), items, carried });
         let effects = session.handle(NOW, ServerEvent::Frame(push));
-        let by_author =
-            |effect: &ServerEffect| matches!(effect, ServerEffect::Hold { author: of, .. } if *of == author.author());
+        let by_author = |effect: &ServerEffect| matches!(effect, ServerEffect::Commit(Commit::Hold(Hold { author: of, .. })) if *of == author.author());
         assert_eq!(effects.iter().any(by_author), held, "{effects:?}");
         let refused = |frame: &&Frame| matches!(frame, Frame::Nack(nack) if nack.code == NackCode::OutOfScope);
         assert_eq!(frames(&effects).iter().any(refused), !held, "{effects:?}");
         // The decision is the author's to hear.
         let decision = Decision { doc, hash: ChangeHash([1; 32]), accepted: true, note: String::new() };
         let outcome = HoldOutcome { fates: vec![HoldFate::Held], decided: vec![decision], ..HoldOutcome::default() };
-        let effects = session.handle(NOW, ServerEvent::Holding { number: 1, outcome: Ok(outcome) });
+        let effects = session.handle(NOW, Committed::Held { number: 1, outcome: Ok(outcome) }.into());
         assert_eq!(frames(&effects).len(), usize::from(held), "{effects:?}");
     }
 }

@@ -11,6 +11,7 @@ use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, S
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_sync::client::resting::{REST_MS_MAX, REST_MS_MIN};
+use toso_sync::server::{Answer, Committed};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, Opened,
     OpenedInterest, OutboxBatch, OutboxItem, Postponed, Principal, ServerEffect, ServerEvent, ServerSession,
@@ -62,9 +63,9 @@ fn greeted_server() -> ServerSession {
     let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: commune() };
     let authenticated =
         Authenticated { principal, greeting: greeting::greeting(Epoch(1), NOW), standing: Standing::default() };
-    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    session.handle(NOW, Answer::Authenticated(Ok(authenticated)).into());
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence::ZERO, pending: 0 }];
-    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None }));
+    session.handle(NOW, Answer::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None }).into());
     session
 }
 
@@ -81,7 +82,7 @@ fn answer(session: &mut ServerSession, number: u64, taken: usize, postponed: Opt
         postponed,
         before: None,
     };
-    let effects = session.handle(NOW, ServerEvent::Appended { number, outcome: Ok(outcome) });
+    let effects = session.handle(NOW, Committed::Appended { number, outcome: Ok(outcome) }.into());
     let frames = effects
         .into_iter()
         .filter_map(|effect| if let ServerEffect::Send(frame) = effect { Some(frame) } else { None });

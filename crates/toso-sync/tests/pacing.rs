@@ -13,6 +13,7 @@ use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_sync::pace::{PACE_FIRST_BYTES, PACE_MIN_BYTES};
+use toso_sync::server::{Answer, Commit, Query, ReadPage};
 use toso_sync::{
     AccessRole, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, Opened, OpenedInterest,
     OutboxBatch, OutboxItem, Pace, PageEntry, PageRead, Principal, ServerEffect, ServerEvent, ServerSession, Standing,
@@ -70,16 +71,19 @@ impl Centre {
         while !events.is_empty() {
             for effect in self.session.handle(NOW, events.remove(0)) {
                 match effect {
-                    ServerEffect::Authenticate(_) => {
+                    ServerEffect::Query(Query::Authenticate(_)) => {
                         let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: commune() };
                         let standing = Standing::default();
-                        events.push(ServerEvent::Authenticated(Ok(Authenticated {
-                            principal,
-                            greeting: greeting::greeting(Epoch(1), NOW),
-                            standing,
-                        })));
+                        events.push(
+                            Answer::Authenticated(Ok(Authenticated {
+                                principal,
+                                greeting: greeting::greeting(Epoch(1), NOW),
+                                standing,
+                            }))
+                            .into(),
+                        );
                     }
-                    ServerEffect::Open { .. } => {
+                    ServerEffect::Query(Query::Open(_)) => {
                         let interest = OpenedInterest {
                             cursor: Sequence::ZERO,
                             reconcile: None,
@@ -87,27 +91,27 @@ impl Centre {
                             pending: self.entries,
                         };
                         let interests = vec![interest];
-                        events.push(ServerEvent::Opened(Opened {
-                            epoch: Epoch(1),
-                            takes_returns: false,
-                            interests,
-                            page: None,
-                        }));
+                        events.push(
+                            Answer::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None })
+                                .into(),
+                        );
                     }
-                    ServerEffect::ReadPage { after, .. } => events.push(ServerEvent::Page(page(after, self.entries))),
-                    ServerEffect::ReadTotals(_) => {
-                        events.push(ServerEvent::Totals { as_of: Sequence(self.entries), totals: Vec::new() });
+                    ServerEffect::Query(Query::ReadPage(ReadPage { after, .. })) => {
+                        events.push(Answer::Page(page(after, self.entries)).into())
+                    }
+                    ServerEffect::Query(Query::ReadTotals(_)) => {
+                        events.push(Answer::Totals { as_of: Sequence(self.entries), totals: Vec::new() }.into());
                     }
                     ServerEffect::Send(Frame::Delta(delta)) => pages.push(delta),
                     ServerEffect::Send(_)
-                    | ServerEffect::VerifyCarried { .. }
-                    | ServerEffect::JudgeReturned { .. }
-                    | ServerEffect::Append { .. }
-                    | ServerEffect::Hold { .. }
-                    | ServerEffect::ReadDecisions { .. }
-                    | ServerEffect::KeepTold { .. }
-                    | ServerEffect::ReadElements { .. }
-                    | ServerEffect::ReadWanted { .. }
+                    | ServerEffect::Query(Query::VerifyCarried(_))
+                    | ServerEffect::Query(Query::JudgeReturned(_))
+                    | ServerEffect::Commit(Commit::Append(_))
+                    | ServerEffect::Commit(Commit::Hold(_))
+                    | ServerEffect::Query(Query::ReadDecisions(_))
+                    | ServerEffect::Commit(Commit::KeepTold(_))
+                    | ServerEffect::Query(Query::ReadElements(_))
+                    | ServerEffect::Query(Query::ReadWanted(_))
                     | ServerEffect::CountRefusal(_)
                     | ServerEffect::Close => {}
                 }

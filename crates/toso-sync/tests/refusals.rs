@@ -13,6 +13,7 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitList, UnitRef};
 use toso_sync::reconcile::{Elements, WANT_FRAMES_MAX, want_frames_max};
 use toso_sync::server::CHALLENGES_MAX;
+use toso_sync::server::{Answer, Append, Appending, Commit, Committed, Query};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, Opened, OpenedInterest, Principal, Refusal, RefusalKind, ServerEffect,
     ServerEvent, ServerSession, Standing, WantedRead,
@@ -63,9 +64,9 @@ fn greeted(role: AccessRole) -> ServerSession {
         greeting: greeting::greeting(Epoch(1), NOW),
         standing: Standing::default(),
     };
-    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    session.handle(NOW, Answer::Authenticated(Ok(authenticated)).into());
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: None, last: Sequence::ZERO, pending: 0 }];
-    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None }));
+    session.handle(NOW, Answer::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None }).into());
     session
 }
 
@@ -88,7 +89,7 @@ fn answer(role: AccessRole, push: Push) -> (Vec<(Option<u32>, NackCode)>, usize)
     let mut nacks = Vec::new();
     let mut appended = 0;
     for effect in effects {
-        if let ServerEffect::Append { items, .. } = effect {
+        if let ServerEffect::Commit(Commit::Append(Append { push: Appending { .. }, items })) = effect {
             appended += items.len();
         } else if let ServerEffect::Send(Frame::Nack(nack)) = effect {
             nacks.push((nack.item, nack.code));
@@ -117,7 +118,7 @@ fn what_a_full_document_does_not_take_is_named_and_the_rest_acknowledged() {
         session.handle(NOW, ServerEvent::Frame(Frame::Push(push(commune(), items))));
         let (first_new, through) = (Some(Sequence(4)), Sequence(4));
         let outcome = Ok(AppendOutcome { first_new, new: 1, through, refused, postponed: None, before: None });
-        let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome });
+        let effects = session.handle(NOW, Committed::Appended { number: 1, outcome }.into());
         let frames = effects.into_iter().filter_map(|effect| {
             if let ServerEffect::Send(Frame::Nack(nack)) = effect {
                 assert!(nack.detail.starts_with("the record is full"), "{}", nack.detail);
@@ -242,7 +243,7 @@ fn a_hello_of_another_version_or_for_too_many_or_foreign_units_ends_the_session(
             greeting: greeting::greeting(Epoch(1), NOW),
             standing: Standing::default(),
         };
-        let effects = session.handle(NOW, ServerEvent::Authenticated(Ok(accepted)));
+        let effects = session.handle(NOW, Answer::Authenticated(Ok(accepted)).into());
         assert_eq!(goodbye(&effects), Some(GoodbyeCode::OutOfScope), "{outside}");
     }
 }
@@ -264,7 +265,7 @@ fn a_device_that_never_proves_itself_is_let_go() {
     let mut session = ServerSession::new(Catalog::shared());
     for round in 0..=CHALLENGES_MAX {
         session.handle(NOW, ServerEvent::Frame(Frame::Hello(hello(&[commune()]))));
-        let effects = session.handle(NOW, ServerEvent::Authenticated(Err(Refusal::Challenge(challenge()))));
+        let effects = session.handle(NOW, Answer::Authenticated(Err(Refusal::Challenge(challenge()))).into());
         let challenged = effects.iter().any(|effect| matches!(effect, ServerEffect::Send(Frame::Challenge(_))));
         assert_eq!(challenged, round < CHALLENGES_MAX, "round {round}");
         assert_eq!(goodbye(&effects).is_some(), round == CHALLENGES_MAX, "round {round}");
@@ -280,16 +281,16 @@ fn comparing(chunks: Option<u32>) -> ServerSession {
     let principal = principal(AccessRole::Viewer);
     let authenticated =
         Authenticated { principal, greeting: greeting::greeting(Epoch(1), NOW), standing: Standing::default() };
-    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    session.handle(NOW, Answer::Authenticated(Ok(authenticated)).into());
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: Some(AS_OF), last: AS_OF, pending: 1 }];
-    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(2), takes_returns: false, interests, page: None }));
+    session.handle(NOW, Answer::Opened(Opened { epoch: Epoch(2), takes_returns: false, interests, page: None }).into());
     if let Some(count) = chunks {
         let message = Elements::new([]).open().unwrap();
         let reconcile = Reconcile { unit: commune(), as_of: AS_OF, message };
         session.handle(NOW, ServerEvent::Frame(Frame::Reconcile(reconcile)));
         let doc = |number: u32| DocId::hamlet_team(commune(), &format!("thôn {number}"), 0);
         let chunks = (0..count).map(|number| (doc(number), ChangeHash([7; 32]))).collect();
-        session.handle(NOW, ServerEvent::Elements { unit: commune(), chunks });
+        session.handle(NOW, Answer::Elements { unit: commune(), chunks }.into());
     }
     session
 }
@@ -304,9 +305,9 @@ fn want(session: &mut ServerSession, keys: u32) -> Option<String> {
     }) {
         return Some(detail);
     }
-    assert!(matches!(effects[..], [ServerEffect::ReadWanted { .. }]), "{effects:?}");
+    assert!(matches!(effects[..], [ServerEffect::Query(Query::ReadWanted(_))]), "{effects:?}");
     let read = WantedRead { unit: commune(), entries: Vec::new(), through: AS_OF, more: false };
-    session.handle(NOW, ServerEvent::Wanted(read));
+    session.handle(NOW, Answer::Wanted(read).into());
     None
 }
 
@@ -359,16 +360,16 @@ fn an_answer_about_any_unit_is_one() {
         greeting: greeting::greeting(Epoch(1), NOW),
         standing: Standing::default(),
     };
-    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    session.handle(NOW, Answer::Authenticated(Ok(authenticated)).into());
     let at = Sequence(5);
     let interests = vec![OpenedInterest { cursor: Sequence::ZERO, reconcile: Some(at), last: at, pending: 1 }; 2];
-    session.handle(NOW, ServerEvent::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None }));
+    session.handle(NOW, Answer::Opened(Opened { epoch: Epoch(1), takes_returns: false, interests, page: None }).into());
 
     let mut before = session.awaits().unwrap();
     for unit in [units[0], units[0], units[1]] {
         let message = Elements::new(Vec::new()).open().unwrap();
         session.handle(NOW, ServerEvent::Frame(Frame::Reconcile(Reconcile { unit, as_of: at, message })));
-        session.handle(NOW, ServerEvent::Elements { unit, chunks: Vec::new() });
+        session.handle(NOW, Answer::Elements { unit, chunks: Vec::new() }.into());
         let now = session.awaits().unwrap();
         assert!(now > before, "{unit}");
         before = now;

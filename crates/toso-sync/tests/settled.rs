@@ -11,6 +11,7 @@ use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
+use toso_sync::server::{Answer, Committed, Query};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, Opened, OpenedInterest, PageEntry, PageRead, Principal, ServerEffect,
     ServerEvent, ServerSession, Standing,
@@ -63,11 +64,11 @@ fn opened(
     let principal = Principal { device: DEVICE, role: AccessRole::Recorder, unit: "2022/01".parse().unwrap() };
     let authenticated =
         Authenticated { principal, greeting: greeting::greeting(Epoch(1), NOW), standing: Standing::default() };
-    session.handle(NOW, ServerEvent::Authenticated(Ok(authenticated)));
+    session.handle(NOW, Answer::Authenticated(Ok(authenticated)).into());
     let opened = OpenedInterest { cursor: CURSOR, reconcile: None, last: Sequence(CURSOR.0 + pending), pending };
     let interests = vec![opened; units.len()];
     let opened = Opened { epoch: Epoch(1), takes_returns: false, interests, page };
-    let effects = session.handle(NOW, ServerEvent::Opened(opened));
+    let effects = session.handle(NOW, Answer::Opened(opened).into());
     (session, effects)
 }
 
@@ -104,7 +105,7 @@ fn delta(effects: &[ServerEffect]) -> (Option<(usize, Sequence)>, bool) {
             None
         }
     });
-    (sent, effects.iter().any(|effect| matches!(effect, ServerEffect::ReadPage { .. })))
+    (sent, effects.iter().any(|effect| matches!(effect, ServerEffect::Query(Query::ReadPage(_)))))
 }
 
 #[test]
@@ -134,11 +135,11 @@ fn a_page_that_is_at_hand_is_sent_and_not_read() {
 fn answer(session: &mut ServerSession, outcome: AppendOutcome) -> (bool, bool) {
     let push = Push { number: 1, scope: commune(), items: vec![item(9)], carried: None };
     session.handle(NOW, ServerEvent::Frame(Frame::Push(push)));
-    let effects = session.handle(NOW, ServerEvent::Appended { number: 1, outcome: Ok(outcome) });
+    let effects = session.handle(NOW, Committed::Appended { number: 1, outcome: Ok(outcome) }.into());
     let settled = effects
         .iter()
         .find_map(|effect| if let ServerEffect::Send(Frame::Ack(ack)) = effect { Some(ack.settled) } else { None });
-    (settled.unwrap(), effects.iter().any(|effect| matches!(effect, ServerEffect::ReadPage { .. })))
+    (settled.unwrap(), effects.iter().any(|effect| matches!(effect, ServerEffect::Query(Query::ReadPage(_)))))
 }
 
 fn outcome(before: Option<u64>) -> AppendOutcome {

@@ -205,6 +205,9 @@ impl World {
         if let Some(event) = self.queue.values().find(|event| self.is_under_way(event)) {
             return Some(format!("{event:?} is under way"));
         }
+        if let Some((link, served)) = running.sessions.iter().find(|(_, served)| served.owed > 0) {
+            return Some(format!("the session of link {link} waits for {} answers", served.owed));
+        }
         if let Some(why) = self.unsettled() {
             return Some(why);
         }
@@ -235,10 +238,9 @@ impl World {
             | Event::Accepted { link }
             | Event::Upgrade { link, .. } => self.links.get(link).is_some_and(|open| open.alive && !open.echo),
             Event::PhoneGoesOn { phone, life } => self.phones.get(*phone).is_some_and(|phone| phone.life == *life),
-            Event::Answered { life, .. }
-            | Event::News { life, .. }
-            | Event::Flushed { life }
-            | Event::Fold { life } => *life == self.server.life,
+            Event::Worked { life, .. } | Event::News { life, .. } | Event::Flushed { life } | Event::Fold { life } => {
+                *life == self.server.life
+            }
             Event::Edit
             | Event::Fault
             | Event::SyncStarts { .. }

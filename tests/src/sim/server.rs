@@ -22,6 +22,7 @@ use toso_store::faulty::{FaultyChangeLog, LogDefect};
 use toso_store::{ChangeLog, RecordStore};
 use toso_sync::ServerEvent;
 use toso_sync::reconcile::RECONCILE_KEYS_MAX;
+use toso_sync::server::Appending;
 
 use super::lossy::LossyLog;
 use super::plan::Planted;
@@ -84,8 +85,8 @@ pub(super) struct Running {
 pub(super) struct Pushed {
     /// Its connection.
     pub(super) link: u64,
-    /// Its number there.
-    pub(super) number: u64,
+    /// To be answered; unless it was, before its time.
+    pub(super) push: Option<Appending>,
     /// What it brings.
     pub(super) batch: UnitBatch,
 }
@@ -96,12 +97,14 @@ pub(super) struct Served {
     pub(super) serving: Serving,
     /// Frames that wait until the session takes pushes.
     pub(super) held: VecDeque<ServerEvent>,
+    /// Queries and commits of the session that are not answered yet.
+    pub(super) owed: usize,
 }
 
 impl Served {
     /// A new session.
     pub(super) fn new() -> Self {
-        Self { serving: Serving::new(Catalog::shared()), held: VecDeque::new() }
+        Self { serving: Serving::new(Catalog::shared()), held: VecDeque::new(), owed: 0 }
     }
 }
 

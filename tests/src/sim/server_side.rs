@@ -5,14 +5,15 @@ use std::task::{Context, Poll, Waker};
 
 use toso_core::id::Sequence;
 use toso_core::unit::{UnitList, UnitRef};
-use toso_server::desk;
+use toso_server::desk::{self, Work};
 use toso_server::folding::FoldError;
 use toso_server::hub::HubNews;
 use toso_server::log_writer::{GROUP_BATCHES_MAX, UnitBatch, append_group};
 use toso_server::serving::Step;
 use toso_store::LogBatch;
 use toso_store::faulty::{LogCall, WriteFault};
-use toso_sync::{AppendOutcome, HoldFate, HoldOutcome, ServerEffect, ServerEvent};
+use toso_sync::server::{Answer, Appending};
+use toso_sync::{AppendOutcome, Ask as _, HoldFate, HoldOutcome, PageRead, ServerEffect, ServerEvent};
 use toso_wire::{DecodeError, Frame, Goodbye, GoodbyeCode, decode, encode, hello_from_token};
 
 use super::newer::FURTHER_FRAME;
@@ -103,7 +104,16 @@ impl World {
             let now = self.server_now();
             let Some(running) = &mut self.server.running else { return };
             let Some(served) = running.sessions.get_mut(&link) else { return };
-            for effect in served.serving.handle(now, event) {
+            if matches!(event, ServerEvent::Answer(_) | ServerEvent::Committed(_)) {
+                let Some(owed) = served.owed.checked_sub(1) else {
+                    return self.fail("each question of a session is answered once", format!("{event:?}"));
+                };
+                served.owed = owed;
+            }
+            let effects = served.serving.handle(now, event);
+            served.owed +=
+                effects.iter().filter(|it| matches!(it, ServerEffect::Query(_) | ServerEffect::Commit(_))).count();
+            for effect in effects {
                 if self.server_may_die() {
                     return;
                 }
@@ -124,42 +134,33 @@ impl World {
     }
 
     fn do_for(&mut self, link: u64, effect: ServerEffect) -> Option<ServerEvent> {
-        let (now, life) = (self.server_now(), self.server.life);
+        let now = self.server_now();
         let everyone_may = self.planted(Planted::EveryoneMayAll);
         let holds_nothing = self.planted(Planted::HoldsNothing);
         let running = self.server.running.as_mut()?;
         let served = running.sessions.get_mut(&link)?;
-        let whole = everyone_may.then(|| effect.clone());
-        let step = match (served.serving.step(&running.desk, &running.hub, now, effect), whole) {
-            // Who is let in as another has no record that says so.
-            (Step::Moved, Some(effect)) => Step::Read(effect),
-            (step, _) => step,
-        };
-        match step {
+        match served.serving.step(&running.desk, &running.hub, now, effect) {
             Step::Answer(event) => Some(self.told(event)),
             Step::Prove(proving) => {
                 let proved = proving.check(&running.desk, now);
                 let event = served.serving.proved(&running.hub, proved);
                 Some(self.told(event))
             }
-            Step::Nothing | Step::Count(_) => None,
-            Step::Read(effect) | Step::ReadViews(effect) => {
-                let wait = self.rng.below(READ_MS_MAX);
-                self.after(wait, Event::Answered { link, life, effect: Box::new(effect) });
-                None
+            Step::Count(_) => None,
+            Step::Work(work) => self.work(link, work),
+            // Who is let in as another has no record that says so.
+            Step::Moved(open) if everyone_may => self.work(link, Work::Open(open)),
+            Step::Append(push, batch) => self.append(link, push, batch),
+            Step::Hold(hold) if holds_nothing => {
+                let fates = vec![HoldFate::Held; hold.items.len()];
+                Some(hold.answer(Ok(HoldOutcome { fates, ..HoldOutcome::default() })))
             }
-            Step::Append { number, batch, .. } => self.append(link, number, batch),
-            Step::Hold { number, items, .. } if holds_nothing => {
-                let fates = vec![HoldFate::Held; items.len()];
-                let outcome = Ok(HoldOutcome { fates, ..HoldOutcome::default() });
-                Some(ServerEvent::Holding { number, outcome })
-            }
-            Step::Hold { number, from, reason, items } => Some(running.desk.hold(number, from, reason, &items, now)),
+            Step::Hold(hold) => Some(running.desk.hold(hold, now)),
             Step::Send(frame) => {
                 self.send_down(link, &encode(&frame), frame.name());
                 None
             }
-            Step::Moved => {
+            Step::Moved(_) => {
                 self.dismiss(link, GoodbyeCode::Shutdown);
                 None
             }
@@ -177,9 +178,15 @@ impl World {
         }
     }
 
+    fn work(&mut self, link: u64, work: Work) -> Option<ServerEvent> {
+        let (wait, life) = (self.rng.below(READ_MS_MAX), self.server.life);
+        self.after(wait, Event::Worked { link, life, work: Box::new(work) });
+        None
+    }
+
     /// An answer as the session hears it.
     fn told(&mut self, mut event: ServerEvent) -> ServerEvent {
-        if let ServerEvent::Authenticated(Ok(known)) = &mut event {
+        if let ServerEvent::Answer(Answer::Authenticated(Ok(known))) = &mut event {
             // The device told of a move: sessions of its other copies hear of it, whatever else happens.
             if known.standing.reminded {
                 self.tell_news();
@@ -191,7 +198,7 @@ impl World {
         event
     }
 
-    fn append(&mut self, link: u64, number: u64, batch: UnitBatch) -> Option<ServerEvent> {
+    fn append(&mut self, link: u64, push: Appending, batch: UnitBatch) -> Option<ServerEvent> {
         let planted = self.planted(Planted::AckBeforeFlush);
         let running = self.server.running.as_mut()?;
         let waiting: usize =
@@ -199,9 +206,11 @@ impl World {
         let through = Sequence(toso_store::Log::end(&*self.server.disk).0 + (waiting + batch.batch.items.len()) as u64);
         let early =
             AppendOutcome { first_new: None, new: 0, through, refused: Vec::new(), postponed: None, before: None };
-        running.queue.push_back(Pushed { link, number, batch });
+        // Under this bug the flush answers nothing more.
+        let (push, answer) = if planted { (None, Some(push.answer(Ok(early)))) } else { (Some(push), None) };
+        running.queue.push_back(Pushed { link, push, batch });
         self.flush();
-        planted.then_some(ServerEvent::Appended { number, outcome: Ok(early) })
+        answer
     }
 
     /// Whatever has queued up goes to the disk together; what comes meanwhile rides the next.
@@ -242,11 +251,10 @@ impl World {
         }
         let links: Vec<u64> = running.sessions.keys().copied().collect();
         self.note(&format!("flushed {} batches, log at {}", pushed.len(), self.log_last().0));
-        for (push, outcome) in pushed.into_iter().zip(outcomes) {
-            if self.planted(Planted::AckBeforeFlush) {
-                continue;
+        for (Pushed { link, push, .. }, outcome) in pushed.into_iter().zip(outcomes) {
+            if let Some(push) = push {
+                self.serve(link, push.answer(outcome.map(desk::outcome)));
             }
-            self.serve(push.link, ServerEvent::Appended { number: push.number, outcome: outcome.map(desk::outcome) });
         }
         if grown {
             for link in links {
@@ -306,38 +314,43 @@ impl World {
         }
     }
 
-    pub(super) fn on_answered(&mut self, link: u64, life: u32, effect: &ServerEffect) {
+    pub(super) fn on_worked(&mut self, link: u64, life: u32, work: Work) {
         if self.server.life != life || self.server_may_die() {
             return;
         }
         let (foreign, now) = (self.planted(Planted::ForeignPages), self.server_now());
+        let ignored = self.planted(Planted::ComparisonsIgnored);
         let Some(running) = self.server.running.as_ref().filter(|running| running.sessions.contains_key(&link)) else {
             return;
         };
-        let answer = if let ServerEffect::ReadPage { unit, after } = effect
-            && foreign
-        {
-            running.desk.read_page(UnitRef::country(UnitList::L2022), *after).map(|mut page| {
-                page.unit = *unit;
-                Some(ServerEvent::Page(page))
-            })
-        } else {
-            running.desk.answer(effect, now)
+        let answer = match work {
+            Work::ReadPage(read) if foreign => {
+                let page = running.desk.read_page(UnitRef::country(UnitList::L2022), read.after);
+                page.map(|page| {
+                    let unit = read.unit;
+                    read.answer(PageRead { unit, ..page })
+                })
+            }
+            Work::Open(open) if ignored => running.desk.open(open.epoch, &open.interests).map(|mut opened| {
+                for (told, interest) in open.interests.iter().zip(&mut opened.interests) {
+                    interest.reconcile = None;
+                    interest.cursor = told.cursor.min(toso_store::Log::last(&*self.server.disk));
+                }
+                open.answer(opened)
+            }),
+            work @ (Work::Open(_)
+            | Work::ReadPage(_)
+            | Work::ReadElements(_)
+            | Work::ReadWanted(_)
+            | Work::ReadTotals(_)
+            | Work::VerifyCarried(_)
+            | Work::KeepTold(_)) => running.desk.perform(work, now),
         };
         match answer {
-            Ok(Some(mut event)) => {
-                if let (ServerEffect::Open { interests, .. }, ServerEvent::Opened(opened)) = (effect, &mut event)
-                    && self.planted(Planted::ComparisonsIgnored)
-                {
-                    for (told, interest) in interests.iter().zip(&mut opened.interests) {
-                        interest.reconcile = None;
-                        interest.cursor = told.cursor.min(toso_store::Log::last(&*self.server.disk));
-                    }
-                }
+            Ok(event) => {
                 self.serve(link, event);
                 self.take_held(link);
             }
-            Ok(None) => self.fail("the desk answers reads", format!("{effect:?}")),
             Err(error) => self.fail("the desk answers reads", error.to_string()),
         }
     }

@@ -7,7 +7,8 @@ use toso_core::id::Sequence;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 use toso_replica::exchange::TouchEvent;
-use toso_sync::{AccessRole, ServerEffect};
+use toso_server::desk::Work;
+use toso_sync::AccessRole;
 
 use super::model::Model;
 use super::phone::Phone;
@@ -71,7 +72,7 @@ pub(super) enum Event {
     /// A phone's disk is done.
     PhoneGoesOn { phone: usize, life: u32 },
     /// A read of the server's log is done.
-    Answered { link: u64, life: u32, effect: Box<ServerEffect> },
+    Worked { link: u64, life: u32, work: Box<Work> },
     /// A flush of the server's log is done.
     Flushed { life: u32 },
     /// The server folds a page.
@@ -276,7 +277,7 @@ impl World {
             Event::PhoneNotices { link } => self.phone_notices(link),
             Event::ServerNotices { link } => self.drop_serving(link),
             Event::PhoneGoesOn { phone, life } => self.phone_goes_on(phone, life),
-            Event::Answered { link, life, effect } => self.on_answered(link, life, &effect),
+            Event::Worked { link, life, work } => self.on_worked(link, life, *work),
             Event::Flushed { life } => self.on_flushed(life),
             Event::Fold { life } => self.on_fold(life),
             Event::News { link, life } => self.on_news(link, life),

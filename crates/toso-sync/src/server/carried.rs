@@ -5,17 +5,16 @@ use toso_core::change::Change;
 use toso_wire::{Carried, NackCode, Push, signed_carried};
 
 use super::checking::{broken, may_write};
+use super::live::Live;
 use super::pushing::Pushed;
 use super::refusing::nack;
-use super::{CarriedRefusal, HoldReason, ReturnVerdict, ServerEffect, ServerSession};
+use super::{CarriedRefusal, HoldReason, Query, ReturnVerdict, ServerEffect, VerifyCarried};
 use crate::principal::{AccessRole, Principal};
 
-impl ServerSession {
+impl Live {
     /// The signature is over all changes, so each of them must be one before it can be checked.
-    pub(super) fn on_carried(&mut self, push: Push, effects: &mut Vec<ServerEffect>) {
-        let Some(Carried { author, signature }) = push.carried.clone() else {
-            return;
-        };
+    pub(super) fn on_carried(&mut self, carried: Carried, push: Push, effects: &mut Vec<ServerEffect>) {
+        let Carried { author, signature } = carried;
         let pushed = Pushed::of(push);
         let (number, scope) = (pushed.number, pushed.scope);
         let changes = pushed.items.iter().map(|item| item.as_ref().map(|change| (change.doc, change.hash())));
@@ -23,7 +22,8 @@ impl ServerSession {
             Ok(changes) => {
                 let signed = signed_carried(scope, author, changes);
                 self.verifying.insert(number, pushed);
-                effects.push(ServerEffect::VerifyCarried { number, author, signed, signature });
+                let verify = VerifyCarried { number, author, signed, signature };
+                effects.push(ServerEffect::Query(Query::VerifyCarried(verify)));
             }
             Err(error) => {
                 let (code, detail) = broken(error);
@@ -34,7 +34,7 @@ impl ServerSession {
 
     /// Nothing that is returned goes to the bin: what may not be taken as it comes waits for an officer.
     pub(super) fn on_returned_judged(&mut self, number: u64, verdict: ReturnVerdict, effects: &mut Vec<ServerEffect>) {
-        let (Some(push), Some(principal)) = (self.verifying.remove(&number), self.principal) else { return };
+        let Some(push) = self.verifying.remove(&number) else { return };
         let Some(author) = push.carried.as_ref().map(|carried| carried.author) else { return };
         // Its author may have been an officer then, and be a recorder now.
         let role = AccessRole::Recorder;
@@ -42,12 +42,7 @@ impl ServerSession {
             may_write(author, role, push.scope, item).is_err_and(|(code, _)| code == NackCode::Forbidden)
         };
         if verdict == ReturnVerdict::Hold || push.items.iter().flatten().any(is_more) {
-            return self.hold_checked(
-                &principal,
-                HoldReason::Returned { by: principal.device.author() },
-                push,
-                effects,
-            );
+            return self.hold_checked(HoldReason::Returned { by: self.device.author() }, push, effects);
         }
         self.append_checked(author, role, push, effects);
     }

@@ -4,12 +4,13 @@ use toso_core::id::Sequence;
 use toso_core::time::TimestampMs;
 use toso_wire::{Frame, Receipt, UnitTotals};
 
-use super::{ServerEffect, ServerSession};
+use super::live::Live;
+use super::{Query, ReadTotals, ServerEffect};
 
 /// While a unit keeps changing, its figures are sent at most this often; when it rests they are sent at once.
 const RECEIPT_INTERVAL_MS: u64 = 2_000;
 
-impl ServerSession {
+impl Live {
     pub(super) fn on_totals(
         &mut self,
         now: TimestampMs,
@@ -40,7 +41,7 @@ impl ServerSession {
 
     pub(super) fn read_totals(&mut self, effects: &mut Vec<ServerEffect>) {
         self.reading_totals = true;
-        effects
-            .push(ServerEffect::ReadTotals(self.subscriptions.iter().map(|subscription| subscription.unit).collect()));
+        let units = self.subscriptions.iter().map(|subscription| subscription.unit).collect();
+        effects.push(ServerEffect::Query(Query::ReadTotals(ReadTotals(units))));
     }
 }

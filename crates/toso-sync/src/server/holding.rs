@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use toso_core::id::{AuthorId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 use toso_wire::limits::{DECISIONS_MAX, PURGE_SCOPES_MAX};
-use toso_wire::{Ack, Carried, Decision, Frame, Hello, Moved, NackCode, Purge, Push, Reviewed};
+use toso_wire::{Ack, Carried, Decision, Frame, Moved, NackCode, Purge, Push, Reviewed};
 
+use super::live::Live;
 use super::pushing::Pushed;
 use super::refusing::nack;
-use super::{AppendFailure, ServerEffect, ServerSession};
-use crate::principal::{AccessRole, Principal};
+use super::{AppendFailure, Commit, Hold, Query, ReadDecisions, ServerEffect};
+use crate::principal::AccessRole;
 
 /// What the server's record says of a device beside its [`Principal`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,55 +87,24 @@ pub(super) struct Holding {
     places: Vec<u32>,
 }
 
-impl ServerSession {
-    /// The interests of HELLO that the device has to leave; an error names one that never was its own.
-    pub(super) fn interests_left(&self, principal: &Principal, hello: &Hello) -> Result<Vec<UnitRef>, UnitRef> {
-        let asked = || hello.interests.iter().map(|interest| interest.unit);
-        let was_its_own = |unit: UnitRef| self.standing.former.iter().any(|former| self.within(*former, unit));
-        let knows = asked().any(|unit| unit == principal.unit);
-        let mut left = Vec::new();
-        for unit in asked() {
-            let inside = principal.covers(self.catalog, unit);
-            // A wider unit covers the former one; yet a device that asks for the former one has not heard of the wider.
-            let unaware = !knows && self.standing.former.contains(&unit);
-            if self.standing.revoked && (inside || was_its_own(unit)) || unaware || !inside && was_its_own(unit) {
-                left.push(unit);
-            } else if !inside && !self.standing.revoked {
-                return Err(unit);
-            }
-        }
-        Ok(left)
-    }
-
-    /// True when the device follows nothing in this session: it only hands over what it has, and leaves.
-    pub fn is_leaving(&self) -> bool {
-        self.standing.revoked || !self.leaves.is_empty()
-    }
-
-    /// True when the device was shut out.
-    pub fn is_revoked(&self) -> bool {
-        self.standing.revoked
-    }
-
+impl Live {
     /// Tells the device where it belongs, and what to forget once it has handed over what it has.
     pub(super) fn tell_leaving(&mut self, effects: &mut Vec<ServerEffect>) {
-        let Some(principal) = self.principal else { return };
-        if !self.is_leaving() {
+        if !self.device.is_leaving() {
             return;
         }
-        if !self.standing.revoked {
+        let (principal, standing) = (&self.device.principal, &self.device.standing);
+        if !standing.revoked {
             effects.push(ServerEffect::Send(Frame::Moved(Moved {
                 unit: principal.unit,
                 role: principal.role.word().to_owned(),
-                token: self.standing.token.clone(),
+                token: standing.token.clone(),
             })));
         }
         let scopes: BTreeSet<Scope> =
-            self.leaves.iter().flat_map(|unit| self.catalog.scopes_under_all_lists(*unit)).collect();
-        let scopes: Vec<Scope> = scopes
-            .into_iter()
-            .filter(|scope| self.standing.revoked || !principal.covers(self.catalog, *scope))
-            .collect();
+            self.device.leaves.iter().flat_map(|unit| self.catalog.scopes_under_all_lists(*unit)).collect();
+        let scopes: Vec<Scope> =
+            scopes.into_iter().filter(|scope| standing.revoked || !principal.covers(self.catalog, *scope)).collect();
         let mut parts = scopes.chunks(PURGE_SCOPES_MAX);
         // Also when nothing is to be forgotten: it says that everything has been said.
         let first = parts.next().unwrap_or_default();
@@ -145,7 +115,7 @@ impl ServerSession {
     }
 
     /// Why a push goes to the review queue; `None` when they do not.
-    pub(super) fn hold_reason(&self, principal: &Principal, push: &Push) -> Option<HoldReason> {
+    pub(super) fn hold_reason(&self, push: &Push) -> Option<HoldReason> {
         let scope = push.scope;
         // What another device made is refused here, since its author hands it over itself; but not by a server that has
         // lost it, where the carrier may be the last that has it.
@@ -153,45 +123,35 @@ impl ServerSession {
         if !self.catalog.is_scope(scope) || !push.carried.as_ref().is_none_or(lost) {
             return None;
         }
-        let inside = principal.covers(self.catalog, scope);
-        let was_its_own = self.standing.former.iter().any(|former| self.within(*former, scope));
-        let reason = match (self.standing.revoked, inside) {
+        let inside = self.device.principal.covers(self.catalog, scope);
+        let was_its_own = self.device.had(self.catalog, scope);
+        let reason = match (self.device.standing.revoked, inside) {
             (true, _) => (inside || was_its_own).then_some(HoldReason::Revoked),
             (false, true) => None,
             (false, false) => was_its_own.then_some(HoldReason::Moved),
         };
         reason.map(|reason| match push.carried {
-            Some(_) => HoldReason::Returned { by: principal.device.author() },
+            Some(_) => HoldReason::Returned { by: self.device.author() },
             None => reason,
         })
     }
 
-    fn within(&self, wide: UnitRef, unit: UnitRef) -> bool {
-        wide == unit || self.catalog.covers(wide, unit)
-    }
-
     /// Holds what the device could have written, and refuses the rest item by item.
-    pub(super) fn hold_checked(
-        &mut self,
-        principal: &Principal,
-        reason: HoldReason,
-        push: Pushed,
-        effects: &mut Vec<ServerEffect>,
-    ) {
-        let author = push.carried.as_ref().map_or(principal.device.author(), |carried| carried.author);
+    pub(super) fn hold_checked(&mut self, reason: HoldReason, push: Pushed, effects: &mut Vec<ServerEffect>) {
+        let author = push.carried.as_ref().map_or(self.device.author(), |carried| carried.author);
         // What is returned waits for an officer, whose word it needs: it may be what only an officer writes.
-        let role = if push.carried.is_some() { AccessRole::Officer } else { principal.role };
+        let role = if push.carried.is_some() { AccessRole::Officer } else { self.device.principal.role };
         let (number, scope) = (push.number, push.scope);
         let (places, items) = push.permitted(author, role, effects);
         if items.is_empty() {
             return;
         }
         self.holding.pushes.insert(number, Holding { scope, author, places });
-        effects.push(ServerEffect::Hold { number, scope, author, reason, items });
+        effects.push(ServerEffect::Commit(Commit::Hold(Hold { number, scope, author, reason, items })));
     }
 
     /// Every item gets its own answer; those that the register has are acknowledged like any other.
-    pub(super) fn on_holding(
+    pub(super) fn on_held(
         &mut self,
         number: u64,
         outcome: Result<HoldOutcome, AppendFailure>,
@@ -224,7 +184,7 @@ impl ServerSession {
             self.acked_through = self.acked_through.max(outcome.through);
             effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through, settled: false })));
         }
-        if self.principal.is_some_and(|principal| principal.device.author() == author) {
+        if self.device.author() == author {
             // The decision came before: to another copy of the device, or when this one had no mark yet, since the answer
             // that it is held was lost. It is told once more, after the whole answer (a phone marks what is held when its
             // push is through), and under a number that passes over no later decision.
@@ -239,22 +199,25 @@ impl ServerSession {
         }
     }
 
-    /// An officer has decided something. It may be about what is being held just now, and is told after that answer; before
-    /// WELCOME nothing is told, and what was decided is read with it.
-    pub(super) fn on_decided(&mut self, is_live: bool, effects: &mut Vec<ServerEffect>) {
-        if !self.holding.pushes.is_empty() {
-            self.holding.decided_meanwhile = true;
-        } else if is_live {
+    /// An officer has decided something. It may be about what is being held just now, and is told after that answer.
+    pub(super) fn on_decided(&mut self, effects: &mut Vec<ServerEffect>) {
+        if self.holding.pushes.is_empty() {
             self.read_decisions(effects);
+        } else {
+            self.holding.decided_meanwhile = true;
+        }
+    }
+
+    /// Tells what officers have decided that the device has not confirmed. Two readings may have been under way.
+    pub(super) fn on_decisions(&mut self, decisions: Option<Reviewed>, effects: &mut Vec<ServerEffect>) {
+        if let Some(reviewed) = decisions.filter(|reviewed| Some(reviewed.number) > self.told) {
+            self.told = Some(reviewed.number);
+            effects.push(ServerEffect::Send(Frame::Reviewed(reviewed)));
         }
     }
 
     pub(super) fn read_decisions(&self, effects: &mut Vec<ServerEffect>) {
-        if let Some(principal) = self.principal {
-            effects.push(ServerEffect::ReadDecisions {
-                author: principal.device.author(),
-                after: self.heard.max(self.told),
-            });
-        }
+        let (author, after) = (self.device.author(), self.heard.max(self.told));
+        effects.push(ServerEffect::Query(Query::ReadDecisions(ReadDecisions { author, after })));
     }
 }

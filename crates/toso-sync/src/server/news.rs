@@ -3,16 +3,13 @@
 use toso_core::id::Sequence;
 use toso_wire::Frame;
 
-use super::{ServerEffect, ServerSession};
+use super::ServerEffect;
+use super::live::Live;
 
-impl ServerSession {
-    /// True once the device was told anything that it did not know, so that a request which waits for that is answered.
-    pub fn has_news(&self) -> bool {
-        self.news > 0
-    }
-
+impl Live {
+    /// True when an effect tells the device what it did not know.
     pub(super) fn is_news(&self, effect: &ServerEffect) -> bool {
-        let ServerEffect::Send(frame) = effect else { return matches!(effect, ServerEffect::Close) };
+        let ServerEffect::Send(frame) = effect else { return false };
         match frame {
             Frame::Welcome(_) => false,
             // Each request begins with one. It is news when all that the device has is counted, and it has not heard so.

@@ -3,15 +3,17 @@
 use toso_core::chunk::ChangeHash;
 use toso_wire::{Frame, GoodbyeCode, Nack, NackCode};
 
+use super::ending::{Ending, GoesOn};
+use super::live::Live;
 use super::refusing::shortened;
-use super::{Postponed, RefusalKind, ServerEffect, ServerSession, Spent};
+use super::{Postponed, RefusalKind, ServerEffect, Spent};
 
 /// Pushes of a session that may be postponed. A phone has at most four under way ([`toso_wire::limits::PUSH_WINDOW`]) when
 /// it is first told, and sends nothing of its own after that; what it carries for others, 256 parcels at most, it offers once
 /// a session. A device that goes on wants to make work.
 pub(super) const POSTPONED_PUSHES_MAX: u32 = 264;
 
-impl ServerSession {
+impl Live {
     /// The item at a place and all after it wait. One NACK says so of all of them, since on a slow link 256 would take
     /// longer than the push.
     pub(super) fn postpone(
@@ -20,11 +22,11 @@ impl ServerSession {
         places: &[(u32, ChangeHash)],
         postponed: Postponed,
         effects: &mut Vec<ServerEffect>,
-    ) {
+    ) -> GoesOn {
         self.postponed += 1;
         if self.postponed > POSTPONED_PUSHES_MAX {
             let detail = format!("more than {POSTPONED_PUSHES_MAX} pushes past the device's share of the day");
-            return self.goodbye(GoodbyeCode::Overload, &detail, effects);
+            return Err(Ending::Goodbye(GoodbyeCode::Overload, detail));
         }
         let seconds = u32::try_from(postponed.wait_ms.div_ceil(1_000)).unwrap_or(u32::MAX);
         let spent = match postponed.spent {
@@ -41,5 +43,6 @@ impl ServerSession {
             detail: shortened(&detail),
             retry_after_s: Some(seconds),
         })));
+        Ok(())
     }
 }

@@ -6,9 +6,10 @@ use std::ops::RangeInclusive;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::Sequence;
 
-use super::{AppendOutcome, ServerSession};
+use super::AppendOutcome;
+use super::live::Live;
 
-impl ServerSession {
+impl Live {
     /// True when the device has everything of its only unit once it knows that its push is there: no page needs to be read
     /// to tell that. Moves the cursor.
     pub(super) fn settle(&mut self, outcome: &AppendOutcome) -> bool {
@@ -20,7 +21,7 @@ impl ServerSession {
         // Without gaps from the first new one to the end, nothing of the push is older and still to be passed.
         let all_new = outcome.new > 0 && first.0 + (outcome.new - 1) == outcome.through.0;
         // Cursors of another history are moved by a comparison or by pages only.
-        let of_this_history = self.heard_epoch.is_none() || self.heard_epoch == self.epoch;
+        let of_this_history = self.heard_epoch.is_none_or(|heard| heard == self.epoch);
         let waits = subscription.owed || subscription.reconciling.is_some();
         let settled = of_this_history && all_new && before <= subscription.cursor && !waits;
         if settled {

@@ -1,11 +1,10 @@
 //! Pages of what a device lacks: how large they are, and whether the next one waits until it is asked for.
 
-use toso_core::id::Sequence;
-use toso_core::unit::UnitRef;
 use toso_wire::limits::PAGE_BYTES_MAX;
 use toso_wire::{Frame, Next, pack_delta};
 
-use super::{PageEntry, PageRead, ServerEffect, ServerSession};
+use super::live::Live;
+use super::{PageEntry, PageRead, Query, ReadPage, ServerEffect};
 
 /// Pages on demand: whether the device waits for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,13 +15,7 @@ pub(super) enum Demand {
     Sent,
 }
 
-impl ServerSession {
-    pub(super) fn grow(&mut self, unit: UnitRef, through: Sequence) {
-        for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.unit == unit) {
-            subscription.grown = subscription.grown.max(through);
-        }
-    }
-
+impl Live {
     /// Reads the next page, of the first unit that has one for the device.
     pub(super) fn read_wanted_page(&mut self, effects: &mut Vec<ServerEffect>) {
         if !self.reading_page
@@ -30,7 +23,8 @@ impl ServerSession {
             && let Some(subscription) = self.subscriptions.iter().find(|subscription| subscription.wants_page())
         {
             self.reading_page = true;
-            effects.push(ServerEffect::ReadPage { unit: subscription.unit, after: subscription.cursor });
+            let read = ReadPage { unit: subscription.unit, after: subscription.cursor };
+            effects.push(ServerEffect::Query(Query::ReadPage(read)));
         }
     }
 

@@ -5,12 +5,13 @@ use toso_core::chunk::ChunkError;
 use toso_core::id::AuthorId;
 use toso_core::unit::Scope;
 use toso_wire::limits::{PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW};
-use toso_wire::{Ack, Carried, Frame, GoodbyeCode, NackCode, Push};
+use toso_wire::{Ack, Carried, Frame, NackCode, Push};
 
 use super::checking::{broken, may_write};
+use super::ending::{Ending, GoesOn};
+use super::live::Live;
 use super::refusing::nack;
-use super::session::Phase;
-use super::{AppendFailure, AppendOutcome, ServerEffect, ServerSession};
+use super::{Append, AppendFailure, AppendOutcome, Appending, Commit, JudgeReturned, Query, ServerEffect};
 use crate::principal::AccessRole;
 
 /// A push whose items were each checked once: they are changes, or they are not.
@@ -50,29 +51,32 @@ impl Pushed {
     }
 }
 
-impl ServerSession {
-    pub(super) fn on_push(&mut self, push: Push, effects: &mut Vec<ServerEffect>) {
-        let Some(principal) = self.principal else {
-            return;
-        };
+impl Live {
+    pub(super) fn on_push(&mut self, push: Push, effects: &mut Vec<ServerEffect>) -> GoesOn {
         let under_way = self.appending.len() + self.verifying.len() + self.holding.pushes.len();
         if push.number != self.next_push || under_way >= PUSH_WINDOW {
             let detail = format!(
                 "push {} came while {} was expected and {under_way} of at most {PUSH_WINDOW} were under way",
                 push.number, self.next_push
             );
-            return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
+            return Err(Ending::protocol(detail));
         }
         self.next_push += 1;
+        self.take_push(push, effects);
+        Ok(())
+    }
+
+    fn take_push(&mut self, push: Push, effects: &mut Vec<ServerEffect>) {
+        let principal = self.device.principal;
         let bytes: usize = push.items.iter().map(|item| item.bytes().len()).sum();
-        let held = self.hold_reason(&principal, &push);
+        let held = self.hold_reason(&push);
         let whole = if push.items.is_empty() || push.items.len() > PUSH_ITEMS_MAX {
             Some((NackCode::TooLarge, format!("{} items, 1 to {PUSH_ITEMS_MAX} are accepted", push.items.len())))
         } else if bytes > PUSH_BYTES_MAX && push.items.len() > 1 {
             Some((NackCode::TooLarge, format!("{bytes} bytes, at most {PUSH_BYTES_MAX} in several items are accepted")))
         } else if !principal.role.may_write() {
             Some((NackCode::Forbidden, format!("{} does not write", principal.role.with_article())))
-        } else if held.is_none() && (self.standing.revoked || !principal.may_push(self.catalog, push.scope)) {
+        } else if held.is_none() && (self.device.standing.revoked || !principal.may_push(self.catalog, push.scope)) {
             let detail = format!("{} is no commune inside the device's unit {}", push.scope, principal.unit);
             Some((NackCode::OutOfScope, detail))
         } else {
@@ -82,7 +86,7 @@ impl ServerSession {
             return nack(push.number, None, code, &detail, effects);
         }
         if let Some(reason) = held {
-            return self.hold_checked(&principal, reason, Pushed::of(push), effects);
+            return self.hold_checked(reason, Pushed::of(push), effects);
         }
         match &push.carried {
             Some(carried) if carried.signature.is_empty() && !self.takes_returns => {
@@ -92,9 +96,9 @@ impl ServerSession {
             Some(carried) if carried.signature.is_empty() => {
                 let (number, author, scope) = (push.number, carried.author, push.scope);
                 self.verifying.insert(number, Pushed::of(push));
-                effects.push(ServerEffect::JudgeReturned { number, author, scope });
+                effects.push(ServerEffect::Query(Query::JudgeReturned(JudgeReturned { number, author, scope })));
             }
-            Some(_) => self.on_carried(push, effects),
+            Some(carried) => self.on_carried(carried.clone(), push, effects),
             None => {
                 self.append_checked(principal.device.author(), principal.role, Pushed::of(push), effects);
             }
@@ -116,7 +120,9 @@ impl ServerSession {
             return;
         }
         self.appending.insert(number, places.into_iter().zip(items.iter().map(Change::hash)).collect());
-        effects.push(ServerEffect::Append { number, scope, returned, author, items });
+        let (by, only_unit) = (self.device.principal, self.only_unit());
+        let push = Appending { number, by, only_unit, scope, returned, author };
+        effects.push(ServerEffect::Commit(Commit::Append(Append { push, items })));
     }
 
     pub(super) fn on_appended(
@@ -124,8 +130,8 @@ impl ServerSession {
         number: u64,
         outcome: Result<AppendOutcome, AppendFailure>,
         effects: &mut Vec<ServerEffect>,
-    ) {
-        let Some(places) = self.appending.remove(&number) else { return };
+    ) -> GoesOn {
+        let Some(places) = self.appending.remove(&number) else { return Ok(()) };
         let carried = self.carried.remove(&number);
         match outcome {
             Ok(outcome) => {
@@ -137,11 +143,11 @@ impl ServerSession {
                 let mut left_out = outcome.refused.len();
                 if let Some(postponed) = outcome.postponed {
                     left_out += places.len().saturating_sub(postponed.from);
-                    self.postpone(number, &places, postponed, effects);
+                    self.postpone(number, &places, postponed, effects)?;
                 }
                 // A push of which nothing is taken gets no ACK.
-                if left_out >= places.len() || matches!(self.phase, Phase::Ended) {
-                    return;
+                if left_out >= places.len() {
+                    return Ok(());
                 }
                 // What it carried for another comes back to it like anyone's: the carrier may have forgotten it since.
                 if let Some(first) = outcome.first_new.filter(|_| outcome.new > 0 && !carried) {
@@ -152,12 +158,13 @@ impl ServerSession {
                 effects.push(ServerEffect::Send(Frame::Ack(Ack { number, through: outcome.through, settled })));
                 // The pushed chunks lie in one of the followed units; reading on moves the device's cursor past them.
                 for subscription in &mut self.subscriptions {
-                    subscription.grown = subscription.grown.max(outcome.through);
+                    subscription.grow(outcome.through);
                 }
             }
             Err(AppendFailure::Unavailable) => {
                 nack(number, None, NackCode::Unavailable, "the server cannot store at the moment", effects);
             }
         }
+        Ok(())
     }
 }

@@ -6,9 +6,11 @@ use std::collections::HashSet;
 use toso_core::chunk::ChangeHash;
 use toso_core::id::{ChunkKey, DocId, Sequence};
 use toso_core::unit::UnitRef;
-use toso_wire::{Frame, GoodbyeCode, Reconcile, Want, pack_delta};
+use toso_wire::{Frame, Reconcile, Want, pack_delta};
 
-use super::{PageEntry, ServerEffect, ServerSession};
+use super::ending::{Ending, GoesOn};
+use super::live::Live;
+use super::{PageEntry, Query, ReadElements, ReadWanted, ServerEffect};
 use crate::reconcile::{Elements, RECONCILE_ROUNDS_MAX, want_frames_max};
 
 /// A unit being compared.
@@ -34,7 +36,7 @@ enum Step {
     Sending { keys: HashSet<ChunkKey>, last: bool, waits: Option<Sequence> },
 }
 
-/// Answer to [`ServerEffect::ReadWanted`].
+/// Answer to [`super::ReadWanted`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedRead {
     /// The interest.
@@ -47,61 +49,66 @@ pub struct WantedRead {
     pub more: bool,
 }
 
-impl ServerSession {
+impl Live {
     /// Opens the comparison of a unit, in the first flight.
     pub(super) fn open_reconciling(unit: UnitRef, as_of: Sequence, effects: &mut Vec<ServerEffect>) -> Reconciling {
         effects.push(ServerEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message: Vec::new() })));
         Reconciling { as_of, rounds: 0, chunks: None, wants: 0, wanted: 0, step: Step::Theirs }
     }
 
-    pub(super) fn on_reconcile(&mut self, reconcile: Reconcile, effects: &mut Vec<ServerEffect>) {
+    pub(super) fn on_reconcile(&mut self, reconcile: Reconcile, effects: &mut Vec<ServerEffect>) -> GoesOn {
+        let device = self.device.principal.device;
         let Reconcile { unit, as_of, message } = reconcile;
         let Some(reconciling) = self.reconciling(unit, as_of).filter(|_| !message.is_empty()) else {
-            return self.goodbye(GoodbyeCode::Protocol, "a RECONCILE came that belongs to no comparison", effects);
+            return Err(Ending::protocol("a RECONCILE came that belongs to no comparison"));
         };
         reconciling.rounds += 1;
         if reconciling.rounds > RECONCILE_ROUNDS_MAX {
             let detail = format!("a comparison has at most {RECONCILE_ROUNDS_MAX} rounds");
-            return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
+            return Err(Ending::protocol(detail));
         }
         reconciling.step = Step::Answering(message);
-        effects.push(ServerEffect::ReadElements { unit, at: as_of });
+        effects.push(ServerEffect::Query(Query::ReadElements(ReadElements { device, unit, at: as_of })));
+        Ok(())
     }
 
-    /// Answer to [`ServerEffect::ReadElements`].
+    /// Answer to [`super::ReadElements`].
     pub(super) fn on_elements(
         &mut self,
         unit: UnitRef,
         chunks: Vec<(DocId, ChangeHash)>,
         effects: &mut Vec<ServerEffect>,
-    ) {
+    ) -> GoesOn {
         let subscription = self.subscriptions.iter_mut().find(|subscription| subscription.unit == unit);
-        let Some(reconciling) = subscription.and_then(|subscription| subscription.reconciling.as_mut()) else { return };
-        let Step::Answering(message) = std::mem::replace(&mut reconciling.step, Step::Theirs) else { return };
+        let Some(reconciling) = subscription.and_then(|subscription| subscription.reconciling.as_mut()) else {
+            return Ok(());
+        };
+        let Step::Answering(message) = std::mem::replace(&mut reconciling.step, Step::Theirs) else { return Ok(()) };
         let as_of = reconciling.as_of;
         reconciling.chunks = Some(chunks.len() as u64);
-        match Elements::new(chunks).answer(&message) {
-            Ok(message) => effects.push(ServerEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message }))),
-            Err(error) => self.goodbye(GoodbyeCode::Protocol, &error.to_string(), effects),
-        }
+        let answer = Elements::new(chunks).answer(&message);
+        let message = answer.map_err(|error| Ending::protocol(error.to_string()))?;
+        effects.push(ServerEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message })));
+        Ok(())
     }
 
-    pub(super) fn on_want(&mut self, want: Want, effects: &mut Vec<ServerEffect>) {
+    pub(super) fn on_want(&mut self, want: Want, effects: &mut Vec<ServerEffect>) -> GoesOn {
+        let device = self.device.principal.device;
         let Some(reconciling) = self.reconciling(want.unit, want.as_of) else {
-            return self.goodbye(GoodbyeCode::Protocol, "a WANT came that belongs to no comparison", effects);
+            return Err(Ending::protocol("a WANT came that belongs to no comparison"));
         };
         if want.keys.is_empty() && !want.last {
-            return self.goodbye(GoodbyeCode::Protocol, "a WANT wants nothing and is not the last", effects);
+            return Err(Ending::protocol("a WANT wants nothing and is not the last"));
         }
-        if let Err(detail) = reconciling.count_want(want.keys.len()) {
-            return self.goodbye(GoodbyeCode::Protocol, &detail, effects);
-        }
+        reconciling.count_want(want.keys.len()).map_err(Ending::protocol)?;
         let keys: HashSet<ChunkKey> = want.keys.into_iter().collect();
         reconciling.step = Step::Sending { keys: keys.clone(), last: want.last, waits: None };
-        effects.push(ServerEffect::ReadWanted { unit: want.unit, keys, after: Sequence::ZERO, at: want.as_of });
+        let read = ReadWanted { device, unit: want.unit, keys, after: Sequence::ZERO, at: want.as_of };
+        effects.push(ServerEffect::Query(Query::ReadWanted(read)));
+        Ok(())
     }
 
-    /// Answer to [`ServerEffect::ReadWanted`].
+    /// Answer to [`super::ReadWanted`].
     pub(super) fn on_wanted(&mut self, read: WantedRead, effects: &mut Vec<ServerEffect>) {
         let Some(subscription) = self.subscriptions.iter_mut().find(|subscription| subscription.unit == read.unit)
         else {
@@ -126,7 +133,9 @@ impl ServerSession {
                 effects.push(ServerEffect::Send(Frame::Delta(delta)));
             }
             if goes_on {
-                effects.push(ServerEffect::ReadWanted { unit: read.unit, keys, after: through, at: as_of });
+                let device = self.device.principal.device;
+                let read = ReadWanted { device, unit: read.unit, keys, after: through, at: as_of };
+                effects.push(ServerEffect::Query(Query::ReadWanted(read)));
             }
             return;
         }
@@ -143,6 +152,7 @@ impl ServerSession {
 
     /// Goes on with what the device wanted, now that it asks for the next page.
     pub(super) fn send_more_wanted(&mut self, effects: &mut Vec<ServerEffect>) {
+        let device = self.device.principal.device;
         for subscription in &mut self.subscriptions {
             let Some(Reconciling { as_of, step: Step::Sending { keys, waits, .. }, .. }) =
                 &mut subscription.reconciling
@@ -152,7 +162,8 @@ impl ServerSession {
             if let Some(after) = waits.take() {
                 self.answers = self.answers.saturating_add(1);
                 let (keys, at) = (keys.clone(), *as_of);
-                effects.push(ServerEffect::ReadWanted { unit: subscription.unit, keys, after, at });
+                let read = ReadWanted { device, unit: subscription.unit, keys, after, at };
+                effects.push(ServerEffect::Query(Query::ReadWanted(read)));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use toso_core::id::Sequence;
 use toso_core::unit::UnitRef;
+use toso_wire::Interest;
 
 use super::reconciling::Reconciling;
 
@@ -20,6 +21,17 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
+    /// Nothing is known of the unit but what the device says.
+    pub(super) fn new(interest: &Interest) -> Self {
+        let Interest { unit, cursor, .. } = *interest;
+        Self { unit, cursor, reconciling: None, grown: Sequence::ZERO, owed: false }
+    }
+
+    /// The unit has chunks up to here.
+    pub(super) fn grow(&mut self, through: Sequence) {
+        self.grown = self.grown.max(through);
+    }
+
     pub(super) fn wants_page(&self) -> bool {
         self.reconciling.is_none() && (self.owed || self.grown > self.cursor)
     }
