@@ -140,9 +140,9 @@ fn blank(code: &str, range: Range<usize>) -> String {
 /// Lines (from 1) where `code` has `needle` as whole words. Paths in braces (`use std::{fs, io}`) are seen too.
 pub(crate) fn lines_with(code: &str, needle: &str) -> Vec<usize> {
     let mut lines: Vec<usize> = word_offsets(code, needle).map(|offset| line_of(code, offset)).collect();
-    for (line, path) in grouped_imports(code) {
+    for (offset, path) in grouped_imports(code) {
         if word_offsets(&path, needle).next().is_some() {
-            lines.push(line);
+            lines.push(line_of(code, offset));
         }
     }
     lines.sort_unstable();
@@ -159,7 +159,7 @@ pub(crate) fn word_offsets<'a>(text: &'a str, needle: &'a str) -> impl Iterator<
     })
 }
 
-/// Every path that a `use` with braces brings in, spelled out, with the line of its `use`.
+/// Every path that a `use` with braces brings in, spelled out, with the place of its `use`.
 pub(crate) fn grouped_imports(code: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for offset in word_offsets(code, "use") {
@@ -169,7 +169,7 @@ pub(crate) fn grouped_imports(code: &str) -> Vec<(usize, String)> {
             let tree: String = tree.split_whitespace().collect::<Vec<_>>().join(" ");
             let mut paths = Vec::new();
             spell_out("", &tree, &mut paths);
-            found.extend(paths.into_iter().map(|path| (line_of(code, offset), path)));
+            found.extend(paths.into_iter().map(|path| (offset, path)));
         }
     }
     found

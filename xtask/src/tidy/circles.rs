@@ -13,8 +13,8 @@ use crate::tree::Tree;
 const ONE_THING: [(&str, &[&str]); 1] =
     [("crates/toso-core/src", &["chunk", "document", "edit", "finding", "kind", "record"])];
 
-/// A module that another one names, and the first place where it does.
-type Needs<'a> = BTreeMap<String, (&'a str, usize)>;
+/// Modules that another one names, and the first place where it does: the file, its text, and the place in its code.
+type Needs<'a> = BTreeMap<String, (&'a str, &'a str, usize)>;
 
 pub(super) fn check(tree: &Tree) -> Result<Vec<Problem>, String> {
     let mut problems = Vec::new();
@@ -49,22 +49,22 @@ fn circles(sources: &str, files: &[(&str, String)], one_thing: &[&str]) -> Vec<P
         if is_root(Some(&module)) || file.contains("/tests") {
             continue;
         }
-        for (line, name) in named(&shipped(&code_only(text)).code) {
+        for (offset, name) in named(&shipped(&code_only(text)).code) {
             let of = exported.get(&name).cloned().unwrap_or(name);
             let one = [&module, &of].iter().all(|module| one_thing.contains(&module.as_str()));
             if of != module && modules.contains(&of) && !is_root(Some(&of)) && !one {
-                needs.entry(module.clone()).or_default().entry(of).or_insert((file, line));
+                needs.entry(module.clone()).or_default().entry(of).or_insert((file, text, offset));
             }
         }
     }
     let mut problems = Vec::new();
     for (module, needed) in &needs {
-        for (of, (file, line)) in needed {
+        for (of, (file, text, offset)) in needed {
             if reaches(&needs, of, module) {
                 let message = format!(
                     "module {module} needs {of}, which needs {module}; put what both need into a module that both may know"
                 );
-                problems.push(Problem::at(*file, *line, message));
+                problems.push(Problem::at(*file, line_of(&shipped(&code_only(text)).code, *offset), message));
             }
         }
     }
@@ -97,17 +97,17 @@ fn exports(code: &str, modules: &BTreeSet<String>) -> BTreeMap<String, String> {
     exported
 }
 
-/// What code names at the top of its own crate, with the line.
+/// What code names at the top of its own crate, with the place.
 fn named(code: &str) -> Vec<(usize, String)> {
     let first =
         |path: &str| path.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().map(str::to_owned);
     let plain = code.match_indices("crate::").filter_map(|(offset, mark)| {
         let name = first(code.get(offset + mark.len()..)?)?;
-        Some((line_of(code, offset), name))
+        Some((offset, name))
     });
     let grouped = grouped_imports(code)
         .into_iter()
-        .filter_map(|(line, path)| Some((line, first(path.strip_prefix("crate::")?)?)));
+        .filter_map(|(offset, path)| Some((offset, first(path.strip_prefix("crate::")?)?)));
     plain.chain(grouped).filter(|(_, name)| !name.is_empty()).collect()
 }
 
