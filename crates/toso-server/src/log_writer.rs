@@ -386,6 +386,7 @@ fn is_for_all(error: &StoreError) -> bool {
         | StoreError::WrongKey { .. }
         | StoreError::NotEmpty { .. }
         | StoreError::Damaged { .. }
+        | StoreError::Lost { .. }
         | StoreError::TooLarge { .. }
         | StoreError::TooMany { .. }
         | StoreError::Raced { .. }

@@ -106,6 +106,7 @@ impl From<StoreError> for Problem {
             | StoreError::WrongKey { .. }
             | StoreError::NotEmpty { .. }
             | StoreError::Damaged { .. }
+            | StoreError::Lost { .. }
             | StoreError::TooLarge { .. }
             | StoreError::TooMany { .. }
             | StoreError::Poisoned { .. }

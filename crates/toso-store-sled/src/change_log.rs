@@ -123,8 +123,21 @@ enum Answer {
 }
 
 impl SledChangeLog {
-    /// Opens the log in a folder, making it when it is not there.
+    /// Opens the log in a folder, making it when it is not there; refuses one that has lost entries.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        let log = Self::open_what_is_left(folder, options)?;
+        log.check_whole()?;
+        Ok(log)
+    }
+
+    /// Refuses a log that ends before what it is known to have held ([`StoreError::Lost`]).
+    pub fn check_whole(&self) -> Result<(), StoreError> {
+        self.engine.low_water().check(self.end().0)
+    }
+
+    /// Opens the log also when its end is lost: to look at it, or to save what is there. It must not be served: what devices
+    /// had from the lost end would be given out anew under the same sequences.
+    pub fn open_what_is_left(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let engine = Engine::open(folder.as_ref(), Kind::Server, options)?;
         let (commits, published, packer) = (GroupCommit::default(), RwLock::default(), Packer::default());
         let (letters, tables) = (Letters::of(&engine)?, Tables::of(&engine)?);
@@ -136,6 +149,7 @@ impl SledChangeLog {
             log.has_former.fetch_or(has_any, Ordering::Relaxed);
         }
         log.take_former_records()?;
+        log.engine.low_water().note(log.end().0);
         Ok(log)
     }
 
@@ -199,6 +213,9 @@ impl SledChangeLog {
             self.engine.make_durable()?;
         }
         self.publish(published);
+        if durable {
+            self.engine.low_water().note_in_time(self.end().0);
+        }
         Ok(answers)
     }
 
@@ -241,6 +258,13 @@ impl SledChangeLog {
     fn scope_entry(&self, entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<ScopeRun, StoreError> {
         let (key, body) = self.engine.entry(entry)?;
         ScopeRun::parse(&key, &body).ok_or_else(|| self.engine.damaged(&key, "its fields cannot be read"))
+    }
+}
+
+impl Drop for SledChangeLog {
+    fn drop(&mut self) {
+        // What is published is durable.
+        self.engine.low_water().note(self.end().0);
     }
 }
 
@@ -412,7 +436,7 @@ impl<'a> Group<'a> {
                 return Err(not_next(NOT_THE_NEXT));
             }
             match entry {
-                Logged::Command(Command { at, changes, .. }) => match self.command(at, &changes) {
+                Logged::Command(Command { at, changes, .. }) => match self.command_within_limits(at, &changes) {
                     Ok(_) => {}
                     Err(StoreError::Raced { .. }) => return Err(not_next(OTHER_RECORDS)),
                     Err(error) => return Err(error),
@@ -445,6 +469,11 @@ impl<'a> Group<'a> {
             }
         }
         Ok(())
+    }
+
+    fn command_within_limits(&mut self, at: TimestampMs, changes: &[RecordChange]) -> Result<Sequence, StoreError> {
+        RecordChange::check_command(changes)?;
+        self.command(at, changes)
     }
 
     /// Appends a command and makes its changes.
@@ -503,6 +532,7 @@ impl<'a> Group<'a> {
                 | StoreError::WrongKey { .. }
                 | StoreError::NotEmpty { .. }
                 | StoreError::Damaged { .. }
+                | StoreError::Lost { .. }
                 | StoreError::Poisoned { .. }
                 | StoreError::NotFound(_)),
             ) => self.unless_torn(Err(error)),

@@ -64,6 +64,15 @@ struct Counters {
     outbox_len: usize,
     chunk_last: u64,
     documents_len: usize,
+    /// True once they are in the store, where they stay when all else is removed.
+    are_stored: bool,
+}
+
+impl Counters {
+    /// What a store holds at least that has had a transaction: that, and the chunks that were ever stored. It never falls.
+    fn held(self) -> u64 {
+        self.chunk_last.saturating_add(1)
+    }
 }
 
 impl SledChunkStore {
@@ -93,9 +102,17 @@ impl SledChunkStore {
                 .u64()
                 .zip(reader.u64())
                 .ok_or_else(|| engine.damaged(COUNTERS_KEY, "it does not hold two numbers"))?;
+            counters.are_stored = true;
         }
         counters.outbox_len = engine.tree().scan_prefix([OUTBOX_SPACE]).count();
         counters.documents_len = engine.tree().scan_prefix([DOCUMENT_SPACE]).keys().count();
+        // Until the first transaction there is nothing at all.
+        if engine.tree().is_empty() {
+            engine.low_water().check(0)?;
+        } else {
+            engine.low_water().check(counters.held())?;
+            engine.low_water().note_in_time(counters.held());
+        }
         Ok(Self { engine, commits: GroupCommit::default(), counters: Mutex::new(counters) })
     }
 
@@ -122,6 +139,10 @@ impl SledChunkStore {
             && let Err(error) = self.engine.contain(|| self.engine.make_durable())
         {
             answers.fill(Err(error));
+        }
+        if answers.iter().any(Result::is_ok) {
+            let held = self.counters.lock().held();
+            self.engine.low_water().note_in_time(held);
         }
         answers
     }
@@ -384,7 +405,8 @@ fn stage(
             None => _ = staged.remove(&setting_key(key))?,
         }
     }
-    if (counters.outbox_last, counters.chunk_last) != (before.outbox_last, before.chunk_last) {
+    if !before.are_stored || (counters.outbox_last, counters.chunk_last) != (before.outbox_last, before.chunk_last) {
+        counters.are_stored = true;
         let body = [counters.outbox_last.to_be_bytes(), counters.chunk_last.to_be_bytes()].concat();
         staged.put(COUNTERS_KEY, &body)?;
     }

@@ -17,6 +17,7 @@ use toso_store::StoreError;
 use crate::cipher::Cipher;
 use crate::folder::{DATA_FILE, Folder, Kind, io_error, no_random};
 use crate::key::StoreKey;
+use crate::low_water::LowWater;
 use crate::options::Options;
 use crate::value;
 
@@ -34,6 +35,7 @@ pub(crate) struct Engine {
     db: Db,
     data: File,
     folder: Folder,
+    low_water: LowWater,
     /// What an encrypted folder's keys and values go through.
     cipher: Option<Cipher>,
     space_reserve_bytes: u64,
@@ -51,7 +53,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens a folder. What it then holds is durable.
     pub(crate) fn open(path: &Path, kind: Kind, options: Options) -> Result<Self, StoreError> {
-        Self::open_folder(Folder::open(path, kind)?, None, options)
+        Self::open_folder(Folder::open(path, kind)?, kind, None, options)
     }
 
     /// Opens an encrypted folder, where the keys of `id_spaces` begin with document ids.
@@ -64,11 +66,12 @@ impl Engine {
     ) -> Result<Self, StoreError> {
         let (folder, data_key) = Folder::open_encrypted(path, kind, key)?;
         let cipher = Cipher::new(&data_key, id_spaces).map_err(|error| no_random(path, error))?;
-        Self::open_folder(folder, Some(cipher), options)
+        Self::open_folder(folder, kind, Some(cipher), options)
     }
 
-    fn open_folder(folder: Folder, cipher: Option<Cipher>, options: Options) -> Result<Self, StoreError> {
+    fn open_folder(folder: Folder, kind: Kind, cipher: Option<Cipher>, options: Options) -> Result<Self, StoreError> {
         let path = folder.path();
+        let low_water = LowWater::read(path, kind)?;
         // The reserve is not asked for here: on a full phone a volunteer must still see what is recorded. Opening
         // writes a little, and says so when it cannot.
         let db = catch_unwind(|| open_sled(&folder, options)).unwrap_or_else(|_| {
@@ -82,6 +85,7 @@ impl Engine {
             db,
             data,
             folder,
+            low_water,
             cipher,
             space_reserve_bytes: options.space_reserve_bytes,
             turn: RwLock::new(()),
@@ -98,6 +102,16 @@ impl Engine {
     /// Sets the app's key of an encrypted folder anew; see [`Folder::rotate_key`].
     pub(crate) fn rotate_key(&self, old: &StoreKey, new: &StoreKey) -> Result<(), StoreError> {
         self.folder.rotate_key(old, new)
+    }
+
+    /// The folder, of which FORMAT is.
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// What the store is known to hold.
+    pub(crate) fn low_water(&self) -> &LowWater {
+        &self.low_water
     }
 
     /// sled's one tree, with keys as the disk has them: in an encrypted folder those of `id_spaces` are in no order.

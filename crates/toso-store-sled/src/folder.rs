@@ -71,21 +71,19 @@ enum Format {
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
+    /// Of an older format, which stays until its reader has made room for what is new.
+    is_former: bool,
     /// Unlocked when dropped.
     _lock: File,
 }
 
 impl Folder {
     /// Takes the folder, making it when it is not there; refuses one that is in use, of another kind, newer, or
-    /// encrypted.
+    /// encrypted. One of an older format keeps it until [`Self::mark_newest`].
     pub(crate) fn open(path: &Path, kind: Kind) -> Result<Self, StoreError> {
-        let folder = Self::take(path)?;
+        let mut folder = Self::take(path)?;
         match folder.read_format(kind)? {
-            Some(Format::Plain(found)) if found == plain_version(kind) => {}
-            // Before anything of the new format is in it.
-            Some(Format::Plain(_)) => folder
-                .write_format(&plain_format(kind))
-                .map_err(|error| io_error("writing the FORMAT file", path, &error))?,
+            Some(Format::Plain(found)) => folder.is_former = found != plain_version(kind),
             Some(Format::Encrypted { .. }) => return Err(folder.key_error(StoreKeyMismatch::NoKeyGiven)),
             None => folder.make(&plain_format(kind))?,
         }
@@ -105,6 +103,17 @@ impl Folder {
             }
         };
         Ok((folder.ready()?, data_key))
+    }
+
+    /// True for a folder whose FORMAT is older than what this version writes.
+    pub(crate) fn is_former(&self) -> bool {
+        self.is_former
+    }
+
+    /// Says in FORMAT that the folder is of the newest format. Before anything of it is written.
+    pub(crate) fn mark_newest(&self, kind: Kind) -> Result<(), StoreError> {
+        let marked = self.write_format(&plain_format(kind));
+        marked.map_err(|error| io_error("writing the FORMAT file", &self.path, &error))
     }
 
     /// Wraps the data key by another key. The file is replaced whole, so exactly one of the two keys opens the folder at
@@ -127,7 +136,7 @@ impl Folder {
         let mut tries = 1;
         loop {
             match fs4::FileExt::try_lock(&lock) {
-                Ok(()) => return Ok(Self { path: path.to_owned(), _lock: lock }),
+                Ok(()) => return Ok(Self { path: path.to_owned(), is_former: false, _lock: lock }),
                 Err(fs4::TryLockError::WouldBlock) if tries < LOCK_TRIES => {
                     tries += 1;
                     thread::sleep(LOCK_PAUSE);
@@ -281,15 +290,9 @@ impl Folder {
         StoreError::WrongKey { path: self.path.display().to_string(), mismatch }
     }
 
-    /// Whole or not at all: written beside, synced, renamed, and the names synced too.
+    /// Whole or not at all, and the folder's own name is synced, too.
     fn write_format(&self, format: &str) -> io::Result<()> {
-        let beside = self.path.join("FORMAT.new");
-        let mut file = private_file().open(&beside)?;
-        file.set_len(0)?;
-        file.write_all(format.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, self.path.join(FORMAT_FILE))?;
-        sync_folder(&self.path)?;
+        write_whole(&self.path, FORMAT_FILE, format)?;
         self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
     }
 
@@ -300,6 +303,17 @@ impl Folder {
             detail: detail.to_owned(),
         }
     }
+}
+
+/// Writes a file of a folder, whole or not at all: written beside, synced, renamed, and the names synced too.
+pub(crate) fn write_whole(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    let beside = folder.join(format!("{name}.new"));
+    let mut file = private_file().open(&beside)?;
+    file.set_len(0)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, folder.join(name))?;
+    sync_folder(folder)
 }
 
 /// The version of a plain folder as it is made now.

@@ -13,6 +13,7 @@
 //!   fails all the same stops all further writes until the folder is opened again.
 //! - It takes a snapshot that it had not finished, when it was stopped while opening, for damage: such files are removed
 //!   before it looks.
+//! - It takes a data file that was cut short or lost for an empty one: `low_water.rs` keeps what it is known to hold.
 //! - It frees space only by and by. `docs/storage-format.md` has the figures.
 //!
 //! A phone's folder can be encrypted ([`SledChunkStore::open_encrypted`]): `cipher.rs` seals each value on its way to
@@ -27,6 +28,7 @@ mod engine;
 mod folder;
 mod group;
 mod key;
+mod low_water;
 mod options;
 mod staged;
 mod value;

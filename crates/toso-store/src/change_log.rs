@@ -120,7 +120,8 @@ pub trait Log: Send + Sync {
     fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError>;
     /// Takes entries of another log as they are, after [`Self::end`]. Entries that do not follow it, that bring a change a
     /// second time, or whose command finds other records than it expects are [`StoreError::NotNext`]: the two logs are not
-    /// the same up to there. What came before such an entry may have been taken.
+    /// the same up to there. Those over a limit are refused as by [`Self::append`] and [`crate::RecordStore::command`]. What came
+    /// before such an entry may have been taken.
     fn apply(&self, entries: &[Logged]) -> Result<(), StoreError>;
     /// The sequence of the last change; zero when there is none. Never waits for a disk.
     fn last(&self) -> Sequence;

@@ -126,6 +126,7 @@ macro_rules! change_log_conformance {
                 commands_are_entries,
                 a_command_ends_at_its_limit,
                 the_same_entries_give_the_same_store,
+                entries_of_another_log_end_at_the_same_limits,
             ]
         );
     };

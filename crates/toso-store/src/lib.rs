@@ -106,6 +106,18 @@ pub enum StoreError {
         /// What is wrong.
         detail: String,
     },
+    /// The store holds less than it is known to have held: its data was cut short, emptied or lost.
+    #[error("{path} has lost what it held: {held} entries were sure to be there, {found} are left; {mend}")]
+    Lost {
+        /// The folder.
+        path: String,
+        /// Entries that it is known to have held.
+        held: u64,
+        /// Entries that are there.
+        found: u64,
+        /// What to do.
+        mend: &'static str,
+    },
     /// A value is larger than a store keeps.
     #[error("{what} has {bytes} bytes, a store keeps at most {max}")]
     TooLarge {

@@ -92,7 +92,8 @@ impl RecordChange {
     }
 }
 
-fn within(what: &'static str, bytes: usize, max: usize) -> Result<(), StoreError> {
+/// Refuses what has more bytes than a store keeps.
+pub(crate) fn within(what: &'static str, bytes: usize, max: usize) -> Result<(), StoreError> {
     if bytes > max { Err(StoreError::TooLarge { what, bytes, max }) } else { Ok(()) }
 }
 

@@ -24,6 +24,7 @@ impl From<StoreError> for TosoError {
             StoreError::WrongKey { .. } => Self::WrongKey { info: ErrorInfo::new("storage.wrong_key", &error) },
             StoreError::NewerFormat { .. } => Self::UpdateNeeded { info: ErrorInfo::new("storage.newer", &error) },
             StoreError::Damaged { .. } => Self::Storage { info: ErrorInfo::new("storage.damaged", &error) },
+            StoreError::Lost { .. } => Self::Storage { info: ErrorInfo::new("storage.lost", &error) },
             StoreError::Io { .. }
             | StoreError::WrongKind { .. }
             | StoreError::NotEmpty { .. }

@@ -156,6 +156,11 @@ pub(super) const MESSAGES: &[Message] = &[
         "The data on this phone is damaged. Tell your officer before you install anew.",
     ),
     m(
+        "storage.lost",
+        "Dữ liệu đã lưu trên máy này không còn. Hãy báo cán bộ và tham gia lại bằng lời mời mới.",
+        "What was stored on this phone is gone. Tell your officer, and join again with a new invite.",
+    ),
+    m(
         "storage.failed",
         "Không đọc hoặc ghi được dữ liệu trên máy. Hãy mở lại ứng dụng.",
         "The data on this phone cannot be read or written. Open the app again.",

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use toso_core::change::{Change, Entry};
+use toso_core::chunk::{CHANGE_BYTES_MAX, Chunk};
 use toso_core::id::Sequence;
 use toso_core::time::TimestampMs;
 
@@ -316,6 +318,46 @@ pub fn a_command_ends_at_its_limit<S: Subject<Store: ChangeLog + RecordStore>>(s
     let store = subject.reopen(store);
     let tail = store.tail(Sequence::ZERO, 1, 1).unwrap();
     assert!(matches!(&tail[..], [Logged::Command(command)] if command.changes == largest));
+}
+
+/// Who takes entries of another log checks them as if they had been given to it: else two stores that were given the same
+/// would not hold the same.
+pub fn entries_of_another_log_end_at_the_same_limits<S: Subject<Store: ChangeLog + RecordStore>>(subject: &S) {
+    let command = |changes| Logged::Command(Command { sequence: Sequence(1), at: NOW, changes });
+    let of_one = |table: usize, key: usize, value: usize| {
+        command(vec![change(&"t".repeat(table), &vec![7; key], Some(&vec![3; value]))])
+    };
+    let (table, key, value) = (RECORD_TABLE_BYTES_MAX, RECORD_KEY_BYTES_MAX, RECORD_BYTES_MAX);
+    let many = |count: usize| command((0..count).map(|n| change("n", &n.to_be_bytes(), None)).collect());
+    let sized =
+        |values: usize| command((0..values).map(|n| change("n", &n.to_be_bytes(), Some(&vec![3; value]))).collect());
+    let a_change = |bytes: usize| {
+        let (scope, sent) = (scope(1), batch(scope(1), [1]));
+        let chunk = Chunk::trusted(vec![0; bytes], sent.items[0].hash());
+        let change = Change { doc: sent.items[0].doc, chunk };
+        Logged::Change(Entry { sequence: Sequence(1), scope, author: sent.author, received_at: NOW, change })
+    };
+    let within = [of_one(table, key, value), many(RECORD_CHANGES_MAX), sized(COMMAND_BYTES_MAX / (value + 32))];
+    for entry in within.into_iter().chain([a_change(CHANGE_BYTES_MAX)]) {
+        let store = subject.fresh();
+        store.apply(std::slice::from_ref(&entry)).unwrap();
+        assert_eq!(store.tail(Sequence::ZERO, 1, 1).unwrap(), [entry]);
+    }
+    let past = [
+        of_one(table + 1, key, value),
+        of_one(table, key + 1, value),
+        of_one(table, key, value + 1),
+        many(RECORD_CHANGES_MAX + 1),
+        sized(COMMAND_BYTES_MAX / value + 1),
+        a_change(CHANGE_BYTES_MAX + 1),
+    ];
+    for entry in past {
+        let store = subject.fresh();
+        let refused = store.apply(&[entry]);
+        assert!(matches!(refused, Err(StoreError::TooLarge { .. } | StoreError::TooMany { .. })), "{refused:?}");
+        assert_eq!(store.end(), Sequence::ZERO);
+        store.command(NOW, &[change("t", b"", None)]).unwrap();
+    }
 }
 
 /// A second store that takes the entries of the first, in whatever pieces, answers every question alike, and so does a third

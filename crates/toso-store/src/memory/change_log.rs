@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use parking_lot::RwLock;
 use toso_core::change::Entry;
-use toso_core::chunk::ChangeHash;
+use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash};
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
@@ -15,6 +15,7 @@ use super::records::Tables;
 use crate::StoreError;
 use crate::change_log::{Appended, Command, KNOWN_ALREADY, Log, LogBatch, Logged, NOT_THE_NEXT, OTHER_RECORDS, Page};
 use crate::index::{Index, Summary};
+use crate::limits::within;
 use crate::page::PageBuilder;
 use crate::records::{Holds, RecordChange};
 
@@ -269,14 +270,18 @@ impl State {
                 if self.sequences.contains_key(&(entry.change.doc, entry.change.hash())) {
                     return Err(not_next(KNOWN_ALREADY));
                 }
+                within("a change", entry.change.bytes().len(), CHANGE_BYTES_MAX)?;
                 self.put(entry.clone());
                 Ok(())
             }
-            Logged::Command(Command { at, changes, .. }) => match self.command(*at, changes) {
-                Ok(_) => Ok(()),
-                Err(StoreError::Raced { .. }) => Err(not_next(OTHER_RECORDS)),
-                Err(error) => Err(error),
-            },
+            Logged::Command(Command { at, changes, .. }) => {
+                RecordChange::check_command(changes)?;
+                match self.command(*at, changes) {
+                    Ok(_) => Ok(()),
+                    Err(StoreError::Raced { .. }) => Err(not_next(OTHER_RECORDS)),
+                    Err(error) => Err(error),
+                }
+            }
         }
     }
 }

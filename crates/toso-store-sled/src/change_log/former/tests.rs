@@ -154,6 +154,29 @@ fn strange_documents_are_kept_in_the_former_index() {
     }
 }
 
+/// An operator whose disk is full opens a folder with the new version, is refused, and goes back to the old one: it was marked
+/// before it was known to fit, and then no version opened it.
+#[test]
+fn a_former_folder_without_room_for_its_records_stays_as_it_was() {
+    let folder = TempDir::new().unwrap();
+    let log = SledChangeLog::open(folder.path(), Options::phone()).unwrap();
+    let mut staged = Staged::new(&log.engine);
+    staged.insert(&[&[FORMER_RECORD_SPACE, 7], b"devices".as_slice(), b"a"].concat(), &[7; 200]);
+    log.engine.apply(staged.into_batch(), || ()).unwrap();
+    drop(log);
+    let format = folder.path().join("FORMAT");
+    let former = "toso storage\nformat 3\nkind server\n";
+    fs::write(&format, former).unwrap();
+    let full = Options { space_reserve_bytes: u64::MAX / 2, ..Options::phone() };
+    for _ in 0..2 {
+        assert!(matches!(SledChangeLog::open(folder.path(), full), Err(StoreError::Full { .. })));
+        assert_eq!(fs::read_to_string(&format).unwrap(), former);
+    }
+    let log = SledChangeLog::open(folder.path(), Options::phone()).unwrap();
+    assert_eq!(log.record("devices", b"a").unwrap(), Some(vec![7; 200]));
+    assert_eq!(fs::read_to_string(&format).unwrap(), "toso storage\nformat 4\nkind server\n");
+}
+
 /// Records of a folder of before were in no entry; one opening makes them entries, and no further one does.
 #[test]
 fn records_of_a_former_folder_become_commands_once() {
