@@ -131,6 +131,9 @@ impl Trust {
             // Keys without records: the store was lost. Marked first, so that a crash in between loses no mark.
             if had_keys {
                 loss::mark_lost_store(&*store, revocations.is_kept(), now)?;
+                tracing::warn!(
+                    "keys are here and no records: an empty register begins, and phones return what they have"
+                );
             }
             put(&*store, b"server_id", &server.0, now)?;
         } else if known.as_ref().is_some_and(|id| *id != server.0) {

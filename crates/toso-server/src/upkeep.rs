@@ -32,14 +32,21 @@ pub const LOG_FOLDER: &str = "log";
 const COMPACTING_FOLDER: &str = "log.compacting";
 /// The database that a compaction has replaced, until its successor has been opened and found whole.
 const OLD_FOLDER: &str = "log.old";
-/// Opens the database of a data folder that is there already.
+/// Opens the database of a data folder that is there already; refuses one that has lost entries.
 pub fn open_log(data: &Path) -> Result<SledChangeLog, UpkeepError> {
+    let log = open_what_is_left(data)?;
+    log.check_whole()?;
+    Ok(log)
+}
+
+/// [`open_log`], also when entries are lost: to look at the others, or to save them.
+fn open_what_is_left(data: &Path) -> Result<SledChangeLog, UpkeepError> {
     settle(data)?;
     let folder = data.join(LOG_FOLDER);
     if !folder.join("FORMAT").exists() {
         return Err(UpkeepError::NoData { path: show(data) });
     }
-    Ok(SledChangeLog::open(folder, Options::server())?)
+    Ok(SledChangeLog::open_what_is_left(folder, Options::server())?)
 }
 
 /// Puts back a database that a compaction had moved aside when it was stopped between its two renames.
@@ -49,7 +56,7 @@ pub fn settle(data: &Path) -> Result<(), UpkeepError> {
         return Ok(());
     }
     // A running compaction holds its lock.
-    drop(SledChangeLog::open(&old, Options::server())?);
+    drop(SledChangeLog::open_what_is_left(&old, Options::server())?);
     fs::rename(&old, &log).and_then(|()| sync_folder(data)).map_err(failed("putting the database back in", data))?;
     tracing::warn!("a compaction was interrupted; the database from before it is back in place");
     Ok(())

@@ -10,7 +10,7 @@ use toso_store::export::{Exporter, Header};
 use toso_store::{ChangeLog, RecordChange, RecordStore, StoreError};
 
 use super::place::look_for_file;
-use super::{UpkeepError, in_file, open_log, with_suffix};
+use super::{UpkeepError, in_file, open_what_is_left, with_suffix};
 use crate::tables::SERVER_TABLE;
 use crate::trust::{self, ROOT_KEY_FILE, Revocations};
 
@@ -37,9 +37,13 @@ pub(crate) fn mark(revocations: &Revocations, records: &dyn RecordStore, now: Ti
     records.command(now, &[RecordChange { table, key, value: Some(check.to_vec()), expect: None }]).map(drop)
 }
 
-/// Writes the data of a stopped server. Its root key is not among it.
+/// Writes the data of a stopped server. Its root key is not among it. Of a log that has lost entries what is left is written,
+/// since nothing else saves it, and the log says so.
 pub fn export(data: &Path, now: TimestampMs, out: &mut dyn Write) -> Result<(), UpkeepError> {
-    let log = open_log(data)?;
+    let log = open_what_is_left(data)?;
+    if let Err(lost) = log.check_whole() {
+        tracing::warn!("only what is left is written: {lost}");
+    }
     mark(&Revocations::open(data)?, &log, now)?;
     let header = header(&log, &log, now)?;
     Exporter::new(header).write_to(&log, out).map(drop).map_err(in_file(data))

@@ -384,3 +384,46 @@ fn a_failed_export_leaves_no_file() {
     assert!(matches!(write_export(&to, true, |_| Ok(())), Err(UpkeepError::Exists { .. })));
     assert_eq!(fs::read_to_string(&to).unwrap(), "an older backup");
 }
+
+/// A database that was cut short was an empty register of a new history, and its server healthy.
+#[test]
+fn a_database_that_lost_entries_is_found_refused_and_what_is_left_is_saved() {
+    let data = TempDir::new().unwrap();
+    let log = data.path().join(LOG_FOLDER);
+    counted(data.path());
+    let whole = fs::read(log.join("db")).unwrap();
+    let end = open_log(data.path()).unwrap().end();
+
+    // Nothing is left.
+    fs::OpenOptions::new().write(true).open(log.join("db")).unwrap().set_len(100).unwrap();
+    let refused = open_log(data.path()).unwrap_err();
+    assert!(matches!(refused, UpkeepError::Store(StoreError::Lost { .. } | StoreError::Damaged { .. })), "{refused}");
+    assert!(refused.to_string().contains("restore"), "{refused}");
+    assert!(!verify::folder(data.path()).unwrap().is_whole());
+    assert!(compact::compact(data.path()).is_err());
+
+    // The way to go on without it: another database under the same keys is a register that waits to be filled again.
+    fs::rename(&log, data.path().join("log.lost")).unwrap();
+    let fresh = Arc::new(log_at(data.path()));
+    let trust = Trust::open(data.path(), fresh, TimestampMs(1_663_545_600_000)).unwrap();
+    assert!(trust.began_with_a_loss(), "phones return what they have");
+    drop(trust);
+
+    // An end is lost: less than the mark says.
+    fs::remove_dir_all(&log).unwrap();
+    fs::rename(data.path().join("log.lost"), &log).unwrap();
+    fs::write(log.join("db"), whole).unwrap();
+    for entry in fs::read_dir(&log).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_string_lossy().starts_with("snap.") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    fs::write(log.join("low-water"), format!("toso low-water {}\n", end.0 + 7)).unwrap();
+    assert!(matches!(open_log(data.path()), Err(UpkeepError::Store(StoreError::Lost { .. }))));
+    let found = verify::folder(data.path()).unwrap();
+    assert!(found.findings.iter().any(|finding| finding.contains("has lost what it held")), "{:?}", found.findings);
+    assert!(found.changes > 0, "the rest is looked at all the same");
+    let mut saved = Vec::new();
+    backup::export(data.path(), TimestampMs(1), &mut saved).unwrap();
+    assert!(saved.len() > 1_000);
+}

@@ -21,7 +21,7 @@ use toso_store::export::{Contents, ExportReader, Line};
 use toso_store::{Index as _, Log as _, StoreError};
 use toso_store_sled::{Checked, SledChangeLog};
 
-use super::{UpkeepError, failed, in_file, open_log};
+use super::{UpkeepError, failed, in_file, open_what_is_left};
 use crate::folding::Loaded;
 use crate::restored::Restored;
 use crate::set_aside::SetAside;
@@ -72,15 +72,18 @@ impl Verified {
 /// Checks the folder of a stopped server.
 pub fn folder(data: &Path) -> Result<Verified, UpkeepError> {
     let mut verified = Verified::default();
-    let log = match open_log(data) {
+    let log = match open_what_is_left(data) {
         Ok(log) => Arc::new(log),
         // So damaged that it does not open: that is what was to be found.
-        Err(UpkeepError::Store(error @ StoreError::Damaged { .. })) => {
+        Err(UpkeepError::Store(error @ (StoreError::Damaged { .. } | StoreError::Lost { .. }))) => {
             verified.found(error.to_string());
             return Ok(verified);
         }
         Err(error) => return Err(error),
     };
+    if let Err(lost) = log.check_whole() {
+        verified.found(lost.to_string());
+    }
     let mut findings = Vec::new();
     verified.checked = log.check(&mut |finding| findings.push(finding.to_string()))?;
     for finding in findings {
