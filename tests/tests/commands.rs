@@ -59,6 +59,42 @@ fn an_officer_corrects_hamlets_and_signs_off_and_takes_that_back() {
     assert!(record["signed_off_on"].is_null() && record["signed_off_by"].is_null(), "{record}");
 }
 
+/// The story: taking back a sign-off that nobody had made printed an id as if it were done; an edit alone said that nothing changed.
+#[test]
+fn a_command_that_changes_nothing_says_so() {
+    let Scene { device, .. } = &scene("officer");
+    let unsent = || device.json(&["status"])["unsent"].clone();
+    let told = |args: &[&str]| {
+        let before = unsent();
+        let output = device.command(args).output().expect("toso runs");
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert_eq!(unsent(), before, "{args:?}");
+        (String::from_utf8(output.stdout).expect("text"), String::from_utf8(output.stderr).expect("text"))
+    };
+    let withdraw = ["commune", "sign-off", "--withdraw"];
+    let (id, none) = told(&withdraw);
+    assert!(id.is_empty() && none.contains("no sign-off to withdraw") && none.contains("commune show"), "{none}");
+    device.ok(&["commune", "sign-off", "--date", "7/9/2022"]);
+    device.ok(&["hamlet", "add", "--name", "Thôn 1"]);
+    let [team, other] = ["Thôn 1", "Thôn 2"].map(|hamlet| device.ok(&["team", "add", "--hamlet", hamlet]));
+    let same: [&[&str]; 5] = [
+        &["commune", "sign-off", "--date", "7/9/2022"],
+        &["hamlet", "add", "--name", "Thôn 1"],
+        &["hamlet", "edit", "Thôn 1", "name=Thôn 1"],
+        &["team", "edit", &team, "level=hamlet"],
+        &["team", "unmerge", &team],
+    ];
+    for command in same {
+        let (_, said) = told(command);
+        assert!(said.contains("nothing to change") || said.contains("no merge to take back"), "{command:?}: {said}");
+    }
+    device.ok(&["team", "merge", &other, "--into", &team]);
+    let (_, said) = told(&["team", "merge", &other, "--into", &team]);
+    assert!(said.contains("merged into") && said.contains("already"), "{said}");
+    device.ok(&withdraw);
+    assert!(told(&withdraw).1.contains("no sign-off to withdraw"));
+}
+
 #[test]
 fn activities_are_listed_by_day_and_a_recorder_does_not_sign_off() {
     let Scene { device, .. } = &scene("recorder");

@@ -321,7 +321,7 @@ impl Exchange {
                         self.report.acked += accepted.len() as u64;
                     } else if let ClientEffect::CommitRefused { refused } = &other {
                         self.report.refused += refused.len() as u64;
-                    } else if let ClientEffect::Rest { delay_ms } = &other {
+                    } else if let ClientEffect::Rest { delay_ms, .. } = &other {
                         self.waits.rests_until = (*delay_ms > 0).then(|| now.plus_ms(*delay_ms));
                     }
                     of_store.effects.push(other);

@@ -237,12 +237,13 @@ impl Replica {
         self.create(&mut self.documents.lock(), scope, id, &all)
     }
 
-    /// Opens the commune's own document for edits (hamlets, sign-off) and returns its id.
-    pub fn edit_commune(&self, commune: Option<Scope>, edits: &[DocEdit]) -> Result<DocId, ReplicaError> {
+    /// Opens the commune's own document for edits (hamlets, sign-off) and returns its id; `false` when everything had these
+    /// values already.
+    pub fn edit_commune(&self, commune: Option<Scope>, edits: &[DocEdit]) -> Result<(DocId, bool), ReplicaError> {
         let scope = self.commune(commune)?;
         let id = DocId::commune(scope);
-        self.save(&mut self.documents.lock(), scope, id, edits)?;
-        Ok(id)
+        let changed = self.save(&mut self.documents.lock(), scope, id, edits)?;
+        Ok((id, changed))
     }
 
     /// Saves edits of an existing document: one change. `false` when everything had these values already.
@@ -276,13 +277,13 @@ impl Replica {
     }
 
     /// Marks `from` as a duplicate of `into`. Nothing is lost; [`Self::unmerge`] takes it back.
-    pub fn merge(&self, from: DocId, into: DocId) -> Result<(), ReplicaError> {
-        self.edit(from, &[merge_edit(from, Some(into))]).map(|_| ())
+    pub fn merge(&self, from: DocId, into: DocId) -> Result<bool, ReplicaError> {
+        self.edit(from, &[merge_edit(from, Some(into))])
     }
 
-    /// Takes a merge back.
-    pub fn unmerge(&self, from: DocId) -> Result<(), ReplicaError> {
-        self.edit(from, &[merge_edit(from, None)]).map(|_| ())
+    /// Takes a merge back; `false` when the record was merged into none.
+    pub fn unmerge(&self, from: DocId) -> Result<bool, ReplicaError> {
+        self.edit(from, &[merge_edit(from, None)])
     }
 
     /// The commune a new record belongs to.

@@ -4,7 +4,7 @@
 //! sessions it concerns, however many are connected.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -81,6 +81,8 @@ impl Wish {
 #[derive(Debug, Default)]
 pub struct Counted {
     current: AtomicU64,
+    /// False while a start reads how far the one before it had counted.
+    begun: AtomicBool,
     waiting: Mutex<Waiting>,
 }
 
@@ -95,6 +97,16 @@ impl Counted {
     /// Everything at or below this is counted.
     pub fn current(&self) -> Sequence {
         Sequence(self.current.load(Ordering::Acquire))
+    }
+
+    /// [`Self::current`], once it is known how far an earlier start had counted.
+    pub fn known(&self) -> Option<Sequence> {
+        self.begun.load(Ordering::Acquire).then(|| self.current())
+    }
+
+    /// From now on the position is known.
+    pub fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
     }
 
     /// Moves the position forward and wakes those it satisfies.

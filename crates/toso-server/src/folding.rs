@@ -163,6 +163,7 @@ impl Folding {
             })
             .collect::<Result<Vec<_>, _>>()?;
         self.counted.advance(loaded.through);
+        self.counted.begin();
         self.metrics.documents_newer.set(loaded.journal.newer() as u64);
         let newest = self.views.lock().as_of_time();
         let (records, views) = (Arc::clone(&self.records), Arc::clone(&self.views));
@@ -315,9 +316,7 @@ impl Coordinator {
         self.applying.apply(rows, page.documents, page.through, page.newest, |quarantined| {
             folding.metrics.quarantined_chunks.inc_by(quarantined as u64);
             folding.counted.advance(page.through);
-            let last = folding.log.last();
-            folding.metrics.log_sequence.set(last.0);
-            folding.metrics.fold_lag_chunks.set(last.0.saturating_sub(page.through.0));
+            folding.metrics.counted(folding.log.last(), Some(page.through));
         })?;
         self.folding.metrics.documents_newer.set(self.applying.newer() as u64);
         if self.applying.stores() {

@@ -18,7 +18,8 @@
 //! | `toso_append_batches` | histogram | batches that shared an fsync |
 //! | `toso_storage_syncs_total` | counter | syncs of the disk by the log and its records, the opening's included |
 //! | `toso_log_sequence`, `toso_counted_sequence` | gauge | end of the log; counted position |
-//! | `toso_fold_lag_chunks` | gauge | chunks in the log that are not counted yet |
+//! | `toso_fold_lag_entries` | gauge | entries of the log, decisions among them, from the counted position to the last chunk; 0 while the views load |
+//! | `toso_views_loading` | gauge | 1 while a start reads the stored views: what is counted is not known until then |
 //! | `toso_returned_chunks_total` | counter | chunks that devices gave back after the log had lost them |
 //! | `toso_documents_newer` | gauge | documents of kinds that only a newer version knows: kept, not counted |
 //! | `toso_quarantined_chunks_total` | counter | chunks that a document could not take |
@@ -39,6 +40,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use toso_core::id::Sequence;
 use toso_sync::server::RefusalKind;
 
 /// Labels of `toso_refusals_total`.
@@ -113,7 +115,8 @@ pub struct Metrics {
     pub storage_syncs: Counter,
     pub log_sequence: Gauge<u64, AtomicU64>,
     pub counted_sequence: Gauge<u64, AtomicU64>,
-    pub fold_lag_chunks: Gauge<u64, AtomicU64>,
+    pub fold_lag_entries: Gauge<u64, AtomicU64>,
+    pub views_loading: Gauge<u64, AtomicU64>,
     pub documents_newer: Gauge<u64, AtomicU64>,
     pub quarantined_chunks: Counter,
     /// See the table.
@@ -152,7 +155,8 @@ impl Default for Metrics {
             storage_syncs: Counter::default(),
             log_sequence: Gauge::default(),
             counted_sequence: Gauge::default(),
-            fold_lag_chunks: Gauge::default(),
+            fold_lag_entries: Gauge::default(),
+            views_loading: Gauge::default(),
             documents_newer: Gauge::default(),
             quarantined_chunks: Counter::default(),
             returned_chunks: Counter::default(),
@@ -192,7 +196,8 @@ impl Metrics {
         r.register("storage_syncs", "Syncs of the disk", self.storage_syncs.clone());
         r.register("log_sequence", "End of the log", self.log_sequence.clone());
         r.register("counted_sequence", "Counted position", self.counted_sequence.clone());
-        r.register("fold_lag_chunks", "Chunks not counted yet", self.fold_lag_chunks.clone());
+        r.register("fold_lag_entries", "Entries not counted yet", self.fold_lag_entries.clone());
+        r.register("views_loading", "The stored views are being read", self.views_loading.clone());
         r.register("returned_chunks", "Chunks given back after the log lost them", self.returned_chunks.clone());
         r.register("documents_newer", "Documents of kinds to come", self.documents_newer.clone());
         r.register("quarantined_chunks", "Chunks no document could take", self.quarantined_chunks.clone());
@@ -204,6 +209,15 @@ impl Metrics {
         r.register("clock_behind", "The server's clock is wrong", self.clock_behind.clone());
         r.register("log_lines_lost", "Lines of the log that were lost", self.log_lines_lost.clone());
         r.register("resident_bytes", "Resident memory of the process", self.resident_bytes.clone());
+    }
+
+    /// Notes how far the log goes and how far it is counted; `None` while the stored views are read.
+    pub fn counted(&self, last: Sequence, counted: Option<Sequence>) {
+        self.log_sequence.set(last.0);
+        self.views_loading.set(u64::from(counted.is_none()));
+        let counted = counted.map(|counted| counted.0);
+        self.counted_sequence.set(counted.unwrap_or_default());
+        self.fold_lag_entries.set(counted.map_or(0, |counted| last.0.saturating_sub(counted)));
     }
 
     /// Counts a refusal.
@@ -257,6 +271,22 @@ mod tests {
     use toso_wire::NackCode;
 
     use super::*;
+
+    /// The whole log was called the lag while the views were read, and the alarm rang at every start.
+    #[test]
+    fn what_is_not_counted_is_not_known_while_the_views_load() {
+        let metrics = Metrics::default();
+        let shown = |text: &str| {
+            let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+            ["toso_log_sequence ", "toso_counted_sequence ", "toso_fold_lag_entries ", "toso_views_loading "].map(line)
+        };
+        metrics.counted(Sequence(9_000), None);
+        assert_eq!(shown(&metrics.to_text()), [9_000_u64, 0, 0, 1].map(Some));
+        metrics.counted(Sequence(9_000), Some(Sequence(8_990)));
+        assert_eq!(shown(&metrics.to_text()), [9_000, 8_990, 10, 0].map(Some));
+        metrics.counted(Sequence(9_000), Some(Sequence(9_000)));
+        assert_eq!(shown(&metrics.to_text()), [9_000, 9_000, 0, 0].map(Some));
+    }
 
     #[test]
     fn the_text_names_every_metric_and_counts_refusals_by_code() {

@@ -151,7 +151,10 @@ pub enum UpkeepError {
     #[error("{0}")]
     Source(String),
     /// The copy that a compaction made is not equal to the original; the original stays in use.
-    #[error("the compacted copy differs from the original ({detail}); the original stays in use, run `toso verify`")]
+    #[error(
+        "the compacted copy differs from the original ({detail}); the original stays in use: run `toso verify`, and where \
+         records are wrong beside a whole log, `toso export` and `toso import` make them anew in another folder"
+    )]
     Differs {
         /// Where.
         detail: String,

@@ -122,6 +122,8 @@ pub enum ClientEffect {
     Rest {
         /// How long, in milliseconds; 0 when it may ask again.
         delay_ms: u64,
+        /// Whose share is used up, in the server's words; empty when it may ask again.
+        why: String,
     },
     /// Keep epoch, ticket and token in one transaction (durability is not needed: all can be had again).
     KeepSession {

@@ -144,12 +144,15 @@ fn phone(resting: bool) -> ClientSession {
     session
 }
 
+/// What a server says.
+const UNITS_SHARE: &str = "the unit's share is used up";
+
 fn over_quota(number: u64, item: u32, retry_after_s: u32) -> ClientEvent {
     let nack = Nack {
         number,
         item: Some(item),
         code: NackCode::OverQuota,
-        detail: String::new(),
+        detail: UNITS_SHARE.to_owned(),
         retry_after_s: Some(retry_after_s),
     };
     ClientEvent::Frame(Frame::Nack(nack))
@@ -169,7 +172,7 @@ fn a_phone_keeps_what_waits_and_asks_again_when_it_was_told_to() {
     let mut session = phone(false);
     session.handle(ClientEvent::Outbox(None));
     let effects = session.handle(over_quota(1, 1, 10_800));
-    assert_eq!(effects, [ClientEffect::Rest { delay_ms: 10_800_000 }]);
+    assert_eq!(effects, [ClientEffect::Rest { delay_ms: 10_800_000, why: UNITS_SHARE.to_owned() }]);
     let ack = Ack { number: 1, through: Sequence(7), settled: true };
     let effects = session.handle(ClientEvent::Frame(Frame::Ack(ack)));
     let [ClientEffect::CommitAck { accepted, .. }, _, ClientEffect::UpToDate { counted: false }] = effects.as_slice()
@@ -181,7 +184,7 @@ fn a_phone_keeps_what_waits_and_asks_again_when_it_was_told_to() {
     let effects = session.handle(ClientEvent::Outbox(None));
     assert_eq!(effects, [ClientEffect::UpToDate { counted: false }], "told again, since more waits");
     let effects = session.handle(ClientEvent::Rested);
-    assert_eq!(effects[0], ClientEffect::Rest { delay_ms: 0 });
+    assert_eq!(effects[0], ClientEffect::Rest { delay_ms: 0, why: String::new() });
     assert_eq!(reads(&effects), [(0, false)]);
     assert!(!session.is_up_to_date());
 }
@@ -193,7 +196,10 @@ fn a_phone_rests_once_and_within_bounds() {
         let mut session = phone(false);
         session.handle(ClientEvent::Outbox(Some(outbox(4..=5))));
         session.handle(ClientEvent::Outbox(None));
-        assert_eq!(session.handle(over_quota(1, 0, said)), [ClientEffect::Rest { delay_ms: rests }]);
+        assert_eq!(
+            session.handle(over_quota(1, 0, said)),
+            [ClientEffect::Rest { delay_ms: rests, why: UNITS_SHARE.to_owned() }]
+        );
         assert_eq!(session.handle(over_quota(2, 0, said)), [ClientEffect::UpToDate { counted: false }]);
     }
     let mut session = phone(false);

@@ -78,7 +78,7 @@ impl TosoClient {
     pub async fn edit_commune(&self, edits: Vec<CommuneEdit>, commune: Option<String>) -> Result<String, TosoError> {
         let commune = scope(commune.as_ref())?;
         let edits = commune_edits(edits)?;
-        self.write(move |replica| replica.edit_commune(commune, &edits)).await.map(|id| id.to_string())
+        self.write(move |replica| replica.edit_commune(commune, &edits)).await.map(|(id, _)| id.to_string())
     }
 
     /// Settles a field that has several values, by one of them or by another value, written as conflicts show them.
@@ -91,13 +91,13 @@ impl TosoClient {
     /// Marks a record as a duplicate of another of its kind. Nothing is lost; `unmerge` takes it back.
     pub async fn merge(&self, from: &str, into: &str) -> Result<(), TosoError> {
         let (from, into) = (doc_id(from)?, doc_id(into)?);
-        self.write(move |replica| replica.merge(from, into)).await
+        self.write(move |replica| replica.merge(from, into)).await.map(drop)
     }
 
     /// Takes a merge back.
     pub async fn unmerge(&self, from: &str) -> Result<(), TosoError> {
         let from = doc_id(from)?;
-        self.write(move |replica| replica.unmerge(from)).await
+        self.write(move |replica| replica.unmerge(from)).await.map(drop)
     }
 
     /// Takes from the list of what was held all that officers have decided. Returns how many.

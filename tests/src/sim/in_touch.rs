@@ -320,7 +320,7 @@ impl World {
                         self.acknowledged(number, item.change.doc, item.change.hash());
                     }
                 }
-                ClientEffect::Rest { delay_ms: 1.. } => self.count("phones told to wait"),
+                ClientEffect::Rest { delay_ms: 1.., .. } => self.count("phones told to wait"),
                 _ => {}
             }
             if !matches!(effect, ClientEffect::ReadOutbox { .. } | ClientEffect::Prove(_)) {

@@ -93,7 +93,7 @@ impl World {
                     scope,
                     doc: Some(from),
                     fields: vec![("merged_into", into.to_string())],
-                    make: Box::new(move |replica| replica.merge(from, into)),
+                    make: Box::new(move |replica| replica.merge(from, into).map(drop)),
                 })
             }
             91..93 => {
@@ -103,7 +103,7 @@ impl World {
                     scope,
                     doc: Some(from),
                     fields: vec![("merged_into", String::new())],
-                    make: Box::new(move |replica| replica.unmerge(from)),
+                    make: Box::new(move |replica| replica.unmerge(from).map(drop)),
                 })
             }
             _ => {

@@ -55,7 +55,7 @@ impl Figures {
             handles: entries("fd"),
             threads: entries("task"),
             disk_bytes: disk_bytes(data),
-            lag: metric("toso_fold_lag_chunks"),
+            lag: metric("toso_fold_lag_entries"),
             sessions: metric("toso_sessions"),
             ..Self::default()
         })

@@ -253,7 +253,7 @@ fn a_device_that_rests_says_what_waits_and_goes_on_once_the_time_is_over() {
     const REST_MS: u64 = 5_000;
     let replica = replica();
     let credential = replica.credential().unwrap();
-    replica.perform(&credential, ClientEffect::Rest { delay_ms: REST_MS }).unwrap();
+    replica.perform(&credential, ClientEffect::Rest { delay_ms: REST_MS, why: String::new() }).unwrap();
     let mut rig = Rig::of(replica, true, false);
     let begun = rig.now;
     rig.happens(ExchangeEvent::Dialled);

@@ -44,7 +44,7 @@ impl Replica {
             }
             ClientEffect::CommitAck { accepted, through, settled } => self.commit_ack(&accepted, through, settled)?,
             ClientEffect::CommitRefused { refused } => self.commit_refused(refused)?,
-            ClientEffect::Rest { delay_ms } => self.keep_rest(delay_ms)?,
+            ClientEffect::Rest { delay_ms, why } => self.keep_rest(delay_ms, why)?,
             ClientEffect::KeepReceipt(receipt) => self.keep_receipt(&receipt)?,
             ClientEffect::Move(moved) => self.move_to(&moved)?,
             ClientEffect::KeepDecisions { reviewed, epoch } => self.keep_decisions(&reviewed, epoch)?,

@@ -192,6 +192,7 @@ impl Replica {
         let credential = self.credential().ok();
         let right = self.sync_right()?;
         let warning = credential.as_ref().and_then(|known| known.reach.warning(&known.server_url));
+        let rest = self.rest()?;
         Ok(ReplicaStatus {
             device: self.device.id(),
             unit: credential.as_ref().map(|credential| credential.unit),
@@ -203,7 +204,8 @@ impl Replica {
             documents: self.store.documents_len()?,
             newer: self.store.documents()?.iter().filter(|(_, id)| id.kind().is_none()).count(),
             unsent: self.store.outbox_len()?,
-            rests_for_s: self.rests_for_ms()?.map(|left| left.div_ceil(1_000)),
+            rests_for_s: rest.as_ref().map(|(left_ms, _)| left_ms.div_ceil(1_000)),
+            rests_why: rest.map(|(_, why)| why),
             held: self.held()?,
             totals: self.totals()?,
         })

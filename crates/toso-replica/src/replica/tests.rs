@@ -418,11 +418,12 @@ fn a_device_that_rests_pushes_nothing_until_its_time_is_over() {
         start.first.is_some()
     };
     assert!(pushes(&replica));
-    replica.perform(&credential, ClientEffect::Rest { delay_ms: 5_000 }).unwrap();
+    replica.perform(&credential, ClientEffect::Rest { delay_ms: 5_000, why: "the unit's".to_owned() }).unwrap();
     drop(replica);
     let replica = open();
     assert!(!pushes(&replica));
-    assert_eq!(replica.status().unwrap().rests_for_s, Some(5));
+    let status = replica.status().unwrap();
+    assert_eq!((status.rests_for_s, status.rests_why.as_deref()), (Some(5), Some("the unit's")));
     let read = ClientEffect::ReadOutbox { after: 0, bytes_max: 1_000, resting: true };
     let nothing = replica.perform(&credential, read).unwrap();
     assert!(matches!(nothing, Some(ClientEvent::Outbox(None))), "{nothing:?}");
@@ -435,6 +436,7 @@ fn a_device_that_rests_pushes_nothing_until_its_time_is_over() {
     now.store(1_004_999, Ordering::Relaxed);
     replica.end_rest().unwrap();
     assert!(pushes(&replica), "a person asked");
+    assert_eq!(replica.status().unwrap().rests_why, None);
 }
 
 /// The story: a hamlet's team was left without a hamlet, made a commune's, and merged into a team that nobody has, by edits

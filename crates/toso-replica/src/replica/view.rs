@@ -164,6 +164,8 @@ pub struct ReplicaStatus {
     /// For how many seconds the centre takes nothing more of this device, which has written its share of the day; what is
     /// unsent goes out by itself then.
     pub rests_for_s: Option<u64>,
+    /// Whose share is used up then: this device's, or that of all devices in its unit. In the centre's words.
+    pub rests_why: Option<String>,
     /// Changes the server refused or holds for review, and what officers decided.
     pub held: Vec<Held>,
     /// The centre's figures for the unit.

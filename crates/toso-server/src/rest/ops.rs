@@ -45,10 +45,7 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>, caller: Caller) -
         let (role, unit) = (caller.role.with_article(), caller.unit);
         return Err(Problem::forbidden(format!("metrics are for admins of the country; you are {role} of {unit}")));
     }
-    let last = shared.log.last();
-    shared.metrics.log_sequence.set(last.0);
-    shared.metrics.counted_sequence.set(shared.counted.current().0);
-    shared.metrics.fold_lag_chunks.set(last.0.saturating_sub(shared.counted.current().0));
+    shared.metrics.counted(shared.log.last(), shared.counted.known());
     shared.metrics.review_open.set(shared.review.open_len() as u64);
     shared.metrics.storage_syncs.inner().store((shared.storage_syncs)(), Ordering::Relaxed);
     shared.metrics.clock_behind.set(u64::from(shared.trust.check_clock(now()).is_err()));

@@ -27,7 +27,8 @@ impl ClientSession {
         self.close_if_answered(nack.number, effects);
         if is_own && !std::mem::replace(&mut self.resting, true) {
             let delay_ms = u64::from(nack.retry_after_s.unwrap_or_default()).saturating_mul(1_000);
-            effects.push(ClientEffect::Rest { delay_ms: delay_ms.clamp(REST_MS_MIN, REST_MS_MAX) });
+            let delay_ms = delay_ms.clamp(REST_MS_MIN, REST_MS_MAX);
+            effects.push(ClientEffect::Rest { delay_ms, why: nack.detail.clone() });
         }
     }
 
@@ -41,7 +42,7 @@ impl ClientSession {
     /// Everything that waits is read again, from the beginning of the outbox.
     pub(super) fn on_rested(&mut self, effects: &mut Vec<ClientEffect>) {
         self.resting = false;
-        effects.push(ClientEffect::Rest { delay_ms: 0 });
+        effects.push(ClientEffect::Rest { delay_ms: 0, why: String::new() });
         self.outbox_dirty = true;
         if self.under_way.is_empty() {
             self.outbox_read = 0;

@@ -1,7 +1,7 @@
 //! Recording: teams, members, activities, hamlets. What is printed is the new record's id, alone on stdout.
 
 use toso_core::edit::{ActivityId, CommuneEdit, DocEdit, MemberEdit, Reached, TeamEdit};
-use toso_core::id::DocKind;
+use toso_core::id::{DocId, DocKind};
 use toso_core::record::{ActivityKind, HamletKind, Skill, TeamLevel};
 use toso_core::text::{Date, PlaceName, hamlet_key};
 use toso_core::unit::{Scope, UnitRef};
@@ -14,6 +14,9 @@ use crate::args::{
 };
 use crate::fail::Fail;
 use crate::{input, output};
+
+/// What is said of a command that found everything as it was to be.
+const NOTHING_TO_CHANGE: &str = "nothing to change: these are its values already";
 
 pub(super) fn team(replica: &Replica, command: TeamCommand) -> Result<(), Fail> {
     match command {
@@ -141,14 +144,15 @@ pub(super) fn hamlet(replica: &Replica, command: HamletCommand) -> Result<(), Fa
                 edits.push(CommuneEdit::HamletHouseholds { key, households });
             }
             let edits: Vec<DocEdit> = edits.into_iter().map(DocEdit::Commune).collect();
-            output::done(&replica.edit_commune(commune, &edits)?.to_string())
+            saved(replica.edit_commune(commune, &edits)?)
         }
         HamletCommand::Edit { name, changes, commune, convert } => {
             let commune = commune.map(|code| scope(replica, &code)).transpose()?;
             let name = input::place_name(&name, convert)?;
             let key = listed(replica, commune, &name)?;
             let changes: Vec<String> = changes.iter().map(|change| format!("hamlets/{key}/{change}")).collect();
-            replica.edit_commune(commune, &input::changes(DocKind::Commune, &changes, convert)?)?;
+            let (_, changed) = replica.edit_commune(commune, &input::changes(DocKind::Commune, &changes, convert)?)?;
+            say_unless(changed, NOTHING_TO_CHANGE);
             Ok(())
         }
         HamletCommand::List(flag) => show::communes(replica, flag.json),
@@ -187,24 +191,49 @@ pub(super) fn commune(replica: &Replica, command: CommuneCommand) -> Result<(), 
             let edits = named
                 .map(|(field, value)| input::field_value(DocKind::Commune, field, &value.unwrap_or_default(), convert));
             let edits = edits.collect::<Result<Vec<_>, _>>()?;
-            output::done(&replica.edit_commune(commune, &edits)?.to_string())
+            let (id, changed) = replica.edit_commune(commune, &edits)?;
+            if withdraw && !changed {
+                output::say(&format!(
+                    "there is no sign-off to withdraw: {} is not signed off on this device; `commune show` lists what is, \
+                     `sync` fetches what the centre has",
+                    commune.map_or_else(|| "the commune".to_owned(), |commune| format!("commune {commune}"))
+                ));
+                return Ok(());
+            }
+            saved((id, changed))
         }
+    }
+}
+
+/// The id of a commune's document that was to be changed.
+fn saved((id, changed): (DocId, bool)) -> Result<(), Fail> {
+    say_unless(changed, NOTHING_TO_CHANGE);
+    output::done(&id.to_string())
+}
+
+/// A command that changes nothing is done, and says so.
+fn say_unless(changed: bool, nothing: &str) {
+    if !changed {
+        output::say(nothing);
     }
 }
 
 fn edit(replica: &Replica, args: &EditArgs, kind: DocKind) -> Result<(), Fail> {
     let id = input::doc_id(&args.id, kind)?;
-    if !replica.edit(id, &input::changes(kind, &args.changes, args.convert)?)? {
-        output::say("nothing to change: these are its values already");
-    }
+    say_unless(replica.edit(id, &input::changes(kind, &args.changes, args.convert)?)?, NOTHING_TO_CHANGE);
     Ok(())
 }
 
 fn merge(replica: &Replica, from: &str, into: Option<&str>, kind: DocKind) -> Result<(), Fail> {
     let from = input::doc_id(from, kind)?;
     match into {
-        Some(into) => replica.merge(from, input::doc_id(into, kind)?)?,
-        None => replica.unmerge(from)?,
+        Some(into) => {
+            let changed = replica.merge(from, input::doc_id(into, kind)?)?;
+            say_unless(changed, &format!("nothing to change: {from} is merged into {into} already"));
+        }
+        None => {
+            say_unless(replica.unmerge(from)?, &format!("there is no merge to take back: {from} is merged into none"));
+        }
     }
     Ok(())
 }

@@ -186,9 +186,7 @@ pub(super) fn status(replica: &Replica, status: &ReplicaStatus) -> Result<(), Fa
         ));
     }
     lines.push(format!("records: {} here; {} change(s) not sent yet", status.documents, status.unsent));
-    if let Some(seconds) = status.rests_for_s {
-        lines.push(format!("the centre takes no more from this device for {}", length_of(seconds)));
-    }
+    lines.extend(rest(status));
     if !status.held.is_empty() {
         lines.push(format!("held: {} change(s) refused or held for review; `held list` shows them", status.held.len()));
     }
@@ -197,6 +195,18 @@ pub(super) fn status(replica: &Replica, status: &ReplicaStatus) -> Result<(), Fa
         lines.push(format!("counted by the centre on {at}: {} team(s), {} member(s)", totals.teams, totals.members));
     }
     output::lines(lines)
+}
+
+/// For how long the centre takes no more of this device, whose share is used up, and what can be done.
+pub(super) fn rest(status: &ReplicaStatus) -> Option<String> {
+    let length = length_of(status.rests_for_s?);
+    // What follows in the centre's words was so when it said them.
+    let why = status.rests_why.as_deref().and_then(|why| why.split(';').next()).filter(|why| !why.is_empty());
+    let why = why.unwrap_or("a share of the day is used up");
+    Some(format!(
+        "the centre takes no more from this device for {length}, then its changes go out by themselves: {why}. An officer's \
+         `toso device allow` gives the device more, and helps where the share is its own"
+    ))
 }
 
 /// Seconds as people say them; what begins counts.

@@ -10,6 +10,7 @@ use toso_replica::{Replica, SyncOptions, SyncState};
 use toso_store::{ChunkStore, StoreError};
 
 use super::beside::{self, Mark};
+use super::show;
 use crate::fail::Fail;
 use crate::output;
 
@@ -67,12 +68,11 @@ async fn let_go(replica: Arc<Replica>) {
     }
 }
 
-/// What a device says that has written its share of the day.
-fn waiting(changes: u64) -> String {
-    format!(
-        "the centre takes no more today: the day's share of this device, or of all devices in its unit, is used up; {changes} \
-         change(s) wait here and go out by themselves. Where it is the device's, an officer can allow more with `device allow`"
-    )
+/// What a device says that has written its share of the day, or whose unit's share is used up.
+fn waiting(replica: &Replica, changes: u64) -> Result<String, Fail> {
+    let waits = format!("{changes} change(s) wait here");
+    let Some(rest) = show::rest(&replica.status()?) else { return Ok(format!("{waits} and go out by themselves")) };
+    Ok(format!("{rest}; {waits}"))
 }
 
 async fn once(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
@@ -100,7 +100,7 @@ async fn once(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
             output::say(&format!("{} change(s) were refused or are held for review; see `held list`", report.refused));
         }
         if report.waiting > 0 {
-            output::say(&waiting(report.waiting));
+            output::say(&waiting(replica, report.waiting)?);
         }
     }
     Ok(result?)
@@ -119,7 +119,7 @@ async fn keep_watching(replica: &Arc<Replica>, json: bool) -> Result<(), Fail> {
                 SyncState::Connecting => output::say("connecting"),
                 SyncState::Syncing { done, total } => output::say(&format!("syncing {done}/{total}")),
                 SyncState::UpToDate => output::say("up to date"),
-                SyncState::Waiting { changes } => output::say(&waiting(changes)),
+                SyncState::Waiting { changes } => output::say(&waiting(replica, changes)?),
                 SyncState::Error { reason, .. } => output::say(&format!("error: {reason}")),
             }
         }
