@@ -88,8 +88,8 @@ fn a_command_that_changes_nothing_says_so() {
         let (_, said) = told(command);
         assert!(said.contains("nothing to change") || said.contains("no merge to take back"), "{command:?}: {said}");
     }
-    device.ok(&["team", "merge", &other, "--into", &team]);
-    let (_, said) = told(&["team", "merge", &other, "--into", &team]);
+    device.ok(&["team", "merge", &other, &team]);
+    let (_, said) = told(&["team", "merge", &other, &team]);
     assert!(said.contains("merged into") && said.contains("already"), "{said}");
     device.ok(&withdraw);
     assert!(told(&withdraw).1.contains("no sign-off to withdraw"));
@@ -152,6 +152,41 @@ fn what_was_saved_is_said_to_be_though_its_answer_is_lost() {
     assert!(told.contains("done and kept all the same") && told.contains(id), "{told}");
     let told = lost(&["team", "list"]);
     assert!(told.contains("could not be written out") && !told.contains("kept"), "{told}");
+}
+
+/// The story: `toso report >&-` lost its answer and called itself done: Rust's runtime puts /dev/null where nothing is open.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_stdout_is_no_success_and_one_that_is_thrown_away_is() {
+    let Scene { _server: server, device, .. } = &scene("recorder");
+    let toso = toso_tests::toso();
+    let (toso, home) = (toso.display().to_string(), device.home().display().to_string());
+    let token = server.admin_token_file().display().to_string();
+    let as_admin = ["--server", server.url(), "--admin-token-file", &token];
+    let of_device = |command: &[&'static str]| [&["field", "--home", &home], command].concat();
+    let run = |args: &[&str], redirection: &str| {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &format!("exec \"$@\" {redirection}"), "sh", &toso]).args(args);
+        let output = command.output().expect("a shell");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    };
+    let printing: [Vec<&str>; 6] = [
+        vec!["--help"],
+        vec!["--version"],
+        vec!["report", "--server", server.url(), "--token-file", &token],
+        [&["device", "list", "--list", "2022", "--unit", COMMUNE], &as_admin[..], &["--json"]].concat(),
+        of_device(&["status"]),
+        of_device(&["hamlet", "add", "--name", "Thôn 1"]),
+    ];
+    for args in printing {
+        let (code, said) = run(&args, ">&-");
+        assert_eq!(code, Some(1), "{args:?}");
+        assert!(said.contains("could not be written out") && said.contains("closed"), "{args:?}: {said}");
+        assert_eq!(run(&args, ">/dev/null").0, Some(0), "{args:?}");
+        assert_eq!(run(&args, "1<>/dev/null").0, Some(0), "{args:?}");
+    }
+    // A command without an answer needs no stdout, and a server's only line is for whoever waits for it.
+    assert_eq!(run(&of_device(&["sync"]), ">&-").0, Some(0));
 }
 
 /// The story: a device that was kept in touch could not be written on: every other command found its folder in use.

@@ -32,9 +32,12 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // Help and version are answers, not errors; clap knows which stream and code each takes.
-            let printed = error.print().err().filter(|failed| failed.kind() != std::io::ErrorKind::BrokenPipe);
-            if let (Some(failed), 0) = (printed, error.exit_code()) {
-                let fail = Fail::of_answer(&failed);
+            let to_stdout = if error.use_stderr() { Ok(()) } else { output::open_stdout().map(drop) };
+            let printed = to_stdout.and_then(|()| match error.print() {
+                Err(failed) if failed.kind() != std::io::ErrorKind::BrokenPipe => Err(Fail::of_answer(&failed)),
+                _ => Ok(()),
+            });
+            if let (Err(fail), 0) = (printed, error.exit_code()) {
                 output::say(&format!("toso: {fail}"));
                 return fail.exit_code();
             }

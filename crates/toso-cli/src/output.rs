@@ -11,6 +11,9 @@ use toso_core::text::{inert, inert_but, is_hidden};
 
 use crate::fail::Fail;
 
+/// Set by `c/stdout.c`.
+const STDOUT_CLOSED: &str = "TOSO_STDOUT_CLOSED";
+
 /// One JSON value and a line end, on stdout.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Fail> {
     write(&inert_json(&serde_json::to_string_pretty(value)?))
@@ -58,9 +61,18 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", inert_but(text, |_| false));
 }
 
+/// Stdout, unless it was closed when the process began (`>&-`): Rust's runtime puts a place there that takes everything and
+/// keeps nothing.
+pub(crate) fn open_stdout() -> Result<std::io::Stdout, Fail> {
+    if std::env::var_os(STDOUT_CLOSED).is_some() {
+        return Err(Fail::of_answer(&std::io::Error::other("stdout is closed")));
+    }
+    Ok(std::io::stdout())
+}
+
 /// A text and a line end, on stdout. A reader that has gone away (`| head`) is no error.
 fn write(text: &str) -> Result<(), Fail> {
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = open_stdout()?.lock();
     let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| if text.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") })

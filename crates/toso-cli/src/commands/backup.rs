@@ -65,7 +65,7 @@ pub(crate) fn back_up(args: &BackupArgs) -> Result<(), Fail> {
 /// Writes everything of a stopped server as plain lines.
 pub(crate) fn export(args: &ExportArgs) -> Result<(), Fail> {
     if args.to == Path::new("-") {
-        let mut out = std::io::stdout().lock();
+        let mut out = output::open_stdout()?.lock();
         backup::export(&args.data, now(), &mut out)?;
         return out.flush().map_err(|error| Fail::of_answer(&error));
     }
