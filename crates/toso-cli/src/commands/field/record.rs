@@ -151,8 +151,8 @@ pub(super) fn hamlet(replica: &Replica, command: HamletCommand) -> Result<(), Fa
             let name = input::place_name(&name, convert)?;
             let key = listed(replica, commune, &name)?;
             let changes: Vec<String> = changes.iter().map(|change| format!("hamlets/{key}/{change}")).collect();
-            let (_, changed) = replica.edit_commune(commune, &input::changes(DocKind::Commune, &changes, convert)?)?;
-            say_unless(changed, NOTHING_TO_CHANGE);
+            let (_, is_new) = replica.edit_commune(commune, &input::changes(DocKind::Commune, &changes, convert)?)?;
+            say_unless(is_new, NOTHING_TO_CHANGE);
             Ok(())
         }
         HamletCommand::List(flag) => show::communes(replica, flag.json),
