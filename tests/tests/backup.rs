@@ -265,7 +265,7 @@ fn hostile_files_make_no_folder() {
         bytes
     };
     let huge = [plain.lines().next().expect("a header").as_bytes(), b"\n", &vec![b'1'; 2 << 20]].concat();
-    let newer = plain.replacen("\"format\":2", "\"format\":9", 1).into_bytes();
+    let newer = plain.replacen("\"format\":3", "\"format\":9", 1).into_bytes();
     let cases: [(&str, Vec<u8>, &str); 7] = [
         ("truncated", whole[..whole.len() / 2].to_vec(), "cut off"),
         ("cut at a line", plain.split_inclusive('\n').take(2).collect::<String>().into(), "cut off"),

@@ -224,7 +224,7 @@ fn records_of_a_servers_folder_become_commands_once() {
     assert!(first.as_ref().is_some_and(|said| !said.contains(" 0 commands")), "{first:?}");
     assert_eq!(first, verified());
     let format = fs::read_to_string(data.join("log/FORMAT")).expect("it is there");
-    assert!(format.contains("format 4\n"), "an older version says that the folder is newer: {format}");
+    assert!(format.contains("format 5\n"), "an older version says that the folder is newer: {format}");
     stdout(Command::new(toso()).args(["compact", "--data", text(&data)]));
     verified();
     assert_same_centre(&former, &former.serve("centre"));

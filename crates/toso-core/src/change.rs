@@ -3,6 +3,9 @@
 //! A save becomes one [`Chunk`]. From then on it moves as a [`Change`] through the store, the outbox, a session, the log and
 //! back, and everybody shares the same bytes. Only envelopes differ: scope, author, time and sequence stand in [`Entry`], in a
 //! log's batch, in a frame, and not in the change.
+//!
+//! What was saved can be erased later: its [`Body`] is then gone, and its document and hash stay. A device saves and pushes
+//! [`Change`]s, whose bytes are there by type; only what a log or a phone's store keeps may be erased.
 
 use crate::chunk::{Chunk, ChunkError, RawChunk};
 use crate::id::{AuthorId, ChangeHash, DocId, Sequence};
@@ -47,6 +50,80 @@ impl Change<RawChunk> {
     }
 }
 
+impl From<Change> for Change<Body> {
+    fn from(change: Change) -> Self {
+        Self { doc: change.doc, chunk: Body::Whole(change.chunk) }
+    }
+}
+
+impl PartialEq<Change> for Change<Body> {
+    fn eq(&self, other: &Change) -> bool {
+        self.doc == other.doc && self.chunk() == Some(&other.chunk)
+    }
+}
+
+impl Change<Body> {
+    /// Its identity.
+    pub fn hash(&self) -> ChangeHash {
+        self.chunk.hash()
+    }
+
+    /// The change, unless it was erased.
+    pub fn chunk(&self) -> Option<&Chunk> {
+        match &self.chunk {
+            Body::Whole(chunk) => Some(chunk),
+            Body::Erased(_) => None,
+        }
+    }
+
+    /// The bytes that are there: none of an erased change.
+    pub fn bytes(&self) -> &[u8] {
+        self.chunk().map_or(&[], Chunk::bytes)
+    }
+
+    /// How many bytes it has or, when it was erased, had: what sizes and quotas count.
+    pub fn size(&self) -> usize {
+        match &self.chunk {
+            Body::Whole(chunk) => chunk.bytes().len(),
+            Body::Erased(erased) => usize::try_from(erased.size).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// The same without its bytes.
+    pub fn erased(&self) -> Self {
+        let size = u32::try_from(self.size()).unwrap_or(u32::MAX);
+        Self { doc: self.doc, chunk: Body::Erased(ErasedBody { hash: self.hash(), size }) }
+    }
+}
+
+/// What a log has of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// All of it.
+    Whole(Chunk),
+    /// Its bytes were erased.
+    Erased(ErasedBody),
+}
+
+impl Body {
+    /// The change's identity.
+    pub fn hash(&self) -> ChangeHash {
+        match self {
+            Self::Whole(chunk) => chunk.hash(),
+            Self::Erased(erased) => erased.hash,
+        }
+    }
+}
+
+/// What stays of an erased change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErasedBody {
+    /// Its identity.
+    pub hash: ChangeHash,
+    /// How many bytes it had.
+    pub size: u32,
+}
+
 /// A change in a server's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -59,5 +136,5 @@ pub struct Entry {
     /// When the server got it.
     pub received_at: TimestampMs,
     /// The change.
-    pub change: Change,
+    pub change: Change<Body>,
 }

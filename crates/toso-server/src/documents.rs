@@ -140,7 +140,7 @@ fn by_values(doc: DocId, entries: &[Entry]) -> Option<(Content, Record)> {
     let read = catch_unwind(AssertUnwindSafe(|| {
         let mut document = FlatDocument::new(doc)?;
         for entry in entries {
-            document.apply(&entry.change.chunk).ok()?;
+            document.apply(entry.change.chunk()?).ok()?;
         }
         let record = document.read();
         Some((Content::Flat(document), record))
@@ -181,14 +181,14 @@ impl ReadDocument {
     }
 }
 
-/// The save that an entry of the log is.
+/// The save that an entry of the log is; none when it was erased.
 pub(crate) fn save(entry: &Entry) -> Option<HistoryEntry> {
-    HistoryEntry::of(entry.change.doc, &entry.change.chunk)
+    HistoryEntry::of(entry.change.doc, entry.change.chunk()?)
 }
 
-/// The changes of entries.
+/// The changes of entries that are there.
 pub(crate) fn chunks(entries: &[Entry]) -> Vec<Chunk> {
-    entries.iter().map(|entry| entry.change.chunk.clone()).collect()
+    entries.iter().filter_map(|entry| entry.change.chunk().cloned()).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 mod applying;
 mod by_page;
 mod journal;
+mod page;
 mod rows;
 mod worker;
 
@@ -35,7 +36,7 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_projection::{Projector, Row};
-use toso_store::{ChangeLog, RecordStore, StoreError};
+use toso_store::{ChangeLog, RecordStore};
 
 use crate::counted::Counted;
 use crate::metrics::Metrics;
@@ -45,6 +46,7 @@ use crate::views::Views;
 use crate::vital::{Part, Vitals};
 
 use self::applying::{Applying, Incomplete};
+use self::page::{FoldPage, ReadTo, last_entries, next_page};
 use self::worker::{Batch, Merging, Worker};
 
 /// Chunks in a page: some 100 ms of merging on two cores, so that receipts come soon and writes are worth their while.
@@ -168,7 +170,7 @@ impl Folding {
         let newest = self.views.lock().as_of_time();
         let (records, views) = (Arc::clone(&self.records), Arc::clone(&self.views));
         Ok(Coordinator {
-            read_to: loaded.through,
+            read_to: ReadTo::checkpoint(loaded.through),
             newest,
             tail,
             under_way: VecDeque::new(),
@@ -184,7 +186,7 @@ struct Coordinator {
     folding: Folding,
     workers: Vec<Worker>,
     tail: Arc<Tail>,
-    read_to: Sequence,
+    read_to: ReadTo,
     /// When the newest of it came.
     newest: TimestampMs,
     under_way: VecDeque<PageUnderWay>,
@@ -261,28 +263,26 @@ impl Coordinator {
     /// Deals out pages until enough are under way, or the log has no more.
     fn fill(&mut self) -> Result<(), ()> {
         while self.under_way.len() < PIPELINE_PAGES && !self.tail.stopped() {
-            let page =
-                self.folding.log.read(self.read_to, FOLD_PAGE_ITEMS_MAX, FOLD_PAGE_BYTES_MAX).map_err(|error| {
-                    tracing::error!(%error, after = self.read_to.0, "folding cannot read the log; trying again");
-                })?;
-            let last = page.entries.last().map(|entry| entry.sequence);
-            if let Some(again) = self.turns.again(&self.folding.set_aside, last.is_some()) {
+            let page = next_page(&*self.folding.log, &mut self.read_to).map_err(|error| {
+                tracing::error!(%error, after = self.read_to.entry.0, "folding cannot read the log; trying again");
+            })?;
+            if let Some(again) = self.turns.again(&self.folding.set_aside, page.is_some()) {
                 self.make_again(again)?;
                 continue;
             }
-            let Some(last) = last else { break };
-            self.read_to = last;
-            let newest = page.entries.iter().map(|entry| entry.received_at).max().unwrap_or_default();
+            let Some(FoldPage { entries, read_to, newest }) = page else { break };
+            self.read_to = read_to;
             self.newest = self.newest.max(newest);
-            let (documents, batches) = self.deal(page.entries, last);
-            self.under_way.push_back(PageUnderWay { documents, through: last, newest, batches, settles: Vec::new() });
+            let through = read_to.change;
+            let (documents, batches) = self.deal(entries, through);
+            self.under_way.push_back(PageUnderWay { documents, through, newest, batches, settles: Vec::new() });
         }
         Ok(())
     }
 
     /// Deals out documents in which something was set aside or let in again, as a page that reaches no further.
     fn make_again(&mut self, again: Again) -> Result<(), ()> {
-        let entries = match last_entries(&*self.folding.log, &again.documents(), self.read_to) {
+        let entries = match last_entries(&*self.folding.log, &again.documents(), self.read_to.change) {
             Ok(entries) => entries,
             Err(error) => {
                 tracing::error!(%error, "documents to be made again cannot be read; trying again");
@@ -290,7 +290,7 @@ impl Coordinator {
                 return Err(());
             }
         };
-        let (through, newest, settles) = (self.read_to, self.newest, again.settles);
+        let (through, newest, settles) = (self.read_to.change, self.newest, again.settles);
         let (documents, batches) = self.deal(entries, through);
         self.under_way.push_back(PageUnderWay { documents, through, newest, batches, settles });
         Ok(())
@@ -324,15 +324,6 @@ impl Coordinator {
         }
         Ok(())
     }
-}
-
-/// The last entry of each document that is counted already; one that is not will be counted with its page.
-fn last_entries(log: &dyn ChangeLog, documents: &[DocId], through: Sequence) -> Result<Vec<Entry>, StoreError> {
-    let mut last = Vec::with_capacity(documents.len());
-    for doc in documents {
-        last.extend(log.document(*doc)?.into_iter().rfind(|entry| entry.sequence <= through));
-    }
-    Ok(last)
 }
 
 /// The worker of a document. Ids end in derived or random bytes, which spread evenly.

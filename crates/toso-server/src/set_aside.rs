@@ -347,8 +347,12 @@ impl SetAside {
         self.any.load(Ordering::Acquire) && self.known.read().touched.contains(&doc)
     }
 
-    /// A document's entries without what is set aside. What was made on top of that is written anew.
+    /// A document's entries without what is set aside. What was made on top of that is written anew. Of a document of which
+    /// something was erased there are none: what is left of it cannot be read without the rest.
     pub(crate) fn clean(&self, entries: Vec<Entry>) -> Vec<Entry> {
+        if entries.iter().any(|entry| entry.change.chunk().is_none()) {
+            return Vec::new();
+        }
         let Some(doc) = entries.first().map(|entry| entry.change.doc).filter(|doc| self.touches(*doc)) else {
             return entries;
         };
@@ -361,10 +365,10 @@ impl SetAside {
             let kept = entries.into_iter().zip(aside).filter(|(_, aside)| !aside);
             return kept.map(|(entry, _)| entry).collect();
         };
-        let changes: Vec<&Chunk> = entries.iter().map(|entry| &entry.change.chunk).collect();
+        let changes: Vec<&Chunk> = entries.iter().filter_map(|entry| entry.change.chunk()).collect();
         let kept = without(kind, &changes, |place| aside.get(place).copied().unwrap_or_default());
         let of_log =
-            |Kept { place, chunk }| Some(Entry { change: Change { doc, chunk }, ..entries.get(place)?.clone() });
+            |Kept { place, chunk }| Some(Entry { change: Change { doc, chunk }.into(), ..entries.get(place)?.clone() });
         kept.into_iter().filter_map(of_log).collect()
     }
 

@@ -6,6 +6,7 @@
 //! a decision is progress stands in a derived table beside it.
 
 use toso_store::Holds;
+use toso_store::records::ERASURES_TABLE;
 
 /// A table of the server's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +61,7 @@ const fn derived(name: &'static str, what: &'static str) -> Table {
 }
 
 /// All tables.
-pub const TABLES: [Table; 16] = [
+pub const TABLES: [Table; 17] = [
     truth(
         SERVER_TABLE,
         "the server's identity, its epoch, and marks of restores, of the last start and of the admin token",
@@ -73,6 +74,7 @@ pub const TABLES: [Table; 16] = [
     truth(REVIEW_CHANGE_TABLE, "the changes of those items that are not in the register"),
     truth(REVIEW_TOLD_TABLE, "the last decision that each author was told"),
     truth(SET_ASIDE_TABLE, "decisions to set changes aside, and to let them in again"),
+    truth(ERASURES_TABLE, "documents that were erased: a record of it takes the bodies of what was there before"),
     truth(ALLOWED_TABLE, "import days that officers have allowed"),
     derived(SET_ASIDE_DOCS_TABLE, "the documents that each decision changes: a walk through the log finds them again"),
     derived(

@@ -207,8 +207,7 @@ fn in_file(path: &Path) -> impl Fn(ExportError) -> UpkeepError {
         | ExportError::LineTooLong { .. }
         | ExportError::NotAnExport
         | ExportError::NewerFormat { .. }
-        | ExportError::TooManyErasures { .. }
-        | ExportError::Erased { .. }) => UpkeepError::File { path: show(path), error },
+        | ExportError::TooManyErasures { .. }) => UpkeepError::File { path: show(path), error },
     }
 }
 

@@ -22,6 +22,7 @@
 mod check;
 mod command;
 mod documents;
+mod erase;
 mod former;
 mod heads;
 mod pack;
@@ -35,7 +36,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
-use toso_core::change::Entry;
+use toso_core::change::{Body, Change, Entry};
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
@@ -56,7 +57,7 @@ pub use check::Checked;
 use heads::{Letters, Position};
 use pack::Packer;
 use records::Tables;
-use run::{FinishedRun, RunBuilder};
+use run::{Envelope, FinishedRun, Item, RunBuilder};
 use summary::ScopeRun;
 
 const RUN_SPACE: u8 = b'l';
@@ -390,16 +391,21 @@ impl<'a> Group<'a> {
     }
 
     fn append(&mut self, batch: &LogBatch) -> Result<Appended, StoreError> {
-        self.append_until(batch, |_| false)
+        self.append_until(Envelope::from(batch), batch.items.iter().map(Item::from), |_| false)
     }
 
     /// Appends what is new of a batch; ends at the first change that is known when that `ends` it.
-    fn append_until(&mut self, batch: &LogBatch, ends: impl Fn(Sequence) -> bool) -> Result<Appended, StoreError> {
+    fn append_until<'i>(
+        &mut self,
+        envelope: Envelope,
+        items: impl Iterator<Item = Item<'i>>,
+        ends: impl Fn(Sequence) -> bool,
+    ) -> Result<Appended, StoreError> {
+        let scope = envelope.scope;
         let mut appended = Appended { first_new: None, new: 0, through: Sequence::ZERO };
-        let mut run = RunBuilder::new(batch, self.published.end.plus(1));
-        for item in &batch.items {
-            let hash = item.hash();
-            let (head, known) = self.log.locate(item.doc, &hash, |key| self.staged.get(key))?;
+        let mut run = RunBuilder::new(envelope, self.published.end.plus(1));
+        for item in items {
+            let (head, known) = self.log.locate(item.doc, &item.hash(), |key| self.staged.get(key))?;
             if let Some(known) = known {
                 if ends(known.sequence) {
                     break;
@@ -409,17 +415,17 @@ impl<'a> Group<'a> {
             }
             let sequence = self.published.end.plus(1);
             if !run.fits(item) {
-                self.close(run, batch.scope);
-                run = RunBuilder::new(batch, sequence);
+                self.close(run, scope);
+                run = RunBuilder::new(envelope, sequence);
             }
             let offset = run.push(item);
-            self.index(batch.scope, item, head, Position { sequence, offset })?;
+            self.index(scope, item, head, Position { sequence, offset })?;
             (self.published.last, self.published.end) = (sequence, sequence);
             appended.first_new.get_or_insert(sequence);
             appended.new += 1;
             appended.through = sequence;
         }
-        self.close(run, batch.scope);
+        self.close(run, scope);
         if self.staged.bytes() > APPLY_BYTES_MAX {
             self.apply()?;
         }
@@ -444,22 +450,23 @@ impl<'a> Group<'a> {
                 Logged::Change(Entry { scope, author, received_at, change, .. }) => {
                     // What came together stays together, as far as a batch goes.
                     let mut batch = LogBatch { scope, author, received_at, items: vec![change] };
-                    let mut bytes = batch.items.iter().map(|change| change.bytes().len()).sum::<usize>();
-                    let joins = |batch: &LogBatch, bytes: usize, next: &Logged| match next {
+                    let mut bytes = batch.items.iter().map(Change::size).sum::<usize>();
+                    let joins = |batch: &LogBatch<Body>, bytes: usize, next: &Logged| match next {
                         Logged::Command(_) => false,
                         Logged::Change(next) => {
                             (next.scope, next.author, next.received_at) == (scope, author, received_at)
                                 && next.sequence == sequence.plus(batch.items.len() as u64)
                                 && batch.items.len() < LOG_BATCH_ITEMS_MAX
-                                && bytes + next.change.bytes().len() <= LOG_BATCH_BYTES_MAX
+                                && bytes + next.change.size() <= LOG_BATCH_BYTES_MAX
                         }
                     };
                     while let Some(Logged::Change(next)) = entries.next_if(|next| joins(&batch, bytes, next)) {
-                        bytes += next.change.bytes().len();
+                        bytes += next.change.size();
                         batch.items.push(next.change);
                     }
-                    batch.check()?;
-                    let appended = self.append_until(&batch, |_| true)?;
+                    batch.check_entries()?;
+                    let items = batch.items.iter().map(Item::from);
+                    let appended = self.append_until(Envelope::from(&batch), items, |_| true)?;
                     if appended.new < batch.items.len() {
                         let sequence = sequence.plus(appended.new as u64);
                         let end = self.published.end;
@@ -479,6 +486,9 @@ impl<'a> Group<'a> {
     /// Appends a command and makes its changes.
     fn command(&mut self, at: TimestampMs, changes: &[RecordChange]) -> Result<Sequence, StoreError> {
         self.write(Holds::Truth, changes)?;
+        for doc in changes.iter().filter_map(RecordChange::erases) {
+            self.erase(doc)?;
+        }
         let sequence = self.published.end.plus(1);
         self.staged.insert(&run_key(sequence), &command::body(at, changes));
         self.published.end = sequence;

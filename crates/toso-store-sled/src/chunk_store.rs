@@ -6,7 +6,8 @@
 //! | --- | --- |
 //! | `m` `counters` | last outbox number (8), last chunk number (8) |
 //! | `d` doc (16) | scope (8), then what the document shows, behind a byte 1, when that is kept |
-//! | `c` doc (16) hash (32) | chunk number (8), the change |
+//! | `c` doc (16) hash (32) | chunk number (8), the change; of an erased one the number alone |
+//! | `e` doc (16) | scope (8) of a document of which something was erased; it has no `d` key |
 //! | `r` doc (16) hash (32) | receipt: sequence (8) |
 //! | `o` outbox number (8) | scope (8), doc (16), hash (32) |
 //! | `h` doc (16) hash (32) | why the chunk is held |
@@ -34,6 +35,7 @@ use crate::value::Reader;
 
 const COUNTERS_KEY: &[u8] = b"mcounters";
 const DOCUMENT_SPACE: u8 = b'd';
+const ERASED_SPACE: u8 = b'e';
 const CHUNK_SPACE: u8 = b'c';
 const RECEIPT_SPACE: u8 = b'r';
 const OUTBOX_SPACE: u8 = b'o';
@@ -44,11 +46,20 @@ const SETTING_SPACE: u8 = b's';
 /// Before what a document shows.
 const SHOWN: u8 = 1;
 /// The spaces whose keys begin with a document id, which an encrypted folder hides.
-const ID_SPACES: &[u8] = &[DOCUMENT_SPACE, CHUNK_SPACE, RECEIPT_SPACE, HELD_SPACE, COPY_SPACE];
+const ID_SPACES: &[u8] = &[DOCUMENT_SPACE, ERASED_SPACE, CHUNK_SPACE, RECEIPT_SPACE, HELD_SPACE, COPY_SPACE];
 
 /// Every space: all that the store keeps, but for its counters.
-const ALL_SPACES: &[u8] =
-    &[DOCUMENT_SPACE, CHUNK_SPACE, RECEIPT_SPACE, OUTBOX_SPACE, HELD_SPACE, COPY_SPACE, CURSOR_SPACE, SETTING_SPACE];
+const ALL_SPACES: &[u8] = &[
+    DOCUMENT_SPACE,
+    ERASED_SPACE,
+    CHUNK_SPACE,
+    RECEIPT_SPACE,
+    OUTBOX_SPACE,
+    HELD_SPACE,
+    COPY_SPACE,
+    CURSOR_SPACE,
+    SETTING_SPACE,
+];
 
 /// A phone's store on sled.
 #[derive(Debug)]
@@ -183,13 +194,15 @@ impl ChunkStore for SledChunkStore {
     fn chunks(&self, doc: DocId) -> Result<Vec<Chunk>, StoreError> {
         let _whole = self.engine.read_whole();
         let parse = |key: &[u8], body: &[u8]| {
-            let mut body = Reader(body);
-            let number = body.u64()?;
-            Some((number, Chunk::trusted(body.0, hash_in(key)?)))
+            let (number, bytes) = parse_chunk(body)?;
+            let hash = hash_in(key)?;
+            Some((number, bytes.map(|bytes| Chunk::trusted(bytes, hash))))
         };
         let mut chunks = self.entries(&of_document(CHUNK_SPACE, doc), parse).collect::<Result<Vec<_>, _>>()?;
         chunks.sort_unstable_by_key(|(number, _)| *number);
-        Ok(chunks.into_iter().map(|(_, chunk)| chunk).collect())
+        // What is left of a document of which something was erased is none.
+        let whole: Option<Vec<_>> = chunks.into_iter().map(|(_, chunk)| chunk).collect();
+        Ok(whole.unwrap_or_default())
     }
 
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError> {
@@ -201,6 +214,14 @@ impl ChunkStore for SledChunkStore {
         let documents = self.entries(&[DOCUMENT_SPACE], |key, body| Some((parse_scope(body)?, doc_in(key)?)));
         let mut documents = documents.collect::<Result<Vec<_>, _>>()?;
         // The keys of an encrypted folder are in no order.
+        documents.sort_unstable_by_key(|(_, doc)| *doc);
+        Ok(documents)
+    }
+
+    fn erased_documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError> {
+        let _whole = self.engine.read_whole();
+        let documents = self.entries(&[ERASED_SPACE], |key, body| Some((parse_scope(body)?, doc_in(key)?)));
+        let mut documents = documents.collect::<Result<Vec<_>, _>>()?;
         documents.sort_unstable_by_key(|(_, doc)| *doc);
         Ok(documents)
     }
@@ -252,10 +273,9 @@ impl ChunkStore for SledChunkStore {
     fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Chunk, StoreError> {
         let _whole = self.engine.read_whole();
         let chunk = self.value(&of_chunk(CHUNK_SPACE, doc, hash), |body| {
-            let mut body = Reader(body);
-            body.u64().map(|_number| Chunk::trusted(body.0, *hash))
+            parse_chunk(body).map(|(_, bytes)| bytes.map(|bytes| Chunk::trusted(bytes, *hash)))
         })?;
-        chunk.ok_or(StoreError::NotFound(*hash))
+        chunk.flatten().ok_or(StoreError::NotFound(*hash))
     }
 
     fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError> {
@@ -283,7 +303,8 @@ impl ChunkStore for SledChunkStore {
 
     fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError> {
         let _whole = self.engine.read_whole();
-        let scopes = self.entries(&[DOCUMENT_SPACE], |key, body| Some((doc_in(key)?, parse_scope(body)?)));
+        let parse = |key: &[u8], body: &[u8]| Some((doc_in(key)?, parse_scope(body)?));
+        let scopes = self.entries(&[DOCUMENT_SPACE], parse).chain(self.entries(&[ERASED_SPACE], parse));
         let scopes = scopes.collect::<Result<HashMap<_, _>, _>>()?;
         let chunks = self.entries(&[CHUNK_SPACE], |key, body| {
             let doc = doc_in(key)?;
@@ -351,11 +372,12 @@ fn stage(
         let document = document_key(change.doc);
         if staged.contains(&document)? {
             grown.insert(change.doc);
-        } else {
+        } else if !staged.contains(&of_document(ERASED_SPACE, change.doc))? {
             counters.documents_len += 1;
             staged.insert(&document, &scope.to_key());
         }
     }
+    erase_chunks(&transaction.erased, counters, staged, engine)?;
     stage_shown(transaction, grown, staged, engine)?;
     if let Some(reset) = transaction.receipts_reset {
         for key in staged.keys(&[RECEIPT_SPACE])? {
@@ -371,8 +393,16 @@ fn stage(
         counters.outbox_len -= usize::from(staged.remove(&outbox_key(*number))?);
     }
     for (doc, hash) in resolve_outbox(transaction, staged)? {
+        let body = staged.get(&of_chunk(CHUNK_SPACE, doc, &hash))?;
+        if body.as_deref().and_then(parse_chunk).is_some_and(|(_, bytes)| bytes.is_none()) {
+            continue;
+        }
         let document = document_key(doc);
-        let scope = staged.get(&document)?.as_deref().and_then(parse_scope);
+        let body = match staged.get(&document)? {
+            Some(body) => Some(body),
+            None => staged.get(&of_document(ERASED_SPACE, doc))?,
+        };
+        let scope = body.as_deref().and_then(parse_scope);
         let scope = scope.ok_or_else(|| engine.damaged(&document, "it is missing beside its chunks"))?;
         counters.outbox_last += 1;
         counters.outbox_len += 1;
@@ -435,6 +465,43 @@ fn stage_shown(
     Ok(())
 }
 
+/// Takes the bytes of chunks away, and their documents out of those that are listed.
+fn erase_chunks(
+    chunks: &[(Scope, DocId, ChangeHash)],
+    counters: &mut Counters,
+    staged: &mut Staged<'_>,
+    engine: &Engine,
+) -> Result<(), StoreError> {
+    for (scope, doc, hash) in chunks {
+        let key = of_chunk(CHUNK_SPACE, *doc, hash);
+        let number = if let Some(body) = staged.get(&key)? {
+            Reader(&body).u64().ok_or_else(|| engine.damaged(&key, "its fields cannot be read"))?
+        } else {
+            counters.chunk_last += 1;
+            counters.chunk_last
+        };
+        staged.put(&key, &number.to_be_bytes())?;
+        staged.remove(&of_chunk(COPY_SPACE, *doc, hash))?;
+        let (document, erased) = (document_key(*doc), of_document(ERASED_SPACE, *doc));
+        let before = staged.get(&document)?.as_deref().and_then(parse_scope);
+        counters.documents_len -= usize::from(staged.remove(&document)?);
+        if !staged.contains(&erased)? {
+            staged.insert(&erased, &before.unwrap_or(*scope).to_key());
+        }
+    }
+    if chunks.is_empty() || counters.outbox_len == 0 {
+        return Ok(());
+    }
+    for entry in engine.scan(&[OUTBOX_SPACE]) {
+        let (key, body) = entry?;
+        let entry = parse_outbox(&key, &body).ok_or_else(|| engine.damaged(&key, "its fields cannot be read"))?;
+        if chunks.iter().any(|(_, doc, hash)| (*doc, *hash) == (entry.doc, entry.hash)) {
+            counters.outbox_len -= usize::from(staged.remove(&key)?);
+        }
+    }
+    Ok(())
+}
+
 fn remove_documents(
     documents: &[DocId],
     counters: &mut Counters,
@@ -449,6 +516,7 @@ fn remove_documents(
             }
         }
         counters.documents_len -= usize::from(staged.remove(&document_key(*doc))?);
+        staged.remove(&of_document(ERASED_SPACE, *doc))?;
     }
     if removed.is_empty() || counters.outbox_len == 0 {
         return Ok(());
@@ -505,7 +573,13 @@ fn bytes(transaction: &Transaction) -> usize {
     let held: usize = transaction.held.iter().map(|(_, _, why)| why.as_ref().map_or(0, Vec::len) + 100).sum();
     let copies = transaction.held_copies.iter().filter_map(|(_, _, copy)| copy.as_ref());
     let copies: usize = copies.map(|(_, chunk)| chunk.bytes().len() + 100).sum();
-    chunks + shown + settings + held + copies + 100 * (transaction.outbox_add.len() + transaction.receipts.len())
+    chunks
+        + shown
+        + settings
+        + held
+        + copies
+        + 150 * transaction.erased.len()
+        + 100 * (transaction.outbox_add.len() + transaction.receipts.len())
 }
 
 fn document_key(doc: DocId) -> Vec<u8> {
@@ -549,6 +623,13 @@ fn parse_document(body: &[u8]) -> Option<(Scope, Option<&[u8]>)> {
         [SHOWN, shown @ ..] => Some((scope, Some(shown))),
         _ => None,
     }
+}
+
+/// A chunk's number and, unless it was erased, its bytes: no change has none.
+fn parse_chunk(body: &[u8]) -> Option<(u64, Option<&[u8]>)> {
+    let mut body = Reader(body);
+    let number = body.u64()?;
+    Some((number, Some(body.0).filter(|bytes| !bytes.is_empty())))
 }
 
 fn parse_scope(body: &[u8]) -> Option<Scope> {

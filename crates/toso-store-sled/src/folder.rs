@@ -16,7 +16,7 @@ use toso_store::{StoreError, StoreKeyMismatch};
 use crate::key::{DataKey, StoreKey, UnwrapError};
 
 /// The newest version of the layout that this crate reads.
-pub const FORMAT_VERSION: u32 = FORMAT_LOGGED;
+pub const FORMAT_VERSION: u32 = FORMAT_ERASABLE;
 
 /// The version of a plain folder; of a server's, one of which nothing is packed yet.
 const FORMAT_PLAIN: u32 = 1;
@@ -26,6 +26,9 @@ const FORMAT_ENCRYPTED: u32 = 2;
 const FORMAT_PACKED: u32 = 3;
 /// The version of a server's folder whose records are entries of its log: an older reader would find neither.
 const FORMAT_LOGGED: u32 = 4;
+/// The version of a server's folder in which changes may be erased, which an older reader would take for damage.
+const FORMAT_ERASABLE: u32 = 5;
+const _: () = assert!(FORMAT_PACKED < FORMAT_LOGGED && FORMAT_LOGGED < FORMAT_ERASABLE, "a server's, in their order");
 /// The cipher, as `FORMAT` names it.
 const CIPHER_NAME: &str = "xchacha20-poly1305";
 
@@ -256,7 +259,7 @@ impl Folder {
             Some(found) => return Err(StoreError::WrongKind { path: path(), found, expected: kind.name() }),
             None => return Err(self.damaged_format("its third line is not `kind` and a word")),
         }
-        let of_server = kind == Kind::Server && (FORMAT_PACKED..=FORMAT_LOGGED).contains(&found);
+        let of_server = kind == Kind::Server && (FORMAT_PACKED..=FORMAT_ERASABLE).contains(&found);
         if found == FORMAT_PLAIN || of_server {
             return Ok(Format::Plain(found));
         }
@@ -320,7 +323,7 @@ pub(crate) fn write_whole(folder: &Path, name: &str, text: &str) -> io::Result<(
 const fn plain_version(kind: Kind) -> u32 {
     match kind {
         Kind::Field => FORMAT_PLAIN,
-        Kind::Server => FORMAT_LOGGED,
+        Kind::Server => FORMAT_ERASABLE,
     }
 }
 

@@ -5,6 +5,7 @@
 //! Whatever else a server knows follows from its entries, in their order: its index, its records, its figures.
 
 use toso_core::change::{Change, Entry};
+use toso_core::chunk::Chunk;
 use toso_core::id::{AuthorId, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
@@ -24,9 +25,10 @@ pub const KNOWN_ALREADY: &str = "its change is there already";
 /// Why an entry of another log is not taken: its command expects other records.
 pub const OTHER_RECORDS: &str = "it expects other records";
 
-/// Chunks that one device pushed together. All belong to one scope.
+/// Chunks that one device pushed together. All belong to one scope. What is pushed is there by type; entries of another log
+/// ([`Log::apply`]) may be erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogBatch {
+pub struct LogBatch<C = Chunk> {
     /// Their scope.
     pub scope: Scope,
     /// The device that made them.
@@ -34,7 +36,7 @@ pub struct LogBatch {
     /// The server's clock when they came.
     pub received_at: TimestampMs,
     /// The chunks.
-    pub items: Vec<Change>,
+    pub items: Vec<Change<C>>,
 }
 
 /// What [`Log::append`] did with one batch.
@@ -90,7 +92,7 @@ impl Logged {
         }
     }
 
-    /// Bytes of the change, or of the command.
+    /// Bytes of the change, none when it was erased, or of the command.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Change(entry) => entry.change.bytes().len(),
@@ -110,6 +112,9 @@ impl Logged {
 ///   before all lower ones.
 /// - **Once**: a (document, hash) pair is in the log at most once, however often and in however many batches it comes.
 /// - **Visible when durable**: readers do not see entries whose append has not become durable.
+/// - **Erased**: an entry's body can go ([`crate::RecordStore::command`], [`crate::records::ERASURES_TABLE`]); its place,
+///   document, hash and size stay. A change that was erased is known: pushed again it is not appended, and its bytes do not
+///   come back.
 /// - **Deterministic**: two stores that hold the same entries give the same answers to every question of [`Log`], of
 ///   [`Index`] and about tables of truth ([`crate::RecordStore`]), however the entries came there.
 /// - **Failure**: `Err` means that the caller must not acknowledge anything; the log either has the batches or not,

@@ -58,7 +58,7 @@ pub struct HeldChunk {
 
 /// Everything one call of [`ChunkStore::commit`] changes, together or not at all.
 ///
-/// The steps happen in this order: emptying, removal of documents, chunks, what is shown, the reset of receipts, receipts, removal from the
+/// The steps happen in this order: emptying, removal of documents, chunks, erased chunks, what is shown, the reset of receipts, receipts, removal from the
 /// outbox, additions to the outbox, held chunks, their copies, cursors, settings. So one transaction can replace a document whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transaction {
@@ -67,6 +67,9 @@ pub struct Transaction {
     /// Chunks to store, with the scope of their document; one that is stored already is left as it is. A document keeps the
     /// scope of its first chunk.
     pub chunks: Vec<(Scope, Change)>,
+    /// Chunks whose bytes were erased at the centre, with the scope of their document. That they were there is kept, whether or
+    /// not they are stored; their bytes, copies and outbox entries go, and so does what their document shows.
+    pub erased: Vec<(Scope, DocId, ChangeHash)>,
     /// What documents show with all chunks that this transaction leaves them, at most [`SHOWN_BYTES_MAX`] bytes each. Of a
     /// document that is not stored it is ignored, and the last one set counts. A document that gets a new chunk without it
     /// has none from then on: what is kept never shows less than the chunks do.
@@ -74,7 +77,7 @@ pub struct Transaction {
     /// Chunks to put at the end of the outbox, in order. The n-th time a hash comes it means its n-th chunk in
     /// `chunks`; when `chunks` has none, it means every stored chunk with this hash (two documents made from the same
     /// words in the same second can share one; sending both is harmless, sending the wrong one would lose an edit).
-    /// A hash that is neither gives [`StoreError::NotFound`].
+    /// A hash that is neither gives [`StoreError::NotFound`]; one that is erased is passed over, since there is nothing to send.
     pub outbox_add: Vec<ChangeHash>,
     /// Outbox numbers to take out. Unknown numbers are ignored.
     pub outbox_remove: Vec<u64>,
@@ -107,6 +110,10 @@ pub struct Transaction {
 /// - **Durable**: when [`Self::commit`] returns `Ok`, the transaction survives `kill -9` and loss of power.
 /// - **Ordered**: if transaction B was committed after A returned and B survives, so does A.
 /// - **Idempotent**: storing a chunk again changes nothing, and does not put it into the outbox again unless asked.
+/// - **Erased**: of an erased chunk its document and hash stay, so that what the device has is still compared with what the
+///   centre has. [`Self::contains`] and [`Self::keys`] tell of it. Its bytes do not come back when it is stored again. A document of
+///   which a chunk is erased is none any more, since what is left cannot be read without it: nothing but
+///   [`Self::erased_documents`] lists it, and it has no chunks and no scope, whatever comes later.
 /// - **Failure**: `Err` means that nothing of the transaction is visible, now or after reopening, except that after
 ///   [`StoreError::Poisoned`] the outcome of the failed transaction is known only after reopening.
 /// - **Concurrent**: all methods may be called from several threads; reads see whole transactions.
@@ -115,7 +122,7 @@ pub trait ChunkStore: Send + Sync {
     fn commit(&self, transaction: Transaction) -> Result<(), StoreError>;
     /// All chunks of a document, in the order they were stored; empty when there is none.
     fn chunks(&self, doc: DocId) -> Result<Vec<Chunk>, StoreError>;
-    /// True when the chunk is stored.
+    /// True when the chunk is stored, or was erased.
     fn contains(&self, doc: DocId, hash: &ChangeHash) -> Result<bool, StoreError>;
     /// True when a call may wait for a disk, so that callers who must not wait give it a thread of its own.
     fn waits_for_disk(&self) -> bool {
@@ -123,6 +130,8 @@ pub trait ChunkStore: Send + Sync {
     }
     /// Every document with its scope, by id.
     fn documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError>;
+    /// Every document of which something was erased, with its scope, by id.
+    fn erased_documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError>;
     /// How many documents there are.
     fn documents_len(&self) -> Result<usize, StoreError> {
         Ok(self.documents()?.len())
@@ -145,7 +154,7 @@ pub trait ChunkStore: Send + Sync {
     fn last_receipt(&self) -> Result<Sequence, StoreError>;
     /// The greatest receipt of every document that has one.
     fn last_receipts(&self) -> Result<BTreeMap<DocId, Sequence>, StoreError>;
-    /// Every chunk with its scope, in the order they were stored.
+    /// Every chunk, erased or not, with its scope, in the order they were stored.
     fn keys(&self) -> Result<Vec<(Scope, DocId, ChangeHash)>, StoreError>;
     /// Chunks marked as held, by document and hash.
     fn held(&self) -> Result<Vec<HeldChunk>, StoreError>;

@@ -19,6 +19,8 @@
 
 pub mod change_log;
 pub mod chunk_store;
+pub mod erasing;
+pub mod erasing_chunks;
 pub mod model;
 pub mod records;
 pub mod samples;
@@ -85,6 +87,16 @@ macro_rules! chunk_store_conformance {
                 random_transactions_match_the_model,
             ]
         );
+        $crate::conformance_tests!(
+            $subject,
+            erasing_chunks,
+            [
+                an_erased_chunk_leaves_its_key,
+                an_erased_chunk_does_not_come_back_and_is_not_sent,
+                what_is_left_of_an_erased_document_is_none,
+                an_erased_document_can_leave,
+            ]
+        );
     };
 }
 
@@ -127,6 +139,18 @@ macro_rules! change_log_conformance {
                 a_command_ends_at_its_limit,
                 the_same_entries_give_the_same_store,
                 entries_of_another_log_end_at_the_same_limits,
+            ]
+        );
+        $crate::conformance_tests!(
+            $subject,
+            erasing,
+            [
+                what_is_erased_leaves_its_place,
+                an_erased_change_does_not_come_back,
+                a_command_erases_so_many_documents_at_most,
+                an_erasure_that_is_refused_takes_nothing,
+                an_erasure_is_the_same_wherever_it_is_applied,
+                readers_meet_no_damage_while_documents_are_erased,
             ]
         );
     };

@@ -2,7 +2,7 @@
 //!
 //! The file is JSON, one value a line: a header, the log's entries (runs of changes, and commands), and an end line with
 //! counts and a BLAKE3 over every byte before it. Records follow from commands, so none are written; files of format 1 have
-//! them instead of commands. `docs/export-format.md` describes each field. A file may be compressed as one zstd
+//! them instead of commands. Of an erased change the file has what the log has: its hash and how large it was. `docs/export-format.md` describes each field. A file may be compressed as one zstd
 //! frame; the reader sees that by itself.
 //!
 //! Everything here works over [`std::io::Read`] and [`std::io::Write`], and over any [`Log`] and [`RecordStore`]:
@@ -25,7 +25,7 @@ mod write;
 mod tests;
 
 pub use error::ExportError;
-pub use import::{Importer, ImporterOptions, left_out};
+pub use import::{Importer, erasures};
 pub use line::{Contents, Header, Line, Run, TableRecord};
 pub use read::{ExportReader, read_all};
 pub use write::{Compressor, Exporter};
@@ -35,7 +35,7 @@ use toso_core::chunk::CHANGE_BYTES_MAX;
 
 /// The number of the format that is written, and the newest that is read. It rises when an older reader would misread
 /// or lose something; fields that an older reader may ignore do not raise it.
-pub const EXPORT_FORMAT: u32 = 2;
+pub const EXPORT_FORMAT: u32 = 3;
 /// The format that had records and no commands.
 pub const RECORDS_FORMAT: u32 = 1;
 /// Tables of records that files of format 1 may have and that nobody needs: a server computes them from its log.
@@ -50,9 +50,6 @@ const DERIVED_TABLES: [&str; 8] = [
     "rows",
     "rows_head",
 ];
-/// The table of erased documents: its keys begin with the 16 bytes of a document's id.
-pub const ERASURES_TABLE: &str = "erasures";
-
 /// Text bytes of a run after which the next begins: a reader then needs two lines of some 100 KiB in memory.
 const RUN_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Text of an entry besides its change: names, quotes, document id (26), hash (64), rounded up.
@@ -63,7 +60,7 @@ const COMMAND_CHANGE_TEXT_BYTES: usize = 80;
 /// 4/3 × 512 KiB, and 80 bytes for each of 4,096 changes: 1,004 KiB. A run ends below 150 KiB (64 KiB, then one entry of a
 /// 60 KiB change: 4/3 × 60 KiB = 80 KiB).
 pub const LINE_BYTES_MAX: usize = 1024 * 1024;
-/// Erased documents that a reader keeps in mind: 16 MiB of ids, four times all documents of the country.
+/// Erased documents that a reader keeps in mind: 24 MiB of ids and sequences, four times all documents of the country.
 pub const ERASURES_MAX: usize = 1024 * 1024;
 
 const _: () = assert!(

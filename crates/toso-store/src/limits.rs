@@ -1,13 +1,14 @@
 //! The checks that every implementation makes before it touches anything, so that all of them refuse the same inputs.
 
+use toso_core::change::{Body, Change};
 use toso_core::chunk::CHANGE_BYTES_MAX;
 
 use crate::StoreError;
 use crate::change_log::{LOG_BATCH_BYTES_MAX, LOG_BATCH_ITEMS_MAX, LogBatch};
 use crate::chunk_store::{HELD_BYTES_MAX, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX, SHOWN_BYTES_MAX, Transaction};
 use crate::records::{
-    COMMAND_BYTES_MAX, RECORD_BYTES_MAX, RECORD_CHANGE_BYTES, RECORD_CHANGES_MAX, RECORD_KEY_BYTES_MAX,
-    RECORD_TABLE_BYTES_MAX, RecordChange,
+    COMMAND_BYTES_MAX, COMMAND_ERASURES_MAX, RECORD_BYTES_MAX, RECORD_CHANGE_BYTES, RECORD_CHANGES_MAX,
+    RECORD_KEY_BYTES_MAX, RECORD_TABLE_BYTES_MAX, RecordChange,
 };
 
 /// The most change and setting bytes in one [`Transaction`]: 256 pages of 16 KiB, far more than one sync step brings.
@@ -44,18 +45,27 @@ impl Transaction {
 impl LogBatch {
     /// Refuses what a log does not keep: changes over their limit, batches of too many chunks or bytes.
     pub fn check(&self) -> Result<(), StoreError> {
-        if self.items.len() > LOG_BATCH_ITEMS_MAX {
-            return Err(StoreError::TooMany {
-                what: "a batch of chunks",
-                items: self.items.len(),
-                max: LOG_BATCH_ITEMS_MAX,
-            });
-        }
-        for item in &self.items {
-            within("a change", item.bytes().len(), CHANGE_BYTES_MAX)?;
-        }
-        within("a batch of chunks", self.items.iter().map(|item| item.bytes().len()).sum(), LOG_BATCH_BYTES_MAX)
+        check_batch(self.items.iter().map(|item| item.bytes().len()))
     }
+}
+
+impl LogBatch<Body> {
+    /// The same; what was erased counts with the bytes that it had.
+    pub fn check_entries(&self) -> Result<(), StoreError> {
+        check_batch(self.items.iter().map(Change::size))
+    }
+}
+
+fn check_batch(sizes: impl ExactSizeIterator<Item = usize>) -> Result<(), StoreError> {
+    if sizes.len() > LOG_BATCH_ITEMS_MAX {
+        return Err(StoreError::TooMany { what: "a batch of chunks", items: sizes.len(), max: LOG_BATCH_ITEMS_MAX });
+    }
+    let mut all = 0;
+    for bytes in sizes {
+        within("a change", bytes, CHANGE_BYTES_MAX)?;
+        all += bytes;
+    }
+    within("a batch of chunks", all, LOG_BATCH_BYTES_MAX)
 }
 
 impl RecordChange {
@@ -71,6 +81,14 @@ impl RecordChange {
     /// Refuses a command over its limit, beside what [`Self::check_all`] refuses.
     pub fn check_command(changes: &[Self]) -> Result<(), StoreError> {
         Self::check_all(changes)?;
+        let erased = changes.iter().filter(|change| change.erases().is_some()).count();
+        if erased > COMMAND_ERASURES_MAX {
+            return Err(StoreError::TooMany {
+                what: "a command that erases documents",
+                items: erased,
+                max: COMMAND_ERASURES_MAX,
+            });
+        }
         within("a command", Self::bytes_of(changes), COMMAND_BYTES_MAX)
     }
 

@@ -4,7 +4,7 @@
 //! them an entry of the log, so that whoever applies the log has the same records. What is derived follows from the
 //! entries and is kept to save the work of computing it again; it may be lost.
 
-use toso_core::id::Sequence;
+use toso_core::id::{DOC_ID_BYTES, DocId, Sequence};
 use toso_core::time::TimestampMs;
 
 use crate::StoreError;
@@ -21,6 +21,12 @@ pub const RECORD_CHANGES_MAX: usize = 4096;
 /// ends at twice as much. The largest that a server gives is what one push brings to the review queue, 32 KiB of changes
 /// with their records.
 pub const COMMAND_BYTES_MAX: usize = 512 * 1024;
+/// The table of erased documents, of truth: its keys begin with the bytes of a document's id. A command that puts a record into
+/// it erases the document.
+pub const ERASURES_TABLE: &str = "erasures";
+/// The most documents that one command erases. A document has at most 4,096 changes, each in a run of at most 16 KiB before
+/// packing: 64 MiB for one, were each alone in its run; one that people wrote has a few dozen.
+pub const COMMAND_ERASURES_MAX: usize = 16;
 /// Bytes counted for a change of a record beside table, key and values: their lengths.
 pub const RECORD_CHANGE_BYTES: usize = 16;
 
@@ -41,6 +47,10 @@ pub enum Holds {
 ///   changes the records with it: both or neither. All expectations are checked against the records as the entries before
 ///   leave them; when one does not hold, nothing is appended and nothing changes ([`StoreError::Raced`]). Changes happen in
 ///   their order. Reads see whole commands.
+/// - **Erasures**: a command that puts a record into [`ERASURES_TABLE`] takes away the bodies of all changes of that document
+///   that are in the log before it, with the command, both or neither. Readers see the entries of one document erased one
+///   after the other. Nothing else changes: not sequences, sizes, sums, nor what is known. Erasing again changes nothing, and
+///   removing the record brings nothing back.
 /// - **Derived writes**: [`Self::derive`] is atomic over all its changes, and seen whole.
 /// - **Lost from the end**: a crash may take derived writes, whole, and only from the end: when one is lost, so is every
 ///   derived write after it, and a command or an append takes all before it along. A caller that keeps a position beside what
@@ -77,4 +87,17 @@ pub struct RecordChange {
     /// When set, the whole write happens only if the record has this value now (`Some(None)`: is absent); else
     /// nothing is written and the call returns [`StoreError::Raced`]. Makes one-time invites one-time.
     pub expect: Option<Option<Vec<u8>>>,
+}
+
+impl RecordChange {
+    /// The document that the change erases, when it is a new record of an erasure.
+    pub fn erases(&self) -> Option<DocId> {
+        self.value.as_ref().and(erased_document(&self.table, &self.key))
+    }
+}
+
+/// The document that a record of the table of erasures names.
+pub(crate) fn erased_document(table: &str, key: &[u8]) -> Option<DocId> {
+    let id = if table == ERASURES_TABLE { key.first_chunk::<DOC_ID_BYTES>() } else { None };
+    id.and_then(|id| DocId::from_bytes(*id).ok())
 }

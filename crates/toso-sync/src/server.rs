@@ -30,7 +30,7 @@ pub use known::KnownDevice;
 pub use reconciling::WantedRead;
 pub use session::ServerSession;
 
-use toso_core::change::Entry;
+use toso_core::change::{Body, Change, Entry};
 use toso_core::document::NoRoom;
 use toso_core::id::{AuthorId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
@@ -227,10 +227,11 @@ pub struct PageEntry {
 impl PageEntry {
     /// As it goes into a page.
     fn into_delta(self) -> DeltaEntry {
-        let change = self.entry.change.raw();
-        let item = match self.returned_by {
-            None => DeltaItem::Change(change),
-            Some(by) => DeltaItem::Returned(change, by),
+        let doc = self.entry.change.doc;
+        let item = match (self.entry.change.chunk, self.returned_by) {
+            (Body::Whole(chunk), None) => DeltaItem::Change(Change { doc, chunk: chunk.raw() }),
+            (Body::Whole(chunk), Some(by)) => DeltaItem::Returned(Change { doc, chunk: chunk.raw() }, by),
+            (Body::Erased(erased), _) => DeltaItem::Erased(doc, erased.hash),
         };
         (self.entry.sequence, self.entry.scope, item)
     }

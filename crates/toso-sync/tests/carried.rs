@@ -207,7 +207,7 @@ fn what_was_carried_comes_back_to_the_carrier() {
         scope: commune(),
         author: AUTHOR.author(),
         received_at: NOW,
-        change: item.check().unwrap(),
+        change: item.check().unwrap().into(),
     };
     let entries = vec![PageEntry { entry, returned_by: None }];
     let page = PageRead { unit: commune(), entries, through: Sequence(1), more: false };

@@ -291,8 +291,13 @@ fn page(log: &Log, unit: UnitRef, after: Sequence) -> PageRead {
     let entries: Vec<PageEntry> = (from..to)
         .map(|index| {
             let (author, change) = log.entries[index].clone();
-            let entry =
-                Entry { sequence: Sequence(index as u64 + 1), scope: commune(), author, received_at: NOW, change };
+            let entry = Entry {
+                sequence: Sequence(index as u64 + 1),
+                scope: commune(),
+                author,
+                received_at: NOW,
+                change: change.into(),
+            };
             PageEntry { entry, returned_by: None }
         })
         .collect();

@@ -137,7 +137,7 @@ fn a_page_with_a_kind_to_come_goes_out_and_is_committed_with_its_cursor() {
         scope: commune(),
         author: AuthorId([3; 8]),
         received_at: NOW,
-        change: further.check().unwrap(),
+        change: further.check().unwrap().into(),
     };
     let entries = vec![PageEntry { entry, returned_by: None }];
     let page = PageRead { unit: commune(), entries, through: Sequence(1), more: false };

@@ -49,7 +49,7 @@ fn page(after: Sequence, entries: u64) -> PageRead {
             scope: commune(),
             author: AuthorId([9; 8]),
             received_at: NOW,
-            change: Change { doc, chunk: Chunk::trusted(change, hash) },
+            change: Change { doc, chunk: Chunk::trusted(change, hash) }.into(),
         };
         PageEntry { entry, returned_by: None }
     };

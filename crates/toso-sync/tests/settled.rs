@@ -88,7 +88,7 @@ fn page(unit: UnitRef, items: &[Change<RawChunk>]) -> PageRead {
             scope: commune(),
             author: AuthorId([3; 8]),
             received_at: NOW,
-            change: item.check().unwrap(),
+            change: item.check().unwrap().into(),
         };
         PageEntry { entry, returned_by: None }
     });

@@ -305,6 +305,8 @@ pub enum DeltaItem {
     Returned(Change<RawChunk>, AuthorId),
     /// Automerge's compact form of a whole document.
     Snapshot(DocId, Vec<u8>),
+    /// One change whose bytes were erased: it is there, and nothing else is known of it.
+    Erased(DocId, ChangeHash),
 }
 
 /// RECEIPT: everything of these units at or below `as_of` is counted.

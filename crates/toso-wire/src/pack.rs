@@ -150,6 +150,7 @@ fn raw_bytes(item: &DeltaItem) -> usize {
     let bytes = match item {
         DeltaItem::Change(change) | DeltaItem::Returned(change, _) => change.bytes().len(),
         DeltaItem::Snapshot(_, bytes) => bytes.len(),
+        DeltaItem::Erased(_, hash) => hash.0.len(),
     };
     bytes + ITEM_ENVELOPE_BYTES_MAX
 }

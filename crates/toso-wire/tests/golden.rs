@@ -182,6 +182,12 @@ fn delta() {
         &Frame::Delta(Delta { unit: unit("2022/01"), groups, next: Sequence(5), more: true }),
         "009507ce0001b199059192019292c40c740102030405060708090a0bc40301020393c40c740102030405060708090a0bc402040501c3",
     );
+    let erased = vec![DeltaItem::Erased(team(), ChangeHash([6; 32]))];
+    let groups = vec![DeltaGroup { scope: unit("2022/00001"), items: erased }];
+    pin(
+        &Frame::Delta(Delta { unit: unit("2022/00001"), groups, next: Sequence(5), more: false }),
+        &format!("0094070105919201919{}c420{}02", "3c40c740102030405060708090a0b", "06".repeat(32)),
+    );
     pin(
         &Frame::Delta(Delta { unit: unit("2022/001"), groups: Vec::new(), next: Sequence(5), more: false }),
         "009307ce0001adb105",

@@ -44,7 +44,9 @@ fn pages_of_real_changes_are_full_but_for_the_last() {
             .flat_map(|group| &group.items)
             .map(|item| match item {
                 DeltaItem::Change(change) => change.bytes(),
-                other @ (DeltaItem::Returned(..) | DeltaItem::Snapshot(..)) => panic!("{other:?}"),
+                other @ (DeltaItem::Returned(..) | DeltaItem::Snapshot(..) | DeltaItem::Erased(..)) => {
+                    panic!("{other:?}")
+                }
             })
             .collect();
         assert_eq!(changes, register.saved.iter().map(|saved| saved.change.as_slice()).collect::<Vec<_>>());

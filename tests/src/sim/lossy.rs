@@ -30,14 +30,7 @@ pub(super) struct LossyLog {
 
 impl Log for LossyLog {
     fn read(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
-        let mut page = self.disk.read(after, items_max, bytes_max)?;
-        let end = page.entries.last().map(|entry| entry.sequence);
-        if self.rng.lock().chance(LACKS_PER_MILLE) {
-            // Half of the documents, as one of two workers has; the page's end stays where it is.
-            let is_lost = |doc: &DocId| doc.as_bytes().last().is_some_and(|byte| byte % 2 == 1);
-            page.entries.retain(|entry| Some(entry.sequence) == end || !is_lost(&entry.change.doc));
-        }
-        Ok(page)
+        self.disk.read(after, items_max, bytes_max)
     }
 
     fn append(&self, batches: &[LogBatch]) -> Result<Vec<Appended>, StoreError> {
@@ -57,7 +50,18 @@ impl Log for LossyLog {
     }
 
     fn tail(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Vec<Logged>, StoreError> {
-        self.disk.tail(after, items_max, bytes_max)
+        let mut tail = self.disk.tail(after, items_max, bytes_max)?;
+        let is_change = |entry: &&Logged| matches!(entry, Logged::Change(_));
+        let end = tail.iter().rfind(is_change).map(Logged::sequence);
+        if self.rng.lock().chance(LACKS_PER_MILLE) {
+            // Half of the documents, as one of two workers has; the page's end stays where it is.
+            let is_lost = |doc: &DocId| doc.as_bytes().last().is_some_and(|byte| byte % 2 == 1);
+            tail.retain(|entry| match entry {
+                Logged::Change(change) => Some(change.sequence) == end || !is_lost(&change.change.doc),
+                Logged::Command(_) => true,
+            });
+        }
+        Ok(tail)
     }
 }
 

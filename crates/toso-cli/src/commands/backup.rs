@@ -102,8 +102,8 @@ fn make(args: &RestoreArgs, mode: Mode) -> Result<(), Fail> {
         header.server,
         header.last.0
     ));
-    if restored.left_out > 0 {
-        say(&format!("{} changes of erased documents were left out", restored.left_out));
+    if restored.erased > 0 {
+        say(&format!("{} changes of erased documents were stored without their content", restored.erased));
     }
     let joined = &restored.joined;
     for list in &joined.from {

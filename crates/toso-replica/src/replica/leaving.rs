@@ -72,7 +72,8 @@ impl Replica {
     /// Forgets scopes, each document as soon as nothing of it is unsent.
     pub(super) fn leave_scopes(&self, scopes: &[Scope]) -> Result<(), StoreError> {
         let mut leaving: Leaving = read_setting(self.store.as_ref(), SETTING_LEAVING)?.unwrap_or_default();
-        let here: HashSet<Scope> = self.store.documents()?.into_iter().map(|(scope, _)| scope).collect();
+        let here = self.store.documents()?.into_iter().chain(self.store.erased_documents()?);
+        let here: HashSet<Scope> = here.map(|(scope, _)| scope).collect();
         leaving.scopes.extend(scopes.iter().filter(|scope| here.contains(scope)));
         leaving.scopes.sort_unstable();
         leaving.scopes.dedup();
@@ -121,7 +122,8 @@ impl Replica {
         // Locked over the commit, so that no edit is made between the look at the outbox and the removal.
         let mut documents = self.documents.lock();
         let unsent = self.with_unsent()?;
-        let left = self.store.documents()?.into_iter().filter(|(scope, _)| is_left(scope));
+        let here = self.store.documents()?.into_iter().chain(self.store.erased_documents()?);
+        let left = here.filter(|(scope, _)| is_left(scope));
         let (stay, go): (Vec<_>, Vec<_>) = left.partition(|(_, doc)| unsent.contains(doc));
         let still: HashSet<Scope> = stay.iter().map(|(scope, _)| *scope).collect();
         leaving.scopes.retain(|scope| still.contains(scope));

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use toso_core::change::Change;
-use toso_core::chunk::Chunk;
+use toso_core::chunk::{Chunk, RawChunk};
 use toso_core::document::Document;
-use toso_core::id::{AuthorId, DocId, Epoch, Sequence};
+use toso_core::id::{DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::{StoreError, Transaction};
@@ -164,7 +164,18 @@ impl Replica {
         let mut returned = Vec::new();
         for group in delta.groups {
             for item in group.items {
-                let (doc, chunks, by) = chunks_of(item);
+                let (doc, chunks, by) = match item {
+                    DeltaItem::Erased(doc, hash) => {
+                        changed.push(doc);
+                        transaction.erased.push((group.scope, doc, hash));
+                        continue;
+                    }
+                    DeltaItem::Change(change) => (change.doc, checked(&change), None),
+                    DeltaItem::Returned(change, by) => (change.doc, checked(&change), Some(by)),
+                    DeltaItem::Snapshot(doc, bytes) => {
+                        (doc, Document::snapshot_chunks(doc, &bytes).unwrap_or_default(), None)
+                    }
+                };
                 changed.push(doc);
                 returned.extend(by.into_iter().flat_map(|by| chunks.iter().map(move |chunk| (doc, chunk.hash(), by))));
                 transaction.chunks.extend(chunks.into_iter().map(|chunk| (group.scope, Change { doc, chunk })));
@@ -175,9 +186,16 @@ impl Replica {
         if !changed.is_empty() {
             let came = |doc: DocId, hash| {
                 transaction.chunks.iter().any(|(_, change)| change.doc == doc && change.hash() == hash)
+                    || transaction.erased.iter().any(|(_, of, erased)| (*of, *erased) == (doc, hash))
             };
             transaction.settings = self.returned_with(&returned)?;
             transaction.held = self.accepted_marks(|doc, hash| Ok(came(doc, hash)))?;
+        }
+        let erased: HashSet<DocId> = transaction.erased.iter().map(|(_, doc, _)| *doc).collect();
+        if !erased.is_empty() {
+            // The words kept with a mark can be a person's name.
+            let marks = self.store.held()?.into_iter().filter(|mark| erased.contains(&mark.doc));
+            transaction.held.extend(marks.map(|mark| (mark.doc, mark.hash, None)));
         }
         // Locked over the commit, so that no edit is made on a copy that lacks what the store already has.
         let mut documents = self.documents.lock();
@@ -186,9 +204,18 @@ impl Replica {
         for doc in &changed {
             documents.pop(doc);
         }
+        if !erased.is_empty() {
+            self.renew_actor();
+        }
         drop(documents);
-        if !changed.is_empty() {
+        let (removed, changed): (Vec<_>, Vec<_>) = changed.into_iter().partition(|doc| erased.contains(doc));
+        if !(removed.is_empty() && changed.is_empty()) {
             self.chunks_changed();
+        }
+        if !removed.is_empty() {
+            self.announce(ReplicaEvent::Removed(removed));
+        }
+        if !changed.is_empty() {
             self.announce(ReplicaEvent::Documents(changed));
         }
         Ok(())
@@ -261,12 +288,8 @@ impl Replica {
 /// Smaller differences between the clocks are not worth a write.
 const CLOCK_OFFSET_TOLERANCE_MS: u64 = 60_000;
 
-/// The chunks of a DELTA item, and who brought them back. The server has checked what it sends; what cannot be read all the same (a damaged
-/// server) is left out, and the document goes on without it.
-fn chunks_of(item: DeltaItem) -> (DocId, Vec<Chunk>, Option<AuthorId>) {
-    match item {
-        DeltaItem::Change(Change { doc, chunk }) => (doc, chunk.check().into_iter().collect(), None),
-        DeltaItem::Returned(Change { doc, chunk }, by) => (doc, chunk.check().into_iter().collect(), Some(by)),
-        DeltaItem::Snapshot(doc, bytes) => (doc, Document::snapshot_chunks(doc, &bytes).unwrap_or_default(), None),
-    }
+/// The chunk of a DELTA item. The server has checked what it sends; what cannot be read all the same (a damaged server) is left
+/// out, and the document goes on without it.
+fn checked(change: &Change<RawChunk>) -> Vec<Chunk> {
+    change.chunk.check().into_iter().collect()
 }

@@ -11,9 +11,10 @@ use toso_core::time::TimestampMs;
 use toso_store::{ChangeLog, RecordStore, StoreError};
 
 use super::applying::Applying;
+use super::page::{FoldPage, ReadTo, last_entries, next_page};
 use super::rows::Loaded;
 use super::worker::Merging;
-use super::{FOLD_PAGE_BYTES_MAX, FOLD_PAGE_ITEMS_MAX, FoldedRow, Turns, last_entries, share_of};
+use super::{FoldedRow, Turns, share_of};
 use crate::set_aside::{Again, SetAside};
 use crate::views::Views;
 
@@ -38,7 +39,7 @@ pub struct FoldByPage {
     set_aside: Arc<SetAside>,
     merging: Merging,
     applying: Applying,
-    read_to: Sequence,
+    read_to: ReadTo,
     /// When the newest of it came.
     newest: TimestampMs,
     /// A batch was lost.
@@ -65,7 +66,7 @@ impl FoldByPage {
             set_aside,
             merging,
             applying: Applying::new(records, views, loaded.journal, loaded.through),
-            read_to: loaded.through,
+            read_to: ReadTo::checkpoint(loaded.through),
             lost: false,
             turns: Turns::default(),
             log,
@@ -74,7 +75,7 @@ impl FoldByPage {
 
     /// Everything at or below this is counted.
     pub fn counted(&self) -> Sequence {
-        self.read_to
+        self.read_to.change
     }
 
     /// Folds the next page and returns up to where everything is counted now; `None` when the log has no more. On an
@@ -83,21 +84,20 @@ impl FoldByPage {
         if self.lost {
             return Err(FoldError::LostBatch);
         }
-        let page = self.log.read(self.read_to, FOLD_PAGE_ITEMS_MAX, FOLD_PAGE_BYTES_MAX)?;
-        if let Some(again) = self.turns.again(&self.set_aside, !page.entries.is_empty()) {
+        let page = next_page(&*self.log, &mut self.read_to)?;
+        if let Some(again) = self.turns.again(&self.set_aside, page.is_some()) {
             return self.make_again(again);
         }
-        let Some(through) = page.entries.last().map(|entry| entry.sequence) else { return Ok(None) };
-        let newest = page.entries.iter().map(|entry| entry.received_at).max().unwrap_or_default();
-        self.fold_entries(page.entries, through, newest)?;
+        let Some(FoldPage { entries, read_to, newest }) = page else { return Ok(None) };
+        self.fold_entries(entries, read_to.change, newest)?;
         self.newest = self.newest.max(newest);
-        self.read_to = through;
-        Ok(Some(through))
+        self.read_to = read_to;
+        Ok(Some(read_to.change))
     }
 
     /// Makes documents again in which something was set aside or let in again.
     fn make_again(&mut self, again: Again) -> Result<Option<Sequence>, FoldError> {
-        let through = self.read_to;
+        let through = self.read_to.change;
         let made = last_entries(&*self.log, &again.documents(), through)
             .map_err(FoldError::from)
             .and_then(|entries| self.fold_entries(entries, through, self.newest));

@@ -12,7 +12,7 @@ use toso_core::record::{TeamLevel, TeamStatus};
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{Holds, Index as _, Log as _, LogBatch, Record, RecordChange};
+use toso_store::{Holds, Index as _, Log as _, LogBatch, Record, RecordChange, StoreError};
 
 use super::worker::planted::{Reader, plant};
 use super::*;

@@ -108,7 +108,7 @@ struct MergedRow {
 }
 
 impl MergedRow {
-    /// Nothing is counted: all of it is set aside, or its kind is one that only a newer version knows.
+    /// Nothing is counted: all of it is set aside or erased, or its kind is one that only a newer version knows.
     const fn of_nothing() -> Self {
         Self { document: None, row: Row::Other, quarantined: Vec::new() }
     }
@@ -172,7 +172,7 @@ impl Merging {
     /// history; then [`Self::fold`] is to be asked.
     pub(super) fn extend(&mut self, doc: DocId, entries: &[Entry]) -> Option<FoldedRow> {
         let before = self.cache.pop(&doc);
-        if self.set_aside.touches(doc) {
+        if self.set_aside.touches(doc) || entries.iter().any(|entry| entry.change.chunk().is_none()) {
             return None;
         }
         let Some(new) = FlatDocument::new(doc) else { return self.keep(doc, entries, Ok(MergedRow::of_nothing())) };
@@ -189,7 +189,7 @@ impl Merging {
     }
 
     /// Merges a document from all its entries up to the end of the page, of which the page's own are `entries`.
-    /// Its history is empty when all of it is set aside: then it is no document.
+    /// Its history is empty when all of it is set aside, or when something of it was erased: then it is no document.
     pub(super) fn fold(&mut self, doc: DocId, entries: &[Entry], history: &[Entry]) -> Option<FoldedRow> {
         let new = FlatDocument::new(doc).filter(|_| !history.is_empty());
         let merged = match new.map(|new| self.read(new, history)) {
@@ -248,7 +248,7 @@ impl Merging {
             for entry in self.wanted(entries) {
                 #[cfg(test)]
                 planted::meet(planted::Reader::Flat, &entry.change.hash());
-                document.apply(&entry.change.chunk).ok()?;
+                document.apply(entry.change.chunk()?).ok()?;
             }
             let row = Row::from_record(&document.read());
             Some(MergedRow { document: Some(Merged::Flat(document)), row, quarantined: Vec::new() })
@@ -267,7 +267,7 @@ impl Merging {
             for entry in self.wanted(entries) {
                 #[cfg(test)]
                 planted::meet(planted::Reader::Automerge, &entry.change.hash());
-                chunks.push(entry.change.chunk.clone());
+                chunks.extend(entry.change.chunk().cloned());
             }
             let quarantined = document.apply(&chunks).quarantined;
             let row = Row::from_record(&document.read());

@@ -29,7 +29,7 @@ impl Shares {
         }
         let mut sizes: HashMap<AuthorId, DocumentSize> = HashMap::new();
         for entry in log.document(doc)? {
-            sizes.entry(entry.author).or_default().add(entry.change.bytes().len());
+            sizes.entry(entry.author).or_default().add(entry.change.size());
         }
         let own = sizes.get(&device).copied().unwrap_or_default();
         self.0.put(doc, sizes);

@@ -3,14 +3,14 @@
 //! The file is read twice: once to see that all of it is whole and which documents it says were erased, once to store
 //! it. Everything is built in a folder of another name beside the target, and renamed when it is whole and synced.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use toso_core::id::ServerId;
+use toso_core::id::{DocId, Sequence, ServerId};
 use toso_core::time::TimestampMs;
-use toso_store::export::{Contents, ExportError, ExportReader, Header, Importer, ImporterOptions, Line, left_out};
+use toso_store::export::{Contents, ExportError, ExportReader, Header, Importer, Line, erasures};
 use toso_store::{RecordChange, RecordStore, StoreError};
 use toso_store_sled::{Options, SledChangeLog};
 use zeroize::Zeroizing;
@@ -30,7 +30,6 @@ const BUILDING_ENDING: &str = ".restoring";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// After a loss: what the server took after the backup is gone, so a new epoch begins, and devices compare.
-    /// Erased documents are left out.
     Restore,
     /// The same data and history in another place. The old folder must not be served any more.
     Import,
@@ -41,8 +40,8 @@ pub enum Mode {
 pub struct Made {
     /// What the file held.
     pub contents: Contents,
-    /// Entries of erased documents, which were not stored.
-    pub left_out: u64,
+    /// Changes that the file had and says were erased: nothing of them was stored but that they were there.
+    pub erased: u64,
     /// Where the folder is, behind every link.
     pub path: PathBuf,
     /// What is known of revocations since the file was made.
@@ -70,17 +69,17 @@ pub fn restore(sources: Sources<'_>, data: &Path, mode: Mode, now: TimestampMs) 
     let building = with_suffix(&place.path, BUILDING_ENDING);
     clear(&building)?;
     let order = Build { from, building: &building, mode, now, header: &contents.header };
-    let built = order.run(erased, lists.joined.is_complete).and_then(|left_out| {
+    let built = order.run(erased, lists.joined.is_complete).and_then(|of_erased| {
         if !key_is_there {
             trust::write_private(&building.join(ROOT_KEY_FILE), &key_text)?;
         }
         lists.write(&place.path, &building, now)?;
         sync_folder(&building).map_err(failed("syncing", &building))?;
         place.take(&building)?;
-        Ok(left_out)
+        Ok(of_erased)
     });
     match built {
-        Ok(left_out) => Ok(Made { contents, left_out, path: place.path, joined: lists.joined }),
+        Ok(erased) => Ok(Made { contents, erased, path: place.path, joined: lists.joined }),
         Err(error) => {
             // What could not be finished is of no use, and would be removed by the next try.
             let _ = fs::remove_dir_all(&building);
@@ -92,8 +91,8 @@ pub fn restore(sources: Sources<'_>, data: &Path, mode: Mode, now: TimestampMs) 
 /// What a whole file says before anything is made of it.
 struct Read {
     contents: Contents,
-    /// Documents that were erased.
-    erased: HashSet<[u8; 16]>,
+    /// Documents that were erased, and up to where.
+    erased: HashMap<DocId, Sequence>,
     /// The line of the list of revocations that it was begun after; files of before have none.
     mark: Option<[u8; trust::CHECK_BYTES]>,
 }
@@ -113,7 +112,7 @@ fn read_through(from: &Path) -> Result<Read, UpkeepError> {
         }
         Ok(())
     };
-    let erased = left_out(&mut reader, |line, number| match line {
+    let erased = erasures(&mut reader, |line, number| match line {
         Line::Command(command) => command.changes.iter().try_for_each(|change| {
             let Some(value) = &change.value else { return Ok(()) };
             look(&change.table, &change.key, value, number)
@@ -180,9 +179,9 @@ struct Build<'a> {
 }
 
 impl Build<'_> {
-    /// Durable when it returns; how many entries were left out. Where the revocations are not known, the new server is in
+    /// Durable when it returns; how many changes were stored without the bytes that the file has. Where the revocations are not known, the new server is in
     /// quarantine.
-    fn run(&self, erased: HashSet<[u8; 16]>, revocations_known: bool) -> Result<u64, UpkeepError> {
+    fn run(&self, erased: HashMap<DocId, Sequence>, revocations_known: bool) -> Result<u64, UpkeepError> {
         let Self { from, building, mode, now, header } = *self;
         let mut reader = open(from)?;
         if reader.header() != header {
@@ -193,8 +192,7 @@ impl Build<'_> {
         std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
         folder.create(building).map_err(failed("making", building))?;
         let log = SledChangeLog::open(building.join(LOG_FOLDER), Options::server())?;
-        let options = ImporterOptions { erased, keep_sequences: mode == Mode::Import };
-        let left_out = Importer::new(&log, &log, options).take(&mut reader).map_err(in_file(from))?;
+        let of_erased = Importer::new(&log, &log, erased).take(&mut reader).map_err(in_file(from))?;
         let record = |key: &[u8], value: Option<Vec<u8>>| RecordChange {
             table: SERVER_TABLE.to_owned(),
             key: key.to_vec(),
@@ -223,6 +221,6 @@ impl Build<'_> {
         if log.record(SERVER_TABLE, b"server_id")?.is_none() {
             return Err(KeyError::Missing { path: format!("record server_id in {}", show(from)) }.into());
         }
-        Ok(left_out)
+        Ok(of_erased)
     }
 }

@@ -11,8 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use toso_catalog::Catalog;
-use toso_core::change::Change;
-use toso_core::chunk::Chunk;
+use toso_core::change::{Body, Change};
 use toso_core::document::Document;
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
@@ -166,7 +165,7 @@ fn key(data: &Path, log: &SledChangeLog, verified: &mut Verified) {
     }
 }
 
-/// Every change parses, has its hash, and belongs to its scope. Gives the scopes that the log has.
+/// Every change that was not erased parses, has its hash, and belongs to its scope. Gives the scopes that the log has.
 fn changes(log: &SledChangeLog, verified: &mut Verified) -> Result<BTreeSet<Scope>, StoreError> {
     let mut scopes = BTreeSet::new();
     let mut after = Sequence::ZERO;
@@ -186,12 +185,14 @@ fn changes(log: &SledChangeLog, verified: &mut Verified) -> Result<BTreeSet<Scop
     }
 }
 
-/// What is wrong with a change by itself.
-fn change(scope: Scope, item: &Change) -> Result<(), String> {
+/// What is wrong with a change by itself; of an erased one only its document can be looked at.
+fn change(scope: Scope, item: &Change<Body>) -> Result<(), String> {
     let hash = item.hash();
-    let checked = item.raw().check().map_err(|error| format!("the change {hash} cannot be read: {error}"))?;
-    if checked.hash() != hash {
-        return Err(format!("the change stored as {hash} has the hash {}", checked.hash()));
+    if let Some(chunk) = item.chunk() {
+        let checked = chunk.raw().check().map_err(|error| format!("the change {hash} cannot be read: {error}"))?;
+        if checked.hash() != hash {
+            return Err(format!("the change stored as {hash} has the hash {}", checked.hash()));
+        }
     }
     if !item.doc.belongs_to(scope) {
         return Err(format!("document {} does not belong to {scope}", item.doc));
@@ -253,7 +254,7 @@ fn refold(
     entries = set_aside.clean(entries);
     let begun = !entries.is_empty();
     entries.retain(|entry| !loaded.quarantined.contains(&entry.change.hash()));
-    let chunks: Vec<Chunk> = entries.iter().map(|entry| entry.change.chunk.clone()).collect();
+    let chunks = crate::documents::chunks(&entries);
     if !begun || (chunks.is_empty() && !is_stored) {
         return Ok(None);
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use toso_core::change::Change;
+use toso_core::change::{Body, Change};
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DocId, Sequence};
@@ -320,7 +320,7 @@ impl Check<'_> {
                 let detail = format!("the entry at sequence {} is not of this document", head.first.sequence.0);
                 self.wrong(&key, &detail);
             }
-            let sum = DocumentSize::of(of_scope.iter().map(|entry| entry.change.bytes().len()));
+            let sum = DocumentSize::of(of_scope.iter().map(|entry| entry.change.size()));
             if sum != head.size {
                 let detail =
                     format!("it does not say that the document has {} chunks of {} bytes", sum.changes, sum.bytes);
@@ -354,7 +354,7 @@ impl Check<'_> {
     }
 
     /// The entry at a position with its scope, when it is of a document.
-    fn item(&self, doc: DocId, position: Position) -> Result<Option<(Scope, Change)>, StoreError> {
+    fn item(&self, doc: DocId, position: Position) -> Result<Option<(Scope, Change<Body>)>, StoreError> {
         let first = position.run();
         let Some(body) = self.body(&run_key(first))? else { return Ok(None) };
         let run = Run::parse(first, &body, &self.log.packer, |other| other == doc);
@@ -398,11 +398,11 @@ impl Check<'_> {
                 continue;
             };
             match &mut document {
-                Some((of, doc, size)) if (*of, *doc) == (scope, item.doc) => size.add(item.bytes().len()),
+                Some((of, doc, size)) if (*of, *doc) == (scope, item.doc) => size.add(item.size()),
                 _ => {
                     self.document_key_has_its_size(document)?;
                     let mut size = DocumentSize::default();
-                    size.add(item.bytes().len());
+                    size.add(item.size());
                     document = Some((scope, item.doc, size));
                 }
             }

@@ -9,7 +9,6 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use toso_core::change::Change;
 use toso_core::chunk::ChangeHash;
 use toso_core::document::DocumentSize;
 use toso_core::id::{DOC_ID_UNIQUE_BYTES, DocId, Sequence};
@@ -18,6 +17,7 @@ use toso_store::StoreError;
 
 use super::documents::DocumentEntry;
 use super::pack::{push_number, read_number};
+use super::run::Item;
 use super::{Group, HEAD_SPACE, LATER_SPACE, SledChangeLog, chunk_key, document_key};
 use crate::engine::Engine;
 use crate::value::Reader;
@@ -182,15 +182,22 @@ impl SledChangeLog {
 }
 
 impl Group<'_> {
+    /// The head of a document, counting what is staged.
+    pub(super) fn staged_head(&self, doc: DocId) -> Result<Option<Head>, StoreError> {
+        let key = head_key(doc);
+        let body = self.staged.get(&key)?;
+        body.map(|body| Head::parse(&body).ok_or_else(|| self.log.unreadable_fields(&key))).transpose()
+    }
+
     /// Takes a new chunk into the index.
     pub(super) fn index(
         &mut self,
         scope: Scope,
-        change: &Change,
+        item: Item<'_>,
         head: Option<Head>,
         position: Position,
     ) -> Result<(), StoreError> {
-        let (doc, hash, bytes) = (change.doc, &change.hash(), change.bytes().len());
+        let (doc, hash, bytes) = (item.doc, &item.hash(), item.size());
         if let Some(mut head) = head.filter(|head| head.scope == scope) {
             head.size.add(bytes);
             self.staged.put(&head_key(doc), &head.body())?;

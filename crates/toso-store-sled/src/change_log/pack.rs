@@ -7,11 +7,14 @@
 //!
 //! Packed: `method (1) ‖ bytes before compression (4) ‖ block`. Before compression: for each change a number (LEB128), its
 //! bytes × 2, and 1 more when it is kept word for word; then the changes, those kept word for word behind their hash (32).
+//! Where some are erased ([`Kept::SomeErased`]) the number is bytes × 4 with 0, 1, or 2 of an erased one: of that its hash alone follows,
+//! and the bytes are those that it had.
 
 use std::fmt;
 use std::sync::LazyLock;
 
 use parking_lot::Mutex;
+use toso_core::change::{Body, ErasedBody};
 use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash, ChangeTail, Chunk};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
@@ -45,6 +48,46 @@ const DECOMPRESSORS_KEPT_MAX: usize = 8;
 static ENCODER: LazyLock<EncoderDictionary<'static>> = LazyLock::new(|| EncoderDictionary::copy(DICTIONARY_1, LEVEL));
 static DECODER: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| DecoderDictionary::copy(DICTIONARY_1));
 
+/// What is packed: of a run in which nothing is erased the bytes are what they always were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// All changes are whole.
+    AllWhole,
+    /// Some are erased.
+    SomeErased,
+}
+
+/// How a change is kept, in the lowest bits of its number.
+const TAIL: u64 = 0;
+const VERBATIM: u64 = 1;
+const ERASED: u64 = 2;
+
+impl Kept {
+    /// Bits of a number that say how its change is kept.
+    const fn bits(self) -> u32 {
+        match self {
+            Self::AllWhole => 1,
+            Self::SomeErased => 2,
+        }
+    }
+}
+
+/// A change to be packed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Packed<'a> {
+    Whole(&'a Chunk),
+    Erased(ErasedBody),
+}
+
+impl<'a> From<&'a Body> for Packed<'a> {
+    fn from(body: &'a Body) -> Self {
+        match body {
+            Body::Whole(chunk) => Self::Whole(chunk),
+            Body::Erased(erased) => Self::Erased(*erased),
+        }
+    }
+}
+
 /// Packs and unpacks. One compressor, since one thread at a time commits; a decompressor for each reader of the moment.
 #[derive(Default)]
 pub(super) struct Packer {
@@ -59,20 +102,29 @@ impl fmt::Debug for Packer {
 }
 
 impl Packer {
-    /// The changes of a run in few bytes.
-    pub(super) fn pack<'a>(&self, chunks: impl Iterator<Item = &'a Chunk>) -> Vec<u8> {
+    /// The changes of a run in few bytes. An erased one is among them only where that is said.
+    pub(super) fn pack<'a>(&self, changes: impl Iterator<Item = Packed<'a>>, kept: Kept) -> Vec<u8> {
         let mut raw = Vec::new();
-        let mut changes = Vec::new();
-        for chunk in chunks {
-            let tail = ChangeTail::of(chunk);
-            let kept = tail.map_or(chunk.bytes(), |tail| tail.0);
-            push_number(&mut raw, (kept.len() as u64) << 1 | u64::from(tail.is_none()));
-            if tail.is_none() {
-                changes.extend_from_slice(&chunk.hash().0);
+        let mut tails = Vec::new();
+        let bits = kept.bits();
+        for change in changes {
+            match change {
+                Packed::Whole(chunk) => {
+                    let tail = ChangeTail::of(chunk);
+                    let bytes = tail.map_or(chunk.bytes(), |tail| tail.0);
+                    push_number(&mut raw, (bytes.len() as u64) << bits | if tail.is_none() { VERBATIM } else { TAIL });
+                    if tail.is_none() {
+                        tails.extend_from_slice(&chunk.hash().0);
+                    }
+                    tails.extend_from_slice(bytes);
+                }
+                Packed::Erased(erased) => {
+                    push_number(&mut raw, u64::from(erased.size) << bits | ERASED);
+                    tails.extend_from_slice(&erased.hash.0);
+                }
             }
-            changes.extend_from_slice(kept);
         }
-        raw.append(&mut changes);
+        raw.append(&mut tails);
         let length = u32::try_from(raw.len()).unwrap_or(u32::MAX).to_be_bytes();
         let block = self.compress(&raw).filter(|block| block.len() < raw.len());
         let (method, block) = block.map_or((STORED, raw), |block| (ZSTD_1, block));
@@ -85,8 +137,9 @@ impl Packer {
         &self,
         packed: &[u8],
         count: usize,
+        kept: Kept,
         wanted: impl Fn(usize) -> bool,
-    ) -> Option<Vec<(usize, Chunk)>> {
+    ) -> Option<Vec<(usize, Body)>> {
         let mut reader = Reader(packed);
         let [method] = reader.array()?;
         let length = usize::try_from(reader.u32()?).ok().filter(|length| *length <= UNPACKED_BYTES_MAX)?;
@@ -105,15 +158,30 @@ impl Packer {
         let mut raw = Reader(raw);
         let heads = (0..count).map(|_| read_number(&mut raw)).collect::<Option<Vec<u64>>>()?;
         let mut unpacked = Vec::new();
+        let bits = kept.bits();
         for (place, head) in heads.into_iter().enumerate() {
-            let verbatim = if head & 1 == 1 { Some(ChangeHash(raw.array()?)) } else { None };
-            let bytes = raw.bytes(usize::try_from(head >> 1).ok()?)?;
+            let (size, how) = (head >> bits, head & ((1 << bits) - 1));
+            let body = match how {
+                ERASED => {
+                    let hash = ChangeHash(raw.array()?);
+                    Body::Erased(ErasedBody { hash, size: u32::try_from(size).ok()? })
+                }
+                TAIL | VERBATIM => {
+                    let verbatim = if how == VERBATIM { Some(ChangeHash(raw.array()?)) } else { None };
+                    let bytes = raw.bytes(usize::try_from(size).ok()?)?;
+                    // What is not wanted is not hashed.
+                    if !wanted(place) {
+                        continue;
+                    }
+                    Body::Whole(match verbatim {
+                        Some(hash) => Chunk::trusted(bytes, hash),
+                        None => ChangeTail(bytes).chunk(),
+                    })
+                }
+                _ => return None,
+            };
             if wanted(place) {
-                let chunk = match verbatim {
-                    Some(hash) => Chunk::trusted(bytes, hash),
-                    None => ChangeTail(bytes).chunk(),
-                };
-                unpacked.push((place, chunk));
+                unpacked.push((place, body));
             }
         }
         raw.0.is_empty().then_some(unpacked)
@@ -218,9 +286,9 @@ mod tests {
 
     fn round_trip(items: &[Chunk]) -> usize {
         let packer = Packer::default();
-        let block = packer.pack(items.iter());
-        let back = packer.unpack(&block, items.len(), |_| true).unwrap();
-        let expected: Vec<_> = items.iter().cloned().enumerate().collect();
+        let block = packer.pack(items.iter().map(Packed::Whole), Kept::AllWhole);
+        let back = packer.unpack(&block, items.len(), Kept::AllWhole, |_| true).unwrap();
+        let expected: Vec<_> = items.iter().cloned().map(Body::Whole).enumerate().collect();
         assert!(back == expected, "they come back as they were");
         block.len()
     }
@@ -270,30 +338,54 @@ mod tests {
     fn only_what_is_wanted_is_made_again() {
         let items: Vec<_> = (0..9).map(real).collect();
         let packer = Packer::default();
-        let block = packer.pack(items.iter());
-        let back = packer.unpack(&block, 9, |place| place == 4).unwrap();
-        assert_eq!(back, vec![(4, items[4].clone())]);
+        let block = packer.pack(items.iter().map(Packed::Whole), Kept::AllWhole);
+        let back = packer.unpack(&block, 9, Kept::AllWhole, |place| place == 4).unwrap();
+        assert_eq!(back, vec![(4, Body::Whole(items[4].clone()))]);
     }
 
     #[test]
     fn a_cut_a_longer_and_a_foreign_packing_are_refused() {
         let items: Vec<_> = (0..5).map(real).collect();
         let packer = Packer::default();
-        let block = packer.pack(items.iter());
+        let block = packer.pack(items.iter().map(Packed::Whole), Kept::AllWhole);
         assert_eq!(block[0], ZSTD_1);
         for end in 0..block.len() {
-            assert!(packer.unpack(&block[..end], 5, |_| true).is_none(), "{end} bytes of {}", block.len());
+            assert!(
+                packer.unpack(&block[..end], 5, Kept::AllWhole, |_| true).is_none(),
+                "{end} bytes of {}",
+                block.len()
+            );
         }
-        assert!(packer.unpack(&block, 4, |_| true).is_none());
-        assert!(packer.unpack(&block, 6, |_| true).is_none());
+        assert!(packer.unpack(&block, 4, Kept::AllWhole, |_| true).is_none());
+        assert!(packer.unpack(&block, 6, Kept::AllWhole, |_| true).is_none());
         let altered = |at: usize, byte: u8| {
             let mut altered = block.clone();
             altered[at] = byte;
             altered
         };
-        assert!(packer.unpack(&altered(0, 9), 5, |_| true).is_none(), "an unknown method");
-        assert!(packer.unpack(&altered(1, 0xff), 5, |_| true).is_none(), "a length past the limit");
-        assert!(packer.unpack(&altered(4, block[4] - 1), 5, |_| true).is_none(), "a length that is not its own");
+        assert!(packer.unpack(&altered(0, 9), 5, Kept::AllWhole, |_| true).is_none(), "an unknown method");
+        assert!(packer.unpack(&altered(1, 0xff), 5, Kept::AllWhole, |_| true).is_none(), "a length past the limit");
+        assert!(
+            packer.unpack(&altered(4, block[4] - 1), 5, Kept::AllWhole, |_| true).is_none(),
+            "a length that is not its own"
+        );
+    }
+
+    /// One of each: of what is erased the hash and the size come back.
+    #[test]
+    fn whole_and_erased_ones_come_back_together() {
+        let packer = Packer::default();
+        let erased = |number| Body::Erased(ErasedBody { hash: ChangeHash([number; 32]), size: 60 * 1024 });
+        let items = [Body::Whole(real(1)), erased(2), Body::Whole(other(3, 9)), erased(4)];
+        let block = packer.pack(items.iter().map(Packed::from), Kept::SomeErased);
+        let back = packer.unpack(&block, 4, Kept::SomeErased, |_| true).unwrap();
+        assert_eq!(back, items.iter().cloned().enumerate().collect::<Vec<_>>());
+        let one = packer.unpack(&block, 4, Kept::SomeErased, |place| place == 3).unwrap();
+        assert_eq!(one, vec![(3, items[3].clone())]);
+        assert!(packer.unpack(&block, 4, Kept::AllWhole, |_| true).is_none(), "another packing");
+        for end in 0..block.len() {
+            assert!(packer.unpack(&block[..end], 4, Kept::SomeErased, |_| true).is_none(), "{end} bytes");
+        }
     }
 
     #[test]

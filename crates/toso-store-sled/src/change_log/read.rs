@@ -141,8 +141,7 @@ impl SledChangeLog {
             rests.push(rest);
         }
         while let Some(Reverse((first, of))) = heads.pop() {
-            let key = run_key(first);
-            let body = self.engine.get(&key)?.ok_or_else(|| self.engine.damaged(&key, "it is missing"))?;
+            let body = self.run_body(&run_key(first))?;
             if fill(&mut page, self.parse(first, &body)?, position) == Room::None {
                 return Ok(page.full());
             }
@@ -170,8 +169,7 @@ impl SledChangeLog {
         let mut entries = Vec::with_capacity(positions.len());
         for run in positions.chunk_by(|position, next| position.run() == next.run()) {
             let Some(first) = run.first().map(|position| position.run()) else { continue };
-            let key = run_key(first);
-            let body = self.engine.get(&key)?.ok_or_else(|| self.engine.damaged(&key, "it is missing"))?;
+            let body = self.run_body(&run_key(first))?;
             let of_document = Run::parse(first, &body, &self.packer, |other| other == doc);
             entries.extend(of_document.ok_or_else(|| self.unreadable(first))?.after(Sequence::ZERO));
         }
@@ -186,16 +184,33 @@ impl SledChangeLog {
     ) -> Result<impl Iterator<Item = Result<(Sequence, Vec<u8>), StoreError>>, StoreError> {
         // The run that the next entry is in may begin before it.
         let next = run_key(after.plus(1));
-        let start = match self.engine.tree().range(run_key(Sequence::ZERO)..=next.clone()).next_back() {
-            Some(entry) => self.engine.entry(entry)?.0.to_vec(),
+        let start = match self.engine.tree().range(run_key(Sequence::ZERO)..=next.clone()).keys().next_back() {
+            Some(key) => key.map_err(|error| self.engine.read_error(&error))?.to_vec(),
             None => next,
         };
         let runs = self.engine.tree().range(start..=run_key(last));
         Ok(runs.map(|entry| {
-            let (key, body) = self.engine.entry(entry)?;
+            let (key, value) = entry.map_err(|error| self.engine.read_error(&error))?;
+            let body = match self.engine.decode(&key, &value) {
+                Err(StoreError::Damaged { .. }) => self.run_body(&key)?,
+                body => body?,
+            };
             let first = Reader(key.get(1..).unwrap_or_default()).u64();
             Ok((Sequence(first.ok_or_else(|| self.engine.damaged(&key, "it is no run key"))?), body))
         }))
+    }
+
+    /// A run's body. One that is written anew at this moment, because something of it is erased, may be met half, as damage: it is
+    /// read once more while nobody writes.
+    pub(super) fn run_body(&self, key: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let body = match self.engine.get(key) {
+            Err(StoreError::Damaged { .. }) => {
+                let _whole = self.engine.read_whole();
+                self.engine.get(key)
+            }
+            body => body,
+        };
+        body?.ok_or_else(|| self.engine.damaged(key, "it is missing"))
     }
 
     /// Where the runs of a scope begin that have entries after `after` and begin at or before `last`.

@@ -59,6 +59,8 @@ pub fn chunk_scripts() -> impl Strategy<Value = Vec<ChunkStep>> {
             Transaction {
                 empty,
                 chunks: chunks.into_iter().map(stored).collect(),
+                // Has tests of its own.
+                erased: Vec::new(),
                 shown: shown.into_iter().map(|(of, n)| (change(of, 0).doc, vec![3; n])).collect(),
                 outbox_add: outbox_add.into_iter().map(hash).collect(),
                 outbox_remove,
@@ -289,7 +291,7 @@ impl LogModel {
                         scope: batch.scope,
                         author: batch.author,
                         received_at: batch.received_at,
-                        change: item.clone(),
+                        change: item.clone().into(),
                     });
                 }
             }

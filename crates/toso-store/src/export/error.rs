@@ -61,15 +61,6 @@ pub enum ExportError {
         /// The limit.
         max: usize,
     },
-    /// An entry of a document that was erased, where every entry must be kept.
-    #[error(
-        "line {line} holds a change of an erased document, and an import keeps every sequence; use `toso restore`, \
-         which leaves such documents out"
-    )]
-    Erased {
-        /// Which line.
-        line: u64,
-    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

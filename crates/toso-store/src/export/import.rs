@@ -1,18 +1,17 @@
 //! Puts the lines of a file into an empty store.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::Read;
 
 use toso_core::change::Entry;
-use toso_core::id::Sequence;
+use toso_core::id::{DocId, Sequence};
 use toso_core::time::TimestampMs;
 
-use super::line::erased;
 use super::{DERIVED_TABLES, ERASURES_MAX, ExportError, ExportReader, Line, Run, TableRecord};
 use crate::StoreError;
-use crate::change_log::{Command, KNOWN_ALREADY, Logged};
+use crate::change_log::{KNOWN_ALREADY, Logged};
 use crate::index::ChangeLog;
-use crate::records::{RecordChange, RecordStore};
+use crate::records::{COMMAND_ERASURES_MAX, RecordChange, RecordStore, erased_document};
 
 /// Records in one command: few enough to be small, many enough that a disk's sync is shared.
 const COMMAND_RECORDS_MAX: usize = 256;
@@ -22,77 +21,60 @@ const COMMAND_RECORD_BYTES_MAX: usize = 192 * 1024;
 const APPLY_ENTRIES_MAX: usize = 4096;
 const APPLY_BYTES_MAX: usize = 1024 * 1024;
 
-/// What becomes of erased documents.
-#[derive(Debug, Clone, Default)]
-pub struct ImporterOptions {
-    /// Documents whose entries are left out.
-    pub erased: HashSet<[u8; 16]>,
-    /// True where an entry of an erased document is an error, since leaving it out would change sequences.
-    pub keep_sequences: bool,
-}
-
 /// Puts lines into an empty store, durable when [`Self::take`] has returned.
 pub struct Importer<'a> {
     log: &'a dyn ChangeLog,
     records: &'a dyn RecordStore,
-    options: ImporterOptions,
+    erasures: HashMap<DocId, Sequence>,
     entries: Vec<Logged>,
     entry_bytes: usize,
     changes: Vec<RecordChange>,
     change_bytes: usize,
-    left_out: u64,
+    erasing: usize,
+    erased: u64,
 }
 
 impl<'a> Importer<'a> {
-    /// Begins.
-    pub fn new(log: &'a dyn ChangeLog, records: &'a dyn RecordStore, options: ImporterOptions) -> Self {
+    /// Begins. Of changes of these documents, up to these sequences, nothing is stored but that they were there.
+    pub fn new(log: &'a dyn ChangeLog, records: &'a dyn RecordStore, erasures: HashMap<DocId, Sequence>) -> Self {
         Self {
             log,
             records,
-            options,
+            erasures,
             entries: Vec::new(),
             entry_bytes: 0,
             changes: Vec::new(),
             change_bytes: 0,
-            left_out: 0,
+            erasing: 0,
+            erased: 0,
         }
     }
 
-    /// Puts a whole file in; how many changes were left out.
+    /// Puts a whole file in; how many changes were stored without the bytes that the file has of them.
     pub fn take<R: Read>(mut self, reader: &mut ExportReader<R>) -> Result<u64, ExportError> {
         let at = reader.header().exported_at;
         loop {
             match reader.next_line()? {
                 Line::Run(run) => self.run(run, reader.line())?,
-                Line::Command(command) => {
-                    // What is left out leaves no gap.
-                    let sequence = self.moved_up(command.sequence);
-                    self.entry(Logged::Command(Command { sequence, ..command }), reader.line())?;
-                }
+                Line::Command(command) => self.entry(Logged::Command(command), reader.line())?,
                 Line::Record(record) => self.record(record, at, reader.line())?,
                 Line::End => break,
             }
         }
         self.apply(reader.line())?;
         self.command(at)?;
-        Ok(self.left_out)
-    }
-
-    fn moved_up(&self, sequence: Sequence) -> Sequence {
-        Sequence(sequence.0.saturating_sub(self.left_out))
+        Ok(self.erased)
     }
 
     fn run(&mut self, run: Run, line: u64) -> Result<(), ExportError> {
         let Run { first, scope, author, received_at, items } = run;
-        for (offset, change) in (0..).zip(items) {
-            if self.options.erased.contains(change.doc.as_bytes()) {
-                if self.options.keep_sequences {
-                    return Err(ExportError::Erased { line });
-                }
-                self.left_out += 1;
-                continue;
+        for (offset, mut change) in (0..).zip(items) {
+            let sequence = first.plus(offset);
+            let is_erased = self.erasures.get(&change.doc).is_some_and(|through| sequence <= *through);
+            if is_erased && change.chunk().is_some() {
+                change = change.erased();
+                self.erased += 1;
             }
-            let sequence = self.moved_up(first.plus(offset));
             self.entry(Logged::Change(Entry { sequence, scope, author, received_at, change }), line)?;
         }
         Ok(())
@@ -136,17 +118,16 @@ impl<'a> Importer<'a> {
             return Ok(());
         }
         self.change_bytes += value.len();
-        self.changes.push(RecordChange { table, key, value: Some(value), expect: None });
-        if self.changes.len() >= COMMAND_RECORDS_MAX || self.change_bytes >= COMMAND_RECORD_BYTES_MAX {
-            self.command(at)
-        } else {
-            Ok(())
-        }
+        let change = RecordChange { table, key, value: Some(value), expect: None };
+        self.erasing += usize::from(change.erases().is_some());
+        self.changes.push(change);
+        let is_full = self.changes.len() >= COMMAND_RECORDS_MAX || self.erasing >= COMMAND_ERASURES_MAX;
+        if is_full || self.change_bytes >= COMMAND_RECORD_BYTES_MAX { self.command(at) } else { Ok(()) }
     }
 
     fn command(&mut self, at: TimestampMs) -> Result<(), ExportError> {
         let changes = std::mem::take(&mut self.changes);
-        self.change_bytes = 0;
+        (self.change_bytes, self.erasing) = (0, 0);
         if !changes.is_empty() {
             self.records.command(at, &changes)?;
         }
@@ -156,27 +137,30 @@ impl<'a> Importer<'a> {
 
 impl std::fmt::Debug for Importer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Importer").field("left_out", &self.left_out).finish_non_exhaustive()
+        f.debug_struct("Importer").field("erased", &self.erased).finish_non_exhaustive()
     }
 }
 
-/// Reads a whole file and gives the documents that it says were erased: they must be known before its first entry is
-/// put anywhere. `each` sees every line with its number, and may refuse it.
-pub fn left_out<R: Read>(
+/// Reads a whole file and gives the documents that it says were erased, and up to where: they must be known before its first
+/// entry is put anywhere. `each` sees every line with its number, and may refuse it.
+pub fn erasures<R: Read>(
     reader: &mut ExportReader<R>,
     mut each: impl FnMut(&Line, u64) -> Result<(), ExportError>,
-) -> Result<HashSet<[u8; 16]>, ExportError> {
-    let mut documents = HashSet::new();
+) -> Result<HashMap<DocId, Sequence>, ExportError> {
+    let mut documents = HashMap::new();
     loop {
         let line = reader.next_line()?;
         each(&line, reader.line())?;
         match &line {
             Line::End => return Ok(documents),
             Line::Command(command) => {
-                let kept = command.changes.iter().filter(|change| change.value.is_some());
-                documents.extend(kept.filter_map(|change| erased(&change.table, &change.key)));
+                let erased = command.changes.iter().filter_map(RecordChange::erases);
+                documents.extend(erased.map(|doc| (doc, command.sequence)));
             }
-            Line::Record(record) => documents.extend(record.erased()),
+            // Records of format 1 come after all changes.
+            Line::Record(TableRecord { table, key, .. }) => {
+                documents.extend(erased_document(table, key).map(|doc| (doc, reader.header().last)));
+            }
             Line::Run(_) => {}
         }
         if documents.len() > ERASURES_MAX {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use toso_core::change::Change;
+use toso_core::change::{Body, Change, ErasedBody};
 use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash, Chunk};
 use toso_core::id::{AuthorId, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
@@ -41,7 +41,7 @@ pub struct Run {
     /// When the server got them.
     pub received_at: TimestampMs,
     /// The entries.
-    pub items: Vec<Change>,
+    pub items: Vec<Change<Body>>,
 }
 
 /// A record with its table.
@@ -130,7 +130,12 @@ pub(super) struct JsonRun {
 struct JsonItem {
     doc: String,
     hash: String,
-    change: String,
+    /// None of an erased change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    change: Option<String>,
+    /// How many bytes the erased change had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    erased: Option<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -207,7 +212,11 @@ impl Run {
         let items = self.items.iter().map(|item| JsonItem {
             doc: item.doc.to_string(),
             hash: HEXLOWER.encode(&item.hash().0),
-            change: BASE64.encode(item.bytes()),
+            change: item.chunk().map(|chunk| BASE64.encode(chunk.bytes())),
+            erased: match &item.chunk {
+                Body::Whole(_) => None,
+                Body::Erased(erased) => Some(erased.size),
+            },
         });
         Json::Run(JsonRun {
             first: self.first.0,
@@ -222,7 +231,7 @@ impl Run {
         if json.items.is_empty() || json.items.len() > LOG_BATCH_ITEMS_MAX {
             return Err(format!("a run has 1 to {LOG_BATCH_ITEMS_MAX} items"));
         }
-        let items: Vec<Change> = json.items.into_iter().map(item).collect::<Result<_, String>>()?;
+        let items: Vec<Change<Body>> = json.items.into_iter().map(item).collect::<Result<_, String>>()?;
         if items.iter().map(|item| item.bytes().len()).sum::<usize>() > LOG_BATCH_BYTES_MAX {
             return Err(format!("a run has at most {LOG_BATCH_BYTES_MAX} bytes of changes"));
         }
@@ -236,15 +245,28 @@ impl Run {
     }
 }
 
-fn item(json: JsonItem) -> Result<Change, String> {
+fn item(json: JsonItem) -> Result<Change<Body>, String> {
     let hash = HEXLOWER.decode(json.hash.as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    let bytes = BASE64.decode(json.change).map_err(|_| wrong("change"))?;
-    if bytes.len() > CHANGE_BYTES_MAX {
+    let hash = ChangeHash(hash.ok_or_else(|| wrong("hash"))?);
+    let doc: DocId = json.doc.parse().map_err(|_| wrong("doc"))?;
+    let (bytes, size) = match (json.change, json.erased) {
+        (Some(text), None) => {
+            let bytes = BASE64.decode(text).map_err(|_| wrong("change"))?;
+            let size = bytes.len();
+            (Some(bytes), size)
+        }
+        (None, Some(size)) => (None, usize::try_from(size).unwrap_or(usize::MAX)),
+        (None, None) | (Some(_), Some(_)) => return Err("an item has a change, or says that it is erased".to_owned()),
+    };
+    if size > CHANGE_BYTES_MAX {
         return Err(format!("a change has at most {CHANGE_BYTES_MAX} bytes"));
     }
-    let doc: DocId = json.doc.parse().map_err(|_| wrong("doc"))?;
-    // What another log had: trusted as far as one's own, so checked by whoever merges it.
-    Ok(Change { doc, chunk: Chunk::trusted(bytes, ChangeHash(hash.ok_or_else(|| wrong("hash"))?)) })
+    let chunk = match bytes {
+        // What another log had: trusted as far as one's own, so checked by whoever merges it.
+        Some(bytes) => Body::Whole(Chunk::trusted(bytes, hash)),
+        None => Body::Erased(ErasedBody { hash, size: u32::try_from(size).unwrap_or(u32::MAX) }),
+    };
+    Ok(Change { doc, chunk })
 }
 
 impl Command {
@@ -290,16 +312,6 @@ impl TableRecord {
             && value.len() <= RECORD_BYTES_MAX;
         if fits { Ok(Self { table: json.table, key, value }) } else { Err("a record is too large".to_owned()) }
     }
-
-    /// The erased document that the record names, when it is one of that table.
-    pub fn erased(&self) -> Option<[u8; 16]> {
-        erased(&self.table, &self.key)
-    }
-}
-
-/// The erased document that a record names, when it is one of the table of erasures.
-pub(super) fn erased(table: &str, key: &[u8]) -> Option<[u8; 16]> {
-    (table == super::ERASURES_TABLE).then(|| key.first_chunk().copied()).flatten()
 }
 
 /// A field's name and nothing of its content, which may be somebody's data.

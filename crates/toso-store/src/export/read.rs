@@ -73,7 +73,6 @@ impl<R: Read> ExportReader<R> {
             | ExportError::NotAnExport
             | ExportError::NewerFormat { .. }
             | ExportError::TooManyErasures { .. }
-            | ExportError::Erased { .. }
             | ExportError::Store(_)) => other,
         })?;
         let opening: JsonOpening = serde_json::from_slice(&line).map_err(|_| ExportError::NotAnExport)?;

@@ -1,5 +1,6 @@
 //! The file comes back as it went, and nothing else passes for one.
 
+use std::collections::HashMap;
 use std::io::{Cursor, Write as _};
 
 use proptest::prelude::*;
@@ -11,9 +12,10 @@ use toso_core::unit::{Scope, UnitList, UnitRef};
 
 use super::*;
 use crate::change_log::{Log, LogBatch};
+use crate::compare::first_difference;
 use crate::index::Index;
 use crate::memory::MemoryChangeLog;
-use crate::records::{RecordChange, RecordStore};
+use crate::records::{ERASURES_TABLE, RecordChange, RecordStore};
 
 fn scope() -> Scope {
     UnitRef::new(UnitList::L2022, "00001").unwrap()
@@ -74,7 +76,7 @@ fn compressed(text: &[u8]) -> Vec<u8> {
 fn file(lines: &[String]) -> Vec<u8> {
     let mut text: Vec<u8> = lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
     let count = |kind: &str| lines.iter().filter(|line| line.contains(&format!("\"kind\":\"{kind}\""))).count();
-    let entries = lines.iter().map(|line| line.matches("\"change\":").count()).sum::<usize>();
+    let entries = lines.iter().map(|line| line.matches("\"hash\":").count()).sum::<usize>();
     let (runs, commands) = (count("run"), count("command"));
     let records = Some(count("record")).filter(|count| *count > 0).map(|count| format!("\"records\":{count},"));
     let records = records.unwrap_or_default();
@@ -101,7 +103,7 @@ fn what_is_exported_and_imported_exports_the_same_bytes() {
         let copy = MemoryChangeLog::new();
         let mut reader = ExportReader::new(Cursor::new(&file)).unwrap();
         assert_eq!(reader.header(), &header(&log));
-        assert_eq!(Importer::new(&copy, &copy, ImporterOptions::default()).take(&mut reader).unwrap(), 0);
+        assert_eq!(Importer::new(&copy, &copy, HashMap::new()).take(&mut reader).unwrap(), 0);
         assert_eq!(text(&copy), first);
         assert_eq!(copy.records("views", &[]).unwrap(), vec![], "what is derived is left out");
         assert_eq!(copy.records("invites", &[]).unwrap(), log.records("invites", &[]).unwrap());
@@ -109,7 +111,7 @@ fn what_is_exported_and_imported_exports_the_same_bytes() {
     }
 }
 
-/// The bytes of format 2. A change here needs another number, unless an older reader reads the new bytes as well.
+/// The bytes of format 3. A change here needs another number, unless an older reader reads the new bytes as well.
 #[test]
 fn the_format_is_pinned() {
     let log = MemoryChangeLog::new();
@@ -132,7 +134,7 @@ fn the_format_is_pinned() {
         )
     };
     let expected = [
-        "{\"kind\":\"header\",\"name\":\"toso export\",\"format\":2,\"server\":\"05050505050505050505050505050505\",\
+        "{\"kind\":\"header\",\"name\":\"toso export\",\"format\":3,\"server\":\"05050505050505050505050505050505\",\
          \"epoch\":9,\"last\":4,\"exported_at\":1,\"lists\":[\"2022\"]}"
             .to_owned(),
         format!(
@@ -152,13 +154,13 @@ fn a_file_of_format_1_is_read_and_its_records_become_commands() {
     let log = MemoryChangeLog::new();
     log.append(&[batch(1, 0..3, 20)]).unwrap();
     let mut lines = lines(&text(&log));
-    lines[0] = lines[0].replace("\"format\":2", "\"format\":1");
+    lines[0] = lines[0].replace("\"format\":3", "\"format\":1");
     let record =
         |table: &str| format!("{{\"kind\":\"record\",\"table\":\"{table}\",\"key\":\"AQI=\",\"value\":\"dG9zbw==\"}}");
     lines.extend(["departures", "quota", "devices"].map(record));
     let copy = MemoryChangeLog::new();
     let mut reader = ExportReader::new(Cursor::new(file(&lines))).unwrap();
-    assert_eq!(Importer::new(&copy, &copy, ImporterOptions::default()).take(&mut reader).unwrap(), 0);
+    assert_eq!(Importer::new(&copy, &copy, HashMap::new()).take(&mut reader).unwrap(), 0);
     assert_eq!((copy.last(), copy.end()), (Sequence(3), Sequence(4)));
     assert_eq!(copy.record("devices", &[1, 2]).unwrap().as_deref(), Some(&b"toso"[..]));
     let tables: Vec<_> = copy.tables().unwrap().into_iter().map(|(table, _)| table).collect();
@@ -278,9 +280,9 @@ fn unknown_fields_pass_and_a_newer_format_does_not() {
         *line = line.replacen("{\"kind\"", "{\"later\":{\"a\":[1,null]},\"kind\"", 1);
     }
     read_all(Cursor::new(file(&lines))).unwrap();
-    lines[0] = lines[0].replace("\"format\":2", "\"format\":3");
+    lines[0] = lines[0].replace("\"format\":3", "\"format\":4");
     let read = read_all(Cursor::new(file(&lines)));
-    assert!(matches!(read, Err(ExportError::NewerFormat { found: 3, supported: 2 })), "{read:?}");
+    assert!(matches!(read, Err(ExportError::NewerFormat { found: 4, supported: 3 })), "{read:?}");
 }
 
 #[test]
@@ -327,32 +329,56 @@ fn a_file_that_swells_is_refused_at_the_first_line() {
     assert!(matches!(read, Err(ExportError::Damaged { line: 1, .. })), "{read:?}");
 }
 
+/// A file holds what the log has: nothing of an erased change but that it was there.
 #[test]
-fn erased_documents_stay_out_of_a_restore_and_stop_an_import() {
+fn erased_changes_come_back_erased() {
     let log = filled();
     put(&log, ERASURES_TABLE, document(4).as_bytes(), b"");
+    log.append(&[batch(1, 20..21, 20)]).unwrap();
     let text = text(&log);
-    let mut lines_seen = 0;
-    let erased = left_out(&mut ExportReader::new(Cursor::new(&text)).unwrap(), |_, _| {
-        lines_seen += 1;
-        Ok(())
-    })
-    .unwrap();
-    assert_eq!(erased.len(), 1);
-    assert_eq!(lines_seen, text.split(|byte| *byte == b'\n').count() - 2);
-
+    let erased = erasures(&mut ExportReader::new(Cursor::new(&text)).unwrap(), |_, _| Ok(())).unwrap();
+    assert_eq!(erased.keys().copied().collect::<Vec<_>>(), [document(4)]);
+    assert!(String::from_utf8(text.clone()).unwrap().contains("\"erased\":61440"));
     let copy = MemoryChangeLog::new();
-    let options = ImporterOptions { erased: erased.clone(), keep_sequences: false };
     let mut reader = ExportReader::new(Cursor::new(&text)).unwrap();
-    assert_eq!(Importer::new(&copy, &copy, options).take(&mut reader).unwrap(), 1);
-    assert_eq!(copy.last(), Sequence(8));
-    assert!(copy.document(document(4)).unwrap().is_empty());
+    assert_eq!(Importer::new(&copy, &copy, erased).take(&mut reader).unwrap(), 0, "no bytes of it are in the file");
+    assert_eq!(first_difference(&log, &copy).unwrap(), None);
+    assert_eq!(self::text(&copy), text);
+}
 
+/// A file that has bytes of a document which it says was erased: they are put nowhere, and nothing else changes.
+#[test]
+fn bytes_of_erased_documents_are_not_stored() {
+    let log = filled();
+    let before = text(&log);
+    let erased = HashMap::from([(document(4), Sequence(9))]);
     let copy = MemoryChangeLog::new();
-    let options = ImporterOptions { erased, keep_sequences: true };
-    let mut reader = ExportReader::new(Cursor::new(&text)).unwrap();
-    let refused = Importer::new(&copy, &copy, options).take(&mut reader);
-    assert!(matches!(refused, Err(ExportError::Erased { .. })), "{refused:?}");
+    let mut reader = ExportReader::new(Cursor::new(&before)).unwrap();
+    assert_eq!(Importer::new(&copy, &copy, erased).take(&mut reader).unwrap(), 1);
+    assert_eq!((copy.last(), copy.end()), (log.last(), log.end()));
+    assert!(copy.document(document(4)).unwrap().iter().all(|entry| entry.change.chunk().is_none()));
+    // What erases it later finds nothing left to do.
+    for log in [&log, &copy] {
+        put(log, ERASURES_TABLE, document(4).as_bytes(), b"");
+    }
+    assert_eq!(first_difference(&log, &copy).unwrap(), None);
+}
+
+/// An item says one of the two.
+#[test]
+fn an_item_is_whole_or_erased() {
+    let log = filled();
+    put(&log, ERASURES_TABLE, document(4).as_bytes(), b"");
+    let whole = lines(&text(&log));
+    let refused = |from: &str, to: &str| {
+        let lines: Vec<_> = whole.iter().map(|line| line.replace(from, to)).collect();
+        assert_ne!(lines, whole);
+        assert!(matches!(read_all(Cursor::new(file(&lines))), Err(ExportError::Damaged { .. })), "{to}");
+    };
+    refused("\"erased\":61440", "\"erased\":61440,\"change\":\"AAAA\"");
+    refused("\"erased\":61440", "\"other\":20");
+    refused("\"erased\":61440", &format!("\"erased\":{}", CHANGE_BYTES_MAX + 1));
+    refused("\"erased\":61440", "\"erased\":-1");
 }
 
 #[test]
@@ -365,7 +391,7 @@ fn a_change_that_comes_twice_is_refused() {
     lines[1] = lines[1].replace(&second, &first).replace(&document(1).to_string(), &document(0).to_string());
     let copy = MemoryChangeLog::new();
     let mut reader = ExportReader::new(Cursor::new(file(&lines))).unwrap();
-    let refused = Importer::new(&copy, &copy, ImporterOptions::default()).take(&mut reader);
+    let refused = Importer::new(&copy, &copy, HashMap::new()).take(&mut reader);
     assert!(matches!(refused, Err(ExportError::Damaged { .. })), "{refused:?}");
 }
 

@@ -191,6 +191,7 @@ impl Log for FaultyChangeLog {
     }
 
     fn tail(&self, after: Sequence, items_max: usize, bytes_max: usize) -> Result<Vec<Logged>, StoreError> {
+        self.may_end(LogCall::Read);
         self.live.tail(after, items_max, bytes_max)
     }
 }

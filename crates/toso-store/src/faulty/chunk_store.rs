@@ -151,6 +151,10 @@ impl ChunkStore for FaultyChunkStore {
         self.live.documents()
     }
 
+    fn erased_documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError> {
+        self.live.erased_documents()
+    }
+
     fn listed(&self) -> Result<Vec<Listed>, StoreError> {
         self.live.listed()
     }

@@ -230,7 +230,7 @@ impl State {
                 scope: batch.scope,
                 author: batch.author,
                 received_at: batch.received_at,
-                change: item.clone(),
+                change: item.clone().into(),
             });
         }
         appended
@@ -242,7 +242,7 @@ impl State {
         self.sequences.insert((change.doc, change.hash()), *sequence);
         self.of_scope.entry(*scope).or_default().push(*sequence);
         self.of_document.entry(change.doc).or_default().push(*sequence);
-        self.sizes.entry((*scope, change.doc)).or_default().add(change.bytes().len());
+        self.sizes.entry((*scope, change.doc)).or_default().add(change.size());
         self.documents.entry(*scope).or_default().insert(change.doc);
         self.last = *sequence;
         self.entries.push(Logged::Change(entry));
@@ -253,9 +253,20 @@ impl State {
         self.derived.refuse_mixed(changes, Holds::Derived)?;
         self.truth.check(changes)?;
         self.truth.put(changes);
+        changes.iter().filter_map(RecordChange::erases).for_each(|doc| self.erase(doc));
         let sequence = self.end().plus(1);
         self.entries.push(Logged::Command(Command { sequence, at, changes: changes.to_vec() }));
         Ok(sequence)
+    }
+
+    /// Takes the bodies of a document's changes away.
+    fn erase(&mut self, doc: DocId) {
+        for sequence in self.of_document.get(&doc).into_iter().flatten() {
+            let place = usize::try_from(sequence.0).ok().and_then(|place| place.checked_sub(1));
+            if let Some(Logged::Change(entry)) = place.and_then(|place| self.entries.get_mut(place)) {
+                entry.change = entry.change.erased();
+            }
+        }
     }
 
     /// Takes an entry of another log.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use parking_lot::Mutex;
-use toso_core::change::Change;
+use toso_core::change::{Body, Change, ErasedBody};
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
@@ -34,16 +34,24 @@ struct State {
 #[derive(Debug, Clone)]
 struct Document {
     scope: Scope,
+    /// Something of it was erased: it is no document any more.
+    is_erased: bool,
     shown: Option<Box<[u8]>>,
     /// In the order they were stored. Documents have tens of chunks, so a scan beats an index in time and memory.
     chunks: Vec<KeptChunk>,
+}
+
+impl Document {
+    fn new(scope: Scope) -> Self {
+        Self { scope, is_erased: false, shown: None, chunks: Vec::with_capacity(1) }
+    }
 }
 
 #[derive(Debug, Clone)]
 struct KeptChunk {
     number: u64,
     receipt: Option<Sequence>,
-    chunk: Chunk,
+    chunk: Body,
 }
 
 #[derive(Debug, Clone)]
@@ -86,8 +94,9 @@ impl ChunkStore for MemoryChunkStore {
 
     fn chunks(&self, doc: DocId) -> Result<Vec<Chunk>, StoreError> {
         Ok(self.read(|state| {
-            let chunks = state.documents.get(&doc).into_iter().flat_map(|document| &document.chunks);
-            chunks.map(|kept| kept.chunk.clone()).collect()
+            let document = state.documents.get(&doc).filter(|document| !document.is_erased);
+            let chunks = document.into_iter().flat_map(|document| &document.chunks);
+            chunks.filter_map(|kept| kept.whole().cloned()).collect()
         }))
     }
 
@@ -96,7 +105,14 @@ impl ChunkStore for MemoryChunkStore {
     }
 
     fn documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError> {
-        Ok(self.read(|state| state.documents.iter().map(|(doc, document)| (document.scope, *doc)).collect()))
+        Ok(self.read(|state| state.documents().map(|(doc, document)| (document.scope, *doc)).collect()))
+    }
+
+    fn erased_documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError> {
+        Ok(self.read(|state| {
+            let erased = state.documents.iter().filter(|(_, document)| document.is_erased);
+            erased.map(|(doc, document)| (document.scope, *doc)).collect()
+        }))
     }
 
     fn listed(&self) -> Result<Vec<Listed>, StoreError> {
@@ -105,19 +121,19 @@ impl ChunkStore for MemoryChunkStore {
             doc: *doc,
             shown: document.shown.as_deref().map(<[u8]>::to_vec),
         };
-        Ok(self.read(|state| state.documents.iter().map(listed).collect()))
+        Ok(self.read(|state| state.documents().map(listed).collect()))
     }
 
     fn shown(&self, doc: DocId) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.read(|state| state.documents.get(&doc)?.shown.as_deref().map(<[u8]>::to_vec)))
+        Ok(self.read(|state| state.document(doc)?.shown.as_deref().map(<[u8]>::to_vec)))
     }
 
     fn documents_len(&self) -> Result<usize, StoreError> {
-        Ok(self.read(|state| state.documents.len()))
+        Ok(self.read(|state| state.documents().count()))
     }
 
     fn scope_of(&self, doc: DocId) -> Result<Option<Scope>, StoreError> {
-        Ok(self.read(|state| state.documents.get(&doc).map(|document| document.scope)))
+        Ok(self.read(|state| state.document(doc).map(|document| document.scope)))
     }
 
     fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
@@ -132,7 +148,7 @@ impl ChunkStore for MemoryChunkStore {
     }
 
     fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Result<Chunk, StoreError> {
-        self.read(|state| state.chunk(doc, hash).map(|kept| kept.chunk.clone())).ok_or(StoreError::NotFound(*hash))
+        self.read(|state| state.chunk(doc, hash)?.whole().cloned()).ok_or(StoreError::NotFound(*hash))
     }
 
     fn receipts(&self, doc: DocId) -> Result<Vec<(ChangeHash, Sequence)>, StoreError> {
@@ -191,7 +207,42 @@ impl ChunkStore for MemoryChunkStore {
     }
 }
 
+impl KeptChunk {
+    fn whole(&self) -> Option<&Chunk> {
+        match &self.chunk {
+            Body::Whole(chunk) => Some(chunk),
+            Body::Erased(_) => None,
+        }
+    }
+}
+
 impl State {
+    /// The documents that are none of those of which something was erased.
+    fn documents(&self) -> impl Iterator<Item = (&DocId, &Document)> {
+        self.documents.iter().filter(|(_, document)| !document.is_erased)
+    }
+
+    fn document(&self, doc: DocId) -> Option<&Document> {
+        self.documents.get(&doc).filter(|document| !document.is_erased)
+    }
+
+    /// Takes the bytes of a chunk away.
+    fn erase(&mut self, scope: Scope, doc: DocId, hash: ChangeHash) {
+        let document = self.documents.entry(doc).or_insert_with(|| Document::new(scope));
+        (document.is_erased, document.shown) = (true, None);
+        let chunk = Body::Erased(ErasedBody { hash, size: 0 });
+        if let Some(kept) = document.chunks.iter_mut().find(|kept| kept.chunk.hash() == hash) {
+            kept.chunk = chunk;
+        } else {
+            document.chunks.push(KeptChunk { number: self.next_chunk, receipt: None, chunk });
+            self.next_chunk += 1;
+        }
+        if let Some(mark) = self.held.get_mut(&(doc, hash)) {
+            mark.copy = None;
+        }
+        self.outbox.retain(|entry| (entry.doc, entry.hash) != (doc, hash));
+    }
+
     fn chunk(&self, doc: DocId, hash: &ChangeHash) -> Option<&KeptChunk> {
         self.documents.get(&doc)?.chunks.iter().find(|kept| kept.chunk.hash() == *hash)
     }
@@ -245,19 +296,19 @@ impl State {
             self.outbox.retain(|entry| entry.doc != *doc);
         }
         for (scope, Change { doc, chunk }) in transaction.chunks {
-            let document = self.documents.entry(doc).or_insert_with(|| Document {
-                scope,
-                shown: None,
-                chunks: Vec::with_capacity(1),
-            });
+            let document = self.documents.entry(doc).or_insert_with(|| Document::new(scope));
             if document.chunks.iter().all(|kept| kept.chunk.hash() != chunk.hash()) {
+                let chunk = Body::Whole(chunk);
                 document.chunks.push(KeptChunk { number: self.next_chunk, receipt: None, chunk });
                 self.next_chunk += 1;
                 document.shown = None;
             }
         }
+        for (scope, doc, hash) in &transaction.erased {
+            self.erase(*scope, *doc, *hash);
+        }
         for (doc, shown) in transaction.shown {
-            if let Some(document) = self.documents.get_mut(&doc) {
+            if let Some(document) = self.documents.get_mut(&doc).filter(|document| !document.is_erased) {
                 document.shown = Some(shown.into_boxed_slice());
             }
         }
@@ -277,6 +328,9 @@ impl State {
             }
         }
         for (scope, doc, hash) in outbox_add {
+            if self.chunk(doc, &hash).is_none_or(|kept| kept.whole().is_none()) {
+                continue;
+            }
             self.outbox_last += 1;
             self.outbox.push_back(OutboxEntry { number: self.outbox_last, scope, doc, hash });
         }

@@ -191,6 +191,7 @@ impl PullingAnew {
                     let chunks = Document::snapshot_chunks(*doc, bytes).unwrap_or_default();
                     self.keys.extend(chunks.iter().map(|chunk| ChunkKey::of(*doc, &chunk.hash())));
                 }
+                DeltaItem::Erased(doc, hash) => _ = self.keys.insert(ChunkKey::of(*doc, hash)),
             }
         }
     }

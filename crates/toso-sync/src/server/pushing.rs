@@ -1,7 +1,7 @@
 //! Pushes: whether a device may make one at all, what of it goes to the log, and what the device is told of that.
 
 use toso_core::change::Change;
-use toso_core::chunk::ChunkError;
+use toso_core::chunk::{Chunk, ChunkError};
 use toso_core::id::AuthorId;
 use toso_core::unit::Scope;
 use toso_wire::limits::{PUSH_BYTES_MAX, PUSH_ITEMS_MAX, PUSH_WINDOW};
@@ -119,7 +119,7 @@ impl Live {
         if items.is_empty() {
             return;
         }
-        self.appending.insert(number, places.into_iter().zip(items.iter().map(Change::hash)).collect());
+        self.appending.insert(number, places.into_iter().zip(items.iter().map(Change::<Chunk>::hash)).collect());
         let (by, only_unit) = (self.device.principal, self.only_unit());
         let push = Appending { number, by, only_unit, scope, returned, author };
         effects.push(ServerEffect::Commit(Commit::Append(Append { push, items })));

@@ -6,7 +6,7 @@ mod repair;
 
 use toso_core::change::Change;
 use toso_core::chunk::RawChunk;
-use toso_core::id::{AuthorId, DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, Digest, DocId, Epoch, Sequence};
+use toso_core::id::{AuthorId, ChangeHash, DOC_ID_BYTES, DOC_ID_UNIQUE_BYTES, Digest, DocId, Epoch, Sequence};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
 
@@ -49,6 +49,7 @@ const CHANGE_IN_FRAME_BYTES_MAX: usize = FRAME_INFLATED_BYTES_MAX;
 
 /// Marks a folded document in DELTA; a change has no mark.
 const SNAPSHOT: u8 = 1;
+const ERASED_CHANGE: u8 = 2;
 
 /// Appends `[type, field, …]`.
 pub(super) fn write(out: &mut Vec<u8>, frame: &Frame) {
@@ -332,6 +333,7 @@ pub(super) fn write_delta_item(out: &mut Vec<u8>, item: &DeltaItem, scope: Scope
         DeltaItem::Change(change) => (change.doc, change.bytes(), 0, None),
         DeltaItem::Returned(change, by) => (change.doc, change.bytes(), 0, Some(by)),
         DeltaItem::Snapshot(doc, snapshot) => (*doc, snapshot.as_slice(), SNAPSHOT, None),
+        DeltaItem::Erased(doc, hash) => (*doc, hash.0.as_slice(), ERASED_CHANGE, None),
     };
     let mut fields = Fields::open(out);
     fields.required(|out| write_doc_of(out, doc, scope));
@@ -375,6 +377,13 @@ fn read_delta_item(reader: &mut Reader<'_>, scope: Scope) -> Result<Option<Delta
         (0, None) => Some(DeltaItem::Change(Change { doc, chunk: bytes.into() })),
         (0, Some(by)) => Some(DeltaItem::Returned(Change { doc, chunk: bytes.into() }, by)),
         (SNAPSHOT, _) => Some(DeltaItem::Snapshot(doc, bytes.to_vec())),
+        (ERASED_CHANGE, _) => {
+            let what = "the hash of an erased change";
+            let hash = bytes
+                .try_into()
+                .map_err(|_| DecodeError::Malformed { what, detail: format!("{} bytes instead of 32", bytes.len()) })?;
+            Some(DeltaItem::Erased(doc, ChangeHash(hash)))
+        }
         _ => None,
     })
 }

@@ -130,6 +130,7 @@ fn any_delta() -> impl Strategy<Value = Delta> {
         let item = (any_doc_near(scope), vec(any::<u8>(), 0..200), any::<bool>(), option::of(any::<[u8; 8]>()));
         let item = item.prop_map(|(doc, bytes, folded, by)| match by {
             _ if folded => DeltaItem::Snapshot(doc, bytes),
+            Some([0..64, ..]) => DeltaItem::Erased(doc, ChangeHash([7; 32])),
             None => DeltaItem::Change(Change { doc, chunk: bytes.into() }),
             Some(by) => DeltaItem::Returned(Change { doc, chunk: bytes.into() }, AuthorId(by)),
         });

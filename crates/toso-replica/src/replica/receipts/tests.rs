@@ -56,6 +56,10 @@ impl ChunkStore for Interrupted {
         self.store.documents()
     }
 
+    fn erased_documents(&self) -> Result<Vec<(Scope, DocId)>, StoreError> {
+        self.store.erased_documents()
+    }
+
     fn listed(&self) -> Result<Vec<Listed>, StoreError> {
         run(&self.before_list);
         self.store.listed()

@@ -3,7 +3,7 @@
 use std::fs;
 
 use tempfile::TempDir;
-use toso_core::change::Change;
+use toso_core::change::{Body, Change};
 use toso_core::chunk::{ChangeHash, Chunk};
 use toso_core::document::DocumentSize;
 use toso_core::id::AuthorId;
@@ -75,11 +75,11 @@ fn a_folder_of_format_1_is_read_goes_on_and_becomes_one_of_format_4() {
     write(&folder, &old);
     let log = SledChangeLog::open(folder.path(), Options::phone()).unwrap();
     let format = fs::read_to_string(folder.path().join("FORMAT")).unwrap();
-    assert_eq!(format, "toso storage\nformat 4\nkind server\n");
+    assert_eq!(format, "toso storage\nformat 5\nkind server\n");
     assert_whole(&log);
     let page = log.read(Sequence::ZERO, 10, 10_000).unwrap();
     let read: Vec<_> = page.entries.iter().map(|entry| entry.change.clone()).collect();
-    let written: Vec<_> = old.iter().flat_map(|batch| batch.items.clone()).collect();
+    let written: Vec<_> = old.iter().flat_map(|batch| batch.items.clone()).map(Change::<Body>::from).collect();
     assert_eq!((read, page.through), (written, Sequence(4)));
 
     // Known chunks stay once, new ones of old and of new documents join them.
