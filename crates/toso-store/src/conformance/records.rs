@@ -334,7 +334,7 @@ pub fn entries_of_another_log_end_at_the_same_limits<S: Subject<Store: ChangeLog
     let a_change = |bytes: usize| {
         let (scope, sent) = (scope(1), batch(scope(1), [1]));
         let chunk = Chunk::trusted(vec![0; bytes], sent.items[0].hash());
-        let change = Change { doc: sent.items[0].doc, chunk };
+        let change = Change { doc: sent.items[0].doc, chunk }.into();
         Logged::Change(Entry { sequence: Sequence(1), scope, author: sent.author, received_at: NOW, change })
     };
     let within = [of_one(table, key, value), many(RECORD_CHANGES_MAX), sized(COMMAND_BYTES_MAX / (value + 32))];

@@ -281,7 +281,7 @@ impl State {
                 if self.sequences.contains_key(&(entry.change.doc, entry.change.hash())) {
                     return Err(not_next(KNOWN_ALREADY));
                 }
-                within("a change", entry.change.bytes().len(), CHANGE_BYTES_MAX)?;
+                within("a change", entry.change.size(), CHANGE_BYTES_MAX)?;
                 self.put(entry.clone());
                 Ok(())
             }
