@@ -1,14 +1,17 @@
 //! What a device asks the server for beside syncing: names of devices, and what it needs for helping others.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use toso_core::id::DocId;
 use toso_core::unit::UnitRef;
 use toso_replica::carry::pass::PassAnswer;
-use toso_replica::{CarryError, Credential, Replica, ReplicaError};
+use toso_replica::{CarryError, Credential, Replica, ReplicaError, SyncError};
 
-use crate::rest::{Caller, Rest, RestError};
+use crate::off_thread::off_thread;
+use crate::rest::{Asks, Caller, Rest, RestError, at_once, get};
+use crate::transport::Transport;
 
 /// Devices asked about at a time, as many as a server answers for.
 const NAMES_ASKED_MAX: usize = 100;
@@ -45,13 +48,8 @@ struct NamesAnswer {
 pub fn fetch_device_names(replica: &Replica, documents: &[DocId]) -> Result<usize, NamesError> {
     let devices = replica.devices_to_name(documents)?;
     let credential = replica.credential().map_err(ReplicaError::from)?;
-    let (rest, caller) = asking(replica, &credential)?;
-    let mut names = BTreeMap::new();
-    for asked in devices.chunks(NAMES_ASKED_MAX) {
-        let path = format!("/v1/devices/names?ids={}", asked.join(","));
-        let answer: NamesAnswer = rest.get(&credential.server_url, &path, &caller)?;
-        names.extend(answer.names);
-    }
+    let rest = Rest::reaching(&credential.reach).map_err(RestError::from)?;
+    let names = at_once(names(&rest, &caller(replica, &credential), &credential.server_url, &devices))?;
     Ok(replica.keep_device_names(&devices, names)?)
 }
 
@@ -65,31 +63,100 @@ pub fn fetch_missing_names(replica: &Replica, documents: &[DocId]) -> Result<usi
         return Ok(0);
     }
     let fetched = fetch_device_names(replica, documents);
-    if matches!(fetched, Err(NamesError::Rest(RestError::Unreachable { .. } | RestError::Interrupted { .. }))) {
-        return fetched;
-    }
     // A server that refuses is not asked each time either.
-    replica.names_were_asked(missing, fetched.as_ref().copied().unwrap_or_default())?;
+    if !is_away(&fetched) {
+        replica.names_were_asked(missing, fetched.as_ref().copied().unwrap_or_default())?;
+    }
     fetched
+}
+
+/// [`fetch_missing_names`] of clashes, over a transport. A failure costs nothing: the clash shows the device's number, and the
+/// next sync that brings something asks again.
+pub(crate) async fn missing_names(transport: &dyn Transport, replica: &Arc<Replica>) -> Result<(), SyncError> {
+    let Some(_asking) = replica.begin_asking_names() else { return Ok(()) };
+    // Nearly always none is missing. To see that takes a thread of its own only where the store waits for a disk.
+    let missing = off_thread(replica, |replica| replica.devices_without_names(&[])).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let devices = off_thread(replica, |replica| replica.devices_to_name(&[])).await?;
+    let credential = off_thread(replica, Replica::credential).await?;
+    let asks = transport.asks(&credential.reach)?;
+    let told = names(&*asks, &caller(replica, &credential), &credential.server_url, &devices).await;
+    let told = told.map_err(NamesError::from);
+    if is_away(&told) {
+        return Ok(());
+    }
+    let keep = move |replica: &Replica| {
+        let new = told.map_or(Ok(0), |names| replica.keep_device_names(&devices, names))?;
+        replica.names_were_asked(missing, new)
+    };
+    off_thread(replica, keep).await
+}
+
+/// True when the server could not be asked, and may be the next time.
+fn is_away<T>(fetched: &Result<T, NamesError>) -> bool {
+    matches!(fetched, Err(NamesError::Rest(RestError::Unreachable { .. } | RestError::Interrupted { .. })))
+}
+
+async fn names(
+    asks: &dyn Asks,
+    caller: &Caller,
+    server_url: &str,
+    devices: &[String],
+) -> Result<BTreeMap<String, String>, RestError> {
+    let mut names = BTreeMap::new();
+    for asked in devices.chunks(NAMES_ASKED_MAX) {
+        let path = format!("/v1/devices/names?ids={}", asked.join(","));
+        let answer: NamesAnswer = get(asks, server_url, &path, caller).await?;
+        names.extend(answer.names);
+    }
+    Ok(names)
 }
 
 /// Asks the server for this device's card and the bundle key of a unit. Blocks.
 pub fn fetch_carry_pass(replica: &Replica, unit: Option<UnitRef>) -> Result<(), PassError> {
     let credential = replica.credential().map_err(CarryError::from)?;
-    let (rest, caller) = asking(replica, &credential)?;
-    let path = unit.map_or_else(|| "/v1/carry".to_owned(), |unit| format!("/v1/carry?unit={unit}"));
-    let answer: PassAnswer = rest.get(&credential.server_url, &path, &caller)?;
-    Ok(replica.keep_pass(answer)?)
+    let rest = Rest::reaching(&credential.reach).map_err(RestError::from)?;
+    let pass = at_once(pass(&rest, &caller(replica, &credential), &credential.server_url, unit))?;
+    Ok(replica.keep_pass(pass)?)
 }
 
-/// The way that was agreed at enrolment, and who asks.
-fn asking(replica: &Replica, credential: &Credential) -> Result<(Rest, Caller), RestError> {
-    let caller = Caller::Device {
+/// [`fetch_carry_pass`] of the device's own unit, over a transport.
+pub(crate) async fn carry_pass(
+    transport: Arc<dyn Transport>,
+    replica: Arc<Replica>,
+    credential: Credential,
+) -> Result<(), SyncError> {
+    let asks = transport.asks(&credential.reach)?;
+    if let Ok(answer) = pass(&*asks, &caller(&replica, &credential), &credential.server_url, None).await {
+        // What is not to be believed is not kept, and is still due.
+        off_thread(&replica, move |replica| {
+            let _ = replica.keep_pass(answer);
+            Ok::<_, SyncError>(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn pass(
+    asks: &dyn Asks,
+    caller: &Caller,
+    server_url: &str,
+    unit: Option<UnitRef>,
+) -> Result<PassAnswer, RestError> {
+    let path = unit.map_or_else(|| "/v1/carry".to_owned(), |unit| format!("/v1/carry?unit={unit}"));
+    get(asks, server_url, &path, caller).await
+}
+
+/// The device, as who asks.
+fn caller(replica: &Replica, credential: &Credential) -> Caller {
+    Caller::Device {
         token: credential.token_text(),
         device: Box::new(replica.device().clone()),
         server_id: credential.server_id,
-    };
-    Ok((Rest::reaching(&credential.reach)?, caller))
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Invites, and an invite for a credential: once, over HTTP.
+//! Invites, and an invite for a credential: once, by a request.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use toso_store::{ChunkStore, StoreError};
 pub use toso_wire::enrol::{Invite, InviteError};
 use toso_wire::enrol::{signed_enrol, signed_enrolled};
 
-use crate::rest::{Caller, Rest, RestError};
+use crate::rest::{Asks, Caller, Rest, RestError, at_once, post};
 use crate::system::{self, now};
 
 /// Why enrolment failed. The store is as it was.
@@ -120,12 +120,22 @@ pub fn make_invite(
     rest.post(server_url, "/v1/invites", officer, &request)
 }
 
-/// Exchanges an invite for a credential and keeps it, with how the server is reached. Blocks. Repeating it with the same
-/// invite on the same device gives the same answer, so a lost response does no harm. A device that is given no name keeps the
-/// one that it has. An invite of another server than the one that the device belongs to is refused before anything is sent.
+/// [`enrol_over`] an agent that blocks.
 pub fn enrol(
     store: &dyn ChunkStore,
     rest: &Rest,
+    invite: &Invite,
+    device_name: Option<&str>,
+) -> Result<Credential, EnrolError> {
+    at_once(enrol_over(store, rest, invite, device_name))
+}
+
+/// Exchanges an invite for a credential and keeps it, with how the server is reached. Repeating it with the same
+/// invite on the same device gives the same answer, so a lost response does no harm. A device that is given no name keeps the
+/// one that it has. An invite of another server than the one that the device belongs to is refused before anything is sent.
+pub async fn enrol_over(
+    store: &dyn ChunkStore,
+    asks: &dyn Asks,
     invite: &Invite,
     device_name: Option<&str>,
 ) -> Result<Credential, EnrolError> {
@@ -146,7 +156,7 @@ pub fn enrol(
         signature: URL_SAFE_NO_PAD.encode(signature),
         device_name,
     };
-    let response: EnrolResponse = rest.post_anonymous(&invite.url, "/v1/enrol", &request)?;
+    let response: EnrolResponse = post(asks, &invite.url, "/v1/enrol", None, &request).await?;
     let token = URL_SAFE_NO_PAD.decode(&response.token).map_err(|_| RestError::Unreadable {
         url: invite.url.clone(),
         detail: "the token is not base64url".to_owned(),
@@ -162,7 +172,7 @@ pub fn enrol(
         unit: response.unit,
         role: response.role,
         token_ends: Some(response.expires_at),
-        reach: rest.reach().clone(),
+        reach: asks.reach().clone(),
     };
     credential.keep(store)?;
     keep_own_name(store, response.device_name.or(request.device_name).as_deref())?;

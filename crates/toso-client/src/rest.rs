@@ -1,7 +1,10 @@
-//! Requests to the server's REST interface, signed by the device where its token is bound to it.
+//! Requests to the server's REST interface, signed by the device where its token is bound to it. Who carries a request there is
+//! given ([`Asks`]); [`Rest`] is an agent that blocks, for callers with a thread to spare.
 
-use std::time::Duration;
+mod agent;
 
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toso_core::id::ServerId;
@@ -9,13 +12,11 @@ use toso_core::time::TimestampMs;
 use toso_replica::between::is_registers;
 use toso_replica::{Between, Device, Reach, ReachError};
 use toso_wire::rest::{REST_SIGNATURE_HEADER, RestSignature, signed_rest};
-use ureq::tls::TlsConfig;
 
+use crate::doing::{Doing, MaySend, MaySync};
 use crate::system::{now, random};
-use crate::tls::{of_certificate, request_tls};
-
-/// How long one request may take: a page of a report over 2G.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) use agent::at_once;
+pub use agent::{REQUEST_TIMEOUT, Rest};
 
 /// The header that says what for a token is used that is bound to no device.
 const PURPOSE_HEADER: &str = "Toso-Purpose";
@@ -104,108 +105,64 @@ struct Problem {
     detail: Option<String>,
 }
 
-/// A client with kept connections.
-#[derive(Debug, Clone)]
-pub struct Rest {
-    agent: ureq::Agent,
-    /// For answers that take as long as they take.
-    unhurried: ureq::Agent,
-    reach: Reach,
-}
-
-impl Default for Rest {
-    fn default() -> Self {
-        Self::over(Reach::default(), &TlsConfig::default())
-    }
-}
-
-impl Rest {
-    /// A client that reaches servers as agreed.
-    pub fn reaching(reach: &Reach) -> Result<Self, ReachError> {
-        Ok(Self::over(reach.clone(), &request_tls(reach)?))
-    }
+/// Carries one request to a server, and its answer back.
+///
+/// # Contract
+/// An answer is what came, of whatever status, and redirections are not followed: this server sends nobody elsewhere, and an
+/// answer that does could lead out of TLS. One request takes at most [`REQUEST_TIMEOUT`].
+pub trait Asks: MaySend + MaySync {
+    /// Asks.
+    fn ask(&self, request: Request<Vec<u8>>) -> Doing<'_, Result<Response<Vec<u8>>, RestError>>;
 
     /// How it reaches servers.
-    pub fn reach(&self) -> &Reach {
-        &self.reach
-    }
+    fn reach(&self) -> &Reach;
+}
 
-    fn over(reach: Reach, tls: &TlsConfig) -> Self {
-        // This server sends nobody elsewhere, and an answer that does could lead out of TLS.
-        let config =
-            || ureq::Agent::config_builder().tls_config(tls.clone()).max_redirects(0).http_status_as_error(false);
-        let agent = config().timeout_global(Some(REQUEST_TIMEOUT)).build();
-        let unhurried =
-            config().timeout_connect(Some(REQUEST_TIMEOUT)).timeout_recv_response(Some(REQUEST_TIMEOUT)).build();
-        Self { agent: agent.into(), unhurried: unhurried.into(), reach }
-    }
+/// `GET`, the body read as JSON.
+pub(crate) async fn get<T: DeserializeOwned>(
+    asks: &dyn Asks,
+    server_url: &str,
+    path: &str,
+    caller: &Caller,
+) -> Result<T, RestError> {
+    parse(&join(server_url, path), &text(asks, server_url, path, Some(caller), None).await?)
+}
 
-    /// `GET`, the body as text.
-    pub fn get_text(&self, server_url: &str, path: &str, caller: &Caller) -> Result<String, RestError> {
-        body(&join(server_url, path), &mut ask(&self.reach, &self.agent, server_url, path, Some(caller), None)?)
-    }
+/// `POST` of JSON, answered by JSON; by somebody who has no token yet where there is no caller.
+pub(crate) async fn post<T: DeserializeOwned>(
+    asks: &dyn Asks,
+    server_url: &str,
+    path: &str,
+    caller: Option<&Caller>,
+    content: &(impl Serialize + MaySync),
+) -> Result<T, RestError> {
+    let url = join(server_url, path);
+    let content = serde_json::to_vec(content)
+        .map_err(|error| RestError::Unreadable { url: url.clone(), detail: error.to_string() })?;
+    parse(&url, &text(asks, server_url, path, caller, Some(content)).await?)
+}
 
-    /// `GET`, the body written out as it comes. It may take as long as it takes; only the answer's head must come within
-    /// [`REQUEST_TIMEOUT`], and a body that ends early is an error.
-    pub fn download(
-        &self,
-        server_url: &str,
-        path: &str,
-        caller: &Caller,
-        out: &mut dyn std::io::Write,
-    ) -> Result<(), RestError> {
-        let mut response = ask(&self.reach, &self.unhurried, server_url, path, Some(caller), None)?;
-        let url = join(server_url, path);
-        if !response.status().is_success() {
-            return body(&url, &mut response).map(drop);
+/// What a request is answered with, as text. A server that finds the signature's time too far from its own has done nothing
+/// yet, and says its time: the request is signed once more with that.
+async fn text(
+    asks: &dyn Asks,
+    server_url: &str,
+    path: &str,
+    caller: Option<&Caller>,
+    content: Option<Vec<u8>>,
+) -> Result<String, RestError> {
+    let mut asked = Asked::new(asks.reach(), server_url, path, caller, content)?;
+    loop {
+        let (head, body) = asks.ask(asked.request()?).await?.into_parts();
+        asked.check(head.status, &head.headers)?;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        if !asked.is_corrected(head.status, &text) {
+            return of_answer(&asked.url, head.status, text);
         }
-        let copied = std::io::copy(&mut response.body_mut().as_reader(), out);
-        copied.map(drop).map_err(|error| RestError::Interrupted { url, detail: error.to_string() })
-    }
-
-    /// `GET`, the body read as JSON.
-    pub fn get<T: DeserializeOwned>(&self, server_url: &str, path: &str, caller: &Caller) -> Result<T, RestError> {
-        parse(&join(server_url, path), &self.get_text(server_url, path, caller)?)
-    }
-
-    /// `POST` of JSON, answered by JSON.
-    pub fn post<T: DeserializeOwned>(
-        &self,
-        server_url: &str,
-        path: &str,
-        caller: &Caller,
-        content: &impl Serialize,
-    ) -> Result<T, RestError> {
-        self.post_as(server_url, path, Some(caller), content)
-    }
-
-    /// `POST` by somebody who has no token yet.
-    pub fn post_anonymous<T: DeserializeOwned>(
-        &self,
-        server_url: &str,
-        path: &str,
-        content: &impl Serialize,
-    ) -> Result<T, RestError> {
-        self.post_as(server_url, path, None, content)
-    }
-
-    fn post_as<T: DeserializeOwned>(
-        &self,
-        server_url: &str,
-        path: &str,
-        caller: Option<&Caller>,
-        content: &impl Serialize,
-    ) -> Result<T, RestError> {
-        let url = join(server_url, path);
-        let content = serde_json::to_vec(content)
-            .map_err(|error| RestError::Unreadable { url: url.clone(), detail: error.to_string() })?;
-        parse(&url, &body(&url, &mut ask(&self.reach, &self.agent, server_url, path, caller, Some(&content))?)?)
     }
 }
 
-type Response = ureq::http::Response<ureq::Body>;
-
-const UNAUTHORIZED: u16 = 401;
+const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
 /// What the types of this register's problems begin with.
 const PROBLEM_PREFIX: &str = "urn:toso:";
 /// The type of a refusal for a signature's time.
@@ -219,69 +176,76 @@ struct ClockProblem {
     server_time: TimestampMs,
 }
 
-/// Sends a request, a `POST` when it has content. A server that finds the signature's time too far from its own has
-/// done nothing yet, and says its time: the request is signed once more with that.
-fn ask(
-    reach: &Reach,
-    agent: &ureq::Agent,
-    server_url: &str,
-    path: &str,
-    caller: Option<&Caller>,
-    content: Option<&[u8]>,
-) -> Result<Response, RestError> {
-    reach.check(server_url)?;
-    let url = join(server_url, path);
-    let mut at = now();
-    for signed_again in [false, true] {
-        let sent = match content {
-            None => with(agent.get(&url), caller, "GET", path, at, &[]).call(),
-            Some(content) => {
-                let request = agent.post(&url).header("Content-Type", "application/json");
-                with(request, caller, "POST", path, at, content).send(content)
-            }
-        };
-        let response = sent.map_err(|error| unreachable(&url, &error))?;
-        let status = response.status().as_u16();
-        if !is_registers(response.headers())
-            && let Some(what) = Between::of_status(status)
-        {
-            return Err(RestError::Between { url, status, what });
-        }
-        let signs = matches!(caller, Some(Caller::Device { .. }));
-        if signed_again || !signs || response.status() != UNAUTHORIZED {
-            return Ok(response);
-        }
-        let (head, mut refusal) = response.into_parts();
-        let text = refusal.read_to_string().map_err(|error| unreachable(&url, &error))?;
-        match serde_json::from_str(&text) {
-            Ok(ClockProblem { kind, server_time }) if kind == CLOCK_PROBLEM => at = server_time,
-            _ => return Ok(Response::from_parts(head, ureq::Body::builder().data(text))),
-        }
-    }
-    // The second answer is returned, whatever it is.
-    Err(RestError::Unreadable { url, detail: "the server asks for another time again and again".to_owned() })
+/// A request, a `POST` when it has content, and the time that it is signed with.
+struct Asked<'a> {
+    url: String,
+    path: &'a str,
+    caller: Option<&'a Caller>,
+    content: Option<Vec<u8>>,
+    at: TimestampMs,
+    corrected: bool,
 }
 
-/// Adds who asks.
-fn with<B>(
-    request: ureq::RequestBuilder<B>,
-    caller: Option<&Caller>,
-    method: &str,
-    path: &str,
-    at: TimestampMs,
-    content: &[u8],
-) -> ureq::RequestBuilder<B> {
-    match caller {
-        None => request,
-        Some(Caller::Bearer { token, purpose }) => {
-            request.header("Authorization", format!("Bearer {token}")).header(PURPOSE_HEADER, purpose)
+impl<'a> Asked<'a> {
+    fn new(
+        reach: &Reach,
+        server_url: &str,
+        path: &'a str,
+        caller: Option<&'a Caller>,
+        content: Option<Vec<u8>>,
+    ) -> Result<Self, RestError> {
+        reach.check(server_url)?;
+        Ok(Self { url: join(server_url, path), path, caller, content, at: now(), corrected: false })
+    }
+
+    /// The request, signed.
+    fn request(&self) -> Result<Request<Vec<u8>>, RestError> {
+        let method = if self.content.is_some() { Method::POST } else { Method::GET };
+        let content = self.content.clone().unwrap_or_default();
+        let mut request = Request::builder().method(&method).uri(&self.url);
+        if self.content.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
         }
-        Some(Caller::Device { token, device, server_id }) => {
-            let nonce = random();
-            let signature = device.sign(&signed_rest(*server_id, method, path, at, &nonce, content));
-            let signature = RestSignature { at, nonce, signature }.to_text();
-            request.header("Authorization", format!("Bearer {token}")).header(REST_SIGNATURE_HEADER, signature)
+        request = match self.caller {
+            None => request,
+            Some(Caller::Bearer { token, purpose }) => {
+                request.header(AUTHORIZATION, format!("Bearer {token}")).header(PURPOSE_HEADER, purpose)
+            }
+            Some(Caller::Device { token, device, server_id }) => {
+                let nonce = random();
+                let signed = signed_rest(*server_id, method.as_str(), self.path, self.at, &nonce, &content);
+                let signature = RestSignature { at: self.at, nonce, signature: device.sign(&signed) }.to_text();
+                request.header(AUTHORIZATION, format!("Bearer {token}")).header(REST_SIGNATURE_HEADER, signature)
+            }
+        };
+        let request = request.body(content);
+        request.map_err(|error| RestError::Unreachable { url: self.url.clone(), detail: error.to_string() })
+    }
+
+    /// Refuses an answer that somebody gave in the server's place.
+    fn check(&self, status: StatusCode, headers: &HeaderMap<HeaderValue>) -> Result<(), RestError> {
+        let status = status.as_u16();
+        match Between::of_status(status) {
+            Some(what) if !is_registers(headers) => Err(RestError::Between { url: self.url.clone(), status, what }),
+            Some(_) | None => Ok(()),
         }
+    }
+
+    /// True when an answer may name another time.
+    fn may_be_corrected(&self, status: StatusCode) -> bool {
+        !self.corrected && status == UNAUTHORIZED && matches!(self.caller, Some(Caller::Device { .. }))
+    }
+
+    /// True when an answer named another time: it is asked once more, with that.
+    fn is_corrected(&mut self, status: StatusCode, text: &str) -> bool {
+        if !self.may_be_corrected(status) {
+            return false;
+        }
+        let problem: Option<ClockProblem> = serde_json::from_str(text).ok();
+        let time = problem.filter(|problem| problem.kind == CLOCK_PROBLEM).map(|problem| problem.server_time);
+        self.at = time.unwrap_or(self.at);
+        self.corrected = time.is_some();
+        self.corrected
     }
 }
 
@@ -289,16 +253,8 @@ fn join(server_url: &str, path: &str) -> String {
     format!("{}{path}", server_url.trim_end_matches('/'))
 }
 
-fn unreachable(url: &str, error: &ureq::Error) -> RestError {
-    // As a source, an IO error would leave out what it was made of.
-    let cause: &(dyn std::error::Error + 'static) = if let ureq::Error::Io(io) = error { io } else { error };
-    of_certificate(url, cause)
-        .map_or_else(|| RestError::Unreachable { url: url.to_owned(), detail: error.to_string() }, RestError::Reach)
-}
-
-fn body(url: &str, response: &mut Response) -> Result<String, RestError> {
-    let status = response.status();
-    let text = response.body_mut().read_to_string().map_err(|error| unreachable(url, &error))?;
+/// The text of an answer that is no refusal.
+fn of_answer(url: &str, status: StatusCode, text: String) -> Result<String, RestError> {
     if status.is_success() {
         return Ok(text);
     }

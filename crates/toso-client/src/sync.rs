@@ -1,12 +1,9 @@
-//! Sync over the network: one dial, one IO loop, and the task that keeps a device in touch.
+//! Sync over a transport: one IO loop, one bounded exchange, and the task that keeps a device in touch.
 
 pub mod auto;
-mod http;
+mod hints;
 pub mod io_loop;
-mod line;
 pub mod once;
-mod post;
-pub mod transport;
 
 pub use auto::{AutoSync, AutoSyncHandle};
-pub use once::{BoundedSync, sync_once, sync_until};
+pub use once::{BoundedSync, sync_once_over, sync_until_over};

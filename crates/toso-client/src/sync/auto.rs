@@ -2,20 +2,21 @@
 //! ([`toso_replica::exchange::Touch`]).
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
-use toso_replica::exchange::{ExchangeNews, Moment, Touch, TouchEffect, TouchEvent};
+use toso_replica::exchange::{ExchangeNews, Touch, TouchEffect, TouchEvent};
 use toso_replica::{Replica, SyncError, SyncOptions, SyncState};
 
-use super::io_loop::{IoLoop, Until};
-use super::once::missing_names;
+use super::hints::Hints;
+use super::io_loop::{IoLoop, Length};
+use crate::asking::missing_names;
+use crate::doing::Doing;
 use crate::listening::Watch;
+use crate::off_thread::off_thread;
 use crate::system::random;
+use crate::transport::{Transport, until};
 
 /// Starts automatic sync.
 #[derive(Debug)]
@@ -25,23 +26,22 @@ pub struct AutoSync;
 #[derive(Debug)]
 pub struct AutoSyncHandle {
     state: watch::Receiver<SyncState>,
-    wishes: mpsc::UnboundedSender<TouchEvent>,
-    task: JoinHandle<()>,
+    hints: Arc<Hints>,
 }
 
 impl AutoSync {
-    /// Starts syncing a replica, until the handle is dropped. Must be called within a tokio runtime.
-    pub fn start(replica: Arc<Replica>, options: SyncOptions) -> AutoSyncHandle {
-        Self::start_knowing(replica, options, true)
-    }
-
-    /// The same for a caller that knows whether there is a network: without one nothing is dialled until
-    /// [`AutoSyncHandle::network_changed`] says that there is.
-    pub fn start_knowing(replica: Arc<Replica>, options: SyncOptions, online: bool) -> AutoSyncHandle {
+    /// Syncs a replica over a transport, until the handle is dropped: the owner of the runtime drives the task that comes with it,
+    /// and gives it whatever the transport needs.
+    pub fn over(
+        transport: Arc<dyn Transport>,
+        replica: Arc<Replica>,
+        options: SyncOptions,
+        online: bool,
+    ) -> (AutoSyncHandle, Doing<'static, ()>) {
         let (sender, state) = watch::channel(SyncState::Offline);
-        let (wishes, heard) = mpsc::unbounded_channel();
-        let task = tokio::spawn(keep_in_touch(replica, options, sender, heard, online));
-        AutoSyncHandle { state, wishes, task }
+        let hints = Arc::new(Hints::default());
+        let task = keep_in_touch(transport, replica, options, sender, Arc::clone(&hints), online);
+        (AutoSyncHandle { state, hints }, Box::pin(task))
     }
 }
 
@@ -53,43 +53,38 @@ impl AutoSyncHandle {
 
     /// The platform says that the network went, came, or is another one: see [`TouchEvent::Network`].
     pub fn network_changed(&self, online: bool) {
-        self.wish(TouchEvent::Network { online });
+        self.hints.network(online);
     }
 
     /// A person wants it now: see [`TouchEvent::DialNow`].
     pub fn sync_now(&self) {
-        self.wish(TouchEvent::DialNow);
-    }
-
-    fn wish(&self, wish: TouchEvent) {
-        // The task hears as long as this handle is there.
-        let _ = self.wishes.send(wish);
+        self.hints.dial_now();
     }
 }
 
 impl Drop for AutoSyncHandle {
     fn drop(&mut self) {
-        self.task.abort();
+        self.hints.over();
     }
 }
 
 /// An exchange under way, and what it tells.
 struct Running {
-    ends: Pin<Box<dyn Future<Output = Option<SyncError>> + Send>>,
+    ends: Doing<'static, Option<SyncError>>,
     news: mpsc::UnboundedReceiver<ExchangeNews>,
     /// How it ended, until that is told.
     ended: Option<Result<(), SyncError>>,
 }
 
 impl Running {
-    fn begin(replica: &Arc<Replica>, watch: &Arc<Watch>, options: SyncOptions) -> Self {
+    fn begin(transport: &Arc<dyn Transport>, replica: &Arc<Replica>, watch: &Arc<Watch>, options: SyncOptions) -> Self {
         let (teller, news) = mpsc::unbounded_channel();
-        // What changed before the session is no news of it.
+        // What changed before the exchange is no news of it.
         watch.documents_changed();
-        let session = one_session(Arc::clone(replica), Arc::clone(watch), options, teller);
-        // What the session shares is committed whole or not at all, and its locks do not poison.
-        let session = AssertUnwindSafe(session).catch_unwind();
-        Self { ends: Box::pin(session.map(|ended| ended.unwrap_or(Some(SyncError::Panicked)))), news, ended: None }
+        let exchange = one_exchange(Arc::clone(transport), Arc::clone(replica), Arc::clone(watch), options, teller);
+        // What the exchange shares is committed whole or not at all, and its locks do not poison.
+        let exchange = AssertUnwindSafe(exchange).catch_unwind();
+        Self { ends: Box::pin(exchange.map(|ended| ended.unwrap_or(Some(SyncError::Panicked)))), news, ended: None }
     }
 
     /// What it tells, and at last its end.
@@ -113,23 +108,24 @@ impl Running {
 }
 
 async fn keep_in_touch(
+    transport: Arc<dyn Transport>,
     replica: Arc<Replica>,
     options: SyncOptions,
     state: watch::Sender<SyncState>,
-    mut wishes: mpsc::UnboundedReceiver<TouchEvent>,
+    hints: Arc<Hints>,
     online: bool,
 ) {
     let watch = Watch::of(&replica);
-    let begun = Instant::now();
     let (mut touch, mut effects) = Touch::start(online);
     let mut running: Option<Running> = None;
+    let mut naming: Option<Doing<'static, ()>> = None;
     loop {
         for effect in effects {
             match effect {
                 TouchEffect::Show(shown) => drop(state.send_replace(shown)),
                 // Where it cannot be forgotten, requests work as well.
-                TouchEffect::ForgetNetwork => drop(replica.network_is_another()),
-                TouchEffect::Begin => running = Some(Running::begin(&replica, &watch, options)),
+                TouchEffect::ForgetNetwork => drop(off_thread(&replica, Replica::network_is_another).await),
+                TouchEffect::Begin => running = Some(Running::begin(&transport, &replica, &watch, options)),
                 TouchEffect::Leave => running = None,
             }
         }
@@ -139,34 +135,40 @@ async fn keep_in_touch(
                 None => std::future::pending().await,
             }
         };
-        let time = async {
-            match touch.deadline() {
-                Some(at) => sleep_until(begun + at.since(Moment::default())).await,
+        let named = async {
+            match &mut naming {
+                Some(naming) => naming.await,
                 None => std::future::pending().await,
             }
         };
         let event = tokio::select! {
-            wish = wishes.recv() => match wish {
-                Some(wish) => wish,
+            hint = hints.next() => match hint {
+                Some(hint) => hint,
                 None => return,
             },
             event = exchanged => event,
-            () = time => TouchEvent::Time,
+            () = until(&*transport, touch.deadline()) => TouchEvent::Time,
+            () = named => {
+                naming = None;
+                effects = Vec::new();
+                continue;
+            }
         };
         match event {
             TouchEvent::Ended { .. } => running = None,
-            TouchEvent::News(ExchangeNews::UpToDate { .. }) if watch.documents_changed() => {
-                let replica = Arc::clone(&replica);
-                tokio::spawn(async move { missing_names(&replica).await });
+            TouchEvent::News(ExchangeNews::UpToDate { .. }) if watch.documents_changed() && naming.is_none() => {
+                let (transport, replica) = (Arc::clone(&transport), Arc::clone(&replica));
+                naming = Some(Box::pin(async move { drop(missing_names(&*transport, &replica).await) }));
             }
             TouchEvent::News(_) | TouchEvent::Network { .. } | TouchEvent::DialNow | TouchEvent::Time => {}
         }
-        effects = touch.handle(Moment::default().plus(begun.elapsed()), event);
+        effects = touch.handle(transport.now(), event);
     }
 }
 
-/// One live session, and why it ended.
-async fn one_session(
+/// One live exchange, and why it ended.
+async fn one_exchange(
+    transport: Arc<dyn Transport>,
     replica: Arc<Replica>,
     watch: Arc<Watch>,
     options: SyncOptions,
@@ -176,7 +178,7 @@ async fn one_session(
         Ok(credential) => credential,
         Err(error) => return Some(error.into()),
     };
-    let mut io_loop = IoLoop::new(replica, &credential, options, Until::Stopped(watch), Some(news));
+    let mut io_loop = IoLoop::new(transport, replica, &credential, options, Length::Live(watch), Some(news));
     io_loop.run().await.err()
 }
 

@@ -1,22 +1,21 @@
-//! The one place where a phone's exchange meets socket, store and time: performs what its machine
+//! The one place where a phone's exchange meets line, store and time: performs what its machine
 //! ([`toso_replica::exchange`]) wants, in order, and brings it what came.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
-use toso_replica::exchange::{Beginning, Exchange, ExchangeEffect, ExchangeEvent, ExchangeNews, Moment};
+use tokio::sync::{Mutex, mpsc};
+use toso_replica::exchange::{Beginning, Exchange, ExchangeEffect, ExchangeEvent, ExchangeNews};
 use toso_replica::{Credential, Replica, ReplicaError, SyncError, SyncOptions, SyncReport};
 use toso_store::StoreError;
 
-use super::line::{Incoming, Line};
-use super::post::PostLine;
-use super::transport::{Address, Dialled, Meter, dial};
-use crate::asking::fetch_carry_pass;
+use crate::asking::carry_pass;
+use crate::doing::Doing;
 use crate::listening::Watch;
+use crate::off_thread::off_thread;
+use crate::transport::{Incoming, Line, LineBytes, Requests, Socket, Transport, until, within};
 
 /// How long a one-shot exchange waits for card and bundle key once everything is exchanged: one request over 2G.
 const PASS_TIME_MAX: Duration = Duration::from_secs(15);
@@ -24,54 +23,45 @@ const PASS_TIME_MAX: Duration = Duration::from_secs(15);
 /// and what it has not acknowledged would hold the close for a quarter of an hour.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// How a session ends by itself.
+/// How long an exchange goes on.
 #[derive(Debug, Clone)]
-pub(super) enum Until {
-    /// Once everything is exchanged (and counted, or the linger is over).
-    UpToDate,
-    /// Never: it stays for live changes, and is told of those made here.
-    Stopped(Arc<Watch>),
+pub(super) enum Length {
+    /// Until everything is exchanged (and counted, or the linger is over).
+    Bounded,
+    /// Until it is left: it stays for live changes, and is told of those made here.
+    Live(Arc<Watch>),
 }
 
-impl Until {
-    /// Waits for an edit, where the session stays.
+impl Length {
+    /// Waits for an edit, where the exchange stays.
     async fn outbox_grew(&self) {
         match self {
-            Self::UpToDate => std::future::pending().await,
-            Self::Stopped(watch) => watch.outbox_grew().await,
+            Self::Bounded => std::future::pending().await,
+            Self::Live(watch) => watch.outbox_grew().await,
         }
     }
 }
 
-/// The bytes of a line.
-struct Cost {
-    meter: Arc<Meter>,
-    /// HELLO's token in the upgrade request; of requests, all their frames.
-    hello_bytes: u64,
-    /// All else of the upgrade request; `None` of requests, where it is all else of what went up.
-    http_bytes_up: Option<u64>,
-    /// Bytes of frames received.
-    frames_down: u64,
+/// An open line.
+enum OpenLine {
+    Socket(Box<dyn Socket>),
+    Requests(Box<dyn Requests>),
 }
 
-impl Cost {
-    fn report(&self) -> SyncReport {
-        let (up, down) = (self.meter.up(), self.meter.down());
-        let http_bytes_up = self.http_bytes_up.unwrap_or_else(|| up.saturating_sub(self.hello_bytes));
-        SyncReport {
-            bytes_up: self.hello_bytes + up.saturating_sub(self.hello_bytes + http_bytes_up),
-            bytes_down: self.frames_down,
-            http_bytes_up,
-            http_bytes_down: down.saturating_sub(self.frames_down),
-            ..SyncReport::default()
+impl OpenLine {
+    fn line(&mut self) -> &mut dyn Line {
+        match self {
+            Self::Socket(socket) => &mut **socket,
+            Self::Requests(requests) => &mut **requests,
         }
     }
-}
 
-/// An open line, and what goes through it.
-struct OpenLine {
-    line: Line,
-    cost: Cost,
+    fn bytes(&self) -> LineBytes {
+        match self {
+            Self::Socket(socket) => socket.bytes(),
+            Self::Requests(requests) => requests.bytes(),
+        }
+    }
 }
 
 /// What performing an effect led to.
@@ -81,40 +71,44 @@ enum Performed {
     End(Result<(), SyncError>),
 }
 
-/// One session, from dialling to closing.
+/// One exchange, from dialling to closing.
 pub(super) struct IoLoop<'a> {
+    transport: Arc<dyn Transport>,
     replica: Arc<Replica>,
     credential: &'a Credential,
     options: SyncOptions,
-    until: Until,
+    length: Length,
     news: Option<mpsc::UnboundedSender<ExchangeNews>>,
     exchange: Exchange,
     /// What the exchange wants first.
     first: Vec<ExchangeEffect>,
-    /// Where its time begins.
-    begun: Instant,
     open: Option<OpenLine>,
     /// The bytes of lines that are closed.
     closed: SyncReport,
+    /// Held while the store works, also when the loop was dropped meanwhile.
+    storing: Arc<Mutex<()>>,
+    /// Asks for what is due for helping others.
+    fetching: Option<Doing<'static, ()>>,
 }
 
 impl<'a> IoLoop<'a> {
     pub(super) fn new(
+        transport: Arc<dyn Transport>,
         replica: Arc<Replica>,
         credential: &'a Credential,
         options: SyncOptions,
-        until: Until,
+        length: Length,
         news: Option<mpsc::UnboundedSender<ExchangeNews>>,
     ) -> Self {
-        let stays = matches!(until, Until::Stopped(_));
+        let stays = matches!(length, Length::Live(_));
         let (exchange, first) = Exchange::start(&credential.server_url, options, stays);
-        let (begun, closed) = (Instant::now(), SyncReport::default());
-        Self { replica, credential, options, until, news, exchange, first, begun, open: None, closed }
+        let (open, closed, storing, fetching) = (None, SyncReport::default(), Arc::default(), None);
+        Self { transport, replica, credential, options, length, news, exchange, first, open, closed, storing, fetching }
     }
 
-    /// What the session has cost and done so far, also when [`Self::run`] was dropped before its end.
+    /// What the exchange has cost and done so far, also when [`Self::run`] was dropped before its end.
     pub(super) fn report(&self) -> SyncReport {
-        let open = self.open.as_ref().map(|open| open.cost.report()).unwrap_or_default();
+        let open = self.open.as_ref().map(|open| open.bytes().report()).unwrap_or_default();
         SyncReport {
             bytes_up: self.closed.bytes_up + open.bytes_up,
             bytes_down: self.closed.bytes_down + open.bytes_down,
@@ -124,13 +118,19 @@ impl<'a> IoLoop<'a> {
         }
     }
 
-    /// Runs the session, and fetches what is due for helping others once everything is exchanged.
+    /// Waits until the store is done with what it was at when [`Self::run`] was dropped.
+    pub(super) async fn stored(&self) {
+        drop(self.storing.lock().await);
+    }
+
+    /// Runs the exchange, and fetches what is due for helping others once everything is exchanged.
     pub(super) async fn run(&mut self) -> Result<(), SyncError> {
         self.exchange().await?;
-        // Only a session that ends by itself comes here; one that stays has fetched it already.
-        if let Some(fetching) = self.fetch_pass().await? {
-            // Without it everything is exchanged all the same, and the next session asks again.
-            let _ = timeout(PASS_TIME_MAX, fetching).await;
+        // Only an exchange that ends by itself comes here; one that stays has fetched it already.
+        self.fetch_pass().await?;
+        if let Some(fetching) = self.fetching.take() {
+            // Without it everything is exchanged all the same, and the next exchange asks again.
+            within(&*self.transport, PASS_TIME_MAX, fetching).await;
         }
         Ok(())
     }
@@ -154,58 +154,43 @@ impl<'a> IoLoop<'a> {
                 Some(event) => event,
                 None => self.next().await.unwrap_or_else(ExchangeEvent::Failed),
             };
-            effects = self.exchange.handle(self.now(), event);
+            effects = self.exchange.handle(self.transport.now(), event);
         }
-    }
-
-    /// Time as the exchange counts it.
-    fn now(&self) -> Moment {
-        Moment::default().plus(self.begun.elapsed())
     }
 
     /// Waits for what comes over the line, for an edit, or for the time that the exchange has set.
     async fn next(&mut self) -> Result<ExchangeEvent, SyncError> {
-        let deadline = self.exchange.deadline().map(|at| self.begun + at.since(Moment::default()));
         let hears_edits = self.exchange.hears_edits();
+        let Self { transport, exchange, open, length, fetching, .. } = self;
         let incoming = async {
-            match &mut self.open {
-                Some(open) => open.line.next().await,
+            match open {
+                Some(open) => open.line().next().await,
                 None => std::future::pending().await,
             }
         };
-        let time = async {
-            match deadline {
-                Some(deadline) => sleep_until(deadline).await,
-                None => std::future::pending().await,
+        let fetched = async {
+            if let Some(doing) = fetching.as_mut() {
+                doing.await;
+                *fetching = None;
             }
+            std::future::pending::<Infallible>().await
         };
         let incoming = tokio::select! {
             incoming = incoming => incoming,
-            () = self.until.outbox_grew(), if hears_edits => {
+            () = length.outbox_grew(), if hears_edits => {
                 let waiting = self.blocking(|replica, _| replica.outbox_len()).await? as u64;
                 return Ok(ExchangeEvent::OutboxGrew { waiting });
             }
-            () = time => return Ok(ExchangeEvent::Time),
+            () = until(&**transport, exchange.deadline()) => return Ok(ExchangeEvent::Time),
+            never = fetched => match never {},
         };
         Ok(match incoming {
-            Incoming::Frame(bytes, of_line) => {
-                self.count_down(of_line);
-                ExchangeEvent::Frame(bytes)
-            }
-            Incoming::Sign(of_line) => {
-                self.count_down(of_line);
-                ExchangeEvent::Sign
-            }
+            Incoming::Frame(bytes) => ExchangeEvent::Frame(bytes),
+            Incoming::Sign => ExchangeEvent::Sign,
             Incoming::Answered => ExchangeEvent::Answered,
             Incoming::Gone => ExchangeEvent::Gone,
             Incoming::Failed(error) => ExchangeEvent::Failed(error),
         })
-    }
-
-    fn count_down(&mut self, bytes: u64) {
-        if let Some(open) = &mut self.open {
-            open.cost.frames_down += bytes;
-        }
     }
 
     async fn perform(&mut self, effect: ExchangeEffect) -> Result<Performed, SyncError> {
@@ -227,20 +212,21 @@ impl<'a> IoLoop<'a> {
                 ExchangeEvent::Started(Box::new(start))
             }
             ExchangeEffect::Dial(hello) => {
-                let meter = Arc::new(Meter::default());
                 let (url, reach) = (&self.credential.server_url, &self.credential.reach);
-                match dial(url, reach, &hello, &meter, self.options.connect_timeout).await {
-                    Ok(Dialled { socket, hello_bytes, http_bytes_up }) => {
-                        let cost = Cost { meter, hello_bytes, http_bytes_up: Some(http_bytes_up), frames_down: 0 };
-                        self.open = Some(OpenLine { line: Line::Socket(Box::new(socket)), cost });
+                match self.transport.dial(url, reach, &hello, self.options.connect_timeout).await {
+                    Ok(socket) => {
+                        self.open = Some(OpenLine::Socket(socket));
                         ExchangeEvent::Dialled
                     }
                     Err(failure) => ExchangeEvent::NotDialled(failure),
                 }
             }
             ExchangeEffect::Send(frame) => {
-                let Some(open) = &mut self.open else { return Ok(Performed::Event(ExchangeEvent::Gone)) };
-                if timeout(self.options.silence_max, open.line.send(frame)).await == Ok(true) {
+                // What is said by requests stands in their bodies.
+                let Some(OpenLine::Socket(socket)) = &mut self.open else {
+                    return Ok(Performed::Event(ExchangeEvent::Gone));
+                };
+                if within(&*self.transport, self.options.silence_max, socket.send(frame)).await == Some(true) {
                     return Ok(Performed::Nothing);
                 }
                 ExchangeEvent::Gone
@@ -250,8 +236,8 @@ impl<'a> IoLoop<'a> {
                 return Ok(Performed::Nothing);
             }
             ExchangeEffect::LeaveRequest => {
-                if let Some(OpenLine { line: Line::Post(post), .. }) = &mut self.open {
-                    post.leave();
+                if let Some(OpenLine::Requests(requests)) = &mut self.open {
+                    requests.leave();
                 }
                 return Ok(Performed::Nothing);
             }
@@ -274,16 +260,16 @@ impl<'a> IoLoop<'a> {
                 return Ok(Performed::Nothing);
             }
             ExchangeEffect::FetchPass => {
-                drop(self.fetch_pass().await?);
+                self.fetch_pass().await?;
                 return Ok(Performed::Nothing);
             }
             ExchangeEffect::Close => {
                 if let Some(open) = &mut self.open {
-                    // A line that does not close in time is dropped. Until then its cost counts as that of an open one.
-                    let _ = timeout(CLOSE_TIME_MAX, open.line.close()).await;
+                    // A line that does not close in time is dropped. Until then its bytes count as those of an open one.
+                    within(&*self.transport, CLOSE_TIME_MAX, open.line().close()).await;
                 }
-                if let Some(OpenLine { cost, .. }) = self.open.take() {
-                    self.closed.add(&cost.report());
+                if let Some(open) = self.open.take() {
+                    self.closed.add(&open.bytes().report());
                 }
                 return Ok(Performed::Nothing);
             }
@@ -292,8 +278,8 @@ impl<'a> IoLoop<'a> {
         Ok(Performed::Event(event))
     }
 
-    /// What a session begins with.
-    async fn begin(&self, live: bool) -> Result<Beginning, SyncError> {
+    /// What an exchange begins with.
+    async fn begin(&mut self, live: bool) -> Result<Beginning, SyncError> {
         let begin = move |replica: &Replica, credential: &Credential| {
             let start = replica.session_start(credential, live)?;
             let waiting = replica.outbox_len()? as u64;
@@ -305,33 +291,29 @@ impl<'a> IoLoop<'a> {
     /// Makes a request; the first one of a line opens it.
     fn ask(&mut self, body: Vec<u8>, polls: bool) -> Result<(), SyncError> {
         if self.open.is_none() {
-            let address = Address::of(&self.credential.server_url, &self.credential.reach)?;
-            let meter = Arc::new(Meter::default());
-            let cost = Cost { meter: Arc::clone(&meter), hello_bytes: 0, http_bytes_up: None, frames_down: 0 };
-            self.open = Some(OpenLine { line: Line::Post(Box::new(PostLine::new(address, meter))), cost });
+            let requests = self.transport.requests(&self.credential.server_url, &self.credential.reach)?;
+            self.open = Some(OpenLine::Requests(requests));
         }
-        if let Some(OpenLine { line: Line::Post(post), cost }) = &mut self.open {
-            post.ask(body, polls);
-            cost.hello_bytes = post.frames_up;
+        if let Some(OpenLine::Requests(requests)) = &mut self.open {
+            requests.ask(body, polls);
         }
         Ok(())
     }
 
     /// Begins to ask for the device's card and its unit's bundle key, when that is due.
-    async fn fetch_pass(&self) -> Result<Option<JoinHandle<()>>, SyncError> {
-        let is_due = self.blocking(|replica, _| replica.pass_is_due()).await?;
-        let replica = Arc::clone(&self.replica);
-        Ok(is_due.then(|| {
-            tokio::task::spawn_blocking(move || {
-                // Still due when it fails.
-                let _ = fetch_carry_pass(&replica, None);
-            })
-        }))
+    async fn fetch_pass(&mut self) -> Result<(), SyncError> {
+        if self.fetching.is_none() && self.blocking(|replica, _| replica.pass_is_due()).await? {
+            let (transport, replica) = (Arc::clone(&self.transport), Arc::clone(&self.replica));
+            let fetching = carry_pass(transport, replica, self.credential.clone());
+            // Still due when it fails.
+            self.fetching = Some(Box::pin(async move { drop(fetching.await) }));
+        }
+        Ok(())
     }
 
-    /// Store calls that wait for a disk get a thread of their own.
+    /// Does work on the replica, to its end also when nobody waits for it any more.
     async fn blocking<T, E>(
-        &self,
+        &mut self,
         work: impl FnOnce(&Replica, &Credential) -> Result<T, E> + Send + 'static,
     ) -> Result<T, SyncError>
     where
@@ -341,12 +323,12 @@ impl<'a> IoLoop<'a> {
         if !self.replica.store().waits_for_disk() {
             return work(&self.replica, self.credential).map_err(Into::into);
         }
-        let (replica, credential) = (Arc::clone(&self.replica), self.credential.clone());
-        match tokio::task::spawn_blocking(move || work(&replica, &credential)).await {
-            Ok(result) => result.map_err(Into::into),
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(SyncError::Lost),
-        }
+        let (storing, credential) = (Arc::clone(&self.storing).lock_owned().await, self.credential.clone());
+        off_thread(&self.replica, move |replica| {
+            let _storing = storing;
+            work(replica, &credential)
+        })
+        .await
     }
 }
 

@@ -7,26 +7,26 @@ use toso_core::id::DocId;
 use toso_replica::exchange::{ExchangeNews, MOVES_MAX};
 use toso_replica::{Replica, SyncError, SyncOptions, SyncReport};
 
-use super::io_loop::{IoLoop, Until};
-use crate::asking::fetch_missing_names;
+use super::io_loop::{IoLoop, Length};
+use crate::asking::missing_names;
 use crate::listening::ChangedDocuments;
+use crate::transport::Transport;
 
-/// Exchanges everything there is with the server; a device that was moved hands over, and goes on for its new unit.
-/// `progress` is called with (done, total) changes.
-///
-/// On an error, what was exchanged before it is kept on both sides, and the report says how much that was.
-pub async fn sync_once(
+/// [`crate::sync_once`] over a transport.
+pub async fn sync_once_over(
+    transport: &Arc<dyn Transport>,
     replica: &Arc<Replica>,
     options: SyncOptions,
     mut progress: impl FnMut(u64, u64),
 ) -> (SyncReport, Result<(), SyncError>) {
     let mut report = SyncReport::default();
     for _ in 0..MOVES_MAX {
-        let (session, result) = one_session(replica, options, &mut progress).await;
-        report.add(&session);
+        let (exchange, result) = one_exchange(transport, replica, options, &mut progress).await;
+        report.add(&exchange);
         if !matches!(result, Err(SyncError::Moved)) {
             if result.is_ok() && report.pulled > 0 {
-                missing_names(replica).await;
+                // A failure costs nothing: see there.
+                let _ = missing_names(&**transport, replica).await;
             }
             return (report, result);
         }
@@ -45,10 +45,11 @@ pub struct BoundedSync {
     pub result: Option<Result<(), SyncError>>,
 }
 
-/// [`sync_once`] that ends at the latest when `over` does: for a system that lets an app work in the background for so
+/// [`sync_once_over`] that ends at the latest when `over` does: for a system that lets an app work in the background for so
 /// long, and may ask it to stop sooner. What was exchanged until then is kept on both sides; a page that is being stored is
-/// stored to its end.
-pub async fn sync_until(
+/// stored to its end, and that is waited for.
+pub async fn sync_until_over(
+    transport: &Arc<dyn Transport>,
     replica: &Arc<Replica>,
     options: SyncOptions,
     over: impl Future<Output = ()>,
@@ -59,8 +60,8 @@ pub async fn sync_until(
     let mut report = SyncReport::default();
     let mut result = Some(Err(SyncError::Moved));
     for _ in 0..MOVES_MAX {
-        let (session, ended) = session_until(replica, options, over.as_mut(), &mut progress).await;
-        report.add(&session);
+        let (exchange, ended) = exchange_until(transport, replica, options, over.as_mut(), &mut progress).await;
+        report.add(&exchange);
         result = ended;
         if !matches!(result, Some(Err(SyncError::Moved))) {
             break;
@@ -68,38 +69,28 @@ pub async fn sync_until(
     }
     if matches!(result, Some(Ok(()))) && report.pulled > 0 {
         tokio::select! {
-            () = missing_names(replica) => {}
+            _ = missing_names(&**transport, replica) => {}
             () = over => {}
         }
     }
     BoundedSync { report, documents: changed.take(), result }
 }
 
-/// Asks for the names of devices that came with a clash. A failure costs nothing: the clash shows the device's number, and the
-/// next sync that brings something asks again.
-pub(super) async fn missing_names(replica: &Arc<Replica>) {
-    // Nearly always none is missing. To see that takes a thread of its own only where the store waits for a disk.
-    let in_memory = !replica.store().waits_for_disk();
-    if in_memory && replica.devices_without_names(&[]).is_ok_and(|missing| missing.is_empty()) {
-        return;
-    }
-    let replica = Arc::clone(replica);
-    let _ = tokio::task::spawn_blocking(move || fetch_missing_names(&replica, &[])).await;
-}
-
-async fn one_session(
+async fn one_exchange(
+    transport: &Arc<dyn Transport>,
     replica: &Arc<Replica>,
     options: SyncOptions,
     progress: &mut impl FnMut(u64, u64),
 ) -> (SyncReport, Result<(), SyncError>) {
     let never = std::pin::pin!(std::future::pending());
-    let (report, result) = session_until(replica, options, never, progress).await;
-    // Only a bounded session ends without a result.
+    let (report, result) = exchange_until(transport, replica, options, never, progress).await;
+    // Only one that was to end first has no result.
     (report, result.unwrap_or(Err(SyncError::Lost)))
 }
 
-/// One session; `None` when it was over first.
-async fn session_until(
+/// One bounded exchange; `None` when it was over first.
+async fn exchange_until(
+    transport: &Arc<dyn Transport>,
     replica: &Arc<Replica>,
     options: SyncOptions,
     mut over: Pin<&mut impl Future<Output = ()>>,
@@ -110,7 +101,8 @@ async fn session_until(
         Err(error) => return (SyncReport::default(), Some(Err(error.into()))),
     };
     let (news, mut listener) = tokio::sync::mpsc::unbounded_channel();
-    let mut io_loop = IoLoop::new(Arc::clone(replica), &credential, options, Until::UpToDate, Some(news));
+    let (transport, replica) = (Arc::clone(transport), Arc::clone(replica));
+    let mut io_loop = IoLoop::new(transport, replica, &credential, options, Length::Bounded, Some(news));
     let mut tell = |news| {
         if let ExchangeNews::Progress { done, total } = news {
             progress(done, total);
@@ -126,6 +118,7 @@ async fn session_until(
             }
         }
     };
+    io_loop.stored().await;
     // What came with the end.
     while let Ok(news) = listener.try_recv() {
         tell(news);
@@ -148,7 +141,8 @@ mod tests {
         let store = Arc::new(MemoryChunkStore::new());
         let replica = Arc::new(Replica::open(store, &crate::system::options()).unwrap());
         // There is no runtime here, whose threads could be asked for.
-        let looked = pin!(missing_names(&replica)).poll(&mut Context::from_waker(Waker::noop()));
+        let transport = crate::over_tokio::OverTokio::shared();
+        let looked = pin!(missing_names(&*transport, &replica)).poll(&mut Context::from_waker(Waker::noop()));
         assert!(looked.is_ready());
     }
 }

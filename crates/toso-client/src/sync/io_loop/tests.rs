@@ -22,7 +22,7 @@ use toso_wire::{
     Frame, Hello, Proof, Receipt, RootProof, Welcome, WelcomeProof, encode, hello_from_token, signed_welcome,
 };
 
-use crate::sync::sync_once;
+use crate::sync_once;
 use crate::system;
 
 /// The key of the server that the phone has joined.

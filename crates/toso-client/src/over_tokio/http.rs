@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use toso_replica::SyncError;
 use toso_replica::between::PROBLEM_TYPE;
 
-use super::transport::{Address, Meter, Stream, connect, retry_after_ms};
+use super::dial::{Address, Meter, Stream, connect, retry_after_ms};
 
 /// What the server's answers to sync are.
 const SYNC_TYPE: &str = "application/octet-stream";

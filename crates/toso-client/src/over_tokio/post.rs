@@ -6,9 +6,10 @@ use std::sync::Arc;
 use toso_replica::{Between, SyncError};
 use toso_wire::limits::FRAME_BYTES_MAX;
 
+use super::dial::{Address, Meter};
 use super::http::{Body, Head, HttpConnection, HttpError};
-use super::line::Incoming;
-use super::transport::{Address, Meter};
+use crate::doing::Doing;
+use crate::transport::{Incoming, Line, LineBytes, Requests};
 
 /// Bytes of the length before each frame.
 const LENGTH_BYTES: usize = 4;
@@ -19,8 +20,9 @@ pub(super) struct PostLine {
     meter: Arc<Meter>,
     connection: Option<HttpConnection>,
     state: State,
-    /// Bytes of frames sent.
-    pub(super) frames_up: u64,
+    /// Bytes of frames sent and received.
+    frames_up: u64,
+    frames_down: u64,
 }
 
 enum State {
@@ -33,22 +35,10 @@ enum State {
 
 impl PostLine {
     pub(super) fn new(address: Address, meter: Arc<Meter>) -> Self {
-        Self { address, meter, connection: None, state: State::Idle, frames_up: 0 }
+        Self { address, meter, connection: None, state: State::Idle, frames_up: 0, frames_down: 0 }
     }
 
-    /// Makes the next request.
-    pub(super) fn ask(&mut self, body: Vec<u8>, polls: bool) {
-        self.frames_up += body.len() as u64;
-        self.state = State::Asking(body, polls);
-    }
-
-    /// Leaves the request under way.
-    pub(super) fn leave(&mut self) {
-        (self.state, self.connection) = (State::Idle, None);
-    }
-
-    /// What comes next of the answer.
-    pub(super) async fn next(&mut self) -> Incoming {
+    async fn receive(&mut self) -> Incoming {
         loop {
             match &mut self.state {
                 // Nothing is asked.
@@ -61,8 +51,8 @@ impl PostLine {
                 State::Reading(head, bytes) => {
                     match take_frame(bytes) {
                         Ok(Some(frame)) => {
-                            let bytes = (LENGTH_BYTES + frame.len()) as u64;
-                            return Incoming::Frame(frame, bytes);
+                            self.frames_down += (LENGTH_BYTES + frame.len()) as u64;
+                            return Incoming::Frame(frame);
                         }
                         Ok(None) if head.body == Body::Ended => return self.answered(),
                         Ok(None) => {}
@@ -130,11 +120,39 @@ impl PostLine {
         self.connection = self.connection.take().and_then(|mut kept| kept.keeps(&head).then_some(kept));
         Incoming::Answered
     }
+}
 
-    pub(super) async fn close(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            connection.close().await;
+impl Line for PostLine {
+    fn next(&mut self) -> Doing<'_, Incoming> {
+        Box::pin(self.receive())
+    }
+
+    fn close(&mut self) -> Doing<'_, ()> {
+        Box::pin(async move {
+            if let Some(connection) = self.connection.take() {
+                connection.close().await;
+            }
+        })
+    }
+
+    fn bytes(&self) -> LineBytes {
+        LineBytes {
+            up: self.frames_up,
+            down: self.frames_down,
+            http_up: self.meter.up().saturating_sub(self.frames_up),
+            http_down: self.meter.down().saturating_sub(self.frames_down),
         }
+    }
+}
+
+impl Requests for PostLine {
+    fn ask(&mut self, body: Vec<u8>, polls: bool) {
+        self.frames_up += body.len() as u64;
+        self.state = State::Asking(body, polls);
+    }
+
+    fn leave(&mut self) {
+        (self.state, self.connection) = (State::Idle, None);
     }
 }
 

@@ -14,21 +14,19 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, client_async_with_config};
 use toso_replica::between::PROBLEM_TYPE;
 use toso_replica::exchange::DialFailure;
 use toso_replica::{Between, Reach, SyncError};
 use toso_wire::limits::{FRAME_BYTES_MAX, SUBPROTOCOL};
 use toso_wire::{Hello, hello_token};
 
+use super::socket::TokioSocket;
 use crate::tls::{client_tls, of_certificate};
-
-/// A connected socket.
-pub(super) type Socket = WebSocketStream<MaybeTlsStream<CountedStream>>;
 
 /// Bytes through a stream so far.
 #[derive(Debug, Default)]
@@ -57,23 +55,14 @@ pub(super) struct CountedStream {
 /// A stream to the server, inside TLS where its address says so.
 pub(super) type Stream = MaybeTlsStream<CountedStream>;
 
-/// A connection whose upgrade was accepted.
-pub(super) struct Dialled {
-    pub(super) socket: Socket,
-    /// Characters of HELLO's token in the request.
-    pub(super) hello_bytes: u64,
-    /// All other bytes of the request.
-    pub(super) http_bytes_up: u64,
-}
-
 /// Connects and upgrades; each of the two within `time`.
 pub(super) async fn dial(
     server_url: &str,
     reach: &Reach,
     hello: &Hello,
-    meter: &Arc<Meter>,
     time: Duration,
-) -> Result<Dialled, DialFailure> {
+) -> Result<TokioSocket, DialFailure> {
+    let meter = Arc::new(Meter::default());
     let protocol = |detail: String| SyncError::Protocol { url: server_url.to_owned(), detail };
     let address = Address::of(server_url, reach).map_err(DialFailure::Final)?;
     let token = hello_token(hello);
@@ -85,7 +74,7 @@ pub(super) async fn dial(
     let value = value.map_err(|_| DialFailure::Final(protocol("HELLO does not fit a header".to_owned())))?;
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, value);
 
-    let stream = timeout(time, connect(&address, meter)).await;
+    let stream = timeout(time, connect(&address, &meter)).await;
     let stream = stream.unwrap_or_else(|_| Err(address.unreachable(&no_answer(time)))).map_err(DialFailure::Final)?;
     let config = WebSocketConfig::default()
         .max_message_size(Some(FRAME_BYTES_MAX))
@@ -96,7 +85,7 @@ pub(super) async fn dial(
     match timeout(time, client_async_with_config(request, stream, Some(config))).await {
         Ok(Ok((socket, _))) => {
             let http_bytes_up = (meter.up() - before).saturating_sub(hello_bytes);
-            Ok(Dialled { socket, hello_bytes, http_bytes_up })
+            Ok(TokioSocket::new(socket, meter, http_bytes_up))
         }
         Ok(Err(error)) => Err(address.refused(error)),
         Err(_) => Err(DialFailure::Upgrade(address.unreachable(&no_answer(time)))),
@@ -220,17 +209,6 @@ pub(super) fn retry_after_ms(header: Option<&HeaderValue>) -> u64 {
     seconds.unwrap_or(1).saturating_mul(1_000)
 }
 
-/// The bytes that a message takes on the wire: payload, and a header of 2, 4 or 10 bytes (a client's has 4 more).
-pub(super) fn message_bytes(message: &Message) -> u64 {
-    let payload = message.len() as u64;
-    payload
-        + match payload {
-            0..=125 => 2,
-            126..=65_535 => 4,
-            _ => 10,
-        }
-}
-
 impl AsyncRead for CountedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
@@ -281,12 +259,5 @@ mod tests {
         assert_eq!(of("99999999999999999999"), 1_000);
         assert_eq!(of("18446744073709551615"), u64::MAX);
         assert_eq!(retry_after_ms(None), 1_000);
-    }
-
-    #[test]
-    fn a_messages_header_grows_with_its_payload() {
-        for (payload, header) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
-            assert_eq!(message_bytes(&Message::binary(vec![0; payload])), payload as u64 + header);
-        }
     }
 }
