@@ -5,6 +5,7 @@
 //! of `check` run after every event and once more at the end. `docs/simulation.md` tells what is simulated and what is
 //! not.
 
+mod centre;
 mod check;
 mod in_touch;
 mod lossy;
@@ -25,6 +26,7 @@ mod years;
 
 use std::collections::BTreeMap;
 
+pub use centre::Centre;
 pub use plan::{Plan, Planted};
 pub use world::{Violation, World};
 pub use years::ends_after;

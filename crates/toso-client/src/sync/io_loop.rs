@@ -119,7 +119,7 @@ impl<'a> IoLoop<'a> {
     }
 
     /// Waits until the store is done with what it was at when [`Self::run`] was dropped.
-    pub(super) async fn stored(&self) {
+    pub(super) async fn stored(&mut self) {
         drop(self.storing.lock().await);
     }
 
