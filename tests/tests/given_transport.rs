@@ -1,11 +1,15 @@
 //! The client over a transport that is not tokio's: one thread, no runtime, virtual time, and the real desk at the other end.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
-use toso_client::{AutoSync, Doing, Transport, enrol_over, subscribe, sync_once_over};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use toso_client::{AutoSync, Doing, Transport, enrol_over, subscribe, sync_once_over, sync_until_over};
 use toso_core::text::PlaceName;
 use toso_replica::{Reach, Replica, SyncError, SyncOptions, SyncState, TeamDraft};
 use toso_store::ChunkStore;
+use toso_store::faulty::FaultyChunkStore;
 use toso_store::memory::MemoryChunkStore;
 use toso_tests::sim::Centre;
 
@@ -16,12 +20,15 @@ fn transport(centre: &Centre) -> Arc<dyn Transport> {
 }
 
 fn joined(centre: &Centre, name: &str) -> Arc<Replica> {
-    let store = Arc::new(MemoryChunkStore::new());
+    joined_on(centre, name, Arc::new(MemoryChunkStore::new()))
+}
+
+fn joined_on(centre: &Centre, name: &str, store: Arc<dyn ChunkStore>) -> Arc<Replica> {
     let asks = centre.asks(&Reach::default()).expect("a way to ask");
     let invite = centre.invite(UNIT.parse().expect("a unit"));
     let credential = centre.run(enrol_over(store.as_ref(), &*asks, &invite, Some(name))).expect("enrolled");
     assert_eq!(credential.unit.to_string(), UNIT);
-    Arc::new(Replica::open(store as Arc<dyn ChunkStore>, &centre.options()).expect("opened"))
+    Arc::new(Replica::open(store, &centre.options()).expect("opened"))
 }
 
 fn record(replica: &Replica, hamlet: &str) {
@@ -94,4 +101,62 @@ fn what_keeps_in_touch_ends_with_its_handle() {
     };
     centre.run(async { tokio::join!(task, test) });
     assert_eq!(centre.lines(), 0, "its line is closed");
+}
+
+/// The story: a page that was being stored when the time was over came to be after the documents had been counted, and the app
+/// showed the old ones until something else changed.
+#[tokio::test]
+async fn a_page_that_is_being_stored_when_the_time_is_over_is_among_the_documents() {
+    let centre = Centre::start(4);
+    let writing = joined(&centre, "Máy A");
+    record(&writing, "Thôn Một");
+    let options = SyncOptions::default();
+    sync_once_over(&transport(&centre), &writing, options, |_, _| {}).await.1.expect("exchanged");
+    let store = Arc::new(FaultyChunkStore::new());
+    let reading = joined_on(&centre, "Máy B", Arc::clone(&store) as _);
+    let (over, is_over) = oneshot::channel();
+    let (goes_on, storing) = mpsc::channel();
+    let (over, storing) = (Mutex::new(Some(over)), Mutex::new(storing));
+    store.set_waits(move |transaction| {
+        if !transaction.chunks.is_empty() {
+            // The time is over while the page is on its way to the disk.
+            let over = over.lock().take().expect("one page");
+            over.send(()).expect("awaited");
+            storing.lock().recv().expect("it goes on");
+        }
+    });
+    let over = async {
+        is_over.await.expect("a page came");
+        std::thread::spawn(move || goes_on.send(()));
+    };
+    let done = sync_until_over(&transport(&centre), &reading, options, over, |_, _| {}).await;
+    assert!(done.result.is_none(), "{:?}", done.result);
+    let teams = reading.teams().expect("teams");
+    assert_eq!(done.documents, teams.iter().map(|team| team.id).collect::<Vec<_>>());
+    assert_eq!(teams.len(), 1);
+}
+
+/// The story: when the network was another one, the task that keeps in touch itself waited for the disk, and everything else on
+/// its thread with it.
+#[tokio::test]
+async fn no_task_waits_for_a_disk() {
+    let centre = Centre::start(5);
+    let store = Arc::new(FaultyChunkStore::new());
+    let phone = joined_on(&centre, "Máy A", Arc::clone(&store) as _);
+    phone.go_by_requests(&phone.credential().expect("joined")).expect("kept");
+    let (commits, runtime) = (Arc::new(AtomicUsize::new(0)), std::thread::current().id());
+    let counted = Arc::clone(&commits);
+    store.set_waits(move |_| {
+        assert_ne!(std::thread::current().id(), runtime, "a thread of its own");
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let (handle, task) = AutoSync::over(transport(&centre), Arc::clone(&phone), SyncOptions::default(), false);
+    let mut state = handle.state();
+    handle.network_changed(true);
+    let in_touch = async { drop(state.wait_for(|state| *state == SyncState::UpToDate).await.expect("in touch")) };
+    beside(task, in_touch).await;
+    let credential = phone.credential().expect("joined");
+    assert!(!phone.goes_by_requests(&credential).expect("a way"), "it was forgotten");
+    assert!(commits.load(Ordering::Relaxed) >= 2, "that, and what the server said");
+    drop(handle);
 }

@@ -17,7 +17,7 @@ use toso_store::{ChunkStore, StoreError};
 pub use toso_wire::enrol::{Invite, InviteError};
 use toso_wire::enrol::{signed_enrol, signed_enrolled};
 
-use crate::rest::{Asks, Caller, Rest, RestError, at_once, post};
+use crate::rest::{Asks, Caller, Rest, RestError, at_once, json, post};
 use crate::system::{self, now};
 
 /// Why enrolment failed. The store is as it was.
@@ -156,7 +156,7 @@ pub async fn enrol_over(
         signature: URL_SAFE_NO_PAD.encode(signature),
         device_name,
     };
-    let response: EnrolResponse = post(asks, &invite.url, "/v1/enrol", None, &request).await?;
+    let response: EnrolResponse = post(asks, &invite.url, "/v1/enrol", None, json(&invite.url, &request)?).await?;
     let token = URL_SAFE_NO_PAD.decode(&response.token).map_err(|_| RestError::Unreadable {
         url: invite.url.clone(),
         detail: "the token is not base64url".to_owned(),

@@ -134,12 +134,15 @@ pub(crate) async fn post<T: DeserializeOwned>(
     server_url: &str,
     path: &str,
     caller: Option<&Caller>,
-    content: &(impl Serialize + MaySync),
+    content: Vec<u8>,
 ) -> Result<T, RestError> {
-    let url = join(server_url, path);
-    let content = serde_json::to_vec(content)
-        .map_err(|error| RestError::Unreadable { url: url.clone(), detail: error.to_string() })?;
-    parse(&url, &text(asks, server_url, path, caller, Some(content)).await?)
+    parse(&join(server_url, path), &text(asks, server_url, path, caller, Some(content)).await?)
+}
+
+/// The content of a `POST`.
+pub(crate) fn json(server_url: &str, content: &impl Serialize) -> Result<Vec<u8>, RestError> {
+    serde_json::to_vec(content)
+        .map_err(|error| RestError::Unreadable { url: server_url.to_owned(), detail: error.to_string() })
 }
 
 /// What a request is answered with, as text. A server that finds the signature's time too far from its own has done nothing

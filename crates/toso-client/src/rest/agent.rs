@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use toso_replica::{Reach, ReachError};
 use ureq::tls::TlsConfig;
 
-use super::{Asked, Asks, Caller, RestError, get, of_answer, post, text};
+use super::{Asked, Asks, Caller, RestError, get, json, of_answer, post, text};
 use crate::doing::Doing;
 use crate::tls::{of_certificate, request_tls};
 
@@ -93,9 +93,9 @@ impl Rest {
         server_url: &str,
         path: &str,
         caller: &Caller,
-        content: &(impl Serialize + Sync),
+        content: &impl Serialize,
     ) -> Result<T, RestError> {
-        at_once(post(self, server_url, path, Some(caller), content))
+        at_once(post(self, server_url, path, Some(caller), json(server_url, content)?))
     }
 
     /// Asks, and waits for the whole answer.

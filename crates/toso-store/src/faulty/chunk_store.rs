@@ -1,6 +1,7 @@
 //! A phone's disk that fails on demand.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use toso_core::chunk::{ChangeHash, Chunk};
@@ -38,6 +39,17 @@ struct State {
     defect: Option<ChunkDefect>,
     bringing: u32,
     commits: u64,
+    waits: Option<Waits>,
+}
+
+/// What a commit waits for.
+#[derive(Clone)]
+struct Waits(Arc<dyn Fn(&Transaction) + Send + Sync>);
+
+impl std::fmt::Debug for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waits")
+    }
 }
 
 impl FaultyChunkStore {
@@ -59,6 +71,11 @@ impl FaultyChunkStore {
     /// The disk breaches its contract from now on.
     pub fn set_defect(&self, defect: Option<ChunkDefect>) {
         self.state.lock().defect = defect;
+    }
+
+    /// It is a disk that is waited for: each commit calls this first.
+    pub fn set_waits(&self, waits: impl Fn(&Transaction) + Send + Sync + 'static) {
+        self.state.lock().waits = Some(Waits(Arc::new(waits)));
     }
 
     /// True once a write has failed so that only opening the store again helps.
@@ -90,10 +107,14 @@ impl Clone for FaultyChunkStore {
 
 impl ChunkStore for FaultyChunkStore {
     fn waits_for_disk(&self) -> bool {
-        false
+        self.state.lock().waits.is_some()
     }
 
     fn commit(&self, mut transaction: Transaction) -> Result<(), StoreError> {
+        let waits = self.state.lock().waits.clone();
+        if let Some(Waits(waits)) = waits {
+            waits(&transaction);
+        }
         let mut state = self.state.lock();
         if state.poisoned {
             return Err(poisoned());
