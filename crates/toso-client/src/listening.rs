@@ -32,7 +32,7 @@ fn listens(on: bool) -> Listens {
     if on { Listens::On } else { Listens::NoMore }
 }
 
-/// What a session of sync wants to know of its replica.
+/// What an exchange wants to know of its replica.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     outbox_grew: Notify,

@@ -1,4 +1,4 @@
-//! Requests of a session, one after the other: `POST /v1/sync`. What they say, and when, is the exchange's
+//! Requests of an exchange, one after the other: `POST /v1/sync`. What they say, and when, is the exchange's
 //! ([`toso_replica::exchange`]); here are connections and the frames of an answer.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::transport::{Incoming, Line, LineBytes, Requests};
 /// Bytes of the length before each frame.
 const LENGTH_BYTES: usize = 4;
 
-/// A session's requests.
+/// An exchange's requests.
 pub(super) struct PostLine {
     address: Address,
     meter: Arc<Meter>,

@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    /// The story: each of a thousand phones in one process woke a thread after its session, to see that no name is missing.
+    /// The story: each of a thousand phones in one process woke a thread after its exchange, to see that no name is missing.
     #[test]
     fn that_no_name_is_missing_is_seen_in_memory_without_a_thread() {
         let store = Arc::new(MemoryChunkStore::new());

@@ -1,4 +1,4 @@
-//! A session by requests: `POST /v1/sync` with HELLO and what else is to be said, answered by what the server has to say.
+//! An exchange by requests: `POST /v1/sync` with HELLO and what else is to be said, answered by what the server has to say.
 //!
 //! Every request begins with a HELLO of its own, from where the device stands then. So the server keeps nothing between
 //! two of them, each may go to another server of a cluster, and a lost answer costs what it brought. The session's machine
@@ -16,7 +16,7 @@ const EMPTY_POLL_INTERVAL_MS: u64 = 15_000;
 /// Frames of one request beside HELLO; more wait for the next.
 const FRAMES_MAX: usize = 16;
 
-/// A session's requests.
+/// An exchange's requests.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     state: State,

@@ -1,4 +1,4 @@
-//! A fault of our own inside a session costs that session, not sync.
+//! A fault of our own inside an exchange costs that exchange, not sync.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use super::{AutoSync, Running};
 use crate::system;
 
 #[tokio::test]
-async fn a_panic_within_a_session_is_told_and_the_next_one_runs() {
+async fn a_panic_within_an_exchange_is_told_and_the_next_one_runs() {
     let store: Arc<dyn ChunkStore> = Arc::new(MemoryChunkStore::new());
     let credential = Credential {
         server_url: "http://127.0.0.1:9".to_owned(),
@@ -42,7 +42,7 @@ async fn a_panic_within_a_session_is_told_and_the_next_one_runs() {
     drop(tokio::time::timeout(patience, told).await.expect("it is told").unwrap());
     broken.store(false, Ordering::Relaxed);
     sync.sync_now();
-    // Nobody listens there, so it ends offline: a session of its own ran to its end.
+    // Nobody listens there, so it ends offline: an exchange of its own ran to its end.
     let ran = state.wait_for(|state| *state == SyncState::Offline);
     drop(tokio::time::timeout(patience, ran).await.expect("it goes on").unwrap());
 }
@@ -60,9 +60,9 @@ async fn without_a_network_nothing_is_dialled_until_there_is_one() {
     drop(tokio::time::timeout(Duration::from_secs(30), dialled).await.expect("it tries").unwrap());
 }
 
-/// The story: a session that was up to date and ended in the same moment was shown as if it had never been.
+/// The story: an exchange that was up to date and ended in the same moment was shown as if it had never been.
 #[tokio::test]
-async fn what_a_session_tells_in_the_moment_of_its_end_is_heard_before_the_end() {
+async fn what_an_exchange_tells_in_the_moment_of_its_end_is_heard_before_the_end() {
     let (teller, news) = mpsc::unbounded_channel();
     let ends = Box::pin(async move {
         teller.send(ExchangeNews::Connected).unwrap();
