@@ -160,11 +160,9 @@ impl Room {
                         let proved = proving.check(&running.desk, now);
                         running.sessions.get_mut(&link).map(|served| served.serving.proved(&running.hub, proved))
                     }
-                    Step::Nothing | Step::Count(_) => None,
-                    Step::Read(effect) | Step::ReadViews(effect) => {
-                        running.desk.answer(&effect, now).expect("the desk answers reads")
-                    }
-                    Step::Append { number, batch, .. } => {
+                    Step::Count(_) => None,
+                    Step::Work(work) => Some(running.desk.perform(work, now).expect("the desk answers reads")),
+                    Step::Append(push, batch) => {
                         let scope = batch.batch.scope;
                         let outcome = append_group(&*self.server.disk, &running.quotas, vec![batch]).pop();
                         let outcome = outcome.expect("one for each batch");
@@ -173,11 +171,9 @@ impl Room {
                         {
                             running.hub.grew(scope, Sequence(first.0 + appended.appended.new as u64 - 1));
                         }
-                        Some(ServerEvent::Appended { number, outcome: outcome.map(desk::outcome) })
+                        Some(push.answer(outcome.map(desk::outcome)))
                     }
-                    Step::Hold { number, from, reason, items } => {
-                        Some(running.desk.hold(number, from, reason, &items, now))
-                    }
+                    Step::Hold(hold) => Some(running.desk.hold(hold, now)),
                     Step::Send(frame) => {
                         if let Some(line) = self.lines.get(&link) {
                             // A phone that has gone hears nothing more.
@@ -185,7 +181,7 @@ impl Room {
                         }
                         None
                     }
-                    Step::Moved | Step::Ended | Step::Close => {
+                    Step::Moved(_) | Step::Ended | Step::Close => {
                         self.lines.remove(&link);
                         running.sessions.remove(&link);
                         None
@@ -236,8 +232,8 @@ impl Transport for Centre {
             let hello = hello_from_token(&hello_token(hello)).expect("a HELLO");
             room.next_link += 1;
             let link = room.next_link;
-            let (line, down) = mpsc::unbounded_channel();
-            room.lines.insert(link, line);
+            let (sender, down) = mpsc::unbounded_channel();
+            room.lines.insert(link, sender);
             room.server.running.as_mut().expect("it runs").sessions.insert(link, Served::new());
             room.serve(link, ServerEvent::Frame(Frame::Hello(hello)));
             Ok(Box::new(Pipe { centre: self.clone(), link, down }) as Box<dyn Socket>)

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use toso_replica::exchange::{ExchangeNews, Touch, TouchEffect, TouchEvent};
 use toso_replica::{Replica, SyncError, SyncOptions, SyncState};
 
-use super::hints::Hints;
+use super::hints::{Hint, Hints};
 use super::io_loop::{IoLoop, Length};
 use crate::asking::missing_names;
 use crate::doing::Doing;
@@ -143,8 +143,8 @@ async fn keep_in_touch(
         };
         let event = tokio::select! {
             hint = hints.next() => match hint {
-                Some(hint) => hint,
-                None => return,
+                Hint::Touch(event) => event,
+                Hint::Over => return,
             },
             event = exchanged => event,
             () = until(&*transport, touch.deadline()) => TouchEvent::Time,

@@ -19,6 +19,15 @@ struct Said {
     over: bool,
 }
 
+/// The next that is said.
+#[derive(Debug)]
+pub(super) enum Hint {
+    /// For the machine that keeps in touch.
+    Touch(TouchEvent),
+    /// Nobody wants it any more.
+    Over,
+}
+
 impl Hints {
     /// The network went (`false`), came, or is another one.
     pub(super) fn network(&self, online: bool) {
@@ -40,27 +49,27 @@ impl Hints {
         self.came.notify_one();
     }
 
-    /// Waits for what is said next; `None` once it is over.
-    pub(super) async fn next(&self) -> Option<TouchEvent> {
+    /// Waits for what is said next.
+    pub(super) async fn next(&self) -> Hint {
         loop {
-            if let Some(said) = self.take() {
-                return said;
+            if let Some(hint) = self.take() {
+                return hint;
             }
             self.came.notified().await;
         }
     }
 
-    /// What is there; `Some(None)` once it is over. A wish to dial is part of any word about the network: one that came dials,
-    /// and without one there is nowhere to dial to.
-    fn take(&self) -> Option<Option<TouchEvent>> {
+    /// What is there. A wish to dial is part of any word about the network: one that came dials, and without one there is nowhere
+    /// to dial to.
+    fn take(&self) -> Option<Hint> {
         let mut said = self.said.lock();
         if said.over {
-            return Some(None);
+            return Some(Hint::Over);
         }
         let (network, dial_now) = (said.network.take(), std::mem::take(&mut said.dial_now));
         match network {
-            Some(online) => Some(Some(TouchEvent::Network { online })),
-            None => dial_now.then_some(Some(TouchEvent::DialNow)),
+            Some(online) => Some(Hint::Touch(TouchEvent::Network { online })),
+            None => dial_now.then_some(Hint::Touch(TouchEvent::DialNow)),
         }
     }
 }
@@ -78,12 +87,12 @@ mod tests {
             hints.network(number % 2 == 0);
             hints.dial_now();
         }
-        assert!(matches!(hints.next().await, Some(TouchEvent::Network { online: false })));
+        assert!(matches!(hints.next().await, Hint::Touch(TouchEvent::Network { online: false })));
         assert!(hints.take().is_none(), "nothing more waits");
         hints.dial_now();
-        assert!(matches!(hints.next().await, Some(TouchEvent::DialNow)));
+        assert!(matches!(hints.next().await, Hint::Touch(TouchEvent::DialNow)));
         hints.network(true);
         hints.over();
-        assert!(hints.next().await.is_none(), "the end comes first");
+        assert!(matches!(hints.next().await, Hint::Over), "the end comes first");
     }
 }
