@@ -29,7 +29,7 @@ use toso_server::log_writer::append_group;
 use toso_server::serving::Step;
 use toso_server::trust::{EnrolRequest, INVITE_LIFE_MS_DEFAULT, InviteOrder};
 use toso_store::Log as _;
-use toso_sync::{AccessRole, ServerEvent};
+use toso_sync::{AccessRole, Ask as _, ServerEvent};
 use toso_wire::rest::REGISTER_HEADER;
 use toso_wire::{Frame, Hello, decode, encode, hello_from_token, hello_token};
 
@@ -124,7 +124,9 @@ impl Centre {
             room.sleepers = later;
             let due: Vec<(Moment, Waker)> = due;
             drop(room);
-            due.into_iter().for_each(|(_, sleeper)| sleeper.wake());
+            for (_, sleeper) in due {
+                sleeper.wake();
+            }
         }
     }
 }

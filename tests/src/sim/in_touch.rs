@@ -314,14 +314,13 @@ impl World {
                 self.kill_phone(number, "between two effects");
                 return None;
             }
-            match &effect {
-                ClientEffect::CommitAck { accepted, .. } => {
-                    for item in accepted {
-                        self.acknowledged(number, item.change.doc, item.change.hash());
-                    }
+            if let ClientEffect::CommitAck { accepted, .. } = &effect {
+                for item in accepted {
+                    self.acknowledged(number, item.change.doc, item.change.hash());
                 }
-                ClientEffect::Rest { delay_ms: 1.., .. } => self.count("phones told to wait"),
-                _ => {}
+            }
+            if matches!(effect, ClientEffect::Rest { delay_ms: 1.., .. }) {
+                self.count("phones told to wait");
             }
             if !matches!(effect, ClientEffect::ReadOutbox { .. } | ClientEffect::Prove(_)) {
                 self.phone_disk_may_fail(number);
@@ -338,11 +337,10 @@ impl World {
 
     /// The device itself failed: what was not done yet is dropped.
     fn phone_failed(&mut self, number: usize, error: SyncError) {
-        let of_disk = match &error {
-            SyncError::Store(error) | SyncError::Replica(ReplicaError::Store(error)) => {
-                matches!(error, StoreError::Io { .. } | StoreError::Poisoned { .. } | StoreError::Full { .. })
-            }
-            _ => false,
+        let of_disk = if let SyncError::Store(error) | SyncError::Replica(ReplicaError::Store(error)) = &error {
+            matches!(error, StoreError::Io { .. } | StoreError::Poisoned { .. } | StoreError::Full { .. })
+        } else {
+            false
         };
         if !of_disk {
             return self.fail("an exchange goes on", format!("phone {number}: {error}"));
