@@ -203,6 +203,16 @@ fn text_of_a_district() {
     assert_eq!(text, include_str!("golden/district.txt"), "\n{text}");
 }
 
+/// A report in a terminal of 80 columns was broken in the middle of its words.
+#[test]
+fn no_line_is_wider_than_a_terminal() {
+    for (list, unit) in [(UnitList::L2022, None), (UnitList::L2025, None), (UnitList::L2022, Some("001"))] {
+        for line in render::to_text(&ask(list, unit)).lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+}
+
 #[test]
 fn text_of_the_country_under_both_lists() {
     let text = render::to_text(&ask(UnitList::L2022, None));

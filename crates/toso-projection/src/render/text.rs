@@ -8,8 +8,9 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::report::{NamedUnit, Report, ReportRow, Status};
 
-/// Lists of names are broken at this width, in characters a person sees.
-const LINE_CHARS_MAX: usize = 100;
+/// Sentences and lists of names are broken at this width, in characters a person sees: what a terminal has as it comes. The
+/// table of the longest names fits into it, too.
+const LINE_CHARS_MAX: usize = 80;
 
 /// The report in Vietnamese, for a terminal with a fixed-width font.
 pub fn to_text(report: &Report) -> String {
@@ -36,7 +37,7 @@ fn head(out: &mut String, report: &Report) {
     line!(out, "TỔ CÔNG NGHỆ SỐ CỘNG ĐỒNG – {}", name.to_uppercase());
     line!(
         out,
-        "Tính đến {} (mục sổ số {}), theo danh mục đơn vị hành chính năm {}\n",
+        "Tính đến {} (mục sổ số {}),\ntheo danh mục đơn vị hành chính năm {}\n",
         report.as_of.display_vi(),
         format_number(report.as_of_sequence.0),
         report.list
@@ -57,8 +58,7 @@ fn sums(out: &mut String, report: &Report) {
     }
     let details = &report.details;
     let n = format_number;
-    line!(
-        out,
+    let sentence = format!(
         "Gồm {} tổ cấp thôn, {} tổ cấp xã; {} tổ trưởng, {} tổ phó, {} đoàn viên; {} người học xong nền tảng trực tuyến mở",
         n(details.teams_of_hamlets),
         n(details.teams_of_communes),
@@ -67,6 +67,7 @@ fn sums(out: &mut String, report: &Report) {
         n(details.union_members),
         n(details.mooc_completed)
     );
+    broken(out, "", &sentence);
 }
 
 fn commune_words(list: UnitList) -> &'static str {
@@ -97,20 +98,33 @@ fn listed(out: &mut String, what: &str, units: &[NamedUnit]) {
         return;
     }
     line!(out, "\n{} {what}:", units.len());
+    let last = units.len() - 1;
+    let names = units.iter().enumerate().map(|(place, unit)| {
+        let mark = if place < last { "," } else { "" };
+        format!("{}{mark}", province_name(&unit.name))
+    });
+    broken_between(out, "  ", names);
+}
+
+/// A sentence, broken between its words.
+fn broken(out: &mut String, indent: &str, sentence: &str) {
+    broken_between(out, indent, sentence.split(' ').map(str::to_owned));
+}
+
+/// Parts with a blank between them, broken at [`LINE_CHARS_MAX`].
+fn broken_between(out: &mut String, indent: &str, parts: impl Iterator<Item = String>) {
     let mut line = String::new();
-    for (place, unit) in units.iter().enumerate() {
-        let mark = if place + 1 < units.len() { "," } else { "" };
-        let name = format!("{}{mark}", province_name(&unit.name));
-        if !line.is_empty() && 2 + width(&line) + 1 + width(&name) > LINE_CHARS_MAX {
-            line!(out, "  {line}");
+    for part in parts {
+        if !line.is_empty() && width(indent) + width(&line) + 1 + width(&part) > LINE_CHARS_MAX {
+            line!(out, "{indent}{line}");
             line.clear();
         }
         if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(&name);
+        line.push_str(&part);
     }
-    line!(out, "  {line}");
+    line!(out, "{indent}{line}");
 }
 
 /// A province as the dispatch writes it: `Nam Định`, `TP Hà Nội`.
@@ -187,15 +201,19 @@ fn share(part: u64, whole: u64) -> String {
 
 fn notes(out: &mut String, report: &Report) {
     if report.list != UnitList::L2022 {
-        line!(
+        out.push('\n');
+        broken(
             out,
-            "\nTổ lập theo đơn vị cũ được tính vào đơn vị mới kế thừa; xã mới nhận một phần của xã cũ đã có tổ được coi là có tổ."
+            "",
+            "Tổ lập theo đơn vị cũ được tính vào đơn vị mới kế thừa; xã mới nhận một phần của xã cũ đã có tổ được coi là có tổ.",
         );
     }
     if report.unplaced.teams > 0 || report.unplaced.members > 0 {
-        line!(
+        out.push('\n');
+        broken(
             out,
-            "\nChưa xếp được: tổ của xã mới hợp thành từ nhiều đơn vị cũ, hoặc của đơn vị không có trong danh mục; vẫn nằm trong tổng số."
+            "",
+            "Chưa xếp được: tổ của xã mới hợp thành từ nhiều đơn vị cũ, hoặc của đơn vị không có trong danh mục; vẫn nằm trong tổng số.",
         );
     }
 }
