@@ -277,6 +277,34 @@ fn folders_in_use_or_of_a_newer_version() {
     device.json(&["team", "list"]);
 }
 
+/// The story: a server whose database was cut short began as an empty register and called itself healthy, and a phone whose
+/// store was cut short had never enrolled.
+#[test]
+fn folders_that_have_lost_what_they_held() {
+    let cut = |folder: &std::path::Path| {
+        let data = fs::OpenOptions::new().write(true).open(folder.join("db")).expect("it is there");
+        data.set_len(100).expect("writable");
+    };
+    let (mut server, data) = server();
+    let (device, folder) = home();
+    device.ok(&["enrol", &server.invite(COMMUNE, "recorder")]);
+    cut(folder.path());
+    for command in [["status"].as_slice(), &["team", "add", "--hamlet", "Thôn 1"], &["sync"]] {
+        says(&device.refused(command), &["has lost what it held", "new invite"]);
+    }
+    assert_eq!(server.stop(), Some(0));
+    cut(&data.path().join("log"));
+    for _ in 0..2 {
+        let started =
+            Server::command(data.path(), "127.0.0.1:0").stderr(std::process::Stdio::piped()).output().expect("runs");
+        assert_eq!(started.status.code(), Some(1));
+        says(&String::from_utf8_lossy(&started.stderr), &["has lost what it held", "0 are left", "operations.md"]);
+    }
+    let verified = Command::new(toso()).args(["verify", "--data"]).arg(data.path()).output().expect("toso runs");
+    assert_eq!(verified.status.code(), Some(1));
+    says(&String::from_utf8_lossy(&verified.stdout), &["WRONG", "has lost what it held"]);
+}
+
 #[test]
 fn wrong_ports_and_addresses() {
     let (device, _home) = home();

@@ -77,7 +77,8 @@ async fn a_restore_of(chunks: u64) {
     assert_eq!(sync(&holder).await.acked, chunks);
     assert_eq!(sync(&other).await.pulled, chunks);
     server.shutdown().await;
-    backup::export(&data, now(), &mut std::fs::File::create(&file).expect("a file")).expect("a backup");
+    backup::export(&data, now(), &mut |lost| panic!("{lost}"), &mut std::fs::File::create(&file).expect("a file"))
+        .expect("a backup");
 
     let server = start(&data, address).await;
     add_team(&holder, "Thôn Mới");

@@ -51,6 +51,9 @@ pub enum Holds {
 ///   that are in the log before it, with the command, both or neither. Readers see the entries of one document erased one
 ///   after the other. Nothing else changes: not sequences, sizes, sums, nor what is known. Erasing again changes nothing, and
 ///   removing the record brings nothing back.
+/// - **Seen early**: readers of the log see a command's entry once it is durable. Readers of records may see its changes a
+///   moment before, while the disk is asked; a crash in that moment takes entry and changes together. So who acts on a record
+///   for somebody else waits for the call that wrote it, or appends to the log, which takes all before it along.
 /// - **Derived writes**: [`Self::derive`] is atomic over all its changes, and seen whole.
 /// - **Lost from the end**: a crash may take derived writes, whole, and only from the end: when one is lost, so is every
 ///   derived write after it, and a command or an append takes all before it along. A caller that keeps a position beside what
@@ -66,7 +69,8 @@ pub trait RecordStore: Send + Sync {
     /// Records of a table whose keys come after one, by key, until `bytes_max` of keys and values (at least one record,
     /// while there are any): to walk a table of any size.
     fn records_after(&self, table: &str, after: Option<&[u8]>, bytes_max: usize) -> Result<Vec<Record>, StoreError>;
-    /// Changes records of truth, together, as an entry of the log; its sequence. Durable when it returns.
+    /// Changes records of truth, together, as an entry of the log; its sequence. Durable when it returns, and no promise to
+    /// anybody before.
     fn command(&self, at: TimestampMs, changes: &[RecordChange]) -> Result<Sequence, StoreError>;
     /// Changes derived records, together. Not durable by itself.
     fn derive(&self, changes: &[RecordChange]) -> Result<(), StoreError>;

@@ -7,6 +7,7 @@ use toso_core::time::TimestampMs;
 use toso_server::trust::REVOCATIONS_FILE;
 use toso_server::upkeep::restore::{Mode, Sources, restore};
 use toso_server::upkeep::{UpkeepError, backup, compact, verify, write_export};
+use toso_store::StoreError;
 use toso_store::export::Contents;
 
 use crate::args::{BackupArgs, CompactArgs, ExportArgs, RestoreArgs, VerifyArgs};
@@ -25,7 +26,7 @@ pub(crate) fn back_up(args: &BackupArgs) -> Result<(), Fail> {
     let contents = match (&args.data, &args.server, &args.admin_token_file) {
         (Some(data), None, None) => {
             let key = args.with_keys.then(|| backup::copy_key(data, &args.to)).transpose()?;
-            let written = write_export(&args.to, compress, |out| backup::export(data, now(), out));
+            let written = write_export(&args.to, compress, |out| backup::export(data, now(), &mut warn_of_loss, out));
             if let (Err(_), Some(key)) = (&written, &key) {
                 // A key copy without its backup is only something more to guard.
                 let _ = std::fs::remove_file(key);
@@ -62,15 +63,20 @@ pub(crate) fn back_up(args: &BackupArgs) -> Result<(), Fail> {
     Ok(())
 }
 
+/// Tells of entries that are gone from what is about to be written.
+fn warn_of_loss(lost: &StoreError) {
+    say(&format!("warning: only what is left is written: {lost}"));
+}
+
 /// Writes everything of a stopped server as plain lines.
 pub(crate) fn export(args: &ExportArgs) -> Result<(), Fail> {
     if args.to == Path::new("-") {
         let mut out = output::open_stdout()?.lock();
-        backup::export(&args.data, now(), &mut out)?;
+        backup::export(&args.data, now(), &mut warn_of_loss, &mut out)?;
         return out.flush().map_err(|error| Fail::of_answer(&error));
     }
     let compress = has_ending(&args.to, COMPRESSED_ENDING);
-    let contents = write_export(&args.to, compress, |out| backup::export(&args.data, now(), out))?;
+    let contents = write_export(&args.to, compress, |out| backup::export(&args.data, now(), &mut warn_of_loss, out))?;
     say(&format!("{}: {}", args.to.display(), in_words(&contents)));
     Ok(())
 }

@@ -38,11 +38,16 @@ pub(crate) fn mark(revocations: &Revocations, records: &dyn RecordStore, now: Ti
 }
 
 /// Writes the data of a stopped server. Its root key is not among it. Of a log that has lost entries what is left is written,
-/// since nothing else saves it, and the log says so.
-pub fn export(data: &Path, now: TimestampMs, out: &mut dyn Write) -> Result<(), UpkeepError> {
+/// since nothing else saves it, and the caller is warned.
+pub fn export(
+    data: &Path,
+    now: TimestampMs,
+    warn: &mut dyn FnMut(&StoreError),
+    out: &mut dyn Write,
+) -> Result<(), UpkeepError> {
     let log = open_what_is_left(data)?;
     if let Err(lost) = log.check_whole() {
-        tracing::warn!("only what is left is written: {lost}");
+        warn(&lost);
     }
     mark(&Revocations::open(data)?, &log, now)?;
     let header = header(&log, &log, now)?;

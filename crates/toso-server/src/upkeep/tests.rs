@@ -221,7 +221,7 @@ fn backed_up() -> (TempDir, PathBuf, PathBuf) {
     let (data, backup) = (place.path().join("data"), place.path().join("backup.zst"));
     fs::create_dir(&data).unwrap();
     counted(&data);
-    write_export(&backup, true, |out| backup::export(&data, LATER, out)).unwrap();
+    write_export(&backup, true, |out| backup::export(&data, LATER, &mut |lost| panic!("{lost}"), out)).unwrap();
     (place, data, backup)
 }
 
@@ -424,7 +424,9 @@ fn a_database_that_lost_entries_is_found_refused_and_what_is_left_is_saved() {
     assert!(found.findings.iter().any(|finding| finding.contains("has lost what it held")), "{:?}", found.findings);
     assert!(found.changes > 0, "the rest is looked at all the same");
     let mut saved = Vec::new();
-    backup::export(data.path(), TimestampMs(1), &mut saved).unwrap();
+    let mut warned = String::new();
+    backup::export(data.path(), TimestampMs(1), &mut |lost| warned = lost.to_string(), &mut saved).unwrap();
+    assert!(warned.contains("has lost what it held"), "{warned}");
     assert!(saved.len() > 1_000);
 }
 
