@@ -17,6 +17,7 @@ use super::super::run::tests::former_body;
 use super::super::summary::ScopeRun;
 use super::super::*;
 use super::*;
+use crate::folder::FORMAT_VERSION;
 
 fn scope(code: &str) -> Scope {
     UnitRef::new(UnitList::L2022, code).unwrap()
@@ -174,7 +175,7 @@ fn a_former_folder_without_room_for_its_records_stays_as_it_was() {
     }
     let log = SledChangeLog::open(folder.path(), Options::phone()).unwrap();
     assert_eq!(log.record("devices", b"a").unwrap(), Some(vec![7; 200]));
-    assert_eq!(fs::read_to_string(&format).unwrap(), "toso storage\nformat 4\nkind server\n");
+    assert_eq!(fs::read_to_string(&format).unwrap(), format!("toso storage\nformat {FORMAT_VERSION}\nkind server\n"));
 }
 
 /// Records of a folder of before were in no entry; one opening makes them entries, and no further one does.
