@@ -28,10 +28,11 @@ use toso_server::views::Views;
 use toso_store::memory::{MemoryChangeLog, MemoryChunkStore};
 use toso_store::{ChangeLog, ChunkStore, LogBatch, RecordStore};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
+use toso_sync::client;
 use toso_sync::server::{Answer, Append, Appending, Commit};
 use toso_sync::{
-    AccessRole, Authenticated, ClientEffect, ClientEvent, Opened, OpenedInterest, PageEntry, PageRead, Principal,
-    ServerEffect, ServerEvent, ServerSession, Standing,
+    AccessRole, Authenticated, ClientEvent, Opened, OpenedInterest, PageEntry, PageRead, Principal, ServerEffect,
+    ServerEvent, ServerSession, Standing,
 };
 use toso_wire::{Frame, Hello, Interest, Push, decode, encode};
 
@@ -144,8 +145,16 @@ where
     let doc: DocId = part("save", &mut parts, || author.add_team(draft).unwrap());
     let size = store.chunks(doc).unwrap().first().unwrap().bytes().len();
     let pushed = part("push", &mut parts, || {
-        let read = ClientEffect::ReadOutbox { after: 0, bytes_max: usize::MAX, resting: false };
-        let Some(ClientEvent::Outbox(Some(batch))) = author.perform(&credential, read).unwrap() else { panic!() };
+        let read = toso_replica::Work::Query(client::Query::ReadOutbox(client::ReadOutbox {
+            after: 0,
+            bytes_max: usize::MAX,
+            resting: false,
+        }));
+        let ClientEvent::Answer(client::Answer::Outbox(client::NextPush::Own(batch))) =
+            author.perform(&credential, read).unwrap()
+        else {
+            panic!()
+        };
         let items = batch.items.iter().map(|item| item.change.raw()).collect();
         encode(&Frame::Push(Push { number: 1, scope: batch.scope, items, carried: None }))
     });
@@ -175,7 +184,7 @@ where
     });
     part("receive", &mut parts, || {
         let Frame::Delta(delta) = decode(&delta).unwrap() else { panic!() };
-        reader.perform(&credential, ClientEffect::CommitDelta(delta)).unwrap();
+        reader.perform(&credential, toso_replica::Work::Commit(client::Commit::Delta(delta))).unwrap();
     });
     assert_eq!(reader.team(doc).unwrap().record.note, author.team(doc).unwrap().record.note);
     (size, parts)

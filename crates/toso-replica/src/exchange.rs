@@ -17,10 +17,11 @@ pub use report::{SyncError, SyncOptions, SyncReport};
 pub use step::{Beginning, DialFailure, ExchangeEffect, ExchangeEvent, ExchangeNews, Moment};
 pub use touch::{MOVES_MAX, SyncState, Touch, TouchEffect, TouchEvent};
 
+use toso_sync::client::{Commit, News};
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, ClientStart, SessionEnd};
 use toso_wire::{DecodeError, Frame, Hello, decode, encode};
 
-use crate::replica::SOCKET_AGAIN_MS;
+use crate::replica::{SOCKET_AGAIN_MS, Work};
 use requests::Requests;
 use waits::Waits;
 
@@ -38,7 +39,7 @@ pub struct Exchange {
     way: Way,
     /// Counts the lines, so that an answer to one that is closed is known.
     line: u32,
-    /// Answers that effects of this line still owe.
+    /// Answers that effects of this line still owe, beside those that its session waits for.
     owed: usize,
     session: Option<ClientSession>,
     waits: Waits,
@@ -121,12 +122,12 @@ impl Exchange {
 
     /// True while everything is exchanged, but for what the centre does not take now.
     pub fn is_up_to_date(&self) -> bool {
-        self.stage == Stage::Open && self.owed == 0 && self.session.as_ref().is_some_and(ClientSession::is_up_to_date)
+        self.stage == Stage::Open && !self.is_owed() && self.session.as_ref().is_some_and(ClientSession::is_up_to_date)
     }
 
     /// When [`ExchangeEvent::Time`] is due; `None` while something else must come first.
     pub fn deadline(&self) -> Option<Moment> {
-        if self.stage != Stage::Open || self.owed > 0 {
+        if self.stage != Stage::Open || self.is_owed() {
             return None;
         }
         let patience = self.waits.patience(&self.options);
@@ -169,9 +170,9 @@ impl Exchange {
                 self.go_by_requests(now, error, out);
             }
             ExchangeEvent::Performed { line, answers } => {
-                if line == self.line {
-                    self.owed = self.owed.saturating_sub(1);
-                    for answer in answers {
+                for answer in answers {
+                    // An answer may end the line.
+                    if line == self.line {
                         self.on_session(now, answer, out);
                     }
                 }
@@ -217,7 +218,7 @@ impl Exchange {
 
     /// What had to come first has come: the exchange ends, or makes its next request.
     fn settle(&mut self, now: Moment, out: &mut Vec<ExchangeEffect>) {
-        if self.stage != Stage::Open || self.owed > 0 {
+        if self.stage != Stage::Open || self.is_owed() {
             return;
         }
         if self.finished {
@@ -281,11 +282,22 @@ impl Exchange {
         let mut of_store = OfStore::default();
         for effect in session.handle(event) {
             match effect {
+                ClientEffect::Query(query) => of_store.work.push(Work::Query(query)),
+                ClientEffect::Commit(commit) => {
+                    self.note(now, &commit);
+                    of_store.work.push(Work::Commit(commit));
+                }
                 ClientEffect::Send(frame) => {
                     self.perform(&mut of_store, out);
                     self.send(frame, out);
                 }
-                ClientEffect::UpToDate { counted } => {
+                ClientEffect::Tell(News::Progress { pushed, pulled, pull_pending }) => {
+                    let pulled = self.pulled_before + pulled;
+                    self.report.pulled = pulled;
+                    let total = self.to_push.max(pushed) + pulled + pull_pending;
+                    of_store.progress = Some(ExchangeNews::Progress { done: pushed + pulled, total });
+                }
+                ClientEffect::Tell(News::UpToDate { counted }) => {
                     self.perform(&mut of_store, out);
                     self.up_to_date(now, counted, out);
                 }
@@ -294,49 +306,43 @@ impl Exchange {
                     let error = self.ended(end);
                     return self.line_ended(now, Err(error), out);
                 }
-                ClientEffect::Progress { pushed, pulled, pull_pending } => {
-                    let pulled = self.pulled_before + pulled;
-                    self.report.pulled = pulled;
-                    let total = self.to_push.max(pushed) + pulled + pull_pending;
-                    of_store.progress = Some(ExchangeNews::Progress { done: pushed + pulled, total });
-                }
-                other @ (ClientEffect::Prove(_)
-                | ClientEffect::ReadOutbox { .. }
-                | ClientEffect::Rest { .. }
-                | ClientEffect::KeepSession { .. }
-                | ClientEffect::CommitDelta(_)
-                | ClientEffect::ReadElements { .. }
-                | ClientEffect::CommitChunks(_)
-                | ClientEffect::CommitReconciled { .. }
-                | ClientEffect::CommitAck { .. }
-                | ClientEffect::CommitRefused { .. }
-                | ClientEffect::KeepReceipt(_)
-                | ClientEffect::Move(_)
-                | ClientEffect::KeepDecisions { .. }
-                | ClientEffect::KeepPace(_)
-                | ClientEffect::DropHeldCopies
-                | ClientEffect::Purge(_)
-                | ClientEffect::Erase(_)) => {
-                    if let ClientEffect::CommitAck { accepted, .. } = &other {
-                        self.report.acked += accepted.len() as u64;
-                    } else if let ClientEffect::CommitRefused { refused } = &other {
-                        self.report.refused += refused.len() as u64;
-                    } else if let ClientEffect::Rest { delay_ms, .. } = &other {
-                        self.waits.rests_until = (*delay_ms > 0).then(|| now.plus_ms(*delay_ms));
-                    }
-                    of_store.effects.push(other);
-                }
             }
         }
         self.perform(&mut of_store, out);
     }
 
+    /// What the exchange itself remembers of what is kept.
+    fn note(&mut self, now: Moment, commit: &Commit) {
+        match commit {
+            Commit::Ack { accepted, .. } => self.report.acked += accepted.len() as u64,
+            Commit::Refused { refused } => self.report.refused += refused.len() as u64,
+            Commit::Rest { delay_ms, .. } => {
+                self.waits.rests_until = (*delay_ms > 0).then(|| now.plus_ms(*delay_ms));
+            }
+            Commit::KeepSession { .. }
+            | Commit::Delta(_)
+            | Commit::Chunks(_)
+            | Commit::Reconciled { .. }
+            | Commit::KeepReceipt(_)
+            | Commit::Move(_)
+            | Commit::KeepDecisions { .. }
+            | Commit::KeepPace(_)
+            | Commit::DropHeldCopies
+            | Commit::Purge(_)
+            | Commit::Erase(_) => {}
+        }
+    }
+
+    /// True while an answer is owed to this line, or to its session.
+    fn is_owed(&self) -> bool {
+        self.owed > 0 || self.session.as_ref().is_some_and(|session| !session.is_answered())
+    }
+
     /// Has effects of the store performed together; progress is told once they are.
     fn perform(&mut self, of_store: &mut OfStore, out: &mut Vec<ExchangeEffect>) {
-        let OfStore { effects, progress } = std::mem::take(of_store);
-        if !effects.is_empty() {
-            self.owed += 1;
-            out.push(ExchangeEffect::Perform { line: self.line, effects });
+        let OfStore { work, progress } = std::mem::take(of_store);
+        if !work.is_empty() {
+            out.push(ExchangeEffect::Perform { line: self.line, work });
         }
         out.extend(progress.map(ExchangeEffect::Tell));
     }
@@ -432,8 +438,9 @@ impl Exchange {
     fn ask_again(&mut self, now: Moment, start: ClientStart, out: &mut Vec<ExchangeEffect>) {
         let (Some(session), Way::Requests(by)) = (&mut self.session, &self.way) else { return };
         let live = !session.awaits() && !by.requests.has_queued();
-        let hello = session.hello_again(start, live);
-        self.ask(now, hello, out);
+        if let Some(hello) = session.hello_again(start, live) {
+            self.ask(now, hello, out);
+        }
     }
 
     fn ask(&mut self, now: Moment, hello: Hello, out: &mut Vec<ExchangeEffect>) {
@@ -449,17 +456,12 @@ impl Exchange {
     /// The connection is gone before the session has ended: it says what is to be kept.
     fn cut(&mut self, out: &mut Vec<ExchangeEffect>) {
         let Some(session) = &mut self.session else { return };
-        let effects = session.handle(ClientEvent::Disconnected).into_iter();
-        let kept = effects.filter(|effect| {
-            !matches!(
-                effect,
-                ClientEffect::Send(_)
-                    | ClientEffect::UpToDate { .. }
-                    | ClientEffect::End(_)
-                    | ClientEffect::Progress { .. }
-            )
+        let kept = session.handle(ClientEvent::Disconnected).into_iter().filter_map(|effect| match effect {
+            ClientEffect::Query(query) => Some(Work::Query(query)),
+            ClientEffect::Commit(commit) => Some(Work::Commit(commit)),
+            ClientEffect::Send(_) | ClientEffect::Tell(_) | ClientEffect::End(_) => None,
         });
-        let mut of_store = OfStore { effects: kept.collect(), progress: None };
+        let mut of_store = OfStore { work: kept.collect(), progress: None };
         self.perform(&mut of_store, out);
     }
 
@@ -573,10 +575,10 @@ impl Exchange {
     }
 }
 
-/// Effects that the replica performs, one after the other.
+/// What the replica does, one after the other.
 #[derive(Debug, Default)]
 struct OfStore {
-    effects: Vec<ClientEffect>,
+    work: Vec<Work>,
     progress: Option<ExchangeNews>,
 }
 

@@ -36,5 +36,5 @@ pub use reach::{Reach, ReachError};
 pub use register::{LeaveError, leave_register};
 pub use replica::{
     Candidate, CentreTotals, ConflictView, ConflictWatch, DeviceNames, DocView, Found, Held, HeldState, Receipt,
-    ReceiptCounts, Replica, ReplicaOptions, ReplicaStatus, RightState, SaveView, SyncRight, TeamDraft,
+    ReceiptCounts, Replica, ReplicaOptions, ReplicaStatus, RightState, SaveView, SyncRight, TeamDraft, Work,
 };

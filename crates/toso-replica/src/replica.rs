@@ -57,6 +57,7 @@ use shown::Shown;
 pub use link::SOCKET_AGAIN_MS;
 pub use names::DeviceNames;
 pub use naming::AskingNames;
+pub use performing::Work;
 pub use returned::BroughtBack;
 pub use right::{RightState, SyncRight};
 pub use search::{Found, SEARCH_CHARS_MAX};

@@ -12,6 +12,7 @@ use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, S
 use toso_core::text::Date;
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
+use toso_sync::client;
 use toso_sync::server::{Answer, Append, Appending, Commit, Committed, Hold, JudgeReturned, Query, VerifyCarried};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, CarriedRefusal, ClientEffect, ClientEvent, ClientSession, ClientStart,
@@ -251,12 +252,15 @@ fn a_phone_pushes_what_it_carries_after_its_own_and_goes_on_with_its_own() {
     session.handle(ClientEvent::Connected);
     let welcome = greeting::welcome(Epoch(1), NOW, 0);
     session.handle(ClientEvent::Frame(Frame::Welcome(welcome)));
-    let effects = session.handle(ClientEvent::Outbox(Some(batch(5, CARRIER))));
+    let effects = session.handle(client::Answer::Outbox(client::NextPush::Own(batch(5, CARRIER))).into());
     assert_eq!(pushed(&effects), Some((1, None)));
     let carried = Carried { author: AUTHOR.author(), signature: vec![7; 64] };
-    let effects = session.handle(ClientEvent::Carry(batch(0, AUTHOR), carried.clone()));
+    let effects =
+        session.handle(client::Answer::Outbox(client::NextPush::Carried(batch(0, AUTHOR), carried.clone())).into());
     assert_eq!(pushed(&effects), Some((2, Some(carried))));
-    let goes_on = effects.iter().any(|effect| matches!(effect, ClientEffect::ReadOutbox { after: 5, .. }));
+    let goes_on = effects.iter().any(|effect| {
+        matches!(effect, ClientEffect::Query(client::Query::ReadOutbox(client::ReadOutbox { after: 5, .. })))
+    });
     assert!(goes_on, "{effects:?}");
 }
 

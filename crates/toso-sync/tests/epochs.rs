@@ -9,6 +9,7 @@ use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
+use toso_sync::client;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem, Pace};
 use toso_wire::{Ack, Delta, DeltaGroup, DeltaItem, Frame, Interest};
 
@@ -66,33 +67,42 @@ fn the_epoch_is_kept_when_the_whole_unit_has_come_and_what_did_not_come_is_hande
     let [there, newer, lost, own] = [1, 2, 3, 4].map(change);
     let mut session = greeted(Some(Epoch(1)), &own);
     let effects = session.handle(page(&there, 5, true));
-    assert!(!effects.iter().any(|effect| matches!(effect, ClientEffect::ReadElements { .. })), "{effects:?}");
+    assert!(
+        !effects.iter().any(|effect| matches!(effect, ClientEffect::Query(client::Query::ReadElements(_)))),
+        "{effects:?}"
+    );
     // Whatever it says, a cursor means nothing before the unit is whole.
     let ack = Ack { number: 1, through: Sequence(8), settled: true };
     let effects = session.handle(ClientEvent::Frame(Frame::Ack(ack)));
     assert!(
-        effects.iter().any(|effect| matches!(effect, ClientEffect::CommitAck { settled: None, .. })),
+        effects.iter().any(|effect| matches!(effect, ClientEffect::Commit(client::Commit::Ack { settled: None, .. }))),
         "{effects:?}"
     );
-    session.handle(ClientEvent::Outbox(None));
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
     let effects = session.handle(page(&newer, 7, false));
-    assert!(effects.contains(&ClientEffect::ReadElements { unit: commune() }), "{effects:?}");
+    assert!(
+        effects.contains(&ClientEffect::Query(client::Query::ReadElements(client::ReadElements { unit: commune() }))),
+        "{effects:?}"
+    );
     assert!(!session.is_up_to_date(), "a session must not end before the epoch is kept");
     let chunks = [&there, &newer, &lost, &own].map(key).to_vec();
-    let effects = session.handle(ClientEvent::Elements { unit: commune(), chunks: chunks.clone() });
-    let kept = ClientEffect::CommitReconciled {
+    let effects = session.handle(client::Answer::Elements { unit: commune(), chunks: chunks.clone() }.into());
+    let kept = ClientEffect::Commit(client::Commit::Reconciled {
         unit: commune(),
         as_of: Sequence(7),
         epoch: Some(Epoch(2)),
         acknowledged: Sequence(8),
         lacking: vec![key(&lost)],
-    };
+    });
     assert_eq!(effects[0], kept);
-    session.handle(ClientEvent::Outbox(None));
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
     assert!(session.is_up_to_date());
     let effects = session.handle(page(&newer, 9, false));
-    assert!(matches!(effects[0], ClientEffect::CommitDelta(_)));
-    assert!(!effects.contains(&ClientEffect::ReadElements { unit: commune() }), "once: {effects:?}");
+    assert!(matches!(effects[0], ClientEffect::Commit(client::Commit::Delta(_))));
+    assert!(
+        !effects.contains(&ClientEffect::Query(client::Query::ReadElements(client::ReadElements { unit: commune() }))),
+        "once: {effects:?}"
+    );
 }
 
 #[test]
@@ -100,7 +110,11 @@ fn pages_of_the_known_epoch_or_of_the_first_read_nothing_back() {
     let [there, own] = [1, 2].map(change);
     for known in [None, Some(Epoch(2))] {
         let effects = greeted(known, &own).handle(page(&there, 5, false));
-        assert!(matches!(effects[0], ClientEffect::CommitDelta(_)));
-        assert!(!effects.contains(&ClientEffect::ReadElements { unit: commune() }), "{effects:?}");
+        assert!(matches!(effects[0], ClientEffect::Commit(client::Commit::Delta(_))));
+        assert!(
+            !effects
+                .contains(&ClientEffect::Query(client::Query::ReadElements(client::ReadElements { unit: commune() }))),
+            "{effects:?}"
+        );
     }
 }

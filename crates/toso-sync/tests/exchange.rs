@@ -22,6 +22,7 @@ use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, S
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
+use toso_sync::client;
 use toso_sync::server::{Answer, Append, Appending, Commit, Committed, Open, Query, ReadPage, ReadTotals};
 use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, Opened,
@@ -160,10 +161,19 @@ impl Phone {
             let Some(mut connection) = self.connection.take() else { return };
             let mut ended = false;
             for effect in connection.client.handle(event) {
+                if matches!(effect, ClientEffect::Commit(_)) {
+                    events.push_back(ClientEvent::Committed);
+                }
                 match effect {
                     ClientEffect::Send(frame) => connection.up.push_back(encode(&frame)),
-                    ClientEffect::ReadOutbox { after, .. } => events.push_back(ClientEvent::Outbox(self.batch(after))),
-                    ClientEffect::CommitDelta(delta) => {
+                    ClientEffect::Query(client::Query::ReadOutbox(client::ReadOutbox { after, .. })) => events
+                        .push_back(
+                            client::Answer::Outbox(
+                                self.batch(after).map_or(client::NextPush::Nothing, client::NextPush::Own),
+                            )
+                            .into(),
+                        ),
+                    ClientEffect::Commit(client::Commit::Delta(delta)) => {
                         for group in delta.groups {
                             assert_eq!(group.scope, commune());
                             for item in group.items {
@@ -181,7 +191,7 @@ impl Phone {
                         }
                         self.cursor = delta.next;
                     }
-                    ClientEffect::CommitAck { accepted, through, settled } => {
+                    ClientEffect::Commit(client::Commit::Ack { accepted, through, settled }) => {
                         if settled.is_some() {
                             assert!(through > self.cursor, "a cursor never goes back");
                             self.cursor = through;
@@ -191,31 +201,34 @@ impl Phone {
                             self.outbox.retain(|waiting| waiting.number != item.number);
                         }
                     }
-                    ClientEffect::UpToDate { counted } => self.counted = counted,
-                    ClientEffect::KeepPace(pace) => self.pace = pace,
+                    ClientEffect::Tell(client::News::UpToDate { counted }) => self.counted = counted,
+                    ClientEffect::Commit(client::Commit::KeepPace(pace)) => self.pace = pace,
                     ClientEffect::End(end) => {
                         assert_eq!(end, toso_sync::SessionEnd::Lost, "only cuts end a session here");
                         ended = true;
                     }
-                    ClientEffect::KeepSession { .. } | ClientEffect::KeepReceipt(_) | ClientEffect::Progress { .. } => {
-                    }
-                    other @ (ClientEffect::Prove(_)
-                    | ClientEffect::Rest { .. }
-                    | ClientEffect::ReadElements { .. }
-                    | ClientEffect::CommitChunks(_)
-                    | ClientEffect::CommitReconciled { .. }
-                    | ClientEffect::CommitRefused { .. }
-                    | ClientEffect::Move(_)
-                    | ClientEffect::KeepDecisions { .. }
-                    | ClientEffect::DropHeldCopies
-                    | ClientEffect::Purge(_)
-                    | ClientEffect::Erase(_)) => panic!("unexpected {other:?}"),
+                    ClientEffect::Commit(client::Commit::KeepSession { .. } | client::Commit::KeepReceipt(_))
+                    | ClientEffect::Tell(client::News::Progress { .. }) => {}
+                    other @ (ClientEffect::Query(client::Query::Prove(_) | client::Query::ReadElements(_))
+                    | ClientEffect::Commit(
+                        client::Commit::Rest { .. }
+                        | client::Commit::Chunks(_)
+                        | client::Commit::Reconciled { .. }
+                        | client::Commit::Refused { .. }
+                        | client::Commit::Move(_)
+                        | client::Commit::KeepDecisions { .. }
+                        | client::Commit::DropHeldCopies
+                        | client::Commit::Purge(_)
+                        | client::Commit::Erase(_),
+                    )) => panic!("unexpected {other:?}"),
                 }
             }
             if !ended {
                 self.connection = Some(connection);
             }
         }
+        let answered = self.connection.as_ref().is_none_or(|connection| connection.client.is_answered());
+        assert!(answered, "each query and each commit was answered");
     }
 }
 
@@ -271,12 +284,13 @@ impl Connection {
                         events.push_back(Answer::Totals { as_of, totals }.into());
                     }
                     ServerEffect::Send(frame) => self.down.push_back(encode(&frame)),
-                    other @ (ServerEffect::Query(Query::VerifyCarried(_))
-                    | ServerEffect::Query(Query::JudgeReturned(_))
-                    | ServerEffect::Commit(Commit::Hold(_))
-                    | ServerEffect::Commit(Commit::KeepTold(_))
-                    | ServerEffect::Query(Query::ReadElements(_))
-                    | ServerEffect::Query(Query::ReadWanted(_))
+                    other @ (ServerEffect::Query(
+                        Query::VerifyCarried(_)
+                        | Query::JudgeReturned(_)
+                        | Query::ReadElements(_)
+                        | Query::ReadWanted(_),
+                    )
+                    | ServerEffect::Commit(Commit::Hold(_) | Commit::KeepTold(_))
                     | ServerEffect::CountRefusal(_)
                     | ServerEffect::Close) => panic!("unexpected {other:?}"),
                 }

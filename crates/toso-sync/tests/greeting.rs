@@ -10,6 +10,7 @@ use toso_core::change::Change;
 use toso_core::chunk::Chunk;
 use toso_core::id::{ChangeHash, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
+use toso_sync::client;
 use toso_sync::{ClientEffect, ClientEvent, ClientSession, ClientStart, OutboxBatch, OutboxItem, Pace, SessionEnd};
 use toso_wire::{
     Ack, Challenge, ChallengeReason, Frame, Proof, Purge, RootProof, Ticket, TicketProof, TicketSecret, Welcome,
@@ -61,7 +62,10 @@ fn dialled(proof: Proof, epoch: Option<Epoch>) -> ClientSession {
 fn believes(mut session: ClientSession, welcome: Welcome) -> bool {
     let effects = session.handle(ClientEvent::Frame(Frame::Welcome(welcome)));
     if effects != [ClientEffect::End(SessionEnd::NotProved)] {
-        assert!(effects.iter().any(|effect| matches!(effect, ClientEffect::KeepSession { .. })), "{effects:?}");
+        assert!(
+            effects.iter().any(|effect| matches!(effect, ClientEffect::Commit(client::Commit::KeepSession { .. }))),
+            "{effects:?}"
+        );
         return true;
     }
     let purge = Purge { scopes: vec!["2022/00001".parse().unwrap()], docs: Vec::new() };
@@ -151,7 +155,7 @@ fn after_a_challenge_the_signature_is_what_must_be_answered() {
     let challenge = Challenge { at: NOW, nonce: vec![7; 8], reason: ChallengeReason::Ticket };
     session.handle(ClientEvent::Frame(Frame::Challenge(challenge)));
     let shown = token_proof(7);
-    session.handle(ClientEvent::Proved(shown.clone()));
+    session.handle(client::Answer::Proved(shown.clone()).into());
     let welcome = Welcome { epoch: None, at: NOW, proof: signed(&root(), &signature_of(&shown), false), pending: 0 };
     assert!(believes(session, welcome));
 }
@@ -179,27 +183,32 @@ fn a_challenge_about_the_time_is_answered_by_the_ticket_once() {
     let ended = other.handle(ClientEvent::Frame(welcome(&greeting::shown())));
     assert_eq!(ended, [ClientEffect::End(SessionEnd::NotProved)]);
     let kept = session.handle(ClientEvent::Frame(welcome(&shown)));
-    let keeps = ClientEffect::KeepSession { epoch: Some(EPOCH), root: None, at: NOW, asked: Some(named) };
+    let keeps = ClientEffect::Commit(client::Commit::KeepSession {
+        epoch: Some(EPOCH),
+        root: None,
+        at: NOW,
+        asked: Some(named),
+    });
     assert!(kept.contains(&keeps), "later proofs are dated with it: {kept:?}");
 
     // A ticket that has ended, a proof that was used, and whatever only a newer server knows: signed at once.
     for reason in [ChallengeReason::Ticket, ChallengeReason::Used, ChallengeReason::Unknown(9)] {
         let asked = dialled(greeting::proof(), Some(EPOCH)).handle(asks(1, reason));
-        assert!(matches!(asked.as_slice(), [ClientEffect::Prove(_)]), "{reason:?}: {asked:?}");
+        assert!(matches!(asked.as_slice(), [ClientEffect::Query(client::Query::Prove(_))]), "{reason:?}: {asked:?}");
     }
     // Asked for a second time, whatever for: signed. And a third time never.
     for second in [ChallengeReason::Clock, ChallengeReason::Ticket] {
         let mut session = dialled(greeting::proof(), Some(EPOCH));
         session.handle(asks(1, ChallengeReason::Clock));
         let asked = session.handle(asks(2, second));
-        assert!(matches!(asked.as_slice(), [ClientEffect::Prove(_)]), "{asked:?}");
-        session.handle(ClientEvent::Proved(token_proof(2)));
+        assert!(matches!(asked.as_slice(), [ClientEffect::Query(client::Query::Prove(_))]), "{asked:?}");
+        session.handle(client::Answer::Proved(token_proof(2)).into());
         let ended = session.handle(asks(3, ChallengeReason::Clock));
         assert!(matches!(ended.as_slice(), [ClientEffect::End(SessionEnd::Protocol(_))]), "{ended:?}");
     }
     // Who has no ticket signs.
     let asked = dialled(token_proof(1), None).handle(asks(1, ChallengeReason::Clock));
-    assert!(matches!(asked.as_slice(), [ClientEffect::Prove(_)]), "{asked:?}");
+    assert!(matches!(asked.as_slice(), [ClientEffect::Query(client::Query::Prove(_))]), "{asked:?}");
 }
 
 /// The story: a server, or somebody between, answered each proof with one more CHALLENGE, and a sync went on for as long as
@@ -210,8 +219,8 @@ fn a_third_challenge_ends_the_session() {
     for nonce in 0..2 {
         let challenge = Challenge { at: NOW, nonce: vec![nonce; 8], reason: ChallengeReason::Used };
         let asked = session.handle(ClientEvent::Frame(Frame::Challenge(challenge)));
-        assert!(matches!(asked.as_slice(), [ClientEffect::Prove(_)]), "{asked:?}");
-        assert!(!session.handle(ClientEvent::Proved(token_proof(nonce))).is_empty());
+        assert!(matches!(asked.as_slice(), [ClientEffect::Query(client::Query::Prove(_))]), "{asked:?}");
+        assert!(!session.handle(client::Answer::Proved(token_proof(nonce)).into()).is_empty());
         assert!(!session.is_greeted());
     }
     let third = Challenge { at: NOW, nonce: vec![3; 8], reason: ChallengeReason::Used };

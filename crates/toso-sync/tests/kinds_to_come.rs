@@ -11,6 +11,7 @@ use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
+use toso_sync::client;
 use toso_sync::server::{Answer, Append, Appending, Commit, Query};
 use toso_sync::{
     AccessRole, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, Opened, OpenedInterest, Pace,
@@ -150,7 +151,7 @@ fn a_page_with_a_kind_to_come_goes_out_and_is_committed_with_its_cursor() {
     let delta = Delta { unit: commune(), groups, next: Sequence(1), more: false };
     assert_eq!(frame, Frame::Delta(delta.clone()));
     let effects = on_phone().handle(ClientEvent::Frame(frame));
-    assert!(effects.contains(&ClientEffect::CommitDelta(delta)), "{effects:?}");
+    assert!(effects.contains(&ClientEffect::Commit(client::Commit::Delta(delta))), "{effects:?}");
 }
 
 /// By its number alone: below 128 the phone stops and says so, from there on it comes again by itself.

@@ -11,6 +11,7 @@ use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, ChangeHash, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::{Scope, UnitRef};
+use toso_sync::client;
 use toso_sync::server::{Answer, Append, Appending, Commit, Committed, Hold, KeepTold, Open, Query, ReadDecisions};
 use toso_sync::{
     AccessRole, Authenticated, ClientEffect, ClientEvent, ClientSession, ClientStart, HoldFate, HoldOutcome,
@@ -106,9 +107,8 @@ fn a_moved_device_is_told_where_it_belongs_then_what_to_forget_and_gets_no_pages
     assert_eq!(frames[1], &Frame::Moved(moved));
     assert_eq!(frames[2], &Frame::Purge(Purge { scopes: vec![unit("2022/00001")], docs: Vec::new() }));
     assert_eq!(frames.len(), 3);
-    let reads = |effect: &ServerEffect| {
-        matches!(effect, ServerEffect::Query(Query::ReadPage(_)) | ServerEffect::Query(Query::ReadTotals(_)))
-    };
+    let reads =
+        |effect: &ServerEffect| matches!(effect, ServerEffect::Query(Query::ReadPage(_) | Query::ReadTotals(_)));
     assert!(!effects.iter().any(reads), "{effects:?}");
 }
 
@@ -226,13 +226,23 @@ fn a_moved_phone_leaves_only_when_it_has_handed_over() {
     let (mut session, item) = phone();
     let moved = Moved { unit: unit("2022/00004"), role: "recorder".to_owned(), token: vec![7] };
     let effects = session.handle(ClientEvent::Frame(Frame::Moved(moved.clone())));
-    assert_eq!(effects, [ClientEffect::Move(moved)]);
+    assert_eq!(effects, [ClientEffect::Commit(client::Commit::Move(moved))]);
     let purge = Purge { scopes: vec![unit("2022/00001")], docs: Vec::new() };
-    assert_eq!(session.handle(ClientEvent::Frame(Frame::Purge(purge.clone()))), [ClientEffect::Purge(purge)]);
-    assert_eq!(session.handle(ClientEvent::Outbox(None)), [], "the push in HELLO is not answered yet");
+    assert_eq!(
+        session.handle(ClientEvent::Frame(Frame::Purge(purge.clone()))),
+        [ClientEffect::Commit(client::Commit::Purge(purge))]
+    );
+    assert_eq!(
+        session.handle(client::Answer::Outbox(client::NextPush::Nothing).into()),
+        [],
+        "the push in HELLO is not answered yet"
+    );
     let effects = session.handle(held(NackCode::Held));
-    let [ClientEffect::CommitRefused { refused }, ClientEffect::Send(Frame::Goodbye(_)), ClientEffect::End(end)] =
-        effects.as_slice()
+    let [
+        ClientEffect::Commit(client::Commit::Refused { refused }),
+        ClientEffect::Send(Frame::Goodbye(_)),
+        ClientEffect::End(end),
+    ] = effects.as_slice()
     else {
         panic!("held, then gone: {effects:?}")
     };
@@ -242,10 +252,13 @@ fn a_moved_phone_leaves_only_when_it_has_handed_over() {
 #[test]
 fn an_item_that_cannot_be_taken_now_stays_in_the_outbox_and_does_not_stop_the_others() {
     let (mut session, _) = phone();
-    session.handle(ClientEvent::Outbox(None));
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
     let effects = session.handle(held(NackCode::Unavailable));
     let commits = |effect: &ClientEffect| {
-        matches!(effect, ClientEffect::CommitRefused { .. } | ClientEffect::CommitAck { .. } | ClientEffect::End(_))
+        matches!(
+            effect,
+            ClientEffect::Commit(client::Commit::Refused { .. } | client::Commit::Ack { .. }) | ClientEffect::End(_)
+        )
     };
     assert!(!effects.iter().any(commits), "it is neither taken out nor the end: {effects:?}");
     let (mut session, _) = phone();
@@ -261,7 +274,7 @@ fn decisions_are_kept_before_they_are_confirmed() {
     let reviewed = Reviewed { number: 4, decisions: Vec::new() };
     let effects = session.handle(ClientEvent::Frame(Frame::Reviewed(reviewed.clone())));
     let confirmed = Frame::Reviewed(reviewed.clone());
-    let kept = ClientEffect::KeepDecisions { reviewed, epoch: Some(Epoch(1)) };
+    let kept = ClientEffect::Commit(client::Commit::KeepDecisions { reviewed, epoch: Epoch(1) });
     assert_eq!(effects, [kept, ClientEffect::Send(confirmed)]);
 }
 
@@ -345,9 +358,9 @@ fn a_phone_that_is_shut_out_keeps_no_copies_and_one_that_moves_does() {
             session.handle(ClientEvent::Frame(Frame::Moved(told)));
         }
         session.handle(ClientEvent::Frame(Frame::Purge(Purge { scopes: Vec::new(), docs: Vec::new() })));
-        session.handle(ClientEvent::Outbox(None));
+        session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
         let effects = session.handle(held(NackCode::Held));
-        assert_eq!(effects.contains(&ClientEffect::DropHeldCopies), !moved, "{effects:?}");
+        assert_eq!(effects.contains(&ClientEffect::Commit(client::Commit::DropHeldCopies)), !moved, "{effects:?}");
     }
 }
 
@@ -413,20 +426,27 @@ fn a_phone_that_leaves_a_restored_servers_unit_takes_all_along_before_it_forgets
     let moved = Moved { unit: unit("2022/00004"), role: "recorder".to_owned(), token: vec![1] };
     let purge = Purge { scopes: vec![own], docs: Vec::new() };
     let effects = session.handle(ClientEvent::Frame(Frame::Moved(moved.clone())));
-    assert_eq!(effects, [ClientEffect::ReadElements { unit: own }]);
+    assert_eq!(effects, [ClientEffect::Query(client::Query::ReadElements(client::ReadElements { unit: own }))]);
     assert_eq!(session.handle(ClientEvent::Frame(Frame::Purge(purge.clone()))), [], "not before");
-    session.handle(ClientEvent::Outbox(None));
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
     let (doc, _) = change(own);
     let here = vec![(doc, ChangeHash([1; 32]))];
-    let effects = session.handle(ClientEvent::Elements { unit: own, chunks: here.clone() });
-    let [ClientEffect::CommitReconciled { epoch, lacking, .. }, told, forget, ClientEffect::ReadOutbox { .. }] =
-        effects.as_slice()
+    let effects = session.handle(client::Answer::Elements { unit: own, chunks: here.clone() }.into());
+    let [
+        ClientEffect::Commit(client::Commit::Reconciled { epoch, lacking, .. }),
+        told,
+        forget,
+        ClientEffect::Query(client::Query::ReadOutbox(_)),
+    ] = effects.as_slice()
     else {
         panic!("{effects:?}")
     };
     assert_eq!((epoch, lacking), (&Some(Epoch(2)), &here));
-    assert_eq!((told, forget), (&ClientEffect::Move(moved), &ClientEffect::Purge(purge)));
-    let effects = session.handle(ClientEvent::Outbox(None));
+    assert_eq!(
+        (told, forget),
+        (&ClientEffect::Commit(client::Commit::Move(moved)), &ClientEffect::Commit(client::Commit::Purge(purge)))
+    );
+    let effects = session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
     assert!(effects.contains(&ClientEffect::End(SessionEnd::Moved)), "{effects:?}");
 }
 

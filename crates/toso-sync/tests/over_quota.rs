@@ -10,6 +10,7 @@ use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, ServerId};
 use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
+use toso_sync::client;
 use toso_sync::client::resting::{REST_MS_MAX, REST_MS_MIN};
 use toso_sync::server::{Answer, Committed};
 use toso_sync::{
@@ -160,7 +161,11 @@ fn over_quota(number: u64, item: u32, retry_after_s: u32) -> ClientEvent {
 
 fn reads(effects: &[ClientEffect]) -> Vec<(u64, bool)> {
     let read = |effect: &ClientEffect| {
-        if let ClientEffect::ReadOutbox { after, resting, .. } = effect { Some((*after, *resting)) } else { None }
+        if let ClientEffect::Query(client::Query::ReadOutbox(client::ReadOutbox { after, resting, .. })) = effect {
+            Some((*after, *resting))
+        } else {
+            None
+        }
     };
     effects.iter().filter_map(read).collect()
 }
@@ -170,21 +175,32 @@ fn reads(effects: &[ClientEffect]) -> Vec<(u64, bool)> {
 #[test]
 fn a_phone_keeps_what_waits_and_asks_again_when_it_was_told_to() {
     let mut session = phone(false);
-    session.handle(ClientEvent::Outbox(None));
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
     let effects = session.handle(over_quota(1, 1, 10_800));
-    assert_eq!(effects, [ClientEffect::Rest { delay_ms: 10_800_000, why: UNITS_SHARE.to_owned() }]);
+    assert_eq!(
+        effects,
+        [ClientEffect::Commit(client::Commit::Rest { delay_ms: 10_800_000, why: UNITS_SHARE.to_owned() })]
+    );
     let ack = Ack { number: 1, through: Sequence(7), settled: true };
     let effects = session.handle(ClientEvent::Frame(Frame::Ack(ack)));
-    let [ClientEffect::CommitAck { accepted, .. }, _, ClientEffect::UpToDate { counted: false }] = effects.as_slice()
+    let [
+        ClientEffect::Commit(client::Commit::Ack { accepted, .. }),
+        _,
+        ClientEffect::Tell(client::News::UpToDate { counted: false }),
+    ] = effects.as_slice()
     else {
         panic!("the first is acknowledged, nothing is refused: {effects:?}")
     };
     assert_eq!(accepted.iter().map(|item| item.number).collect::<Vec<_>>(), [1]);
     assert_eq!(reads(&session.handle(ClientEvent::LocalEdit)), [(3, true)], "only for what it carries for others");
-    let effects = session.handle(ClientEvent::Outbox(None));
-    assert_eq!(effects, [ClientEffect::UpToDate { counted: false }], "told again, since more waits");
+    let effects = session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
+    assert_eq!(
+        effects,
+        [ClientEffect::Tell(client::News::UpToDate { counted: false })],
+        "told again, since more waits"
+    );
     let effects = session.handle(ClientEvent::Rested);
-    assert_eq!(effects[0], ClientEffect::Rest { delay_ms: 0, why: String::new() });
+    assert_eq!(effects[0], ClientEffect::Commit(client::Commit::Rest { delay_ms: 0, why: String::new() }));
     assert_eq!(reads(&effects), [(0, false)]);
     assert!(!session.is_up_to_date());
 }
@@ -194,13 +210,16 @@ fn a_phone_keeps_what_waits_and_asks_again_when_it_was_told_to() {
 fn a_phone_rests_once_and_within_bounds() {
     for (said, rests) in [(0, REST_MS_MIN), (u32::MAX, REST_MS_MAX), (7_200, 7_200_000)] {
         let mut session = phone(false);
-        session.handle(ClientEvent::Outbox(Some(outbox(4..=5))));
-        session.handle(ClientEvent::Outbox(None));
+        session.handle(client::Answer::Outbox(client::NextPush::Own(outbox(4..=5))).into());
+        session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
         assert_eq!(
             session.handle(over_quota(1, 0, said)),
-            [ClientEffect::Rest { delay_ms: rests, why: UNITS_SHARE.to_owned() }]
+            [ClientEffect::Commit(client::Commit::Rest { delay_ms: rests, why: UNITS_SHARE.to_owned() })]
         );
-        assert_eq!(session.handle(over_quota(2, 0, said)), [ClientEffect::UpToDate { counted: false }]);
+        assert_eq!(
+            session.handle(over_quota(2, 0, said)),
+            [ClientEffect::Tell(client::News::UpToDate { counted: false })]
+        );
     }
     let mut session = phone(false);
     let effects = session.handle(over_quota(1, 3, 1));
@@ -210,7 +229,10 @@ fn a_phone_rests_once_and_within_bounds() {
 #[test]
 fn a_phone_that_rests_from_before_pushes_nothing_of_its_own() {
     let mut session = phone(true);
-    assert_eq!(session.handle(ClientEvent::Outbox(None)), [ClientEffect::UpToDate { counted: false }]);
+    assert_eq!(
+        session.handle(client::Answer::Outbox(client::NextPush::Nothing).into()),
+        [ClientEffect::Tell(client::News::UpToDate { counted: false })]
+    );
     assert_eq!(reads(&session.handle(ClientEvent::Rested)), [(0, false)]);
 }
 
@@ -218,14 +240,17 @@ fn a_phone_that_rests_from_before_pushes_nothing_of_its_own() {
 #[test]
 fn a_carrier_does_not_rest_for_what_it_carries() {
     let mut session = phone(true);
-    session.handle(ClientEvent::Outbox(None));
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
     session.handle(ClientEvent::Rested);
     let carried = Carried { author: AuthorId([9; 8]), signature: vec![1; 64] };
     let mut parcel = outbox(1..=2);
     parcel.items.iter_mut().for_each(|item| item.number = 0);
-    session.handle(ClientEvent::Carry(parcel, carried));
-    session.handle(ClientEvent::Outbox(None));
-    assert_eq!(session.handle(over_quota(1, 0, 10_800)), [ClientEffect::UpToDate { counted: false }]);
+    session.handle(client::Answer::Outbox(client::NextPush::Carried(parcel, carried)).into());
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
+    assert_eq!(
+        session.handle(over_quota(1, 0, 10_800)),
+        [ClientEffect::Tell(client::News::UpToDate { counted: false })]
+    );
     assert_eq!(reads(&session.handle(ClientEvent::LocalEdit)), [(0, false)]);
 }
 
@@ -233,7 +258,7 @@ fn a_carrier_does_not_rest_for_what_it_carries() {
 #[test]
 fn a_moved_phone_hands_over_what_waits() {
     let mut session = phone(true);
-    session.handle(ClientEvent::Outbox(None));
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
     let moved = Moved { unit: "2022/00004".parse().unwrap(), role: "recorder".to_owned(), token: vec![7] };
     session.handle(ClientEvent::Frame(Frame::Moved(moved)));
     let purge = Purge { scopes: vec![commune()], docs: Vec::new() };

@@ -12,6 +12,7 @@ use toso_core::id::{Actor, AuthorId, DeviceId, Digest, DocId, Epoch, Sequence, S
 use toso_core::text::{PlaceName, hamlet_key};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
+use toso_sync::client;
 use toso_sync::pace::{PACE_FIRST_BYTES, PACE_MIN_BYTES};
 use toso_sync::server::{Answer, Commit, Query, ReadPage};
 use toso_sync::{
@@ -97,21 +98,21 @@ impl Centre {
                         );
                     }
                     ServerEffect::Query(Query::ReadPage(ReadPage { after, .. })) => {
-                        events.push(Answer::Page(page(after, self.entries)).into())
+                        events.push(Answer::Page(page(after, self.entries)).into());
                     }
                     ServerEffect::Query(Query::ReadTotals(_)) => {
                         events.push(Answer::Totals { as_of: Sequence(self.entries), totals: Vec::new() }.into());
                     }
                     ServerEffect::Send(Frame::Delta(delta)) => pages.push(delta),
                     ServerEffect::Send(_)
-                    | ServerEffect::Query(Query::VerifyCarried(_))
-                    | ServerEffect::Query(Query::JudgeReturned(_))
-                    | ServerEffect::Commit(Commit::Append(_))
-                    | ServerEffect::Commit(Commit::Hold(_))
-                    | ServerEffect::Query(Query::ReadDecisions(_))
-                    | ServerEffect::Commit(Commit::KeepTold(_))
-                    | ServerEffect::Query(Query::ReadElements(_))
-                    | ServerEffect::Query(Query::ReadWanted(_))
+                    | ServerEffect::Query(
+                        Query::VerifyCarried(_)
+                        | Query::JudgeReturned(_)
+                        | Query::ReadDecisions(_)
+                        | Query::ReadElements(_)
+                        | Query::ReadWanted(_),
+                    )
+                    | ServerEffect::Commit(Commit::Append(_) | Commit::Hold(_) | Commit::KeepTold(_))
                     | ServerEffect::CountRefusal(_)
                     | ServerEffect::Close => {}
                 }
@@ -199,8 +200,9 @@ fn greeted(session: &mut ClientSession, pending: u64) -> Vec<ClientEffect> {
 }
 
 fn kept(effects: &[ClientEffect]) -> Vec<Option<u32>> {
-    let pace =
-        |effect: &ClientEffect| if let ClientEffect::KeepPace(pace) = effect { Some(pace.bytes()) } else { None };
+    let pace = |effect: &ClientEffect| {
+        if let ClientEffect::Commit(client::Commit::KeepPace(pace)) = effect { Some(pace.bytes()) } else { None }
+    };
     effects.iter().filter_map(pace).collect()
 }
 
@@ -232,7 +234,8 @@ fn a_phone_asks_for_less_after_each_cut_and_for_more_after_each_page() {
     let (mut session, _) = start(Pace::of_bytes(Some(4_096)), None);
     greeted(&mut session, 9);
     let effects = session.handle(delta(true));
-    let commit = effects.iter().position(|effect| matches!(effect, ClientEffect::CommitDelta(_))).unwrap();
+    let commit =
+        effects.iter().position(|effect| matches!(effect, ClientEffect::Commit(client::Commit::Delta(_)))).unwrap();
     let next = effects.iter().position(|effect| matches!(effect, ClientEffect::Send(Frame::Next(_)))).unwrap();
     assert!(commit < next, "what is asked for next comes after what is kept");
     assert_eq!(asked(&effects), [Some(8_192)]);
@@ -244,7 +247,7 @@ fn a_phone_asks_for_less_after_each_cut_and_for_more_after_each_page() {
 fn a_session_that_exchanged_everything_lets_the_next_ask_for_more() {
     let (mut session, _) = start(Pace::of_bytes(Some(256)), None);
     greeted(&mut session, 0);
-    let effects = session.handle(ClientEvent::Outbox(None));
+    let effects = session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
     assert_eq!(kept(&effects), [Some(512)]);
     assert_eq!(kept(&session.handle(ClientEvent::Disconnected)), [], "nothing was awaited: the cut says nothing");
 }
@@ -261,13 +264,17 @@ fn pushes_go_one_by_one_and_grow_with_their_acknowledgements() {
     let effects = greeted(&mut session, 0);
     let reads = |effects: &[ClientEffect]| -> Vec<usize> {
         let read = |effect: &ClientEffect| {
-            if let ClientEffect::ReadOutbox { bytes_max, .. } = effect { Some(*bytes_max) } else { None }
+            if let ClientEffect::Query(client::Query::ReadOutbox(client::ReadOutbox { bytes_max, .. })) = effect {
+                Some(*bytes_max)
+            } else {
+                None
+            }
         };
         effects.iter().filter_map(read).collect()
     };
     assert_eq!(reads(&effects), [64]);
     let one = OutboxBatch { items: vec![item(1)], ..batch };
-    assert_eq!(reads(&session.handle(ClientEvent::Outbox(Some(one)))), [], "one at a time");
+    assert_eq!(reads(&session.handle(client::Answer::Outbox(client::NextPush::Own(one)).into())), [], "one at a time");
     let ack = Ack { number: 1, through: Sequence(1), settled: false };
     assert_eq!(reads(&session.handle(ClientEvent::Frame(Frame::Ack(ack)))), [128]);
 }
@@ -279,7 +286,7 @@ fn what_is_told_unasked_is_no_answer() {
     let (mut session, hello) = start(Pace::default(), Some(OutboxBatch { scope: commune(), items }));
     assert!(hello.push.is_some() && session.awaits());
     greeted(&mut session, 0);
-    session.handle(ClientEvent::Outbox(None));
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
     let before = session.answers();
     let receipt = toso_wire::Receipt { as_of: Sequence(9), at: NOW, totals: Vec::new() };
     session.handle(ClientEvent::Frame(Frame::Receipt(receipt)));

@@ -10,9 +10,10 @@ use toso_replica::exchange::{
     Beginning, DialFailure, Exchange, ExchangeEffect, ExchangeEvent, ExchangeNews, Moment, Touch, TouchEffect,
     TouchEvent,
 };
-use toso_replica::{Credential, Listens, News, Observer, Replica, ReplicaError, SyncError, SyncOptions};
+use toso_replica::{Credential, Listens, News, Observer, Replica, ReplicaError, SyncError, SyncOptions, Work};
 use toso_store::StoreError;
-use toso_sync::{ClientEffect, ClientEvent};
+use toso_sync::ClientEvent;
+use toso_sync::client::{Commit, Query};
 use toso_wire::{Hello, decode, hello_token};
 
 use super::world::{Event, Link, World};
@@ -280,8 +281,7 @@ impl World {
                 self.phones[number].sync.inbox.push_back(event);
                 return;
             }
-            ExchangeEffect::Perform { line, effects } => match self.perform_all(number, &replica, &credential, effects)
-            {
+            ExchangeEffect::Perform { line, work } => match self.perform_all(number, &replica, &credential, work) {
                 Some(answers) => answers.map(|answers| Some(ExchangeEvent::Performed { line, answers })),
                 None => return,
             },
@@ -306,29 +306,28 @@ impl World {
         number: usize,
         replica: &Replica,
         credential: &Credential,
-        effects: Vec<ClientEffect>,
+        work: Vec<Work>,
     ) -> Option<Result<Vec<ClientEvent>, SyncError>> {
         let mut answers = Vec::new();
-        for effect in effects {
+        for work in work {
             if self.chance(self.weather.kill_per_mille) {
                 self.kill_phone(number, "between two effects");
                 return None;
             }
-            if let ClientEffect::CommitAck { accepted, .. } = &effect {
+            if let Work::Commit(Commit::Ack { accepted, .. }) = &work {
                 for item in accepted {
                     self.acknowledged(number, item.change.doc, item.change.hash());
                 }
-            }
-            if matches!(effect, ClientEffect::Rest { delay_ms: 1.., .. }) {
+            } else if let Work::Commit(Commit::Rest { delay_ms: 1.., .. }) = &work {
                 self.count("phones told to wait");
             }
-            if !matches!(effect, ClientEffect::ReadOutbox { .. } | ClientEffect::Prove(_)) {
+            if !matches!(work, Work::Query(Query::ReadOutbox(_) | Query::Prove(_))) {
                 self.phone_disk_may_fail(number);
                 let flush = self.rng.below(self.weather.flush_ms_max) + 1;
                 self.phones[number].busy_until = self.now + flush;
             }
-            match replica.perform(credential, effect) {
-                Ok(answer) => answers.extend(answer),
+            match replica.perform(credential, work) {
+                Ok(answer) => answers.push(answer),
                 Err(error) => return Some(Err(error.into())),
             }
         }

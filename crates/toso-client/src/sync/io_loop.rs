@@ -241,10 +241,10 @@ impl<'a> IoLoop<'a> {
                 }
                 return Ok(Performed::Nothing);
             }
-            ExchangeEffect::Perform { line, effects } => {
+            ExchangeEffect::Perform { line, work } => {
                 let perform = move |replica: &Replica, credential: &Credential| {
-                    let answers = effects.into_iter().map(|effect| replica.perform(credential, effect));
-                    answers.filter_map(Result::transpose).collect::<Result<Vec<_>, StoreError>>()
+                    let answers = work.into_iter().map(|work| replica.perform(credential, work));
+                    answers.collect::<Result<Vec<_>, StoreError>>()
                 };
                 ExchangeEvent::Performed { line, answers: self.blocking(perform).await? }
             }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::replica::Work;
 use ed25519_dalek::{Signer as _, SigningKey};
 use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::id::{DocId, Epoch, Sequence, ServerId};
@@ -13,7 +14,8 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::UnitRef;
 use toso_store::ChunkStore;
 use toso_store::memory::MemoryChunkStore;
-use toso_sync::{ClientEffect, OutboxBatch};
+use toso_sync::OutboxBatch;
+use toso_sync::client::Commit;
 use toso_wire::DeviceCard;
 
 use super::bundle::{open, seal};
@@ -94,13 +96,13 @@ fn cargo_of(replica: &Replica) -> Handover {
 
 /// The server acknowledges a batch.
 fn acknowledge(replica: &Replica, batch: &OutboxBatch) {
-    let effect = ClientEffect::CommitAck { accepted: batch.items.clone(), through: Sequence(9), settled: None };
+    let effect = Work::Commit(Commit::Ack { accepted: batch.items.clone(), through: Sequence(9), settled: None });
     replica.perform(&replica.credential().unwrap(), effect).unwrap();
 }
 
 /// The replica has had a session with the server in this epoch.
 fn met_server(replica: &Replica, epoch: Epoch) {
-    let effect = ClientEffect::KeepSession { epoch: Some(epoch), root: None, at: TimestampMs(1), asked: None };
+    let effect = Work::Commit(Commit::KeepSession { epoch: Some(epoch), root: None, at: TimestampMs(1), asked: None });
     replica.perform(&replica.credential().unwrap(), effect).unwrap();
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use toso_sync::{ClientEffect, ClientEvent, ClientStart};
+use toso_sync::{ClientEvent, ClientStart};
 use toso_wire::Hello;
 
 use super::report::SyncError;
+use crate::replica::Work;
 
 /// A moment, in milliseconds from wherever its owner began to count. It only grows, whatever is done to the device's clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +69,7 @@ pub enum ExchangeEvent {
     Performed {
         /// As it was said there.
         line: u32,
-        /// What the effects brought back, in order.
+        /// One for each, in order.
         answers: Vec<ClientEvent>,
     },
     /// Answer to [`ExchangeEffect::CountOutbox`].
@@ -130,13 +131,12 @@ pub enum ExchangeEffect {
     },
     /// Leave the request under way. What it brings no longer counts.
     LeaveRequest,
-    /// Perform effects on the replica ([`crate::Replica::perform`]), one after the other; answer with
-    /// [`ExchangeEvent::Performed`].
+    /// Do this on the replica ([`crate::Replica::perform`]), one after the other; answer with [`ExchangeEvent::Performed`].
     Perform {
         /// To be repeated in the answer.
         line: u32,
-        /// The effects.
-        effects: Vec<ClientEffect>,
+        /// What the session waits for.
+        work: Vec<Work>,
     },
     /// Count what waits in the outbox; answer with [`ExchangeEvent::Counted`].
     CountOutbox {

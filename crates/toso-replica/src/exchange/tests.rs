@@ -81,9 +81,9 @@ impl Rig {
                 ExchangeEffect::ReadStart => {
                     ExchangeEvent::Started(Box::new(self.replica.session_start(&credential, false).unwrap()))
                 }
-                ExchangeEffect::Perform { line, effects } => {
-                    let answers = effects.into_iter().map(|effect| self.replica.perform(&credential, effect).unwrap());
-                    ExchangeEvent::Performed { line, answers: answers.flatten().collect() }
+                ExchangeEffect::Perform { line, work } => {
+                    let answers = work.into_iter().map(|work| self.replica.perform(&credential, work).unwrap());
+                    ExchangeEvent::Performed { line, answers: answers.collect() }
                 }
                 ExchangeEffect::CountOutbox { line } => {
                     ExchangeEvent::Counted { line, waiting: self.replica.outbox_len().unwrap() as u64 }
@@ -253,7 +253,7 @@ fn a_device_that_rests_says_what_waits_and_goes_on_once_the_time_is_over() {
     const REST_MS: u64 = 5_000;
     let replica = replica();
     let credential = replica.credential().unwrap();
-    replica.perform(&credential, ClientEffect::Rest { delay_ms: REST_MS, why: String::new() }).unwrap();
+    replica.perform(&credential, Work::Commit(Commit::Rest { delay_ms: REST_MS, why: String::new() })).unwrap();
     let mut rig = Rig::of(replica, true, false);
     let begun = rig.now;
     rig.happens(ExchangeEvent::Dialled);
@@ -389,7 +389,7 @@ fn answers_to_a_line_that_is_closed_change_nothing() {
     rig.now = rig.now.plus(GREETING_MAX);
     rig.times_out();
     let before = rig.exchange.deadline();
-    rig.happens(ExchangeEvent::Performed { line: 0, answers: vec![ClientEvent::Outbox(None)] });
+    rig.happens(ExchangeEvent::Performed { line: 0, answers: vec![ClientEvent::Committed] });
     rig.happens(ExchangeEvent::Counted { line: 0, waiting: 9 });
     assert_eq!((rig.exchange.deadline(), rig.exchange.report().waiting), (before, 0));
 }

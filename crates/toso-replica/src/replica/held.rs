@@ -250,8 +250,8 @@ impl Replica {
     }
 
     /// Keeps what officers decided. What the device no longer lists is of no interest to it.
-    pub(super) fn keep_decisions(&self, reviewed: &Reviewed, epoch: Option<Epoch>) -> Result<(), StoreError> {
-        let heard = setting(SETTING_HEARD_DECISIONS, &(epoch, reviewed.number));
+    pub(super) fn keep_decisions(&self, reviewed: &Reviewed, epoch: Epoch) -> Result<(), StoreError> {
+        let heard = setting(SETTING_HEARD_DECISIONS, &(Some(epoch), reviewed.number));
         let mut transaction = Transaction { settings: vec![heard], ..Transaction::default() };
         for mark in self.store.held()? {
             let decision = reviewed.decisions.iter().rfind(|made| made.doc == mark.doc && made.hash == mark.hash);

@@ -1,65 +1,84 @@
-//! Performs what a session wants done on the device. The owner of the connection (the IO loop, or a simulation) keeps
-//! the effects of connection and display for itself and hands all others on to here, in order, one at a time.
+//! Performs what a session wants found out and kept on the device, in order, one at a time. What it wants sent and told is
+//! for the owner of the connection.
 
 use toso_store::StoreError;
-use toso_sync::{ClientEffect, ClientEvent};
+use toso_sync::client::{Commit, NextPush, Query, ReadOutbox};
+use toso_sync::{Ask as _, ClientEvent};
 use toso_wire::Carried;
 
 use super::Replica;
 use crate::credential::Credential;
 
+/// What a session waits for.
+#[derive(Debug)]
+pub enum Work {
+    /// Find something out.
+    Query(Query),
+    /// Keep something.
+    Commit(Commit),
+}
+
 impl Replica {
-    /// Performs one effect and returns what it brings back to the session. Blocks for as long as the store does.
-    ///
-    /// [`ClientEffect::Send`], [`ClientEffect::Progress`], [`ClientEffect::UpToDate`] and [`ClientEffect::End`] are the
-    /// caller's: they change nothing here.
-    pub fn perform(&self, credential: &Credential, effect: ClientEffect) -> Result<Option<ClientEvent>, StoreError> {
-        match effect {
-            ClientEffect::Prove(challenge) => {
-                return Ok(Some(ClientEvent::Proved(self.prove(credential, challenge.at, &challenge.nonce))));
-            }
-            ClientEffect::ReadOutbox { after, bytes_max, resting } => {
-                let own = if resting { None } else { self.outbox_batch(after, bytes_max)? };
-                if let Some(batch) = own {
-                    return Ok(Some(match self.foreign_author(&batch) {
-                        // The server had another's change and lost it: it goes back in its author's name.
-                        Some(author) => ClientEvent::Carry(batch, Carried { author, signature: Vec::new() }),
-                        None => ClientEvent::Outbox(Some(batch)),
-                    }));
-                }
-                // Own changes first; then, one by one, what is carried for others.
-                let carry = |(batch, carried)| ClientEvent::Carry(batch, carried);
-                return Ok(Some(self.next_carried()?.map_or(ClientEvent::Outbox(None), carry)));
-            }
-            ClientEffect::KeepSession { epoch, root, at, asked } => {
-                self.keep_session(epoch, root.as_deref(), at, asked)?;
-            }
-            ClientEffect::CommitDelta(delta) => self.commit_delta(delta)?,
-            ClientEffect::ReadElements { unit } => {
-                return Ok(Some(ClientEvent::Elements { unit, chunks: self.elements(unit)? }));
-            }
-            ClientEffect::CommitChunks(delta) => self.commit_chunks(delta)?,
-            ClientEffect::CommitReconciled { unit, as_of, epoch, acknowledged, lacking } => {
-                self.commit_reconciled(unit, as_of, epoch, acknowledged, &lacking)?;
-            }
-            ClientEffect::CommitAck { accepted, through, settled } => self.commit_ack(&accepted, through, settled)?,
-            ClientEffect::CommitRefused { refused } => self.commit_refused(refused)?,
-            ClientEffect::Rest { delay_ms, why } => self.keep_rest(delay_ms, why)?,
-            ClientEffect::KeepReceipt(receipt) => self.keep_receipt(&receipt)?,
-            ClientEffect::Move(moved) => self.move_to(&moved)?,
-            ClientEffect::KeepDecisions { reviewed, epoch } => self.keep_decisions(&reviewed, epoch)?,
-            ClientEffect::KeepPace(pace) => self.keep_pace(pace)?,
-            ClientEffect::DropHeldCopies => self.drop_held_copies()?,
-            ClientEffect::Purge(purge) => {
-                self.forget(&purge.docs)?;
-                self.leave_scopes(&purge.scopes)?;
-            }
-            ClientEffect::Erase(erased) => self.forget(&erased.docs)?,
-            ClientEffect::Send(_)
-            | ClientEffect::Progress { .. }
-            | ClientEffect::UpToDate { .. }
-            | ClientEffect::End(_) => {}
+    /// Does it, and returns the answer for the session. Blocks for as long as the store does.
+    pub fn perform(&self, credential: &Credential, work: Work) -> Result<ClientEvent, StoreError> {
+        match work {
+            Work::Query(query) => self.find_out(credential, query),
+            Work::Commit(commit) => self.commit(commit).map(|()| ClientEvent::Committed),
         }
-        Ok(None)
+    }
+
+    fn find_out(&self, credential: &Credential, query: Query) -> Result<ClientEvent, StoreError> {
+        Ok(match query {
+            Query::Prove(prove) => {
+                let proof = self.prove(credential, prove.0.at, &prove.0.nonce);
+                prove.answer(proof)
+            }
+            Query::ReadOutbox(read) => {
+                let next = self.next_push(&read)?;
+                read.answer(next)
+            }
+            Query::ReadElements(read) => {
+                let elements = self.elements(read.unit)?;
+                read.answer(elements)
+            }
+        })
+    }
+
+    /// Own changes first; then, one by one, what is carried for others.
+    fn next_push(&self, read: &ReadOutbox) -> Result<NextPush, StoreError> {
+        let own = if read.resting { None } else { self.outbox_batch(read.after, read.bytes_max)? };
+        let Some(batch) = own else {
+            let carried = self.next_carried()?;
+            return Ok(carried.map_or(NextPush::Nothing, |(batch, carried)| NextPush::Carried(batch, carried)));
+        };
+        Ok(match self.foreign_author(&batch) {
+            // The server had another's change and lost it: it goes back in its author's name.
+            Some(author) => NextPush::Carried(batch, Carried { author, signature: Vec::new() }),
+            None => NextPush::Own(batch),
+        })
+    }
+
+    fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        match commit {
+            Commit::KeepSession { epoch, root, at, asked } => self.keep_session(epoch, root.as_deref(), at, asked),
+            Commit::Delta(delta) => self.commit_delta(delta),
+            Commit::Chunks(delta) => self.commit_chunks(delta),
+            Commit::Reconciled { unit, as_of, epoch, acknowledged, lacking } => {
+                self.commit_reconciled(unit, as_of, epoch, acknowledged, &lacking)
+            }
+            Commit::Ack { accepted, through, settled } => self.commit_ack(&accepted, through, settled),
+            Commit::Refused { refused } => self.commit_refused(refused),
+            Commit::Rest { delay_ms, why } => self.keep_rest(delay_ms, why),
+            Commit::KeepReceipt(receipt) => self.keep_receipt(&receipt),
+            Commit::Move(moved) => self.move_to(&moved),
+            Commit::KeepDecisions { reviewed, epoch } => self.keep_decisions(&reviewed, epoch),
+            Commit::KeepPace(pace) => self.keep_pace(pace),
+            Commit::DropHeldCopies => self.drop_held_copies(),
+            Commit::Purge(purge) => {
+                self.forget(&purge.docs)?;
+                self.leave_scopes(&purge.scopes)
+            }
+            Commit::Erase(erased) => self.forget(&erased.docs),
+        }
     }
 }

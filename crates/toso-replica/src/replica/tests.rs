@@ -16,12 +16,13 @@ use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
 use toso_store::memory::MemoryChunkStore;
 use toso_store::{ChunkStore, Transaction};
-use toso_sync::{ClientEffect, ClientEvent, OutboxItem};
+use toso_sync::client::{Answer, Commit, NextPush, Query, ReadOutbox};
+use toso_sync::{ClientEvent, OutboxItem};
 use toso_wire::limits::{DETAIL_BYTES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
 use toso_wire::{Decision, Moved, NackCode, Receipt as ReceiptFrame, Reviewed, UnitTotals};
 
 use super::view::HeldState;
-use super::{Receipt, Replica, ReplicaOptions, TeamDraft};
+use super::{Receipt, Replica, ReplicaOptions, TeamDraft, Work};
 use crate::credential::Credential;
 use crate::error::ReplicaError;
 use crate::limits::DOCUMENTS_MAX;
@@ -98,7 +99,7 @@ fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
         accepted: false,
         note: "ghi lại cho xã mới ".repeat(15),
     };
-    replica.keep_decisions(&Reviewed { number: 1, decisions: vec![decision(501), decision(502)] }, None).unwrap();
+    replica.keep_decisions(&Reviewed { number: 1, decisions: vec![decision(501), decision(502)] }, Epoch(1)).unwrap();
     let held = replica.held().unwrap();
     assert_eq!(held.len(), 501, "a decision about what is not listed adds nothing");
     let returned: Vec<_> = held.iter().filter(|held| held.state == HeldState::Returned).collect();
@@ -214,7 +215,7 @@ fn what_was_held_can_be_handed_over_again_until_its_mark_is_dismissed() {
         accepted: false,
         note: "thiếu ngày sinh".to_owned(),
     };
-    replica.keep_decisions(&Reviewed { number: 1, decisions: vec![returned] }, None).unwrap();
+    replica.keep_decisions(&Reviewed { number: 1, decisions: vec![returned] }, Epoch(1)).unwrap();
     let held = [0, 1].map(|position| (numbered(position), NackCode::Held, "chờ duyệt".to_owned()));
     replica.commit_refused(held.into()).unwrap();
     replica.commit_ack(&[numbered(2)], Sequence(5), None).unwrap();
@@ -237,13 +238,13 @@ fn a_device_says_what_it_has_heard_in_this_epoch_while_it_waits() {
     assert_eq!(replica.heard(None).unwrap(), None, "it waits for nothing");
     replica.commit_refused(vec![(item.clone(), NackCode::Held, String::new())]).unwrap();
     assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(0));
-    replica.keep_decisions(&Reviewed { number: 7, decisions: Vec::new() }, Some(Epoch(1))).unwrap();
+    replica.keep_decisions(&Reviewed { number: 7, decisions: Vec::new() }, Epoch(1)).unwrap();
     assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(7));
     assert_eq!(replica.heard(Some(Epoch(2))).unwrap(), Some(0), "numbers of another history mean nothing");
     replica.commit_refused(vec![(item.clone(), NackCode::Held, String::new())]).unwrap();
     assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), Some(0), "it may have been decided before it was marked");
     let accepted = Decision { doc: item.change.doc, hash: item.change.hash(), accepted: true, note: String::new() };
-    replica.keep_decisions(&Reviewed { number: 8, decisions: vec![accepted] }, Some(Epoch(1))).unwrap();
+    replica.keep_decisions(&Reviewed { number: 8, decisions: vec![accepted] }, Epoch(1)).unwrap();
     assert_eq!(replica.heard(Some(Epoch(1))).unwrap(), None);
 }
 
@@ -418,15 +419,15 @@ fn a_device_that_rests_pushes_nothing_until_its_time_is_over() {
         start.first.is_some()
     };
     assert!(pushes(&replica));
-    replica.perform(&credential, ClientEffect::Rest { delay_ms: 5_000, why: "the unit's".to_owned() }).unwrap();
+    replica.perform(&credential, Work::Commit(Commit::Rest { delay_ms: 5_000, why: "the unit's".to_owned() })).unwrap();
     drop(replica);
     let replica = open();
     assert!(!pushes(&replica));
     let status = replica.status().unwrap();
     assert_eq!((status.rests_for_s, status.rests_why.as_deref()), (Some(5), Some("the unit's")));
-    let read = ClientEffect::ReadOutbox { after: 0, bytes_max: 1_000, resting: true };
+    let read = Work::Query(Query::ReadOutbox(ReadOutbox { after: 0, bytes_max: 1_000, resting: true }));
     let nothing = replica.perform(&credential, read).unwrap();
-    assert!(matches!(nothing, Some(ClientEvent::Outbox(None))), "{nothing:?}");
+    assert!(matches!(nothing, ClientEvent::Answer(Answer::Outbox(NextPush::Nothing))), "{nothing:?}");
     now.store(999_999, Ordering::Relaxed);
     assert!(pushes(&replica), "the clock was set back");
     now.store(1_004_999, Ordering::Relaxed);

@@ -9,8 +9,9 @@
 
 use toso_wire::{Frame, Goodbye, GoodbyeCode, Moved, Purge, Reviewed};
 
-use super::session::ClientSession;
-use super::{ClientEffect, SessionEnd};
+use super::live::Live;
+use super::session::GoesOn;
+use super::{ClientEffect, Commit, Query, ReadElements, SessionEnd};
 
 /// How far a session is with leaving.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,14 +43,14 @@ impl Leaving {
     }
 }
 
-impl ClientSession {
+impl Live {
     pub(super) fn on_moved(&mut self, moved: Moved, effects: &mut Vec<ClientEffect>) {
         if self.takes_all_along(effects) {
             self.told_to_leave.push(ToldToLeave::Moved(moved));
         } else {
             self.leaving.moved = true;
             self.hand_over_all(effects);
-            effects.push(ClientEffect::Move(moved));
+            effects.push(ClientEffect::Commit(Commit::Move(moved)));
         }
     }
 
@@ -61,7 +62,7 @@ impl ClientSession {
                 self.leaving.purged = true;
                 self.hand_over_all(effects);
             }
-            effects.push(ClientEffect::Purge(purge));
+            effects.push(ClientEffect::Commit(Commit::Purge(purge)));
         }
     }
 
@@ -69,7 +70,9 @@ impl ClientSession {
     fn takes_all_along(&mut self, effects: &mut Vec<ClientEffect>) -> bool {
         if self.told_to_leave.is_empty() {
             let unknown = self.follows.iter().filter(|follow| follow.pulling_anew.is_some());
-            effects.extend(unknown.map(|follow| ClientEffect::ReadElements { unit: follow.unit }));
+            effects.extend(
+                unknown.map(|follow| ClientEffect::Query(Query::ReadElements(ReadElements { unit: follow.unit }))),
+            );
         }
         self.is_reconciling() || self.is_pulling_anew()
     }
@@ -87,23 +90,21 @@ impl ClientSession {
     /// Kept first, confirmed then: the server repeats what is not confirmed.
     pub(super) fn on_reviewed(&self, reviewed: Reviewed, effects: &mut Vec<ClientEffect>) {
         let number = reviewed.number;
-        effects.push(ClientEffect::KeepDecisions { reviewed, epoch: self.epoch });
+        effects.push(ClientEffect::Commit(Commit::KeepDecisions { reviewed, epoch: self.epoch }));
         effects.push(ClientEffect::Send(Frame::Reviewed(Reviewed { number, decisions: Vec::new() })));
     }
 
     /// Leaves, once there is nothing more to hand over.
-    pub(super) fn leave(&mut self, effects: &mut Vec<ClientEffect>) {
+    pub(super) fn leave(&mut self, effects: &mut Vec<ClientEffect>) -> GoesOn {
         if !self.leaving.purged || self.leaving.done || !self.is_drained() {
-            return;
+            return Ok(());
         }
         self.leaving.done = true;
         if !self.leaving.moved {
-            effects.push(ClientEffect::DropHeldCopies);
+            effects.push(ClientEffect::Commit(Commit::DropHeldCopies));
         }
         let detail = "everything is handed over".to_owned();
         effects.push(ClientEffect::Send(Frame::Goodbye(Goodbye { code: GoodbyeCode::Done, detail })));
-        if self.leaving.moved {
-            self.end(SessionEnd::Moved, effects);
-        }
+        if self.leaving.moved { Err(SessionEnd::Moved) } else { Ok(()) }
     }
 }

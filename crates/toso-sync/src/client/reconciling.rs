@@ -14,7 +14,9 @@ use toso_core::id::{ChunkKey, DocId, Sequence};
 use toso_core::unit::UnitRef;
 use toso_wire::{Delta, DeltaItem, Frame, Reconcile, Want};
 
-use super::{ClientEffect, ClientSession, SessionEnd};
+use super::live::Live;
+use super::session::GoesOn;
+use super::{ClientEffect, Commit, Query, ReadElements, SessionEnd};
 use crate::reconcile::{Elements, Found, RECONCILE_ROUNDS_MAX, ReconcileError};
 
 /// A unit being compared.
@@ -38,13 +40,13 @@ pub(super) struct PullingAnew {
     pub(super) through: Sequence,
 }
 
-impl ClientSession {
+impl Live {
     /// The server opens a comparison, or answers in one.
-    pub(super) fn on_reconcile(&mut self, reconcile: Reconcile, effects: &mut Vec<ClientEffect>) {
+    pub(super) fn on_reconcile(&mut self, reconcile: Reconcile, effects: &mut Vec<ClientEffect>) -> GoesOn {
         let Reconcile { unit, as_of, message } = reconcile;
         let keys_max = self.pacing.want_keys_max();
         let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == unit) else {
-            return self.end(SessionEnd::Protocol("a RECONCILE names a unit that was not asked for"), effects);
+            return Err(SessionEnd::Protocol("a RECONCILE names a unit that was not asked for"));
         };
         match &mut follow.reconciling {
             None if message.is_empty() => {
@@ -58,7 +60,7 @@ impl ClientSession {
                     wanted: VecDeque::new(),
                     asked_last: false,
                 });
-                effects.push(ClientEffect::ReadElements { unit });
+                effects.push(ClientEffect::Query(Query::ReadElements(ReadElements { unit })));
             }
             Some(reconciling) if as_of == reconciling.as_of && !message.is_empty() => {
                 match reconciling.absorb(&message) {
@@ -69,38 +71,39 @@ impl ClientSession {
                         let want = reconciling.next_want(unit, keys_max);
                         effects.push(ClientEffect::Send(Frame::Want(want)));
                     }
-                    Err(_) => self.end(SessionEnd::Protocol("a RECONCILE cannot be read"), effects),
+                    Err(_) => return Err(SessionEnd::Protocol("a RECONCILE cannot be read")),
                 }
             }
             // Each request opens the comparison anew, which goes on where it was.
             Some(_) if message.is_empty() && self.start.by_request => {}
-            _ => self.end(SessionEnd::Protocol("a RECONCILE does not belong to the comparison"), effects),
+            _ => return Err(SessionEnd::Protocol("a RECONCILE does not belong to the comparison")),
         }
+        Ok(())
     }
 
-    /// Answer to [`ClientEffect::ReadElements`].
+    /// Answer to [`ReadElements`].
     pub(super) fn on_elements(
         &mut self,
         unit: UnitRef,
         chunks: Vec<(DocId, ChangeHash)>,
         effects: &mut Vec<ClientEffect>,
-    ) {
-        let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == unit) else { return };
+    ) -> GoesOn {
+        let Some(follow) = self.follows.iter_mut().find(|follow| follow.unit == unit) else { return Ok(()) };
         if let Some(pulled) = follow.pulling_anew.take() {
             follow.caught_up = true;
             let is_lacking = |(doc, hash): &(DocId, ChangeHash)| !pulled.keys.contains(&ChunkKey::of(*doc, hash));
             let lacking = chunks.into_iter().filter(is_lacking).collect();
-            return self.commit_reconciled(unit, pulled.through, lacking, effects);
+            self.commit_reconciled(unit, pulled.through, lacking, effects);
+            return Ok(());
         }
-        let Some(reconciling) = follow.reconciling.as_mut() else { return };
+        let Some(reconciling) = follow.reconciling.as_mut() else { return Ok(()) };
         let elements = Elements::new(chunks);
         let message = elements.open();
         reconciling.elements = Some(elements);
         let as_of = reconciling.as_of;
-        match message {
-            Ok(message) => effects.push(ClientEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message }))),
-            Err(_) => self.end(SessionEnd::Protocol("the comparison cannot begin"), effects),
-        }
+        let message = message.map_err(|_| SessionEnd::Protocol("the comparison cannot begin"))?;
+        effects.push(ClientEffect::Send(Frame::Reconcile(Reconcile { unit, as_of, message })));
+        Ok(())
     }
 
     /// A page that answers a WANT; gives it back when it is an ordinary one.
@@ -111,7 +114,7 @@ impl ClientSession {
         }
         let (unit, more) = (delta.unit, delta.more);
         self.pulled += delta.groups.iter().map(|group| group.items.len() as u64).sum::<u64>();
-        effects.push(ClientEffect::CommitChunks(delta));
+        effects.push(ClientEffect::Commit(Commit::Chunks(delta)));
         self.progress(effects);
         self.ask_for_page(effects);
         if more {
@@ -153,14 +156,14 @@ impl ClientSession {
         if all_done {
             self.acked_meanwhile.clear();
         }
-        effects.push(ClientEffect::CommitReconciled {
+        effects.push(ClientEffect::Commit(Commit::Reconciled {
             unit,
             as_of,
             // Cursors of one epoch only: while another unit is still being compared, the old one stays.
-            epoch: self.epoch.filter(|_| all_done),
+            epoch: all_done.then_some(self.epoch),
             acknowledged: as_of.max(self.acked_through),
             lacking,
-        });
+        }));
         self.outbox_dirty = true;
         self.reported = None;
         if all_done {
