@@ -16,7 +16,7 @@ use toso_sync::{
     AccessRole, AppendOutcome, Authenticated, Opened, OpenedInterest, PageEntry, PageRead, Principal, ServerEffect,
     ServerEvent, ServerSession, Standing,
 };
-use toso_wire::{Frame, Hello, Interest, Push};
+use toso_wire::{DeltaItem, Frame, Hello, Interest, Push, decode, encode};
 
 #[path = "support/greeting.rs"]
 mod greeting;
@@ -129,6 +129,25 @@ fn a_page_that_is_at_hand_is_sent_and_not_read() {
         let (_, effects) = opened(Epoch(1), &units, 2, Some(first.clone()), None);
         assert_eq!(delta(&effects), (None, true));
     }
+}
+
+/// Of an erased change a page has document and hash, whoever brought it back; it counts as any other for the cursor.
+#[test]
+fn an_erased_change_goes_as_its_hash() {
+    let (one, two) = (item(1), item(2));
+    let mut read = page(commune(), &[one, two.clone()]);
+    let erased = &mut read.entries[1];
+    (erased.entry.change, erased.returned_by) = (erased.entry.change.erased(), Some(AuthorId([5; 8])));
+    let hash = erased.entry.change.hash();
+    let (_, effects) = opened(Epoch(1), &[commune()], 2, Some(read), None);
+    assert_eq!(delta(&effects), (Some((2, Sequence(12))), false));
+    let sent = effects.iter().find_map(|effect| match effect {
+        ServerEffect::Send(frame @ Frame::Delta(delta)) => Some((frame, delta.groups[0].items[1].clone())),
+        _ => None,
+    });
+    let (frame, second) = sent.unwrap();
+    assert_eq!(second, DeltaItem::Erased(two.doc, hash));
+    assert_eq!(&decode(&encode(frame)).unwrap(), frame);
 }
 
 /// Whether the ACK of one change says that all is known, and whether a page is read after it.

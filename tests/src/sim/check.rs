@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use toso_core::change::Entry;
 use toso_core::chunk::ChangeHash;
-use toso_core::id::{DocId, Sequence};
+use toso_core::id::{DocId, DocKind, Sequence};
 use toso_core::record::Record;
 use toso_core::unit::UnitRef;
 use toso_replica::Receipt;
 use toso_replica::exchange::TouchEvent;
 use toso_store::compare::first_difference;
 use toso_store::memory::MemoryChangeLog;
-use toso_store::{ChangeLog, ChunkStore as _, Log as _, RecordStore};
+use toso_store::records::ERASURES_TABLE;
+use toso_store::{ChangeLog, ChunkStore as _, Index as _, Log as _, RecordChange, RecordStore};
 
 use super::model::Counts;
 use super::phone::Phone;
@@ -276,6 +277,40 @@ impl World {
         for scope in communes() {
             self.check_model(scope);
         }
+        self.check_erasure();
+    }
+
+    /// When everything else was looked at, a person is erased: no digest moves, the figures follow, and the other servers come to
+    /// the same as this one.
+    fn check_erasure(&mut self) {
+        let log = self.log_after(Sequence::ZERO);
+        let of_person = |entry: &&Entry| entry.change.doc.kind() == Some(DocKind::Member);
+        let Some(doc) = log.iter().find(of_person).map(|entry| entry.change.doc) else { return };
+        let disk = Arc::clone(&self.server.disk);
+        let scopes = communes();
+        let before = disk.summary(&scopes, disk.last());
+        let key = doc.as_bytes().to_vec();
+        let erasure = RecordChange { table: ERASURES_TABLE.to_owned(), key, value: Some(Vec::new()), expect: None };
+        if let Err(error) = disk.command(self.server_now(), &[erasure]) {
+            return self.fail("a document can be erased", error.to_string());
+        }
+        *self.counts.entry("documents erased").or_default() += 1;
+        let after = disk.summary(&scopes, disk.last());
+        let is_gone =
+            disk.document(doc).is_ok_and(|entries| entries.iter().all(|entry| entry.change.chunk().is_none()));
+        if !is_gone || before.ok() != after.ok() {
+            return self.fail("an erased document leaves what is compared", doc.to_string());
+        }
+        let Some(running) = &mut self.server.running else { return };
+        loop {
+            match running.folder.fold_page() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => return self.fail("folding reads the log", error.to_string()),
+            }
+        }
+        self.check_projection();
+        self.check_twin();
     }
 
     /// A phone holds what the log has for its unit.

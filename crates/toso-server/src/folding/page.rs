@@ -59,7 +59,9 @@ pub(super) fn next_page(log: &dyn ChangeLog, read_to: &mut ReadTo) -> Result<Opt
             // What was read before the bytes went is out of date.
             entries.retain(|entry| !erased.contains(&entry.change.doc));
             let erased: Vec<_> = erased.into_iter().collect();
-            entries.extend(last_entries(log, &erased, change)?);
+            let last = last_entries(log, &erased, change)?.into_iter();
+            // The last may have come after the erasure; whole, it would be taken for a document of its own.
+            entries.extend(last.map(|entry| Entry { change: entry.change.erased(), ..entry }));
         }
         if !entries.is_empty() {
             return Ok(Some(FoldPage { entries, read_to: end, newest }));

@@ -12,6 +12,7 @@ use toso_core::record::{TeamLevel, TeamStatus};
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::unit::{UnitList, UnitRef};
 use toso_store::memory::MemoryChangeLog;
+use toso_store::records::ERASURES_TABLE;
 use toso_store::{Holds, Index as _, Log as _, LogBatch, Record, RecordChange, StoreError};
 
 use super::worker::planted::{Reader, plant};
@@ -162,6 +163,64 @@ fn a_restart_goes_on_from_the_checkpoint() {
     assert_eq!(again.started_at, end, "what was counted is not folded again");
     again.wait();
     again.assert_equal_to_a_rebuild(30);
+}
+
+/// While it is counted, between two pages, after a restart, and where counting begins again: an erased person counts nothing, what
+/// comes to the document later does not either, and all of these come to the same.
+#[test]
+fn an_erased_document_counts_nothing_wherever_folding_goes_on() {
+    let log = Arc::new(MemoryChangeLog::new());
+    let member = |number: u8| {
+        let mut unique = [0; 11];
+        unique[0] = number;
+        DocId::member(scope(usize::from(number)), unique)
+    };
+    let erase = |doc: DocId| {
+        let key = doc.as_bytes().to_vec();
+        let erasure = RecordChange { table: ERASURES_TABLE.to_owned(), key, value: Some(Vec::new()), expect: None };
+        log.command(TimestampMs(1_662_534_000_001), &[erasure]).expect("memory takes it");
+    };
+    let members = |bench: &Bench, expected: u64| {
+        bench.running.tail().grew();
+        let start = Instant::now();
+        loop {
+            let found = bench.views.lock().totals(UnitRef::country(UnitList::L2022)).expect("a unit");
+            if (found.teams, found.members) == (20, expected) && bench.counted.current() == log.last() {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "{} of {expected}", found.members);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    write_round(&log, 0, 20);
+    let bench = run(&log, 64);
+    bench.wait();
+    members(&bench, 20);
+    erase(member(1));
+    members(&bench, 19);
+    // In one page: a change of another document, an erasure, and a change of the erased one, which nothing holds together.
+    let late = Document::new(member(1))
+        .unwrap()
+        .edit(author(3), &[DocEdit::Member(MemberEdit::FullName(PersonName::parse("Lê Thị Thử").expect("a name")))]);
+    write_round(&log, 1, 20);
+    erase(member(2));
+    append(&log, scope(1), &[item(member(1), &late.expect("valid").expect("a change"))]);
+    members(&bench, 18);
+    bench.running.stop();
+
+    let end = log.last();
+    let again = run(&log, 64);
+    assert_eq!(again.started_at, end, "what was counted is not folded again");
+    members(&again, 18);
+    erase(member(3));
+    members(&again, 17);
+    again.running.stop();
+    let fresh = Arc::new(MemoryChangeLog::new());
+    fresh.apply(&log.tail(Sequence::ZERO, usize::MAX, usize::MAX).expect("readable")).expect("it follows");
+    let twin = run(&fresh, 1);
+    twin.wait();
+    assert_eq!(twin.views.lock().first_difference(&mut again.views.lock()), None);
+    twin.running.stop();
 }
 
 /// Among what is counted comes a document of a kind that only a newer version knows: new and again, in one page and in

@@ -3,7 +3,7 @@
 //! Opening a folder lets the storage engine finish what a crash left, as a start of the server would; nothing else is
 //! written. Each check is a function of its own that tells what it finds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ use toso_core::id::{DocId, Sequence};
 use toso_core::unit::Scope;
 use toso_projection::{Projector, Row};
 use toso_store::export::{Contents, ExportReader, Line};
-use toso_store::{Index as _, Log as _, StoreError};
+use toso_store::{Index as _, Log as _, Logged, RecordChange, StoreError};
 use toso_store_sled::{Checked, SledChangeLog};
 
 use super::{UpkeepError, failed, in_file, open_what_is_left};
@@ -207,7 +207,8 @@ fn views(log: &Arc<SledChangeLog>, scopes: &BTreeSet<Scope>, verified: &mut Veri
     let loaded = Loaded::load(&**log, log.last(), &mut stored, || Projector::new(catalog))?;
     verified.counted = loaded.through;
     let set_aside = SetAside::load(catalog, &**log, Arc::clone(log) as _)?;
-    let unsettled = set_aside.unsettled();
+    let mut unsettled = set_aside.unsettled();
+    unsettled.extend(erased_after(log, loaded.through)?);
     let mut fresh = Projector::new(catalog);
     for scope in scopes {
         for doc in log.documents(*scope)? {
@@ -217,7 +218,7 @@ fn views(log: &Arc<SledChangeLog>, scopes: &BTreeSet<Scope>, verified: &mut Veri
             }
             verified.documents += 1;
             if unsettled.contains(&doc) {
-                // The next start makes it again, as an officer has decided.
+                // The next start makes it again, as an officer has decided or since it was erased.
                 if let Some(row) = stored.row(doc) {
                     fresh.apply(*scope, doc, row.clone());
                 }
@@ -237,6 +238,21 @@ fn views(log: &Arc<SledChangeLog>, scopes: &BTreeSet<Scope>, verified: &mut Veri
         verified.found(difference.to_string());
     }
     Ok(())
+}
+
+/// Documents that were erased after an entry: counting may not have met that yet.
+fn erased_after(log: &SledChangeLog, mut after: Sequence) -> Result<HashSet<DocId>, StoreError> {
+    let mut erased = HashSet::new();
+    loop {
+        let tail = log.tail(after, PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
+        let Some(last) = tail.last() else { return Ok(erased) };
+        after = last.sequence();
+        for entry in &tail {
+            if let Logged::Command(command) = entry {
+                erased.extend(command.changes.iter().filter_map(RecordChange::erases));
+            }
+        }
+    }
 }
 
 /// A document's row from its changes up to the checkpoint; `None` when it has none so early. One whose changes are all

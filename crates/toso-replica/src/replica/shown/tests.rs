@@ -93,6 +93,54 @@ fn saves_and_pages_bring_what_is_shown() {
     assert_eq!(notes.collect::<Vec<_>>(), [Some("hai".to_owned())]);
 }
 
+/// What this phone has and what it never had: documents go, with what waits to be sent and what was held, and what is compared
+/// with the centre stays. What is left of one of which a part was erased is no failure anywhere.
+#[test]
+fn an_erased_document_is_gone_and_compared() {
+    let (store, replica) = replica();
+    let team = replica.add_team(draft("Thôn Thử 1")).unwrap();
+    let name = |text| MemberEdit::FullName(PersonName::parse(text).unwrap());
+    let gone = replica.add_member(team, vec![name("Nguyễn Văn Thử")]).unwrap();
+    let half = replica.add_member(team, vec![name("Trần Thị Mẫu")]).unwrap();
+    for doc in [gone, half] {
+        replica.edit(doc, &[DocEdit::Member(name("Lê Thị Thử"))]).unwrap();
+    }
+    let mut elsewhere = Document::new(DocId::member(commune(), [7; 11])).unwrap();
+    let DeltaItem::Change(never) = foreign(&mut elsewhere, DocEdit::Member(name("Phạm Văn Mẫu"))) else {
+        panic!("a change")
+    };
+    let never = (never.doc, never.check().unwrap().hash());
+    let hashes = |doc: DocId| store.chunks(doc).unwrap().into_iter().map(|chunk| chunk.hash()).collect::<Vec<_>>();
+    let (of_gone, of_half) = (hashes(gone), hashes(half));
+    let mut expected = replica.elements(commune()).unwrap();
+    expected.push(never);
+    expected.sort_unstable();
+
+    let items = of_gone.iter().map(|hash| DeltaItem::Erased(gone, *hash));
+    let items = items.chain([DeltaItem::Erased(half, of_half[0]), DeltaItem::Erased(never.0, never.1)]);
+    let delta = page(items.collect(), 7);
+    let check = |replica: &Replica| {
+        let mut elements = replica.elements(commune()).unwrap();
+        elements.sort_unstable();
+        assert_eq!(elements, expected, "what the centre has, too");
+        assert!(replica.members(None).unwrap().is_empty());
+        assert_eq!((replica.teams().unwrap().len(), replica.status().unwrap().documents), (1, 1));
+        for doc in [gone, half, never.0] {
+            assert!(replica.member(doc).is_err() && replica.history(doc).is_err());
+            assert!(replica.edit(doc, &[DocEdit::Member(name("Lê Văn Thử"))]).is_err(), "nobody writes into it");
+        }
+        assert!(replica.findings().is_ok() && replica.conflicts().unwrap().is_empty());
+        assert!(replica.search("Thử", 9).is_ok() && replica.receipt_counts().is_ok());
+        // The team, and what was not erased: whether it is taken is for the centre to say.
+        let waiting: Vec<_> = store.outbox(0, 10).unwrap().into_iter().map(|entry| entry.doc).collect();
+        assert_eq!(waiting, [team, half]);
+    };
+    for _ in 0..2 {
+        replica.commit_delta(delta.clone()).unwrap();
+        check(&replica);
+    }
+}
+
 #[test]
 fn a_dispute_is_listed_until_it_is_settled() {
     let (store, replica) = replica();
