@@ -15,13 +15,15 @@
 //! | `u` unit (8) | cursor: sequence (8) |
 //! | `s` key | setting |
 
+mod layout;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use parking_lot::Mutex;
 use toso_core::change::Change;
 use toso_core::chunk::{ChangeHash, Chunk};
-use toso_core::id::{DOC_ID_BYTES, DocId, Sequence};
+use toso_core::id::{DocId, Sequence};
 use toso_core::unit::{Scope, UnitRef};
 use toso_store::{ChunkStore, HeldChunk, Listed, OutboxEntry, StoreError, Transaction};
 
@@ -32,6 +34,10 @@ use crate::key::StoreKey;
 use crate::options::Options;
 use crate::staged::Staged;
 use crate::value::Reader;
+use layout::{
+    cursor_key, doc_in, document_key, hash_in, of_chunk, of_document, outbox_key, parse_chunk, parse_document,
+    parse_outbox, parse_scope, parse_sequence, setting_key,
+};
 
 const COUNTERS_KEY: &[u8] = b"mcounters";
 const DOCUMENT_SPACE: u8 = b'd';
@@ -580,70 +586,4 @@ fn bytes(transaction: &Transaction) -> usize {
         + copies
         + 150 * transaction.erased.len()
         + 100 * (transaction.outbox_add.len() + transaction.receipts.len())
-}
-
-fn document_key(doc: DocId) -> Vec<u8> {
-    of_document(DOCUMENT_SPACE, doc)
-}
-
-fn of_document(space: u8, doc: DocId) -> Vec<u8> {
-    [&[space], doc.as_bytes().as_slice()].concat()
-}
-
-fn of_chunk(space: u8, doc: DocId, hash: &ChangeHash) -> Vec<u8> {
-    [&[space], doc.as_bytes().as_slice(), &hash.0].concat()
-}
-
-fn outbox_key(number: u64) -> Vec<u8> {
-    [&[OUTBOX_SPACE], number.to_be_bytes().as_slice()].concat()
-}
-
-fn cursor_key(unit: UnitRef) -> Vec<u8> {
-    [&[CURSOR_SPACE], unit.to_key().as_slice()].concat()
-}
-
-fn setting_key(key: &str) -> Vec<u8> {
-    [&[SETTING_SPACE], key.as_bytes()].concat()
-}
-
-fn doc_in(key: &[u8]) -> Option<DocId> {
-    DocId::from_bytes(key.get(1..=DOC_ID_BYTES)?.try_into().ok()?).ok()
-}
-
-fn hash_in(key: &[u8]) -> Option<ChangeHash> {
-    key.get(1 + DOC_ID_BYTES..)?.try_into().ok().map(ChangeHash)
-}
-
-/// A document's scope, and what it shows.
-fn parse_document(body: &[u8]) -> Option<(Scope, Option<&[u8]>)> {
-    let mut body = Reader(body);
-    let scope = UnitRef::from_key(body.array()?).ok()?;
-    match body.0 {
-        [] => Some((scope, None)),
-        [SHOWN, shown @ ..] => Some((scope, Some(shown))),
-        _ => None,
-    }
-}
-
-/// A chunk's number and, unless it was erased, its bytes: no change has none.
-fn parse_chunk(body: &[u8]) -> Option<(u64, Option<&[u8]>)> {
-    let mut body = Reader(body);
-    let number = body.u64()?;
-    Some((number, Some(body.0).filter(|bytes| !bytes.is_empty())))
-}
-
-fn parse_scope(body: &[u8]) -> Option<Scope> {
-    parse_document(body).map(|(scope, _)| scope)
-}
-
-fn parse_sequence(body: &[u8]) -> Option<Sequence> {
-    Some(Sequence(u64::from_be_bytes(body.try_into().ok()?)))
-}
-
-fn parse_outbox(key: &[u8], body: &[u8]) -> Option<OutboxEntry> {
-    let number = u64::from_be_bytes(key.get(1..)?.try_into().ok()?);
-    let mut body = Reader(body);
-    let scope = UnitRef::from_key(body.array()?).ok()?;
-    let doc = DocId::from_bytes(body.array()?).ok()?;
-    Some(OutboxEntry { number, scope, doc, hash: ChangeHash(body.array()?) })
 }
