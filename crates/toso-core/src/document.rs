@@ -10,6 +10,7 @@ mod first;
 mod flat;
 pub(crate) mod genesis;
 mod history;
+mod join;
 mod read;
 mod save;
 mod size;
@@ -148,8 +149,14 @@ impl Document {
     pub fn apply(&mut self, chunks: &[Chunk]) -> Applied {
         apply::apply(self, chunks)
     }
-    /// Makes one change out of one save. `None` when everything already has these values. Of several edits of one
-    /// field the last stands.
+    /// Makes room for a save: where the document has more heads than one change may depend on, changes that join them and
+    /// write no field. None otherwise. They precede the save and belong into its transaction; without the save they need
+    /// not be kept.
+    pub fn join_heads(&mut self, author: Author) -> Result<Vec<Chunk>, EditError> {
+        join::join(self, author)
+    }
+    /// Makes one change out of one save, after [`Self::join_heads`]. `None` when everything already has these values. Of
+    /// several edits of one field the last stands.
     pub fn edit(&mut self, author: Author, edits: &[DocEdit]) -> Result<Option<Chunk>, EditError> {
         save::save(self, author, edits, save::Same::IsNoChange)
     }
@@ -181,7 +188,7 @@ impl Document {
     pub fn conflicts(&self) -> Vec<Conflict> {
         conflicts::conflicts(self.kind, &self.doc)
     }
-    /// Every save, oldest first (a change comes after all it builds on), genesis left out.
+    /// Every save, oldest first (a change comes after all it builds on); without genesis and what only joins heads.
     pub fn history(&self) -> Vec<HistoryEntry> {
         history::history(self.kind, &self.doc)
     }

@@ -273,8 +273,9 @@ impl Replica {
             documents.put(id, merged);
             return Err(ReplicaError::NoConflict { id, field: field.to_owned() });
         }
-        let chunk = merged.document.resolve(self.author(), &edit)?;
-        self.commit_edit(&mut documents, scope, merged, &chunk)
+        let mut chunks = merged.document.join_heads(self.author())?;
+        chunks.push(merged.document.resolve(self.author(), &edit)?);
+        self.commit_edit(&mut documents, scope, merged, &chunks)
     }
 
     /// Marks `from` as a duplicate of `into`. Nothing is lost; [`Self::unmerge`] takes it back.
@@ -316,7 +317,7 @@ impl Replica {
         documents.pop(&id);
         if let Some(chunk) = Document::first_save(id, self.author(), edits)? {
             let shown = Document::first_record(id, edits).map(|record| Shown { record, disputed: false });
-            self.store_edit(scope, id, &chunk, shown.and_then(|shown| shown.encode()))?;
+            self.store_edit(scope, id, std::slice::from_ref(&chunk), shown.and_then(|shown| shown.encode()))?;
             self.announce_edit(id);
         }
         Ok(id)
@@ -332,32 +333,41 @@ impl Replica {
         self.check_role()?;
         let mut merged = self.take(documents, id)?;
         self.check_days(edits, Some(&merged.document))?;
-        match merged.document.edit(self.author(), edits) {
-            Ok(Some(chunk)) => self.commit_edit(documents, scope, merged, &chunk).map(|()| true),
-            Ok(None) => {
-                documents.put(id, merged);
+        // A refused edit may have left its mark on the copy in memory: it is read anew next time.
+        let mut chunks = merged.document.join_heads(self.author())?;
+        match merged.document.edit(self.author(), edits)? {
+            Some(chunk) => {
+                chunks.push(chunk);
+                self.commit_edit(documents, scope, merged, &chunks).map(|()| true)
+            }
+            None => {
+                // Heads that were joined for nothing are in no store.
+                if chunks.is_empty() {
+                    documents.put(id, merged);
+                }
                 Ok(false)
             }
-            // A refused edit may have left its mark on the copy in memory: it is read anew next time.
-            Err(error) => Err(error.into()),
         }
     }
 
-    /// Durable first, then visible in memory; a document whose commit failed is not kept.
+    /// One save: its change, and before it those that join heads. Durable first, then visible in memory; a document whose
+    /// commit failed is not kept.
     fn commit_edit(
         &self,
         documents: &mut LruCache<DocId, Merged>,
         scope: Scope,
         mut merged: Merged,
-        chunk: &Chunk,
+        chunks: &[Chunk],
     ) -> Result<(), ReplicaError> {
         let (doc, size) = (merged.document.id(), merged.size);
-        if let Some(why) = self.no_room(&merged) {
-            return Err(ReplicaError::DocumentFull { id: doc, size, why });
+        for chunk in chunks {
+            if let Some(why) = self.no_room(&merged) {
+                return Err(ReplicaError::DocumentFull { id: doc, size, why });
+            }
+            merged.size.add(chunk.bytes().len());
+            merged.own.add(chunk.bytes().len());
         }
-        self.store_edit(scope, doc, chunk, Self::shown_of(&merged.document))?;
-        merged.size.add(chunk.bytes().len());
-        merged.own.add(chunk.bytes().len());
+        self.store_edit(scope, doc, chunks, Self::shown_of(&merged.document))?;
         documents.put(doc, merged);
         self.announce_edit(doc);
         Ok(())
@@ -374,11 +384,11 @@ impl Replica {
         if role.is_some_and(AccessRole::may_sign_off) { for_role(true) } else { Some(no_room) }
     }
 
-    fn store_edit(&self, scope: Scope, doc: DocId, chunk: &Chunk, shown: Option<Vec<u8>>) -> Result<(), StoreError> {
+    fn store_edit(&self, scope: Scope, doc: DocId, chunks: &[Chunk], shown: Option<Vec<u8>>) -> Result<(), StoreError> {
         let transaction = Transaction {
-            chunks: vec![(scope, Change { doc, chunk: chunk.clone() })],
+            chunks: chunks.iter().map(|chunk| (scope, Change { doc, chunk: chunk.clone() })).collect(),
             shown: shown.map(|shown| (doc, shown)).into_iter().collect(),
-            outbox_add: vec![chunk.hash()],
+            outbox_add: chunks.iter().map(Chunk::hash).collect(),
             ..Transaction::default()
         };
         // One save at a time: the documents are locked.

@@ -4,7 +4,7 @@ use automerge::legacy::{Key, ObjectId, OpType};
 use automerge::{Automerge, Change};
 
 use super::conflicts::{device, timestamp};
-use super::{HistoryEntry, genesis, guarded, value};
+use super::{HistoryEntry, genesis, guarded, join, value};
 use crate::chunk::{ChangeHash, Chunk};
 use crate::id::DocKind;
 
@@ -12,7 +12,8 @@ pub(super) fn history(kind: DocKind, doc: &Automerge) -> Vec<HistoryEntry> {
     guarded(|| {
         let changes = doc.get_changes(&[]);
         let genesis = &genesis::genesis(kind).hashes;
-        changes.iter().filter(|c| !genesis.contains(&ChangeHash(c.hash().0))).map(|c| entry(kind, c)).collect()
+        let is_save = |c: &&Change| !genesis.contains(&ChangeHash(c.hash().0)) && !join::is_join(c);
+        changes.iter().filter(is_save).map(|c| entry(kind, c)).collect()
     })
     .unwrap_or_default()
 }
@@ -35,6 +36,9 @@ fn entry(kind: DocKind, change: &Change) -> HistoryEntry {
     let mut changes: Vec<(String, String)> = Vec::new();
     for op in change.decode().operations {
         let Key::Map(key) = op.key else { continue };
+        if op.obj == ObjectId::Root && key == join::JOIN_KEY {
+            continue;
+        }
         let map = match op.obj {
             ObjectId::Root => None,
             ObjectId::Id(id) => match genesis::map_of_counter(kind, id.counter()) {

@@ -33,8 +33,10 @@ impl Replica {
         let [_, _, _, _, _, unique @ ..] = *id.as_bytes();
         let as_known = Document::fold(DocId::member(scope, unique), &chunks);
         let (mut document, _) = as_known.ok_or(ReplicaError::NeedsNewerVersion { id })?;
+        let mut chunks = document.join_heads(self.author())?;
         if let Some(chunk) = document.edit(self.author(), edits)? {
-            self.store_edit(scope, id, &chunk, None)?;
+            chunks.push(chunk);
+            self.store_edit(scope, id, &chunks, None)?;
             self.announce_edit(id);
         }
         Ok(())

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use toso_core::change::Change;
-use toso_core::chunk::{CHANGE_BYTES_MAX, ChangeHash, Chunk};
+use toso_core::chunk::{CHANGE_BYTES_MAX, CHANGE_DEPS_MAX, ChangeHash, Chunk};
 use toso_core::document::{
     Author, DOCUMENT_CHANGES_MAX, DOCUMENT_RESERVE_CHANGES, DOCUMENT_SHARE_CHANGES, Document, NoRoom,
 };
 use toso_core::edit::{ActivityId, DocEdit, Reached, TeamEdit};
 use toso_core::id::{Actor, DocId, Epoch, Sequence, ServerId};
-use toso_core::record::{ActivityKind, Record, TeamLevel};
+use toso_core::record::{ActivityKind, Record, TeamLevel, TeamStatus};
 use toso_core::text::{Date, PlaceName};
 use toso_core::time::TimestampMs;
 use toso_core::unit::Scope;
@@ -109,6 +109,13 @@ fn every_refusal_is_kept_and_only_what_was_decided_is_dismissed() {
     assert_eq!(replica.held().unwrap().len(), 500);
 }
 
+/// Some actor of another device.
+fn numbered_actor(number: usize) -> Actor {
+    let mut actor = [9; 16];
+    actor[..8].copy_from_slice(&number.to_be_bytes());
+    Actor(actor)
+}
+
 /// A chunk that cannot be read, which counts like any other, since it is kept like any other.
 fn filler(doc: DocId, number: u64) -> (Scope, Change) {
     let hash = ChangeHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
@@ -166,6 +173,40 @@ fn a_record_takes_a_device_s_share_and_leaves_the_last_to_officers() {
     assert_eq!((why(shared, 1), why(shared, 2)), (None, Some(NoRoom::Share)));
     enrolled_as(store.as_ref(), "officer");
     assert_eq!((why(reserved, 2), why(shared, 2)), (None, None), "an officer goes on");
+}
+
+/// Sixty-six phones that have each saved one thing without a network leave a record with 66 heads, more than one change may
+/// depend on. The next save joins them first: all in one transaction, and in the outbox in the order in which the centre
+/// needs them.
+#[test]
+fn a_save_of_a_record_with_many_heads_joins_them_first() {
+    let (store, replica) = replica();
+    let team = replica.add_team(draft("Thôn 1")).unwrap();
+    let households = |number| [DocEdit::Team(TeamEdit::HouseholdsCovered(Some(number)))];
+    let apart = (1..=CHANGE_DEPS_MAX + 1).map(|phone| {
+        let author = Author { actor: numbered_actor(phone), at: TimestampMs(1) };
+        let chunk = Document::first_save(team, author, &households(u32::try_from(phone).unwrap())).unwrap().unwrap();
+        (commune(), Change { doc: team, chunk })
+    });
+    store.commit(Transaction { chunks: apart.collect(), ..Transaction::default() }).unwrap();
+    let before = (store.outbox_len().unwrap(), store.chunks(team).unwrap().len());
+    let shown = replica.team(team).unwrap().record.households_covered.unwrap();
+    let shown = u32::try_from(shown).unwrap();
+    assert!(!replica.edit(team, &households(shown)).unwrap(), "what changes nothing is no change");
+    assert_eq!((store.outbox_len().unwrap(), store.chunks(team).unwrap().len()), before, "and joins nothing");
+
+    assert!(replica.edit(team, &[DocEdit::Team(TeamEdit::Status(TeamStatus::Dissolved))]).unwrap());
+    assert_eq!((store.outbox_len().unwrap(), store.chunks(team).unwrap().len()), (before.0 + 2, before.1 + 2));
+    let sent = replica.outbox_batch(0, PUSH_BYTES_MAX).unwrap().unwrap().items;
+    let [.., join, save] = sent.as_slice() else { panic!("{sent:?}") };
+    assert!(save.change.chunk.facts().unwrap().deps().any(|dep| dep == join.change.chunk.hash()));
+    assert_eq!(join.change.chunk.facts().unwrap().deps().len(), CHANGE_DEPS_MAX);
+    replica.resolve(team, "households_covered", "7").unwrap();
+    let at_the_centre = Document::fold(team, &store.chunks(team).unwrap()).unwrap().0;
+    assert_eq!((at_the_centre.heads().len(), at_the_centre.conflicts()), (1, vec![]));
+    drop(replica);
+    let replica = Replica::open(store as Arc<dyn ChunkStore>, &crate::testing::options()).unwrap();
+    assert!(replica.edit(team, &households(8)).unwrap(), "another opening reads what was kept");
 }
 
 /// Whether there is room is known in memory: a history that grew behind the replica's back would be noticed by a save that
