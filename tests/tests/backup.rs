@@ -75,6 +75,25 @@ fn backed_up(place: &Place, teams: usize) -> FieldDevice {
     device
 }
 
+/// A name without a folder left a copy of the key behind, and no backup.
+#[test]
+fn a_backup_with_its_keys_may_have_a_bare_name() {
+    let place = Place::new();
+    backed_up(&place, 1);
+    let centre = place.path("centre");
+    let here = place.path("here");
+    fs::create_dir(&here).expect("made");
+    let made = Command::new(toso())
+        .args(["backup", "--data", text(&centre), "--to", "bare.zst", "--with-keys"])
+        .current_dir(&here)
+        .output()
+        .expect("toso runs");
+    assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
+    let names: Vec<_> =
+        fs::read_dir(&here).expect("readable").map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(names.len(), 2, "the backup and its key: {names:?}");
+}
+
 fn online(server: &Server, to: &Path) -> Output {
     let token = server.admin_token_file();
     run(&["backup", "--server", server.url(), "--admin-token-file", text(&token), "--to", text(to)])

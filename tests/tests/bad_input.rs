@@ -305,6 +305,66 @@ fn folders_that_have_lost_what_they_held() {
     says(&String::from_utf8_lossy(&verified.stdout), &["WRONG", "has lost what it held"]);
 }
 
+/// A shared folder was closed to those whose it was.
+#[test]
+fn a_folder_of_other_things_is_no_data_folder() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("notes.txt");
+    fs::write(&file, "x").expect("written");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).expect("it is ours");
+    let started =
+        Server::command(folder.path(), "127.0.0.1:0").stderr(std::process::Stdio::piped()).output().expect("runs");
+    assert_eq!(started.status.code(), Some(1));
+    says(&String::from_utf8_lossy(&started.stderr), &["notes.txt", "empty folder", "--data"]);
+    assert_eq!(fs::metadata(folder.path()).expect("there").permissions().mode() & 0o7777, 0o1777);
+    assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
+}
+
+/// A bundle took the place of any file, a phone's own database among them.
+#[test]
+fn a_bundle_takes_no_other_files_place() {
+    let (server, _data) = server();
+    let (device, folder) = home();
+    device.ok(&["enrol", &server.invite(COMMUNE, "recorder")]);
+    device.ok(&["team", "add", "--hamlet", "Thôn 1"]);
+    let database = folder.path().join("db");
+    let before = fs::read(&database).expect("readable");
+    let names = || fs::read_dir(folder.path()).expect("readable").count();
+    let count = names();
+    let refused = device.refused(&["bundle", "make", "--to", database.to_str().expect("a path")]);
+    says(&refused, &["is there already", "another name"]);
+    assert!(fs::read(&database).expect("readable") == before, "the database is as it was");
+    assert_eq!(names(), count, "nothing is left beside it");
+    device.ok(&["team", "list"]);
+}
+
+/// The signal for a file that may not grow killed a command in the midst of a write, and a server again at each start.
+#[test]
+fn a_limit_on_the_size_of_files_is_a_failed_write() {
+    let (server, _data) = server();
+    let (device, folder) = home();
+    device.ok(&["enrol", &server.invite(COMMUNE, "recorder")]);
+    let limited = Command::new("bash")
+        .args(["-c", "ulimit -f 1; exec \"$0\" field --home \"$1\" team add --hamlet 'Thôn 1'"])
+        .args([toso().as_os_str(), folder.path().as_os_str()])
+        .output()
+        .expect("bash runs");
+    assert_eq!(limited.status.code(), Some(1), "it ends by itself, by no signal: {:?}", limited.status);
+    says(&String::from_utf8_lossy(&limited.stderr), &["File too large"]);
+    device.ok(&["team", "add", "--hamlet", "Thôn 1"]);
+}
+
+/// Of two values for one field the last was taken without a word.
+#[test]
+fn a_field_that_is_given_twice_is_asked_about() {
+    let (server, _data) = server();
+    let (device, _home) = home();
+    device.ok(&["enrol", &server.invite(COMMUNE, "recorder")]);
+    let team = device.ok(&["team", "add", "--hamlet", "Thôn 1"]).trim().to_owned();
+    says(&device.refused(&["team", "edit", &team, "households=70", "households=80"]), &["households is given twice"]);
+}
+
 #[test]
 fn wrong_ports_and_addresses() {
     let (device, _home) = home();

@@ -1,6 +1,7 @@
 //! What people type, read into types.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -59,6 +60,13 @@ pub(crate) fn unit_of(args: &UnitArgs) -> Result<UnitRef, Fail> {
 
 /// `FIELD=VALUE` texts.
 pub(crate) fn changes(kind: DocKind, texts: &[String], convert: ConvertFlag) -> Result<Vec<DocEdit>, Fail> {
+    let mut fields = BTreeSet::new();
+    for (field, _) in texts.iter().filter_map(|text| text.split_once('=')) {
+        if !fields.insert(field.trim()) {
+            let field = field.trim();
+            return Err(Fail::new(format!("{field} is given twice, and only one value can be meant; give it once")));
+        }
+    }
     texts.iter().map(|text| change(kind, text, convert)).collect()
 }
 

@@ -89,7 +89,8 @@ pub enum ReachError {
 impl Reach {
     /// Refuses to send anything to an address in the clear, unless it is this machine's own, or that was allowed.
     pub fn check(&self, url: &str) -> Result<(), ReachError> {
-        let uri: Option<Uri> = url.trim_end_matches('/').parse().ok();
+        // Paths are added to its end; a question would swallow them.
+        let uri: Option<Uri> = url.trim_end_matches('/').parse().ok().filter(|_| !url.contains(['?', '#']));
         let parts = uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.host()?)));
         match parts {
             Some(("https" | "wss", _)) => Ok(()),
@@ -169,7 +170,15 @@ mod tests {
             assert_eq!(open.check(url), Ok(()));
             assert!(open.warning(url).is_some_and(|text| text.contains(url)));
         }
-        for url in ["", "toso.example.vn", "ftp://toso.example.vn", "http://", "https:toso"] {
+        for url in [
+            "",
+            "toso.example.vn",
+            "ftp://toso.example.vn",
+            "http://",
+            "https:toso",
+            "https://x.vn/?a",
+            "https://x.vn#a",
+        ] {
             assert!(matches!(open.check(url), Err(ReachError::NotAnAddress { .. })), "{url}");
         }
     }

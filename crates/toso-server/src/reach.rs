@@ -28,6 +28,9 @@ impl Reach {
     /// Of an address that begins with `http://` or `https://`.
     pub(crate) fn of_url(url: &str) -> Self {
         match parts(url) {
+            _ if url.contains(['?', '#']) => {
+                Self::Nowhere("an address of a server has no ? and no #: every path is added to its end")
+            }
             None => Self::Nowhere("it is no address of the form https://host or https://host:port"),
             Some((_, _, Some(0))) => Self::Nowhere("nothing listens on port 0"),
             Some((_, host, _)) => Self::of_host(&host),
@@ -178,6 +181,8 @@ mod tests {
             "http://toso.example/\n",
             "http://[::1",
             "ftp://toso.example",
+            "https://toso.example/x?y",
+            "https://toso.example#w",
         ] {
             assert!(matches!(Reach::of_url(nowhere), Reach::Nowhere(_)), "{nowhere}");
         }

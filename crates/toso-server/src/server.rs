@@ -68,6 +68,27 @@ impl Server {
     }
 }
 
+/// What a file system of its own begins with.
+const LOST_AND_FOUND: &str = "lost+found";
+
+/// Refuses a folder that holds other things and nothing of a server: it would be closed to those whose it is.
+fn refuse_strangers(data: &Path) -> Result<(), StartError> {
+    let Ok(entries) = std::fs::read_dir(data) else { return Ok(()) };
+    let names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
+    let is_own = |name: &std::ffi::OsString| upkeep::OWN_NAMES.iter().any(|own| name == own);
+    // A device's folder is refused for what it is.
+    if names.iter().any(|name| is_own(name) || name == "FORMAT") {
+        return Ok(());
+    }
+    match names.into_iter().find(|name| name != LOST_AND_FOUND) {
+        Some(stranger) => Err(StartError::Strangers {
+            path: data.display().to_string(),
+            stranger: stranger.to_string_lossy().escape_debug().to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// What an operator has to do.
 fn quarantine_words(addr: SocketAddr, token: &Path) -> String {
     let server = on_this_machine(addr);
@@ -122,6 +143,7 @@ impl Rooms {
     }
 
     fn open(config: ServerConfig) -> Result<Self, StartError> {
+        refuse_strangers(&config.data)?;
         make_private(&config.data).map_err(|error| StartError::Folder {
             path: config.data.display().to_string(),
             detail: error.to_string(),
@@ -348,6 +370,17 @@ pub enum StartError {
         addr: SocketAddr,
         /// What the system said.
         detail: String,
+    },
+    /// The data folder is somebody else's.
+    #[error(
+        "{path} holds {stranger:?} and nothing of a server, and was left as it is; give a new or empty folder with --data \
+         (a data folder is closed to everybody but its owner)"
+    )]
+    Strangers {
+        /// Which.
+        path: String,
+        /// Something in it.
+        stranger: String,
     },
     /// The data folder cannot be made.
     #[error("cannot make the data folder {path}: {detail}")]

@@ -30,6 +30,15 @@ use crate::trust::KeyError;
 pub const LOG_FOLDER: &str = "log";
 /// A database being written by a compaction. One that is left over is of no use.
 const COMPACTING_FOLDER: &str = "log.compacting";
+/// What a data folder has one of at least, unless it is new.
+pub(crate) const OWN_NAMES: [&str; 6] = [
+    LOG_FOLDER,
+    COMPACTING_FOLDER,
+    OLD_FOLDER,
+    crate::trust::ROOT_KEY_FILE,
+    crate::trust::REVOCATIONS_FILE,
+    crate::trust::ADMIN_TOKEN_FILE,
+];
 /// The database that a compaction has replaced, until its successor has been opened and found whole.
 const OLD_FOLDER: &str = "log.old";
 /// Opens the database of a data folder that is there already; refuses one that has lost entries.

@@ -147,7 +147,9 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), KeyError> {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        // A bare name is in the folder that the command runs in.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
     })();
     written.map_err(|error| io("writing", path, &error))
 }

@@ -1,6 +1,6 @@
 //! `toso field bundle` and `toso field peer`: helping each other where no server is in reach.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -109,21 +109,22 @@ fn meet(replica: &Replica, pipe: &mut TcpStream, side: Side) -> Result<PeerRepor
     }
 }
 
-/// Written beside and renamed, so that nobody sends half of it.
+/// Written beside and renamed, so that nobody sends half of it. What has the name already stays: it may be anything.
 fn write_new(to: &Path, bytes: &[u8]) -> Result<(), Fail> {
     let shown = to.display();
-    let beside = to.with_extension("part");
-    let written = (|| {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, to)
-    })();
-    written.map_err(|error| Fail::new(format!("cannot write {shown}: {error}")))
+    let exists = || Fail::new(format!("{shown} is there already, and was left as it is; choose another name"));
+    if fs::symlink_metadata(to).is_ok() {
+        return Err(exists());
+    }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |error: std::io::Error| Fail::new(format!("cannot write {shown}: {error}"));
+    // Readable by its owner alone.
+    let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    beside.write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(failed)?;
+    beside.persist_noclobber(to).map(drop).map_err(|error| match error.error.kind() {
+        ErrorKind::AlreadyExists => exists(),
+        _ => failed(error.error),
+    })
 }
 
 /// Not more of it than a bundle may have.
