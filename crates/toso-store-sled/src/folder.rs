@@ -168,6 +168,8 @@ impl Folder {
             return Err(self.damaged_format("it is missing beside data"));
         }
         if let Some(stranger) = self.stranger().map_err(failed("reading the folder"))? {
+            // It is as it was: this lock is the only thing that taking it has made.
+            fs::remove_file(self.path.join(LOCK_FILE)).map_err(failed("removing the lock file"))?;
             return Err(StoreError::NotEmpty { path: self.path.display().to_string(), stranger });
         }
         self.write_format(format).map_err(failed("writing the FORMAT file"))

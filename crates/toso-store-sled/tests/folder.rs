@@ -203,6 +203,7 @@ fn a_folder_with_strange_files_is_left_alone() {
     std::fs::write(folder.path().join("root.key"), "x").unwrap();
     let error = SledChunkStore::open(folder.path(), Options::phone()).unwrap_err();
     assert!(matches!(&error, StoreError::NotEmpty { stranger, .. } if stranger == "root.key"), "{error}");
+    assert!(!folder.path().join("lock").exists(), "it is as it was");
     std::fs::remove_file(folder.path().join("root.key")).unwrap();
     SledChunkStore::open(folder.path(), Options::phone()).unwrap();
 }

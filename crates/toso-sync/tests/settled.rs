@@ -141,9 +141,9 @@ fn an_erased_change_goes_as_its_hash() {
     let hash = erased.entry.change.hash();
     let (_, effects) = opened(Epoch(1), &[commune()], 2, Some(read), None);
     assert_eq!(delta(&effects), (Some((2, Sequence(12))), false));
-    let sent = effects.iter().find_map(|effect| match effect {
-        ServerEffect::Send(frame @ Frame::Delta(delta)) => Some((frame, delta.groups[0].items[1].clone())),
-        _ => None,
+    let sent = effects.iter().find_map(|effect| {
+        let ServerEffect::Send(frame @ Frame::Delta(delta)) = effect else { return None };
+        Some((frame, delta.groups[0].items[1].clone()))
     });
     let (frame, second) = sent.unwrap();
     assert_eq!(second, DeltaItem::Erased(two.doc, hash));

@@ -11,7 +11,6 @@
 //! - kobocat #470: one submission over a network that kept breaking became several.
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod deciding;
 mod moving;

@@ -113,7 +113,7 @@ impl Centre {
 }
 
 /// A change that nobody has erased.
-fn whole(change: Change<Body>) -> Change {
+fn whole(change: &Change<Body>) -> Change {
     Change { doc: change.doc, chunk: change.chunk().unwrap().clone() }
 }
 
@@ -249,7 +249,7 @@ fn views_follow_decisions_through_everything() {
         let fresh = Arc::new(MemoryChangeLog::new());
         for entry in centre.log.read(Sequence::ZERO, usize::MAX, usize::MAX).unwrap().entries {
             let Entry { scope, author, received_at, change, .. } = entry;
-            fresh.append(&[LogBatch { scope, author, received_at, items: vec![whole(change)] }]).unwrap();
+            fresh.append(&[LogBatch { scope, author, received_at, items: vec![whole(&change)] }]).unwrap();
         }
         // Only the decisions: what follows from them is found again.
         let decided = centre.log.records(SET_ASIDE_TABLE, &[]).unwrap().into_iter();

@@ -121,10 +121,10 @@ fn write_new(to: &Path, bytes: &[u8]) -> Result<(), Fail> {
     // Readable by its owner alone.
     let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     beside.write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(failed)?;
-    beside.persist_noclobber(to).map(drop).map_err(|error| match error.error.kind() {
-        ErrorKind::AlreadyExists => exists(),
-        _ => failed(error.error),
-    })
+    beside
+        .persist_noclobber(to)
+        .map(drop)
+        .map_err(|error| if error.error.kind() == ErrorKind::AlreadyExists { exists() } else { failed(error.error) })
 }
 
 /// Not more of it than a bundle may have.
