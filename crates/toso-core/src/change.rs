@@ -48,6 +48,11 @@ impl Change<RawChunk> {
     pub fn check(&self) -> Result<Change, ChunkError> {
         Ok(Change { doc: self.doc, chunk: self.chunk.check()? })
     }
+
+    /// The same for one that is new to the register ([`RawChunk::check_new`]).
+    pub fn check_new(&self) -> Result<Change, ChunkError> {
+        Ok(Change { doc: self.doc, chunk: self.chunk.check_new()? })
+    }
 }
 
 impl From<Change> for Change<Body> {

@@ -13,6 +13,7 @@ pub mod counted;
 mod facts;
 mod raw;
 pub(crate) mod scan;
+mod single;
 mod tail;
 mod whole;
 
@@ -68,8 +69,12 @@ impl Chunk {
         RawChunk::from(bytes).check()
     }
 
-    fn checked(bytes: &Arc<[u8]>) -> Result<Self, ChunkError> {
+    fn checked(
+        bytes: &Arc<[u8]>,
+        more: impl FnOnce(&scan::Scanned<'_>) -> Result<(), ChunkError>,
+    ) -> Result<Self, ChunkError> {
         let scanned = scan::scan(bytes)?;
+        more(&scanned)?;
         let change = decode(bytes)?;
         let hash = ChangeHash(change.hash().0);
         if hash.0.get(..scan::CHECKSUM_BYTES) != Some(scanned.checksum.as_slice()) {

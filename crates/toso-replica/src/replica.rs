@@ -335,19 +335,15 @@ impl Replica {
         self.check_days(edits, Some(&merged.document))?;
         // A refused edit may have left its mark on the copy in memory: it is read anew next time.
         let mut chunks = merged.document.join_heads(self.author())?;
-        match merged.document.edit(self.author(), edits)? {
-            Some(chunk) => {
-                chunks.push(chunk);
-                self.commit_edit(documents, scope, merged, &chunks).map(|()| true)
-            }
-            None => {
-                // Heads that were joined for nothing are in no store.
-                if chunks.is_empty() {
-                    documents.put(id, merged);
-                }
-                Ok(false)
-            }
+        if let Some(chunk) = merged.document.edit(self.author(), edits)? {
+            chunks.push(chunk);
+            return self.commit_edit(documents, scope, merged, &chunks).map(|()| true);
         }
+        // Heads that were joined for nothing are in no store.
+        if chunks.is_empty() {
+            documents.put(id, merged);
+        }
+        Ok(false)
     }
 
     /// One save: its change, and before it those that join heads. Durable first, then visible in memory; a document whose

@@ -159,6 +159,21 @@ fn good_items_go_on_and_bad_ones_are_named() {
     );
 }
 
+/// No save leaves two values of one key; thousands of them in a few bytes would make a field that no change can replace. This
+/// change is like that of [`item`] but that it sets the note to "a" and to "b".
+#[test]
+fn a_change_that_leaves_two_values_of_a_key_is_refused() {
+    const TWO: &[u8] = b"\x85\x6f\x4a\x83\x72\x60\x9b\x59\x01\x57\
+        \x01\x52\x99\x30\x0b\xee\x0d\x78\x8d\xca\x88\x27\xe6\x17\xd6\xcc\xf5\x15\x64\x90\xad\x62\x8c\x13\x86\xc7\x5a\x67\x40\x2d\xfe\x5b\x64\
+        \x10\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\x02\x02\x02\x02\x02\x02\x01\x02\x80\xbe\xdf\x98\x06\x00\x00\
+        \x06\x15\x06\x34\x01\x42\x02\x56\x02\x57\x02\x70\x02\
+        \x02\x04note\x02\x02\x01\x02\x16ab\x02\x00";
+    let two = Change { chunk: RawChunk::from(TWO), ..item(DEVICE, commune()) };
+    assert!(two.check().is_ok(), "where a register has it already, it is read");
+    let (nacks, appended) = answer(AccessRole::Recorder, push(commune(), vec![two, item(DEVICE, commune())]));
+    assert_eq!((nacks, appended), (vec![(Some(0), NackCode::Malformed)], 1));
+}
+
 #[test]
 fn whole_pushes_are_refused_for_role_scope_size_and_carriage() {
     let good = || vec![item(DEVICE, commune())];

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Chunk, ChunkError};
+use super::{Chunk, ChunkError, single};
 
 /// Bytes that somebody says are a change. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,7 +17,13 @@ impl RawChunk {
 
     /// What [`Chunk::parse`] makes of the bytes; the chunk shares them.
     pub fn check(&self) -> Result<Chunk, ChunkError> {
-        Chunk::checked(&self.0)
+        Chunk::checked(&self.0, |_| Ok(()))
+    }
+
+    /// The same for a change that is new to the register: it also leaves one value at most of each key that it writes. What
+    /// a register has already is read as it is.
+    pub fn check_new(&self) -> Result<Chunk, ChunkError> {
+        Chunk::checked(&self.0, single::check)
     }
 }
 

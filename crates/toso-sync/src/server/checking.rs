@@ -19,7 +19,7 @@ pub fn check_item(
     scope: UnitRef,
     item: &Change<RawChunk>,
 ) -> Result<Change, (NackCode, String)> {
-    let change = item.check().map_err(|error| broken(&error))?;
+    let change = item.check_new().map_err(|error| broken(&error))?;
     may_write(author, role, scope, &change)?;
     Ok(change)
 }

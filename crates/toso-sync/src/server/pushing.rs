@@ -26,7 +26,10 @@ pub(super) struct Pushed {
 impl Pushed {
     pub(super) fn of(push: Push) -> Self {
         let Push { number, scope, items, carried } = push;
-        Self { number, scope, carried, items: items.iter().map(Change::check).collect() }
+        // What is returned to a server that has lost it was in the register, whatever it is.
+        let is_returned = carried.as_ref().is_some_and(|carried| carried.signature.is_empty());
+        let check = if is_returned { Change::check } else { Change::check_new };
+        Self { number, scope, carried, items: items.iter().map(check).collect() }
     }
 
     /// What the author may write here in this role, with the places; refuses the rest item by item.
