@@ -74,6 +74,7 @@ impl Chunk {
         more: impl FnOnce(&scan::Scanned<'_>) -> Result<(), ChunkError>,
     ) -> Result<Self, ChunkError> {
         let scanned = scan::scan(bytes)?;
+        scan::in_limits(&scanned)?;
         more(&scanned)?;
         let change = decode(bytes)?;
         let hash = ChangeHash(change.hash().0);
@@ -88,8 +89,18 @@ impl Chunk {
 
     /// A change that Automerge has just made here, held to the limits of all changes. Automerge knows its hash.
     pub(crate) fn made(change: &Change) -> Result<Self, ChunkError> {
+        scan::in_limits(&scan::scan(change.raw_bytes())?)?;
+        Ok(Self::of(change))
+    }
+
+    /// A change of a document, as Automerge has kept it. It may name more than one that is made: see `document::without`.
+    pub(crate) fn kept(change: &Change) -> Result<Self, ChunkError> {
         scan::scan(change.raw_bytes())?;
-        Ok(Self { bytes: change.raw_bytes().into(), hash: ChangeHash(change.hash().0), scanned: true })
+        Ok(Self::of(change))
+    }
+
+    fn of(scanned: &Change) -> Self {
+        Self { bytes: scanned.raw_bytes().into(), hash: ChangeHash(scanned.hash().0), scanned: true }
     }
 
     /// A change that was checked before it was stored, with the hash under which the own store or log gives it: nothing is

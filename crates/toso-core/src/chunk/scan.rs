@@ -17,6 +17,12 @@ pub(super) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 pub(super) const CHECKSUM_BYTES: usize = 4;
 const HASH_BYTES: usize = 32;
 const TYPE_CHANGE: u8 = 1;
+/// The most dependencies that are read: as many as a change has room for. What comes in has fewer (`in_limits`); what was written anew
+/// without the changes that it built on (`document::without`) names what those had joined.
+const DEPS_READ_MAX: usize = CHANGE_BYTES_MAX / HASH_BYTES;
+/// The most other actors that are read, likewise.
+const ACTORS_READ_MAX: usize = CHANGE_BYTES_MAX / ACTOR_BYTES;
+const ACTOR_BYTES: usize = 16;
 /// A change has at most the columns of [`Columns`]; twice as many may be listed, empty ones among them.
 const COLUMNS_MAX: usize = 26;
 /// Automerge keeps operation counters in 32 bits.
@@ -26,6 +32,7 @@ const OP_COUNTER_MAX: u64 = u32::MAX as u64;
 pub(crate) struct Scanned<'a> {
     pub(super) checksum: [u8; CHECKSUM_BYTES],
     pub(crate) facts: Facts<'a>,
+    other_actors: usize,
     rows: Rows<'a>,
 }
 
@@ -104,21 +111,32 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<Scanned<'_>, ChunkError> {
     super::counted::scanned();
     let (checksum, body) = envelope(bytes)?;
     let (head, mut others) = head(body)?;
-    let count = others.count(CHANGE_ACTORS_MAX)?;
+    let other_actors = others.count(ACTORS_READ_MAX)?;
     let mut actors = vec![head.actor];
-    for _ in 0..count {
+    for _ in 0..other_actors {
         actors.push(actor(&mut others)?);
     }
     let rows = Columns::read(others.named("columns"))?.rows(&actors, head.start_op)?;
     let facts = Facts { ops: rows.actions.len() as u64, ..head };
-    Ok(Scanned { checksum, facts, rows })
+    Ok(Scanned { checksum, facts, other_actors, rows })
+}
+
+/// Refuses more dependencies or other actors than a change has when it is made.
+pub(super) fn in_limits(scanned: &Scanned<'_>) -> Result<(), ChunkError> {
+    if scanned.facts.deps().len() > CHANGE_DEPS_MAX {
+        return Err(ChunkError::TooMany { what: "dependencies", max: CHANGE_DEPS_MAX });
+    }
+    if scanned.other_actors > CHANGE_ACTORS_MAX {
+        return Err(ChunkError::TooMany { what: "other actors", max: CHANGE_ACTORS_MAX });
+    }
+    Ok(())
 }
 
 /// Reads what a change says of itself, and looks at its operations only to count them.
 pub(super) fn facts(bytes: &[u8]) -> Result<Facts<'_>, ChunkError> {
     let (_, body) = envelope(bytes)?;
     let (head, mut others) = head(body)?;
-    for _ in 0..others.count(CHANGE_ACTORS_MAX)? {
+    for _ in 0..others.count(ACTORS_READ_MAX)? {
         actor(&mut others)?;
     }
     let columns = Columns::read(others.named("columns"))?;
@@ -153,7 +171,7 @@ fn envelope(bytes: &[u8]) -> Result<([u8; CHECKSUM_BYTES], &[u8]), ChunkError> {
 /// The header, as yet without a count of operations, and what follows it: the list of other actors.
 fn head(body: &[u8]) -> Result<(Facts<'_>, Reader<'_>), ChunkError> {
     let mut reader = Reader::new(body, "dependencies");
-    let count = reader.count(CHANGE_DEPS_MAX)?;
+    let count = reader.count(DEPS_READ_MAX)?;
     if count == 0 {
         return Err(ChunkError::Malformed { what: "dependencies: it does not build on a genesis change" });
     }

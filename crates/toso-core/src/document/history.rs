@@ -27,7 +27,7 @@ pub(super) fn chunks(doc: &Automerge) -> Vec<Chunk> {
     guarded(|| {
         let is_genesis = |change: &Change| change.actor_id().to_bytes() == genesis::GENESIS_ACTOR.0;
         let changes = doc.get_changes(&[]).into_iter().filter(|change| !is_genesis(change));
-        changes.filter_map(|change| Chunk::made(&change).ok()).collect()
+        changes.filter_map(|change| Chunk::kept(&change).ok()).collect()
     })
     .unwrap_or_default()
 }

@@ -288,6 +288,35 @@ mod tests {
         assert!(after.conflicts().is_empty());
     }
 
+    /// A hundred phones that recorded apart leave as many heads; the rogue device joins them, and an officer saves on top. Without
+    /// the joins the officer's save stands for all that they had joined, which is more than a change that is pushed may name.
+    #[test]
+    fn what_was_saved_on_top_of_joined_heads_stays() {
+        let apart =
+            (10..110).map(|device| Document::first_save(doc(), author(device), &[households(u32::from(device))]));
+        let mut chunks: Vec<Chunk> = apart.map(|chunk| chunk.unwrap().unwrap()).collect();
+        let mut document = Document::fold(doc(), &chunks).unwrap().0;
+        let joins = document.join_heads(author(ROGUE)).unwrap();
+        assert_eq!(joins.len(), 1);
+        chunks.extend(joins);
+        chunks.extend(document.edit(author(ROGUE), &[households(666)]).unwrap());
+        chunks.extend(
+            document.edit(author(2), &[DocEdit::parse(DocKind::Team, "local_name", "Tổ thử").unwrap()]).unwrap(),
+        );
+        chunks.extend(document.edit(author(2), &[households(7)]).unwrap());
+        let all: Vec<&Chunk> = chunks.iter().collect();
+        let rogue = DeviceId([ROGUE; 16]).author();
+        let kept = without(DocKind::Team, &all, |place| chunks[place].facts().unwrap().actor.author() == rogue);
+        let kept: Vec<Chunk> = kept.into_iter().map(|kept| kept.chunk).collect();
+        let (after, applied) = Document::fold(doc(), &kept).unwrap();
+        assert_eq!((applied.applied, applied.waiting, applied.quarantined), (102, 0, vec![]));
+        let crate::record::Record::Team(team) = after.read() else { panic!("a team") };
+        assert_eq!((team.local_name.as_deref(), team.households_covered), (Some("Tổ thử"), Some(7)));
+        assert_eq!((after.heads().len(), after.conflicts().len(), after.chunks().len()), (1, 0, 102));
+        let mut flat = crate::document::FlatDocument::new(doc()).unwrap();
+        assert!(kept.iter().all(|chunk| flat.apply(chunk).is_ok()), "and is read without Automerge");
+    }
+
     /// Three devices edit fields and counters, apart and together, and pass on what they have. Without the rogue one's
     /// changes the document is the one that the same work gives when it does not take part; in any order of the log.
     #[test]
