@@ -15,6 +15,7 @@ mod read;
 mod save;
 mod size;
 mod snapshot;
+mod thin;
 pub(crate) mod value;
 mod without;
 
@@ -149,13 +150,13 @@ impl Document {
     pub fn apply(&mut self, chunks: &[Chunk]) -> Applied {
         apply::apply(self, chunks)
     }
-    /// Makes room for a save: where the document has more heads than one change may depend on, changes that join them and
-    /// write no field. None otherwise. They precede the save and belong into its transaction; without the save they need
-    /// not be kept.
-    pub fn join_heads(&mut self, author: Author) -> Result<Vec<Chunk>, EditError> {
-        join::join(self, author)
+    /// Makes room for a save of these edits: where the document has more heads than one change may depend on, changes that
+    /// join them; where the written fields have more values than one change may replace, changes that leave the shown ones.
+    /// None otherwise. They precede the save and belong into its transaction; without the save they need not be kept.
+    pub fn make_room(&mut self, author: Author, edits: &[DocEdit]) -> Result<Vec<Chunk>, EditError> {
+        join::make_room(self, author, edits)
     }
-    /// Makes one change out of one save, after [`Self::join_heads`]. `None` when everything already has these values. Of
+    /// Makes one change out of one save, after [`Self::make_room`]. `None` when everything already has these values. Of
     /// several edits of one field the last stands.
     pub fn edit(&mut self, author: Author, edits: &[DocEdit]) -> Result<Option<Chunk>, EditError> {
         save::save(self, author, edits, save::Same::IsNoChange)

@@ -273,7 +273,7 @@ impl Replica {
             documents.put(id, merged);
             return Err(ReplicaError::NoConflict { id, field: field.to_owned() });
         }
-        let mut chunks = merged.document.join_heads(self.author())?;
+        let mut chunks = merged.document.make_room(self.author(), std::slice::from_ref(&edit))?;
         chunks.push(merged.document.resolve(self.author(), &edit)?);
         self.commit_edit(&mut documents, scope, merged, &chunks)
     }
@@ -334,19 +334,19 @@ impl Replica {
         let mut merged = self.take(documents, id)?;
         self.check_days(edits, Some(&merged.document))?;
         // A refused edit may have left its mark on the copy in memory: it is read anew next time.
-        let mut chunks = merged.document.join_heads(self.author())?;
+        let mut chunks = merged.document.make_room(self.author(), edits)?;
         if let Some(chunk) = merged.document.edit(self.author(), edits)? {
             chunks.push(chunk);
             return self.commit_edit(documents, scope, merged, &chunks).map(|()| true);
         }
-        // Heads that were joined for nothing are in no store.
+        // What has made room for nothing is in no store.
         if chunks.is_empty() {
             documents.put(id, merged);
         }
         Ok(false)
     }
 
-    /// One save: its change, and before it those that join heads. Durable first, then visible in memory; a document whose
+    /// One save: its change, and before it those that make room for it. Durable first, then visible in memory; a document whose
     /// commit failed is not kept.
     fn commit_edit(
         &self,

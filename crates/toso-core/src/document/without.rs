@@ -296,7 +296,7 @@ mod tests {
             (10..110).map(|device| Document::first_save(doc(), author(device), &[households(u32::from(device))]));
         let mut chunks: Vec<Chunk> = apart.map(|chunk| chunk.unwrap().unwrap()).collect();
         let mut document = Document::fold(doc(), &chunks).unwrap().0;
-        let joins = document.join_heads(author(ROGUE)).unwrap();
+        let joins = document.make_room(author(ROGUE), &[]).unwrap();
         assert_eq!(joins.len(), 1);
         chunks.extend(joins);
         chunks.extend(document.edit(author(ROGUE), &[households(666)]).unwrap());

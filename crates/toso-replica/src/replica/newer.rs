@@ -33,7 +33,7 @@ impl Replica {
         let [_, _, _, _, _, unique @ ..] = *id.as_bytes();
         let as_known = Document::fold(DocId::member(scope, unique), &chunks);
         let (mut document, _) = as_known.ok_or(ReplicaError::NeedsNewerVersion { id })?;
-        let mut chunks = document.join_heads(self.author())?;
+        let mut chunks = document.make_room(self.author(), edits)?;
         if let Some(chunk) = document.edit(self.author(), edits)? {
             chunks.push(chunk);
             self.store_edit(scope, id, &chunks, None)?;

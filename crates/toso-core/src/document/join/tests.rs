@@ -54,7 +54,7 @@ fn a_record_with_any_number_of_heads_takes_a_save() {
         let mut chunks = apart(heads);
         let mut document = fold(&chunks);
         assert_eq!(document.heads().len(), heads as usize);
-        let made = document.join_heads(author(9_000)).unwrap();
+        let made = document.make_room(author(9_000), &[note("một")]).unwrap();
         assert_eq!(made.len(), joins, "{heads} heads");
         assert!(document.heads().len() <= CHANGE_DEPS_MAX);
         let before = document.conflicts();
@@ -93,7 +93,7 @@ fn the_own_last_change_counts() {
         }
         let mut document = fold(&chunks);
         assert_eq!(document.heads().len(), others as usize);
-        let made = document.join_heads(author(0)).unwrap();
+        let made = document.make_room(author(0), &[note("một")]).unwrap();
         assert_eq!(made.len(), joins);
         let save = document.edit(author(0), &[note("một")]).unwrap().unwrap();
         chunks.extend(parsed(&made));
@@ -110,13 +110,60 @@ fn phones_that_join_apart_come_together() {
     let met = fold(&chunks);
     for phone in 1..=66 {
         let mut here = met.clone();
-        chunks.extend(here.join_heads(author(phone)).unwrap());
+        chunks.extend(here.make_room(author(phone), &[note("một")]).unwrap());
         chunks.push(here.edit(author(phone), &[note(&format!("số {phone}"))]).unwrap().unwrap());
     }
     let mut document = fold(&chunks);
     assert_eq!(document.heads().len(), 66);
-    let made = document.join_heads(author(1)).unwrap();
+    let made = document.make_room(author(1), &[note("một")]).unwrap();
     assert_eq!(made.len(), 1);
     document.edit(author(1), &[note("xong")]).unwrap().unwrap();
     assert_eq!(document.heads().len(), 1);
+}
+
+/// A field that 1,001 openings of stores, or 4,000, have written apart has more values than one change may replace; it can be
+/// written and settled, and other fields as well.
+#[test]
+fn a_field_with_any_number_of_values_takes_a_save() {
+    for (values, thinned) in [(1_000, 0), (1_001, 2), (4_000, 5)] {
+        let mut chunks = apart(values);
+        let mut document = fold(&chunks);
+        let shown = document.read();
+        let other = document.clone().make_room(author(9_000), &[note("một")]).unwrap();
+        let made = document.make_room(author(9_000), &[households(7)]).unwrap();
+        assert_eq!(made.len() - other.len(), thinned, "{values} values");
+        assert_eq!(document.read(), shown, "what is shown stays until the save");
+        let mut settled = document.clone();
+        let save = document.edit(author(9_000), &[households(7)]).unwrap().unwrap();
+        let settle = settled.resolve(author(9_000), &households(8)).unwrap();
+        chunks.extend(parsed(&made));
+        chunks.extend(parsed(&[save]));
+        let there = fold(&chunks);
+        assert_eq!((there.heads(), there.read(), there.conflicts()), (document.heads(), document.read(), vec![]));
+        chunks.pop();
+        chunks.extend(parsed(&[settle]));
+        assert_eq!((fold(&chunks).heads(), fold(&chunks).conflicts()), (settled.heads(), vec![]));
+    }
+}
+
+/// Changes that leave thousands of values of one key each are no longer taken, and a log may have some: the field can be
+/// written all the same.
+#[test]
+fn a_field_that_an_old_log_has_filled_takes_a_save() {
+    let mut document = Document::new(id()).unwrap();
+    let mut chunks = Vec::new();
+    for number in 0..5 {
+        let honest = document.clone().edit(author(1), &[households(number)]).unwrap().unwrap();
+        let mut expanded = honest.change().unwrap().decode();
+        let one = Op { pred: Vec::new().into(), ..expanded.operations[0].clone() };
+        expanded.operations = vec![one; 2_000];
+        chunks.push(Chunk::parse(Change::from(expanded).raw_bytes()).unwrap());
+        document.apply(&chunks[chunks.len() - 1..]);
+    }
+    chunks.extend(document.make_room(author(2), &[households(7)]).unwrap());
+    assert!(chunks.len() > 5, "there was no room");
+    chunks.push(document.edit(author(2), &[households(8)]).unwrap().unwrap());
+    let there = fold(&chunks);
+    assert_eq!((there.heads().len(), there.read()), (1, document.read()));
+    assert_eq!(chunks.last().unwrap().facts().unwrap().deps().len(), 1);
 }
