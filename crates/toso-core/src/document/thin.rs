@@ -12,7 +12,7 @@ use automerge::{Automerge, ObjId, ReadDoc, ScalarValue, Value as AutomergeValue}
 use super::join::Room;
 use super::save::last_writes;
 use super::{Document, first, genesis};
-use crate::edit::{DocEdit, Value};
+use crate::edit::DocEdit;
 
 /// The most values that a save replaces at once, and one of these changes: with an author of 16 bytes and a number of some
 /// bytes for each they take 20 KiB of a change's 60, and leave a save room for a hamlet list of 40 KiB.
@@ -26,13 +26,13 @@ pub(super) struct Field {
 }
 
 /// The fields with several values among those that the edits write, when all have more values than a save may replace;
-/// else none. What is added to a counter is no value, and counters are left as they are.
+/// else none.
 pub(super) fn crowded(document: &Document, edits: &[DocEdit]) -> Vec<Field> {
     let mut seen = HashSet::new();
     let (mut fields, mut all) = (Vec::new(), 0);
     for write in last_writes(edits) {
         let place = genesis::places(document.kind).zip(0..).find(|((map, _), _)| *map == write.map);
-        let Some(((_, map), place)) = place.filter(|_| matches!(write.value, Value::Set(_))) else { continue };
+        let Some(((_, map), place)) = place else { continue };
         let field = Field { place, map, key: write.key.into_owned() };
         let count = values(&document.doc, &field).len();
         if seen.insert((field.place, field.key.clone())) {
@@ -62,7 +62,11 @@ impl Room {
             loop {
                 let values = values(&self.doc, field);
                 let Some((shown, _)) = values.last().filter(|_| values.len() > 1) else { break };
-                let shown = shown.clone();
+                let shown = match shown {
+                    // With all that was added to it.
+                    ScalarValue::Counter(counter) => ScalarValue::counter(counter.into()),
+                    value => value.clone(),
+                };
                 let mut replaced: Vec<OpId> = values.into_iter().take(REPLACED_MAX).map(|(_, op)| op).collect();
                 replaced.sort_unstable_by(|a, b| (a.counter(), a.actor()).cmp(&(b.counter(), b.actor())));
                 self.write(Op {

@@ -2,9 +2,10 @@
 //! edit it any more: a save would have had 66 dependencies, and 64 are the limit.
 
 use super::*;
-use crate::edit::{DocEdit, TeamEdit};
-use crate::id::{Actor, DeviceId, DocId};
-use crate::text::Note;
+use crate::edit::{ActivityId, DocEdit, Reached, TeamEdit};
+use crate::id::{Actor, DeviceId, DocId, DocKind};
+use crate::record::{ActivityKind, Record};
+use crate::text::{Date, Note};
 use crate::time::TimestampMs;
 use crate::unit::{UnitList, UnitRef};
 
@@ -166,4 +167,32 @@ fn a_field_that_an_old_log_has_filled_takes_a_save() {
     let there = fold(&chunks);
     assert_eq!((there.heads().len(), there.read()), (1, document.read()));
     assert_eq!(chunks.last().unwrap().facts().unwrap().deps().len(), 1);
+}
+
+/// A counter that was begun 1,101 times apart names as many authors when it is added to.
+#[test]
+fn a_counter_with_any_number_of_values_is_added_to() {
+    let activity = ActivityId([1; 8]);
+    let begin = |total| {
+        DocEdit::Team(TeamEdit::AddActivity {
+            id: activity,
+            date: Date::parse("2022-09-07").unwrap(),
+            kind: ActivityKind::Meeting,
+            skills: vec![],
+            reached: Reached { total, ..Reached::default() },
+        })
+    };
+    let add = [DocEdit::Team(TeamEdit::AddReached { id: activity, more: Reached { total: 2, ..Reached::default() } })];
+    let reached = |document: &Document| {
+        let Record::Team(team) = document.read() else { panic!("a team") };
+        team.activities.values().map(|activity| activity.reached).collect::<Vec<_>>()
+    };
+    let begun = |phone| Document::of_kind(id(), DocKind::Team).edit(author(phone), &[begin(5)]).unwrap().unwrap();
+    let mut chunks: Vec<Chunk> = (1..=1_101).map(begun).collect();
+    let mut document = fold(&chunks);
+    for sum in [7, 9] {
+        chunks.extend(parsed(&document.make_room(author(9_000), &add).unwrap()));
+        chunks.extend(parsed(&[document.edit(author(9_000), &add).unwrap().unwrap()]));
+        assert_eq!((reached(&document), reached(&fold(&chunks))), (vec![sum], vec![sum]));
+    }
 }
