@@ -62,10 +62,11 @@ impl Room {
             loop {
                 let values = values(&self.doc, field);
                 let Some((shown, _)) = values.last().filter(|_| values.len() > 1) else { break };
-                let shown = match shown {
-                    // With all that was added to it.
-                    ScalarValue::Counter(counter) => ScalarValue::counter(counter.into()),
-                    value => value.clone(),
+                // A counter with all that was added to it.
+                let shown = if let ScalarValue::Counter(counter) = shown {
+                    ScalarValue::counter(counter.into())
+                } else {
+                    shown.clone()
                 };
                 let mut replaced: Vec<OpId> = values.into_iter().take(REPLACED_MAX).map(|(_, op)| op).collect();
                 replaced.sort_unstable_by(|a, b| (a.counter(), a.actor()).cmp(&(b.counter(), b.actor())));

@@ -173,7 +173,7 @@ fn a_field_that_an_old_log_has_filled_takes_a_save() {
 #[test]
 fn a_counter_with_any_number_of_values_is_added_to() {
     let activity = ActivityId([1; 8]);
-    let begin = |total| {
+    let recorded = |total| {
         DocEdit::Team(TeamEdit::AddActivity {
             id: activity,
             date: Date::parse("2022-09-07").unwrap(),
@@ -187,8 +187,8 @@ fn a_counter_with_any_number_of_values_is_added_to() {
         let Record::Team(team) = document.read() else { panic!("a team") };
         team.activities.values().map(|activity| activity.reached).collect::<Vec<_>>()
     };
-    let begun = |phone| Document::of_kind(id(), DocKind::Team).edit(author(phone), &[begin(5)]).unwrap().unwrap();
-    let mut chunks: Vec<Chunk> = (1..=1_101).map(begun).collect();
+    let apart = |phone| Document::of_kind(id(), DocKind::Team).edit(author(phone), &[recorded(5)]).unwrap().unwrap();
+    let mut chunks: Vec<Chunk> = (1..=1_101).map(apart).collect();
     let mut document = fold(&chunks);
     for sum in [7, 9] {
         chunks.extend(parsed(&document.make_room(author(9_000), &add).unwrap()));
