@@ -19,6 +19,10 @@ pub const TOKEN_WARNED_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
 const SETTING_CREDENTIAL: &str = "credential";
 const SETTING_SESSION: &str = "session";
+/// Set once what an earlier role was refused has been offered again under the present one.
+pub(crate) const SETTING_OFFERED_AGAIN: &str = "offered-again";
+/// The server has shut the device out, and has said so at its last session.
+pub(crate) const SETTING_SHUT_OUT: &str = "shut-out";
 
 /// A device's capability at one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +69,9 @@ impl Credential {
 
     /// Stores it and forgets the session of an earlier one.
     pub fn keep(&self, store: &dyn ChunkStore) -> Result<(), CredentialError> {
-        let settings = vec![self.setting(), (SETTING_SESSION.to_owned(), None)];
+        let mut settings = vec![self.setting()];
+        let of_before = [SETTING_SESSION, SETTING_OFFERED_AGAIN, SETTING_SHUT_OUT];
+        settings.extend(of_before.map(|name| (name.to_owned(), None)));
         Ok(store.commit(Transaction { settings, ..Transaction::default() })?)
     }
 

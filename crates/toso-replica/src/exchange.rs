@@ -315,7 +315,10 @@ impl Exchange {
     fn note(&mut self, now: Moment, commit: &Commit) {
         match commit {
             Commit::Ack { accepted, .. } => self.report.acked += accepted.len() as u64,
-            Commit::Refused { refused } => self.report.refused += refused.len() as u64,
+            Commit::Refused { refused } => {
+                self.report.refused += refused.len() as u64;
+                self.report.refused_carried += refused.iter().filter(|(item, ..)| item.number == 0).count() as u64;
+            }
             Commit::Rest { delay_ms, .. } => {
                 self.waits.rests_until = (*delay_ms > 0).then(|| now.plus_ms(*delay_ms));
             }
@@ -362,7 +365,10 @@ impl Exchange {
 
     fn up_to_date(&mut self, now: Moment, counted: bool, out: &mut Vec<ExchangeEffect>) {
         (self.report.up_to_date, self.report.counted) = (true, counted);
-        if self.waits.rests_until.is_some() {
+        let SyncReport { acked, refused, refused_carried, .. } = self.report;
+        // Of what waited when the session began, something was not offered, or not taken now.
+        let is_left = self.to_push > acked + refused.saturating_sub(refused_carried);
+        if is_left || self.waits.rests_until.is_some() {
             self.owed += 1;
             out.push(ExchangeEffect::CountOutbox { line: self.line });
         } else {

@@ -15,7 +15,8 @@ pub enum LeaveError {
     /// Something is nowhere but here.
     #[error(
         "{changes} change(s) of this device and {carried} record(s) that it carries for others have not reached the \
-         register yet: sync first; nothing was emptied"
+         register yet: sync first (where this device's role only reads, ask your officer for an invite as recorder before); \
+         nothing was emptied"
     )]
     Unsent {
         /// Changes in the outbox.

@@ -266,3 +266,39 @@ fn a_moved_phone_hands_over_what_waits() {
     assert!(!effects.iter().any(|effect| matches!(effect, ClientEffect::End(_))), "{effects:?}");
     assert!(!session.is_up_to_date());
 }
+
+/// The same kind: a role that only reads. The story: a server's "a viewer does not write" took changes out of the outbox for
+/// good. They stay, nothing more is pushed in that session, and the phone is done with everything else.
+#[test]
+fn a_phone_whose_role_only_reads_keeps_what_waits_and_pushes_no_more() {
+    let forbidden = |number, item| {
+        let (code, detail) = (NackCode::Forbidden, "a viewer does not write".to_owned());
+        ClientEvent::Frame(Frame::Nack(Nack { number, item, code, detail, retry_after_s: None }))
+    };
+    let mut session = phone(false);
+    session.handle(client::Answer::Outbox(client::NextPush::Own(outbox(4..=5))).into());
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
+    assert_eq!(session.handle(forbidden(1, None)), [], "nothing is refused");
+    let up_to_date = [ClientEffect::Tell(client::News::UpToDate { counted: false })];
+    assert_eq!(session.handle(forbidden(2, None)), up_to_date);
+    assert_eq!(session.handle(ClientEvent::LocalEdit), [], "nothing is read to be pushed");
+
+    // Of one change it says that this is not the role's to write: that is the change's, and the others go on.
+    let mut session = phone(false);
+    let effects = session.handle(forbidden(1, Some(0)));
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
+    assert_eq!(effects, []);
+    let effects =
+        session.handle(ClientEvent::Frame(Frame::Ack(Ack { number: 1, through: Sequence(7), settled: true })));
+    let refused = effects.iter().any(|effect| matches!(effect, ClientEffect::Commit(client::Commit::Refused { .. })));
+    assert!(refused, "{effects:?}");
+
+    // A push in another's name is forbidden by that other's rights, or since nothing was lost.
+    let mut session = phone(true);
+    let batch = outbox(4..=4);
+    let carried = Carried { author: AuthorId([7; 8]), signature: Vec::new() };
+    session.handle(client::Answer::Outbox(client::NextPush::Carried(batch, carried)).into());
+    session.handle(client::Answer::Outbox(client::NextPush::Nothing).into());
+    let effects = session.handle(forbidden(1, None));
+    assert!(matches!(effects[0], ClientEffect::Commit(client::Commit::Refused { .. })), "{effects:?}");
+}

@@ -359,8 +359,10 @@ pub(super) const MESSAGES: &[Message] = &[
     m("sync.up_to_date", "Đã đồng bộ", "Up to date"),
     m(
         "sync.waiting",
-        "Hôm nay máy này hoặc đơn vị đã gửi đủ số cho phép. {changes} thay đổi chờ trên máy và sẽ tự gửi đi.",
-        "The day's share of this device or of its unit is used up. {changes} changes wait here and go out by themselves.",
+        "{changes} thay đổi chờ trên máy. Nếu hôm nay máy hoặc đơn vị đã gửi đủ số cho phép, chúng sẽ tự gửi đi. Nếu máy chỉ \
+         được xem, hãy xin cán bộ lời mời để ghi chép.",
+        "{changes} changes wait here. If the day's share of this device or its unit is used up, they go out by themselves. If \
+         this device's role only reads, ask your officer for an invite as recorder.",
     ),
     m("sync.stopped", "Chưa bật đồng bộ", "Sync is off"),
     m("receipt.saved", "Đã lưu trên máy", "Saved here"),

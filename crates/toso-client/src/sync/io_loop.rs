@@ -143,7 +143,12 @@ impl<'a> IoLoop<'a> {
                 match self.perform(effect).await {
                     Ok(Performed::Nothing) => {}
                     Ok(Performed::Event(event)) => events.push_back(event),
-                    Ok(Performed::End(result)) => return result,
+                    Ok(Performed::End(result)) => {
+                        let end = result.clone();
+                        // That it is not kept (a full disk) says less than how the exchange ended.
+                        let _ = self.blocking(move |replica, _| replica.note_end(&end)).await;
+                        return result;
+                    }
                     Err(error) => {
                         events = VecDeque::from([ExchangeEvent::Failed(error)]);
                         break;

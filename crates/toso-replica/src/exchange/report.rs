@@ -69,9 +69,12 @@ pub struct SyncReport {
     pub pulled: u64,
     /// Changes that the server refused or holds for review; see the status command.
     pub refused: u64,
+    /// Of them, those that it only carried for others. No list has them: their authors' devices ask the server themselves.
+    pub refused_carried: u64,
     /// Frames that this version does not know and has passed over.
     pub unknown: u64,
-    /// Changes that wait here, since the device has written its share of the day; they go out by themselves.
+    /// Changes that wait here, since the device has written its share of the day (they go out by themselves) or its role only
+    /// reads (they go out under another).
     pub waiting: u64,
     /// True when everything is exchanged, but for what waits.
     pub up_to_date: bool,
@@ -174,6 +177,7 @@ impl SyncReport {
         self.acked += next.acked;
         self.pulled += next.pulled;
         self.refused += next.refused;
+        self.refused_carried += next.refused_carried;
         self.waiting = next.waiting;
         self.unknown += next.unknown;
         (self.up_to_date, self.counted) = (next.up_to_date, next.counted);

@@ -20,6 +20,7 @@ use super::receipts::{read_setting, setting};
 use super::reconciling::author_of;
 use super::view::{Held, HeldState};
 use super::{NEWER_KIND, Replica, kind_word};
+use crate::credential::SETTING_OFFERED_AGAIN;
 use crate::observer::ReplicaEvent;
 
 /// The longest label, in bytes: a long name. With detail and note (300 each) a mark stays below what a store keeps of one
@@ -170,6 +171,36 @@ impl Replica {
             }
         }
         if transaction.chunks.is_empty() { Ok(()) } else { self.take_back(transaction) }
+    }
+
+    /// Puts what was refused for the device's role into the outbox again, once under each credential that writes: it may
+    /// write now what it might not then, and later edits of the same records count only with these. What is refused again
+    /// stays so until the next invite.
+    pub(super) fn offer_again(&self) -> Result<(), StoreError> {
+        if self.reads_only() || self.credential().is_err() || self.store.setting(SETTING_OFFERED_AGAIN)?.is_some() {
+            return Ok(());
+        }
+        let mut transaction =
+            Transaction { settings: vec![setting(SETTING_OFFERED_AGAIN, &true)], ..Transaction::default() };
+        let waiting: HashSet<_> =
+            self.store.outbox(0, usize::MAX)?.into_iter().map(|entry| (entry.doc, entry.hash)).collect();
+        for mark in self.store.held()? {
+            let why = Why::of(&mark);
+            let of_role = why.state == HeldState::Refused && why.code == nack_word(NackCode::Forbidden);
+            if of_role && self.store.contains(mark.doc, &mark.hash)? {
+                transaction.held.push((mark.doc, mark.hash, None));
+                if !waiting.contains(&(mark.doc, mark.hash)) {
+                    transaction.outbox_add.push(mark.hash);
+                }
+            }
+        }
+        let any = !transaction.held.is_empty();
+        self.store.commit(transaction)?;
+        if any {
+            self.chunks_changed();
+            self.announce(ReplicaEvent::Held);
+        }
+        Ok(())
     }
 
     /// Stores changes that are to be handed over again; their documents go once that is done, as when they were left.

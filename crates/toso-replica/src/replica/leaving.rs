@@ -18,7 +18,7 @@ use super::receipts::{SETTING_TOTALS, read_setting, setting};
 use super::returned::without_returned;
 use super::view::HeldState;
 use crate::carry::pass::{self, SETTING_PASS};
-use crate::credential::{Credential, SessionMemory};
+use crate::credential::{Credential, SETTING_OFFERED_AGAIN, SessionMemory};
 use crate::observer::ReplicaEvent;
 
 const SETTING_LEAVING: &str = "leaving";
@@ -62,6 +62,7 @@ impl Replica {
             transaction.settings.push((SETTING_PASS.to_owned(), None));
             transaction.settings.push(pass::due());
         }
+        transaction.settings.push((SETTING_OFFERED_AGAIN.to_owned(), None));
         transaction.settings.push(credential.setting());
         transaction.settings.push(setting(SETTING_LEAVING, &leaving));
         self.store.commit(transaction)?;

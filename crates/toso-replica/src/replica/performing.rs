@@ -3,7 +3,7 @@
 
 use toso_store::StoreError;
 use toso_sync::client::{Commit, NextPush, Query, ReadOutbox};
-use toso_sync::{Ask as _, ClientEvent};
+use toso_sync::{Ask as _, ClientEvent, OutboxBatch};
 use toso_wire::Carried;
 
 use super::Replica;
@@ -46,9 +46,12 @@ impl Replica {
 
     /// Own changes first; then, one by one, what is carried for others.
     fn next_push(&self, read: &ReadOutbox) -> Result<NextPush, StoreError> {
+        let reads_only = self.reads_only();
         let own = if read.resting { None } else { self.outbox_batch(read.after, read.bytes_max)? };
+        let own = if reads_only { self.foreign_after(own, read.bytes_max)? } else { own };
         let Some(batch) = own else {
-            let carried = self.next_carried()?;
+            // What is carried needs a carrier that may write.
+            let carried = if reads_only { None } else { self.next_carried()? };
             return Ok(carried.map_or(NextPush::Nothing, |(batch, carried)| NextPush::Carried(batch, carried)));
         };
         Ok(match self.foreign_author(&batch) {
@@ -56,6 +59,20 @@ impl Replica {
             Some(author) => NextPush::Carried(batch, Carried { author, signature: Vec::new() }),
             None => NextPush::Own(batch),
         })
+    }
+
+    /// From a batch on the next that is another's: a device whose role only reads keeps its own until it may write again,
+    /// and tells a server that has lost others' changes of them as before.
+    fn foreign_after(
+        &self,
+        mut batch: Option<OutboxBatch>,
+        bytes_max: usize,
+    ) -> Result<Option<OutboxBatch>, StoreError> {
+        while let Some(own) = batch.as_ref().filter(|batch| self.foreign_author(batch).is_none()) {
+            let last = own.items.last().map_or(u64::MAX, |item| item.number);
+            batch = self.outbox_batch(last, bytes_max)?;
+        }
+        Ok(batch)
     }
 
     fn commit(&self, commit: Commit) -> Result<(), StoreError> {

@@ -193,6 +193,7 @@ impl Replica {
         let right = self.sync_right()?;
         let warning = credential.as_ref().and_then(|known| known.reach.warning(&known.server_url));
         let rest = self.rest()?;
+        let unsent = self.store.outbox_len()?;
         Ok(ReplicaStatus {
             device: self.device.id(),
             unit: credential.as_ref().map(|credential| credential.unit),
@@ -203,7 +204,9 @@ impl Replica {
             in_the_clear: warning.is_some(),
             documents: self.store.documents_len()?,
             newer: self.store.documents()?.iter().filter(|(_, id)| id.kind().is_none()).count(),
-            unsent: self.store.outbox_len()?,
+            unsent,
+            waits_for_role: if self.reads_only() { unsent } else { 0 },
+            shut_out: self.is_shut_out()?,
             rests_for_s: rest.as_ref().map(|(left_ms, _)| left_ms.div_ceil(1_000)),
             rests_why: rest.map(|(_, why)| why),
             held: self.held()?,

@@ -7,7 +7,6 @@ use toso_core::record::TeamLevel;
 use toso_sync::AccessRole;
 
 use super::{Replica, known_kind};
-use crate::credential::Credential;
 use crate::error::ReplicaError;
 
 impl Replica {
@@ -50,12 +49,18 @@ impl Replica {
 
     /// Refuses a save of a device whose role the server would refuse.
     pub(super) fn check_role(&self) -> Result<(), ReplicaError> {
-        match self.credential() {
-            Ok(Credential { role, .. }) if role.parse().is_ok_and(|role: AccessRole| !role.may_write()) => {
-                Err(ReplicaError::ReadsOnly { role })
-            }
-            // What the server says of a device that is not enrolled, or of a role that a newer version knows, is not known here.
-            Ok(_) | Err(_) => Ok(()),
-        }
+        self.reading_role().map_or(Ok(()), |role| Err(ReplicaError::ReadsOnly { role }))
+    }
+
+    /// True when the device's role only reads: then nothing of its own is pushed, and what is unsent waits for another role.
+    pub(super) fn reads_only(&self) -> bool {
+        self.reading_role().is_some()
+    }
+
+    /// The device's role, when it only reads. What the server says of a device that is not enrolled, or of a role that a newer
+    /// version knows, is not known here.
+    fn reading_role(&self) -> Option<String> {
+        let role = self.credential().ok()?.role;
+        role.parse().is_ok_and(|known: AccessRole| !known.may_write()).then_some(role)
     }
 }

@@ -1,10 +1,15 @@
 //! Until when this device may sync: known ahead, so that nobody is shut out unawares.
 
 use toso_core::time::TimestampMs;
+use toso_store::{StoreError, Transaction};
+use toso_wire::GoodbyeCode;
 
 use super::Replica;
-use crate::credential::{SessionMemory, TOKEN_WARNED_MS};
+use super::receipts::setting;
+use crate::credential::{SETTING_SHUT_OUT, SessionMemory, TOKEN_WARNED_MS};
 use crate::error::ReplicaError;
+use crate::exchange::SyncError;
+use crate::observer::ReplicaEvent;
 
 /// This device's right to sync, by the server's clock as far as the device knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +65,28 @@ impl Replica {
     pub fn sync_right_changes_in_ms(&self) -> Result<Option<u64>, ReplicaError> {
         let now = self.server_now()?;
         Ok(self.sync_right()?.and_then(|right| right.changes_in_ms(now)))
+    }
+
+    /// True when the server has shut this device out, by what it said at the last session that came to an end.
+    pub fn is_shut_out(&self) -> Result<bool, StoreError> {
+        Ok(self.store.setting(SETTING_SHUT_OUT)?.is_some())
+    }
+
+    /// Keeps whether the server has shut this device out, by how an exchange ended.
+    pub fn note_end(&self, result: &Result<(), SyncError>) -> Result<(), StoreError> {
+        let shut_out = match result {
+            Ok(()) => false,
+            Err(SyncError::Refused { code: GoodbyeCode::Revoked, .. }) => true,
+            // Says nothing of it.
+            Err(_) => return Ok(()),
+        };
+        if shut_out == self.is_shut_out()? {
+            return Ok(());
+        }
+        let kept = if shut_out { setting(SETTING_SHUT_OUT, &true) } else { (SETTING_SHUT_OUT.to_owned(), None) };
+        self.store.commit(Transaction { settings: vec![kept], ..Transaction::default() })?;
+        self.announce(ReplicaEvent::Right);
+        Ok(())
     }
 
     /// The server's clock, as far as this device can tell.

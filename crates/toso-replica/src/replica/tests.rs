@@ -19,12 +19,13 @@ use toso_store::{ChunkStore, Transaction};
 use toso_sync::client::{Answer, Commit, NextPush, Query, ReadOutbox};
 use toso_sync::{ClientEvent, OutboxItem};
 use toso_wire::limits::{DETAIL_BYTES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
-use toso_wire::{Decision, Moved, NackCode, Receipt as ReceiptFrame, Reviewed, UnitTotals};
+use toso_wire::{Decision, GoodbyeCode, Moved, NackCode, Receipt as ReceiptFrame, Reviewed, UnitTotals};
 
 use super::view::HeldState;
 use super::{Receipt, Replica, ReplicaOptions, TeamDraft, Work};
 use crate::credential::Credential;
 use crate::error::ReplicaError;
+use crate::exchange::SyncError;
 use crate::limits::DOCUMENTS_MAX;
 
 pub(super) fn commune() -> Scope {
@@ -523,4 +524,78 @@ fn a_team_of_an_older_key_is_found_by_its_name() {
     let older = DocId::hamlet_team(commune(), "thôn ３", 0);
     store.commit(Transaction { chunks: vec![filler(older, 1)], ..Transaction::default() }).unwrap();
     assert!(matches!(replica.add_team(draft("Thôn ３")), Err(ReplicaError::TeamExists { id }) if id == older));
+}
+
+/// The story: a recorder opened a viewer's invite with changes unsent, which were offered, refused and lost to the register.
+#[test]
+fn a_role_that_only_reads_offers_nothing_of_its_own_and_a_writing_one_all_of_it() {
+    let store = Arc::new(MemoryChunkStore::new());
+    enrolled_as(store.as_ref(), "recorder");
+    let replica = Replica::open(Arc::clone(&store) as Arc<dyn ChunkStore>, &crate::testing::options()).unwrap();
+    replica.add_team(draft("Thôn 1")).unwrap();
+    let offers = |first: bool| {
+        let credential = replica.credential().unwrap();
+        let read = Work::Query(Query::ReadOutbox(ReadOutbox { after: 0, bytes_max: 1_000, resting: false }));
+        let start = replica.session_start(&credential, true).unwrap();
+        assert_eq!(start.first.is_some(), first);
+        replica.perform(&credential, read).unwrap()
+    };
+    enrolled_as(store.as_ref(), "viewer");
+    let offered = offers(false);
+    assert!(matches!(offered, ClientEvent::Answer(Answer::Outbox(NextPush::Nothing))), "{offered:?}");
+    assert_eq!((replica.outbox_len().unwrap(), replica.status().unwrap().waits_for_role), (1, 1));
+    enrolled_as(store.as_ref(), "recorder");
+    let offered = offers(true);
+    assert!(matches!(offered, ClientEvent::Answer(Answer::Outbox(NextPush::Own(_)))), "{offered:?}");
+    assert_eq!(replica.status().unwrap().waits_for_role, 0);
+}
+
+/// Phones to which that has happened have their changes marked as forbidden: a new invite that writes offers them once more,
+/// and once only. What was refused for another reason stays so.
+#[test]
+fn what_a_role_was_refused_is_offered_once_under_each_new_invite_that_writes() {
+    let store = Arc::new(MemoryChunkStore::new());
+    enrolled_as(store.as_ref(), "recorder");
+    let replica = Replica::open(Arc::clone(&store) as Arc<dyn ChunkStore>, &crate::testing::options()).unwrap();
+    replica.add_team(draft("Thôn 1")).unwrap();
+    replica.add_team(draft("Thôn 2")).unwrap();
+    let refuse = |code: NackCode| {
+        let items = replica.outbox_batch(0, usize::MAX).unwrap().unwrap().items.into_iter().take(1);
+        replica.commit_refused(items.map(|item| (item, code, String::new())).collect()).unwrap();
+    };
+    refuse(NackCode::Forbidden);
+    refuse(NackCode::TooLarge);
+    let unsent_at_start = || {
+        replica.session_start(&replica.credential().unwrap(), true).unwrap();
+        replica.outbox_len().unwrap()
+    };
+    enrolled_as(store.as_ref(), "viewer");
+    assert_eq!(unsent_at_start(), 0);
+    enrolled_as(store.as_ref(), "recorder");
+    assert_eq!(unsent_at_start(), 1);
+    assert_eq!(replica.held().unwrap().iter().map(|held| held.code.as_str()).collect::<Vec<_>>(), ["too_large"]);
+    refuse(NackCode::Forbidden);
+    assert_eq!(unsent_at_start(), 0, "refused under this invite, too");
+    enrolled_as(store.as_ref(), "recorder");
+    assert_eq!(unsent_at_start(), 1);
+}
+
+/// The story: a device that was shut out went on saying that it may sync for another year.
+#[test]
+fn a_device_knows_that_it_is_shut_out_until_it_joins_again() {
+    let store = Arc::new(MemoryChunkStore::new());
+    enrolled_as(store.as_ref(), "recorder");
+    let replica = Replica::open(Arc::clone(&store) as Arc<dyn ChunkStore>, &crate::testing::options()).unwrap();
+    let shut_out = || replica.status().unwrap().shut_out;
+    let revoked = SyncError::Refused { code: GoodbyeCode::Revoked, detail: String::new() };
+    replica.note_end(&Err(SyncError::Lost)).unwrap();
+    assert!(!shut_out());
+    replica.note_end(&Err(revoked.clone())).unwrap();
+    replica.note_end(&Err(SyncError::Lost)).unwrap();
+    assert!(shut_out(), "a network that breaks says nothing of it");
+    enrolled_as(store.as_ref(), "recorder");
+    assert!(!shut_out());
+    replica.note_end(&Err(revoked)).unwrap();
+    replica.note_end(&Ok(())).unwrap();
+    assert!(!shut_out());
 }

@@ -161,6 +161,11 @@ pub struct ReplicaStatus {
     pub newer: usize,
     /// Changes the server has not acknowledged.
     pub unsent: usize,
+    /// Of them, those that wait for another role, since the device's only reads: with an invite as recorder they go out.
+    pub waits_for_role: usize,
+    /// The server has shut this device out, and said so at the last session: it receives nothing more, and what it still sends
+    /// waits for officers. Its folder can be left, and joins as a new device then.
+    pub shut_out: bool,
     /// For how many seconds the centre takes nothing more of this device, which has written its share of the day; what is
     /// unsent goes out by itself then.
     pub rests_for_s: Option<u64>,

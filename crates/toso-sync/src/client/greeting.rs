@@ -49,7 +49,7 @@ impl Greeting {
         let pacing = Pacing::new(start.pace);
         let push = |batch: OutboxBatch| (push_frame(1, &batch), batch);
         let riding = start.first.take().map(push).filter(|(push, _)| push_fits(push, pacing.riding_bytes_max()));
-        let riding = riding.map(|(push, batch)| (push, UnderWay::new(batch.items)));
+        let riding = riding.map(|(push, batch)| (push, UnderWay::new(batch.items, false)));
         Self { start, challenges: Challenges::default(), pacing, riding }
     }
 

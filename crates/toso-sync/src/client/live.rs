@@ -34,6 +34,8 @@ pub(super) struct Live {
     pub(super) outbox_dirty: bool,
     /// The centre takes nothing more of this device for now.
     pub(super) resting: bool,
+    /// The server has said that the device's role only reads: this session pushes nothing more.
+    reads_only: bool,
     pushed: u64,
     pub(super) pulled: u64,
     pull_pending: u64,
@@ -67,6 +69,7 @@ impl Live {
             outbox_read: riding.as_ref().map_or(0, UnderWay::last_number),
             under_way: riding.into_iter().map(|riding| (1, riding)).collect(),
             resting: start.resting,
+            reads_only: false,
             pacing,
             start,
             reading_outbox: false,
@@ -176,8 +179,12 @@ impl Live {
             Some(_) => return Err(SessionEnd::Protocol("a NACK names an item that was not pushed")),
             None => 0..count,
         };
+        // A whole push of its own is forbidden to a role that only reads, whatever is in it. The role may change again, so the
+        // entries stay in the outbox for another session.
+        let of_role = nack.code == NackCode::Forbidden && nack.item.is_none() && !under_way.carried;
+        self.reads_only |= of_role;
         for item in named {
-            if nack.code.is_temporary() {
+            if of_role || nack.code.is_temporary() {
                 under_way.postponed.insert(item);
             } else {
                 under_way.refused.insert(item, (nack.code, nack.detail.clone()));
@@ -254,7 +261,7 @@ impl Live {
         let number = self.next_push;
         self.next_push += 1;
         let push = Push { carried, ..push_frame(number, &batch) };
-        let under_way = UnderWay::new(batch.items);
+        let under_way = UnderWay::new(batch.items, push.carried.is_some());
         // Carried items have no number and leave the reading position where it is.
         self.outbox_read = self.outbox_read.max(under_way.last_number());
         self.under_way.insert(number, under_way);
@@ -262,6 +269,8 @@ impl Live {
     }
 
     fn read_outbox(&mut self, effects: &mut Vec<ClientEffect>) {
+        // What waits for another role is neither under way nor still to be read.
+        self.outbox_dirty &= !self.reads_only;
         let free = !self.reading_outbox && !self.is_reconciling() && self.under_way.len() < self.pacing.window();
         if self.outbox_dirty && free {
             self.reading_outbox = true;

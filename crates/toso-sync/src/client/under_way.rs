@@ -10,14 +10,16 @@ use super::{OutboxBatch, OutboxItem};
 #[derive(Debug)]
 pub(super) struct UnderWay {
     pub(super) items: Vec<OutboxItem>,
+    /// True when it is pushed in another's name: then the server judges that other's rights, too.
+    pub(super) carried: bool,
     pub(super) refused: BTreeMap<u32, (NackCode, String)>,
     /// Items that the server cannot take now: they stay in the outbox for another session.
     pub(super) postponed: BTreeSet<u32>,
 }
 
 impl UnderWay {
-    pub(super) fn new(items: Vec<OutboxItem>) -> Self {
-        Self { items, refused: BTreeMap::new(), postponed: BTreeSet::new() }
+    pub(super) fn new(items: Vec<OutboxItem>, carried: bool) -> Self {
+        Self { items, carried, refused: BTreeMap::new(), postponed: BTreeSet::new() }
     }
 
     /// The greatest outbox number in it.

@@ -179,13 +179,16 @@ pub(super) fn status(replica: &Replica, status: &ReplicaStatus) -> Result<(), Fa
         (Some(unit), Some(role), Some(server)) => lines.push(format!("enrolled: as {role} in {unit} at {server}")),
         _ => lines.push("enrolled: no; use an invite with `field enrol`".to_owned()),
     }
-    if let Some(end) = status.token_ends {
+    if status.shut_out {
+        lines.push(shut_out(status));
+    } else if let Some(end) = status.token_ends {
         lines.push(format!(
             "may sync until {}; each sync of the last three months before renews that by itself",
             output::instant(end)
         ));
     }
     lines.push(format!("records: {} here; {} change(s) not sent yet", status.documents, status.unsent));
+    lines.extend(waits_for_role(status));
     lines.extend(rest(status));
     if !status.held.is_empty() {
         lines.push(format!("held: {} change(s) refused or held for review; `held list` shows them", status.held.len()));
@@ -195,6 +198,26 @@ pub(super) fn status(replica: &Replica, status: &ReplicaStatus) -> Result<(), Fa
         lines.push(format!("counted by the centre on {at}: {} team(s), {} member(s)", totals.teams, totals.members));
     }
     output::lines(lines)
+}
+
+/// That the server has shut the device out, what becomes of what is here, and what can be done.
+fn shut_out(status: &ReplicaStatus) -> String {
+    format!(
+        "shut out: the server said at the last sync that this device is revoked. It receives nothing more; what it still sends \
+         (now {} change(s)) goes to officers for review, not into the register. Ask your officer; who is to go on leaves with this \
+         folder (`field leave`) and joins as a new device with a new invite",
+        status.unsent
+    )
+}
+
+/// How many changes wait since the device's role only reads, and what can be done.
+pub(super) fn waits_for_role(status: &ReplicaStatus) -> Option<String> {
+    let role = status.role.as_deref().filter(|_| status.waits_for_role > 0)?;
+    Some(format!(
+        "{} change(s) wait here, since this device's role, {role}, only reads: none is lost; ask your officer for an invite \
+         as recorder (`field enrol`) and sync, and they go out",
+        status.waits_for_role
+    ))
 }
 
 /// For how long the centre takes no more of this device, whose share is used up, and what can be done.
