@@ -34,8 +34,7 @@ pub(super) struct Live {
     pub(super) outbox_dirty: bool,
     /// The centre takes nothing more of this device for now.
     pub(super) resting: bool,
-    /// The server has said that the device's role only reads: this session pushes nothing more.
-    reads_only: bool,
+    role: Role,
     pushed: u64,
     pub(super) pulled: u64,
     pull_pending: u64,
@@ -46,6 +45,14 @@ pub(super) struct Live {
     pub(super) reported: Option<bool>,
     pub(super) leaving: Leaving,
     pub(super) told_to_leave: Vec<ToldToLeave>,
+}
+
+/// What the device may do, as far as this session has heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Writes,
+    /// The server has said so: this session pushes nothing more.
+    OnlyReads,
 }
 
 /// A unit being followed.
@@ -69,7 +76,7 @@ impl Live {
             outbox_read: riding.as_ref().map_or(0, UnderWay::last_number),
             under_way: riding.into_iter().map(|riding| (1, riding)).collect(),
             resting: start.resting,
-            reads_only: false,
+            role: Role::Writes,
             pacing,
             start,
             reading_outbox: false,
@@ -182,7 +189,9 @@ impl Live {
         // A whole push of its own is forbidden to a role that only reads, whatever is in it. The role may change again, so the
         // entries stay in the outbox for another session.
         let of_role = nack.code == NackCode::Forbidden && nack.item.is_none() && !under_way.carried;
-        self.reads_only |= of_role;
+        if of_role {
+            self.role = Role::OnlyReads;
+        }
         for item in named {
             if of_role || nack.code.is_temporary() {
                 under_way.postponed.insert(item);
@@ -270,7 +279,7 @@ impl Live {
 
     fn read_outbox(&mut self, effects: &mut Vec<ClientEffect>) {
         // What waits for another role is neither under way nor still to be read.
-        self.outbox_dirty &= !self.reads_only;
+        self.outbox_dirty &= self.role == Role::Writes;
         let free = !self.reading_outbox && !self.is_reconciling() && self.under_way.len() < self.pacing.window();
         if self.outbox_dirty && free {
             self.reading_outbox = true;
