@@ -144,9 +144,10 @@ impl<'a> IoLoop<'a> {
                     Ok(Performed::Nothing) => {}
                     Ok(Performed::Event(event)) => events.push_back(event),
                     Ok(Performed::End(result)) => {
-                        let end = result.clone();
-                        // That it is not kept (a full disk) says less than how the exchange ended.
-                        let _ = self.blocking(move |replica, _| replica.note_end(&end)).await;
+                        if let Some(shut_out) = SyncError::shut_out(&result) {
+                            // That it is not kept (a full disk) says less than how the exchange ended.
+                            let _ = self.blocking(move |replica, _| replica.note_shut_out(shut_out)).await;
+                        }
                         return result;
                     }
                     Err(error) => {

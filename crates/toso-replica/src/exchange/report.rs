@@ -185,6 +185,16 @@ impl SyncReport {
 }
 
 impl SyncError {
+    /// What the way an exchange ended says of whether the server has shut this device out. A network that breaks says nothing
+    /// of it.
+    pub const fn shut_out(result: &Result<(), Self>) -> Option<bool> {
+        match result {
+            Ok(()) => Some(false),
+            Err(Self::Refused { code: GoodbyeCode::Revoked, .. }) => Some(true),
+            Err(_) => None,
+        }
+    }
+
     /// The stable name of the case, for translations.
     pub const fn word(&self) -> &'static str {
         match self {

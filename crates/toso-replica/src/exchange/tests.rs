@@ -9,7 +9,7 @@ use toso_core::text::PlaceName;
 use toso_core::time::TimestampMs;
 use toso_store::ChunkStore;
 use toso_store::memory::MemoryChunkStore;
-use toso_wire::{Ack, Proof, RootProof, Welcome, WelcomeProof, signed_welcome};
+use toso_wire::{Ack, GoodbyeCode, Proof, RootProof, Welcome, WelcomeProof, signed_welcome};
 
 use super::report::{ANSWER_MAX, GREETING_MAX, LINGER_FOR_RECEIPT, SILENCE_MAX};
 use super::*;
@@ -392,4 +392,13 @@ fn answers_to_a_line_that_is_closed_change_nothing() {
     rig.happens(ExchangeEvent::Performed { line: 0, answers: vec![ClientEvent::Committed] });
     rig.happens(ExchangeEvent::Counted { line: 0, waiting: 9 });
     assert_eq!((rig.exchange.deadline(), rig.exchange.report().waiting), (before, 0));
+}
+
+#[test]
+fn only_the_server_says_whether_a_device_is_shut_out() {
+    let refused = |code| Err(SyncError::Refused { code, detail: String::new() });
+    assert_eq!(SyncError::shut_out(&Ok(())), Some(false));
+    assert_eq!(SyncError::shut_out(&refused(GoodbyeCode::Revoked)), Some(true));
+    assert_eq!(SyncError::shut_out(&refused(GoodbyeCode::Unauthorized)), None);
+    assert_eq!(SyncError::shut_out(&Err(SyncError::Lost)), None);
 }

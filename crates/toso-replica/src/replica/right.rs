@@ -2,13 +2,11 @@
 
 use toso_core::time::TimestampMs;
 use toso_store::{StoreError, Transaction};
-use toso_wire::GoodbyeCode;
 
 use super::Replica;
 use super::receipts::setting;
 use crate::credential::{SETTING_SHUT_OUT, SessionMemory, TOKEN_WARNED_MS};
 use crate::error::ReplicaError;
-use crate::exchange::SyncError;
 use crate::observer::ReplicaEvent;
 
 /// This device's right to sync, by the server's clock as far as the device knows it.
@@ -72,14 +70,8 @@ impl Replica {
         Ok(self.store.setting(SETTING_SHUT_OUT)?.is_some())
     }
 
-    /// Keeps whether the server has shut this device out, by how an exchange ended.
-    pub fn note_end(&self, result: &Result<(), SyncError>) -> Result<(), StoreError> {
-        let shut_out = match result {
-            Ok(()) => false,
-            Err(SyncError::Refused { code: GoodbyeCode::Revoked, .. }) => true,
-            // Says nothing of it.
-            Err(_) => return Ok(()),
-        };
+    /// Keeps whether the server has shut this device out: [`crate::SyncError::shut_out`] tells it of an exchange that ended.
+    pub fn note_shut_out(&self, shut_out: bool) -> Result<(), StoreError> {
         if shut_out == self.is_shut_out()? {
             return Ok(());
         }

@@ -19,13 +19,12 @@ use toso_store::{ChunkStore, Transaction};
 use toso_sync::client::{Answer, Commit, NextPush, Query, ReadOutbox};
 use toso_sync::{ClientEvent, OutboxItem};
 use toso_wire::limits::{DETAIL_BYTES_MAX, PUSH_BYTES_MAX, PUSH_ITEMS_MAX};
-use toso_wire::{Decision, GoodbyeCode, Moved, NackCode, Receipt as ReceiptFrame, Reviewed, UnitTotals};
+use toso_wire::{Decision, Moved, NackCode, Receipt as ReceiptFrame, Reviewed, UnitTotals};
 
 use super::view::HeldState;
 use super::{Receipt, Replica, ReplicaOptions, TeamDraft, Work};
 use crate::credential::Credential;
 use crate::error::ReplicaError;
-use crate::exchange::SyncError;
 use crate::limits::DOCUMENTS_MAX;
 
 pub(super) fn commune() -> Scope {
@@ -587,15 +586,12 @@ fn a_device_knows_that_it_is_shut_out_until_it_joins_again() {
     enrolled_as(store.as_ref(), "recorder");
     let replica = Replica::open(Arc::clone(&store) as Arc<dyn ChunkStore>, &crate::testing::options()).unwrap();
     let shut_out = || replica.status().unwrap().shut_out;
-    let revoked = SyncError::Refused { code: GoodbyeCode::Revoked, detail: String::new() };
-    replica.note_end(&Err(SyncError::Lost)).unwrap();
     assert!(!shut_out());
-    replica.note_end(&Err(revoked.clone())).unwrap();
-    replica.note_end(&Err(SyncError::Lost)).unwrap();
-    assert!(shut_out(), "a network that breaks says nothing of it");
+    replica.note_shut_out(true).unwrap();
+    assert!(shut_out());
     enrolled_as(store.as_ref(), "recorder");
     assert!(!shut_out());
-    replica.note_end(&Err(revoked)).unwrap();
-    replica.note_end(&Ok(())).unwrap();
+    replica.note_shut_out(true).unwrap();
+    replica.note_shut_out(false).unwrap();
     assert!(!shut_out());
 }
