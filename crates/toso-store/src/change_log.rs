@@ -116,7 +116,7 @@ impl Logged {
 ///   document, hash and size stay. A change that was erased is known: pushed again it is not appended, and its bytes do not
 ///   come back.
 /// - **Deterministic**: two stores that hold the same entries give the same answers to every question of [`Log`], of
-///   [`Index`] and about tables of truth ([`crate::RecordStore`]), however the entries came there.
+///   [`crate::Index`] and about tables of truth ([`crate::RecordStore`]), however the entries came there.
 /// - **Failure**: `Err` means that the caller must not acknowledge anything; the log either has the batches or not,
 ///   and a repeated append settles it.
 pub trait Log: Send + Sync {

@@ -18,7 +18,7 @@ use super::refusing::nack;
 use super::{AppendFailure, Commit, Hold, Query, ReadDecisions, ServerEffect};
 use crate::principal::AccessRole;
 
-/// What the server's record says of a device beside its [`Principal`].
+/// What the server's record says of a device beside its [`Principal`](crate::Principal).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Units that it belonged to before, newest first.
