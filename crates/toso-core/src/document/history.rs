@@ -1,7 +1,7 @@
 //! Who changed what, and when.
 
 use automerge::legacy::{Key, ObjectId, OpType};
-use automerge::{Automerge, Change};
+use automerge::{Automerge, Change, ExpandedChange};
 
 use super::conflicts::{device, timestamp};
 use super::{HistoryEntry, genesis, guarded, join, value};
@@ -12,14 +12,17 @@ pub(super) fn history(kind: DocKind, doc: &Automerge) -> Vec<HistoryEntry> {
     guarded(|| {
         let changes = doc.get_changes(&[]);
         let genesis = &genesis::genesis(kind).hashes;
-        let is_save = |c: &&Change| !genesis.contains(&ChangeHash(c.hash().0)) && !join::is_join(c);
-        changes.iter().filter(is_save).map(|c| entry(kind, c)).collect()
+        let later = changes.iter().filter(|change| !genesis.contains(&ChangeHash(change.hash().0)));
+        let decoded = later.map(|change| (change, change.decode()));
+        let saves = decoded.filter(|(_, decoded)| !join::is_join(decoded));
+        saves.map(|(change, decoded)| entry(kind, change, decoded)).collect()
     })
     .unwrap_or_default()
 }
 
 pub(super) fn save(kind: Option<DocKind>, chunk: &Chunk) -> Option<HistoryEntry> {
-    let save = |change: &Change| kind.map_or_else(|| saved(change, Vec::new()), |kind| entry(kind, change));
+    let save =
+        |change: &Change| kind.map_or_else(|| saved(change, Vec::new()), |kind| entry(kind, change, change.decode()));
     guarded(|| chunk.change().ok().as_ref().map(save)).ok().flatten()
 }
 
@@ -32,9 +35,9 @@ pub(super) fn chunks(doc: &Automerge) -> Vec<Chunk> {
     .unwrap_or_default()
 }
 
-fn entry(kind: DocKind, change: &Change) -> HistoryEntry {
+fn entry(kind: DocKind, change: &Change, decoded: ExpandedChange) -> HistoryEntry {
     let mut changes: Vec<(String, String)> = Vec::new();
-    for op in change.decode().operations {
+    for op in decoded.operations {
         let Key::Map(key) = op.key else { continue };
         if op.obj == ObjectId::Root && key == join::JOIN_KEY {
             continue;

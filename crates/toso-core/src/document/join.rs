@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use automerge::legacy::{Key, ObjectId, Op, OpType};
-use automerge::{ActorId, Automerge, Change, ScalarValue};
+use automerge::{ActorId, Automerge, Change, ExpandedChange, ScalarValue};
 
 use super::first::Written;
 use super::{Author, Document, guarded, thin};
@@ -112,8 +112,8 @@ fn operation() -> Op {
 }
 
 /// True for a change that only joins heads.
-pub(super) fn is_join(change: &Change) -> bool {
-    change.decode().operations.iter().all(|op| op.obj == ObjectId::Root && op.key == Key::Map(JOIN_KEY.into()))
+pub(super) fn is_join(change: &ExpandedChange) -> bool {
+    change.operations.iter().all(|op| op.obj == ObjectId::Root && op.key == Key::Map(JOIN_KEY.into()))
 }
 
 #[cfg(test)]
