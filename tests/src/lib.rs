@@ -12,6 +12,7 @@ pub mod kills;
 pub mod load;
 pub mod memory;
 pub mod middlebox;
+pub mod phone;
 pub mod power;
 pub mod rogue;
 pub mod server;

@@ -2,46 +2,19 @@
 //! they would have come back with the next phone that compared, and every phone of the unit would have compared.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use toso_client::{Invite, enrol, sync_once};
 use toso_core::edit::MemberEdit;
 use toso_core::id::DocId;
 use toso_core::text::{PersonName, PlaceName};
 use toso_core::time::TimestampMs;
-use toso_replica::{Replica, SyncOptions, SyncReport, TeamDraft};
+use toso_replica::{Replica, TeamDraft};
 use toso_store::records::ERASURES_TABLE;
 use toso_store::{Index as _, RecordChange, RecordStore as _, Transaction};
 use toso_store_sled::{Options, SledChangeLog, SledChunkStore};
-use toso_tests::{COMMUNE, Server, toso};
-
-fn device(server: &Server, home: &Path) -> Arc<Replica> {
-    let invite = Invite::parse(&server.invite(COMMUNE, "recorder")).expect("it is an invite");
-    let store = Arc::new(SledChunkStore::open(home, Options::phone()).expect("a folder"));
-    enrol(store.as_ref(), &toso_client::rest::Rest::default(), &invite, None).expect("enrolled");
-    Arc::new(Replica::open(store, &toso_client::system::options()).expect("opened"))
-}
-
-async fn sync(replica: &Arc<Replica>) -> SyncReport {
-    let (report, result) = sync_once(replica, SyncOptions::default(), |_, _| {}).await;
-    result.unwrap_or_else(|error| panic!("{error}: {report:?}"));
-    assert!(report.up_to_date && report.refused == 0, "{report:?}");
-    report
-}
-
-/// Nothing is fetched, pushed or compared: both sides' digests are equal.
-async fn rests(replica: &Arc<Replica>) {
-    let report = sync(replica).await;
-    assert_eq!((report.round_trips, report.pulled, report.pushed), (1, 0, 0), "{report:?}");
-}
-
-fn said(args: &[&str]) -> String {
-    let output = Command::new(toso()).args(args).output().expect("toso runs");
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
-}
+use toso_tests::phone::{enrolled, rests, said, sync};
+use toso_tests::{COMMUNE, Server};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path")
@@ -68,7 +41,7 @@ async fn an_erased_person_is_counted_nowhere_and_compared_everywhere() {
     let at = |name: &str| place.path().join(name);
     let mut server = Server::start(&at("centre"));
     let address = server.address().to_owned();
-    let first = device(&server, &at("first"));
+    let first = enrolled(&server, &at("first"));
     let hamlet = PlaceName::parse("Thôn 1").expect("a name");
     let team = first.add_team(TeamDraft { hamlet: Some(hamlet), ..TeamDraft::default() }).expect("saved");
     let member = |name: &str| {
@@ -89,7 +62,7 @@ async fn an_erased_person_is_counted_nowhere_and_compared_everywhere() {
     sync(&first).await;
     rests(&first).await;
     // One that comes now gets that it was there.
-    let second = device(&server, &at("second"));
+    let second = enrolled(&server, &at("second"));
     assert_eq!(sync(&second).await.pulled, 3);
     rests(&second).await;
     let members: Vec<DocId> = second.members(None).expect("readable").into_iter().map(|member| member.id).collect();
@@ -98,7 +71,7 @@ async fn an_erased_person_is_counted_nowhere_and_compared_everywhere() {
     assert_eq!(second.store().erased_documents().expect("readable").len(), 1);
 
     // One whose version did not know erased changes passed over it, and has the cursor: after its update it compares once.
-    let third = device(&server, &at("third"));
+    let third = enrolled(&server, &at("third"));
     sync(&third).await;
     let passed_over = Transaction { remove_documents: vec![gone], ..Transaction::default() };
     third.store().commit(passed_over).expect("stored");
