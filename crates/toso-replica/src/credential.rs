@@ -7,6 +7,7 @@ use toso_core::id::{Epoch, ServerId};
 use toso_core::time::{ServerTime, TimestampMs};
 use toso_core::unit::UnitRef;
 use toso_store::{ChunkStore, StoreError, Transaction};
+use toso_sync::AccessRole;
 use toso_wire::proof::TICKET_SECRET_BYTES;
 use toso_wire::{Proof, Ticket, TicketProof, TicketSecret, signed_hello};
 
@@ -61,6 +62,12 @@ pub enum CredentialError {
 }
 
 impl Credential {
+    /// True when its role only reads: nothing of the device's own is pushed then, and what is unsent waits for another role.
+    /// Of a role that a newer version knows nothing is known here.
+    pub fn reads_only(&self) -> bool {
+        self.role.parse().is_ok_and(|known: AccessRole| !known.may_write())
+    }
+
     /// The credential of a store.
     pub fn load(store: &dyn ChunkStore) -> Result<Self, CredentialError> {
         let bytes = store.setting(SETTING_CREDENTIAL)?.ok_or(CredentialError::NotEnrolled)?;

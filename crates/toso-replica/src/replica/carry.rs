@@ -99,7 +99,7 @@ impl Replica {
         };
         let mut after = 0;
         // Who opens it refuses what the card's role may not write, and all that comes after: it waits here for another role.
-        let reads_only = self.reads_only();
+        let reads_only = credential.reads_only();
         while let Some(batch) = self.outbox_batch(after, PUSH_BYTES_MAX)?.filter(|_| !reads_only) {
             after = batch.items.iter().map(|item| item.number).fold(after, u64::max);
             if covers(unit, batch.scope) && self.foreign_author(&batch).is_none() {

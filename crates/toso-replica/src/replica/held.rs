@@ -20,7 +20,7 @@ use super::receipts::{read_setting, setting};
 use super::reconciling::author_of;
 use super::view::{Held, HeldState};
 use super::{NEWER_KIND, Replica, kind_word};
-use crate::credential::SETTING_OFFERED_AGAIN;
+use crate::credential::{Credential, SETTING_OFFERED_AGAIN};
 use crate::observer::ReplicaEvent;
 
 /// The longest label, in bytes: a long name. With detail and note (300 each) a mark stays below what a store keeps of one
@@ -176,8 +176,8 @@ impl Replica {
     /// Puts what was refused for the device's role into the outbox again, once under each credential that writes: it may
     /// write now what it might not then, and later edits of the same records count only with these. What is refused again
     /// stays so until the next invite.
-    pub(super) fn offer_again(&self) -> Result<(), StoreError> {
-        if self.reads_only() || self.credential().is_err() || self.store.setting(SETTING_OFFERED_AGAIN)?.is_some() {
+    pub(super) fn offer_again(&self, credential: &Credential) -> Result<(), StoreError> {
+        if credential.reads_only() || self.store.setting(SETTING_OFFERED_AGAIN)?.is_some() {
             return Ok(());
         }
         let mut transaction =

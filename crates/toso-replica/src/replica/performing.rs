@@ -34,7 +34,7 @@ impl Replica {
                 prove.answer(proof)
             }
             Query::ReadOutbox(read) => {
-                let next = self.next_push(&read)?;
+                let next = self.next_push(credential, &read)?;
                 read.answer(next)
             }
             Query::ReadElements(read) => {
@@ -45,8 +45,8 @@ impl Replica {
     }
 
     /// Own changes first; then, one by one, what is carried for others.
-    fn next_push(&self, read: &ReadOutbox) -> Result<NextPush, StoreError> {
-        let reads_only = self.reads_only();
+    fn next_push(&self, credential: &Credential, read: &ReadOutbox) -> Result<NextPush, StoreError> {
+        let reads_only = credential.reads_only();
         let own = if read.resting { None } else { self.outbox_batch(read.after, read.bytes_max)? };
         let own = if reads_only { self.foreign_after(own, read.bytes_max)? } else { own };
         let Some(batch) = own else {

@@ -13,6 +13,7 @@ use toso_core::unit::Scope;
 use super::receipts::{ReceiptReader, SETTING_TOTALS, read_setting};
 use super::view::{Candidate, CentreTotals, ConflictView, DocView, Receipt, ReceiptCounts, ReplicaStatus, SaveView};
 use super::{Replica, RightState, known_kind};
+use crate::credential::Credential;
 use crate::error::ReplicaError;
 
 /// A commune's own record, its teams and its members.
@@ -194,6 +195,7 @@ impl Replica {
         let warning = credential.as_ref().and_then(|known| known.reach.warning(&known.server_url));
         let rest = self.rest()?;
         let unsent = self.store.outbox_len()?;
+        let reads_only = credential.as_ref().is_some_and(Credential::reads_only);
         Ok(ReplicaStatus {
             device: self.device.id(),
             unit: credential.as_ref().map(|credential| credential.unit),
@@ -205,7 +207,7 @@ impl Replica {
             documents: self.store.documents_len()?,
             newer: self.store.documents()?.iter().filter(|(_, id)| id.kind().is_none()).count(),
             unsent,
-            waits_for_role: if self.reads_only() { unsent } else { 0 },
+            waits_for_role: if reads_only { unsent } else { 0 },
             shut_out: self.is_shut_out()?,
             rests_for_s: rest.as_ref().map(|(left_ms, _)| left_ms.div_ceil(1_000)),
             rests_why: rest.map(|(_, why)| why),

@@ -4,7 +4,6 @@ use toso_core::edit::{DocEdit, TeamEdit};
 use toso_core::finding::standing_for;
 use toso_core::id::DocId;
 use toso_core::record::TeamLevel;
-use toso_sync::AccessRole;
 
 use super::{Replica, known_kind};
 use crate::error::ReplicaError;
@@ -49,18 +48,10 @@ impl Replica {
 
     /// Refuses a save of a device whose role the server would refuse.
     pub(super) fn check_role(&self) -> Result<(), ReplicaError> {
-        self.reading_role().map_or(Ok(()), |role| Err(ReplicaError::ReadsOnly { role }))
-    }
-
-    /// True when the device's role only reads: then nothing of its own is pushed, and what is unsent waits for another role.
-    pub(super) fn reads_only(&self) -> bool {
-        self.reading_role().is_some()
-    }
-
-    /// The device's role, when it only reads. What the server says of a device that is not enrolled, or of a role that a newer
-    /// version knows, is not known here.
-    fn reading_role(&self) -> Option<String> {
-        let role = self.credential().ok()?.role;
-        role.parse().is_ok_and(|known: AccessRole| !known.may_write()).then_some(role)
+        // What the server says of a device that is not enrolled is not known here.
+        match self.credential() {
+            Ok(credential) if credential.reads_only() => Err(ReplicaError::ReadsOnly { role: credential.role }),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 }

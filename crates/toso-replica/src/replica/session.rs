@@ -29,7 +29,7 @@ impl Replica {
         self.begin_carrying();
         // The commit that set a document free may have been the last thing before the process was killed.
         // On a full disk nothing is offered again or forgotten, and everything else goes on.
-        match self.offer_again().and_then(|()| self.forget_what_was_left()) {
+        match self.offer_again(credential).and_then(|()| self.forget_what_was_left()) {
             Ok(()) | Err(StoreError::Full { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -40,7 +40,7 @@ impl Replica {
         let resting = self.rests_for_ms()?.is_some();
         let pace = self.pace()?;
         let first_bytes = pace.bytes().map_or(PUSH_BYTES_FIRST, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        let first = if resting || self.reads_only() { None } else { self.outbox_batch(0, first_bytes)? };
+        let first = if resting || credential.reads_only() { None } else { self.outbox_batch(0, first_bytes)? };
         let first = first.filter(|batch| self.foreign_author(batch).is_none());
         let (proof, ticket) = memory.proof(credential, &self.device, (self.clock)(), &*self.random);
         Ok(ClientStart {
