@@ -330,6 +330,9 @@ fn a_folder_of_other_things_is_no_data_folder() {
     says(&String::from_utf8_lossy(&started.stderr), &["notes.txt", "empty folder", "--data"]);
     assert_eq!(fs::metadata(folder.path()).expect("there").permissions().mode() & 0o7777, 0o1777);
     assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
+    let started = Server::command(&file, "127.0.0.1:0").stderr(std::process::Stdio::piped()).output().expect("runs");
+    assert_eq!(started.status.code(), Some(1));
+    says(&String::from_utf8_lossy(&started.stderr), &["notes.txt", "it is a file", "--data"]);
 }
 
 /// A bundle took the place of any file, a phone's own database among them.

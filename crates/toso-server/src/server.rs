@@ -73,6 +73,10 @@ const LOST_AND_FOUND: &str = "lost+found";
 
 /// Refuses a folder that holds other things and nothing of a server: it would be closed to those whose it is.
 fn refuse_strangers(data: &Path) -> Result<(), StartError> {
+    if data.is_file() {
+        let (path, detail) = (data.display().to_string(), "it is a file; choose another name with --data".to_owned());
+        return Err(StartError::Folder { path, detail });
+    }
     // What is not there, or cannot be read, is told where the folder is made.
     let Ok(entries) = std::fs::read_dir(data) else { return Ok(()) };
     let names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
